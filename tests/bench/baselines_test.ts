@@ -15,7 +15,7 @@ import { onEachRuntime, siblingGpu, testGpu } from "../support/gpu.ts";
 
 const implementations = [naive];
 
-/** What the baselines compute. */
+/** The passes that the baselines compute. */
 const passes = operatorNames
   .flatMap((kernel) => passesOf(kernel).map((pass) => ({ kernel, pass })))
   .filter(({ kernel, pass }) => naive.planners.has(passNamed(kernel, pass).plan));
@@ -29,8 +29,8 @@ function work(
   return { kernel, pass, shape, variant: "naive", implementations, seed: 11 };
 }
 
-// check() compares with the float64 twin; its tolerances are the accuracy goals of the fused
-// operators.
+// check() compares with the float64 twin, with the accuracy goals of the fused operators as
+// tolerances.
 onEachRuntime("naive computes its operators as the twin does, at the same cost", async (gpu) => {
   let share = 0;
   let worst = "";
@@ -41,7 +41,7 @@ onEachRuntime("naive computes its operators as the twin does, at the same cost",
   );
   for (const { kernel, pass } of passes) {
     for (const dimensions of smallShapes(kernel)) {
-      // At T = 1 the gradients of query and key are zero, exactly or by rounding: nothing to
+      // At T = 1 the gradients of query and key are zero up to rounding: there is nothing to
       // compare.
       if (pass === "backward" && dimensions.T === 1 && "Hq" in dimensions) continue;
       const options = work(kernel, pass, dimensions);
@@ -108,7 +108,7 @@ const mutants: Readonly<Record<string, Mutant>> = {
   "rows/v_scale_value_gradient.wgsl": mutant("v-scale backward", "2.0 * C", "C"),
 };
 
-Deno.test("naive fails its check wherever one of its kernels is broken", async () => {
+Deno.test("naive fails its check if any of its kernels is broken", async () => {
   const gpu = await testGpu("deno");
   const files = new Set(Object.values(naiveKernels).map(({ parts }) => parts.at(-1)!.file));
   assertEquals(new Set(Object.keys(mutants)), files);
@@ -131,7 +131,7 @@ Deno.test("naive fails its check wherever one of its kernels is broken", async (
   }
 });
 
-Deno.test("naive fails its check where an output is not written, also after a good run", async () => {
+Deno.test("naive fails its check if an output is not written, even after a good run", async () => {
   const gpu = await testGpu("deno");
   const idle = siblingGpu(gpu, {});
   idle.pipelines.rewrite = ({ file, source }) =>
@@ -140,7 +140,7 @@ Deno.test("naive fails its check where an output is not written, also after a go
   assertEquals((await workload.check()).error, Infinity);
 });
 
-Deno.test("naive throws where the T × T matrix does not fit, and frees what it had", async () => {
+Deno.test("naive throws if the T × T matrix does not fit, and frees everything", async () => {
   const gpu = await testGpu("deno");
   const dimensions = { B: 1, Hq: 2, Hkv: 1, T: 64, D: 32 };
   const bytes = 4 * 2 * 64 * 64; // of the matrix; query has half as many

@@ -19,7 +19,7 @@ const info = gpuInfo({
   },
 });
 
-/** A session whose kernels take 1 ns for each FLOP, and twice that much CPU time. */
+/** A session whose kernels take 1 ns per FLOP, and twice that CPU time. */
 function session(
   measured: string[],
   { wrong = "" }: { readonly wrong?: string } = {},
@@ -53,7 +53,7 @@ function session(
   };
 }
 
-Deno.test("runScaling() measures all series, and leaves out what would take too long", async () => {
+Deno.test("runScaling() measures all series, and leaves out calls that would take too long", async () => {
   const measured: string[] = [];
   const series = scalingSeries({ software: true });
   const results = await runScaling(series, {
@@ -65,7 +65,7 @@ Deno.test("runScaling() measures all series, and leaves out what would take too 
   });
   assertEquals(results.length, 10);
   const [forward, backward] = results;
-  // 5 s is a twentieth of the budget: 2·8192²·64 ns is 8.6 s, 10·4096²·32 ns is 5.4 s.
+  // The limit of 5 s is a twentieth of the budget: 2·8192²·64 ns is 8.6 s, 10·4096²·32 ns is 5.4 s.
   const status = (result: typeof forward) => result!.points.map(({ status }) => status);
   assertEquals(status(forward), [...Array(6).fill("ok"), "left-out", "left-out"]);
   assertEquals(status(backward), [...Array(5).fill("ok"), ...Array(3).fill("left-out")]);
@@ -105,7 +105,7 @@ Deno.test("scalingPicture() and scalingTable() show a run", async () => {
   assertEquals(scalingPicture([], { document: createSvgDocument(), machine: "" }), undefined);
 });
 
-Deno.test("runScaling() goes by CPU time where there is one: a busy machine passes", async () => {
+Deno.test("runScaling() uses CPU time if it is measured, so that a busy machine passes", async () => {
   const busy = session([]);
   const series = scalingSeries({ software: true, longest: 8192 }).slice(0, 1);
   const run = async (processors: number) =>
@@ -115,7 +115,7 @@ Deno.test("runScaling() goes by CPU time where there is one: a busy machine pass
   assertEquals((await run(1))[0]!.points.at(-1)!.status, "left-out");
 });
 
-Deno.test("runScaling() takes over what an earlier run measured, and only that", async () => {
+Deno.test("runScaling() reuses an earlier run's measurements, and only those", async () => {
   const series = scalingSeries({ software: true }).slice(0, 1);
   const options = { info, budget: 100, seed: 1, processors: 2 };
   const first: string[] = [];
@@ -131,8 +131,8 @@ Deno.test("runScaling() takes over what an earlier run measured, and only that",
   const second: string[] = [];
   const again = { ...options, session: session(second), earlier };
   assertEquals(await runScaling(series, again), results);
-  assertEquals(second, []); // what was left out is left out again
-  // A call that two series share stands where each has it.
+  assertEquals(second, []); // calls that were left out are left out again
+  // A call that belongs to two series appears in both.
   const shared = scalingSeries({ software: true }).filter(({ kernel }) => kernel === "v-scale");
   const all = await runScaling(shared, { ...options, session: session([]) });
   const known = parseEarlier(JSON.stringify({ ...file, series: all }));

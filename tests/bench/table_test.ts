@@ -40,7 +40,7 @@ Deno.test("benchTable() gives median, rates and speed against naive", () => {
   ]);
 });
 
-Deno.test("benchTable() says which clock, what has no data and why, and leaves out what never ran", () => {
+Deno.test("benchTable() names the clock, says which rows have no data and why, and leaves out rows that never ran", () => {
   const reason = "naive attentionForward: a buffer of 8 bytes is wanted, this adapter allows 4";
   const rows = [row("portable", [1e6]), { ...row("naive", []), reason }, row("other", [])];
   const text = benchTable(rows, { info, timer: { kind: "wall", quantum: 1000 } });

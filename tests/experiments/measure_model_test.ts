@@ -22,7 +22,7 @@ const config: LlamaConfig = {
   layersWithoutAttention: [0],
 };
 
-/** Far from the initial state, so that heads attend to something. */
+/** Far from the initial state, so that heads prefer some tokens. */
 const parameters = new Map(
   listParameters(config).map((parameter) => [
     parameter.name,
@@ -32,7 +32,7 @@ const parameters = new Map(
   ]),
 );
 
-/** Tokens without rhyme or reason; even positions are idle. */
+/** Irregular tokens; even positions are idle. */
 const task: Task = {
   vocabulary: 9,
   context: 12,
@@ -46,7 +46,7 @@ const task: Task = {
   idleQueries: ({ batch }) => Uint8Array.from({ length: 12 * batch }, (_, i) => i % 2),
 };
 
-/** The largest difference of two results' numbers, in units of the larger number of each list. */
+/** The largest difference of two results' numbers, relative to the largest number of each list. */
 function differences(
   actual: unknown,
   wanted: unknown,
@@ -64,7 +64,8 @@ function differences(
   if (typeof wanted === "number") return differences([actual], [wanted], path);
   if (typeof wanted === "object" && wanted !== null) {
     if ("sink" in wanted && "early" in wanted) {
-      // ∇q_0 is 0 for the twin and a rounding for a GPU: next to other tokens' nothing.
+      // ∂L/∂q_0 is 0 for the twin and a rounding error on a GPU, tiny relative to other tokens'
+      // gradients.
       const pair = (value: unknown) => {
         const { sink, early } = value as { sink: number; early: number };
         return [sink, early];
@@ -72,7 +73,7 @@ function differences(
       return differences(pair(actual), pair(wanted), path);
     }
     return Object.entries(wanted).flatMap(([name, value]) => {
-      // Floors are in units of roundoff: 2^−24 of what a GPU computes, 2^−53 of what the twin does.
+      // A floor is in units of roundoff: 2^−24 for the GPU, 2^−53 for the twin.
       const expected = name.endsWith("GradientFloor") ? 2 ** 29 * value : value;
       return differences((actual as Record<string, unknown>)[name], expected, `${path}.${name}`);
     });
@@ -100,7 +101,7 @@ onEachRuntime("measureModel() measures what the float64 twin's traces show", asy
   const found = differences({ ...result, theory: null }, wanted);
   assert(found.length > 100);
   const worst = found.reduce((a, b) => b.size > a.size ? b : a);
-  // Measured: 8e-7 (lavapipe, Deno and Dawn), the worst being ratios of single tokens.
+  // Measured on lavapipe in Deno and Dawn: 8e-7, in ratios of single tokens.
   assert(worst.size < 2e-5, `${worst.path} is off by ${worst.size}`);
 });
 
@@ -149,8 +150,8 @@ onEachRuntime("SinkMeter agrees with attentionSinkStatistics() on the GPU", asyn
       const values = await tensor.read(); // [B, Hq]
       for (const head of meter.result().layers[1]!.attention!.heads) {
         const mean = (values[head.head]! + values[2 + head.head]! + values[4 + head.head]!) / 3;
-        // 12 weights whose logits, below 20, are products of 8 numbers: 2^-24 (8 + 2 · 20 + 12 +
-        // 10).
+        // A sum of 12 weights; each logit is below 20 and a product of 8 numbers: 2^-24 (8 + 2 · 20
+        // + 12 + 10).
         const error = Math.abs(mean - head[name]) / head[name];
         assert(error < 70 * 2 ** -24, `${name} of head ${head.head} is off by ${error}`);
       }
@@ -168,7 +169,7 @@ onEachRuntime(
       await measureModel(one, { task, batches: 1 }),
       await measureModel(four, { task, batches: 1 }),
     ];
-    // A quarter of everything, exactly.
+    // Exactly a quarter of every gradient.
     assertEquals(actual, wanted);
   },
   { runtimes: ["deno"] },

@@ -25,21 +25,22 @@ const parameters = new Map(
     ),
   ]),
 );
-// Token 8, and no other, makes hidden units of the MLP hundreds of times as large: a massive
-// activation.
+// Only token 8 creates massive activations: it makes hidden units of the MLP hundreds of times as
+// large.
 const gate = parameters.get("model.layers.0.mlp.gate_proj.weight")!;
 const up = parameters.get("model.layers.0.mlp.up_proj.weight")!;
 parameters.get("model.embed_tokens.weight")!.forEach((_, i, values) => {
   if (i % 8 === 7) values[i] = Math.floor(i / 8) === 8 ? 30 : 0;
 });
-// Attention must not pass it on: the eighth element of every other token stays 0.
+// Keeps attention from passing it on: every other token's eighth element stays 0.
 parameters.get("model.layers.0.self_attn.o_proj.weight")!.fill(0, 7 * 8, 8 * 8);
 for (const weight of [gate, up]) {
   for (let unit = 0; unit < 12; unit++) weight[unit * 8 + 7] = unit === 0 ? 20 : 0;
 }
 
 /**
- * Batches in the order in which they were requested; token 8 comes up from step `massiveFrom` on.
+ * A task that records the requested batches in order. From step `massiveFrom` on they contain token
+ * 8.
  */
 function tokens(
   massiveFrom: number,
@@ -72,7 +73,7 @@ onEachRuntime("measureQuantization() calibrates on other batches than it measure
   const calm = tokens(Infinity), massive = tokens(2);
   const before = await measureQuantization(gpu, model, { task: calm.task, ...options });
   const after = await measureQuantization(gpu, model, { task: massive.task, ...options });
-  // Without, then four cases; the static ones look at batches 2, 3 and 4 first.
+  // First without quantization, then four cases; the static ones read batches 2, 3 and 4 first.
   assertEquals(calm.asked, [0, 1, 2, 3, 4, 0, 1, 0, 1, 2, 3, 4, 0, 1, 0, 1]);
   const named = ({ target, scaling }: { target: string; scaling: string }) =>
     `${target} ${scaling}`;
@@ -82,7 +83,7 @@ onEachRuntime("measureQuantization() calibrates on other batches than it measure
     "all-linears static-tensor",
     "all-linears dynamic-token",
   ]);
-  // What is measured are the same sequences: only the static scales have seen token 8.
+  // Both measure the same sequences; only the static scales' batches contain token 8.
   assertEquals(after.loss, before.loss);
   assertEquals(after.calibrationBatches, 3);
   [0, 1, 2, 3].forEach((i) => {
@@ -90,12 +91,12 @@ onEachRuntime("measureQuantization() calibrates on other batches than it measure
     assertEquals(one.difference, one.loss - before.loss);
     if (i % 2 === 1) assertEquals(other, one);
     else {
-      // Scales of hundreds round everything else to 0.
+      // Scales in the hundreds round everything else to 0.
       const [calmly, massively] = [Math.abs(one.difference), Math.abs(other.difference)];
       assert(massively > 10 * calmly, `${named(one)}: ${calmly}, ${massively}`);
     }
   });
-  // 8 bits of each token's own range cost little.
+  // With 8 bits for each token's own range, the loss hardly changes.
   assert(before.cases.every(({ difference }) => Math.abs(difference) < 0.05));
 });
 

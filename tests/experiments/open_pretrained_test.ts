@@ -46,19 +46,19 @@ function withModel(
   });
 }
 
-test("isPretrained() tells models with tokenizers from runs, bytes' models and nothing", () =>
+test("isPretrained() tells models with tokenizers from runs, byte models and other folders", () =>
   withModel(async ({ folder, model }) => {
     assert(await isPretrained(model));
     assert(!(await isPretrained(join(folder, "none"))));
     assert(!(await isPretrained(folder)));
     assert(await isPretrained("HuggingFaceTB/SmolLM2-135M"));
     await Deno.remove(join(model, "tokenizer.json"));
-    assert(await isPretrained(model)); // Its tokenizer_config.json says so: the other file is missing.
+    assert(await isPretrained(model)); // by its tokenizer_config.json: tokenizer.json is missing
     await Deno.remove(join(model, "tokenizer_config.json"));
     assert(!(await isPretrained(model)));
   }));
 
-test("openPretrained() opens weights, tokenizer and texts, and says what it did not read", () =>
+test("openPretrained() opens weights, tokenizer and texts, and lists what it did not read", () =>
   withModel(async ({ model, corpus }) => {
     const shares: number[] = [];
     using opened = await openPretrained(model, {
@@ -67,7 +67,7 @@ test("openPretrained() opens weights, tokenizer and texts, and says what it did 
     });
     const { weights, texts, tokenizer, source, notes } = opened;
     assertEquals(weights.architecture.family, "llama");
-    // The whole context of the model, and as many texts as there are.
+    // By default the model's whole context, and as many texts as the corpus has.
     assertEquals([texts.context, texts.vocabulary], [128, 320]);
     assert(texts.texts > 5 && texts.texts < 20);
     assertEquals(source, { run: "model", step: 0, task: "text", seed: null });
@@ -79,7 +79,7 @@ test("openPretrained() opens weights, tokenizer and texts, and says what it did 
     assertEquals(shares.at(-1), 1);
   }, { fields: { gate_softness: 1 } }));
 
-test("openPretrained() cuts texts as it is told", () =>
+test("openPretrained() cuts texts as its options say", () =>
   withModel(async ({ folder, model }) => {
     const corpus = join(folder, "lines.jsonl");
     const line = (start: string) => JSON.stringify({ text: start + SENTENCE });
@@ -98,7 +98,7 @@ test("openPretrained() cuts texts as it is told", () =>
 
 test("openPretrained() refuses bad input before it reads any weights", () =>
   withModel(async ({ folder, model, corpus }) => {
-    // The weights are gone: errors that come first must not need them.
+    // With the weights gone, errors that come first must not depend on them.
     await Deno.remove(join(model, "model.safetensors"));
     const refused = async (
       options: OpenPretrainedOptions,
@@ -143,7 +143,7 @@ test("openPretrained() refuses another model's tokenizer", () =>
     );
   }, { fields: { vocab_size: 280 } }));
 
-test("openModel() says that a folder is not there, and that a tokenizer is missing", () =>
+test("openModel() reports a missing folder and a missing tokenizer", () =>
   withModel(async ({ folder, model, corpus }) => {
     await assertRejects(
       () => openModel(join(folder, "none")),

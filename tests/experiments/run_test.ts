@@ -21,7 +21,7 @@ import { testWith } from "../support/permitted.ts";
 
 const test = testWith("read", "write");
 
-/** All runs use one device, which compiles once. */
+/** Trains on one shared device, which compiles once. */
 async function trainRun(options: RunOptions, hooks?: RunHooks): Promise<RunResult> {
   return await trainRunAnywhere({ ...options, gpu: await testGpu("deno") }, hooks);
 }
@@ -32,7 +32,7 @@ function begin(folder: string, settings: RunSettings = TINY_RUN) {
 
 let shared: Promise<string> | undefined;
 
-/** The folder of a run that was never stopped. */
+/** The folder of a run that was never interrupted. */
 function wholeRun(): Promise<string> {
   shared ??= Deno.makeTempDir({ prefix: "gradsink-run-" }).then(async (parent) => {
     await begin(join(parent, "run"));
@@ -46,7 +46,7 @@ Deno.test.afterAll(async () => {
 });
 
 /**
- * Everything of a run that is to be the same however it was done: bytes, and metrics without times.
+ * Everything about a run that must not depend on interruptions: bytes, and metrics without times.
  */
 async function outcome(folder: string): Promise<unknown> {
   const files: Record<string, string> = {};
@@ -63,7 +63,7 @@ async function outcome(folder: string): Promise<unknown> {
   return { files, rows };
 }
 
-test("trainRun() trains, measures and saves, at the steps that the settings say", () =>
+test("trainRun() trains, measures and saves, at the steps of the settings", () =>
   inFolder(async (parent) => {
     const folder = join(parent, "run");
     const seen: RunProgress[] = [];
@@ -90,13 +90,13 @@ test("trainRun() trains, measures and saves, at the steps that the settings say"
     assertEquals(seen.at(-1)!.step, 36);
     assert(seen.some(({ activity }) => activity === "measuring"));
     assert(seen.some(({ activity }) => activity === "saving"));
-    // A finished run is finished.
+    // Resuming a finished run does nothing.
     const again = await trainRun({ folder, resume: "must" });
     assertEquals([again.status, again.measurement], ["complete", result.measurement]);
     assertEquals(await readMetrics(metricsPath(folder)), rows);
   }));
 
-test("trainRun() gives the same bits, stopped at any step or not", () =>
+test("trainRun() gives the same bits with and without interruptions at any step", () =>
   inFolder(async (parent) => {
     const whole = await wholeRun();
     const parts = join(parent, "parts");
@@ -106,7 +106,7 @@ test("trainRun() gives the same bits, stopped at any step or not", () =>
         { folder: parts, settings: TINY_RUN, resume: "if-there" },
         {
           signal: interrupt.signal,
-          // Waiting for rows would take too long: the run stops at its next progress report.
+          // Waiting for metrics would take too long, so the run stops at its next progress report.
           onProgress: ({ step }) => step >= stop && interrupt.abort(),
         },
       );
@@ -136,7 +136,7 @@ testOnDisk("run")(
     const whole = await wholeRun();
     const killed = join(parent, "killed");
     const program = fileURLToPath(new URL("./tiny_run.ts", import.meta.url));
-    // A moment is a line of progress, and a delay after it.
+    // Each moment is a line of progress and a delay after it.
     const moments = randomUniform({ seed: Date.now(), length: 20 });
     const kills: string[] = [];
     let finished = false;
@@ -171,10 +171,10 @@ testOnDisk("run")(
   },
 );
 
-test("trainRun() names the step, the tensor and the last good checkpoint where numbers stop being finite", () =>
+test("trainRun() names the step, the tensor and the last good checkpoint when numbers stop being finite", () =>
   inFolder(async (parent) => {
     const folder = join(parent, "run");
-    // The optimizer's step is so large that the products of what it leaves overflow.
+    // The optimizer's step is so large that products of the parameters overflow.
     const wild: RunSettings = {
       ...TINY_RUN,
       optimizer: { ...TINY_RUN.optimizer, learningRate: 1e25, warmUpSteps: 0, weightDecay: 0 },
@@ -187,7 +187,7 @@ test("trainRun() names the step, the tensor and the last good checkpoint where n
         .test(error.message),
       error.message,
     );
-    // An update that overflows is not a checkpoint, however finite the loss before it was.
+    // A run does not save parameters that overflowed, even if the loss before was finite.
     const saving = join(parent, "saving");
     const updated = await assertRejects(
       () =>
@@ -201,7 +201,7 @@ test("trainRun() names the step, the tensor and the last good checkpoint where n
     );
     assertEquals(updated.details.checkpoint, undefined);
     assertEquals(await listCheckpoints(saving), []);
-    // The run has checkpoints from before; it diverges only after it was resumed.
+    // This run has earlier checkpoints, and diverges only after it is resumed.
     const later = join(parent, "later");
     const interrupt = new AbortController();
     const tame = { ...TINY_RUN, reporting: { ...TINY_RUN.reporting, measureEvery: 0 } };
@@ -223,7 +223,7 @@ test("trainRun() names the step, the tensor and the last good checkpoint where n
     assertEquals((await listCheckpoints(later)).at(-1)!.step, step);
   }));
 
-test("trainRun() refuses before anything is written", () =>
+test("trainRun() refuses wrong settings before it writes anything", () =>
   inFolder(async (parent) => {
     const folder = join(parent, "run");
     const untouched = async () =>
@@ -257,7 +257,7 @@ test("trainRun() refuses before anything is written", () =>
     await assertRejects(() => begin(folder), RunError, "is not empty, wanted a new folder");
   }));
 
-test("trainRun() goes on with nothing but a sound run of the same settings", () =>
+test("trainRun() resumes only an intact run of the same settings", () =>
   inFolder(async (parent) => {
     const folder = join(parent, "run");
     await begin(folder, {
@@ -290,7 +290,7 @@ test("trainRun() goes on with nothing but a sound run of the same settings", () 
     const model = join(path, "model.safetensors");
     await Deno.truncate(model, 500);
     await assertRejects(() => trainRun({ folder, resume: "must" }), CheckpointError, model);
-    // Another process has it.
+    // Another process holds the folder.
     using _ = await RunFolder.open(folder);
     await assertRejects(
       () => trainRun({ folder, resume: "must" }),

@@ -1,12 +1,12 @@
 /**
- * A run that takes a second, for tests; as a program, `tiny_run.ts FOLDER` does it or the rest of
- * it.
+ * For tests: settings of a run that takes a second. As a program, `tiny_run.ts FOLDER` trains or
+ * resumes it.
  */
 import { RUN_SCHEMA, type RunSettings } from "../../src/experiments/run/settings.ts";
 import { trainRun } from "../../src/experiments/run.ts";
 import { PLAIN_LLAMA } from "../../src/reference/llama/config.ts";
 
-/** Two layers, accumulated batches, learned V-scale: everything that a checkpoint has to hold. */
+/** Two layers, accumulated batches, learned V-scale: a checkpoint needs all of its parts. */
 export const TINY_RUN: RunSettings = {
   schema: RUN_SCHEMA,
   preset: "tiny",
@@ -44,7 +44,7 @@ export const TINY_RUN: RunSettings = {
     weightDecay: 0.01,
     clip: 1,
   },
-  // No interval divides another: losses are pending at checkpoints.
+  // No interval divides another, so losses are pending at checkpoints.
   reporting: {
     lossEvery: 5,
     measureEvery: 12,

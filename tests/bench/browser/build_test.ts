@@ -6,7 +6,7 @@ import { namesIn, testOnDisk } from "../../support/folder.ts";
 
 const test = testOnDisk("run");
 
-test("buildPage() makes a light page that needs nothing of Deno, Node or other places", async (parent) => {
+test("buildPage() makes a light page that needs neither Deno, Node nor other servers", async (parent) => {
   const folder = new URL("dist/", pathToFileURL(`${parent}/`));
   await buildPage({ folder });
   let weight = 0;
@@ -20,7 +20,7 @@ test("buildPage() makes a light page that needs nothing of Deno, Node or other p
       undefined,
       name,
     );
-    // Safari has WebGPU and does not know these.
+    // Safari has WebGPU, but not `using`.
     assertEquals(/\b(await )?using [a-zA-Z_$]+ ?=/.exec(script)?.[0], undefined, name);
     assertEquals(/\beval\(|new Function\(/.exec(script)?.[0], undefined, name);
   }
@@ -28,14 +28,14 @@ test("buildPage() makes a light page that needs nothing of Deno, Node or other p
   const html = await Deno.readTextFile(new URL("index.html", folder));
   assert(!html.includes("{{"), "every field is filled");
   assert(!/<script(?![^>]* src=)|<style| style=| on\w+=/.test(html), "nothing is inline");
-  // Links to read are not requests; nothing else leads elsewhere.
+  // Links are allowed, because following one is the user's choice; nothing else leads elsewhere.
   const outside = [...html.matchAll(/\b(?:src|href)="(https?:[^"]*)"/g)].map(([, url]) => url);
   assertEquals(outside, ["https://arxiv.org/abs/2603.17771"]);
   assertStringIncludes(html, 'data-fixture="fixtures/lavapipe-deno.json"');
   for (const name of ["page.js", "worker.js", "style.css", "icon.svg"]) {
     assert(names.includes(name), name);
   }
-  // Again, over what is there, and nothing half-made is left.
+  // Building again replaces the page, and leaves nothing half-made.
   await buildPage({ folder });
   assertEquals(await namesIn(parent), ["dist"]);
 });

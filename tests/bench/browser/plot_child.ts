@@ -1,6 +1,6 @@
 /**
- * Draws the pictures of a comparison and of the theory; `plot_test.ts` runs it with the library and
- * with the stand-in.
+ * Draws the pictures of a comparison and of the theory. `plot_test.ts` runs it with Observable Plot
+ * and with the page's stand-in.
  */
 import { compareResultFiles } from "../../../src/measure/comparison.ts";
 import { parseResultFile } from "../../../src/measure/result_file/parse.ts";

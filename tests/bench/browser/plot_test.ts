@@ -6,15 +6,15 @@ import { testWith } from "../../support/permitted.ts";
 
 const test = testWith("read", "write", "run");
 
-/** In pixels: the library rounds the positions of bands in another way. */
+/** In pixels: the library rounds the positions of bands differently. */
 const NEAR = 1.6;
 
 interface Drawn {
-  /** Each sign's position and shape. */
+  /** Each symbol's position and shape. */
   readonly signs: readonly (readonly [number, number, string])[];
-  /** Ends of bars. */
+  /** The bars' ends. */
   readonly bars: readonly (readonly number[])[];
-  /** The words, those of the axes included, in order. */
+  /** The words in order, including those of the axes. */
   readonly words: readonly string[];
   /** The first and last point of each curve. */
   readonly curves: readonly (readonly number[])[];
@@ -29,7 +29,7 @@ interface Node {
   getAttribute(name: string): string | null;
 }
 
-// Facets and marks are moved by their groups.
+// The shift of an element by the groups around it: facets and marks.
 function shift(node: Node | null): [number, number] {
   if (node === null || node.getAttribute === undefined) return [0, 0];
   const [x, y] = shift(node.parentNode);
@@ -39,7 +39,7 @@ function shift(node: Node | null): [number, number] {
   return [x + Number(found?.[1] ?? 0), y + Number(found?.[2] ?? 0)];
 }
 
-// The bounding box of a path along the axes, with rounded corners.
+// The bounding box of a path along the axes, whose corners may be round.
 function boxOf(path: string): [number, number, number, number] {
   const xs: number[] = [];
   const ys: number[] = [];
@@ -72,7 +72,7 @@ function read(svg: string): Drawn {
       signs.push([x + number(node, "cx"), y + number(node, "cy"), "round"]);
     } else if (/translate/.test(node.getAttribute("transform") ?? "") && !/M\s*\d{2,}/.test(path)) {
       const corners = /A/i.test(path) ? "round" : path.replace(/[^MLHVZ]/gi, "").toUpperCase();
-      // The library's ticks are paths too.
+      // The library's ticks are paths, too.
       if (path.length > 12) signs.push([x, y, corners]);
     } else if (/[HV]/.test(path)) {
       rounded.push(boxOf(path).map((size, i) => size + (i === 0 ? x : i === 1 ? y : 0)));
@@ -129,7 +129,7 @@ function assertNear(
   what: string,
 ) {
   assertEquals(found.length, wanted.length, what);
-  // Each of them has a partner nearby; neighbors may have changed places in the order.
+  // Each mark has a partner nearby; neighbors may have swapped places in the order.
   const left = [...wanted];
   for (const place of found) {
     const partner = left.findIndex((other) =>

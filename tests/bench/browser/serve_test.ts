@@ -42,7 +42,7 @@ test("answer() serves the build's files under a strict policy, and nothing else"
   assertEquals((await get("/", { method: "POST" })).status, 405);
 });
 
-Deno.test("contentPolicy forbids whatever it does not name", () => {
+Deno.test("contentPolicy forbids everything that it does not name", () => {
   assertStringIncludes(contentPolicy, "default-src 'none'");
   assert(!/unsafe|https?:|\*|data:|blob:/.test(contentPolicy), contentPolicy);
 });

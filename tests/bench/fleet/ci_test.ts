@@ -1,4 +1,4 @@
-/** The repository's own workflow: what it runs, and that its check finds a forged result file. */
+/** The repository's own workflow: its commands, and that its check finds a forged result file. */
 import { startBash, testWithFolder } from "./machines.ts";
 import { cloneInto } from "./machines.ts";
 import { parseWorkflow } from "./workflow.ts";
@@ -19,7 +19,7 @@ testWithFolder("ci.yml runs .ci/run, and refuses a forged result file", async (f
   assert(workflow.jobs.test!.steps.some(({ run }) => run === ".ci/run"));
   assert((await Deno.stat(new URL(".ci/run", root))).isFile);
 
-  // A pull request with an honest file and a forged one, in a repository of its own.
+  // A pull request with an honest file and a forged one, in a clone.
   const clone = `${folder}/clone`;
   await cloneInto(clone);
   const bash = async (script: string, env: Record<string, string> = {}) =>

@@ -1,10 +1,10 @@
-/** A Slurm cluster of one machine, made of stand-ins for sbatch and srun. */
+/** A Slurm cluster of one machine, with replacements for sbatch and srun. */
 import { cloneInto } from "./machines.ts";
 
-// sbatch runs the tasks of an array at once, one after the other, and notes how it was called; srun
-// notes its process, so that a test can signal the step alone, as Slurm does; and what deno runs is
-// the real command except for the processes that measure or train: the one claims to be the type of
-// GPU that was requested, the other makes figures up.
+// sbatch runs an array's tasks at once, one after the other, and records its call. srun records its
+// process, so that a test can signal the step alone, as Slurm does. deno is the real command,
+// except for measuring and training processes: the measuring one claims to be the requested type of
+// GPU, the training one makes up figures.
 const commands = {
   sbatch: `
 echo "$*" >> "$CLUSTER/submitted"
@@ -68,7 +68,7 @@ export interface Cluster {
 /**
  * Makes the cluster.
  *
- * @param folder for everything
+ * @param folder holds everything
  */
 export async function makeCluster(folder: string): Promise<Cluster> {
   const clone = `${folder}/clone`;
@@ -78,10 +78,10 @@ export async function makeCluster(folder: string): Promise<Cluster> {
 }
 
 /**
- * Puts stand-ins for commands into a folder.
+ * Puts replacements for commands into a folder.
  *
- * @param folder to make
- * @param names which commands
+ * @param folder the folder to make
+ * @param names the commands
  * @returns a PATH on which they come first
  */
 export async function makeCommands(

@@ -13,11 +13,11 @@ test("bench.yml measures on all kinds of hosted machine with the least rights", 
   assertEquals(workflow.permissions, { contents: "read" });
   const { bench, compare } = workflow.jobs;
   for (const job of [bench!, compare!]) {
-    assertEquals(job.permissions, undefined); // none beyond the workflow's
+    assertEquals(job.permissions, undefined); // only the workflow's
     for (const { uses, with: inputs } of job.steps) {
       if (uses === undefined) continue;
       assert(/^(actions|denoland)\/[a-z-]+@v\d+$/.test(uses), `${uses} is not pinned by major`);
-      // The token would stay on disk where benchmarks run.
+      // Otherwise the token would stay on disk while benchmarks run.
       if (uses.startsWith("actions/checkout")) {
         assertEquals(inputs?.["persist-credentials"], false);
       }
@@ -30,10 +30,10 @@ test("bench.yml measures on all kinds of hosted machine with the least rights", 
   for (const runner of ["ubuntu-latest", "macos-latest", "windows-latest"]) {
     assert(runners.includes(runner), `no ${runner}`);
   }
-  // A job waits a day for a missing runner, so the copy leaves out the self-hosted machine.
+  // A job waits a day for a missing runner, so the example leaves out the self-hosted machine.
   assert(!runners.some((labels) => Array.isArray(labels)), "a runner that GitHub does not have");
   assertStringIncludes(await Deno.readTextFile(path), "#   runs-on: [self-hosted, gpu]");
-  // One machine's failure must not keep the others off the page.
+  // If one machine fails, the page still shows the others.
   assertEquals([compare!.needs, compare!.if], ["bench", "always()"]);
 });
 
@@ -44,12 +44,12 @@ const unless = Deno.build.os !== "linux" || Deno.build.arch !== "x86_64"
   ? "needs a second adapter, an installed one beside the embedded one"
   : undefined;
 
-// Two measurements, with hot and cold caches, of which the second is cut short.
+// Two measurements, with hot and cold caches; the second is cut short.
 const tiny = "--shapes=quick --kernels=v-scale --passes=forward --budget=3";
 
-// Two machines: the installed adapter and the embedded one. Each is interrupted as the runner does
-// it at a time limit, by SIGINT to the shell alone, once it has measured something: what is
-// uploaded then is a valid, incomplete file.
+// Two machines: the installed adapter and the embedded one. After a first measurement each gets
+// SIGINT in its shell alone, as from the runner at a time limit. It then uploads a valid,
+// incomplete file.
 testWithFolder(
   "bench.yml ends in one page of two adapters, though their benches are cut short",
   async (folder) => {
@@ -97,7 +97,7 @@ testWithFolder(
       assertEquals([result?.label, result?.status], [name, "incomplete"]);
       assert(result!.measurements >= 1);
     }
-    // One machine alone makes a page of one.
+    // One machine alone makes a page.
     await Deno.remove(`${artifacts}/result-own-gpu`, { recursive: true });
     const alone = await runJob(jobs.compare!, {
       values: {},

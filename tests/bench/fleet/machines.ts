@@ -1,6 +1,6 @@
 /**
- * Machines for the examples: clones of this repository in temporary folders, and shells to run
- * commands in them.
+ * Machines for the examples' tests: clones of this repository in temporary folders, and shells to
+ * run commands in them.
  */
 
 import { fileURLToPath } from "node:url";
@@ -9,7 +9,7 @@ const root = fileURLToPath(new URL("../../../", import.meta.url));
 /** The permissions that the examples' commands need. */
 const needed = ["run", "read", "write", "env"] as const;
 
-/** Why this machine cannot run the examples' shell commands, if it cannot. */
+/** Why this machine cannot run the examples' shell commands; undefined if it can. */
 export const reason: string | undefined = await findReason();
 
 async function findReason(): Promise<string | undefined> {
@@ -26,12 +26,12 @@ async function findReason(): Promise<string | undefined> {
 }
 
 /**
- * Registers a test with a temporary folder; it is ignored, by a name that says why, where it cannot
- * run.
+ * Registers a test with a temporary folder. Where it cannot run, it is ignored, with the reason in
+ * its name.
  *
  * @param name the test's name
  * @param body the test
- * @param unless why it cannot run, beside what all of these tests need
+ * @param unless a further reason why it cannot run
  */
 export function testWithFolder(
   name: string,
@@ -54,10 +54,10 @@ export function testWithFolder(
 }
 
 /**
- * A clone of the working tree as it is, uncommitted changes too. Links would not do: the bench's
- * child may read no folder.
+ * Clones the working tree, including uncommitted changes. Links would not do, because the bench's
+ * child may read no other folder.
  *
- * @param folder to make
+ * @param folder the folder to make
  */
 export async function cloneInto(folder: string): Promise<void> {
   await Deno.mkdir(folder, { recursive: true });
@@ -74,7 +74,7 @@ export interface Finished {
   readonly output: string;
 }
 
-/** A command under way. */
+/** A running command. */
 export interface Started {
   readonly process: Deno.ChildProcess;
   readonly finished: Promise<Finished>;
@@ -83,8 +83,8 @@ export interface Started {
 /**
  * Starts bash.
  *
- * @param args of bash
- * @param options the folder, and what to add to the environment
+ * @param args bash's arguments
+ * @param options the folder, and variables to add to the environment
  */
 export function startBash(
   args: readonly string[],
@@ -109,9 +109,9 @@ async function collect(process: Deno.ChildProcess): Promise<Finished> {
 }
 
 /**
- * Waits until something holds, or fails.
+ * Waits until a condition holds, or fails.
  *
- * @param condition what is waited for
+ * @param condition the condition
  * @param what its name in the message
  */
 export async function until(condition: () => Promise<boolean>, what: string): Promise<void> {

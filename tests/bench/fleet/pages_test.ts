@@ -7,7 +7,7 @@ const test = testWith("read");
 
 const path = new URL("../../../.github/workflows/pages.yml", import.meta.url);
 
-test("pages.yml publishes what page:build makes, with the least rights", async () => {
+test("pages.yml publishes the result of page:build, with the least rights", async () => {
   const workflow = parseWorkflow(await Deno.readTextFile(path));
   assertEquals(workflow.permissions, { contents: "read" });
   const { build, publish } = workflow.jobs;
@@ -16,7 +16,8 @@ test("pages.yml publishes what page:build makes, with the least rights", async (
     assert(/^(actions|denoland)\/[a-z-]+@v\d+$/.test(uses), `${uses} is not pinned by major`);
     if (uses.startsWith("actions/checkout")) assertEquals(inputs?.["persist-credentials"], false);
   }
-  // The job that runs the project's code cannot publish; the job that publishes runs none of it.
+  // The job that runs the project's code cannot publish, and the job that publishes runs none of
+  // it.
   assertEquals(build!.permissions, undefined);
   assertEquals(publish!.permissions, { "pages": "write", "id-token": "write" });
   assert(publish!.steps.every(({ run }) => run === undefined), "publishing runs nothing");

@@ -3,22 +3,22 @@ import { DOMParser } from "linkedom";
 import { parseResultFile } from "../../../src/measure/result_file/parse.ts";
 import type { ResultFile } from "../../../src/measure/result_file.ts";
 
-/** A result file in short. */
+/** A summary of a result file. */
 export interface ResultStatus {
   readonly label: string | undefined;
-  /** When the run began; a resumed file keeps it. */
+  /** The beginning of the run; a resumed file keeps it. */
   readonly date: string;
   readonly status: ResultFile["status"];
   readonly measurements: number;
-  /** The kernels of the measurements, each once. */
+  /** The operators measured, each once. */
   readonly kernels: readonly string[];
 }
 
 /**
  * Reads a result file, which must be valid at every moment.
  *
- * @param path of the file
- * @returns undefined while there is none
+ * @param path the file's path
+ * @returns undefined if there is no file
  */
 export async function resultStatus(path: string): Promise<ResultStatus | undefined> {
   let text: string;

@@ -23,14 +23,14 @@ testWithFolder("submit.sh measures every type of GPU and ends in one page", asyn
   for (const [job, label] of labels) {
     const result = await resultStatus(`${clone}/results/${job}/${label}.json`);
     assertEquals([result?.label, result?.status], [label, "complete"]);
-    assertEquals(result?.kernels.toSorted(), ["rms-norm", "v-scale"]); // the options arrive
+    assertEquals(result?.kernels.toSorted(), ["rms-norm", "v-scale"]); // passed on
     assertStringIncludes(page, label);
     assertStringIncludes(table, label);
   }
   assertStringIncludes(page, "h100 adapter");
 });
 
-testWithFolder("bench.sbatch goes on with its file when it is requeued", async (folder) => {
+testWithFolder("bench.sbatch resumes its file when it is requeued", async (folder) => {
   const { clone, env } = await makeCluster(folder);
   const start = (pace: number) =>
     startBash(["bench/fleet/slurm/bench.sbatch", "--shapes=quick"], {
@@ -44,7 +44,7 @@ testWithFolder("bench.sbatch goes on with its file when it is requeued", async (
       },
     });
   const file = `${clone}/results/7/a100-3.json`;
-  // At its time limit Slurm signals the step, not the script.
+  // At the time limit Slurm signals the step, not the script.
   const first = start(50);
   await until(async () => ((await resultStatus(file))?.measurements ?? 0) >= 2, file);
   Deno.kill(Number(await Deno.readTextFile(`${folder}/step`)), "SIGTERM");
@@ -58,7 +58,7 @@ testWithFolder("bench.sbatch goes on with its file when it is requeued", async (
   const after = (await resultStatus(file))!;
   assertEquals([after.label, after.status], ["a100-3", "complete"]);
   assert(after.measurements > before.measurements, `${before.measurements} are all there are`);
-  assertEquals(after.date, before.date); // it is the same file, not a new one
+  assertEquals(after.date, before.date); // the same file, not a new one
 
   const bytes = await Deno.readTextFile(file);
   const third = await start(0).finished;
@@ -67,7 +67,7 @@ testWithFolder("bench.sbatch goes on with its file when it is requeued", async (
   assertEquals(await Deno.readTextFile(file), bytes);
 });
 
-testWithFolder("compare.sbatch fails with one line where there is one machine", async (folder) => {
+testWithFolder("compare.sbatch fails with one line if there is one machine", async (folder) => {
   const { clone, env } = await makeCluster(folder);
   await Deno.mkdir(`${clone}/results`);
   const { code, output } = await startBash(["bench/fleet/slurm/compare.sbatch", "1", "2"], {
@@ -92,7 +92,7 @@ testWithFolder(
       assert(has("--mem="), name);
       assert(has("--cpus-per-task=") || has("--exclusive"), name);
     }
-    // Slurm fails a job whose log it cannot open, so that a fresh clone needs the folder.
+    // Slurm fails a job whose log it cannot open, so a fresh clone must contain the folder.
     assert((await Deno.stat(new URL("../../../results/.gitkeep", import.meta.url))).isFile);
   },
 );

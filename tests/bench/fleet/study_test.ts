@@ -36,7 +36,7 @@ testWithFolder("submit_study.sh trains every part once and ends in one page", as
   assertStringIncludes(page, "shallow (2 variants × 2 seeds, 20 steps)");
 });
 
-testWithFolder("study.sbatch goes on where it was when it is requeued", async (folder) => {
+testWithFolder("study.sbatch resumes when it is requeued", async (folder) => {
   const { clone, env } = await makeCluster(folder);
   const start = (pace: number) =>
     startBash(["bench/fleet/slurm/study.sbatch", ...SMALL, "--seeds=1"], {

@@ -1,6 +1,6 @@
 /**
- * Enough of GitHub Actions to run the example: jobs step by step, with the runner's own way of
- * calling bash, and with artifacts in a folder. An unknown feature is an error.
+ * Runs the GitHub Actions examples: jobs step by step, with bash called as the runner does, and
+ * with artifacts in a folder. An unknown feature is an error.
  */
 import { basename, dirname } from "node:path";
 import { parse } from "yaml";
@@ -42,28 +42,26 @@ export interface Workflow {
   readonly jobs: Readonly<Record<string, Job>>;
 }
 
-/** Reads a workflow; a mistake or a doubtful place in its YAML is an error. */
+/** Reads a workflow; a mistake or a warning in its YAML is an error. */
 export function parseWorkflow(text: string): Workflow {
   return parse(text, { strict: true, uniqueKeys: true, logLevel: "error" }) as Workflow;
 }
 
-/** What a job runs with. */
+/** A job's environment. */
 export interface RunJobOptions {
-  /** What expressions such as `matrix.name` stand for. */
+  /** The values of expressions such as `matrix.name`. */
   readonly values: Readonly<Record<string, string>>;
-  /** Added to the environment of every command, as the machine's own. */
+  /** Variables to add to every command's environment, as on the machine. */
   readonly env: Readonly<Record<string, string>>;
-  /** The machine's folder. */
+  /** The machine's working folder. */
   readonly folder: string;
-  /** Where artifacts are kept. */
+  /** The folder of the artifacts. */
   readonly artifacts: string;
-  /** Called for every command that was started. */
+  /** Called for every command when it has started. */
   readonly started?: (step: Step, command: Started) => void;
 }
 
-/**
- * What became of a step: the exit code of a command, 0 for an action, undefined if it was left out.
- */
+/** A step's result: a command's exit code, 0 for an action, undefined if the step was skipped. */
 export interface StepResult {
   readonly step: Step;
   readonly finished: Finished | undefined;
@@ -126,7 +124,7 @@ async function runAction(step: Step, options: RunJobOptions): Promise<Finished> 
       break;
     case "actions/upload-artifact": {
       const target = `${artifacts}/${text("name")}`;
-      // By default the action only warns where there is nothing to upload.
+      // By default the action only warns if there is nothing to upload.
       const files = await filesAt(path);
       if (files.length === 0) {
         return { code: text("if-no-files-found") === "error" ? 1 : 0, output: "" };
@@ -155,7 +153,7 @@ async function runAction(step: Step, options: RunJobOptions): Promise<Finished> 
   return { code: 0, output: "" };
 }
 
-/** What an artifact of a file or of a folder holds. */
+/** The files of an artifact, which is a file or a folder. */
 async function filesAt(path: string): Promise<{ from: string; name: string }[]> {
   const found = await Deno.stat(path).catch(() => undefined);
   if (found === undefined) return [];

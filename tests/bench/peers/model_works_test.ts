@@ -1,4 +1,4 @@
-/** A pretrained model as a work of the bench of peers: this project's answers, and PyTorch's. */
+/** A pretrained model in the bench of peers: this project's answers, and PyTorch's. */
 import { compareOn } from "../../../bench/peers/compare.ts";
 import { startContender } from "../../../bench/peers/contender.ts";
 import { prepareModel } from "../../../bench/peers/libraries/ours/model.ts";
@@ -16,7 +16,7 @@ import { familyFolder, relativeDistance } from "../../support/pretrained/familie
 
 const folder = familyFolder("qwen3");
 
-testWith("read")("readModelWorks() takes a model's shape, and refuses what is none", async () => {
+testWith("read")("readModelWorks() reads a model's shape, and refuses other folders", async () => {
   const works = await readModelWorks(folder, "7");
   assertEquals(works.map(({ name, dimensions }) => [name, dimensions]), [
     ["model-forward-t7", { T: 7, V: 33, d: 20 }],
@@ -42,7 +42,7 @@ testWith("read")("readModelWorks() takes a model's shape, and refuses what is no
   await assertRejects(() => readModelWorks(`${folder}-none`), CheckpointError, "no such folder");
 });
 
-onEachRuntime("prepareModel() answers as the twin does", async (gpu) => {
+onEachRuntime("prepareModel() gives the twin's answers", async (gpu) => {
   const [, work] = await readModelWorks(folder, "7");
   const numbers = inputsOf(work!);
   const { run, read } = await prepareModel(gpu, work!, numbers);
@@ -82,7 +82,7 @@ async function lacking(): Promise<string | undefined> {
     ? ready
     : await contender.ask({ type: "prepare", work: work!, stretches: modelStretches(work!) });
   await contender.close();
-  // Anything else that goes wrong is the test's to say.
+  // Any other failure is the test's to report.
   return reply.type === "failed" && reply.reason.includes(" no ") ? reply.reason : undefined;
 }
 
@@ -107,7 +107,7 @@ Deno.test({
         budget: 1,
         seed: 1,
         now: () => looks++,
-        interrupted: () => looks > 0, // Times are of no interest here.
+        interrupted: () => looks > 0, // times do not matter here
       });
       for (const { library, status, reason, error } of results) {
         assertEquals(status, "ok", `${work.name} by ${library}: ${reason}`);

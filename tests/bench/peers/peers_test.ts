@@ -34,9 +34,9 @@ function rightNumbers(): Readonly<Record<string, Float64Array>> {
   };
 }
 
-/** One way of a made-up library. */
+/** One way of computing in a made-up library. */
 interface FakeWay {
-  /** ns of a run. */
+  /** ns per run. */
   readonly time: number;
   readonly factor?: number;
   readonly fault?: string;
@@ -81,7 +81,7 @@ function compare(participants: readonly Participant[], budget = 10) {
   return compareOn(work, participants, { budget, seed: 1, now: () => clock.now });
 }
 
-Deno.test("compareOn() times right answers only", async () => {
+Deno.test("compareOn() times only ways with right answers", async () => {
   const { results } = await compare([
     { library: "gradsink", contender: fake([{ time: 1e6 }]) },
     { library: "jax-js", contender: fake([{ time: 1e3, factor: 1.001 }]) },
@@ -110,20 +110,20 @@ Deno.test("compareOn() times right answers only", async () => {
   assert(!text.includes("NaN") && !text.includes("undefined"), text);
 });
 
-Deno.test("compareOn() takes six rounds, then as many as the budget allows", async () => {
+Deno.test("compareOn() runs six rounds, then as many as the budget allows", async () => {
   const participants = () => [
     { library: "gradsink", contender: fake([{ time: 1e8 }]) },
     { library: "jax-js", contender: fake([{ time: 2e8 }]) },
   ];
   const few = await compare(participants(), 0.1);
   assertEquals(few.results.map(({ samples }) => samples.length), [6, 6]);
-  // A round takes 0.8 s: four runs of the one and two of the other.
+  // A round takes 0.8 s: four runs of one library and two of the other.
   const more = await compare(participants(), 7.5);
   assertEquals(more.results.map(({ runs }) => runs), [4, 2]);
   assertEquals(more.results.map(({ samples }) => samples.length), [9, 9]);
 });
 
-Deno.test("compareOn() holds the answers of a model to the first one", async () => {
+Deno.test("compareOn() compares a model's answers with the first library's", async () => {
   const model: Work = {
     name: "model",
     operator: "model",
@@ -170,7 +170,7 @@ Deno.test("compareOn() holds the answers of a model to the first one", async () 
   assertStringIncludes(text, "tiny forward+backward, T3 V50 d=2");
 });
 
-Deno.test("compareOn() goes on without a library that fails on the way", async () => {
+Deno.test("compareOn() continues without a library that fails", async () => {
   const { results } = await compare([
     { library: "gradsink", contender: fake([{ time: 1e6 }]) },
     { library: "jax-js", contender: fake([{ time: 1e6 }], { dies: 4 }) },
@@ -181,7 +181,7 @@ Deno.test("compareOn() goes on without a library that fails on the way", async (
   ]);
 });
 
-Deno.test("bestOfEach() lets a library speak by its fastest right way", async () => {
+Deno.test("bestOfEach() takes each library's fastest correct way", async () => {
   const { results } = await compare([
     { library: "gradsink", contender: fake([{ time: 1e6 }]) },
     {
@@ -198,14 +198,14 @@ Deno.test("bestOfEach() lets a library speak by its fastest right way", async ()
 });
 
 Deno.test("ratioOf() compares samples of the same round", () => {
-  // A machine that slows down tenfold for half of the time.
+  // A machine that is ten times slower half of the time.
   const base = [1, 10, 1, 10, 1, 10, 1, 10];
   const result = ratioOf(base.map((time) => 3 * time), base);
   assertEquals([result!.median, result!.low, result!.high], [3, 3, 3]);
   assertEquals(ratioOf([], base), undefined);
 });
 
-Deno.test("wantedOf() wants something of every result, near the ends too", () => {
+Deno.test("wantedOf() checks elements of every result, also near the ends", () => {
   for (const each of [work, { ...work, pass: "forward" as const }]) {
     const { rows, d } = each.dimensions as { rows: number; d: number };
     const wanted = wantedOf(each);
@@ -225,7 +225,7 @@ Deno.test("wantedOf() wants something of every result, near the ends too", () =>
   assertEquals([...outputs].sort(), ["keyGradient", "queryGradient", "valueGradient"]);
 });
 
-Deno.test("works have names of their own", () => {
+Deno.test("works have different names", () => {
   assertEquals(new Set(works.map(({ name }) => name)).size, works.length);
 });
 

@@ -36,18 +36,18 @@ async function answerOf(python: string): Promise<string> {
 }
 
 Deno.test({
-  name: "startTorch() says in a line why there is no torch",
+  name: "startTorch() says in one line why there is no torch",
   ignore: !may,
   async fn() {
     assertEquals(await answerOf("no-such-python"), "there is no no-such-python");
-    // A program that is no Python ends on the script.
+    // A program that is not Python fails on the script.
     const reason = await answerOf(Deno.execPath());
     assert(reason.startsWith("the process ended") && !reason.includes("\n"), reason);
   },
 });
 
 Deno.test({
-  name: "startTorch() passes over a Python without torch, and hands over the numbers of a work",
+  name: "startTorch() skips a Python without torch, and passes on a work's numbers",
   ignore: !may || Deno.build.os === "windows",
   async fn() {
     const folder = await Deno.makeTempDir({ prefix: "gradsink-torch-" });
@@ -97,7 +97,7 @@ async function lacking(): Promise<string | undefined> {
 const reason = await lacking();
 
 Deno.test({
-  name: `PyTorch answers right in all its ways${reason === undefined ? "" : ` [${reason}]`}`,
+  name: `PyTorch is correct in all its ways${reason === undefined ? "" : ` [${reason}]`}`,
   ignore: reason !== undefined,
   async fn() {
     const contender = await startTorch();
@@ -107,7 +107,7 @@ Deno.test({
         budget: 1,
         seed: 1,
         now: () => looks++,
-        interrupted: () => looks > 0, // once the answers are known: times are of no interest here
+        interrupted: () => looks > 0, // ends once the answers are known; times do not matter here
       });
       assert(results.length > 0);
       for (const { way, status, reason, error } of results) {

@@ -22,7 +22,7 @@ function adapter(lanes: number | undefined, software: boolean): GpuInfo {
   });
 }
 
-// Every variant runs on one of them.
+// Every variant runs on one of these adapters.
 const adapters = [
   adapter(4, true),
   adapter(8, true),
@@ -48,10 +48,10 @@ Deno.test("callMemory() of attention grows no faster than T, in every variant an
         if (extras.includes(undefined)) continue;
         seen.set(pass, (seen.get(pass) ?? new Set()).add(variant));
         for (const [i, T] of lengths.entries()) {
-          // A few tensors' worth at the most: what one number for each pair of tokens takes is 4 T²
-          // for each head.
+          // At most a few tensors; one number for each pair of tokens would take 4 T² bytes per
+          // head.
           assert(extras[i]! <= 4 * 4 * T * 64 * 9 + 65536, `${variant} takes ${extras[i]} at ${T}`);
-          // Sequences as short as these may have all their pairs in memory at once.
+          // Short sequences may hold all their pairs in memory.
           if (T <= 256) continue;
           const growth = extras[i]! / extras[i - 1]!;
           assert(growth <= 2.1, `${pass} ${variant} takes ${growth} times as much at ${T}`);
@@ -96,7 +96,7 @@ Deno.test("planAttentionForward() and planAttentionBackward() with V-scale take 
   for (let T = 256; T <= 8192; T *= 2) assert(extra(2 * T) / extra(T) <= 2.1, `${T}`);
 });
 
-Deno.test("callMemory() counts what the call's tensors take", () => {
+Deno.test("callMemory() counts the bytes of the call's tensors", () => {
   const dimensions = { B: 1, Hq: 2, Hkv: 2, T: 100, D: 8 };
   const row = 4 * 2 * 100;
   const forward = callMemory(adapters[3]!, { kernel: "attention", pass: "forward", dimensions });

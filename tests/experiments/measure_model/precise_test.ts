@@ -1,4 +1,4 @@
-/** Measurements of a strong sink: the digits of its key's gradient, and what floors say of them. */
+/** Measurements of a strong sink: the digits of its key's gradient, and the reported floors. */
 import { measureModel } from "../../../src/experiments/measure_model.ts";
 import type { Task, TokenBatch } from "../../../src/experiments/tasks/task.ts";
 import type { Gpu } from "../../../mod.ts";
@@ -29,13 +29,13 @@ const config: LlamaConfig = {
 };
 const context = 12;
 
-/** The first token of every sequence, and of no other place. */
+/** The first token of every sequence, which occurs nowhere else. */
 const FIRST = 8;
 
 /**
  * A model whose queries give the first token all but about a millionth of their weight. Queries
- * read element 0, which all other tokens have, and keys element 1, which the first token has alone;
- * RoPE hardly turns the columns that they write.
+ * read element 0, which all other tokens have; keys read element 1, which only the first token has.
+ * RoPE hardly rotates the columns that they write.
  */
 function strongSink(logit: number): Map<string, Float32Array<ArrayBuffer>> {
   const parameters = new Map(
@@ -52,7 +52,7 @@ function strongSink(logit: number): Map<string, Float32Array<ArrayBuffer>> {
     embedding[token * modelDim + 1] = isFirst ? 1 : 0;
   }
   const names = layerParameterNames(0);
-  // RMSNorm makes √d of an element that stands nearly alone.
+  // RMSNorm scales an element that dominates its row to √d.
   const size = Math.sqrt(logit * Math.sqrt(headDim) / modelDim);
   const row = headDim / 2 - 1;
   for (const [name, element] of [[names.query, 0], [names.key, 1]] as const) {
@@ -77,7 +77,7 @@ const task: Task = {
   idleQueries: () => undefined,
 };
 
-/** The measurement by the float64 twin. */
+/** The float64 twin's measurement. */
 function twin(parameters: ReadonlyMap<string, Float32Array>): SinkMeasurement {
   const doubles = new Map(
     [...parameters].map(([name, values]) => [name, Float64Array.from(values)]),

@@ -1,4 +1,4 @@
-/** Massive activations of a small checkpoint, replaced, against the float64 twin. */
+/** Replacing massive activations in a small checkpoint agrees with the float64 twin. */
 import { measurePretrained } from "../../../src/experiments/measure_pretrained.ts";
 import { openWeights, type WeightSource } from "../../../src/model/pretrained/weights.ts";
 import type { LlamaConfig } from "../../../src/reference/llama/config.ts";
@@ -10,16 +10,16 @@ import { llamaBatch } from "../../support/model/llama.ts";
 import { familyFolder } from "../../support/pretrained/families.ts";
 
 const [TEXTS, CONTEXT] = [4, 8];
-/** The layer and dimension that the test makes massive. */
+/** The layer and dimension in which the test creates massive activations. */
 const [LAYER, DIMENSION] = [1, 6];
 
 /**
- * float32 rounds a loss of 5 by 3e-7; through three layers it was off by 2e-7 at most (measured on
- * lavapipe). An ordinary element of 20 beside a massive one changes it by 7e-5.
+ * float32 rounds a loss of 5 by 3e-7. Through three layers the error was at most 2e-7 (measured on
+ * lavapipe). An ordinary element of 20 beside a massive one changes the loss by 7e-5.
  */
 const TOLERANCE = 5e-6;
 
-/** The model with one dimension that a layer's MLP writes into, thousands of times as strongly. */
+/** The model with a layer whose MLP writes 3,000 times as strongly into one dimension. */
 async function massiveModel(): Promise<WeightSource> {
   const source = await openWeights(familyFolder("qwen3"));
   const { down } = layerParameterNames(LAYER);
@@ -38,7 +38,7 @@ async function massiveModel(): Promise<WeightSource> {
   });
 }
 
-/** The loss that the layers behind LAYER make of states, by the twin. */
+/** The twin's loss from the states after LAYER. */
 function lossFrom(
   states: Float64Array,
   { config, parameters, targets }: {
@@ -48,7 +48,7 @@ function lossFrom(
   },
 ): number {
   const first = LAYER + 1;
-  // The states in place of the embedding's first rows, one token for each of them.
+  // Replaces the embedding's first rows by the states, one token per state.
   const embedding = new Float64Array(parameters.get(EMBEDDING)!);
   embedding.set(states);
   const moved = new Map<string, Float64Array>([

@@ -28,7 +28,7 @@ function checkpointOf(step: number) {
   return { config, context, parameters, moments, step, state: step };
 }
 
-test("RunFolder keeps the newest checkpoints, and clears up after killed processes", () =>
+test("RunFolder keeps the newest checkpoints, and cleans up after killed processes", () =>
   inFolder(async (parent) => {
     const path = join(parent, "a", "run");
     const steps = async () => (await listCheckpoints(path)).map(({ step }) => step);
@@ -38,7 +38,7 @@ test("RunFolder keeps the newest checkpoints, and clears up after killed process
       assertEquals(await folder.load(), undefined);
       for (const step of [4, 8, 12]) await folder.save(checkpointOf(step));
       assertEquals(await steps(), [8, 12]);
-      // The same step again changes nothing.
+      // Saving the same step again changes nothing.
       const before = await Deno.stat((await folder.newest())!.path);
       await folder.save({ ...checkpointOf(12), state: "other" });
       assertEquals((await Deno.stat((await folder.newest())!.path)).ino, before.ino);
@@ -52,7 +52,7 @@ test("RunFolder keeps the newest checkpoints, and clears up after killed process
     using folder = await RunFolder.open(path);
     assertEquals(await steps(), [8, 12]);
     assert(!await Deno.stat(half).then(() => true, () => false), "half a checkpoint stays");
-    // A checkpoint whose name gives another step.
+    // A checkpoint whose folder's name gives another step.
     await Deno.rename((await folder.newest())!.path, join(path, "checkpoints", "step-00000020"));
     await assertRejects(() => folder.load(), RunError, "is of step 12, wanted 20 as its name says");
     assertEquals((await readCheckpoint(join(path, "checkpoints", "step-00000008"))).step, 8);
@@ -62,7 +62,7 @@ test("RunFolder.create() takes an empty folder, also one that a killed process b
   inFolder(async (parent) => {
     const path = join(parent, "run");
     await Deno.mkdir(join(path, "checkpoints"), { recursive: true });
-    await Deno.writeTextFile(join(path, "run.lock"), "123456789\n"); // No process holds it.
+    await Deno.writeTextFile(join(path, "run.lock"), "123456789\n"); // no process holds it
     await Deno.writeTextFile(join(path, ".settings.json.0123abcd.tmp"), '{"sch');
     (await RunFolder.create(path, TINY_RUN))[Symbol.dispose]();
     await assertRejects(() => RunFolder.create(path, TINY_RUN), RunError, "holds a run already");
@@ -77,7 +77,7 @@ test("RunFolder.create() takes an empty folder, also one that a killed process b
   }));
 
 testOnDisk("run")(
-  "RunFolder is one process's alone until that process ends, even by kill -9",
+  "one process alone holds a RunFolder until it ends, even by kill -9",
   async (parent) => {
     const path = join(parent, "run");
     (await RunFolder.create(path, TINY_RUN))[Symbol.dispose]();
@@ -87,7 +87,7 @@ testOnDisk("run")(
       stdout: "piped",
     }).spawn();
     const reader = child.stdout.getReader();
-    await reader.read(); // It has the folder.
+    await reader.read(); // the child holds the folder
     await assertRejects(
       () => RunFolder.open(path),
       RunError,

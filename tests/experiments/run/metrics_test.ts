@@ -27,7 +27,7 @@ function row(step: number): TrainingRow {
   };
 }
 
-test("MetricsWriter adds rows that others can read at once, and goes on after a step", () =>
+test("MetricsWriter adds rows that others can read at once, and resumes after a step", () =>
   withMetrics(async (path) => {
     assertEquals(await readMetrics(path), []);
     {
@@ -47,7 +47,7 @@ test("MetricsWriter adds rows that others can read at once, and goes on after a 
     assertEquals(await readMetrics(path), [row(5), row(10), row(12)]);
   }));
 
-test("readMetrics() passes over a torn last line, whose step comes again, and nothing else", () =>
+test("readMetrics() ignores an incomplete last line, whose step will be repeated, and nothing else", () =>
   withMetrics(async (path) => {
     const whole = [row(5), row(10)].map((each) => JSON.stringify(each) + "\n").join("");
     const last = JSON.stringify(row(15));
@@ -57,7 +57,7 @@ test("readMetrics() passes over a torn last line, whose step comes again, and no
       const { writer, rows } = await MetricsWriter.open(path, 20);
       writer[Symbol.dispose]();
       assertEquals(rows.length, 2);
-      // The torn line is gone, so that the next row begins a line.
+      // The incomplete line is gone, so the next row starts a line.
       assertEquals(await Deno.readTextFile(path), whole);
     }
     for (

@@ -19,7 +19,7 @@ const state: RunState = {
   corpusDigest: null,
 };
 
-Deno.test("restoreVariants() takes the kernels that the run began with, on the same adapter only", () => {
+Deno.test("restoreVariants() restores the variants that the run began with, on the same adapter only", () => {
   const notes: string[] = [];
   using same = createDryGpu(info);
   same.variants.set("rmsNormForward", "tuned since");
@@ -35,14 +35,14 @@ Deno.test("restoreVariants() takes the kernels that the run began with, on the s
   ]);
 });
 
-Deno.test("adapterOf() says something of every adapter", () => {
+Deno.test("adapterOf() describes every adapter", () => {
   assertEquals(
     adapterOf({ ...info, vendor: "", description: " " }),
     "unknown adapter (deno, vulkan)",
   );
 });
 
-Deno.test("parseRunState() takes what a run wrote and nothing else", () => {
+Deno.test("parseRunState() accepts a run's own state and nothing else", () => {
   assertEquals(parseRunState(JSON.parse(JSON.stringify(state))), state);
   const wrong: readonly unknown[] = [
     null,

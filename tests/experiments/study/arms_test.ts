@@ -14,14 +14,14 @@ import {
 
 const everything = { settings: STUDY_SETTINGS, variants: STUDY_VARIANTS, seeds: [1, 2, 3, 4, 5] };
 
-Deno.test("listArms() goes seed by seed, each arm once", () => {
+Deno.test("listArms() lists arms seed by seed, each once", () => {
   const arms = listArms(everything);
   assertEquals(arms.length, STUDY_SETTINGS.length * STUDY_VARIANTS.length * 5);
   assertEquals(new Set(arms.map(armName)).size, arms.length);
   assertEquals(arms.map(({ seed }) => seed), arms.map(({ seed }) => seed).toSorted());
 });
 
-Deno.test("listArms() deals out shards that are disjoint, complete, and keep pairs together", () => {
+Deno.test("listArms() makes shards that are disjoint, complete, and keep pairs together", () => {
   fc.assert(fc.property(fc.integer({ min: 1, max: 20 }), (count) => {
     const shards = Array.from(
       { length: count },
@@ -38,7 +38,7 @@ Deno.test("listArms() deals out shards that are disjoint, complete, and keep pai
   }));
 });
 
-Deno.test("interventionOf() gives each variant one part that the baseline has not", () => {
+Deno.test("interventionOf() gives each variant one part that the baseline lacks", () => {
   const models = STUDY_VARIANTS.map((variant) => JSON.stringify(interventionOf(variant)));
   assertEquals(new Set(models).size, models.length);
   assertEquals(interventionOf("none"), { vScale: "none" });
@@ -62,7 +62,7 @@ Deno.test("listArms() counts shards from 1", () => {
   ]);
 });
 
-Deno.test("parseNames(), parseSeeds() and parseShard() refuse what they do not understand", () => {
+Deno.test("parseNames(), parseSeeds() and parseShard() refuse malformed values", () => {
   assertEquals(parseNames("learned, none", STUDY_VARIANTS), ["none", "learned"]);
   for (const text of ["", "nine", "none,none", "none,,learned"]) {
     assertEquals(parseNames(text, STUDY_VARIANTS), undefined, text);

@@ -1,4 +1,4 @@
-/** The chain's verdicts follow from its rule, on records whose figures are known. */
+/** The chain's verdicts follow from its rule, on records with known figures. */
 import {
   BREAK,
   type Chain,
@@ -16,7 +16,7 @@ import type { StudyRecord, TrajectoryLayer } from "../../../src/experiments/stud
 import { assert, assertEquals } from "../../support/assert/assert.ts";
 import { syntheticRecord } from "./synthetic.ts";
 
-/** Token 0's value norm of each arm, times the same small noise of a seed. */
+/** Each arm's value norm of token 0, to be multiplied by a seed's small noise. */
 const NORMS: Readonly<Partial<Record<StudyVariant, number>>> = {
   none: 1,
   learned: 0.3,
@@ -35,7 +35,7 @@ function withLayers(
   return { ...record, trajectory };
 }
 
-/** Runs that differ from the baseline in their value norms alone. */
+/** Runs that differ from the baseline only in value norms. */
 function chain(seeds: readonly number[], missing: readonly string[] = []): Chain {
   const found = seeds.flatMap((seed) =>
     (Object.keys(NORMS) as StudyVariant[]).flatMap((variant) => {
@@ -60,10 +60,11 @@ function cell(of: Chain, variant: StudyVariant, id: string, moment: ChainMoment 
   ) as ChainCell;
 }
 
-Deno.test("chainOf() says broken, weaker, stronger or nothing by its rule", () => {
+Deno.test("chainOf() decides between broken, weaker, stronger and no change by its rule", () => {
   const of = chain([1, 2, 3, 4, 5, 6]);
   assertEquals(of.cells.length, 3 * CHAIN_LINKS.length * CHAIN_MOMENTS.length);
-  // Value drain gives way upward: threefold is broken, by a fifth weaker, a third is stronger.
+  // Value drain weakens as norms rise: three times the norm is broken, a fifth more weaker, a third
+  // of it stronger.
   const drain = (variant: StudyVariant) => cell(of, variant, "drain");
   assertEquals(drain("learned-sink").verdict, "broken");
   assertEquals(drain("head-gate").verdict, "weaker");
@@ -85,11 +86,11 @@ Deno.test("chainOf() says broken, weaker, stronger or nothing by its rule", () =
   assertEquals(learned!.stronger.map(({ id }) => id), ["drain"]);
 });
 
-Deno.test("chainOf() sets verdicts beside what the sources lead to expect", () => {
+Deno.test("chainOf() compares verdicts with the sources' expectations", () => {
   const of = chain([1, 2, 3, 4, 5, 6]);
   assertEquals(cell(of, "learned-sink", "drain").expected, "as expected");
   assertEquals(cell(of, "learned-sink", "sink").expected, "not reproduced");
-  // V-scale should keep the sink, and the sources say nothing of value drain.
+  // V-scale should keep the sink; the sources expect nothing about value drain.
   assertEquals(cell(of, "learned", "sink").expected, "as expected");
   assertEquals(cell(of, "learned", "drain").expected, undefined);
   const link = (id: string) => CHAIN_LINKS.find((each) => each.id === id)!;
@@ -108,14 +109,14 @@ Deno.test("chainOf() gives no verdict on few seeds, and counts only seeds that a
   assertEquals(chain([1], ["none 1"]).cells, []);
 });
 
-Deno.test("chainOf() compares at equal loss and at equal sink, and says where there is none", () => {
+Deno.test("chainOf() compares at equal loss and at equal sink, and says if there is no such step", () => {
   const of = chain([1, 2]);
-  // The loss and the sink are the same in all arms: so are the moments.
+  // Loss and sink are the same in all arms, and so are the steps compared.
   assertEquals(cell(of, "learned-sink", "drain", "equal loss").effect.median, 3);
   const equal = cell(of, "learned-sink", "drain", "equal sink");
   assert(Math.abs(equal.effect.median! - 3) < 1e-9);
   assert(/^sinks first reach 0\.\d at step \d+ and \d+/.test(equal.remark!), equal.remark);
-  // INT8 is measured at the end.
+  // INT8 is measured only at the end.
   assertEquals(cell(of, "learned-sink", "int8-all", "equal sink").effect.count, 0);
   const weak = syntheticRecord({ seed: 1 });
   const flat = withLayers(

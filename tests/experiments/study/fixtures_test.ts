@@ -9,7 +9,7 @@ const test = testWith("read");
 
 const folder = new URL("../../../fixtures/study", import.meta.url);
 
-test("fixtures/study holds real runs that a report can be made of", async () => {
+test("fixtures/study holds real runs, sufficient for a report", async () => {
   const { records, problems } = await readStudyFolder(fileURLToPath(folder));
   assertEquals(problems, []);
   const study = mergeStudy(records);

@@ -3,7 +3,7 @@ import { armName } from "../../../src/experiments/study/arms.ts";
 import { mergeStudy, runsOf } from "../../../src/experiments/study/merge.ts";
 import { syntheticRecord, syntheticStudy } from "./synthetic.ts";
 
-Deno.test("mergeStudy() puts shards together whatever their order", () => {
+Deno.test("mergeStudy() merges shards in any order", () => {
   const found = syntheticStudy([3, 1, 2], { names: ["shallow", "deep"] });
   const study = mergeStudy(found);
   assertEquals([study.warnings, study.missing], [[], []]);
@@ -42,7 +42,7 @@ Deno.test("mergeStudy() counts an arm once, a complete run before an incomplete 
   assertStringIncludes(only.warnings[0]!, "is incomplete, at step 500 of 1000: left out");
 });
 
-Deno.test("mergeStudy() leaves out runs whose settings are not the usual ones, and says which", () => {
+Deno.test("mergeStudy() leaves out runs with unusual settings, and names them", () => {
   const found = syntheticStudy([1, 2, 3]);
   const odd = { path: "odd", record: syntheticRecord({ seed: 4, settings: { batch: 16 } }) };
   const short = { path: "short", record: syntheticRecord({ seed: 5, steps: 500 }) };
@@ -54,12 +54,12 @@ Deno.test("mergeStudy() leaves out runs whose settings are not the usual ones, a
     ),
   );
   assert(study.warnings.some((each) => /steps is 500, usually 1000/.test(each)));
-  // At a tie the earliest counts.
+  // At a tie the earliest run counts.
   const tie = mergeStudy([odd, found[0]!]);
   assertEquals(tie.groups[0]!.records, [odd.record]);
 });
 
-Deno.test("mergeStudy() tells of different versions, commits and adapters", () => {
+Deno.test("mergeStudy() warns of different versions, commits and adapters", () => {
   const one = syntheticRecord();
   const two = {
     ...syntheticRecord({ variant: "learned" }),
@@ -79,7 +79,7 @@ Deno.test("mergeStudy() tells of different versions, commits and adapters", () =
   );
 });
 
-Deno.test("mergeStudy() names planned arms of which there is nothing at all", () => {
+Deno.test("mergeStudy() names planned arms without any record", () => {
   const found = syntheticStudy([1]);
   const planned = [...found.map(({ record }) => armName(record.arm)), "deep-none-seed1"];
   assertEquals(mergeStudy(found, planned).missing, ["deep-none-seed1"]);

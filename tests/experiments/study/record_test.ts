@@ -47,7 +47,7 @@ Deno.test("formatStudyRecord() and parseStudyRecord() keep four digits of figure
   assertEquals(formatStudyRecord(again, "a"), formatStudyRecord(record, "a"));
 });
 
-Deno.test("a record holds intervals over sequences, or none, as records of before do", () => {
+Deno.test("a record holds intervals over sequences, or none, as older records do", () => {
   const record = syntheticRecord();
   assertEquals(record.final!.intervals, undefined);
   const layer = {
@@ -85,7 +85,7 @@ function broken(change: (record: Record<string, never>) => void): string {
   return JSON.stringify(value);
 }
 
-Deno.test("parseStudyRecord() names what is wrong, in one line", () => {
+Deno.test("parseStudyRecord() names the fault in one line", () => {
   // deno-lint-ignore no-explicit-any
   const cases: [(record: any) => void, string][] = [
     [(r) => r.schema = "gradsink-results/1", "is no run of a study"],
@@ -123,7 +123,7 @@ Deno.test("parseStudyRecord() names what is wrong, in one line", () => {
   }
 });
 
-test("readStudyFolder() finds records in runs' folders and beside each other", async (folder) => {
+test("readStudyFolder() finds records in runs' folders and in one folder", async (folder) => {
   const write = async (name: string, record: StudyRecord) => {
     const path = join(folder, name);
     await Deno.mkdir(join(path, ".."), { recursive: true });

@@ -9,7 +9,7 @@ import {
 import { checkRunSettings } from "../../../src/experiments/run/settings.ts";
 import { assert, assertEquals } from "../../support/assert/assert.ts";
 
-Deno.test("studyRunSettings() gives all variants the same settings but for their intervention", () => {
+Deno.test("studyRunSettings() gives all variants the same settings except for their intervention", () => {
   for (const setting of ["shallow", "deep", "text", "text-anchored"] as const) {
     const scale = { ...defaultScale([setting]), corpus: "somewhere" };
     const all = STUDY_VARIANTS.map((variant) =>
@@ -21,12 +21,12 @@ Deno.test("studyRunSettings() gives all variants the same settings but for their
     }
     const models = all.map(({ model }) => JSON.stringify(model));
     assertEquals(new Set(models).size, models.length);
-    // Runs of older versions must resume: a part at its default is left out of the settings.
+    // Runs of older versions must resume, so settings omit a part at its default.
     assert(!/sinkLogit|attentionGate/.test(models[0]!), models[0]);
   }
 });
 
-Deno.test("studyRunSettings() puts the same first token in front of text where it is to", () => {
+Deno.test("studyRunSettings() puts the same first token in front of anchored text", () => {
   const task = (setting: "text" | "text-anchored", firstToken?: number): object =>
     studyRunSettings(
       { setting, variant: "none", seed: 1 },
@@ -38,7 +38,7 @@ Deno.test("studyRunSettings() puts the same first token in front of text where i
   assertEquals(task("text-anchored", 10), task("text", 10));
 });
 
-Deno.test("defaultScale() has numbers of its own for text-anchored alone", () => {
+Deno.test("defaultScale() differs for text-anchored alone", () => {
   assertEquals(defaultScale(["text-anchored"]), ANCHORED_SCALE);
   assertEquals(defaultScale(["text-anchored", "deep"]), DEFAULT_SCALE);
   assertEquals([ANCHORED_SCALE.steps, ANCHORED_SCALE.batch], [3000, 24]);

@@ -1,4 +1,4 @@
-/** Records of runs that never were, for tests only: their figures are made up. */
+/** For tests only: records with made-up figures. */
 import { randomNormal } from "../../../src/random.ts";
 import type { StudySetting, StudyVariant } from "../../../src/experiments/study/arms.ts";
 import {
@@ -15,24 +15,24 @@ import {
 import { trajectoryPoint } from "../../../src/experiments/study/trajectory.ts";
 import { PLAIN_LLAMA } from "../../../src/reference/llama/config.ts";
 
-/** A world in which the made-up figures live. */
+/** Options of made-up figures. */
 export interface World {
   readonly setting?: StudySetting;
   readonly variant?: StudyVariant;
   readonly seed?: number;
-  /** paper: as the paper says. same: variants are like the baseline. */
+  /** "paper": variants have the paper's effects. "same": variants are like the baseline. */
   readonly world?: "paper" | "same";
   readonly steps?: number;
   readonly status?: StudyRecord["status"];
   readonly settings?: StudyRecord["settings"];
-  /** Whether these settings stand alone. */
+  /** Whether to replace all settings by the given ones. */
   readonly onlySettings?: boolean;
   readonly withFinal?: boolean;
 }
 
 const POSITIONS = [...Array.from({ length: 32 }, (_, i) => i), 63];
 
-/** How far training has come, and what V-scale does, as factors. */
+/** How far training is, and V-scale's effect, as factors. */
 interface Stage {
   readonly progress: number;
   readonly valve: boolean;
@@ -222,9 +222,9 @@ function measurement(stage: Stage, loss: number): SinkMeasurement {
 }
 
 /**
- * A record with made-up figures that follow a world.
+ * A record with made-up figures that follow the options.
  *
- * @param options the arm and its world
+ * @param options the arm, and the effects that its figures show
  */
 export function syntheticRecord(options: World = {}): StudyRecord {
   const {
@@ -236,7 +236,7 @@ export function syntheticRecord(options: World = {}): StudyRecord {
     status = "complete",
     withFinal = true,
   } = options;
-  // In the paper's world the variants share nearly all of their seed's noise.
+  // In the paper's world, variants share nearly all of a seed's noise.
   const draws = randomNormal({
     seed: 1000 * seed + variant.length,
     length: 8,
@@ -276,7 +276,7 @@ export function syntheticRecord(options: World = {}): StudyRecord {
   };
 }
 
-/** All variants × seeds of some settings, as found in one folder. */
+/** Records of all variants × seeds of some settings, as from one folder. */
 export function syntheticStudy(
   seeds: readonly number[],
   options: World & { readonly names?: readonly StudySetting[] } = {},

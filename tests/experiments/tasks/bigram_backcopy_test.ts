@@ -25,7 +25,7 @@ function sum(values: Uint32Array): number {
   return values.reduce((total, value) => total + value, 0);
 }
 
-Deno.test("syntheticBigramTable() draws rows around the unigram, wider apart with less concentration", () => {
+Deno.test("syntheticBigramTable() draws rows around the unigram, which differ more with less concentration", () => {
   const distances = [0.3, 3, 3000].map((concentration) => {
     const drawn = syntheticBigramTable({ characters: 31, seed: 9, concentration });
     let total = 0;
@@ -37,8 +37,8 @@ Deno.test("syntheticBigramTable() draws rows around the unigram, wider apart wit
   });
   assertEquals(sum(table.unigram), WEIGHT_SUM);
   // A row's shares are Beta(a, b) with a = cπ and b = c(1 − π), whose mean absolute deviation is 2
-  // aᵃ bᵇ / (B(a, b) (a + b)^(a + b + 1)). A mean of 31 rows scatters by a few per cent around the
-  // sum of them.
+  // aᵃ bᵇ / (B(a, b) (a + b)^(a + b + 1)). A mean of 31 rows differs from the expected sum by a few
+  // percent.
   for (const [i, c] of [0.3, 3, 3000].entries()) {
     let wanted = 0;
     for (const weight of table.unigram) {
@@ -60,17 +60,18 @@ Deno.test("syntheticBigramTable() has rows whose mean is the unigram", () => {
     for (let a = 0; a < characters; a++) {
       mean += many.rows[a * characters + b]! / WEIGHT_SUM / characters;
     }
-    // A row's share has the variance π(1 − π)/(c + 1) with c = 3; five standard errors of 400 rows.
+    // A row's share has the variance π(1 − π)/(c + 1) with c = 3. The limit is five standard errors
+    // of 400 rows.
     const error = Math.sqrt(share * (1 - share) / 4 / characters);
     assert(Math.abs(mean - share) < 5 * error, `${b}: ${mean} against ${share} ± ${error}`);
   }
 });
 
-Deno.test("countedBigramTable() counts what follows what", () => {
+Deno.test("countedBigramTable() counts pairs of characters", () => {
   const counted = countedBigramTable({ text: "abababac", characters: 3 });
   assertEquals(counted.characters, 3);
   assertEquals([...counted.unigram], [4, 3, 1].map((count) => count * WEIGHT_SUM / 8));
-  // After a: three b and one c; after b always a; c stands at the end only, so that anything may
+  // After a come three b and one c; after b always a. c occurs only at the end, so anything may
   // follow.
   assertEquals([...rowOf(counted, 0)], [0, 0.75 * WEIGHT_SUM, 0.25 * WEIGHT_SUM]);
   assertEquals([...rowOf(counted, 1)], [WEIGHT_SUM, 0, 0]);
@@ -83,7 +84,7 @@ Deno.test("countedBigramTable() counts what follows what", () => {
   assertThrows(() => countedBigramTable({ text: "aaa", characters: 9 }), RangeError, "1 different");
 });
 
-Deno.test("integerWeights() adds up exactly and is off by less than one", () => {
+Deno.test("integerWeights() adds up exactly, with an error below one in each weight", () => {
   for (let seed = 0; seed < 50; seed++) {
     const stream = new RandomStream([seed]);
     const weights = Float64Array.from({ length: 1 + seed }, () => stream.uniform() ** 8);
@@ -96,7 +97,7 @@ Deno.test("integerWeights() adds up exactly and is off by less than one", () => 
   }
 });
 
-Deno.test("BigramBackcopy copies after triggers, and never has two triggers side by side", () => {
+Deno.test("BigramBackcopy copies after triggers, and never puts two triggers side by side", () => {
   const task = new BigramBackcopy({ table, context: 50, seed: 3 });
   let copies = 0;
   for (let step = 0; step < 20; step++) {
@@ -122,7 +123,7 @@ Deno.test("BigramBackcopy copies after triggers, and never has two triggers side
   assert(copies > 2000, `${copies} copies`);
 });
 
-Deno.test("BigramBackcopy draws by the table", () => {
+Deno.test("BigramBackcopy draws from the table", () => {
   const task = new BigramBackcopy({ table, context: 64, seed: 4 });
   const { characters } = table;
   const counts = new Float64Array(characters * characters);
@@ -151,13 +152,13 @@ Deno.test("BigramBackcopy draws by the table", () => {
     compared += cells;
   }
   assert(compared > 100, `${compared} cells`);
-  // Pearson's statistic has the mean `degrees` and the variance twice that; cells below 5 are left
-  // out, so the mean is a little higher, by one per row at the most. Five standard deviations.
+  // Pearson's statistic has mean `degrees` and twice that variance. Leaving out cells below 5
+  // raises the mean by at most one per row. The limit is five standard deviations.
   assert(squares < degrees + characters + 5 * Math.sqrt(2 * degrees), `${squares} of ${degrees}`);
   assert(squares > degrees - characters - 5 * Math.sqrt(2 * degrees), `${squares} of ${degrees}`);
 });
 
-Deno.test("BigramBackcopy.expectedOracleLoss() is what batches' oracle losses tend to", () => {
+Deno.test("BigramBackcopy.expectedOracleLoss() is the limit of batches' oracle losses", () => {
   const task = new BigramBackcopy({ table, context: 40, seed: 6 });
   const losses = Array.from(
     { length: 60 },
@@ -173,7 +174,7 @@ Deno.test("BigramBackcopy.expectedOracleLoss() is what batches' oracle losses te
 });
 
 Deno.test("BigramBackcopy.oracleLoss() of a sequence is the sum of its tokens' logarithms", () => {
-  // Two characters and a third that is the trigger; by hand.
+  // By hand: two characters, and a third that is the trigger.
   const quarter = WEIGHT_SUM / 4;
   const small: BigramTable = {
     characters: 3,
@@ -191,7 +192,7 @@ Deno.test("BigramBackcopy.oracleLoss() of a sequence is the sum of its tokens' l
     ),
   };
   const task = new BigramBackcopy({ table: small, context: 4, triggers: 1, seed: 0 });
-  // BOS → 2 (1 of 2 ordinary ones), 2 → 1 (1/4), 1 is the trigger → 2 (1), 2 → 3 (1/2).
+  // BOS → 2 (one of two ordinary characters), 2 → 1 (1/4), trigger 1 → 2 (1), 2 → 3 (1/2).
   const batch = {
     batch: 1,
     context: 4,
@@ -203,7 +204,7 @@ Deno.test("BigramBackcopy.oracleLoss() of a sequence is the sum of its tokens' l
   assertEquals(task.oracleLoss({ ...batch, targets: Uint32Array.of(2, 1, 3, 3) }), Infinity);
 });
 
-Deno.test("BigramBackcopy.batch() belongs to seed, split and step alone", () => {
+Deno.test("BigramBackcopy.batch() depends on seed, split and step alone", () => {
   const make = (seed: number) => new BigramBackcopy({ table, context: 20, seed });
   const task = make(1);
   for (let step = 0; step < 5; step++) task.batch(step, { batch: 3 });
@@ -216,7 +217,7 @@ Deno.test("BigramBackcopy.batch() belongs to seed, split and step alone", () => 
   for (const other of others) assertNotEquals(other.inputs, task.batch(7, { batch: 3 }).inputs);
 });
 
-Deno.test("BigramBackcopy refuses what is no task", () => {
+Deno.test("BigramBackcopy refuses impossible tasks", () => {
   assertThrows(
     () => new BigramBackcopy({ table, context: 1, seed: 0 }),
     RangeError,

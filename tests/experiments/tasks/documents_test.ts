@@ -7,7 +7,7 @@ import { testWith } from "../../support/permitted.ts";
 
 const test = testWith("read", "write");
 
-/** Writes files; a content of undefined makes a folder. */
+/** Writes files; undefined in place of a content makes a folder. */
 async function write(
   folder: string,
   files: Readonly<Record<string, string | Uint8Array | undefined>>,
@@ -31,7 +31,7 @@ function utf16(text: string, bigEndian: boolean): Uint8Array {
   return bytes;
 }
 
-test("readDocuments() reads a folder's files in the order of their names, and tells what it passes over", () =>
+test("readDocuments() reads a folder's files in the order of their names, and lists those that it skips", () =>
   inFolder(async (folder) => {
     await write(folder, {
       "b.txt": "second",
@@ -67,7 +67,7 @@ test("readDocuments() reads a folder's files in the order of their names, and te
     ]);
   }));
 
-// Links need rights of their own on Windows.
+// Links need special rights on Windows.
 const testLinks = Deno.build.os === "windows" ? Deno.test.ignore : test;
 
 testLinks("readDocuments() follows no links, and says so", () =>
@@ -79,7 +79,7 @@ testLinks("readDocuments() follows no links, and says so", () =>
     assertEquals(read.notes, [`1 file passed over: ${join(folder, "round")} (a link)`]);
   }));
 
-test("readDocuments() reads as far as it is asked", () =>
+test("readDocuments() reads no more than requested", () =>
   inFolder(async (folder) => {
     await write(folder, { "a.txt": "one", "b.jsonl": '{"text":"two"}\n{"text":"three"}\nno JSON' });
     const found: string[] = [];
@@ -90,7 +90,7 @@ test("readDocuments() reads as far as it is asked", () =>
     assertEquals(found, ["one", "two", "three"]);
   }));
 
-test("readDocuments() refuses a file that is no text", () =>
+test("readDocuments() refuses a file that is not text", () =>
   inFolder(async (folder) => {
     const path = join(folder, "a");
     const refused = async (content: string | Uint8Array, message: string) => {
@@ -107,7 +107,7 @@ test("readDocuments() refuses a file that is no text", () =>
     );
   }));
 
-test("readDocuments() reads JSON lines of any length, across what is read at a time", () =>
+test("readDocuments() reads JSON lines of any length, longer than a chunk, too", () =>
   inFolder(async (folder) => {
     const path = join(folder, "a.ndjson");
     const long = "é🙂".repeat(300_000); // 1.8 MB
@@ -121,7 +121,7 @@ test("readDocuments() reads JSON lines of any length, across what is read at a t
     }
   }));
 
-test("readDocuments() names the line of JSON lines that is none", () =>
+test("readDocuments() names the malformed line of a JSON lines file", () =>
   inFolder(async (folder) => {
     const path = join(folder, "a.jsonl");
     const good = '{"text":"a"}\n';

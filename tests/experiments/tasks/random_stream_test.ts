@@ -6,7 +6,7 @@ import {
   assertThrows,
 } from "../../support/assert/assert.ts";
 
-Deno.test("RandomStream gives other numbers at every place, near ones as well", () => {
+Deno.test("RandomStream gives different numbers at every place, also at neighboring ones", () => {
   const places = [[0], [1], [0, 0], [0, 1], [1, 0], [0, 0, 0], [2 ** 32], [2 ** 33], [3, 7], [
     7,
     3,
@@ -16,7 +16,7 @@ Deno.test("RandomStream gives other numbers at every place, near ones as well", 
     return [stream.bits(), stream.bits(), stream.bits()].join();
   }));
   assertEquals(seen.size, places.length);
-  // The first outputs of neighbors are independent: their bits agree in half of the cases.
+  // Neighbors' first outputs are independent: half of their bits agree.
   let agreeing = 0;
   const pairs = 4000;
   for (let seed = 0; seed < pairs; seed++) {
@@ -33,7 +33,7 @@ Deno.test("RandomStream draws integers, uniform and normal numbers with their mo
   const counts = new Float64Array(7);
   for (let i = 0; i < n; i++) counts[stream.integer(7)]! += 1;
   const statistic = counts.reduce((total, count) => total + (count - n / 7) ** 2 / (n / 7), 0);
-  assert(statistic < 30, `${statistic}`); // a chi-squared number of 6 degrees: beyond 30 once in 25,000
+  assert(statistic < 30, `${statistic}`); // chi-squared with 6 degrees exceeds 30 once in 25,000
   const moments = (draw: () => number) => {
     let [first, second, fourth] = [0, 0, 0];
     for (let i = 0; i < n; i++) {
@@ -44,7 +44,7 @@ Deno.test("RandomStream draws integers, uniform and normal numbers with their mo
     }
     return [first, second, fourth];
   };
-  // Five standard errors each, from the moments' own variances.
+  // Five standard errors of each moment.
   const near = (found: number, wanted: number, deviation: number) =>
     assert(Math.abs(found - wanted) < 5 * deviation / Math.sqrt(n), `${found} against ${wanted}`);
   const normal = moments(() => stream.normal());
@@ -56,7 +56,7 @@ Deno.test("RandomStream draws integers, uniform and normal numbers with their mo
   near(uniform[1]!, 1 / 3, Math.sqrt(4 / 45));
 });
 
-Deno.test("RandomStream.permutation() holds every number once, and its places are all alike", () => {
+Deno.test("RandomStream.permutation() holds every number once, equally often at each place", () => {
   const places = new Float64Array(5);
   for (let seed = 0; seed < 3000; seed++) {
     const order = new RandomStream([seed]).permutation(5);
@@ -64,11 +64,11 @@ Deno.test("RandomStream.permutation() holds every number once, and its places ar
     places[order.indexOf(0)]! += 1;
   }
   const statistic = places.reduce((total, count) => total + (count - 600) ** 2 / 600, 0);
-  assert(statistic < 25, `${statistic}`); // 4 degrees: beyond 25 once in 20,000
+  assert(statistic < 25, `${statistic}`); // chi-squared with 4 degrees exceeds 25 once in 20,000
   assertNotEquals(new RandomStream([1]).permutation(50), new RandomStream([2]).permutation(50));
 });
 
-Deno.test("RandomStream refuses what is no place", () => {
+Deno.test("RandomStream refuses invalid places", () => {
   for (const wrong of [-1, 0.5, NaN, 2 ** 53]) {
     assertThrows(() => new RandomStream([wrong]), RangeError, String(wrong));
   }

@@ -11,12 +11,12 @@ import { testOnDisk } from "../../support/folder.ts";
 
 const test = testOnDisk();
 
-// Every pair of neighboring bytes occurs once, so a context shows where it is from.
+// Every pair of neighboring bytes occurs once, which identifies a context's place.
 function marked(length: number): Uint8Array {
   return Uint8Array.from({ length }, (_, i) => i % 2 === 0 ? i / 2 % 251 : 1 + Math.floor(i / 502));
 }
 
-Deno.test("TextCorpus gives every context once before any comes again, and keeps validation apart", () => {
+Deno.test("TextCorpus gives every context once before it repeats any, and keeps validation apart", () => {
   const bytes = marked(10 * 101 + 3);
   const corpus = new TextCorpus({ bytes, context: 10, seed: 4 });
   assertEquals(corpus.contexts, { training: 96, validation: 5 });
@@ -67,7 +67,7 @@ Deno.test("TextCorpus puts a first token in front of every context, and loses no
   }
 });
 
-Deno.test("TextCorpus.batch() belongs to seed and step alone, across epochs too", () => {
+Deno.test("TextCorpus.batch() depends on seed and step alone, also across epochs", () => {
   const make = (seed: number) => new TextCorpus({ bytes: marked(500), context: 8, seed });
   const corpus = make(1);
   for (const step of [0, 40, 3, 40]) {
@@ -76,7 +76,7 @@ Deno.test("TextCorpus.batch() belongs to seed and step alone, across epochs too"
   assertNotEquals(corpus.batch(3, { batch: 4 }).inputs, make(2).batch(3, { batch: 4 }).inputs);
 });
 
-Deno.test("TextCorpus refuses text that fills no two contexts", () => {
+Deno.test("TextCorpus refuses text that does not fill two contexts", () => {
   const make = (length: number) => new TextCorpus({ bytes: marked(length), context: 64, seed: 0 });
   for (const length of [0, 1, 64, 128]) {
     assertThrows(() => make(length), CorpusError, `has ${length} bytes, wanted at least 129`);
@@ -89,7 +89,7 @@ Deno.test("TextCorpus refuses text that fills no two contexts", () => {
   );
 });
 
-test("readCorpus() packs the text files of a folder in the order of their names", async (folder) => {
+test("readCorpus() joins the text files of a folder in the order of their names", async (folder) => {
   await Deno.mkdir(join(folder, "b"));
   const files = {
     "c.txt": "last",
@@ -113,7 +113,7 @@ test("readCorpus() packs the text files of a folder in the order of their names"
   );
 });
 
-/** Files that are not text of bytes, and what is said of each. */
+/** Files without readable text, with the reason given for each. */
 const NO_TEXT: readonly (readonly [string, readonly number[], string])[] = [
   ["a.gz", [0x1f, 0x8b, 8, 1], "packed by gzip"],
   ["b.zst", [0x28, 0xb5, 0x2f, 0xfd], "packed by zstd"],
@@ -124,13 +124,13 @@ const NO_TEXT: readonly (readonly [string, readonly number[], string])[] = [
   ["g-empty.txt", [], "empty"],
 ];
 
-test("readCorpus() says how many files it passes over, which, and why", async (folder) => {
+test("readCorpus() says how many files it skips, which, and why", async (folder) => {
   const lines: string[] = [];
   const note = (line: string) => lines.push(line);
   for (const [name, bytes, reason] of NO_TEXT) {
     const path = join(folder, name);
     await Deno.writeFile(path, Uint8Array.from(bytes));
-    // Alone it is what was requested, and nothing to pass over.
+    // As the only file, it is refused instead of skipped.
     await assertRejects(() => readCorpus(path, note), CorpusError, `${path} is ${reason}`);
   }
   await assertRejects(
@@ -148,11 +148,11 @@ test("readCorpus() says how many files it passes over, which, and why", async (f
 const linux = Deno.build.os === "linux";
 const testNames: typeof test = linux
   ? testOnDisk("run")
-  // Only Linux lets a file have a name that is not UTF-8.
+  // Only Linux allows file names that are not UTF-8.
   : (name) => Deno.test.ignore(`${name} [needs Linux]`, () => {});
 
 testNames(
-  "readCorpus() passes over links and names that are no UTF-8, not the folder",
+  "readCorpus() skips links and names that are not UTF-8, but reads the folder",
   async (folder) => {
     const script =
       'printf x > "$0/$(printf "caf\\351.txt")" && ln -s / "$0/round" && printf y > "$0/text"';

@@ -10,7 +10,7 @@ import { openTokenizer, type Tokenizer } from "../../../src/model/pretrained/tok
 import { assert, assertEquals, assertThrows } from "../../support/assert/assert.ts";
 import { testWith } from "../../support/permitted.ts";
 
-/** One token for each character, its code; 1 begins and 2 ends a document. */
+/** Each character is a token, by its code; 1 begins and 2 ends a document. */
 const characters: Tokenizer = {
   prefix: [1],
   beginToken: 1,
@@ -24,7 +24,7 @@ function document(text: string, name = text): TextDocument {
   return { name, text };
 }
 
-/** The texts as they are spelled: inputs, then the last target. */
+/** Each text's spelling: inputs, then the last target. */
 function spelled(
   documents: readonly TextDocument[],
   options: Partial<TokenTextsOptions>,
@@ -61,7 +61,7 @@ Deno.test("TokenTexts joins documents with EOS between them, and begins every te
   assertEquals(joined.notes, ["3 documents are joined, with nothing between them"]);
 });
 
-Deno.test("TokenTexts takes each document from its beginning where they stand apart", () => {
+Deno.test("TokenTexts takes each document from its beginning if they stay apart", () => {
   const documents = ["abcdefgh", "abc", "ABCDE", "x", "0123"].map((text) => document(text));
   const apart = (options: Partial<TokenTextsOptions>) =>
     spelled(documents, { documents: "apart", ...options });
@@ -75,7 +75,7 @@ Deno.test("TokenTexts takes each document from its beginning where they stand ap
   ]);
 });
 
-Deno.test("TokenTexts puts BOS in front where the tokenizer has one and does not", () => {
+Deno.test("TokenTexts puts BOS in front if the tokenizer has one but does not", () => {
   const documents = [document("abcdefgh")];
   const without = { ...characters, prefix: [] };
   assertEquals(spelled(documents, { tokenizer: without, texts: 1 }).rows, ["abcd|e"]);
@@ -83,7 +83,7 @@ Deno.test("TokenTexts puts BOS in front where the tokenizer has one and does not
     "<s>abc|d",
     "<s>def|g",
   ]);
-  // A prefix longer than BOS is kept whole.
+  // A prefix longer than BOS stays complete.
   const more = { ...characters, prefix: [40, 1] };
   assertEquals(spelled(documents, { tokenizer: more, begin: "always" }).rows[0], "(<s>ab|c");
   assertThrows(
@@ -93,7 +93,7 @@ Deno.test("TokenTexts puts BOS in front where the tokenizer has one and does not
   );
 });
 
-Deno.test("TokenTexts says how much text there is where it is too little", () => {
+Deno.test("TokenTexts says how much text there is if it is too little", () => {
   const documents = [document("abc"), document("de")];
   assertThrows(
     () => spelled(documents, { texts: 3 }),
@@ -119,7 +119,7 @@ Deno.test("TokenTexts says how much text there is where it is too little", () =>
   );
 });
 
-Deno.test("TokenTexts refuses what makes no texts, and batches beyond them", () => {
+Deno.test("TokenTexts refuses options that make no texts, and batches beyond them", () => {
   const documents = [document("abcdefghijklmnop")];
   const refused = (options: Partial<TokenTextsOptions>, message: string) =>
     assertThrows(() => spelled(documents, options), RangeError, message);
@@ -158,7 +158,7 @@ testWith("read")(
         },
       };
       const all = tokenizer.encode(text);
-      // Cuts at every place of the sentence.
+      // Cuts the sentence at every place.
       for (let context = 5; context < 45; context++) {
         const texts = new TokenTexts([document(text)], {
           tokenizer: watched,
@@ -176,8 +176,8 @@ testWith("read")(
   },
 );
 
-Deno.test("TokenTexts takes no token from where it cut a long text", () => {
-  // A token for each word, by its length: a word that is cut is another token.
+Deno.test("TokenTexts uses no token next to a cut in a long text", () => {
+  // A token for each word's length, so a word that is cut changes its token.
   const words: Tokenizer = {
     ...characters,
     prefix: [],

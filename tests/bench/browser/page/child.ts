@@ -1,5 +1,5 @@
 /**
- * Drives the browser for `page_test.ts`, in its own process, because the driver needs permissions
+ * Drives the browser for `page_test.ts`, in a child process, because the driver needs permissions
  * that the tests lack. Builds the page, prints whether the browser has a GPU, then each scenario's
  * result, as JSON lines.
  */
@@ -10,7 +10,7 @@ import { findChromium } from "./chromium.ts";
 import { scenarios } from "./scenarios.ts";
 import { Stage } from "./stage.ts";
 
-// The driver comes from Node's world and needs its Buffer.
+// The driver is a Node package and needs Node's Buffer.
 (globalThis as { Buffer?: unknown }).Buffer ??= Buffer;
 
 function report(line: object): void {

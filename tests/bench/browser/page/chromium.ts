@@ -1,6 +1,5 @@
 /**
- * Finding a Chromium to drive: an installed one, else the one that the embedded driver's package
- * carries.
+ * Finds a Chromium to drive: an installed one, or else the one in the embedded driver's package.
  */
 import { brotliDecompressSync } from "node:zlib";
 import { unpackTar } from "modern-tar";
@@ -10,7 +9,7 @@ import { projectCacheFolder } from "../../../../src/files/cache_folder.ts";
 /** A Chromium that can be started. */
 export interface Chromium {
   readonly executablePath: string;
-  /** What its process needs in the environment. */
+  /** Variables to add to its process's environment. */
   readonly env: Readonly<Record<string, string>>;
 }
 
@@ -57,7 +56,7 @@ async function isFile(path: string): Promise<boolean> {
   }
 }
 
-// The program, the libraries it needs where a machine has none, and its own SwiftShader.
+// The program, libraries that a machine may lack, and its SwiftShader.
 async function unpackChromium(): Promise<Chromium> {
   const { specifier } = embeddedPackage;
   const variables = { HOME: Deno.env.get("HOME"), XDG_CACHE_HOME: Deno.env.get("XDG_CACHE_HOME") };
@@ -84,7 +83,7 @@ async function unpackChromium(): Promise<Chromium> {
     await Deno.rename(made, folder);
   } catch (error) {
     await Deno.remove(made, { recursive: true }).catch(() => {});
-    if (!(await isFile(executablePath))) throw error; // else another process was faster
+    if (!(await isFile(executablePath))) throw error; // another process was faster
   }
   return { executablePath, env };
 }

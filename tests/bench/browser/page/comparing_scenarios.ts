@@ -1,4 +1,4 @@
-/** Scenarios of comparing files on the page, good and bad ones. */
+/** Scenarios of comparing good and bad files on the page. */
 import { compareResultFiles } from "../../../../src/measure/comparison.ts";
 import type { ResultFile } from "../../../../src/measure/result_file.ts";
 import { formatResultFile, parseResultFile } from "../../../../src/measure/result_file/parse.ts";
@@ -37,11 +37,11 @@ export const compares: Run = async (stage) => {
   }
   assert(await page.locator("#comparison svg.plot").count() > 10, "there are pictures");
   await look(opened, "compared");
-  // A third one, of the project's own, then the second as the baseline.
+  // Adds a third file, from the project, then makes the second the baseline.
   await page.click("button[data-fixture$='swiftshader-dawn.json']");
   await until(page, "/3 files/.test(document.querySelector('#status').textContent)");
   assertStringIncludes(await textOf(opened, ".comparison-title"), "3 machines compared");
-  await page.click("#file-list li:nth-child(3) button >> nth=1"); // away with it
+  await page.click("#file-list li:nth-child(3) button >> nth=1"); // removes it
   await until(page, "/2 files/.test(document.querySelector('#status').textContent)");
   await page.click("#file-list li:nth-child(2) button >> nth=0");
   await until(
@@ -55,7 +55,7 @@ export const compares: Run = async (stage) => {
   assertClean(opened);
 };
 
-/** Files that are not what they should be, with what must be said of each. */
+/** Files with faults, each with words of the page's error. */
 function hostileFiles(): { name: string; text: string; says: string }[] {
   const good = JSON.parse(Deno.readTextFileSync(LAVAPIPE)) as Record<string, unknown>;
   const with_ = (changes: object): string => JSON.stringify({ ...good, ...changes });
@@ -108,8 +108,8 @@ export const refusesHostileFiles: Run = async (stage) => {
     assert(!line.includes("\u202e") && line.length < 500, line);
     await page.evaluate("document.querySelector('#file-problems').replaceChildren()");
   }
-  // Valid files full of markup: shown as text, in the list, the tables, the pictures and the page
-  // to save.
+  // Valid files full of markup, which must appear as text in the list, the tables, the pictures and
+  // the saved page.
   const evil = "<img src=x onerror=hurt()><script>hurt()</script>\u202e\u001b[2J";
   const good = JSON.parse(Deno.readTextFileSync(LAVAPIPE)) as ResultFile;
   const bad: ResultFile = {

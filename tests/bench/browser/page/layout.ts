@@ -1,18 +1,18 @@
-/** Measures the boxes of a page: what runs out of its frame, and what is cut off without a sign. */
+/** Measures the boxes of a page: which leave their frame, and which are cut off without a sign. */
 import type { Page } from "playwright-core";
 
 /**
- * Runs in the page, as text: this code's types know no browser.
+ * The checks, as text that runs in the page because this code's types know no browser:
  *
  * - The page itself does not scroll sideways.
- * - An element stays within the nearest figure, card, section or part of the page around it, and
- *   the marks and texts of a picture within the frame around the picture. What lies in a box that
- *   scrolls is out of the question, but the box is not.
- * - A box that scrolls sideways shows so at its edge, and a keyboard reaches it. On a screen of
- *   1280 pixels none has to, except for tables that are folded away.
- * - Cards that begin in one line of a grid begin at one height.
+ * - An element stays within the nearest figure, card, section or part of the page, and a picture's
+ *   marks and texts within the frame around the picture. A scrolling box must do so, too, but not
+ *   its contents.
+ * - A box that scrolls sideways shows so at its edge, and the keyboard reaches it. On a screen of
+ *   1280 pixels no box needs to scroll, except for folded tables.
+ * - Cards that begin in one row of a grid begin at one height.
  *
- * A pixel is left to rounding.
+ * One pixel is allowed for rounding.
  */
 const MEASURE = `(() => {
   const problems = [];
@@ -31,7 +31,7 @@ const MEASURE = `(() => {
     const style = getComputedStyle(each);
     if (style.display === "none" || style.visibility === "hidden" || each.matches(".skip, details:not([open]) > :not(summary)")) return;
     const box = each.getBoundingClientRect();
-    // What only screen readers read lies far away, or is a pixel large.
+    // Text for screen readers only is far outside, or one pixel large.
     if (box.right < -999 || (style.position === "absolute" && box.width <= 1)) return;
     const limit = frame.getBoundingClientRect();
     const over = Math.max(box.right - limit.right, limit.left - box.left);
@@ -79,7 +79,7 @@ const MEASURE = `(() => {
 })()`;
 
 /**
- * What does not fit on an open page.
+ * Finds what does not fit on an open page.
  *
  * @param page the page, in a viewport of some width
  * @returns a line for each finding

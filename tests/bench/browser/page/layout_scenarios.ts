@@ -1,4 +1,4 @@
-/** Scenarios of what fits: every page of results, and the page that measures. */
+/** Scenarios of fitting the screen: every page of results, and the measuring page. */
 import { presetSettings } from "../../../../src/experiments/run/presets.ts";
 import type { StoredRun } from "../../../../src/experiments/run/read.ts";
 import { judgeClaims } from "../../../../src/experiments/study/claims/judge.ts";
@@ -20,12 +20,12 @@ import { layoutProblems } from "./layout.ts";
 import { LAVAPIPE, type Run, SWIFTSHADER, WITHOUT_GPU } from "./scenario.ts";
 import { until } from "./stage.ts";
 
-/** A phone, a tablet, a laptop. */
+/** Widths of a phone, a tablet and a laptop. */
 const WIDTHS = [360, 768, 1280];
 
 const document = createSvgDocument();
 
-/** A result file with rows of every length of name, and no more than it takes. */
+/** The smallest result file that has rows with names of every length. */
 function few(path: string): ResultFile {
   const file = parseResultFile(Deno.readTextFileSync(path), path);
   const rows = Map.groupBy(file.measurements, ({ kernel, pass }) => `${kernel} ${pass}`);
@@ -37,7 +37,7 @@ function comparisonPage(): string {
   return renderComparisonPage(compareResultFiles(files, { threshold: 0.05 }), document);
 }
 
-/** Two machines get one picture each, three get a matrix. */
+/** Two machines have a picture each, three have a matrix. */
 function matrixPage(): string {
   const file = few(LAVAPIPE);
   const files = ["one", "two", "a third one with a name of some length"].map((label) => ({
@@ -72,7 +72,7 @@ function pretrainedPage(): string {
   return renderSinkPage(pretrained(), document);
 }
 
-/** A model of this project on text: maps with tokens, and channels. */
+/** The page of a small model on text: maps with tokens, and channels. */
 function sinksPage(): string {
   const { pretrained: measured, ...measurement } = pretrained();
   const { layers, maps, sinkPositions } = measured!;
@@ -138,7 +138,7 @@ export const pagesFit: Run = async (stage) => {
       }
     }
     assertEquals(found, []);
-    // The measuring itself finds what runs out, is cut off, or stands askew.
+    // The check itself finds boxes that leave their frame, are cut off, or are not aligned.
     await page.setContent(`<main style="width:200px"><div class="card" style="width:260px">x</div>
       <div style="overflow-x:auto;width:50px"><b>unbreakable-unbreakable</b></div>
       <div style="display:grid;grid-template-columns:1fr 1fr"><i>a</i><i style="margin-top:9px">b</i></div></main>`);

@@ -19,7 +19,8 @@ async function saved(opened: Opened): Promise<ResultFile> {
 
 export const measuresToTheEnd: Run = async (stage, built) => {
   const path = "/?kernels=v-scale&passes=forward&budget=30&label=A+%3Cb%3Elabel";
-  // Copies of 1 MiB for 64: ten seconds of the browser's software driver, twice.
+  // Copies of 1 MiB in place of 64 MiB, which would take the browser's software driver ten seconds,
+  // twice.
   let smaller = 0;
   const rewrite = (script: string): string =>
     script.replace("?2**26:2**27", () => {
@@ -60,7 +61,7 @@ export const measuresToTheEnd: Run = async (stage, built) => {
   await until(page, "document.querySelector('#copy-adapter').textContent === 'Copied'");
   assertStringIncludes(await clipboard(opened), "vendor ");
   await look(opened, "measured");
-  // The size of every script that the page loaded.
+  // The total size of the page's scripts.
   let script = 0;
   for (const url of new Set(opened.requests)) {
     if (!url.endsWith(".js")) continue;
@@ -74,7 +75,7 @@ export const showsWrongAsWrong: Run = async (stage) => {
   let broken = 0;
   const opened = await stage.open({
     path: "/?kernels=v-scale&passes=forward&budget=1",
-    // φ = r / (r + C) becomes r / (r + 2C), in every form of the kernel.
+    // φ = r / (r + C) becomes r / (r + 2C) in every variant of the kernel.
     rewrite: (script) =>
       script.replaceAll("squaredNorm + constant[", () => {
         broken++;
@@ -97,7 +98,7 @@ export const showsWrongAsWrong: Run = async (stage) => {
 
 export const pausesAndCancels: Run = async (stage) => {
   const opened = await stage.open({
-    // Many measurements, and a budget that leaves the ceilings out.
+    // Many measurements, and a budget too short for ceilings.
     path: "/?kernels=v-scale,rms-norm&shapes=full&cache=hot,cold&budget=25",
   });
   const { page } = opened;
@@ -139,7 +140,7 @@ export const recoversALostDevice: Run = async (stage) => {
   assertStringIncludes(await textOf(opened, "#trouble"), "it was opened anew for the others");
   const { measurements } = await saved(opened);
   const states = measurements.map(({ status = "ok" }) => status);
-  // One row is lost, and all others are measured, also those that were under way.
+  // One row is lost. All others are measured, including those under way.
   assertEquals([states.length, states.filter((state) => state === "failed").length], [4, 1]);
   assertStringIncludes(
     measurements.find(({ status }) => status === "failed")!.reason!,

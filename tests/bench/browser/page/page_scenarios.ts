@@ -1,4 +1,4 @@
-/** Scenarios of the page's address, looks, theory, and missing WebGPU. */
+/** Scenarios of the page's address, appearance, theory, and missing WebGPU. */
 import { fileURLToPath } from "node:url";
 import axe from "axe-core";
 import { assert, assertEquals, assertStringIncludes } from "../../../support/assert/assert.ts";
@@ -30,7 +30,7 @@ export const keepsTheSelection: Run = async (stage) => {
   await page.locator("#budget").blur();
   const query = new URL(page.url()).search;
   assertEquals(query, "?kernels=attention%2Crms-norm&shapes=default&cache=cold&seed=3");
-  // The address repeats it.
+  // Opening the address again restores the selection.
   await page.goto(`${ORIGIN}/${query}`);
   assertEquals(await page.evaluate(checked), "attention,rms-norm,forward,backward,cold");
   assertEquals(await page.inputValue("#grid"), "default");
@@ -45,8 +45,8 @@ export const keepsTheSelection: Run = async (stage) => {
 };
 
 export const explainsMissingWebGpu: Run = async (stage) => {
-  // Not there at all; or there, and without an adapter, as behind a browser's list of troublesome
-  // drivers.
+  // WebGPU is missing; or it is there without an adapter, as with a driver on the browser's
+  // blocklist.
   const without = await stage.open({ before: WITHOUT_GPU });
   const blocked = await stage.open({
     before: 'if (!("gpu" in navigator)) Object.defineProperty(navigator, "gpu", { value: {} });',
@@ -109,8 +109,8 @@ export const followsTheSliders: Run = async (stage) => {
 
 async function audit({ page }: Opened): Promise<string[]> {
   await page.evaluate(axe.source);
-  // Passed and inapplicable rules keep one element each: describing all elements takes most of the
-  // time.
+  // Of passed and inapplicable rules, report one element each: describing all elements takes most
+  // of the time.
   const { violations } = await page.evaluate(
     "axe.run(document, { resultTypes: ['violations'] })",
   ) as axe.AxeResults;
@@ -127,7 +127,7 @@ export const isAccessible: Run = async (stage) => {
   await light.page.locator("#theory-form").scrollIntoViewIfNeeded();
   await until(light.page, "document.querySelectorAll('#theory-figures dd').length > 0");
   assertEquals(await audit(light), [], "light");
-  // The comparison's colors are computed by the tests of src/report; looking at all of it takes
+  // The tests of src/report compute the comparison's colors, because checking all of it here takes
   // seconds.
   const dark = await stage.open({ colorScheme: "dark", before: WITHOUT_GPU });
   await dark.page.setInputFiles("#files", [LAVAPIPE, FIXTURE_OF_NOTHING]);
@@ -150,7 +150,7 @@ export const fitsAPhone: Run = async (stage) => {
   await until(page, "!document.querySelector('#comparison').hidden");
   const width = await page.evaluate("document.documentElement.scrollWidth") as number;
   assert(width <= 360, `the page is ${width} pixels wide`);
-  // Every control is reached, and is large enough for a finger.
+  // The keyboard reaches every control, and each is large enough for a finger.
   const small = await page.evaluate(
     `[...document.querySelectorAll("button, select, input:not([type=checkbox], ` +
       `[type=radio])")].filter((each) => each.getClientRects().length > 0 && each.getBoundingClientRect().height < 24)` +
@@ -160,7 +160,7 @@ export const fitsAPhone: Run = async (stage) => {
   await page.focus("#grid");
   await page.keyboard.press("ArrowDown");
   await page.keyboard.press("Tab");
-  // The browser draws the choice, and tells the page, in its own time.
+  // The browser draws the choice and tells the page at some later time.
   await until(page, "location.search.includes('shapes=default')");
   await look(opened, "phone");
   assertClean(opened);

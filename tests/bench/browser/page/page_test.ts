@@ -49,7 +49,7 @@ async function follow(): Promise<void> {
   for (const { reject } of waiting.values()) reject(new Error(reason));
 }
 
-for (const { promise } of waiting.values()) promise.catch(() => {}); // told by the tests
+for (const { promise } of waiting.values()) promise.catch(() => {}); // the tests report it
 let state: Line = { type: "none", reason: "needs --allow-run" };
 if (allowed) {
   void follow();
@@ -62,12 +62,12 @@ for (const { name, needsGpu } of scenarioList) {
     : needsGpu && state.gpu !== true
     ? "needs a Chromium with WebGPU"
     : undefined;
-  // A driver that could not even begin is a failure, not a missing browser.
+  // If the driver itself fails to start, that is a failure and not a missing browser.
   const broken = reason?.startsWith("the browser's driver ended") === true;
   Deno.test({
     name: reason === undefined || broken ? name : `${name} [${reason}]`,
     ignore: reason !== undefined && !broken,
-    // The driver outlives each single test.
+    // The driver outlives each test.
     sanitizeOps: false,
     sanitizeResources: false,
     fn: () => waiting.get(name)!.promise,

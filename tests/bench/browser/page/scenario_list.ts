@@ -22,6 +22,6 @@ export const scenarioList: readonly Listed[] = [
   { name: "every page of results fits a phone, a tablet and a laptop", needsGpu: false },
   { name: "the measuring page fits them too, with a comparison open", needsGpu: false },
   { name: "openGpu() opens the browser's GPU from a bundle of mod.ts", needsGpu: true },
-  // This one must come last: a browser whose GPU process was killed may never draw again.
+  // Must come last: a browser whose GPU process was killed may never draw again.
   { name: "the page opens the GPU anew when it is lost in the middle of a run", needsGpu: true },
 ];

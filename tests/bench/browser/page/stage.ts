@@ -1,45 +1,42 @@
 /**
- * A browser with the built page. It answers and records every request itself: none leaves the
+ * A browser with the built page. The stage answers and records every request: none leaves the
  * machine.
  */
 import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
 import { answer } from "../../../../bench/browser/serve.ts";
 import type { Chromium } from "./chromium.ts";
 
-/**
- * Where the page seems to lie. Nothing listens there: the requests never leave the browser's
- * driver.
- */
+/** The page's apparent address. Nothing listens there; the driver answers the requests. */
 export const ORIGIN = "http://localhost:9";
 
-/** How a page is opened. */
+/** Options for opening a page. */
 export interface OpenOptions {
-  /** The address behind the origin. Default `/`. */
+  /** The part of the address after the origin. Default `/`. */
   readonly path?: string;
   readonly viewport?: { readonly width: number; readonly height: number };
   readonly colorScheme?: "light" | "dark";
-  /** Run in the page before its own script. */
+  /** A script to run in the page before its own. */
   readonly before?: string;
   /** Changes a script before the browser gets it. */
   readonly rewrite?: (script: string, name: string) => string;
-  /** Does not wait for the adapter. */
+  /** Whether not to wait for the adapter. */
   readonly impatient?: boolean;
 }
 
-/** An open page, with what happened on it. */
+/** An open page, with the events on it. */
 export interface Opened {
   readonly page: Page;
   readonly requests: readonly string[];
-  /** Errors of the page and its Workers, and what its policy forbade. */
+  /** Errors of the page and its Workers, and violations of its policy. */
   readonly complaints: readonly string[];
 }
 
 /**
- * Waits until an expression is true in the page. (The driver's own way evaluates text in the page,
- * which the page's policy forbids.)
+ * Waits until an expression is true in the page. (The driver's own function evaluates text in the
+ * page, which the page's policy forbids.)
  *
- * @param page where
- * @param expression of JavaScript
+ * @param page the page
+ * @param expression JavaScript
  * @param patience in ms
  */
 export async function until(page: Page, expression: string, patience = 120_000): Promise<void> {
@@ -69,7 +66,7 @@ export class Stage {
   /**
    * Starts the browser.
    *
-   * @param found the program
+   * @param found the browser's program
    * @param folder the built page
    */
   static async start(found: Chromium, folder: URL): Promise<Stage> {
@@ -88,7 +85,7 @@ export class Stage {
     return new Stage(browser, folder);
   }
 
-  /** Opens the page, and waits until it knows its adapter, or that there is none. */
+  /** Opens the page, and waits until it knows its adapter or its absence. */
   async open(options: OpenOptions = {}): Promise<Opened> {
     const { path = "/", viewport = { width: 1280, height: 900 }, colorScheme = "light" } = options;
     const context = await this.browser.newContext({
@@ -131,7 +128,7 @@ export class Stage {
     return { page, requests, complaints };
   }
 
-  /** Ends the browser's GPU process, as a driver's crash does. */
+  /** Ends the browser's GPU process, as a crashing driver would. */
   async crashGpu(): Promise<void> {
     const session = await this.browser.newBrowserCDPSession();
     const { processInfo } = await session.send("SystemInfo.getProcessInfo");

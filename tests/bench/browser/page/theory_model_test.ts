@@ -8,7 +8,7 @@ import { onEachRuntime } from "../../../support/gpu.ts";
 
 const usual: TheoryInput = { strength: 6, activation: 1, value: 0.2, valve: "none", constant: 1 };
 
-// The operators' accuracy goal; the picture has three digits.
+// The operators' accuracy goal. The picture shows three digits.
 const TOLERANCE = 1e-5;
 
 onEachRuntime("computeTheory() draws the same picture on the GPU as in float64", async (gpu) => {
@@ -45,14 +45,13 @@ Deno.test("computeTheory() shows what the theory says", async () => {
   const [short, long] = [await at({ activation: 10 }), await at({ activation: 100 })];
   assert(Math.abs(short.hidden[0]! / long.hidden[0]! - 10) < 0.01, "ten times as long, a tenth");
   assertEquals(short.hidden.slice(1), long.hidden.slice(1));
-  // The valve: 3r/C at the most where values are small; nothing without it; the weights do not
-  // change.
+  // The valve passes at most 3r/C for small values, everything without V-scale, and does not change
+  // the weights.
   const open = await at({}), valved = await at({ valve: "full", value: 0.05 });
   assertEquals(open.passing, open.arriving);
   const share = valved.passing[0]! / valved.arriving[0]!;
   assert(share > 0 && share <= 3 * 0.05 ** 2, `the valve lets ${share} through`);
   assertEquals(valved.mass, open.mass);
-  // Backward only: the value gradients are the same, since they do not depend on the forward's
-  // values.
+  // Backward-only has the same value gradients, which do not depend on the forward's values.
   assertEquals((await at({ valve: "backward-only", value: 0.05 })).passing, valved.passing);
 });

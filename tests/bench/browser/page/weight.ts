@@ -1,8 +1,8 @@
 /** The limit on the size of the page's scripts. */
 
 /**
- * The most that all scripts of the page may weigh together, in bytes. They weigh about 420,000;
- * Observable Plot, which the page must not take along, would add 250,000, and a small kernel adds
- * about 4,000.
+ * The most that all scripts of the page may have together, in bytes. They have about 420,000.
+ * Observable Plot, which the page must not include, would add 250,000; a small kernel adds about
+ * 4,000.
  */
 export const WEIGHT = 550_000;

@@ -19,7 +19,7 @@ function judged(found: readonly NamedRecord[]): Record<string, ClaimVerdict> {
   return verdictsOf(judgeClaims(mergeStudy(found)));
 }
 
-Deno.test("judgeClaims() reproduces every claim in a world that is as the paper says", () => {
+Deno.test("judgeClaims() reproduces every claim on records that follow the paper", () => {
   const claims = judgeClaims(mergeStudy(syntheticStudy(FIVE)));
   assertEquals(claims.length, CLAIM_RULES.length);
   for (const { id, verdict, evidence } of claims) {
@@ -27,7 +27,7 @@ Deno.test("judgeClaims() reproduces every claim in a world that is as the paper 
   }
 });
 
-Deno.test("judgeClaims() does not reproduce V-scale's effects where variants are like the baseline", () => {
+Deno.test("judgeClaims() does not reproduce V-scale's effects if variants are like the baseline", () => {
   const verdicts = judged(syntheticStudy(FIVE, { world: "same" }));
   for (const [id, verdict] of Object.entries(verdicts)) {
     const effect = /^(gradient-sink-lower|residual-lower|mlp-lower|int8-static)/.test(id);
@@ -35,7 +35,7 @@ Deno.test("judgeClaims() does not reproduce V-scale's effects where variants are
   }
 });
 
-Deno.test("judgeClaims() calls nothing that needs a test reproduced below 5 seeds", () => {
+Deno.test("judgeClaims() calls no tested claim reproduced with fewer than 5 seeds", () => {
   const claims = judgeClaims(mergeStudy(syntheticStudy([1, 2, 3, 4])));
   for (const { id, verdict, evidence, remarks } of claims) {
     const tested = evidence.some(({ test }) => test !== undefined);
@@ -44,7 +44,7 @@ Deno.test("judgeClaims() calls nothing that needs a test reproduced below 5 seed
   }
 });
 
-Deno.test("judgeClaims() says no data where there is none", () => {
+Deno.test("judgeClaims() reports missing data as such", () => {
   const found = syntheticStudy(FIVE, { withFinal: false });
   const without = judged(found);
   assertEquals([without["int8-static"], without["int8-dynamic"], without.theory], [
@@ -61,7 +61,7 @@ Deno.test("judgeClaims() says no data where there is none", () => {
   assertEquals(judgeClaims(mergeStudy([])), []);
 });
 
-/** Every record, changed at each step. */
+/** Applies a change to every record. */
 function changed(
   found: readonly NamedRecord[],
   change: (record: StudyRecord) => StudyRecord,
@@ -69,8 +69,8 @@ function changed(
   return found.map(({ path, record }) => ({ path, record: change(structuredClone(record)) }));
 }
 
-Deno.test("judgeClaims() needs every seed: with one that goes the other way only the direction is left", () => {
-  // The baseline's smallest Bloat ratio with one seed: 4 of 5 cannot pass at 0.05.
+Deno.test("judgeClaims() needs every seed: if one disagrees, only the direction remains", () => {
+  // One seed of the baseline has a small gradient sink: 4 of 5 cannot pass at 0.05.
   const found = changed(syntheticStudy(FIVE), (record) => {
     if (record.arm.variant === "none" && record.arm.seed === 3) {
       for (const { layers } of record.trajectory) {
@@ -82,8 +82,8 @@ Deno.test("judgeClaims() needs every seed: with one that goes the other way only
   assertEquals(judged(found)["gradient-sink"], "direction only");
 });
 
-Deno.test("judgeClaims() calls a claim partly reproduced where one of its tests passes, not all", () => {
-  // The largest norm itself falls with V-scale, its ratio to early tokens does not.
+Deno.test("judgeClaims() calls a claim partly reproduced if some of its tests pass, but not all", () => {
+  // V-scale reduces the largest norm, but not its ratio to early tokens.
   const found = changed(syntheticStudy(FIVE), (record) => {
     for (const { layers } of record.trajectory) {
       for (const { output } of layers) (output as [number, number])[1] = output[0] / 9;
@@ -100,7 +100,7 @@ Deno.test("judgeClaims() calls a claim partly reproduced where one of its tests 
 });
 
 Deno.test("judgeClaims() calls nothing reproduced or partly without a passed test", () => {
-  // Noise of both signs: medians point somewhere in every claim, tests pass in none of these.
+  // Noise of both signs: every median has a direction, but no test passes.
   const found = changed(syntheticStudy(FIVE, { world: "same" }), (record) => {
     const sign = record.arm.variant === "none" || record.arm.seed % 2 === 0 ? 1 : 0.98;
     for (const { layers } of record.trajectory) {
@@ -117,7 +117,7 @@ Deno.test("judgeClaims() calls nothing reproduced or partly without a passed tes
   for (const { id, verdict } of effects) assertEquals(verdict, "direction only", id);
 });
 
-Deno.test("judgeClaims() judges no claim about a sink where none formed", () => {
+Deno.test("judgeClaims() judges no claim about a sink if none formed", () => {
   const found = changed(syntheticStudy(FIVE), (record) => {
     for (const { layers } of record.trajectory) {
       for (const { attention } of layers) (attention as { idleScore: number }).idleScore = 0.05;
@@ -134,8 +134,8 @@ Deno.test("judgeClaims() judges no claim about a sink where none formed", () => 
   }
 });
 
-Deno.test("judgeClaims() pairs arms by their seeds", () => {
-  // Seeds differ a hundredfold, variants by the same factor with each.
+Deno.test("judgeClaims() pairs arms by seed", () => {
+  // Seeds differ a hundredfold, but variants differ by the same factor in each.
   const found = changed(syntheticStudy(FIVE), (record) => {
     const { variant, seed } = record.arm;
     for (const { layers } of record.trajectory) {
@@ -168,7 +168,7 @@ Deno.test("judgeClaims() corrects over all tests of the study", () => {
   for (const { pValue, holm, least } of tests) {
     assertEquals([pValue >= least, holm >= pValue, least], [true, true, 1 / 32]);
   }
-  // All p-values are the least possible, so the correction multiplies by their number.
+  // All p-values are the least possible, and the correction multiplies them by their number.
   assertEquals(tests[0]!.holm, 1);
 });
 
@@ -176,7 +176,7 @@ Deno.test("judgeClaims() compares at the strongest sink that all pairs reach", (
   const [claim] = judgeClaims(mergeStudy(syntheticStudy(FIVE)))
     .filter(({ id }) => id === "residual-lower-learned");
   const labels = claim!.evidence.map(({ label }) => label);
-  // The made-up baseline ends at 0.8.
+  // The made-up baseline's score ends at 0.8.
   assertStringIncludes(labels[1]!, "where the sink first reaches 0.7");
   assertEquals(claim!.evidence.map(({ summary }) => summary.count), [5, 5, 5, 5]);
 });
