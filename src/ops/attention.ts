@@ -1,9 +1,9 @@
 /**
  * Fused causal attention, forward and backward, with V-scale on the value path and learned sinks.
  *
- * A call's way to the GPU: `planAttentionBackward` checks the arguments, chooses one of the
- * variants in `attention/backward_variants.ts`, which names the kernels, and makes a `Plan` of
- * their dispatches; `gpu.run` encodes and submits it.
+ * The path of a call to the GPU: `planAttentionBackward` checks the arguments, chooses a variant
+ * from `attention/backward_variants.ts`, which names the kernels, and makes a `Plan` of their
+ * dispatches. `gpu.run` encodes and submits the plan.
  */
 import type { Gpu } from "../gpu/gpu.ts";
 import { Plan } from "../gpu/plan.ts";
@@ -36,28 +36,28 @@ export interface AttentionForwardOptions {
   readonly key: Tensor;
   /** `[B, Hkv, T, D]` */
   readonly value: Tensor;
-  /** Multiplies the logits. Default: 1/√D. */
+  /** The factor of the logits. Default: 1/√D. */
   readonly scale?: number;
   /** V-scale on the value path. Default: none. */
   readonly vScale?: AttentionVScale;
   /**
-   * s, a learned sink for each query head: one more logit without a value, which takes a part of the
-   * weight. `[Hq]`. Zeros are softmax-off-by-one. −Infinity leaves a head without a sink;
-   * +Infinity makes it NaN, as NaN does. Default: none.
+   * s, the learned sinks: one extra logit per query head, `[Hq]`, which has no value and takes a
+   * part of the weight. Zeros give softmax-off-by-one. −Infinity means no sink; +Infinity or NaN
+   * makes the head NaN. Default: none.
    */
   readonly sinkLogit?: Tensor;
   /**
    * The name of one of the operator's variants. Default: the fastest known for this adapter and
    * shape.
    *
-   * Those that end in `-f16`, such as `tiled-64x32-f16`, keep tiles in f16 and add in f32: half the
-   * workgroup memory, on every adapter; neither a default nor tuning takes them. They round query
-   * and key, which moves a logit by 2⁻¹⁰ · scale · Σ|q k| at most, and the softmax's weights by
-   * 2⁻¹¹ of each (twice that on adapters that do not round to the nearest). The backward rounds no
-   * `value` and no `outputGradient`, whose products cancel where a query attends to one key, and
-   * scales each row of weights and of gradients of logits by a power of two first: a gradient of
-   * 10⁻⁹ keeps as many digits as one of 1. Queries and keys must stay below 65,504; logits of
-   * hundreds want another kernel.
+   * Those that end in `-f16`, such as `tiled-64x32-f16`, keep tiles in f16 and add in f32, which
+   * halves the workgroup memory. Defaults and tuning never choose them. They round query and key,
+   * which changes a logit by at most 2⁻¹⁰ · scale · Σ|q k|, and the softmax's weights, by 2⁻¹¹ of
+   * each (twice that on adapters that do not round to nearest). The backward does not round `value`
+   * and `outputGradient`: their products cancel if a query attends to one key. It first scales each
+   * row of weights and of logit gradients by a power of two, so a gradient of 10⁻⁹ keeps as many
+   * digits as one of 1. Queries and keys must stay below 65,504; for logits in the hundreds, use
+   * another variant.
    */
   readonly variant?: string;
 }
@@ -67,31 +67,28 @@ export interface AttentionForwardResult {
   /** `[B, Hq, T, D]` */
   readonly output: Tensor;
   /**
-   * `[B, Hq, T]`: natural logarithm of the sum of the exponentials of the scaled logits, the sink's
-   * among them.
+   * `[B, Hq, T]`: the natural logarithm of the sum of the exponentials of the scaled logits,
+   * including the sink's.
    */
   readonly logSumExp: Tensor;
 }
 
 /** Arguments of {@linkcode attentionBackward}. */
 export interface AttentionBackwardOptions extends AttentionForwardOptions {
-  /** As the forward returned it. */
+  /** The forward's output. */
   readonly output: Tensor;
-  /** As the forward returned it. */
+  /** The forward's logSumExp. */
   readonly logSumExp: Tensor;
   /** The loss's gradient by the output: `[B, Hq, T, D]`. */
   readonly outputGradient: Tensor;
-  /**
-   * The loss's gradient by logSumExp, for a loss that depends on logSumExp: `[B, Hq, T]`. Default:
-   * zeros.
-   */
+  /** The loss's gradient by logSumExp, if the loss depends on it: `[B, Hq, T]`. Default: zeros. */
   readonly logSumExpGradient?: Tensor;
   /**
-   * Keeps the digits of `queryGradient` and `keyGradient` where queries give almost all of their
-   * weight to one key: `true` for the first key, or `{ position }`. With all but 10⁻⁶ of the weight
-   * on that key, the usual form keeps one digit of them, as every float32 attention does that makes
-   * D of its output; the precise form keeps five. It costs one more forward pass, half as much time
-   * again, and memory for one more value and output. Default: false.
+   * Keeps `queryGradient` and `keyGradient` accurate if queries give almost all of their weight to
+   * one key: `true` for the first key, or `{ position }`. With all but 10⁻⁶ of the weight on that
+   * key, the usual form keeps one digit, like every float32 attention that computes D from its
+   * output; the precise form keeps five. It costs one more forward pass, half of the time again,
+   * and memory for one more value and output. Default: false.
    */
   readonly precise?: AttentionPrecise;
 }
@@ -162,12 +159,12 @@ export function planAttentionForward(
 }
 
 /**
- * Fused causal attention. With `z_tj = scale ⟨q_t, k_j⟩` for `j ≤ t` and `a_t = softmax(z_t)`:
- * `y_t = Σ_{j≤t} a_tj v_j`; with V-scale "full", `φ(v_j)` in place of `v_j`. Query head h reads key
- * and value head `floor(h / (Hq / Hkv))`. No matrix of T × T numbers is stored.
+ * Fused causal attention. With `z_tj = scale ⟨q_t, k_j⟩` for `j ≤ t` and `a_t = softmax(z_t)`: `y_t
+ * = Σ_{j≤t} a_tj v_j`; with V-scale "full", `φ(v_j)` replaces `v_j`. Query head h reads key and
+ * value head `floor(h / (Hq / Hkv))`. It never stores a T × T matrix.
  *
- * With a learned sink `s_h` the softmax has one more logit, which has no value: `a_tj = exp(z_tj) /
- * (exp(s_h) + Σ_{i≤t} exp(z_ti))`, and `logSumExp` holds it.
+ * With a learned sink `s_h` the softmax has an extra logit without a value: `a_tj = exp(z_tj) /
+ * (exp(s_h) + Σ_{i≤t} exp(z_ti))`, and `logSumExp` includes it.
  *
  * Source: Dao, arXiv 2307.08691 (FlashAttention-2); V-scale: Chen, Lin, Yao, arXiv 2603.17771;
  * learned sinks: OpenAI, arXiv 2508.10925 (gpt-oss).
@@ -292,8 +289,8 @@ export function planAttentionBackward(
  * `∂L/∂k_j = scale Σ_t ∂L/∂z_tj q_t`. With V-scale the value gradient passes through φ's Jacobian
  * and `constantGradient` is `−Σ_s r_s/(r_s + C)² ⟨v_s, ∂L/∂φ(v_s)⟩`.
  *
- * Where the loss depends on `logSumExp` too, with gradient `ℓ`, `∂L/∂z_tj = a_tj (⟨g_t, v_j⟩ − D_t +
- * ℓ_t)`. With a learned sink, whose share of the weight is `b_t = exp(s_h − logSumExp_t)`,
+ * If the loss also depends on `logSumExp`, with gradient `ℓ`, then `∂L/∂z_tj = a_tj (⟨g_t, v_j⟩ −
+ * D_t + ℓ_t)`. With a learned sink, whose share of the weight is `b_t = exp(s_h − logSumExp_t)`,
  * `sinkLogitGradient` is `Σ_t b_t (ℓ_t − D_t)`.
  *
  * Extra memory is linear in T, and the same input gives the same bits on one adapter.

@@ -18,20 +18,20 @@ export interface AttentionSinkStatisticsOptions {
   /** `[B, Hkv, T, D]` */
   readonly key: Tensor;
   /**
-   * `[B, Hq, T]`, as {@linkcode attentionForward} returned it: where it holds a learned sink, the
-   * statistics are of the weights that the sink leaves.
+   * `[B, Hq, T]` from {@linkcode attentionForward}. If it includes a learned sink, the statistics
+   * are of the remaining weights.
    */
   readonly logSumExp: Tensor;
   /** s, the key position to measure. Default: 0. */
   readonly position?: number;
   /**
-   * T_ε, the queries that the score averages over; fewer where the sequence ends before. Default:
+   * T_ε, the queries that the score averages over; fewer at the sequence's end. Default:
    * 64.
    */
   readonly window?: number;
   /** The forward's scale. Default: 1/√D. */
   readonly scale?: number;
-  /** `[Hq]`, as given to the forward: asks for `sinkShare` as well. Default: none. */
+  /** `[Hq]`, as given to the forward; with it the result has `sinkShare`. Default: none. */
   readonly sinkLogit?: Tensor;
 }
 
@@ -45,7 +45,7 @@ export interface AttentionSinkStatisticsResult {
   readonly score: Tensor;
   /**
    * The learned sink's share of the weight: the mean over all T queries of `b_t = exp(s −
-   * logSumExp_t)`. `[B, Hq]`, with `sinkLogit` only.
+   * logSumExp_t)`. `[B, Hq]`, only with `sinkLogit`.
    */
   readonly sinkShare?: Tensor;
 }
@@ -96,8 +96,8 @@ export function planAttentionSinkStatistics(
   const plan = new Plan(gpu, {
     operator,
     tensors: { query, key, logSumExp, sinkLogit, ...outputs, sinkShare },
-    // A product of D multiply-adds per row, its exponential, and three sums; for the sink's share a
-    // difference, its exponential and a sum, of the rows before the position too.
+    // Per row: a product of D multiply-adds, an exponential and three sums. For the sink's share: a
+    // difference, an exponential and a sum, also in the rows before the position.
     cost: {
       flops: rows * (2 * headDim + 6) + ofSink.flops,
       bytes: 4 * (rows * (headDim + 1) + batches * (keyValueHeads * headDim + 3 * queryHeads)) +
@@ -140,9 +140,10 @@ export function planAttentionSinkStatistics(
 }
 
 /**
- * How much of an attention sink a key position is, per query head, without the attention matrix:
- * `M_s = Σ_{t≥s} a_ts`, `S_s = Σ_{t≥s} a_ts²`, and the sink score `α_s`, the mean of `a_ts` over a
- * window of queries from s on. With learned sinks also `sinkShare`, what of the weight they take.
+ * Measures how strong an attention sink a key position is, per query head, without the attention
+ * matrix: `M_s = Σ_{t≥s} a_ts`, `S_s = Σ_{t≥s} a_ts²`, and the sink score `α_s`, the mean of `a_ts`
+ * over a window of queries from s on. With learned sinks it also gives `sinkShare`, their part of
+ * the weight.
  *
  * Source: Chen, Lin, Yao, arXiv 2603.17771; Gu et al., arXiv 2410.10781 (the score).
  *

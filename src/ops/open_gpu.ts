@@ -1,4 +1,4 @@
-/** `openGpu` with the choices that tuning made for the adapter. */
+/** `openGpu`, which also applies the adapter's tuned choices. */
 import { openGpu as openAdapter } from "../gpu/open_gpu.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { applyTuning } from "./tuning/choices.ts";
@@ -11,20 +11,20 @@ export type { OpenGpuOptions } from "./open_gpu_options.ts";
 /**
  * Finds a GPU, checks that it computes right, and opens it.
  *
- * Without a hardware GPU it takes an installed software Vulkan driver, and without one, on x64
- * Linux, fetches SwiftShader once (which needs the permissions that the project's tasks carry).
- * The option `adapter`, or the environment variable `GRADSINK_ADAPTER`, names one GPU of several.
+ * Without a hardware GPU it uses an installed software Vulkan driver. Without either, on x64 Linux,
+ * it fetches SwiftShader once, which needs the permissions of the project's tasks. The option
+ * `adapter`, or the environment variable `GRADSINK_ADAPTER`, names one GPU of several.
  *
- * Where an operator has several variants, calls run what suits this kind of adapter, or what
- * `deno task tune` measured to be the fastest on this very one; `gpu.variants` holds these choices.
- * Variants differ in the order of their sums, and so in the last bits of their results.
+ * If an operator has several variants, calls run the default for this kind of adapter, or the
+ * variant that `deno task tune` measured as the fastest on this adapter; `gpu.variants` holds these
+ * tuned choices. Variants add in different orders, so their results differ in the last bits.
  *
- * @param options which runtime and adapter, and whether tuned choices count; see `OpenGpuOptions`
+ * @param options the runtime and adapter, and whether to use tuned choices; see `OpenGpuOptions`
  * @returns the opened GPU; dispose of it when done
- * @throws {RangeError} if an option has an unknown value; or if no GPU, or more than one, has the
- *   name that is given, with the list of those that there are
+ * @throws {RangeError} if an option has an unknown value, or if no GPU or more than one has the
+ *   given name; the message lists the GPUs
  * @throws {TypeError} if `tuning` is not a boolean
- * @throws {Error} if there is no usable adapter, saying what was tried and what to install
+ * @throws {Error} that says what was tried and what to install, if there is no usable adapter
  * @throws {GpuError} if the adapter fails the self-test
  *
  * @example

@@ -21,11 +21,11 @@ import { chooseVariant } from "./shared/variants.ts";
 
 /** Arguments of {@linkcode rmsNormForward}. */
 export interface RmsNormForwardOptions {
-  /** `[…, d]`: every row of d numbers is normalized by itself. */
+  /** `[…, d]`: every row of d numbers is normalized separately. */
   readonly input: Tensor;
   /** `[d]` */
   readonly gain: Tensor;
-  /** Added to the mean square; not negative. Default: 1e-5. */
+  /** Added to the mean square; at least 0. Default: 1e-5. */
   readonly epsilon?: number;
   /**
    * The name of one of the operator's variants. Default: the fastest known for this adapter and
@@ -51,11 +51,11 @@ export interface RmsNormBackwardOptions {
   readonly input: Tensor;
   /** `[d]`, as given to the forward. */
   readonly gain: Tensor;
-  /** As the forward returned it. */
+  /** The forward's inverseRms. */
   readonly inverseRms: Tensor;
   /** The loss's gradient by the output; of the input's shape. */
   readonly outputGradient: Tensor;
-  /** Where the gain's gradient goes, `[d]`. Default: a new tensor. */
+  /** The tensor for the gain's gradient, `[d]`. Default: a new one. */
   readonly gainGradient?: Tensor;
   /**
    * The name of one of the operator's variants. Default: the fastest known for this adapter and
@@ -73,7 +73,7 @@ export interface RmsNormBackwardResult {
 }
 
 interface Matrix extends RowShape {
-  /** The shape of one number per row. */
+  /** The input's shape without its last dimension: one number per row. */
   readonly rowShape: readonly number[];
 }
 
@@ -86,12 +86,13 @@ function checkInput(gpu: Gpu, operator: string, { input, gain }: RmsNormForwardO
   return { rows: elementCount(leading), columns, rowShape: leading.length > 0 ? leading : [1] };
 }
 
-// Square, sum, and two multiplications per element; the input, gain, output and one number per row.
+// Per element: a square, a sum and two multiplications. Bytes: the input, gain, output and one
+// number per row.
 function forwardCost({ rows, columns }: Matrix): Cost {
   return { flops: 4 * rows * columns, bytes: 4 * (2 * rows * columns + columns + rows) };
 }
 
-// An element: x/r, u, <u, x> (2), mean * x/r, minus, times 1/r, and 2 for the gain's sum.
+// Per element: x/r, u, <u, x> (2), mean * x/r, minus, times 1/r, and 2 for the gain's sum.
 function backwardCost({ rows, columns }: Matrix): Cost {
   return { flops: 9 * rows * columns, bytes: 4 * (3 * rows * columns + 2 * columns + rows) };
 }
@@ -235,9 +236,9 @@ export function planRmsNormBackward(
  * The gradients of {@linkcode rmsNormForward}. With `g` the outputGradient, `u = gain ⊙ g`,
  * `r = rms(x)`: `∂L/∂x = u/r − x ⟨u,x⟩/(d r³)`, `∂L/∂gain = Σ_rows g ⊙ x / r`.
  *
- * Inputs of any finite size are right. Adapters may flush products below 1.2·10⁻³⁸ to zero, so
- * elements of `outputGradient` below about 10⁻³⁰ lose their digits: the error is at most `d` such
- * products times `inverseRms`.
+ * It is accurate for inputs of any finite size. Adapters may flush products below 1.2·10⁻³⁸ to
+ * zero, so elements of `outputGradient` below about 10⁻³⁰ lose digits: the error is at most `d`
+ * such products times `inverseRms`.
  *
  * Source: Zhang and Sennrich, arXiv 1910.07467; as a compressor of gradients: Chen, Lin, Yao, arXiv
  * 2603.17771.

@@ -1,4 +1,4 @@
-/** V-scale by itself, forward and backward; within attention it is fused. */
+/** V-scale as a separate operator, forward and backward; attention has a fused form. */
 import type { Gpu } from "../gpu/gpu.ts";
 import { type Cost, Plan } from "../gpu/plan.ts";
 import type { Tensor } from "../gpu/tensor.ts";
@@ -77,13 +77,13 @@ function checkValue(
   return { batches, keyValueHeads, sequenceLength, rows, columns: headDim };
 }
 
-// An element: two for the squared norm, one for the scaling.
+// Per element: two for the squared norm, one for the scaling.
 function forwardCost({ value, constant }: VScaleForwardOptions): Cost {
   const elements = elementCount(value.shape);
   return { flops: 3 * elements, bytes: 4 * (2 * elements + constant.length) };
 }
 
-// An element: two each for |v|² and <v, u>, three for phi u + along v.
+// Per element: two each for |v|² and <v, u>, three for phi u + along v.
 function backwardCost({ value, constant }: VScaleForwardOptions): Cost {
   const elements = elementCount(value.shape);
   return { flops: 7 * elements, bytes: 4 * (3 * elements + 2 * constant.length) };
@@ -135,7 +135,8 @@ export function planVScaleForward(
 }
 
 /**
- * V-scale, the valve on the value path: `φ(v) = r/(r + C) v` with `r = ‖v‖²`, for every value row.
+ * V-scale: `φ(v) = r/(r + C) v` with `r = ‖v‖²`, for every value row. It acts like a valve that is
+ * nearly closed for small values and open for large ones.
  *
  * Source: Chen, Lin, Yao, arXiv 2603.17771.
  *
@@ -201,7 +202,7 @@ export function planVScaleBackward(
     shape,
     wanted: options.variant,
   });
-  // Every variant needs 8 bytes per row; refused here, before any buffer is made.
+  // Every variant needs 8 bytes per row. Check it here, before any buffer is made.
   gpu.checkSize(operator, 8 * shape.rows);
   const outputs = emptyTensors(gpu, operator, {
     valueGradient: value.shape,

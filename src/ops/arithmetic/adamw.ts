@@ -25,25 +25,28 @@ export interface AdamWOptions {
   /** v, changed in place: of the parameter's shape, zeros before the first step. */
   readonly secondMoment: Tensor;
   /**
-   * `[3]`, written before every step: the learning rate, 1 / (1 − β₁ᵗ) and 1 / (1 − β₂ᵗ), t counted
-   * from 1.
+   * `[3]`, to be written before every step: the learning rate, 1 / (1 − β₁ᵗ) and 1 / (1 − β₂ᵗ),
+   * with t counted from 1.
    */
   readonly step: Tensor;
   /**
-   * `[2]`, of `planGradientNorm`: the gradients' norm, and the factor that multiplies the gradient.
+   * `[2]`, from `planGradientNorm`: the gradients' norm, and the factor that multiplies the
+   * gradient.
    */
   readonly clipping: Tensor;
   /** β₁, in [0, 1). */
   readonly beta1: number;
   /** β₂, in [0, 1). */
   readonly beta2: number;
-  /** ε, at least 2⁻⁴⁰ (9·10⁻¹³): below, squares would count that float32 takes for zero. */
+  /**
+   * ε, at least 2⁻⁴⁰ (9·10⁻¹³): with a smaller ε, squares that float32 rounds to zero would matter.
+   */
   readonly epsilon: number;
-  /** λ, not negative. */
+  /** λ, at least 0. */
   readonly weightDecay: number;
 }
 
-/** The least ε: the root of the squares that float32 takes for zero is 10⁻⁷ of it. */
+/** The least ε. Squares that float32 rounds to zero have roots of at most 10⁻⁷ ε. */
 const LEAST_EPSILON = 2 ** -40;
 
 /**
@@ -51,11 +54,11 @@ const LEAST_EPSILON = 2 ** -40;
  * η the learning rate and λ the weight decay: `m ← β₁ m + (1 − β₁) g`, `v ← β₂ v + (1 − β₂) g²`, `p
  * ← p − η λ p − η (m / (1 − β₁ᵗ)) / (√(v / (1 − β₂ᵗ)) + ε)`.
  *
- * Where `clipping` is not finite, as `planGradientNorm` leaves it after gradients with a NaN or an
- * infinity, the step changes nothing. Where g is above 1.8·10¹⁹, so that float32 does not hold its
- * square, p, m and v become NaN.
+ * If `clipping` is not finite, which `planGradientNorm` gives for gradients with a NaN or infinity,
+ * the step changes nothing. If g exceeds 1.8·10¹⁹, float32 cannot hold its square, and p, m and v
+ * become NaN.
  *
- * What changes from step to step is in `step`, so that one plan serves a whole training.
+ * `step` holds the values that change between steps, so one plan serves a whole training.
  *
  * Source: Loshchilov and Hutter, arXiv 1711.05101.
  *

@@ -18,7 +18,7 @@ import {
 export interface AddOptions {
   /** Two or three tensors of one shape. */
   readonly terms: readonly [Tensor, Tensor, Tensor?];
-  /** Where the sum goes; shares no memory with the terms. Default: a new tensor. */
+  /** The tensor for the sum, which shares no memory with the terms. Default: a new one. */
   readonly sum?: Tensor;
 }
 
@@ -30,7 +30,7 @@ export interface AddResult {
 
 /** Arguments of {@linkcode accumulate}. */
 export interface AccumulateOptions {
-  /** What is added. */
+  /** The tensor to add. */
   readonly term: Tensor;
   /** The tensor that `term` is added to, of the same shape. */
   readonly total: Tensor;

@@ -1,4 +1,4 @@
-/** A bias added to every row, in place. */
+/** Adds a bias to every row. */
 import addBiasSource from "../../../kernels/arithmetic/add_bias.wgsl" with { type: "text" };
 import type { Gpu } from "../../gpu/gpu.ts";
 import { Plan } from "../../gpu/plan.ts";
@@ -22,8 +22,8 @@ export interface AddBiasResult {
 }
 
 /**
- * Prepares the sum of every row with one vector: `output = input + bias`. The gradient by the input
- * is that by the output.
+ * Prepares adding one vector to every row: `output = input + bias`. The gradient by the input
+ * equals that by the output.
  *
  * @param gpu the GPU that holds the tensors
  * @param options `input` [..., N], `bias` [N]

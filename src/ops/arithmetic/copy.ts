@@ -1,4 +1,4 @@
-/** Copies of neighboring elements from one tensor to another. */
+/** Copies contiguous elements from one tensor to another. */
 import copySource from "../../../kernels/arithmetic/copy.wgsl" with { type: "text" };
 import type { Gpu } from "../../gpu/gpu.ts";
 import { Plan } from "../../gpu/plan.ts";
@@ -8,23 +8,23 @@ import { checkCall, checkInteger, checkTensor, spreadWorkgroups } from "../share
 
 /** Arguments of {@linkcode planCopy}. */
 export interface CopyOptions {
-  /** Where the elements come from. */
+  /** The tensor to copy from. */
   readonly source: Tensor;
-  /** The first of them. Default: 0. */
+  /** The first element to copy. Default: 0. */
   readonly sourceStart?: number;
-  /** Another tensor, where they go. */
+  /** The tensor to copy to, a different one. */
   readonly copied: Tensor;
-  /** Where there. Default: 0. */
+  /** The first element to overwrite. Default: 0. */
   readonly copiedStart?: number;
-  /** How many. Default: as many as the smaller tensor has. */
+  /** The number of elements. Default: as many as the smaller tensor has. */
   readonly length?: number;
 }
 
 /**
- * Prepares a copy of neighboring elements from one tensor to another.
+ * Prepares a copy of contiguous elements from one tensor to another.
  *
  * @param gpu the GPU that holds the tensors
- * @param options the tensors, and what to copy where
+ * @param options the tensors, and the elements' places
  * @returns the plan
  * @throws {TypeError} for wrong types, or if both share memory
  * @throws {RangeError} if the elements are not within both tensors

@@ -13,7 +13,7 @@ import { checkCall, checkFinite, checkTensor } from "../shared/validation.ts";
 export interface GradientNormOptions {
   /** At least one, of any shapes. */
   readonly gradients: readonly Tensor[];
-  /** The largest norm that is left alone, above 0. */
+  /** The largest norm that is not clipped, above 0. */
   readonly maximum: number;
 }
 
@@ -21,8 +21,8 @@ export interface GradientNormOptions {
 export interface GradientNormResult {
   /**
    * `[2]`: the norm of all gradients together, and the factor min(1, maximum / norm) that clips it.
-   * The factor is NaN, with which `planAdamW` changes nothing, if the norm is infinite or NaN, or
-   * at least 8·10³⁷ times the maximum.
+   * If the norm is infinite or NaN, or at least 8·10³⁷ times the maximum, the factor is NaN, and
+   * `planAdamW` then changes nothing.
    */
   readonly clipping: Tensor;
 }
@@ -34,14 +34,14 @@ const normKernel: Kernel = {
   parts: [workgroupSum, range, { file: "arithmetic/norm.wgsl", source: normSource }],
 };
 
-/** Enough runs of a tensor to fill a GPU, few enough that adding them costs nothing. */
+/** Enough runs of a tensor's elements to fill a GPU, and few enough to add up at no cost. */
 const MOST_RUNS = 256;
 const LEAST_ELEMENTS = 4096;
 
 /**
- * Prepares the norm of many gradients together, and the factor that clips it, without a number
- * leaving the GPU. The squares are added in a fixed order: the same gradients give the same bits.
- * The norm is right wherever float32 holds it.
+ * Prepares the norm of many gradients together, and the factor that clips it. No number leaves the
+ * GPU. The squares are added in a fixed order, so the same gradients give the same bits. The norm
+ * is correct whenever float32 can hold it.
  *
  * Source: Pascanu, Mikolov, Bengio, arXiv 1211.5063.
  *

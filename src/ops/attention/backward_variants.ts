@@ -58,14 +58,14 @@ const keyValuePart: KernelPart = {
   source: keyValueSource,
 };
 
-/** What a variant adds to the frame: the dispatches that compute the three gradients. */
+/** A variant's part: the dispatches that compute the three gradients. */
 type Passes = (
   buffers: { readonly rowStatistics: GPUBuffer; readonly valve: GPUBuffer },
 ) => VariantPlan;
 
-// What all variants share: the valve and the rows' statistics first; then the gradients, which
-// replace the valve's (|v|², C) by the terms of the constant's gradient; then their sum, and that of
-// the sink's.
+// The part that all variants share. First come the values' statistics (|v|², C) and the rows'
+// statistics; then the gradients, which replace (|v|², C) by the terms of the constant's gradient;
+// then the sums of these terms and of the sink's gradient.
 function planFrame(gpu: Gpu, call: AttentionBackwardCall, passes: Passes): VariantPlan {
   const { shape, vScale, value, constantGradient } = call;
   const { valve, dispatches, scratch } = planValve(gpu, shape, { value, vScale });
@@ -87,20 +87,20 @@ function planFrame(gpu: Gpu, call: AttentionBackwardCall, passes: Passes): Varia
 /** One kernel of a backward pass. */
 interface BackwardKernel {
   readonly kernel: Kernel;
-  /** Workgroups along the sequence. */
+  /** The number of workgroups along the sequence. */
   readonly tiles: number;
   readonly heads: number;
-  /** What it writes. */
+  /** The gradients that it writes. */
   readonly gradients: readonly Tensor[];
 }
 
-// The variants without panels, one kernel after the other: those for valueGradient last, since they
-// change the valve.
+// Plans the variants without panels, one kernel after the other. Kernels for valueGradient come
+// last, because they overwrite V-scale's (|v|², C).
 function planKernels(
   gpu: Gpu,
   call: AttentionBackwardCall,
   { passesHeadDim, kernels }: {
-    /** Whether D is a parameter and not part of the source. */
+    /** Whether D is a parameter instead of a part of the source. */
     readonly passesHeadDim: boolean;
     readonly kernels: readonly BackwardKernel[];
   },
@@ -213,8 +213,8 @@ function tiled(name: string, tile: AttentionTile): Variant<AttentionShape, Atten
   };
 }
 
-// For adapters that compute on the CPU: storing the probabilities is cheaper there than computing
-// them again.
+// For adapters that compute on the CPU: storing the probabilities is cheaper there than recomputing
+// them.
 function planInPanels(
   gpu: Gpu,
   call: AttentionBackwardCall,
@@ -259,10 +259,10 @@ export const attentionBackwardVariants: readonly Variant<AttentionShape, Attenti
   ];
 
 /**
- * Kernels that round query, key, the probabilities and the gradients of the logits to f16, each row
- * of the latter two in a scale of its own, and add in f32; value and outputGradient are not
- * rounded, since their products cancel. Half the workgroup memory. A query or key beyond 65,504 has
- * no f16. They run only where they are named.
+ * The variants with tiles in f16, which run only if named. They round query, key, the probabilities
+ * and the logits' gradients to f16, with a scale for each row of the latter two, and add in f32.
+ * Value and outputGradient stay unrounded, because their products cancel. They need half the
+ * workgroup memory. f16 cannot hold a query or key beyond 65,504.
  */
 export const attentionBackwardHalfVariants: readonly Variant<
   AttentionShape,

@@ -4,13 +4,13 @@ import type { Gpu } from "../../gpu/gpu.ts";
 import type { AttentionShape } from "./shape.ts";
 
 /**
- * The tile of attention's barrier-free forward kernel. Measured on lavapipe 25 and SwiftShader at D
- * = 64: 8 × 16 is the best of 4 × 16, 8 × 8, 8 × 16 and 16 × 8 on both; more numbers than these 128
- * leave the CPU's registers too often.
+ * The tile of attention's barrier-free forward kernel. Of 4 × 16, 8 × 8, 8 × 16 and 16 × 8, 8 × 16
+ * is the fastest on lavapipe 25 and SwiftShader at D = 64. More than its 128 numbers spill too
+ * often from the CPU's registers.
  */
 export const FORWARD_TILE: AttentionBarrierFreeOptions = { lanes: 8, rows: 8, columns: 16 };
 
-/** Rows of a workgroup. */
+/** Rows per workgroup. */
 export const BARRIER_FREE_ROWS = 64;
 
 /**
@@ -27,10 +27,10 @@ export function unfitBarrierFree(gpu: Gpu, shape: AttentionShape): string | unde
 }
 
 /**
- * Whether attention's barrier-free kernels are a good choice where nothing was measured: on the
- * CPU, for sequences long enough to repay the seconds that SwiftShader takes in every process to
- * compile the backward's kernels. The forward then uses barrier-free kernels too: both add up
- * logits in the same order, so that their errors cancel in the backward.
+ * Whether attention's barrier-free kernels are a good choice without measurements: on the CPU, for
+ * sequences that are long enough to repay the seconds in which SwiftShader compiles the backward's
+ * kernels in every process. The forward then uses barrier-free kernels too: both add up logits in
+ * the same order, so their errors cancel in the backward.
  *
  * @param gpu the GPU
  * @param shape the lengths of the call

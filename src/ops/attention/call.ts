@@ -1,4 +1,4 @@
-/** The checked calls of attention, as the variants get them. */
+/** A checked call of attention, which the variants plan. */
 import type { Tensor } from "../../gpu/tensor.ts";
 import type { AttentionShape, AttentionVScale } from "./shape.ts";
 
@@ -7,7 +7,7 @@ export interface AttentionForwardCall {
   readonly shape: AttentionShape;
   readonly scale: number;
   readonly vScale: AttentionVScale | undefined;
-  /** `[Hq]`, with a learned sink only. */
+  /** `[Hq]`, only with a learned sink. */
   readonly sinkLogit: Tensor | undefined;
   readonly query: Tensor;
   readonly key: Tensor;
@@ -19,13 +19,13 @@ export interface AttentionForwardCall {
 /** A checked call of attention backward, with its output tensors. */
 export interface AttentionBackwardCall extends AttentionForwardCall {
   readonly outputGradient: Tensor;
-  /** `[B, Hq, T]`, where the loss depends on logSumExp only. */
+  /** `[B, Hq, T]`, only if the loss depends on logSumExp. */
   readonly logSumExpGradient: Tensor | undefined;
   readonly queryGradient: Tensor;
   readonly keyGradient: Tensor;
   readonly valueGradient: Tensor;
-  /** With V-scale only. */
+  /** Only with V-scale. */
   readonly constantGradient: Tensor | undefined;
-  /** With a learned sink only. */
+  /** Only with a learned sink. */
   readonly sinkLogitGradient: Tensor | undefined;
 }

@@ -71,21 +71,24 @@ const portable: Variant<AttentionShape, AttentionForwardCall> = {
   },
 };
 
-/** How a kernel that TypeScript unrolls is written, given whether query heads have a sink. */
+/**
+ * Writes the WGSL of a kernel that TypeScript unrolls; `sink` tells whether query heads have a
+ * sink.
+ */
 interface Unrolled {
   readonly file: string;
   readonly write: (options: { readonly sink: boolean }) => string;
   readonly features?: Kernel["features"];
 }
 
-// What the kernels other than the portable one share: their bindings, and logits in base 2.
+// Plans the kernels other than the portable one. They share bindings, and use logits in base 2.
 function planUnrolled(
   gpu: Gpu,
   { shape, scale, vScale, sinkLogit, query, key, value, output, logSumExp }: AttentionForwardCall,
   { file, write, features = [], rows, passesHeadDim = false }: Unrolled & {
-    /** Query rows of a workgroup. */
+    /** Query rows per workgroup. */
     readonly rows: number;
-    /** Whether D is a parameter and not part of the source. */
+    /** Whether D is a parameter instead of a part of the source. */
     readonly passesHeadDim?: boolean;
   },
 ): VariantPlan {
@@ -112,8 +115,8 @@ function planUnrolled(
 }
 
 // One subgroup per workgroup, for adapters that compute on the CPU. More rows mean more arithmetic
-// per load and a longer compilation: on lavapipe 32 rows compile in 2.4 s at D = 64 and in 4.3 s at
-// D = 128, and run a fifth faster than 16.
+// per load but longer compilation. On lavapipe 32 rows compile in 2.4 s at D = 64 and in 4.3 s at D
+// = 128, and run a fifth faster than 16.
 function subgroup(rows: number): Variant<AttentionShape, AttentionForwardCall> {
   return {
     name: `subgroup-${rows}`,
@@ -179,9 +182,9 @@ export const attentionForwardVariants: readonly Variant<AttentionShape, Attentio
 ];
 
 /**
- * Kernels that round query, key and the softmax's weights to f16 and add in f32; the value is read
- * as it is. Half the workgroup memory and its traffic. A query or key beyond 65,504 has no f16.
- * They run only where they are named.
+ * The variants with tiles in f16, which run only if named. They round query, key and the softmax's
+ * weights to f16 and add in f32; the value stays unrounded. They halve the workgroup memory and its
+ * traffic. f16 cannot hold a query or key beyond 65,504.
  */
 export const attentionForwardHalfVariants: readonly Variant<
   AttentionShape,

@@ -1,4 +1,4 @@
-/** How attention's kernels are put together, the portable ones and those that are unrolled. */
+/** Assembles attention's kernels, both the portable and the unrolled ones. */
 import noSinkSource from "../../../kernels/attention/sink/none.wgsl" with { type: "text" };
 import sinkSource from "../../../kernels/attention/sink/forward.wgsl" with { type: "text" };
 import tileSource from "../../../kernels/attention/tile.wgsl" with { type: "text" };
@@ -10,11 +10,11 @@ const sink: KernelPart = { file: "attention/sink/forward.wgsl", source: sinkSour
 const noSink: KernelPart = { file: "attention/sink/none.wgsl", source: noSinkSource };
 
 /**
- * One of the portable kernels that compute in tiles.
+ * Makes one of the portable kernels that compute in tiles.
  *
- * On a GPU each of the 8 lanes of a row keeps its ceil(D / 32) vec4f columns in registers, which
- * takes one pipeline for each such number. On the CPU they end in memory anyway: one pipeline, with
- * a rolled loop, serves every D up to 256, and compiles in half the time.
+ * On a GPU each of a row's 8 lanes keeps its ceil(D / 32) vec4f columns in registers, so each such
+ * number needs its own pipeline. On the CPU the columns end in memory anyway. There one pipeline
+ * with a rolled loop serves every D up to 256, and compiles in half the time.
  *
  * @param part the kernel's file
  * @param headDim D
@@ -30,7 +30,7 @@ export function portableKernel(part: KernelPart, headDim: number, software: bool
 }
 
 /**
- * The portable forward kernel: one of those that compute in tiles, with or without a learned sink.
+ * Makes the portable forward kernel, with or without a learned sink.
  *
  * @param part the kernel's file
  * @param options D, whether the adapter computes on the CPU, and whether query heads have a sink
@@ -48,9 +48,9 @@ export function portableForwardKernel(
 }
 
 /**
- * One of the kernels that TypeScript unrolls.
+ * Makes one of the kernels that TypeScript unrolls.
  *
- * @param file its file
+ * @param file the kernel's file
  * @param source WGSL
  * @param options the language features that it uses (default: none), and whether it is a forward
  *   kernel with a learned sink (default: false)

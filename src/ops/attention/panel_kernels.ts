@@ -36,7 +36,9 @@ export function subgroupPanelKernels(
   };
 }
 
-/** The tile where subgroups are narrow: SwiftShader reads what neighboring lanes share at once. */
+/**
+ * The tile for narrow subgroups: SwiftShader reads contiguous numbers of neighboring lanes at once.
+ */
 export const NARROW_PANEL: PanelBarrierFreeOptions = {
   lanes: 4,
   rows: 32,
@@ -67,7 +69,7 @@ export function barrierFreePanel(gpu: Gpu): PanelBarrierFreeOptions {
  * The kernels without subgroups.
  *
  * @param options their tile, and whether the first query has a gradient
- * @param headDim D: a gradient is computed in columns of 64 where they fit, else of 32
+ * @param headDim D; gradients are computed in blocks of 64 columns if they fit, else of 32
  */
 export function barrierFreePanelKernels(
   options: PanelBarrierFreeOptions & { readonly firstQuery: boolean },

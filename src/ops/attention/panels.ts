@@ -1,4 +1,7 @@
-/** Attention backward in panels: how many heads and keys a step takes, and what it computes. */
+/**
+ * Plans attention backward in panels: divides a call into chunks of heads and keys, and dispatches
+ * their kernels.
+ */
 import type { PanelTile } from "../../../kernels/attention/panels/panel.ts";
 import type { Gpu } from "../../gpu/gpu.ts";
 import type { Kernel } from "../../gpu/pipelines.ts";
@@ -11,12 +14,12 @@ import { throughValve } from "./valve.ts";
 import { unfitForStorage } from "../shared/unfit.ts";
 import type { VariantPlan } from "../shared/variants.ts";
 
-/** The kernels that compute in panels, and their tiles. */
+/** The kernels for panels, and their tiles. */
 export interface PanelKernels {
   readonly tile: PanelTile;
-  /** Columns of a gradient that a workgroup computes. */
+  /** How many columns of a gradient a workgroup computes. */
   readonly columns: number;
-  /** Writes the panels of P and dS. */
+  /** Writes the panels of probabilities P and logit gradients dS. */
   readonly panels: Kernel;
   /** Sums the gradient of keys, or of values. */
   readonly keyValue: Kernel;
@@ -24,31 +27,31 @@ export interface PanelKernels {
   readonly query: Kernel;
 }
 
-/** Some heads and tiles of keys, whose pairs with all queries are in memory at once. */
+/** Some heads and tiles of keys; the panels hold their pairs with all queries at once. */
 export interface PanelChunk {
-  /** Key and value heads, counted over the batch. */
+  /** The first key and value head, counted over the batch. */
   readonly firstHead: number;
   readonly heads: number;
-  /** Tiles of keys. */
+  /** The first tile of keys. */
   readonly firstTile: number;
   readonly tiles: number;
 }
 
 /**
- * Keys times query heads of a chunk: 2 panels of 4 KiB for each token, so that the memory is linear
- * in T.
+ * The most keys times query heads in a chunk. They need two panels of 4 KiB per token, so memory
+ * stays linear in T.
  */
 const MOST_KEYS = 1024;
-/** Bytes of both panels from which on chunks get smaller, down to a tile of keys of one group. */
+/** Both panels' bytes beyond which chunks get smaller, down to one tile of keys of one group. */
 const MOST_BYTES = 2 ** 25;
 
 /**
- * Divides the keys of a call into chunks: whole sequences of several heads where they are short,
- * parts of one head's where it is long, of even size.
+ * Divides the keys of a call into chunks of even size: whole sequences of several heads if they are
+ * short, otherwise parts of one head's sequence.
  *
  * @param shape the lengths of the call
  * @param tile the sides of the panels' tiles
- * @returns the chunks, those of a head in the order of its keys
+ * @returns the chunks; a head's chunks are in the order of its keys
  */
 export function panelChunks(
   { batches, queryHeads, keyValueHeads, sequenceLength }: AttentionShape,
@@ -57,7 +60,7 @@ export function panelChunks(
   const heads = batches * keyValueHeads;
   const group = queryHeads / keyValueHeads;
   const tiles = Math.ceil(sequenceLength / keys);
-  // A tile of keys with all queries of a group, in both panels.
+  // One tile of keys with all queries of a group, in both panels.
   const bytes = 2 * 4 * keys * Math.ceil(sequenceLength / rows) * rows * group;
   const most = Math.floor(Math.min(MOST_KEYS / (keys * group), MOST_BYTES / bytes));
   const parts = Math.ceil(tiles / Math.max(1, most));
@@ -77,7 +80,7 @@ export function panelChunks(
   return chunks;
 }
 
-// Tiles of R × K pairs from the diagonal down, in a chunk.
+// How many tiles of R × K pairs a chunk has, from the diagonal down.
 function visibleTiles({ firstTile, tiles }: PanelChunk, rows: number, ratio: number): number {
   return tiles * (rows - firstTile * ratio) - ratio * tiles * (tiles - 1) / 2;
 }
@@ -103,7 +106,7 @@ export function unfitPanels(gpu: Gpu, shape: AttentionShape, tile: PanelTile): s
     : unfitForStorage(gpu, panelBytes(shape, tile, chunks[0]!));
 }
 
-// The bytes of one panel; no chunk is larger than the first.
+// The bytes of one panel, for the first chunk, which is the largest.
 function panelBytes(shape: AttentionShape, tile: PanelTile, first: PanelChunk): number {
   const rows = Math.ceil(shape.sequenceLength / tile.rows) * tile.rows;
   const group = shape.queryHeads / shape.keyValueHeads;
@@ -111,7 +114,7 @@ function panelBytes(shape: AttentionShape, tile: PanelTile, first: PanelChunk): 
 }
 
 /**
- * The dispatches of all chunks, and at the end of V-scale's Jacobian.
+ * Plans the dispatches of all chunks, and at the end that of V-scale's Jacobian.
  *
  * @param gpu the GPU that holds the tensors
  * @param call the attention call

@@ -1,14 +1,14 @@
 /**
  * Attention backward in its precise form, made of the other variants.
  *
- * The slope of a logit, a_tj (⟨g_t, v_j⟩ − D_t), is a difference of nearly equal numbers where a
- * query gives one key p almost all of its weight: D_t is a sum over values that are almost all v_p.
- * Its digits go in equal parts to the rounding of the output that D_t is made of, and to that of
- * the two inner products; none to the exponential.
+ * A logit's gradient, a_tj (⟨g_t, v_j⟩ − D_t), is a difference of nearly equal numbers if a query
+ * gives one key p almost all of its weight: D_t is then almost ⟨g_t, v_p⟩. The rounding of the
+ * output, from which D_t is computed, and the rounding of the two inner products each cost about
+ * half of the lost digits; the exponential costs none.
  *
- * The difference does not change if one vector is taken from all values. With v_p taken, the key
- * has a value of 0, and the output is a sum over what the other keys add, computed and rounded as
- * such: nothing cancels. Its price is one more forward pass.
+ * The difference does not change if one vector is subtracted from all values. With v_p subtracted,
+ * key p has the value 0 and the output is a sum over the other keys only, so nothing cancels. This
+ * costs one more forward pass.
  */
 import shiftSinkSource from "../../../kernels/attention/precise/sink.wgsl" with {
   type: "text",
@@ -28,9 +28,9 @@ import { checkInteger, spreadWorkgroups } from "../shared/validation.ts";
 import { chooseVariant, type Variant, type VariantPlan } from "../shared/variants.ts";
 import { sumConstantTerms } from "../v_scale/constant_gradient.ts";
 
-/** Whether, and for which key, the backward is computed in its precise form. */
+/** Whether, and for which key, the backward pass uses its precise form. */
 export type AttentionPrecise = boolean | {
-  /** The key that queries give almost all of their weight. */
+  /** The position of the key that queries give almost all of their weight. */
   readonly position: number;
 };
 
@@ -41,7 +41,7 @@ export type AttentionPrecise = boolean | {
  * @param precise the argument
  * @param shape the lengths of the call
  * @returns the position, undefined for the usual form
- * @throws {TypeError} if it is neither a truth value nor a position
+ * @throws {TypeError} if it is neither a boolean nor a position
  * @throws {RangeError} if the position is not in the sequence
  */
 export function checkPrecise(
@@ -61,7 +61,7 @@ export function checkPrecise(
 }
 
 /**
- * Prepares the precise form.
+ * Plans the precise form.
  *
  * @param gpu the GPU that holds the tensors
  * @param call the attention call
@@ -101,7 +101,7 @@ export function planPrecise(
     workgroups: spreadWorkgroups(gpu, Math.ceil(value.length / 4 / 64)),
   };
 
-  // The sink's gradient is of D itself, which does not cancel.
+  // The sink's gradient contains D itself, which does not cancel.
   const ofSink: Dispatch[] = [];
   let rest = logSumExpGradient;
   if (sinkLogit !== undefined) {

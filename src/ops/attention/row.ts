@@ -1,4 +1,7 @@
-/** The first step of attention's backward pass: what its kernels need of every query row. */
+/**
+ * The first step of attention's backward pass: the numbers that its kernels need for every query
+ * row.
+ */
 import rowSource from "../../../kernels/attention/backward_row.wgsl" with { type: "text" };
 import type { Gpu } from "../../gpu/gpu.ts";
 import type { Dispatch } from "../../gpu/plan.ts";
@@ -10,7 +13,7 @@ import { spreadWorkgroups } from "../shared/validation.ts";
  *
  * @param gpu the GPU that holds the tensors
  * @param call the attention call
- * @param rowStatistics 8 bytes per row
+ * @param rowStatistics the buffer to write, 8 bytes per row
  */
 export function rowDispatch(
   gpu: Gpu,

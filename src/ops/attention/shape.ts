@@ -1,5 +1,5 @@
 /**
- * What the variants of attention share: checks of a call, its shape class, its parameters and its
+ * Shared parts of attention's variants: checks of a call, its shape class, its parameters and its
  * cost.
  */
 import type { Gpu } from "../../gpu/gpu.ts";
@@ -11,22 +11,22 @@ import { checkPositive, checkTensor, checkWorkgroups, shapeText } from "../share
 
 export type { AttentionShape };
 
-/** Query rows, and keys, of a tile of the portable attention kernels. */
+/** The number of query rows, and of keys, in a tile of the portable kernels. */
 export const TILE = 32;
 
 /**
- * V-scale's part in an attention call.
+ * V-scale's arguments in an attention call.
  *
- * `‖v‖²` and `‖v‖² + C` must lie in float32's range: what depends on a value row is NaN where one of
- * them is above 3.4·10³⁸, or `‖v‖²` is below 1.2·10⁻³⁸ and the row is not zero. `vScaleForward` and
- * `vScaleBackward` have neither limit.
+ * `‖v‖²` and `‖v‖² + C` must be in float32's range. Results that depend on a value row are NaN if
+ * one of the two exceeds 3.4·10³⁸, or if `‖v‖²` is below 1.2·10⁻³⁸ and the row is not zero.
+ * `vScaleForward` and `vScaleBackward` do not have these limits.
  */
 export interface AttentionVScale {
   /** C, one positive number per key and value head: `[Hkv]`. */
   readonly constant: Tensor;
   /**
    * `full`: forward and backward use `φ(v) = ‖v‖²/(‖v‖² + C) v`. `backward-only`: the forward uses
-   * v itself, the value gradient alone passes through φ's Jacobian.
+   * v itself; only the value gradient passes through φ's Jacobian.
    */
   readonly mode: "full" | "backward-only";
 }
@@ -39,29 +39,29 @@ export interface CheckedTensors {
   readonly output?: Tensor;
   readonly logSumExp?: Tensor;
   readonly outputGradient?: Tensor;
-  /** Undefined where the call leaves it out. */
+  /** Undefined if the call omits it. */
   readonly sinkLogit?: Tensor | undefined;
-  /** Undefined where the call leaves it out. */
+  /** Undefined if the call omits it. */
   readonly logSumExpGradient?: Tensor | undefined;
 }
 
-/** The arguments that a call may leave out. */
+/** The optional tensor arguments. */
 const OPTIONAL: readonly string[] = ["sinkLogit", "logSumExpGradient"] satisfies (
   keyof CheckedTensors
 )[];
 
 /**
- * Checks an attention call: its tensors, and with them the lengths, V-scale's part, and what the
- * kernels can take.
+ * Checks an attention call: its tensors and their lengths, V-scale's arguments, and the kernels'
+ * limits.
  *
  * @param gpu the GPU that the tensors must be on
  * @param operator the operator's name, for messages
- * @param tensors those that the operator takes, by argument name
- * @param vScale V-scale's part, if any
+ * @param tensors the operator's tensors by argument name
+ * @param vScale V-scale's arguments, if any
  * @returns the lengths
  * @throws {TypeError} for wrong types or shapes
- * @throws {RangeError} for an unknown mode, sizes beyond the adapter, or a constant that is not
- *   positive and finite, as far as the CPU knows its numbers
+ * @throws {RangeError} for an unknown mode, sizes beyond the adapter, or a constant that the CPU
+ *   knows and that is not positive and finite
  */
 export function checkAttention(
   gpu: Gpu,
@@ -94,8 +94,8 @@ export function checkAttention(
 }
 
 /**
- * Shapes that share a tuned variant: one head dimension, and T up to a power of two from 256 to
- * 16,384.
+ * The class of shapes that share a tuned variant: one head dimension, and T rounded up to a power
+ * of two from 256 to 16,384.
  */
 export function attentionShapeClass({ sequenceLength, headDim }: AttentionShape): string {
   const length = 2 ** Math.min(14, Math.max(8, Math.ceil(Math.log2(sequenceLength))));
@@ -106,8 +106,8 @@ export function attentionShapeClass({ sequenceLength, headDim }: AttentionShape)
  * The uniform parameters of attention/tile.wgsl, and of the backward kernels for GPUs.
  *
  * @param shape the lengths of the call
- * @param options `mode` undefined leaves V-scale out; `passesHeadDim` is false where D is part of a
- *   kernel's source
+ * @param options `mode` is undefined without V-scale; `passesHeadDim` is false if D is a part of
+ *   the kernel's source
  */
 export function tileParameters(
   shape: AttentionShape,
@@ -128,7 +128,7 @@ export function tileParameters(
   ];
 }
 
-/** Elements of a `[B, Hq, T, D]` tensor, a `[B, Hkv, T, D]` one, and of `[B, Hq, T]`. */
+/** The numbers of elements in `[B, Hq, T, D]`, `[B, Hkv, T, D]` and `[B, Hq, T]` tensors. */
 function sizes(shape: AttentionShape): { query: number; value: number; rows: number } {
   const { batches, queryHeads, keyValueHeads, sequenceLength, headDim } = shape;
   return {
@@ -138,25 +138,24 @@ function sizes(shape: AttentionShape): { query: number; value: number; rows: num
   };
 }
 
-/** Pairs of a query and a key that it sees, over all heads. */
+/** The number of pairs of a query and a key that it sees, over all heads. */
 function visiblePairs({ batches, queryHeads, sequenceLength }: AttentionShape): number {
   return batches * queryHeads * sequenceLength * (sequenceLength + 1) / 2;
 }
 
-/** What of a call adds to its cost. */
+/** The optional parts of a call that add to its cost. */
 export interface AttentionParts {
-  /** Whether V-scale computes anything in this direction. */
+  /** Whether V-scale computes anything in this pass. */
   readonly vScale: boolean;
   /** Whether query heads have a learned sink. */
   readonly sink: boolean;
-  /** Whether the backward is given a gradient of logSumExp. Default: false. */
+  /** Whether the backward pass gets a gradient of logSumExp. Default: false. */
   readonly logSumExpGradient?: boolean;
 }
 
 /**
- * The cost of attention forward: two products of D multiply-adds for every visible pair. V-scale
- * adds a squared norm and one factor per value row; a learned sink is one more term of each row's
- * sum.
+ * The cost of attention forward: two products of D multiply-adds for each visible pair. V-scale
+ * adds a squared norm and a factor per value row; a learned sink adds a term to each row's sum.
  */
 export function attentionForwardCost(
   shape: AttentionShape,
@@ -173,7 +172,7 @@ export function attentionForwardCost(
 
 /**
  * The cost of attention backward: five products (logits, weight gradients, and the three gradients)
- * for every visible pair, and D_t. V-scale adds what `vScaleBackward` counts, a learned sink one
+ * for each visible pair, and D_t. V-scale adds the cost of `vScaleBackward`, a learned sink one
  * multiply-add per row, a gradient of logSumExp one subtraction.
  */
 export function attentionBackwardCost(

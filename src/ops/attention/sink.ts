@@ -1,6 +1,6 @@
 /**
- * What a learned sink, and a gradient of logSumExp, add to attention's backward pass: two small
- * kernels beside those of the variants.
+ * Two small kernels that attention's backward pass adds for a learned sink and for a gradient of
+ * logSumExp.
  */
 import logSumExpSource from "../../../kernels/attention/backward_log_sum_exp.wgsl" with {
   type: "text",
@@ -13,8 +13,8 @@ import { notANumber, workgroupSum } from "../shared/parts.ts";
 import { spreadWorkgroups } from "../shared/validation.ts";
 
 /**
- * Whether the first query has a gradient. It sees one key, whose weight is 1: nothing that it could
- * change, unless a sink takes a part of the weight, or the loss depends on logSumExp.
+ * Whether the first query has a gradient. It sees only one key, with weight 1, so it changes
+ * nothing unless a sink takes a part of the weight, or the loss depends on logSumExp.
  *
  * @param call the attention call
  */
@@ -25,12 +25,12 @@ export function firstQueryHasGradient(
 }
 
 /**
- * Takes the gradient of logSumExp from D in the rows' statistics.
+ * Subtracts the gradient of logSumExp from D in the rows' statistics.
  *
  * @param gpu the GPU that holds the tensors
  * @param call the attention call
  * @param rowStatistics `[B, Hq, T]` of (logSumExp, D)
- * @returns no dispatch where the loss does not depend on logSumExp
+ * @returns no dispatch if the loss does not depend on logSumExp
  */
 export function subtractLogSumExpGradient(
   gpu: Gpu,

@@ -3,17 +3,17 @@ import type { Gpu } from "../../gpu/gpu.ts";
 import type { AttentionShape } from "./shape.ts";
 import { unfitForSubgroupSize } from "../shared/unfit.ts";
 
-// The most numbers of a workgroup's output. A lane's numbers are separate variables, and many of
-// them take long to compile.
+// The most numbers in a workgroup's output. A lane's numbers are separate variables, and many of
+// them compile slowly.
 const MOST_NUMBERS = 4096;
 
 /**
- * Why attention's subgroup kernels cannot run: they take one subgroup as a workgroup, so that its
- * size must be known.
+ * Why attention's subgroup kernels cannot run. Their workgroup is one subgroup, so its size must be
+ * known.
  *
  * @param gpu the GPU
  * @param shape the lengths of the call
- * @param rows rows of a workgroup
+ * @param rows the rows per workgroup
  * @returns the reason, or undefined if they can
  */
 export function unfitSubgroup(gpu: Gpu, shape: AttentionShape, rows: number): string | undefined {
@@ -31,20 +31,20 @@ export function unfitSubgroup(gpu: Gpu, shape: AttentionShape, rows: number): st
 }
 
 /**
- * Whether attention's subgroup kernels are a good choice where nothing was measured: on the CPU.
- * Four lanes (SwiftShader) share too little: the barrier-free kernels are faster there.
+ * Whether attention's subgroup kernels are a good choice without measurements: on the CPU, but not
+ * with four lanes (SwiftShader), which share too little. There the barrier-free kernels are faster.
  *
  * @param gpu the GPU
  * @param shape the lengths of the call
- * @param rows rows of a workgroup
+ * @param rows the rows per workgroup
  */
 export function suitsSubgroup(gpu: Gpu, shape: AttentionShape, rows: number): boolean {
   return gpu.info.software && rows === suitableRows(shape) && hasWideSubgroups(gpu);
 }
 
 /**
- * Whether subgroups are known to have eight lanes or more. Among drivers that compute on the CPU it
- * tells lavapipe from SwiftShader, which has four.
+ * Whether subgroups are known to have at least eight lanes. Among software drivers this
+ * distinguishes lavapipe from SwiftShader, which has four.
  *
  * @param gpu the GPU
  */
@@ -53,7 +53,7 @@ export function hasWideSubgroups(gpu: Gpu): boolean {
 }
 
 /**
- * Rows of a workgroup that compile in less than five seconds, for the registers of a row grow with
+ * The rows per workgroup that compile in less than five seconds, since a row's registers grow with
  * D; and not many more than a short sequence has.
  */
 export function suitableRows({ headDim, sequenceLength }: AttentionShape): number {

@@ -1,18 +1,17 @@
-/** The tiles of attention's tiled kernels: which there are, and what they need. */
+/** The tiles of attention's tiled kernels, and their requirements. */
 import { attentionTiledMemory } from "../../../kernels/attention/tiled/memory.ts";
 import type { AttentionTiledOptions } from "../../../kernels/attention/tiled/tile.ts";
 import type { Gpu } from "../../gpu/gpu.ts";
 import type { AttentionShape } from "./shape.ts";
 
-/** A tile without the head dimension, which the call gives. */
+/** A tile without the head dimension, which comes from the call. */
 export type AttentionTile = Omit<AttentionTiledOptions, "headDim">;
 
 /**
- * The tiles that are worth trying on a GPU, by rows × columns of the workgroup, and of an
- * invocation where the first do not tell: 8 × 4 if nothing is said, 4 × 4 in tiled-32x32. Larger
- * ones do more arithmetic for each number that they read; smaller ones take fewer registers and
- * leave work for every core where there are few rows. The last two are for compilers that give an
- * invocation 64 registers.
+ * The tiles that are worth trying on a GPU. A name gives the workgroup's rows × columns, and those
+ * of an invocation unless they are 8 × 4, or 4 × 4 in tiled-32x32. Larger tiles do more arithmetic
+ * per number read. Smaller ones need fewer registers and keep every core busy if there are few
+ * rows. The last two are for compilers that give an invocation 64 registers.
  */
 export const attentionTiles: Readonly<Record<string, AttentionTile>> = {
   "tiled-64x32": { down: 8, across: 8, blocksDown: 2, blocksAcross: 1, step: 32 },
@@ -24,14 +23,14 @@ export const attentionTiles: Readonly<Record<string, AttentionTile>> = {
   "tiled-16x64-2x2": { down: 8, across: 32, blocksDown: 1, blocksAcross: 1, side: 2, step: 32 },
 };
 
-/** The same, with tiles in f16: those whose vectors have four numbers. */
+/** The same tiles in f16, if their vectors have four numbers. */
 export const attentionHalfTiles: Readonly<Record<string, AttentionTile>> = Object.fromEntries(
   Object.entries(attentionTiles)
     .filter(([, { side }]) => side !== 2)
     .map(([name, tile]) => [`${name}-f16`, { ...tile, storage: "f16" }]),
 );
 
-/** Numbers of one row that an invocation can hold in registers. */
+/** The most vectors of one row that an invocation can hold in registers. */
 const MOST_CHUNKS = 4;
 
 /**
@@ -39,7 +38,7 @@ const MOST_CHUNKS = 4;
  *
  * @param gpu the GPU
  * @param shape the lengths of the call
- * @param tile its tile
+ * @param tile the kernel's tile
  * @returns the reason, or undefined if it can
  */
 export function unfitTiled(
@@ -63,14 +62,14 @@ export function unfitTiled(
     : undefined;
 }
 
-/** Query rows, or keys, of a tile. */
+/** How many query rows, or keys, a tile has. */
 export function tileRows({ down, blocksDown, side = 4 }: AttentionTile): number {
   return side * down * blocksDown;
 }
 
 /**
- * The tile of the kernels for keys and values: they hold more in registers, so that an invocation
- * takes fewer rows.
+ * The tile of the kernels for keys and values: they hold more in registers, so an invocation gets
+ * fewer rows.
  */
 export function keyValueTile(tile: AttentionTile): AttentionTile {
   return { ...tile, blocksDown: 1 };

@@ -1,6 +1,6 @@
 /**
- * Which of attention's tiles is a good choice on a GPU where nothing was measured: by the registers
- * that an invocation takes, and those that the GPU gives.
+ * Chooses attention's tile on a GPU without measurements, by the registers that an invocation needs
+ * and those that the GPU has.
  */
 import type { Gpu } from "../../gpu/gpu.ts";
 import { gpuBudget } from "../shared/budget.ts";
@@ -10,7 +10,7 @@ import { type AttentionTile, attentionTiles, keyValueTile, unfitTiled } from "./
 /** The fields of `GpuInfo` that a budget depends on. */
 export type BudgetInfo = Parameters<typeof gpuBudget>[0];
 
-/** A kernel's part in a pass. */
+/** A kernel of the pass that it names. */
 export type TiledPass = "forward" | "query" | "key" | "value" | "key and value";
 
 // How many tiles of rows × columns, and of rows × D, an invocation holds at once.
@@ -23,9 +23,9 @@ const held: Readonly<Record<TiledPass, { readonly cells: number; readonly sums: 
 };
 
 /**
- * 32-bit numbers that an invocation of a tiled kernel holds at once, at the most. Beside its part
- * of the tile and its sums there are operands and addresses, and what each row has: fitted to what
- * Intel's compiler reports for D 64 and 128 (`deno task compilers`), some 10 off.
+ * The most 32-bit numbers that an invocation of a tiled kernel holds at once: its part of the tile
+ * and its sums, operands, addresses, and numbers per row. Fitted to the reports of Intel's compiler
+ * for D 64 and 128 (`deno task compilers`), with errors of about 10.
  *
  * @param tile the tile
  * @param headDim D
@@ -42,7 +42,10 @@ export function tiledRegisters(
   return cells * rows * side * blocksAcross + sums * rows * 4 * chunks + 40 + 8 * rows;
 }
 
-/** Whether one kernel computes the gradients of key and value; else each has its own. */
+/**
+ * Whether one kernel computes the gradients of both key and value; otherwise each has its own
+ * kernel.
+ */
 export function holdsBothGradients(
   info: BudgetInfo,
   tile: AttentionTile,
@@ -52,18 +55,18 @@ export function holdsBothGradients(
 }
 
 /**
- * From this many rows on, counted over all heads, workgroups of few subgroups keep every core of a
+ * From this many rows on, over all heads, small workgroups of few subgroups keep every core of a
  * large GPU busy.
  */
 const MANY_ROWS = 2 ** 15;
 
 /**
- * The tile that is a good choice where nothing was measured, of those that can run.
+ * Chooses a good tile without measurements, among those that can run.
  *
  * @param gpu the GPU
  * @param shape the lengths of the call
- * @param direction of the pass
- * @returns the variant's name, `portable` where no tile can run
+ * @param direction the pass's direction
+ * @returns the variant's name, `portable` if no tile can run
  */
 export function bestTile(
   gpu: Pick<Gpu, "info" | "device">,
@@ -77,11 +80,11 @@ export function bestTile(
   const wishes = [
     ...rows >= MANY_ROWS && takes("tiled-64x64") <= registers ? ["tiled-64x64"] : [],
     ...takes("tiled-64x64-4x4") <= mostRegisters ? ["tiled-64x64-4x4"] : [],
-    // So small a tile takes some 10 registers fewer than the estimate.
+    // This small tile needs about 10 registers fewer than the estimate.
     ...takes("tiled-32x64-2x4") - 10 <= mostRegisters ? ["tiled-32x64-2x4"] : [],
     "tiled-16x64-2x2",
-    "tiled-32x64-2x4", // takes twice as long sequences
-    "tiled-32x32", // takes least workgroup memory
+    "tiled-32x64-2x4", // for sequences twice as long
+    "tiled-32x32", // needs the least workgroup memory
   ];
   return wishes.find((name) => unfitTiled(gpu, shape, attentionTiles[name]!) === undefined) ??
     "portable";

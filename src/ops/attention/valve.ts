@@ -1,4 +1,7 @@
-/** V-scale fused into attention: what its kernels need to know of every value row. */
+/**
+ * V-scale fused into attention: the numbers that its kernels need for every value row. "Valve" is
+ * V-scale's effect on values: closed for small ones, open for large ones.
+ */
 import throughValveSource from "../../../kernels/attention/panels/valve.wgsl" with { type: "text" };
 import squaredNormSource from "../../../kernels/v_scale/squared_norm.wgsl" with { type: "text" };
 import type { Gpu } from "../../gpu/gpu.ts";
@@ -9,21 +12,18 @@ import type { Dispatch } from "../../gpu/plan.ts";
 import type { VariantPlan } from "../shared/variants.ts";
 import { spreadWorkgroups } from "../shared/validation.ts";
 
-/** What V-scale fused into attention needs of the value rows. */
+/** The plan and buffer that V-scale adds to attention. */
 export interface ValvePlan extends VariantPlan {
-  /**
-   * `[B, Hkv, T]` of (‖v‖², C); without V-scale a small buffer that fills the binding and is not
-   * read.
-   */
+  /** `[B, Hkv, T]` of (‖v‖², C); without V-scale a small buffer that only fills the binding. */
   readonly valve: GPUBuffer;
 }
 
 /**
- * Prepares (‖v‖², C) of every value row, from which the attention kernels make V-scale's factors.
+ * Plans (‖v‖², C) of every value row, from which attention's kernels compute V-scale's factors.
  *
  * @param gpu the GPU that holds the tensors
  * @param shape the lengths of the attention call
- * @param tensors `value` [B, Hkv, T, D], and `vScale` if the kernels are to read its factors
+ * @param tensors `value` [B, Hkv, T, D], and `vScale` if the kernels read its factors
  */
 export function planValve(
   gpu: Gpu,
@@ -56,12 +56,12 @@ export function planValve(
 }
 
 /**
- * Takes the gradient of the scaled values through V-scale's Jacobian, in place, and leaves the terms
- * of the constant's gradient in `valve`.
+ * Applies V-scale's Jacobian to the gradient of the scaled values, in place, and writes the terms
+ * of the constant's gradient to `valve`.
  *
  * @param gpu the GPU that holds the tensors
  * @param shape the lengths of the attention call
- * @param tensors `value` and `valueGradient` [B, Hkv, T, D], and the valve of their rows
+ * @param tensors `value` and `valueGradient` [B, Hkv, T, D], and their rows' `valve`
  */
 export function throughValve(
   gpu: Gpu,

@@ -1,4 +1,4 @@
-/** The gates of gated attention, one for each head or one for each element, forward and backward. */
+/** The gates of gated attention, one per head or one per element, forward and backward. */
 import backwardSource from "../../../kernels/model/attention_gate/backward.wgsl" with {
   type: "text",
 };
@@ -30,11 +30,11 @@ const parts: readonly KernelPart[] = [
 
 /** Arguments of {@linkcode attentionGateForward}. */
 export interface AttentionGateForwardOptions {
-  /** What the heads found, side by side: `[…, Hq · D]`. */
+  /** The heads' outputs, joined along the last dimension: `[…, Hq · D]`. */
   readonly input: Tensor;
   /**
-   * The gates' logits: `[…, Hq]`, one for each head, or `[…, Hq · D]`, one for each element. Any
-   * number that divides a row of `input` is allowed.
+   * The gates' logits: `[…, Hq]`, one per head, or `[…, Hq · D]`, one per element. Any number of
+   * gates that divides a row of `input` is allowed.
    */
   readonly logits: Tensor;
 }
@@ -43,7 +43,7 @@ export interface AttentionGateForwardOptions {
 export interface AttentionGateForwardResult {
   /** `[…, Hq · D]` */
   readonly output: Tensor;
-  /** How far each gate is open, from 0 to 1: of the logits' shape. */
+  /** How far each gate is open, from 0 to 1, in the logits' shape. */
   readonly opening: Tensor;
 }
 
@@ -61,7 +61,7 @@ export interface AttentionGateBackwardResult {
   readonly logitsGradient: Tensor;
 }
 
-/** The numbers that one gate lets through. */
+/** Checks the tensors, and counts the numbers that one gate multiplies. */
 function checkGates(gpu: Gpu, operator: string, options: AttentionGateForwardOptions): number {
   checkCall(operator, gpu, options);
   const { input, logits } = options;
@@ -121,7 +121,7 @@ export function planAttentionGateForward(
   const plan = new Plan(gpu, {
     operator,
     tensors: { input, logits, ...outputs },
-    // An exponential, a sum and a division for each gate; a product for each number.
+    // Per gate: an exponential, a sum and a division. Per number: a product.
     cost: { flops: 3 * gates + input.length, bytes: 8 * (input.length + gates) },
     dispatches: [{
       kernel,
@@ -134,8 +134,8 @@ export function planAttentionGateForward(
 }
 
 /**
- * Gates what attention's heads found: `output = σ(x) input`, σ the logistic function and x the
- * logit of the head's gate, or of the element's.
+ * Gates the outputs of attention's heads: `output = σ(x) input`, where σ is the logistic function
+ * and x the logit of the head's or the element's gate.
  *
  * Source: Qiu et al., "Gated Attention for Large Language Models", NeurIPS 2025.
  *
@@ -205,7 +205,7 @@ export function planAttentionGateBackward(
   const plan = new Plan(gpu, {
     operator,
     tensors: { input, logits, outputGradient, ...outputs },
-    // σ(x) and σ(−x) and two products for each gate; two products and a sum for each number.
+    // Per gate: σ(x), σ(−x) and two products. Per number: two products and a sum.
     cost: { flops: 8 * gates + 3 * input.length, bytes: 12 * input.length + 8 * gates },
     dispatches: [{
       kernel,
@@ -218,9 +218,9 @@ export function planAttentionGateBackward(
 }
 
 /**
- * The gradients of {@linkcode attentionGateForward}. With g the outputGradient:
- * `∂L/∂input = σ(x) g`, so a closed gate closes the value path, and `∂L/∂x = σ(x) σ(−x) Σ g input`
- * over the numbers that the gate lets through.
+ * The gradients of {@linkcode attentionGateForward}. With g the outputGradient: `∂L/∂input = σ(x)
+ * g`, so a closed gate closes the value path, and `∂L/∂x = σ(x) σ(−x) Σ g input` over the gate's
+ * numbers.
  *
  * Source: Qiu et al., "Gated Attention for Large Language Models", NeurIPS 2025.
  *

@@ -25,12 +25,12 @@ import { chooseVariant } from "../shared/variants.ts";
 export interface CrossEntropyForwardOptions {
   /** `[N, V]` */
   readonly logits: Tensor;
-  /** `[N]`: whole numbers from 0 to V − 1. */
+  /** `[N]`: integers from 0 to V − 1. */
   readonly targets: Tensor;
   /**
-   * Where the logits are those of a slice of the vocabulary, the class of their first column: a
-   * target outside the slice counts as a logit of 0, and `targets` go up to 2²⁴ − 1. Default: the
-   * logits are all of the vocabulary's.
+   * If the logits are those of a slice of the vocabulary: the class of their first column. A target
+   * outside the slice counts as a logit of 0, and `targets` go up to 2²⁴ − 1. Default: the logits
+   * cover the whole vocabulary.
    */
   readonly firstColumn?: number;
   /**
@@ -42,9 +42,9 @@ export interface CrossEntropyForwardOptions {
 
 /** Results of {@linkcode crossEntropyForward}. */
 export interface CrossEntropyForwardResult {
-  /** `[N]`: nats. */
+  /** `[N]`, in nats. */
   readonly loss: Tensor;
-  /** `[N]`: natural logarithm of the sum of the exponentials of a row. */
+  /** `[N]`: the natural logarithm of the sum of a row's exponentials. */
   readonly logSumExp: Tensor;
 }
 
@@ -54,13 +54,13 @@ export interface CrossEntropyBackwardOptions {
   readonly logits: Tensor;
   /** `[N]`, as given to the forward. */
   readonly targets: Tensor;
-  /** As the forward returned it. */
+  /** The forward's logSumExp. */
   readonly logSumExp: Tensor;
-  /** What every row's loss is multiplied by in the whole loss; 1/N for their mean. Default: 1. */
+  /** The weight of each row's loss in the whole loss; 1/N for the mean. Default: 1. */
   readonly factor?: number;
   /** The forward's `firstColumn`. */
   readonly firstColumn?: number;
-  /** Where the gradient goes; shares no memory with the inputs. Default: a new tensor. */
+  /** The tensor for the gradient, which shares no memory with the inputs. Default: a new one. */
   readonly logitsGradient?: Tensor;
 }
 
@@ -93,8 +93,8 @@ function checkLogits(
  * @param options the tensors
  * @returns the plan and its output tensors
  * @throws {TypeError} for wrong types or shapes
- * @throws {RangeError} for targets outside the vocabulary, as far as they are known to the CPU, or
- *   sizes beyond the adapter
+ * @throws {RangeError} for targets outside the vocabulary, if the CPU knows them, or sizes beyond
+ *   the adapter
  *
  * @example
  * ```ts
@@ -125,7 +125,7 @@ export function planCrossEntropyForward(
   const plan = new Plan(gpu, {
     operator,
     tensors: { logits, targets, ...outputs },
-    // A logit: the maximum, a difference, an exponential and a sum.
+    // Per logit: the maximum, a difference, an exponential and a sum.
     cost: { flops: 4 * logits.length, bytes: 4 * (logits.length + 3 * shape.rows) },
     ...variant.plan(gpu, { shape, logits, targets, firstColumn, ...outputs }),
   });
@@ -139,8 +139,8 @@ export function planCrossEntropyForward(
  * @param options `logits` [N, V], `targets` [N], `firstColumn` of a slice of the vocabulary
  * @returns `loss` [N] in nats, `logSumExp` [N]; enqueued, not waited for
  * @throws {TypeError} for wrong types or shapes
- * @throws {RangeError} for targets outside the vocabulary, as far as they are known to the CPU, or
- *   sizes beyond the adapter
+ * @throws {RangeError} for targets outside the vocabulary, if the CPU knows them, or sizes beyond
+ *   the adapter
  *
  * @example
  * ```ts
@@ -198,7 +198,7 @@ export function planCrossEntropyBackward(
   const plan = new Plan(gpu, {
     operator,
     tensors: { logits, targets, logSumExp, ...outputs },
-    // A logit: a difference, an exponential, the target's 1, and the factor.
+    // Per logit: a difference, an exponential, the target's 1, and the factor.
     cost: { flops: 4 * logits.length, bytes: 4 * (2 * logits.length + 2 * rows) },
     dispatches: [{
       kernel: {

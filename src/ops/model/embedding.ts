@@ -1,4 +1,4 @@
-/** The embedding table: rows by token, and the gradient by the table. */
+/** The embedding table: a row for each token, and the gradient by the table. */
 import backwardSource from "../../../kernels/model/embedding_backward.wgsl" with { type: "text" };
 import forwardSource from "../../../kernels/model/embedding_forward.wgsl" with { type: "text" };
 import type { Gpu } from "../../gpu/gpu.ts";
@@ -19,7 +19,7 @@ import {
 
 /** Arguments of {@linkcode embeddingForward}. */
 export interface EmbeddingForwardOptions {
-  /** `[…]`: whole numbers from 0 to V − 1. Larger ones read the last row. */
+  /** `[…]`: integers from 0 to V − 1. Larger ones read the last row. */
   readonly tokens: Tensor;
   /** `[V, d]` */
   readonly table: Tensor;
@@ -31,33 +31,33 @@ export interface EmbeddingForwardResult {
   readonly output: Tensor;
 }
 
-/** Where each token stands, for {@linkcode embeddingBackward}. */
+/** The places of each token, for {@linkcode embeddingBackward}. */
 export interface EmbeddingOrder {
-  /** `[N]`: the places 0 to N − 1 sorted by their tokens; places of one token keep their order. */
+  /** `[N]`: the places 0 to N − 1, sorted by their tokens; the sort is stable. */
   readonly order: Float32Array<ArrayBuffer>;
-  /** `[V + 1]`: where in `order` the places of each token begin, and N. */
+  /** `[V + 1]`: where each token's places begin in `order`, then N. */
   readonly starts: Float32Array<ArrayBuffer>;
 }
 
 /** Arguments of {@linkcode embeddingBackward}. */
 export interface EmbeddingBackwardOptions {
-  /** `[N]`, of {@linkcode embeddingOrder}. */
+  /** `[N]`, from {@linkcode embeddingOrder}. */
   readonly order: Tensor;
-  /** `[V + 1]`, of {@linkcode embeddingOrder}. */
+  /** `[V + 1]`, from {@linkcode embeddingOrder}. */
   readonly starts: Tensor;
   /** The loss's gradient by the output: `[…, d]` with N rows. */
   readonly outputGradient: Tensor;
-  /** Where the table's gradient goes, `[V, d]`. Default: a new tensor. */
+  /** The tensor for the table's gradient, `[V, d]`. Default: a new one. */
   readonly tableGradient?: Tensor;
 }
 
 /** Results of {@linkcode embeddingBackward}. */
 export interface EmbeddingBackwardResult {
-  /** `[V, d]`; zero for tokens that stand nowhere. */
+  /** `[V, d]`; zero for tokens that do not occur. */
   readonly tableGradient: Tensor;
 }
 
-/** What float32 counts without gaps. */
+/** float32 holds all integers up to this one. */
 const LARGEST_COUNT = 2 ** 24;
 
 /**
@@ -67,8 +67,8 @@ const LARGEST_COUNT = 2 ** 24;
  * @param options the tensors
  * @returns the plan and its output tensor
  * @throws {TypeError} for wrong types or shapes
- * @throws {RangeError} for tokens outside the table, as far as they are known to the CPU, or sizes
- *   beyond the adapter
+ * @throws {RangeError} for tokens outside the table, if the CPU knows them, or sizes beyond the
+ *   adapter
  *
  * @example
  * ```ts
@@ -118,8 +118,8 @@ export function planEmbeddingForward(
  * @param options `tokens` […], `table` [V, d]
  * @returns `output` […, d]; enqueued, not waited for
  * @throws {TypeError} for wrong types or shapes
- * @throws {RangeError} for tokens outside the table, as far as they are known to the CPU, or sizes
- *   beyond the adapter
+ * @throws {RangeError} for tokens outside the table, if the CPU knows them, or sizes beyond the
+ *   adapter
  *
  * @example
  * ```ts
@@ -139,13 +139,13 @@ export function embeddingForward(
 }
 
 /**
- * Sorts the places of a text by the token there, so that the table's gradient can be added up in a
- * fixed order.
+ * Sorts the places of a text by their tokens, so the table's gradient can be added up in a fixed
+ * order.
  *
- * @param tokens N whole numbers from 0 to V − 1
+ * @param tokens N integers from 0 to V − 1
  * @param vocabulary V
  * @returns the order and where each token's places begin
- * @throws {RangeError} for a token outside the vocabulary, or 2²⁴ tokens and more, which float32
+ * @throws {RangeError} for a token outside the vocabulary, or at least 2²⁴ tokens, which float32
  *   cannot count
  *
  * @example
@@ -253,8 +253,8 @@ export function planEmbeddingBackward(
 
 /**
  * The gradient of {@linkcode embeddingForward}: `tableGradient[v] = Σ outputGradient[i]` over the
- * places i where the token is v, in the order of {@linkcode embeddingOrder}, so that the same input
- * gives the same bits.
+ * places i of token v. It adds in the order of {@linkcode embeddingOrder}, so the same input gives
+ * the same bits.
  *
  * @param gpu the GPU that holds the tensors
  * @param options `order` [N], `starts` [V + 1], `outputGradient` […, d] with N rows

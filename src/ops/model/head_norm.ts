@@ -1,7 +1,4 @@
-/**
- * RMSNorm of each query and key head in attention's joint projection, as Qwen3 has it in front of
- * RoPE.
- */
+/** RMSNorm of each query and key head in attention's joint projection, before RoPE, as in Qwen3. */
 import backwardSource from "../../../kernels/model/head_norm/backward.wgsl" with { type: "text" };
 import forwardSource from "../../../kernels/model/head_norm/forward.wgsl" with { type: "text" };
 import headSource from "../../../kernels/model/head_norm/head.wgsl" with { type: "text" };
@@ -28,7 +25,7 @@ const backwardKernel: Kernel = {
   parts: [head, { file: "model/head_norm/backward.wgsl", source: backwardSource }],
 };
 
-/** What both directions are given. */
+/** The arguments of both passes. */
 interface HeadNormOptions {
   /**
    * `[B, T, (Hq + 2 Hkv) · D]`: a row holds the query heads, then the key heads, then the value
@@ -61,7 +58,7 @@ export interface HeadNormForwardResult {
 
 /** Arguments of {@linkcode planHeadNormBackward}. */
 export interface HeadNormBackwardOptions extends HeadNormOptions {
-  /** As the forward returned it. */
+  /** The forward's inverseRms. */
   readonly inverseRms: Tensor;
   /** Of the projections' shape. */
   readonly outputGradient: Tensor;
@@ -158,7 +155,7 @@ export function planHeadNormForward(
   const plan = new Plan(gpu, {
     operator,
     tensors: { projections, queryGain: options.queryGain, keyGain: options.keyGain, ...outputs },
-    // A normalized number: its square and the sum; two products.
+    // Per normalized number: a square, a sum, and two products.
     cost: { flops: 4 * normalized, bytes: 4 * (2 * projections.length + shape.rows * heads) },
     dispatches: [dispatchOf(gpu, {
       shape,
@@ -172,11 +169,11 @@ export function planHeadNormForward(
 }
 
 /**
- * Prepares the gradient of {@linkcode planHeadNormForward} by the projections. Those by the gains
- * are not computed.
+ * Prepares the gradient of {@linkcode planHeadNormForward} by the projections. It does not compute
+ * gradients by the gains.
  *
  * @param gpu the GPU that holds the tensors
- * @param options what the forward was given and returned, and `outputGradient` of the projections'
+ * @param options the forward's arguments and results, and `outputGradient` of the projections'
  *   shape
  * @returns the plan and `projectionsGradient`
  * @throws {TypeError} for wrong types or shapes
@@ -222,8 +219,8 @@ export function planHeadNormBackward(
       outputGradient,
       ...outputs,
     },
-    // A normalized number: u, the scaled x, their product and the sum; a product, a difference and
-    // a product.
+    // Per normalized number: u, the scaled x, their product and the sum; then a product, a
+    // difference and a product.
     cost: {
       flops: 7 * shape.rows * heads * shape.headDim,
       bytes: 4 * (3 * projections.length + shape.rows * heads),

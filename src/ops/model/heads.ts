@@ -1,4 +1,4 @@
-/** Rows of all heads to heads of rows, and back. */
+/** Splits rows of all heads into heads of rows, and merges them again. */
 import source from "../../../kernels/model/heads.wgsl" with { type: "text" };
 import type { Gpu } from "../../gpu/gpu.ts";
 import { Plan } from "../../gpu/plan.ts";
@@ -32,7 +32,8 @@ export interface HeadsResult {
   readonly output: Tensor;
 }
 
-// Swaps the middle dimensions of [B, J, I, D], of which the input has four or the last two as one.
+// Plans swapping the middle dimensions of [B, J, I, D]; the input may have its last two dimensions
+// joined.
 function planSwap(
   gpu: Gpu,
   input: Tensor,
@@ -40,7 +41,7 @@ function planSwap(
     readonly operator: string;
     /** [B, I, J, D] */
     readonly swapped: readonly [number, number, number, number];
-    /** The output's shape, of as many elements. */
+    /** The output's shape, with as many elements. */
     readonly shape: readonly number[];
   },
 ): Planned<HeadsResult> {
@@ -98,7 +99,7 @@ export function planSplitHeads(gpu: Gpu, options: SplitHeadsOptions): Planned<He
 }
 
 /**
- * Divides rows into heads: `output[b][h][t] = input[b][t][h]`.
+ * Splits rows into heads: `output[b][h][t] = input[b][t][h]`.
  *
  * @param gpu the GPU that holds the tensors
  * @param options `input` [B, T, H · D], `heads` H
@@ -154,7 +155,7 @@ export function planMergeHeads(gpu: Gpu, options: MergeHeadsOptions): Planned<He
 }
 
 /**
- * Puts heads side by side again: `output[b][t][h] = input[b][h][t]`, the inverse of {@linkcode
+ * Merges heads into rows: `output[b][t][h] = input[b][h][t]`, the inverse of {@linkcode
  * splitHeads}.
  *
  * @param gpu the GPU that holds the tensors

@@ -19,7 +19,7 @@ import {
 
 const projections: KernelPart = { file: "model/projections.wgsl", source: projectionsSource };
 
-// The elements are those of half a row.
+// An invocation computes an element of half a row.
 function projectionsKernel(headDim: number, part: KernelPart): ElementKernel {
   const width = headDim % 8 === 0 ? 4 : 2;
   return {
@@ -49,7 +49,7 @@ export interface SplitProjectionsOptions {
   readonly queryHeads: number;
   /** Hkv */
   readonly keyValueHeads: number;
-  /** `[T, D]`, of {@linkcode rotaryAngles}. */
+  /** `[T, D]`, from {@linkcode rotaryAngles}. */
   readonly angles: Tensor;
 }
 
@@ -79,19 +79,19 @@ export interface RotaryOptions {
   readonly headDim: number;
   /** The base of the angles. Default: 10000. */
   readonly base?: number;
-  /** The angles of position 1, in radians, in place of those of `base`: D/2 numbers. */
+  /** The angles of position 1, in radians, which replace those of `base`: D/2 numbers. */
   readonly frequencies?: ArrayLike<number>;
 }
 
 /**
- * Cosines and sines of RoPE's angles, `t · base^(−2i/D)` or t times given frequencies: for every
- * position t the D/2 cosines, then the D/2 sines.
+ * Cosines and sines of RoPE's angles, `t · base^(−2i/D)` or t times given frequencies. For every
+ * position t come D/2 cosines, then D/2 sines.
  *
  * Source: Su et al., arXiv 2104.09864.
  *
  * @param options the lengths, and the base or the frequencies
  * @returns `[T, D]` numbers, computed in float64
- * @throws {TypeError} for what is not a number
+ * @throws {TypeError} for an option that is not a number
  * @throws {RangeError} for lengths that are not positive integers, an odd D, a base that is not
  *   above 0, or frequencies that are not D/2 finite numbers
  *
@@ -135,7 +135,7 @@ export function rotaryAngles(
   return angles;
 }
 
-/** The lengths that joint projections have. */
+/** The lengths of a joint projection. */
 export interface ProjectionsShape {
   /** B, the number of sequences. */
   readonly batches: number;
@@ -192,7 +192,7 @@ function makePlan(
   return new Plan(gpu, {
     operator,
     tensors,
-    // A turned number: two products and a sum.
+    // Per turned number: two products and a sum.
     cost: { flops: 3 * turned, bytes: 4 * (2 * rows * heads + sequenceLength) * headDim },
     dispatches: [{
       kernel,
@@ -256,11 +256,11 @@ export function planSplitProjections(
 }
 
 /**
- * Takes attention's joint projection apart into query, key and value, and turns query and key by
- * RoPE: the columns i and i + D/2 of a head, `x` and `y`, become `x cos − y sin` and
- * `x sin + y cos` of position t's angle i.
+ * Splits attention's joint projection into query, key and value, and applies RoPE to query and key.
+ * Columns i and i + D/2 of a head, `x` and `y`, become `x cos − y sin` and `x sin + y cos`, with
+ * position t's angle i.
  *
- * Source: Su et al., arXiv 2104.09864, in the order of columns of Hugging Face's Llama.
+ * Source: Su et al., arXiv 2104.09864, with the column order of Hugging Face's Llama.
  *
  * @param gpu the GPU that holds the tensors
  * @param options `projections` [B, T, (Hq + 2 Hkv) · D], `queryHeads`, `keyValueHeads`, `angles`
@@ -360,8 +360,8 @@ export function planMergeProjections(
 }
 
 /**
- * The gradient of {@linkcode splitProjections}: turns query's and key's gradients back and puts all
- * three side by side. As rotations are orthogonal it is the inverse as well.
+ * The gradient of {@linkcode splitProjections}: turns the gradients of query and key back and joins
+ * all three. Rotations are orthogonal, so this is also the inverse.
  *
  * @param gpu the GPU that holds the tensors
  * @param options `queryGradient` [B, Hq, T, D], `keyGradient` and `valueGradient` [B, Hkv, T, D],

@@ -1,4 +1,4 @@
-/** SwiGLU, the gate of a feed-forward layer, forward and backward. */
+/** SwiGLU, the gated activation of a feed-forward layer, forward and backward. */
 import sigmoidSource from "../../../kernels/model/sigmoid.wgsl" with { type: "text" };
 import backwardSource from "../../../kernels/model/swiglu_backward.wgsl" with { type: "text" };
 import forwardSource from "../../../kernels/model/swiglu_forward.wgsl" with { type: "text" };
@@ -20,9 +20,7 @@ const sigmoid: KernelPart = { file: "model/sigmoid.wgsl", source: sigmoidSource 
 
 /** Arguments of {@linkcode swigluForward}. */
 export interface SwigluForwardOptions {
-  /**
-   * `[…, 2 · f]`: a row holds the f numbers of the gate, then the f numbers that it lets through.
-   */
+  /** `[…, 2 · f]`: a row holds the gate's f numbers, then the f numbers that they multiply. */
   readonly projections: Tensor;
 }
 
@@ -100,7 +98,7 @@ export function planSwigluForward(
   const plan = new Plan(gpu, {
     operator,
     tensors: { projections: options.projections, ...outputs },
-    // An exponential, a sum, a division and two products.
+    // Per element: an exponential, a sum, a division and two products.
     cost: { flops: 5 * rows * columns, bytes: 12 * rows * columns },
     dispatches: [{
       kernel,
@@ -113,8 +111,8 @@ export function planSwigluForward(
 }
 
 /**
- * SwiGLU: `hidden = g σ(g) u`, σ the logistic function, g the first half of each row and u the
- * second.
+ * SwiGLU: `hidden = g σ(g) u`, where σ is the logistic function, g the first half of each row and u
+ * the second.
  *
  * Source: Shazeer, arXiv 2002.05202.
  *
@@ -175,7 +173,7 @@ export function planSwigluBackward(
   const plan = new Plan(gpu, {
     operator,
     tensors: { projections, hiddenGradient, ...outputs },
-    // σ (3), h′ u and h′ g s (3), s (1 + g (1 − s)) (4), and their product.
+    // Per element: σ (3), h′ u and h′ g s (3), s (1 + g (1 − s)) (4), and their product.
     cost: { flops: 11 * rows * columns, bytes: 20 * rows * columns },
     dispatches: [{
       kernel,
@@ -188,8 +186,8 @@ export function planSwigluBackward(
 }
 
 /**
- * The gradients of {@linkcode swigluForward}. With `s = σ(g)` and h′ the hiddenGradient:
- * `∂L/∂g = h′ u s (1 + g (1 − s))`, `∂L/∂u = h′ g s`, side by side as g and u are.
+ * The gradients of {@linkcode swigluForward}. With `s = σ(g)` and h′ the hiddenGradient: `∂L/∂g =
+ * h′ u s (1 + g (1 − s))`, `∂L/∂u = h′ g s`, joined like g and u.
  *
  * Source: Shazeer, arXiv 2002.05202.
  *

@@ -54,7 +54,7 @@ export interface RmsNormBackwardCall {
 type BackwardVariant = Variant<RowShape, RmsNormBackwardCall>;
 
 function storeRuns(gpu: Gpu, runs: number, { shape }: RmsNormBackwardCall): GPUBuffer {
-  return gpu.storage(4 * runs * shape.columns); // never more than the input has
+  return gpu.storage(4 * runs * shape.columns); // At most the input's bytes.
 }
 
 function sumRuns(runs: number, partialGain: GPUBuffer, call: RmsNormBackwardCall): Dispatch {
@@ -117,14 +117,14 @@ const tile: BackwardVariant = {
 };
 
 /**
- * Rows of an invocation of `row-per-invocation`: more share the gain's loads, but take longer to
- * compile.
+ * Rows per invocation of `row-per-invocation`: more rows share the gain's loads, but compile
+ * longer.
  */
 const ROWS = 4;
 
 /**
- * Neighboring elements that an invocation of its second stage walks down: more do not pay where
- * rows are 4 KiB apart.
+ * How many neighboring elements an invocation of the second stage sums. More do not pay if rows are
+ * 4 KiB apart.
  */
 const WIDTH = 2;
 
@@ -215,15 +215,15 @@ function unfitForFused(sum: RowSum, { columns }: RowShape): string | undefined {
     : `a row of ${columns} numbers is ${elements} elements, a workgroup's registers hold ${most}`;
 }
 
-// Whether the fused kernel's loop over rows is longer than what a core keeps of decoded
-// instructions: a vector takes four times the instructions that a number takes.
+// Whether the fused kernel's loop over rows exceeds a core's cache of decoded instructions. A
+// vector needs four times the instructions of a number.
 function outgrowsLoop(gpu: Gpu, { columns }: RowShape): boolean {
   return columns % 4 === 0 && columns > 16 * (gpu.info.subgroupSize?.minimum ?? 0);
 }
 
 /**
- * Registers for each number that a lane holds, by what compilers took: input, gradient, gain and
- * the gain's gradient.
+ * Registers per number that a lane holds, from compilers' reports: input, gradient, gain and the
+ * gain's gradient.
  */
 const REGISTERS_PER_NUMBER = 4.5;
 
@@ -256,7 +256,7 @@ const portable: BackwardVariant = {
   plan(gpu, call) {
     const { input, gain, inverseRms, outputGradient, inputGradient } = call;
     const { rows, columns } = call.shape;
-    // Enough runs to fill a GPU, few enough that adding them costs nothing.
+    // Enough runs of rows to fill a GPU, and few enough to add up at no cost.
     const division = divideRows(rows, { least: 16, most: 256 });
     const partialGain = storeRuns(gpu, division.runs, call);
     return {

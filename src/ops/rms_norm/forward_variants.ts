@@ -47,7 +47,7 @@ export interface RmsNormForwardCall {
   readonly inverseRms: Tensor;
 }
 
-// These parts precede every kernel, after the part that reads rows.
+// Parts that every kernel begins with, after the part that reads rows.
 const inverse: readonly KernelPart[] = [
   range,
   { file: "rms_norm/inverse.wgsl", source: inverseSource },
@@ -71,7 +71,7 @@ function planKernel(
   };
 }
 
-// A workgroup per row, from a row on.
+// Dispatches one workgroup per row, beginning at a given row.
 function dispatchRows(
   gpu: Gpu,
   { shape, epsilon, input, gain, output, inverseRms }: RmsNormForwardCall,
@@ -96,7 +96,8 @@ function dispatchRows(
   };
 }
 
-// Rows that a workgroup's registers hold are read once, others twice.
+// Plans kernels in which a workgroup computes a row. Rows that fit its registers are read once,
+// others twice.
 function planCooperative(gpu: Gpu, call: RmsNormForwardCall, sum: RowSum): VariantPlan {
   const { shape, epsilon, input, gain, output, inverseRms } = call;
   const { part, elements } = rowElement(shape.columns);
@@ -105,7 +106,7 @@ function planCooperative(gpu: Gpu, call: RmsNormForwardCall, sum: RowSum): Varia
     return { scratch: [], dispatches: [dispatchRows(gpu, call, { part, sum, firstRow: 0 })] };
   }
   const source = rmsNormForwardFused({ elements, lanes });
-  // On the CPU starting a workgroup costs more than a row's gain does.
+  // On the CPU, starting a workgroup costs more than loading the gain again for each row.
   const { rowsPerRun, runs } = divideRows(
     shape.rows,
     gpu.info.software ? { least: shape.rows < 1024 ? 8 : 32, most: 512 } : { least: 1, most: 8192 },
@@ -162,8 +163,8 @@ const tile: ForwardVariant = {
 };
 
 /**
- * Rows of an invocation of `row-per-invocation`: more share the gain's loads, but take longer to
- * compile.
+ * Rows per invocation of `row-per-invocation`: more rows share the gain's loads, but compile
+ * longer.
  */
 const ROWS = 4;
 
@@ -184,8 +185,8 @@ const rowPerInvocation: ForwardVariant = {
 };
 
 /**
- * Registers for each number that a lane holds, by what compilers took: its own, its gain's, and
- * those on their way.
+ * Registers per number that a lane holds, from compilers' reports: the number, its gain, and loads
+ * in flight.
  */
 const REGISTERS_PER_NUMBER = 2.25;
 
@@ -197,7 +198,7 @@ function sumRow(gpu: Gpu, { columns }: RowShape): RowSum {
 const subgroup: ForwardVariant = {
   name: "subgroup",
   unfit: unfitForSubgroups,
-  // On the CPU also for too few rows to keep the other kernels' lanes busy.
+  // On the CPU it also suits too few rows to keep the other kernels' lanes busy.
   suits: (gpu, { rows, columns }) =>
     !gpu.info.software || fillsSubgroup(gpu, columns) ||
     rows < 8 * ROWS && !suitsTiles(gpu, { rows, columns }),

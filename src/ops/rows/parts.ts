@@ -1,6 +1,6 @@
 /**
- * What the kernels of RMSNorm and V-scale have in common: how they read a row, and how a workgroup
- * sums one.
+ * Shared parts of RMSNorm's and V-scale's kernels: how they read a row, and how a workgroup sums
+ * one.
  */
 import type { Gpu } from "../../gpu/gpu.ts";
 import type { Kernel, KernelPart, LanguageFeature } from "../../gpu/pipelines.ts";
@@ -19,18 +19,18 @@ export interface RowShape {
   readonly columns: number;
 }
 
-/** How a kernel reads rows one number at a time, whatever d is. */
+/** Reads rows one number at a time, for any d. */
 export const scalarElement: KernelPart = {
   file: "rows/element_scalar.wgsl",
   source: elementScalarSource,
 };
 
 /**
- * How a kernel reads rows of d numbers: four at a time where every row begins at a multiple of
+ * Chooses how a kernel reads rows of d numbers: four at a time if every row begins at a multiple of
  * four.
  *
  * @param columns d
- * @returns the part to put in front, and how many elements a row has
+ * @returns the part that reads rows, and the number of elements in a row
  */
 export function rowElement(columns: number): { part: KernelPart; elements: number } {
   return columns % 4 === 0
@@ -41,15 +41,15 @@ export function rowElement(columns: number): { part: KernelPart; elements: numbe
     : { part: scalarElement, elements: columns };
 }
 
-/** A kernel that reads rows of numbers four at a time where it can. */
+/** A kernel that reads rows four numbers at a time if possible. */
 export interface ElementKernel {
   readonly kernel: Kernel;
-  /** How many elements such a row has. */
+  /** The number of elements in a row: single numbers or vectors. */
   readonly elements: number;
 }
 
 /**
- * A kernel for rows of d numbers.
+ * Makes a kernel for rows of d numbers.
  *
  * @param columns d
  * @param parts the kernel without the part that says how it reads rows
@@ -60,44 +60,41 @@ export function elementKernel(columns: number, ...parts: readonly KernelPart[]):
 }
 
 /**
- * The column sums of a matrix.
+ * Makes the kernel for the column sums of a matrix.
  *
- * @param element how its rows are read
+ * @param element the part that reads its rows
  */
 export function sumRowsOf(element: KernelPart): Kernel {
   return { parts: [element, { file: "rows/column_sums.wgsl", source: columnSumsSource }] };
 }
 
-/** How a workgroup sums: the part to put in front, and what it is specialized to. */
+/** How a workgroup sums: the WGSL part, and its constants. */
 export interface RowSum {
   readonly part: KernelPart;
   readonly constants: Specialization;
   readonly features: readonly LanguageFeature[];
-  /** Invocations of a workgroup. */
+  /** Invocations per workgroup. */
   readonly lanes: number;
-  /** Elements of a row that one of them can hold in registers. */
+  /** How many elements of a row an invocation can hold in registers. */
   readonly elementsPerLane: number;
 }
 
 /**
- * The most elements of a row that a lane holds in registers. More cost lavapipe's compiler more
- * than they save: the backward takes it 2 s for 8 and 8 s for 16.
+ * The most elements of a row that a lane holds in registers. More would cost more compile time on
+ * lavapipe than they save: it compiles the backward in 2 s for 8 and in 8 s for 16.
  */
 const ELEMENTS_PER_LANE = 8;
 
 /**
- * The most elements of a row that a lane of a lone subgroup holds on hardware. With more, a core
- * has room for few subgroups; a workgroup of several subgroups then shares the row.
+ * The most elements that a lane holds on hardware if one subgroup has the row alone. With more, few
+ * subgroups fit a core, so several subgroups of a workgroup share the row.
  */
 const ELEMENTS_PER_LONE_LANE = 4;
 
-/**
- * Registers of an invocation beside those for the elements that it holds: addresses, sums, what the
- * loop counts.
- */
+/** An invocation's registers besides those for its elements: addresses, sums, loop counters. */
 const OTHER_REGISTERS = 24;
 
-// How many elements a lane holds if each takes this many registers.
+// How many elements a lane can hold if each needs this many registers.
 function elementsPerLane({ info }: Gpu, registers: number): number {
   if (info.software || registers === 0) return ELEMENTS_PER_LANE;
   const most = Math.floor((gpuBudget(info).registers - OTHER_REGISTERS) / registers);
@@ -105,13 +102,13 @@ function elementsPerLane({ info }: Gpu, registers: number): number {
 }
 
 /**
- * Sums by subgroups. The workgroup is one subgroup, without a barrier, where the size is known and
- * its lanes' registers hold the row; else the fewest lanes whose registers hold it.
+ * Sums by subgroups. The workgroup is one subgroup, without a barrier, if its size is known and it
+ * holds the row in registers, or always on the CPU. Otherwise it has the fewest lanes whose
+ * registers hold the row.
  *
  * @param gpu an adapter with subgroups
- * @param elements of a row
- * @param registers that the kernel takes for each element that a lane holds. Default: 0, it holds
- *   none
+ * @param elements the elements of a row
+ * @param registers the registers per element that a lane holds. Default: 0, because it holds none
  */
 export function subgroupRowSum(gpu: Gpu, elements: number, registers = 0): RowSum {
   const { minimum, maximum } = gpu.info.subgroupSize ?? { minimum: 1, maximum: 128 };
@@ -134,8 +131,8 @@ function mostLanes({ device: { limits } }: Gpu): number {
 }
 
 /**
- * Whether one subgroup holds a row in its registers, with at least half of its lanes at work: the
- * fastest way on CPU adapters too.
+ * Whether one subgroup holds a row in its registers with at least half of its lanes busy. This is
+ * the fastest way on CPU adapters too.
  *
  * @param gpu the adapter
  * @param columns d
@@ -146,7 +143,7 @@ export function fillsSubgroup(gpu: Gpu, columns: number): boolean {
   return minimum === maximum && 2 * elements >= minimum && elements <= ELEMENTS_PER_LANE * minimum;
 }
 
-/** Runs of rows, each walked by one workgroup. */
+/** Runs of consecutive rows, one workgroup each. */
 export interface RowRuns {
   readonly rowsPerRun: number;
   readonly runs: number;
@@ -155,8 +152,8 @@ export interface RowRuns {
 /**
  * Divides rows into runs.
  *
- * @param rows how many
- * @param options the least rows of a run, and the most runs unless these have to be longer
+ * @param rows the number of rows
+ * @param options `least` rows per run, or more to keep to `most` runs
  */
 export function divideRows(
   rows: number,
@@ -169,7 +166,7 @@ export function divideRows(
 /**
  * Sums through workgroup memory.
  *
- * @param elements of a row
+ * @param elements the elements of a row
  */
 export function workgroupRowSum(elements: number): RowSum {
   const lanes = workgroupLanes(elements);
@@ -182,8 +179,8 @@ export function workgroupRowSum(elements: number): RowSum {
   };
 }
 
-// Squares, for the sum through workgroup memory; 256 invocations are what every adapter has. More
-// only where a row needs them.
+// 64 or 256 invocations: squares, for the sum through workgroup memory. Every adapter has 256; use
+// more only if a row needs them.
 function workgroupLanes(elements: number, needed = 0, most = 256): number {
   let lanes = elements <= 128 ? 64 : 256;
   while (lanes < needed && 2 * lanes <= most) lanes *= 2;
@@ -191,7 +188,7 @@ function workgroupLanes(elements: number, needed = 0, most = 256): number {
 }
 
 /**
- * What rows share a tuned variant: the way they are read, and sizes by powers of four.
+ * The class of rows that share a tuned variant: the way they are read, and sizes by powers of four.
  *
  * @param shape the rows
  */

@@ -1,4 +1,4 @@
-/** How RMSNorm's kernels for tiles of rows divide the rows. */
+/** Divides rows into tiles, for RMSNorm's kernels. */
 import { BANKS, type RowTile } from "../../../kernels/rows/tile.ts";
 import type { Gpu } from "../../gpu/gpu.ts";
 import type { RowShape } from "./parts.ts";
@@ -7,21 +7,22 @@ import { unfitForSubgroups, unfitForSubgroupSize } from "../shared/unfit.ts";
 /** Rows divided into tiles, each computed by one workgroup. */
 export interface RowTiles {
   readonly tile: RowTile;
-  /** Rows in tiles; up to 3 are left where rows do not begin at multiples of 4. */
+  /**
+   * The number of rows in tiles; up to 3 rows are outside if rows do not begin at multiples of 4.
+   */
   readonly rows: number;
   readonly rowsPerTile: number;
   readonly tiles: number;
 }
 
 /**
- * Positions of a lane at a time: with more, the loop outgrows what a core keeps of decoded
+ * Positions that a lane computes at a time. With more, the loop exceeds a core's cache of decoded
  * instructions.
  */
 const WIDTH = 2;
 
 /**
- * Enough tiles for a CPU's cores, even where that leaves a tile few rows to share the loads of the
- * gain.
+ * Enough tiles for a CPU's cores, even if a tile then has few rows to share the loads of the gain.
  */
 const LEAST_TILES = 16;
 
@@ -67,8 +68,8 @@ export function unfitForTiles(gpu: Gpu, { rows, columns }: RowShape): string | u
 }
 
 /**
- * Whether tiles are a good choice for rows that no lanes' registers hold. Adapters with narrower
- * subgroups, such as SwiftShader, are quicker with one invocation per row.
+ * Whether tiles are a good choice for rows that do not fit lanes' registers. Adapters with narrower
+ * subgroups, such as SwiftShader, are faster with one invocation per row.
  *
  * @param gpu the adapter
  * @param shape the rows

@@ -1,6 +1,6 @@
 /**
- * What a GPU's compiler and cores give to one invocation and to one workgroup, by maker and
- * architecture. The default tiles follow from it.
+ * The registers and memory that a GPU gives to an invocation and a workgroup, by maker and
+ * architecture. They decide the default tiles.
  *
  * Source: the registers, spills and occupancy that AMD's, Intel's, NVIDIA's, Apple's and Qualcomm's
  * compilers in Mesa 25 and 26 report for this project's kernels (`deno task compilers`), and the
@@ -8,23 +8,26 @@
  */
 import type { GpuInfo } from "../../gpu/gpu_info.ts";
 
-/** What kernels may take where nothing was measured. */
+/** What kernels may use without measurements. */
 export interface GpuBudget {
   /**
-   * 32-bit numbers that an invocation can hold at once: the compiler keeps them all in registers,
-   * and the core still has room for enough subgroups to compute while others wait for memory.
+   * The 32-bit numbers that an invocation can hold with good occupancy: the compiler keeps them all
+   * in registers, and a core still has room for enough subgroups to compute while others wait for
+   * memory.
    */
   readonly registers: number;
-  /** 32-bit numbers that an invocation can hold at all: what is more goes to memory and back. */
+  /**
+   * The most 32-bit numbers that an invocation can hold in registers; further ones spill to memory.
+   */
   readonly mostRegisters: number;
-  /** Bytes of workgroup memory of one core, which all workgroups that run there at once share. */
+  /** The bytes of workgroup memory in a core, which all workgroups on it share. */
   readonly workgroupMemory: number;
 }
 
-/** For GPUs that are not known: what the least of the known ones has. */
+/** For unknown GPUs: the least values of the known ones. */
 export const SAFE_BUDGET: GpuBudget = { registers: 64, mostRegisters: 64, workgroupMemory: 32768 };
 
-/** A rule of the table: the first that fits a GPU gives its budget. */
+/** A rule of the table. The first that matches a GPU gives its budget. */
 interface Rule extends GpuBudget {
   readonly vendor: string;
   /**
@@ -32,7 +35,7 @@ interface Rule extends GpuBudget {
    * any.
    */
   readonly family?: RegExp;
-  /** Default: any. */
+  /** The runtime. Default: any. */
   readonly runtime?: GpuInfo["runtime"];
 }
 
@@ -50,8 +53,8 @@ const rules: readonly Rule[] = [
   { vendor: "amd", registers: 128, mostRegisters: 256, workgroupMemory: 65536 },
   // 65,536 registers of a multiprocessor; ten subgroups have 192 each. An invocation can have 255.
   { vendor: "nvidia", registers: 192, mostRegisters: 255, workgroupMemory: 65536 },
-  // 128 registers of 8 lanes, or of 16 from Xe2 on. Chrome's runtime insists on subgroups of twice
-  // as many lanes, so that an invocation has half as much.
+  // 128 registers of 8 lanes, or of 16 from Xe2 on. Chrome's runtime always uses subgroups of twice
+  // as many lanes, so an invocation has half as many.
   { vendor: "intel", runtime: "deno", registers: 128, mostRegisters: 128, workgroupMemory: 65536 },
   { vendor: "intel", registers: 64, mostRegisters: 64, workgroupMemory: 65536 },
   // 255 registers of 16 bits. On Linux the adapter's vendor is Mesa.
@@ -68,11 +71,11 @@ const rules: readonly Rule[] = [
 ];
 
 /**
- * What kernels may take on a GPU. Deno gives the maker and the device's name; Dawn and browsers the
- * maker and architecture.
+ * What kernels may use on a GPU. Deno reports the maker and the device's name, Dawn and browsers
+ * the maker and architecture.
  *
  * @param info the opened GPU
- * @returns the least that a known GPU has, for one that is not known
+ * @returns the budget; for an unknown GPU the least of the known ones
  */
 export function gpuBudget(
   { runtime, vendor, architecture, description }: Pick<

@@ -1,14 +1,14 @@
-/** Running a plan once: what the operators without `plan` in their name do. */
+/** Runs a plan once, for the operators without `plan` in their name. */
 import type { Gpu } from "../../gpu/gpu.ts";
 import type { Plan } from "../../gpu/plan.ts";
 
-/** A plan and the tensors it writes. */
+/** A plan with the tensors that it writes. */
 export type Planned<Result> = Result & { readonly plan: Plan };
 
 /**
  * Enqueues a plan once and disposes of it.
  *
- * @param gpu the GPU it was planned for
+ * @param gpu the plan's GPU
  * @param planned the plan and its output tensors
  * @returns the output tensors
  */

@@ -1,6 +1,5 @@
 /**
- * Why an adapter cannot run a variant, where several operators ask the same: the reason, or
- * undefined if it can.
+ * Reasons that several operators share why an adapter cannot run a variant; undefined if it can.
  */
 import type { Gpu } from "../../gpu/gpu.ts";
 
@@ -16,10 +15,10 @@ export function unfitForSubgroups({ info }: Gpu): string | undefined {
 }
 
 /**
- * For kernels that take one subgroup as a workgroup, so that its size must be known.
+ * For kernels with one subgroup per workgroup, which must know its size.
  *
  * @param gpu the adapter
- * @param sizes the sizes that the kernel is made for. Default: any
+ * @param sizes the supported sizes. Default: any
  */
 export function unfitForSubgroupSize(
   { info }: Gpu,
@@ -33,7 +32,7 @@ export function unfitForSubgroupSize(
 }
 
 /**
- * For kernels that need a storage buffer of a size.
+ * For kernels that need a storage buffer of a given size.
  *
  * @param gpu the adapter
  * @param size bytes

@@ -1,4 +1,4 @@
-/** The checks that operators make before anything reaches the GPU. */
+/** Checks that operators make before anything reaches the GPU. */
 import { Gpu } from "../../gpu/gpu.ts";
 import { namedRegions, refuseSharing } from "../../gpu/plan/sharing.ts";
 import { Tensor } from "../../gpu/tensor.ts";
@@ -16,7 +16,7 @@ export { checkInteger, checkPositive, shapeText } from "../../reference/validati
 /**
  * Throws unless `gpu` is an opened `Gpu` and `args` an object.
  *
- * @throws {TypeError} naming the operator
+ * @throws {TypeError} that names the operator
  */
 export function checkCall(operator: string, gpu: unknown, args: unknown): void {
   if (!(gpu instanceof Gpu)) {
@@ -31,7 +31,7 @@ export function checkCall(operator: string, gpu: unknown, args: unknown): void {
 /**
  * Throws unless the argument is a live tensor of this GPU.
  *
- * @throws {TypeError} naming the argument
+ * @throws {TypeError} that names the argument
  */
 export function checkTensor(gpu: Gpu, tensor: unknown, { operator, name }: Argument): void {
   if (!(tensor instanceof Tensor)) {
@@ -49,9 +49,9 @@ export function checkTensor(gpu: Gpu, tensor: unknown, { operator, name }: Argum
  *
  * @param gpu the GPU
  * @param tensor the argument
- * @param options which argument it is, and its shape as the twin's check takes it
+ * @param options which argument it is, and the wanted shape, as for the twin's `checkShape`
  * @returns the tensor's shape
- * @throws {TypeError} naming the argument, its shape and the wanted one
+ * @throws {TypeError} that names the argument, its shape and the wanted one
  */
 export function checkShape(
   gpu: Gpu,
@@ -66,7 +66,7 @@ export function checkShape(
  * Throws unless the value is a finite number in its range, and finite in float32 too.
  *
  * @param value the number
- * @param options which argument it is, and its range as the twin's check takes it
+ * @param options which argument it is, and its range, as for the twin's `checkNumber`
  * @throws {TypeError} if it is not a number
  * @throws {RangeError} if it is not finite, out of range, or too large for float32
  */
@@ -79,10 +79,9 @@ export function checkFinite(value: unknown, options: Parameters<typeof checkNumb
 }
 
 /**
- * Throws unless a tensor's numbers, as far as the CPU knows them, are integers from 0 to below
- * `count`.
+ * Throws if the CPU knows a tensor's numbers and one is not an integer from 0 to `count` − 1.
  *
- * @throws {RangeError} naming the first other number
+ * @throws {RangeError} that names the first such number
  */
 export function checkIndices(
   { uploaded }: Tensor,
@@ -100,7 +99,7 @@ export function checkIndices(
 /**
  * Throws if a dispatch needs more workgroups along one dimension than the device runs.
  *
- * @throws {RangeError} naming the operator and what is too long
+ * @throws {RangeError} that names the operator and the tensor that is too long
  */
 export function checkWorkgroups(
   gpu: Gpu,
@@ -116,7 +115,7 @@ export function checkWorkgroups(
 }
 
 /**
- * Makes tensors of these shapes: all of them, or none and a RangeError.
+ * Makes tensors of these shapes: all of them, or none if one fails.
  *
  * @throws {RangeError} if one is larger than the adapter allows
  */
@@ -129,8 +128,8 @@ export function emptyTensors<Name extends string>(
 }
 
 /**
- * The tensors that a call writes: those that its caller gave, if they have the shapes and share no
- * memory with each other or with `inputs`, and new ones for the others.
+ * Gives the tensors that a call writes. The caller's own ones must have the right shapes and share
+ * no memory with each other or with `inputs`; the others are new.
  *
  * @throws {TypeError} if a given one has another shape, or shares memory
  * @throws {RangeError} if a new one is larger than the adapter allows
@@ -141,7 +140,7 @@ export function outputTensors<Name extends string>(
   { shapes, given, inputs }: {
     readonly shapes: Readonly<Record<Name, readonly number[]>>;
     readonly given: { readonly [Key in NoInfer<Name>]?: Tensor | undefined };
-    /** What the call reads: tensors by name, lists and objects of them. */
+    /** The tensors that the call reads, by name, or lists and objects of them. */
     readonly inputs: Readonly<Record<string, unknown>>;
   },
 ): Record<Name, Tensor> {

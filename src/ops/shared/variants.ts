@@ -1,57 +1,57 @@
 /**
  * An operator can have several variants: the portable one, and faster ones for some adapters and
- * shapes. The caller chooses which one runs, else tuning did for this adapter, else it is the first
- * in the operator's list that suits.
+ * shapes. The caller's choice runs, else tuning's choice for this adapter, else the first suitable
+ * one in the operator's list.
  */
 import type { Gpu } from "../../gpu/gpu.ts";
 import type { Dispatch } from "../../gpu/plan.ts";
 
-/** The dispatches of one call, and the buffers they need beside the call's own. */
+/** The dispatches of one call, and the buffers that only they need. */
 export interface VariantPlan {
   /** In the order of execution. */
   readonly dispatches: readonly Dispatch[];
-  /** Freed with the plan. */
+  /** Buffers that are freed with the plan. */
   readonly scratch: readonly GPUBuffer[];
 }
 
 /**
- * One way of computing an operator. `Shape` holds a call's lengths, `Call` its tensors as well, all
+ * One way to compute an operator. `Shape` holds a call's lengths, `Call` also its tensors; both are
  * checked.
  */
 export interface Variant<Shape, Call> {
-  /** Unique within the operator; `portable` runs everywhere. */
+  /** A name that is unique in the operator; `portable` runs everywhere. */
   readonly name: string;
   /**
-   * Made for adapters that compute on the CPU: on hardware, neither a default nor tuning takes it,
-   * and it runs only where the caller names it. Default: false.
+   * Whether it is made for adapters that compute on the CPU. On hardware, defaults and tuning never
+   * choose it; it runs only if the caller names it. Default: false.
    */
   readonly forCpu?: boolean;
   /** Why this adapter or this shape cannot run it; undefined if it can. */
   unfit(gpu: Gpu, shape: Shape): string | undefined;
   /** Whether the variant is a good choice before any measurement. */
   suits(gpu: Gpu, shape: Shape): boolean;
-  /** Allocates scratch and prepares the dispatches. Called only where `unfit` is undefined. */
+  /** Allocates scratch buffers and prepares the dispatches. Called only if `unfit` is undefined. */
   plan(gpu: Gpu, call: Call): VariantPlan;
 }
 
-/** What to choose for. */
+/** The call to choose a variant for. */
 export interface VariantChoice<Shape, Call> {
   readonly operator: string;
-  /** What shapes share a winner, for example `D=64 T<=1024`. */
+  /** The class of shapes that share a winner, for example `D=64 T<=1024`. */
   readonly shapeClass: string;
   readonly shape: Shape;
-  /** A name the caller asked for. */
+  /** The name that the caller requests, if any. */
   readonly wanted: string | undefined;
   /**
-   * Variants that run only where the caller names them, since they compute less exactly: neither
-   * preference nor tuning ever chooses them. Default: none.
+   * Variants that run only if the caller names them, because they are less accurate: defaults and
+   * tuning never choose them. Default: none.
    */
   readonly namedOnly?: readonly Variant<Shape, Call>[];
 }
 
 /**
- * Why a call that names no variant cannot run this one: `unfit`, or that it is made for the CPU and
- * this is hardware.
+ * Why a call that names no variant cannot run this one: the reason of `unfit`, or that it is made
+ * for the CPU and this adapter is hardware.
  *
  * @param gpu the GPU
  * @param variant the variant
@@ -72,7 +72,7 @@ export function unfitUnnamed<Shape, Call>(
 /**
  * Chooses the variant that a call runs.
  *
- * @param gpu the GPU, with the choices that tuning made for it in `gpu.variants`
+ * @param gpu the GPU, with its tuned choices in `gpu.variants`
  * @param variants the operator's variants in order of preference, the portable one last
  * @param choice the call
  * @throws {RangeError} if the wanted variant does not exist, or cannot run here

@@ -1,11 +1,10 @@
 /**
- * What tuning found out about an adapter, as the user's cache keeps it: which variant won, for
- * which calls, among which variants. One JSON file per adapter.
+ * An adapter's tuned choices, as the user's cache keeps them: which variant won, for which calls,
+ * among which variants. There is one JSON file per adapter.
  *
- * Nothing in such a file is trusted: it may be old, cut off, or written by a stranger. An entry
- * counts only if everything about it holds today; others are ignored, so that the worst a file can
- * do is nothing. A file can only name variants that the operator has and the adapter can run, so
- * the answers stay right whatever it says.
+ * No such file is trusted: it may be old, incomplete, or from a stranger. Only entries that are
+ * valid today count; others are ignored. A file can only choose between variants that the operator
+ * has and the adapter can run, so results stay right whatever it contains.
  */
 import { withoutComments } from "../../gpu/without_comments.ts";
 import { createDryGpu, recordPlan } from "../../gpu/dry_gpu.ts";
@@ -18,48 +17,48 @@ import { isRecord } from "../../files/untrusted_json.ts";
 /** The first field of every file. */
 export const TUNING_SCHEMA = "gradsink-tuning/1";
 
-/** A larger file is ignored unread. */
+/** A larger file is ignored without reading it. */
 export const MAXIMUM_TUNING_BYTES = 256 * 1024;
 
 /**
- * A file with more entries is ignored: there are not so many classes to tune for, and each
- * takes time to check.
+ * A file with more entries is ignored: there are fewer classes to tune, and each entry takes time
+ * to check.
  */
 export const MAXIMUM_TUNING_ENTRIES = 128;
 
-/** No call has a longer length. */
+/** The greatest length of any call. */
 const MAXIMUM_LENGTH = 2 ** 24;
 
-/** What won for the calls of one class. */
+/** The winner for the calls of one class. */
 export interface TunedChoice {
   /** For example `attentionForward`. */
   readonly operator: string;
-  /** What calls it is for, as the operator names them. */
+  /** The class of calls, in the operator's form. */
   readonly shapeClass: string;
   readonly dtype: string;
-  /** The call that was timed, by its lengths; it is in the class. */
+  /** The lengths of the timed call, which is in the class. */
   readonly dimensions: Dimensions;
   /** The winner. */
   readonly variant: string;
-  /** {@linkcode candidatesHash} of the variants among which it won. */
+  /** {@linkcode candidatesHash} of the variants that competed. */
   readonly candidatesHash: string;
   /**
-   * Times in ns: the winner's, the default's, the portable variant's. For readers; no code uses
-   * them.
+   * Times in ns: the winner's, the default's, the portable variant's. They are for readers; no code
+   * uses them.
    */
   readonly times: { readonly [variant: string]: number };
-  /** When, RFC 3339. */
+  /** When it was measured, as RFC 3339. */
   readonly date: string;
 }
 
-/** What identifies an adapter: a choice made on one says nothing about another. */
+/** The texts that identify an adapter: a choice for one adapter is not valid for another. */
 export type AdapterIdentity = Readonly<Record<string, string>>;
 
 /**
- * What identifies the adapter, its driver and the runtime.
+ * Identifies the adapter, its driver and the runtime.
  *
  * @param info the opened GPU
- * @param runtimeVersion of Deno; another version may compile the kernels in another way
+ * @param runtimeVersion Deno's version; another one may compile kernels differently
  * @returns texts by name
  */
 export function adapterIdentity(info: GpuInfo, runtimeVersion: string): AdapterIdentity {
@@ -90,11 +89,10 @@ export async function tuningFileName(identity: AdapterIdentity): Promise<string>
 }
 
 /**
- * A hash of everything that the candidates of a call are: their names, and the WGSL, parameters and
- * workgroups of every dispatch that each would make on this adapter, for the call and for others of
- * its class (see `kernelCalls`). It changes when any of them changes, one is added, or one no
- * longer runs here, and a choice made among others is then void. Of a custom operator it is a hash
- * of the source's digest and the names.
+ * A hash of all candidates for a call: their names, and the WGSL, parameters and workgroups of
+ * every dispatch that each would make on this adapter, for the call and others of its class (see
+ * `kernelCalls`). It changes if a candidate changes, is added, or no longer runs here; earlier
+ * choices are then invalid. For a custom operator it hashes the source's digest and the names.
  *
  * @param info the adapter
  * @param operator the operator
@@ -114,15 +112,15 @@ export async function candidatesHash(
   return await sha256(candidatesText(dry, operator, dimensions));
 }
 
-// A reworded comment, of more lines or fewer, leaves a choice as good as it was.
+// Ignores comments and the number of their lines: rewording them does not affect a choice.
 function essence(code: string): string {
   return withoutComments(code).replaceAll(/^\n+|\n+$/g, "").replaceAll(/\n{2,}/g, "\n");
 }
 
 /**
- * What {@linkcode candidatesHash} is the hash of.
+ * The text that {@linkcode candidatesHash} hashes.
  *
- * @param dry made by `createDryGpu`
+ * @param dry a GPU from `createDryGpu`
  * @param operator the operator
  * @param dimensions the call
  */
@@ -131,7 +129,7 @@ export function candidatesText(
   operator: TunableOperator,
   dimensions: Dimensions,
 ): string {
-  const sources = new Map<string, number>(); // a plan can run one kernel hundreds of times
+  const sources = new Map<string, number>(); // A plan can run one kernel hundreds of times.
   const numberOf = (code: string): number => {
     if (!sources.has(code)) sources.set(code, sources.size);
     return sources.get(code)!;
@@ -164,12 +162,11 @@ export function formatTuning(identity: AdapterIdentity, choices: readonly TunedC
 }
 
 /**
- * Reads the text of a file. Whether the choices are still valid is for {@linkcode isCurrent} to
- * say.
+ * Reads the text of a file. {@linkcode isCurrent} tells whether the choices are still valid.
  *
- * @param text whatever the file holds
- * @param identity the adapter that it must be about
- * @returns the entries that are well formed; none if the file is not what it should be
+ * @param text the file's content, of any form
+ * @param identity the adapter that the file must name
+ * @returns the well-formed entries; none if the file has a wrong form
  */
 export function parseTuning(text: string, identity: AdapterIdentity): TunedChoice[] {
   if (text.length > MAXIMUM_TUNING_BYTES) return [];
@@ -189,7 +186,7 @@ export function parseTuning(text: string, identity: AdapterIdentity): TunedChoic
 }
 
 /**
- * The key of a choice's operator and shape class, as `gpu.variants` has it.
+ * The key of a choice's operator and shape class in `gpu.variants`.
  *
  * @param choice the choice
  * @returns for example `rmsNormForward vector d<=1024 rows<=4096`
@@ -198,8 +195,7 @@ export function choiceKey({ operator, shapeClass }: TunedChoice): string {
   return `${operator} ${shapeClass}`;
 }
 
-// Own fields only, and only those that are known: what else an object of a file holds reaches
-// nothing.
+// Reads only an entry's own, known fields, so other contents of a file have no effect.
 function parseChoice(value: unknown): TunedChoice | undefined {
   if (!isRecord(value)) return undefined;
   const own = (name: string): unknown => Object.hasOwn(value, name) ? value[name] : undefined;
@@ -257,37 +253,38 @@ function parseTimes(value: unknown): Record<string, number> {
 }
 
 /**
- * Whether a choice still holds: this adapter can run such a call and the winner, and all candidates
- * are what they were.
+ * Whether a choice is still valid: this adapter can run the call and the winner, and the candidates
+ * are unchanged.
  *
  * @param info the adapter
- * @param choice well formed, from any source
+ * @param choice a well-formed choice from any source
  */
 export async function isCurrent(info: GpuInfo, choice: TunedChoice): Promise<boolean> {
   const operator = tunableOperators.get(choice.operator);
   const { dimensions, variant } = choice;
-  // Not what runs only where it is named.
+  // `operator.variants` excludes variants that run only if named.
   if (operator === undefined || !operator.variants.includes(variant)) return false;
   try {
     if (operator.digest !== undefined) {
       return choice.candidatesHash === await candidatesHash(info, operator, dimensions);
     }
     using dry = createDryGpu(info);
-    // The whole call by the portable kernel only: others may divide it into any number of parts.
+    // Plan the whole call with the portable kernel only: others may divide it into any number of
+    // parts.
     operator.plan(dry, dimensions, "portable").dispose();
     return operator.unfit(dry, operator.kernelCalls(dimensions)[0]!, variant) === undefined &&
       choice.candidatesHash === await candidatesHash(info, operator, dimensions);
   } catch {
-    return false; // lengths that no call on this adapter can have
+    return false; // The adapter cannot run a call with these lengths.
   }
 }
 
 /**
- * Hands choices to a GPU, those that still hold; the last one of each class counts.
+ * Gives a GPU the choices that are still valid; the last one of each class counts.
  *
- * @param gpu filled in `gpu.variants`
- * @param choices well formed, from any source
- * @returns how many hold
+ * @param gpu the GPU; `gpu.variants` receives the choices
+ * @param choices well-formed choices from any source
+ * @returns the number of valid choices
  */
 export async function applyTuning(gpu: Gpu, choices: readonly TunedChoice[]): Promise<number> {
   const current = await currentChoices(gpu.info, choices);
@@ -296,10 +293,11 @@ export async function applyTuning(gpu: Gpu, choices: readonly TunedChoice[]): Pr
 }
 
 /**
- * The choices that still hold, by what they are for.
+ * The choices that are still valid, by {@linkcode choiceKey}.
  *
  * @param info the adapter
- * @param choices well formed, from any source; the last one of each class counts, if it holds
+ * @param choices well-formed choices from any source; the last one of each class counts, if it is
+ *   valid
  */
 export async function currentChoices(
   info: GpuInfo,

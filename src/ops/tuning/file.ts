@@ -1,7 +1,4 @@
-/**
- * Where an adapter's tuned choices lie, and reading them there. Writing is for
- * `src/measure/tuning/store.ts`.
- */
+/** Finds and reads an adapter's tuned choices. `src/measure/tuning/store.ts` writes them. */
 import { projectCacheFolder } from "../../files/cache_folder.ts";
 import { hasPermissions } from "../../permissions.ts";
 import type { GpuInfo } from "../../gpu/gpu_info.ts";
@@ -17,16 +14,16 @@ import {
 /** The environment variable that turns tuned choices off: `GRADSINK_TUNING=off`. */
 export const TUNING_VARIABLE = "GRADSINK_TUNING";
 
-/** Where an adapter's choices are kept. */
+/** The place of an adapter's choices. */
 export interface TuningPlace {
   readonly folder: string;
-  /** In the folder. */
+  /** The file in the folder. */
   readonly path: string;
   readonly identity: AdapterIdentity;
 }
 
-// Undefined also without the permission (it never prompts), and if the value is not UTF-8, which
-// throws.
+// Reads a variable; undefined also without the permission (it never prompts), and if the value is
+// not UTF-8, which makes Deno throw.
 function readVariable(name: string): string | undefined {
   if (!hasPermissions([{ name: "env", value: name }])) return undefined;
   try {
@@ -42,13 +39,13 @@ export function isTuningOff(): boolean {
 }
 
 /**
- * Where the choices for an adapter are kept in the user's cache: one file for the suite's operators,
- * and one for each custom operator.
+ * The place of an adapter's choices in the user's cache: one file for the suite's operators, and
+ * one for each custom operator.
  *
  * @param info the opened GPU
- * @param source the digest of a custom operator; undefined for the suite's
- * @returns the place, which need not exist; undefined where there is no cache: in browsers, or
- *   without a home folder
+ * @param source the digest of a custom operator; undefined for the suite's operators
+ * @returns the place, which may not exist; undefined without a cache: in browsers, or without a
+ *   home folder
  */
 export async function tuningPlace(
   info: GpuInfo,
@@ -70,12 +67,12 @@ export async function tuningPlace(
 }
 
 /**
- * Reads what tuning chose for an adapter. Never prompts, never throws: what cannot be read, or is
- * not what it should be, chooses nothing.
+ * Reads what tuning chose for an adapter. It never prompts or throws: an unreadable or wrong file
+ * gives no choices.
  *
  * @param info the opened GPU
  * @param source as for {@linkcode tuningPlace}
- * @returns choices that are well formed; whether they still hold is for `isCurrent` to say
+ * @returns well-formed choices; `isCurrent` tells whether they are still valid
  */
 export async function readTuning(info: GpuInfo, source?: string): Promise<TunedChoice[]> {
   const place = await tuningPlace(info, source);
@@ -92,7 +89,7 @@ export async function readTuning(info: GpuInfo, source?: string): Promise<TunedC
   }
 }
 
-// The file may grow in the meantime.
+// Reads to a limit, because the file may grow meanwhile.
 async function readAtMost(path: string, limit: number): Promise<Uint8Array<ArrayBuffer>> {
   using file = await Deno.open(path, { read: true });
   const bytes = new Uint8Array(limit);

@@ -1,7 +1,7 @@
 /**
- * The operators that have several variants, all described alike: which lengths make a call, which
- * calls share a tuned choice, and how a call is planned. Tuning, and `openGpu` when it takes up
- * tuned choices, need to know no more.
+ * Describes all operators with several variants in one form: the lengths of a call, which calls
+ * share a tuned choice, and how to plan a call. Tuning needs nothing else, and neither does
+ * `openGpu` when it applies tuned choices.
  */
 import type { Gpu } from "../../gpu/gpu.ts";
 import type { Plan } from "../../gpu/plan.ts";
@@ -38,30 +38,30 @@ export interface TunableOperator {
   /** For example `attentionForward`. */
   readonly operator: string;
   /**
-   * What stands for the kernels of a custom operator, whose plans not every process can make:
-   * a digest of its source.
+   * The digest of a custom operator's source. It replaces the kernels, which not every process can
+   * plan.
    */
   readonly digest?: string;
   /**
-   * The names of the lengths that make a call, each a whole number from 1 on. Those that begin with
-   * `transpose` are switches: 0, which is the same as absent, or 1.
+   * The names of a call's lengths, each an integer of at least 1. Names that begin with `transpose`
+   * are switches: 0, which is the same as absent, or 1.
    */
   readonly dimensionNames: readonly string[];
   /** The names of the variants, in order of preference. */
   readonly variants: readonly string[];
-  /** The names of variants that run only where they are named: those that round to f16. */
+  /** The names of variants that run only if named: those that round to f16. */
   readonly namedOnly: readonly string[];
-  /** Which calls share a tuned choice: those with the same text. */
+  /** The class of calls that share a tuned choice, as a text. */
   shapeClass(dimensions: Dimensions): string;
   /**
-   * Calls that between them run the kernels that the calls of the class run: first the call itself,
-   * without what only repeats its work, then relatives that take other branches (`vScale: 1` is
-   * with V-scale). Planning them takes milliseconds, whatever the lengths are.
+   * Calls that together run all kernels of the class: first the call itself, without repetitions of
+   * its work, then relatives with other branches (`vScale: 1` means with V-scale). Planning them
+   * takes milliseconds for any lengths.
    */
   kernelCalls(dimensions: Dimensions): readonly Dimensions[];
   /**
-   * Why this adapter or shape cannot run a variant; undefined if it can. With `named`, as for a
-   * caller who names the kernel: one that is made for the CPU then runs on hardware too.
+   * Why this adapter or shape cannot run a variant; undefined if it can. With `named`, as if the
+   * caller named the variant: one that is made for the CPU may then run on hardware.
    */
   unfit(
     gpu: Gpu,
@@ -69,11 +69,10 @@ export interface TunableOperator {
     variant: string,
     options?: { readonly named?: boolean },
   ): string | undefined;
-  /** The variant that runs by default: what tuning chose, else what suits. */
+  /** The variant that runs by default: the tuned choice, else the first suitable one. */
   choose(gpu: Gpu, dimensions: Dimensions): string;
   /**
-   * Plans a call on new tensors, whose contents are undefined; by default with the variant of
-   * `choose`.
+   * Plans a call on new tensors with undefined contents, by default with the variant of `choose`.
    *
    * @throws {RangeError} for a variant that cannot run here, or sizes beyond the adapter
    */
@@ -137,11 +136,10 @@ function attentionTensors(gpu: Gpu, { B, Hq, Hkv, T, D, vScale }: Dimensions) {
   };
 }
 
-/** Longer sequences are all of one class. */
+/** All longer sequences are in one class. */
 const LONGEST_SEQUENCE = 2 ** 14;
 
-// Heads run the same kernels side by side, and so do the tokens of long sequences; V-scale takes
-// more kernels.
+// Further heads, and tokens beyond the longest class, run the same kernels. V-scale needs others.
 function attentionKernelCalls({ T, D }: Dimensions): Dimensions[] {
   const call = { B: 1, Hq: 1, Hkv: 1, T: Math.min(T!, LONGEST_SEQUENCE), D: D! };
   return [call, { ...call, vScale: 1 }];
@@ -158,7 +156,7 @@ const ofRows = {
   names: ["rows", "d"],
   shape: ({ rows, d }: Dimensions): RowShape => ({ rows: rows!, columns: d! }),
   shapeClass: rowShapeClass,
-  // Five rows fill no tile, whatever d is.
+  // Five rows fill no tile, for any d.
   kernelCalls: ({ rows, d }: Dimensions): Dimensions[] => [
     { rows: rows!, d: d! },
     { rows: Math.min(rows!, 5), d: d! },
@@ -180,7 +178,7 @@ const ofValues = {
   ],
 };
 
-// The switches are 0 or 1. Batches that share their right operand are one product of more rows.
+// Switches are 0 or 1. Batches that share their right operand are one product with more rows.
 function matmulShape({ B, M, N, K, transposeLeft, transposeRight }: Dimensions): MatmulShape {
   return {
     batches: B!,
@@ -198,7 +196,7 @@ function matmulShape({ B, M, N, K, transposeLeft, transposeRight }: Dimensions):
   };
 }
 
-// Where the call fills its tiles, the other does not.
+// One of the two calls fills its tiles, the other does not.
 function matmulKernelCalls(dimensions: Dimensions): Dimensions[] {
   const { M, N, K } = dimensions;
   const [rows, columns, inner] = [M!, N!, K!].map((length) => Math.max(1, length - 1));
@@ -293,13 +291,13 @@ const operators = new Map<string, TunableOperator>(
   ].map((each) => [each.operator, each]),
 );
 
-/** All operators with several variants, by name; `addTunableOperator` adds to them. */
+/** All operators with several variants, by name. `addTunableOperator` adds to them. */
 export const tunableOperators: ReadonlyMap<string, TunableOperator> = operators;
 
 /**
- * Adds an operator for as long as this process runs.
+ * Adds an operator for the rest of this process.
  *
- * @param operator with a name that no other one has
+ * @param operator an operator with a unique name
  */
 export function addTunableOperator(operator: TunableOperator): void {
   operators.set(operator.operator, operator);

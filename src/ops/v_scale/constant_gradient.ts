@@ -1,5 +1,5 @@
 /**
- * The last stage of V-scale's backward pass, by itself and within attention: the sums of
+ * The last stage of V-scale's backward pass, separate or fused into attention: the sums of
  * constantGradient.
  */
 import constantGradientSource from "../../../kernels/v_scale/constant_gradient.wgsl" with {
@@ -9,7 +9,7 @@ import type { Dispatch } from "../../gpu/plan.ts";
 import type { Tensor } from "../../gpu/tensor.ts";
 import { workgroupSum } from "../shared/parts.ts";
 
-/** The lengths of a value tensor `[B, Hkv, T, D]` on which constantGradient depends. */
+/** The lengths of a value tensor `[B, Hkv, T, D]` that constantGradient depends on. */
 interface ValueShape {
   readonly batches: number;
   readonly keyValueHeads: number;
@@ -20,7 +20,7 @@ interface ValueShape {
  * Sums the terms of each head over batch and positions.
  *
  * @param shape the lengths of the value tensor
- * @param terms `[B, Hkv, T]` of (term, anything)
+ * @param terms `[B, Hkv, T]` of pairs; only the first number of a pair counts
  * @param constantGradient `[Hkv]`
  */
 export function sumConstantTerms(

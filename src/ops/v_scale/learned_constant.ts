@@ -1,4 +1,4 @@
-/** V-scale's constant as a parameter that training changes, forward and backward. */
+/** V-scale's constant as a trained parameter, forward and backward. */
 import backwardSource from "../../../kernels/v_scale/learned_constant_backward.wgsl" with {
   type: "text",
 };
@@ -33,11 +33,11 @@ export interface LearnedConstantForwardResult {
 
 /** Arguments of {@linkcode learnedConstantBackward}. */
 export interface LearnedConstantBackwardOptions {
-  /** `[Hkv]`, as the forward returned it. */
+  /** `[Hkv]`, the forward's constant. */
   readonly constant: Tensor;
   /** The loss's gradient by the constant: `[Hkv]`. */
   readonly constantGradient: Tensor;
-  /** Where θ's gradient goes, `[Hkv]`. Default: a new tensor. */
+  /** The tensor for θ's gradient, `[Hkv]`. Default: a new one. */
   readonly thetaGradient?: Tensor;
 }
 

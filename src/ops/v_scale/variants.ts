@@ -1,12 +1,12 @@
 /**
- * The variants of V-scale: the same kernels, with a part in front that deals rows to lanes.
+ * The variants of V-scale: the same kernels after a part that assigns rows to lanes.
  *
  * | variant    | for                               | why                                         |
  * | ---------- | --------------------------------- | ------------------------------------------- |
  * | `subgroup` | GPUs; CPU: rows of 64 elements up | neighboring lanes read neighboring elements |
  * | `portable` | everything else                   | one lane walks its row: no sum across lanes |
  *
- * An element is four numbers where D is a multiple of 4, else one.
+ * An element is four numbers if D is a multiple of 4, else one.
  */
 import backwardSource from "../../../kernels/v_scale/backward.wgsl" with { type: "text" };
 import forwardSource from "../../../kernels/v_scale/forward.wgsl" with { type: "text" };
@@ -26,7 +26,7 @@ import { spreadWorkgroups } from "../shared/validation.ts";
 import type { Variant } from "../shared/variants.ts";
 import { sumConstantTerms } from "./constant_gradient.ts";
 
-// For rows at the ends of float32's range.
+// Parts for rows at the ends of float32's range.
 const scaled: readonly KernelPart[] = [
   range,
   { file: "v_scale/scaled.wgsl", source: scaledSource },
@@ -59,24 +59,24 @@ export interface VScaleBackwardCall {
   readonly constantGradient: Tensor;
 }
 
-/** How a variant deals rows to invocations. */
+/** How a variant assigns rows to invocations. */
 interface Form {
   readonly name: string;
   unfit(gpu: Gpu): string | undefined;
   suits(gpu: Gpu, shape: VScaleShape): boolean;
-  /** Invocations that share a row. */
+  /** How many invocations share a row. */
   lanesPerRow(gpu: Gpu, shape: VScaleShape): number;
-  /** What to put in front of `pass` for rows of `columns` numbers. */
+  /** Makes the kernel of `pass` for rows of `columns` numbers. */
   kernel(pass: KernelPart, columns: number, lanesPerRow: number): Kernel;
 }
 
 const subgroup: Form = {
   name: "subgroup",
   unfit: unfitForSubgroups,
-  // On the CPU for rows too long to stay in its first cache, or not to be read four numbers at a
-  // time.
+  // On the CPU it suits rows that exceed the first-level cache, or that cannot be read four numbers
+  // at a time.
   suits: (gpu, { columns }) => !gpu.info.software || rowElement(columns).elements >= 64,
-  // The power of two that holds the row, at most the smallest subgroup and a workgroup.
+  // The least power of two that holds the row, at most the smallest subgroup and a workgroup.
   lanesPerRow(gpu, { columns }) {
     const wanted = 2 ** Math.ceil(Math.log2(rowElement(columns).elements));
     return Math.min(wanted, gpu.info.subgroupSize?.minimum ?? 1, 64);

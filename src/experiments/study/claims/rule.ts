@@ -17,7 +17,7 @@ export interface ClaimRule {
 /** A sink: five times uniform attention in contexts of 64 tokens. */
 export const SINK = 0.2;
 
-/** With fewer seeds no sign-flip test can pass. */
+/** A sink: five times the score of uniform attention over idle queries in contexts of 64 tokens. */
 export const LEAST_SEEDS = Math.ceil(-Math.log2(LEVEL));
 
 /** A weak sink. Below this level there is no sink, and claims about sinks are not judged. */
