@@ -1,8 +1,8 @@
 /**
- * Causal attention, plain, with V-scale on the value path and with learned sinks, fused against the
- * T × T matrix in memory.
+ * Causal attention: plain, with V-scale on the value path and with learned sinks; fused, and
+ * unfused with the T × T matrix in memory.
  *
- * Run with `deno bench bench/attention_bench.ts`; `bench/suite.ts` says what can be chosen.
+ * Run with `deno bench bench/attention_bench.ts`; `bench/suite.ts` lists the options.
  */
 import { benchOperators } from "./suite.ts";
 
@@ -11,7 +11,7 @@ await benchOperators([
   { kernel: "attention", pass: "backward" },
   { kernel: "attention-v-scale-full", pass: "forward" },
   { kernel: "attention-v-scale-full", pass: "backward" },
-  // Its forward pass is attention's.
+  // Its forward pass is plain attention's.
   { kernel: "attention-v-scale-backward-only", pass: "backward" },
   { kernel: "attention-sink-logit", pass: "forward" },
   { kernel: "attention-sink-logit", pass: "backward" },

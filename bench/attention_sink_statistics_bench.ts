@@ -1,9 +1,9 @@
 /**
- * Attention-sink statistics from one key position, against sums over a column of the whole weights
- * matrix.
+ * Attention-sink statistics of one key position: fused, and as sums over a column of the whole
+ * weights matrix.
  *
- * Run with `deno bench bench/attention_sink_statistics_bench.ts`; `bench/suite.ts` says what can be
- * chosen.
+ * Run with `deno bench bench/attention_sink_statistics_bench.ts`; `bench/suite.ts` lists the
+ * options.
  */
 import { benchOperators } from "./suite.ts";
 

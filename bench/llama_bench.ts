@@ -1,10 +1,10 @@
 /**
- * A training step of the study's models beside the sum of its kernels' times, each kernel timed by
- * itself: what the step loses between them.
+ * Compares a training step of the study's models with the sum of its kernels' times, each kernel
+ * timed alone. The difference is what the step loses between kernels.
  *
- * Run with `deno bench bench/llama_bench.ts`; a table of the kernels ends it. The step is timed by
- * wall time, and by this process's CPU time, which other programs disturb less: uploads, forward,
- * backward and optimizer of several steps in a row, without waiting between them, as in a training.
+ * Run with `deno bench bench/llama_bench.ts`; a table of the kernels follows. Wall time and the
+ * process's CPU time, which other programs disturb less, cover uploads, forward, backward and
+ * optimizer of several steps in a row, without waiting between them, as in training.
  */
 import process from "node:process";
 import { defaultScale, studyRunSettings } from "../src/experiments/study/settings.ts";
@@ -19,9 +19,9 @@ import { initialParameters } from "../src/reference/llama/parameters.ts";
 import { formatDuration, formatFactor, formatRate, formatShare } from "../src/report/format.ts";
 import { formatTerminalTable, numberColumns } from "../src/report/table.ts";
 
-/** Steps in a row of one sample. */
+/** Consecutive steps per sample. */
 const STEPS = 4;
-/** Plans whose times one submission can hold. */
+/** The most plans to time in one submission. */
 const SPANS = 32;
 
 interface Size {
@@ -33,7 +33,7 @@ interface Size {
 
 /** The baselines of the study's settings. */
 const sizes = (["shallow", "deep", "text-anchored"] as const).map((setting): Size => {
-  // Texts matter to no step's time: none is read.
+  // Texts do not influence a step's time, so none is read.
   const scale = { ...defaultScale([setting]), corpus: "" };
   const { model, batch, task } = studyRunSettings({ setting, variant: "none", seed: 1 }, scale);
   const { layers, modelDim } = model;
@@ -46,11 +46,11 @@ class Training {
   readonly size: Size;
   readonly model: Llama;
   readonly optimizer: AdamW;
-  /** ns of a step. */
+  /** ns per step. */
   readonly steps: number[] = [];
-  /** ns of CPU time of a step. */
+  /** ns of CPU time per step. */
   readonly cpu: number[] = [];
-  /** ns of each plan of a step. */
+  /** ns per run of each plan of a step. */
   readonly plans: number[][] = [];
   readonly #gpu: Gpu;
   readonly #timer: GpuTimer;
@@ -71,7 +71,7 @@ class Training {
     this.#batch = { inputs, targets: inputs.map((_, i) => inputs[(i + 1) % inputs.length]!) };
   }
 
-  /** Trains a few steps and returns when the GPU is done. Gives the ns per step. */
+  /** Trains a few steps and returns when the GPU is done. Returns ns per step. */
   async step(): Promise<number> {
     const begin = performance.now();
     const cpu = process.cpuUsage();
@@ -80,7 +80,7 @@ class Training {
       this.model.computeGradients();
       this.optimizer.step(1e-4);
     }
-    // In Deno the call waits and the await sleeps 10 ms more; elsewhere the await waits.
+    // In Deno this call waits, and awaiting it would sleep 10 ms more; elsewhere the await waits.
     const done = this.#gpu.device.queue.onSubmittedWorkDone();
     let end = performance.now();
     await done;
@@ -90,7 +90,7 @@ class Training {
     return (end - begin) * 1e6 / STEPS;
   }
 
-  /** Times every kernel by itself. */
+  /** Times each kernel alone. */
   async profile(): Promise<void> {
     const plans = [...this.model.plans, ...this.optimizer.plans];
     const times: number[] = [];
@@ -104,8 +104,8 @@ class Training {
   }
 
   /**
-   * What a step and its kernels took, as lines for a terminal: the least times, since whatever else
-   * the machine does only adds to them.
+   * The times of a step and its kernels, as lines for a terminal. They are the least times, because
+   * other work on the machine only adds to them.
    */
   table(color: boolean): string {
     const plans = [...this.model.plans, ...this.optimizer.plans];

@@ -1,7 +1,7 @@
 /**
- * RMSNorm, fused against a kernel for each step.
+ * RMSNorm, fused and with one kernel per step.
  *
- * Run with `deno bench bench/rms_norm_bench.ts`; `bench/suite.ts` says what can be chosen.
+ * Run with `deno bench bench/rms_norm_bench.ts`; `bench/suite.ts` lists the options.
  */
 import { benchOperators } from "./suite.ts";
 

@@ -1,13 +1,12 @@
 /**
- * Registers `Deno.bench` benchmarks of operators: fused against naive, group by group, on the
- * shapes that suit the adapter. Each file that calls {@linkcode benchOperators} prints a table of
- * GPU times to stderr when it is done, which leaves stdout to Deno's own report (`deno bench
- * --json` stays valid JSON).
+ * Registers `Deno.bench` benchmarks of operators: fused and naive, group by group, on shapes that
+ * suit the adapter. Each file that calls {@linkcode benchOperators} ends with a table of GPU times
+ * on stderr. stdout is Deno's own report, so `deno bench --json` stays valid JSON.
  *
  * Options go after `--`: `deno bench -- --grid=full` for more shapes (quick, default, full),
- * `--runtime=dawn` for Dawn (which needs `--allow-ffi`), `--software=always` for an adapter that
- * computes on the CPU, `--variants=subgroup-16,naive` for other kernels than the one that runs by
- * default (`chosen`) and `naive`.
+ * `--runtime=dawn` for Dawn (which needs `--allow-ffi`), `--software=always` for an adapter on the
+ * CPU, `--variants=subgroup-16,naive` for variants other than `naive` and the operator's default
+ * (`chosen`).
  */
 import { openGpu, type OpenGpuOptions } from "../src/gpu/open_gpu.ts";
 import type { Gpu } from "../src/gpu/gpu.ts";
@@ -29,41 +28,40 @@ export interface BenchedOperator {
 }
 
 /**
- * A benchmark, its workload made only while it runs: all of them at once would not fit a GPU's
- * memory.
+ * A benchmark whose workload exists only while it runs: all workloads together would not fit a
+ * GPU's memory.
  */
 interface Bench extends BenchedOperator {
   readonly shape: Shape;
   readonly variant: string;
 }
 
-/** What is known of a benchmark after its rehearsal. */
+/** A rehearsal's result. */
 interface Rehearsed {
   readonly bench: Bench;
   /** ns of one run. */
   readonly time: number;
-  /** Runs that one pass needs to be timed well. */
+  /** The number of runs per pass that a good measurement needs. */
   readonly repeats: number;
-  /** What is wrong with its output; the benchmark then fails. */
+  /** The fault of its output; the benchmark then fails. */
   readonly fault?: string;
 }
 
 /**
- * A pass is to last at least this many ns, so that submitting it is a small part of Deno's wall
- * times.
+ * The least duration of a pass in ns, so that submitting it is a small part of Deno's wall times.
  */
 const LEAST_SPAN = 2e6;
-/** The most runs in a pass. */
+/** The most runs per pass. */
 const MOST_REPEATS = 1024;
-/** What the iterations of one benchmark may take together, in ns. */
+/** The most time in ns for all iterations of one benchmark. */
 const BUDGET = 0.8e9;
-/** An iteration's time that is not measured: Deno sleeps 10 ms in each wait. */
+/** The unmeasured time of an iteration in ns: Deno sleeps 10 ms in each wait. */
 const OVERHEAD = 12e6;
 
 /**
  * Opens a GPU, checks and warms up the operators, and registers their benchmarks.
  *
- * @param operators what to bench
+ * @param operators the operators to bench
  * @throws {Error} if there is no usable adapter, saying what was tried and what to install
  * @throws {RangeError} for an unknown option value
  */
@@ -104,7 +102,7 @@ function chosen(name: string): Record<string, string> {
   return argument === undefined ? {} : { [name]: argument.slice(prefix.length) };
 }
 
-// The variants of a group run equally often in a pass, so that Deno's comparison of them is fair.
+// Runs a group's variants equally often per pass, so that Deno's comparison is fair.
 function register(stage: Stage, rehearsed: readonly Rehearsed[]): void {
   const repeats = Math.max(...rehearsed.map((each) => each.repeats));
   for (const { bench, time, fault } of rehearsed) {
@@ -128,7 +126,7 @@ function register(stage: Stage, rehearsed: readonly Rehearsed[]): void {
 
 /** Holds one workload at a time, and collects the times of all. */
 class Stage {
-  /** The results, in the order in which the workloads were rehearsed. */
+  /** The results, in the order of the rehearsals. */
   readonly rows: (BenchRow & { readonly samples: number[] })[] = [];
   readonly #gpu: Gpu;
   readonly #timer: GpuTimer;
@@ -140,8 +138,8 @@ class Stage {
   }
 
   /**
-   * Checks that a benchmark computes right, which also compiles it, and times it roughly. Nothing
-   * if it cannot be run.
+   * Compiles a benchmark, checks its output, and times it roughly. Returns undefined if it cannot
+   * run.
    */
   async rehearse(bench: Bench): Promise<Rehearsed | undefined> {
     const row = { ...bench, cost: { flops: 0, bytes: 0 }, samples: [] };
@@ -162,8 +160,7 @@ class Stage {
       this.rows.push({ ...row, cost: plan.cost });
       return { bench, repeats, time: (spans[0] ?? wall) / repeats };
     } catch (error) {
-      // The shape is too large for this adapter, or the variant unfit for it. The others are
-      // benched.
+      // The shape is too large for this adapter, or the variant is unfit for it. The others run.
       if (!(error instanceof RangeError)) throw error;
       this.rows.push({ ...row, reason: error.message });
       return undefined;
@@ -185,7 +182,7 @@ class Stage {
       ({ workload } = this.#current);
     } else {
       workload = this.#open(bench);
-      await this.#timer.time([repeated(span, repeats)]); // warms up
+      await this.#timer.time([repeated(span, repeats)]); // warm-up
     }
     const { spans, wall } = await this.#timer.time([repeated(span, repeats)], {
       started,

@@ -12,13 +12,13 @@ export interface BenchRow {
   readonly shape: { readonly name: string };
   readonly variant: string;
   readonly cost: Cost;
-  /** ns of one run. */
+  /** ns per run. */
   readonly samples: readonly number[];
-  /** Why there are no times. */
+  /** The reason why there are no times. */
   readonly reason?: string;
 }
 
-/** What the table says of the machine. */
+/** The table's description of the machine. */
 export interface BenchTableOptions {
   readonly info: Pick<GpuInfo, "runtime" | "backend" | "vendor" | "description" | "software">;
   readonly timer: Timer;
@@ -27,11 +27,11 @@ export interface BenchTableOptions {
 }
 
 /**
- * The table that ends a bench file: median time, and from it arithmetic and memory rates.
+ * The table at the end of a bench file: median times, with arithmetic and memory rates.
  *
  * @param rows the benchmarks; those that never ran and have no reason are left out
- * @param options the adapter, and which clock the times are from
- * @returns lines for a terminal, with the reasons of missing figures below
+ * @param options the adapter, and the clock of the times
+ * @returns lines for a terminal, with the reasons for missing figures below
  */
 export function benchTable(
   rows: readonly BenchRow[],
@@ -66,7 +66,7 @@ export function benchTable(
   }, { color }) + notes.join("");
 }
 
-// How much faster than the naive variant of the same work.
+// The speedup over the naive variant of the same work.
 function speed(row: BenchRow, rows: readonly BenchRow[]): string {
   const naive = rows.find(({ kernel, pass, shape, variant }) =>
     variant === "naive" && kernel === row.kernel && pass === row.pass &&

@@ -1,7 +1,7 @@
 /**
- * V-scale by itself, fused against a kernel for each step.
+ * V-scale alone, fused and with one kernel per step.
  *
- * Run with `deno bench bench/v_scale_bench.ts`; `bench/suite.ts` says what can be chosen.
+ * Run with `deno bench bench/v_scale_bench.ts`; `bench/suite.ts` lists the options.
  */
 import { benchOperators } from "./suite.ts";
 

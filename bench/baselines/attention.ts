@@ -1,6 +1,5 @@
 /**
- * Attention and its sink statistics with the matrix of T × T scores in memory, one kernel after the
- * other.
+ * Attention and its sink statistics in separate kernels, with the matrix of T × T scores in memory.
  */
 import type { Gpu } from "../../src/gpu/gpu.ts";
 import {
@@ -62,7 +61,7 @@ function layout(options: {
   };
 }
 
-// The value that the forward aggregates: scaled into a buffer of its own with V-scale "full".
+// The value that the forward aggregates; V-scale "full" writes it to another buffer.
 function usedValue(
   steps: Steps,
   { value, vScale }: Pick<AttentionForwardOptions, "value" | "vScale">,
@@ -92,10 +91,10 @@ function addScores(
 
 /**
  * Attention forward in three kernels: scores, softmax, product with the values. V-scale "full"
- * scales these first; what learned sinks take comes last.
+ * first scales the values; learned sinks come last.
  *
  * @param gpu the GPU that holds the tensors
- * @param options as `planAttentionForward` takes them
+ * @param options those of `planAttentionForward`
  */
 export function planNaiveAttentionForward(
   gpu: Gpu,
@@ -134,11 +133,11 @@ export function planNaiveAttentionForward(
 
 /**
  * Attention backward in seven kernels: D_t, scores, weights, logit gradients, and the three
- * products. Two T × T matrices a head are in memory. V-scale goes before and after, and learned
- * sinks take one kernel more.
+ * products. It keeps two T × T matrices per head in memory. V-scale adds kernels before and after,
+ * learned sinks one more.
  *
  * @param gpu the GPU that holds the tensors
- * @param options as `planAttentionBackward` takes them
+ * @param options those of `planAttentionBackward`
  */
 export function planNaiveAttentionBackward(
   gpu: Gpu,
@@ -211,7 +210,7 @@ export function planNaiveAttentionBackward(
  * Attention-sink statistics from the whole weights matrix: scores, weights, sums over a column.
  *
  * @param gpu the GPU that holds the tensors
- * @param options as `planAttentionSinkStatistics` takes them
+ * @param options those of `planAttentionSinkStatistics`
  */
 export function planNaiveAttentionSinkStatistics(
   gpu: Gpu,

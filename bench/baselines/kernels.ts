@@ -28,14 +28,14 @@ function kernel(file: string, source: string): Kernel {
   return { parts: [{ file, source }] };
 }
 
-// A kernel that needs workgroup_sum.wgsl in front.
+// A kernel that needs workgroup_sum.wgsl before its source.
 function reducing(file: string, source: string): Kernel {
   return { parts: [workgroupSum, { file, source }] };
 }
 
 const multiplyVector = kernel("rows/multiply_vector.wgsl", multiplyVectorSource);
 
-/** The naive kernels, by the name of their file. */
+/** The naive kernels by file name. */
 export const kernels = {
   attentionColumnStatistics: reducing(
     "attention/column_statistics.wgsl",

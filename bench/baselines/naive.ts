@@ -17,8 +17,9 @@ import {
 } from "./rows.ts";
 
 /**
- * The operators as one writes them first: a kernel for each step of the formula, everything between
- * the steps in memory, the T × T attention matrix too. What the fused operators are compared with.
+ * The operators in their most obvious form: one kernel per step of the formula, with all
+ * intermediate results in memory, including attention's T × T matrix. The bench compares the fused
+ * operators with them.
  */
 export const naive: Implementation = {
   name: "naive",
@@ -30,7 +31,7 @@ export const naive: Implementation = {
     replacing(planRmsNormBackward, planNaiveRmsNormBackward),
     replacing(planVScaleForward, planNaiveVScaleForward),
     replacing(planVScaleBackward, planNaiveVScaleBackward),
-    // There is no step to leave unfused: the product in its portable form.
+    // A matrix product has no steps to separate, so this is its portable kernel.
     replacing(planMatmul, (gpu, options) => planMatmul(gpu, { ...options, variant: "portable" })),
   ]),
 };

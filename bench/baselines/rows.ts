@@ -1,6 +1,5 @@
 /**
- * RMSNorm and V-scale, one elementwise or reducing kernel after the other, with their results in
- * memory.
+ * RMSNorm and V-scale as separate elementwise and reducing kernels, with their results in memory.
  */
 import type { Gpu } from "../../src/gpu/gpu.ts";
 import { scalarElement, sumRowsOf } from "../../src/ops/rows/parts.ts";
@@ -28,7 +27,7 @@ import { replan, type Steps, u32 } from "./steps.ts";
  * RMSNorm forward in three kernels: inverse root mean square, normalize, gain.
  *
  * @param gpu the GPU that holds the tensors
- * @param options as `planRmsNormForward` takes them
+ * @param options those of `planRmsNormForward`
  */
 export function planNaiveRmsNormForward(
   gpu: Gpu,
@@ -71,7 +70,7 @@ export function planNaiveRmsNormForward(
  * sum.
  *
  * @param gpu the GPU that holds the tensors
- * @param options as `planRmsNormBackward` takes them
+ * @param options those of `planRmsNormBackward`
  */
 export function planNaiveRmsNormBackward(
   gpu: Gpu,
@@ -107,7 +106,7 @@ export function planNaiveRmsNormBackward(
         ...elementwise,
         buffers: [scaledGradient, normalized, mean, inverseRms.buffer, inputGradient.buffer],
       });
-      // The products take the place of the scaled gradient, which has been used.
+      // The products overwrite the scaled gradient, which is no longer needed.
       steps.spread(kernels.multiply, {
         ...elementwise,
         parameters: [elements],
@@ -122,7 +121,7 @@ export function planNaiveRmsNormBackward(
   );
 }
 
-/** The buffers of V-scale and the lengths of its value, [B, Hkv, T, D]. */
+/** V-scale's buffers, and the lengths of its value, [B, Hkv, T, D]. */
 export interface ValueBuffers {
   readonly value: GPUBuffer;
   readonly constant: GPUBuffer;
@@ -138,7 +137,7 @@ function lengths(shape: readonly number[]): { elements: number; rows: number; va
 /**
  * Adds V-scale forward in two kernels: squared norms, scaling.
  *
- * @param steps where to add them
+ * @param steps collects them
  * @param buffers the inputs, and `result` for the scaled value
  */
 export function addVScaleForward(
@@ -165,7 +164,7 @@ export function addVScaleForward(
  * Adds V-scale backward in four kernels: squared norms, inner products, valueGradient,
  * constantGradient.
  *
- * @param steps where to add them
+ * @param steps collects them
  * @param buffers the inputs, and the two gradients to write
  */
 export function addVScaleBackward(
@@ -200,7 +199,7 @@ export function addVScaleBackward(
  * V-scale forward, unfused.
  *
  * @param gpu the GPU that holds the tensors
- * @param options as `planVScaleForward` takes them
+ * @param options those of `planVScaleForward`
  */
 export function planNaiveVScaleForward(
   gpu: Gpu,
@@ -222,7 +221,7 @@ export function planNaiveVScaleForward(
  * V-scale backward, unfused.
  *
  * @param gpu the GPU that holds the tensors
- * @param options as `planVScaleBackward` takes them
+ * @param options those of `planVScaleBackward`
  */
 export function planNaiveVScaleBackward(
   gpu: Gpu,

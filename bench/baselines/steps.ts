@@ -5,7 +5,7 @@ import { type Dispatch, Plan } from "../../src/gpu/plan.ts";
 import type { Planned } from "../../src/ops/shared/run_once.ts";
 import { spreadWorkgroups } from "../../src/ops/shared/validation.ts";
 
-/** The dispatches of a baseline and the buffers between them, gathered one by one. */
+/** Collects a baseline's dispatches and the buffers between them. */
 export class Steps {
   readonly dispatches: Dispatch[] = [];
   readonly scratch: GPUBuffer[] = [];
@@ -19,7 +19,7 @@ export class Steps {
   /**
    * A buffer between two steps, which belongs to the plan.
    *
-   * @param elements float32 numbers
+   * @param elements the number of float32 numbers
    * @throws {RangeError} if the adapter does not allow a buffer of this size
    */
   buffer(elements: number): GPUBuffer {
@@ -31,7 +31,7 @@ export class Steps {
   /**
    * Adds a dispatch with these numbers of workgroups in x, y and z.
    *
-   * @param kernel what to run
+   * @param kernel the kernel to run
    * @param step its parameters, buffers and workgroups
    */
   add(kernel: Kernel, step: Omit<Dispatch, "kernel">): void {
@@ -39,11 +39,11 @@ export class Steps {
   }
 
   /**
-   * Adds a dispatch over a number of things, `perWorkgroup` of them to a workgroup.
+   * Adds a dispatch over a number of items, `perWorkgroup` of them per workgroup.
    *
-   * @param kernel what to run; it counts workgroups over x and y
-   * @param step the number of things, how many a workgroup takes, the kernel's u32 parameters, an
-   *   f32 one after them if there is one, and its buffers
+   * @param kernel the kernel to run, which numbers workgroups over x and y
+   * @param step the number of items, the number per workgroup, the kernel's u32 parameters, an f32
+   *   after them if there is one, and its buffers
    */
   spread(
     kernel: Kernel,
@@ -67,11 +67,11 @@ export function u32(numbers: readonly number[]): Scalar[] {
 }
 
 /**
- * Plans an operator another way: its own planner checks the arguments, makes the outputs and states
+ * Plans an operator differently: its own planner checks the arguments, makes the outputs and states
  * the cost; the dispatches are replaced.
  *
  * @param gpu the GPU to plan for
- * @param planned what the operator's own planner returned
+ * @param planned the result of the operator's own planner
  * @param gather adds the dispatches that write the same outputs
  * @returns the outputs with the new plan
  * @throws {RangeError} if a buffer is larger than the adapter allows; nothing stays allocated

@@ -18,10 +18,10 @@ const root = new URL("../../", import.meta.url);
 export const distribution = new URL("bench/browser/dist/", root);
 
 /**
- * What the page may do, for its own `meta` element; a server may say it too.
+ * The page's content security policy, for its own `meta` element; a server may send it, too.
  *
- * Allows scripts, styles and files from the page's own place, Workers of its own script, and markup
- * by one policy; nothing else.
+ * It allows only scripts, styles and files from the page's origin, Workers from its own script, and
+ * markup through one policy.
  */
 export const contentPolicy = [
   "default-src 'none'",
@@ -36,17 +36,17 @@ export const contentPolicy = [
   "trusted-types gradsink",
 ].join("; ");
 
-/** How to build. */
+/** Options of the build. */
 export interface BuildOptions {
-  /** Where the files go; replaced as a whole. Default {@linkcode distribution}. */
+  /** The output folder, which is replaced as a whole. Default {@linkcode distribution}. */
   readonly folder?: URL;
 }
 
 /**
- * Builds the page. What was there before stays until everything is made.
+ * Builds the page. The previous build stays until the new one is complete.
  *
  * @param options the folder to build into
- * @throws {Error} if the bundler fails, with what it said
+ * @throws {Error} if the bundler fails, with its message
  */
 export async function buildPage({ folder = distribution }: BuildOptions = {}): Promise<void> {
   const target = resolve(fileURLToPath(folder));
@@ -64,17 +64,17 @@ export async function buildPage({ folder = distribution }: BuildOptions = {}): P
     });
     await Deno.rename(made, target);
   } catch (error) {
-    await Deno.remove(made, { recursive: true }).catch(() => {}); // reports the first error
+    await Deno.remove(made, { recursive: true }).catch(() => {}); // the first error counts
     throw error;
   }
 }
 
 /**
- * Where the page's imports lead: a small drawer in the place of Observable Plot, and otherwise to
- * the project's packages.
+ * The page's import map: a small drawing library in place of Observable Plot, and the project's
+ * packages.
  */
 export function bundleImports(): Record<string, string> {
-  // An import map says it twice: the package, and what lies in it.
+  // An import map needs two entries per package: for the package, and for its modules.
   const packages = Object.entries(config.imports).flatMap(([name, address]) => [
     [name, address],
     [`${name}/`, `${address.replace(":", ":/")}/`],
@@ -106,7 +106,8 @@ async function bundle(folder: string): Promise<void> {
   if (!success) throw new Error(`page: the bundler failed: ${new TextDecoder().decode(stderr)}`);
 }
 
-// Drops the kernels' comments. Line numbers stay the same, so that messages name the right line.
+// Removes the kernels' comments. Line numbers stay the same, so that error messages name the right
+// line.
 async function shortenKernels(folder: string): Promise<void> {
   const literals = new Map<string, string>();
   const kernels = new URL("kernels/", root);
@@ -114,7 +115,7 @@ async function shortenKernels(folder: string): Promise<void> {
     if (!name.endsWith(".wgsl")) continue;
     const source = await Deno.readTextFile(new URL(name, kernels));
     const short = withoutComments(source);
-    // The two ways in which the bundler writes a text.
+    // The bundler writes a text in one of two ways.
     for (const write of [JSON.stringify, templateLiteral]) {
       literals.set(write(source), write(short));
     }
@@ -124,9 +125,9 @@ async function shortenKernels(folder: string): Promise<void> {
     const script = await Deno.readTextFile(path);
     let shorter = script;
     for (const [long, short] of literals) shorter = shorter.replaceAll(long, () => short);
-    // The bundler leaves line ends in templates alone, most of which write kernels; what indents a
-    // line there means nothing, nor does a comment at its end. Nothing else looks like one:
-    // minified scripts have none, and strings end within a line.
+    // The bundler keeps line ends in templates, most of which make kernels. There, indentation and
+    // comments at the ends of lines mean nothing. Nothing else matches: minified scripts have no
+    // comments, and strings end within a line.
     shorter = shorter.replaceAll(/ *\/\/ [^\n`"]*(?=\n)/g, "").replaceAll(/\n +/g, "\n");
     if (shorter !== script) await Deno.writeTextFile(path, shorter);
   }
@@ -166,7 +167,7 @@ async function copyRest(folder: string): Promise<void> {
   await Deno.copyFile(new URL("icon.svg", page), `${folder}/icon.svg`);
 }
 
-// The project's result files, each with a button.
+// Copies the project's result files, and lists them for the page's buttons.
 async function copyFixtures(
   folder: string,
 ): Promise<{ readonly results: readonly NamedResult[]; readonly buttons: string }> {
@@ -186,7 +187,7 @@ async function copyFixtures(
       label = file.label ?? `${adapterName(file)}, ${file.runtime.name}`;
       results.push({ name, file });
     } catch {
-      continue; // a fixture of another kind
+      continue; // another kind of fixture
     }
     await Deno.writeTextFile(`${folder}/${name}`, text);
     buttons.push(

@@ -23,15 +23,15 @@ const headers: Readonly<Record<string, string>> = {
 /**
  * Answers a request from the files of a folder.
  *
- * @param request of a browser
- * @param folder of the built page
+ * @param request a browser's request
+ * @param folder the built page's folder
  */
 export async function answer(request: Request, folder: URL = distribution): Promise<Response> {
   const failure = (status: number, text: string): Response =>
     new Response(`${text}\n`, { status, headers: { ...headers, "content-type": "text/plain" } });
   if (request.method !== "GET" && request.method !== "HEAD") return failure(405, "GET only");
   const path = new URL(request.url).pathname;
-  // Only names that the build writes: no path leads out of the folder.
+  // Only names that the build writes, so that no path leads out of the folder.
   const name = /^\/(?:((?:[\w-]+\/)?[\w-]+\.(html|js|css|json|svg)))?$/.exec(path);
   if (name === null) return failure(404, "Not found");
   const [, file = "index.html", ending = "html"] = name;
@@ -54,7 +54,8 @@ if (import.meta.main) {
   }
   await buildPage();
   try {
-    // Browsers allow WebGPU on localhost without a certificate; other machines are not served.
+    // Browsers allow WebGPU on localhost without a certificate. The server does not answer other
+    // machines.
     Deno.serve({
       hostname: "127.0.0.1",
       port,

@@ -1,7 +1,7 @@
 /**
  * A custom operator in one file, for `deno task bench --operator=bench/operators/softcap.ts`:
- * soft-capping, y = c tanh(x / c), which keeps the logits of a model within ±c (Gemma 2), and its
- * gradient. Copy this file to begin with one of your own.
+ * soft-capping, y = c tanh(x / c), which keeps a model's logits within ±c (Gemma 2), and its
+ * gradient. Copy this file to start your own.
  */
 import { type Gpu, Plan, spreadWorkgroups, type Tensor } from "@gradsink/gradsink";
 import type { HostTensor, TensorSource } from "@gradsink/gradsink/measure";
@@ -23,28 +23,28 @@ export function shapes({ software }: { readonly software: boolean }): readonly L
   return software ? [{ n: 2 ** 18 }, { n: 2 ** 20 }] : [{ n: 2 ** 24 }, { n: 2 ** 26 }];
 }
 
-/** Logits of which about a third is beyond the cap. */
+/** Logits, about a third of them beyond the cap. */
 export function inputs({ n }: Lengths, random: TensorSource): Record<"x", HostTensor> {
   return { x: random.normal([n], { standardDeviation: CAP }) };
 }
 
-/** The same in float64. */
+/** The operator in float64. */
 export function twin({ x }: { readonly x: HostTensor }): Record<"y", Float64Array> {
   return { y: x.data.map((x) => CAP * Math.tanh(x / CAP)) };
 }
 
-/** A division, a tanh and a product for each element; every element is read and written once. */
+/** A division, a tanh and a product per element; each element is read and written once. */
 export function cost({ n }: Lengths): { readonly flops: number; readonly bytes: number } {
   return { flops: 3 * n, bytes: 8 * n };
 }
 
 /**
- * WGSL lets tanh be as wrong as sinh over cosh, with exponentials of relative errors of up to
- * (3 + 2 |x|) 2⁻²⁴ each; at the cap's edge, |x / c| about 3, that is 9 roundings twice.
+ * WGSL allows tanh the error of sinh over cosh, whose exponentials have relative errors of up to (3
+ * + 2 |x|) 2⁻²⁴ each. At the cap's edge, |x / c| about 3, that is twice 9 roundings.
  */
 export const tolerance = 18 * 2 ** -24;
 
-/** The variants, the default first. */
+/** The variants; the first is the default. */
 export const plan = { "vec4": planOf(4), "scalar": planOf(1) };
 
 /** The gradient: ∂x = (1 − tanh²(x / c)) ∂y. */

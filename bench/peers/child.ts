@@ -1,4 +1,4 @@
-/** The process that holds one library: `deno run child.ts LIBRARY`. */
+/** The process that runs one library: `deno run child.ts LIBRARY`. */
 import { processClocks, writeLine } from "../../src/measure/child/io.ts";
 import { readLines } from "../../src/files/json_lines.ts";
 import { openGpu } from "../../src/ops/open_gpu.ts";
@@ -20,7 +20,7 @@ async function start(name: LibraryName): Promise<Peer> {
   const library = libraries[name];
   let adapter: string | undefined;
   if (library.gpu) {
-    // The library gets the adapter that this process opened first, the embedded one included.
+    // The library gets the adapter that this process opened first, which may be the embedded one.
     using gpu = await openGpu({ tuning: false });
     adapter = gpu.info.description || gpu.info.device || gpu.info.vendor;
   }
@@ -67,8 +67,7 @@ async function answer(peer: Peer, request: PeerRequest): Promise<void> {
   reply({ type: "prepared", ways: prepared });
 }
 
-// What a library prints must not be taken for an answer; JSON lines with a type are ours alone, but
-// why risk it.
+// Keeps a library's own output out of the answers on stdout.
 console.log = console.info = console.warn = console.error;
 if (Deno.build.os !== "windows") Deno.addSignalListener("SIGINT", () => {});
 try {

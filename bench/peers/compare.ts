@@ -1,6 +1,6 @@
 /**
- * The comparison: every library does the same work, all in turns; only right answers are timed.
- * Knows nothing of processes.
+ * The comparison: all libraries take turns at the same work, and only right answers are timed. This
+ * module does not deal with processes.
  */
 import { shuffler } from "../../src/measure/sampling.ts";
 import { median, medianInterval } from "../../src/statistics/summary.ts";
@@ -10,40 +10,40 @@ import type { Stretch } from "./protocol.ts";
 import { MODEL_TOLERANCE, modelStretches } from "./model_works.ts";
 import { TOLERANCE, type WantedNumbers, wantedOf, type Work } from "./works.ts";
 
-/** What came of one library, or one of its ways, with one work. */
+/** The result of one library, or of one of its ways, with one work. */
 export interface PeerResult {
   readonly library: string;
   readonly way: string;
-  /** `absent`: it does not do such work, or is not here. */
+  /** `absent`: the library cannot do the work, or is not installed. */
   readonly status: "ok" | "wrong" | "failed" | "absent";
   readonly reason?: string;
   /** The largest error of a number, relative to the largest number of its row. */
   readonly error?: number;
   /** ms of the first run. */
   readonly first?: number;
-  /** Runs in a sample. */
+  /** The number of runs per sample. */
   readonly runs?: number;
-  /** ns of one run, one for each round. */
+  /** ns per run, one sample per round. */
   readonly samples: readonly number[];
-  /** CPU time of one run in ns, all of the process's threads. */
+  /** CPU time per run in ns, over all of the process's threads. */
   readonly cpuSamples: readonly number[];
 }
 
-/** All libraries on one work. */
+/** All libraries' results with one work. */
 export interface WorkResult {
   readonly work: Work;
   readonly results: readonly PeerResult[];
 }
 
-/** A library that takes part. */
+/** A library in the comparison. */
 export interface Participant {
   readonly library: string;
   readonly contender: Contender;
 }
 
-/** How to compare. */
+/** Options of the comparison. */
 export interface CompareOptions {
-  /** Seconds of sampling; six rounds are taken in any case. */
+  /** Seconds of sampling. There are at least six rounds. */
   readonly budget: number;
   readonly seed: number;
   /** ms from any origin. */
@@ -52,7 +52,7 @@ export interface CompareOptions {
   readonly interrupted?: () => boolean;
 }
 
-/** Waiting for the GPU costs up to 11 ms in Deno: a sample should last this many ns. */
+/** A sample should last this many ns, because waiting for the GPU costs up to 11 ms in Deno. */
 const SAMPLE_TIME = 400e6;
 const MOST_RUNS = 256;
 const ROUNDS = { least: 6, most: 24 };
@@ -65,7 +65,7 @@ interface Runner {
   readonly samples: number[];
   readonly cpuSamples: number[];
   readonly known: Pick<PeerResult, "way" | "error" | "first">;
-  /** Its answer, stretch by stretch. */
+  /** The library's answer, stretch by stretch. */
   readonly numbers: readonly (readonly number[])[];
   reason?: string;
 }
@@ -73,9 +73,9 @@ interface Runner {
 /**
  * Compares libraries on one work.
  *
- * @param work what to compute
- * @param participants the libraries. On a model's work, the answers of the others must agree with the
- *   first one's
+ * @param work the work to compute
+ * @param participants the libraries. With a model's work, the other answers must agree with the
+ *   first library's
  * @param options the budget, the seed of the turns, the clock
  */
 export async function compareOn(
@@ -175,7 +175,7 @@ async function prepareOn(
       faulty.push({ library, ...known, error, status: "failed", reason, ...nothing });
       continue;
     }
-    // Once more, with the waiting spread over several runs.
+    // Times it again, with the waiting spread over several runs.
     const few = Math.ceil(Math.min(8, SAMPLE_TIME / 4 / pilot.wall));
     const second = await contender.ask({ type: "sample", way: index, runs: few });
     const time = second.type === "sampled" ? second.wall / few : pilot.wall;
@@ -187,8 +187,7 @@ async function prepareOn(
 }
 
 /**
- * Checks an answer that other libraries are compared with: only numbers that are not finite are
- * known to be wrong.
+ * Accepts the answer with which others are compared: only non-finite numbers show that it is wrong.
  */
 function unchecked(
   numbers: readonly (readonly number[])[],
@@ -207,7 +206,7 @@ async function sample(runner: Runner): Promise<void> {
   } else runner.reason = reply.type === "failed" ? reply.reason : "an answer out of turn";
 }
 
-/** How many times as long one takes as another. */
+/** The ratio of two libraries' times. */
 export interface Ratio {
   readonly median: number;
   readonly low: number | undefined;
@@ -215,11 +214,10 @@ export interface Ratio {
 }
 
 /**
- * How many times as long a library takes as another: of samples of the same round, which met the
- * same moments.
+ * The ratio of two libraries' times, from samples of the same round, which met the same conditions.
  *
- * @param samples of the library
- * @param base of the other
+ * @param samples the library's
+ * @param base the other library's
  * @returns the median over the rounds, with its 95 % interval; undefined if they have no round in
  *   common
  */
@@ -234,7 +232,7 @@ export function ratioOf(samples: readonly number[], base: readonly number[]): Ra
 /**
  * The result that represents each library: its fastest correct way, or else its failure.
  *
- * @param results of one work
+ * @param results all results of one work
  */
 export function bestOfEach(results: readonly PeerResult[]): PeerResult[] {
   const best = new Map<string, PeerResult>();

@@ -1,36 +1,33 @@
-/** A library in a process of its own, seen from outside. */
+/** Talks to a library in another process. */
 import { readLines } from "../../src/files/json_lines.ts";
 import type { PeerReply, PeerRequest } from "./protocol.ts";
 import { thisDeno } from "../../src/processes.ts";
 
-/** How to talk to a library. */
+/** The connection to a library. */
 export interface Contender {
-  /** Asks one thing. What goes wrong, silence included, comes as `failed`. */
+  /** Sends a request. Any failure, including silence, returns `failed`. */
   ask(request: PeerRequest): Promise<PeerReply>;
   /** The reply at the start. */
   readonly ready: Promise<PeerReply>;
-  /** Ends it. */
+  /** Ends the library's process. */
   close(): Promise<void>;
 }
 
-/**
- * Loading may download a library, and a first run compiles: longer than this, in ms, counts as
- * hanging.
- */
+/** The longest wait in ms: loading may download a library, and a first run compiles. */
 const PATIENCE = 180_000;
 
-/** How to start a process. */
+/** Options of a process. */
 export interface StartOptions {
-  /** The program; this Deno by default. */
+  /** The program. Default: this Deno. */
   readonly command?: string;
-  /** How long to wait for every answer, in ms. */
+  /** The longest wait for an answer, in ms. */
   readonly patience?: number;
 }
 
 /**
- * Starts the process. One that cannot be started fails at its first reply.
+ * Starts the process. If it cannot start, its first reply says so.
  *
- * @param args of the program
+ * @param args the program's arguments
  * @param options the program, and how long to wait for it
  */
 export function startContender(
@@ -58,7 +55,7 @@ function notStarted(command: string, error: unknown): string {
 }
 
 /**
- * A library that is not here.
+ * Stands for a library that is not installed.
  *
  * @param reason why
  */
@@ -85,7 +82,7 @@ function talkTo(child: Deno.ChildProcess, patience: number): Contender {
     try {
       child.kill("SIGKILL");
     } catch {
-      // It has ended by itself.
+      // The process has already ended.
     }
   }
   async function next(): Promise<PeerReply> {

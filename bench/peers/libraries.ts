@@ -1,17 +1,21 @@
-/** The libraries that can be compared, by the names that the command line and the tables use. */
+/** The libraries that can be compared, by their names on the command line and in tables. */
 
 /** A library. */
 export interface Library {
   readonly title: string;
   /**
-   * The module that loads it: it exports `loadPeer()`; or a program in Python that is the process.
+   * The module that loads the library and exports `loadPeer()`, or the Python program to run
+   * instead.
    */
   readonly module: string;
-  /** Whether it computes on the same adapter; otherwise on the CPU, by native code. */
+  /**
+   * Whether the library computes on the same adapter; otherwise it computes on the CPU in native
+   * code.
+   */
   readonly gpu: boolean;
 }
 
-/** In the order of the tables; `gradsink` is what the others are compared with. */
+/** In the order of the tables; the others are compared with `gradsink`. */
 export const libraries = {
   "gradsink": { title: "gradsink", module: "libraries/ours.ts", gpu: true },
   "jax-js": { title: "jax-js", module: "libraries/jax.ts", gpu: true },

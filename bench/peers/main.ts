@@ -1,4 +1,4 @@
-/** `deno task bench:peers`: the same work on other libraries, side by side. */
+/** `deno task bench:peers`: compares other libraries on the same work. */
 import { basename } from "node:path";
 import { describeHost, describeRuntime, describeSuite } from "../../src/cli/shared/machine.ts";
 import {
@@ -79,7 +79,7 @@ Exit codes:
 interface Request {
   readonly chosen: readonly LibraryName[];
   readonly work: readonly Work[];
-  /** Whether the works are a model's. */
+  /** Whether the works are those of a model. */
   readonly model: boolean;
   readonly budget: number;
   readonly seed: number;
@@ -117,7 +117,7 @@ async function parse(args: readonly string[]): Promise<Request | undefined> {
   };
 }
 
-// Others' code: it may read and open drivers, and nothing else.
+// Permissions for other projects' code: to read and to load drivers, nothing else.
 function flagsFor(name: LibraryName): string[] {
   const flags = ["--allow-read", "--allow-env", "--allow-sys", "--allow-ffi"];
   return name === "gradsink" ? [...flags, "--allow-write"] : flags;
@@ -144,7 +144,7 @@ async function run(
     for (const work of request.work) {
       if (interrupt.aborted) break;
       const show = (text: string): void => progress.show({ done: results.length, total, text });
-      // In new processes each time: what a library keeps of one work must not slow down or break
+      // New processes for each work: one work's leftovers in a library must not slow down or break
       // the next.
       const field = await loadAll(request.chosen, { show, interrupt });
       try {
@@ -158,9 +158,9 @@ async function run(
           progress: show,
           interrupted: () => interrupt.aborted,
         });
-        if (interrupt.aborted) break; // it may have reached the libraries, too
+        if (interrupt.aborted) break; // the libraries may have been interrupted, too
         results.push(withAbsent(result, field.absent));
-        // Written after each work, so that nothing is lost, however the run ends.
+        // Written after each work, so that no end of the run loses results.
         if (request.out !== undefined) await write(results, { request, adapter, versions });
       } finally {
         await Promise.all(field.participants.map(({ contender }) => contender.close()));
@@ -173,7 +173,7 @@ async function run(
   return interrupt.aborted ? 130 : 0;
 }
 
-/** The libraries that take part, and why others do not. */
+/** The participating libraries, and why others do not take part. */
 interface Field {
   readonly participants: readonly Participant[];
   readonly versions: Readonly<Record<string, string>>;

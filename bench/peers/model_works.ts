@@ -1,16 +1,16 @@
-/** The passes of a pretrained model as works, and the parts of their answers that are compared. */
+/** A pretrained model's passes as works, and the parts of their answers to compare. */
 import { readArchitecture } from "../../src/model/pretrained/weights.ts";
 import { UsageError } from "../../src/cli/shared/arguments.ts";
 import type { Stretch } from "./protocol.ts";
 import type { Work } from "./works.ts";
 
-/** Default tokens that a model is given. */
+/** The default number of tokens of a model's input. */
 export const MODEL_CONTEXT = 128;
 
 /**
  * The largest difference of two answers that counts as agreement, relative to a row's largest
- * number. Both are of float32, and rounded in every layer; of SmolLM2-135M's 30 layers PyTorch's
- * differ from this project's by 9e-6 (losses) and 3e-4 (gradients).
+ * number. Both are float32 and round in every layer. Over SmolLM2-135M's 30 layers PyTorch differs
+ * from this project by 9e-6 in losses and 3e-4 in gradients.
  */
 export const MODEL_TOLERANCE = 3e-3;
 
@@ -18,9 +18,9 @@ export const MODEL_TOLERANCE = 3e-3;
  * The works of a model.
  *
  * @param folder in Hugging Face's layout
- * @param context T, as the command line has it
- * @throws {UsageError} if the context is not one that the model takes
- * @throws {CheckpointError} if the folder holds no model that is computed
+ * @param context T, as on the command line
+ * @throws {UsageError} if the model does not accept this context
+ * @throws {CheckpointError} if the folder holds no model that gradsink computes
  */
 export async function readModelWorks(
   folder: string,
@@ -39,10 +39,10 @@ export async function readModelWorks(
 }
 
 /**
- * The stretches of a model's results that are compared: every token's loss, and every embedded
- * token's gradient.
+ * The stretches of a model's results to compare: every token's loss, and every embedded token's
+ * gradient.
  *
- * @param work of a model
+ * @param work a model's work
  */
 export function modelStretches({ pass, dimensions }: Work): Stretch[] {
   const { T, d } = dimensions as { T: number; d: number };

@@ -1,13 +1,13 @@
-/** What a peer is to this bench: a library that can do the same work on the same numbers. */
+/** A peer: a library that can do the same work on the same numbers. */
 import type { Numbers, Work } from "./works.ts";
 
-/** Work that a library has made ready. */
+/** Work that a library has prepared. */
 export interface PreparedWork {
-  /** How the library does it, where it has several ways. */
+  /** The library's way of doing it, if it has several. */
   readonly way?: string;
-  /** Enqueues one run. The results of the run before may be let go of. */
+  /** Enqueues one run. It may discard the previous run's results. */
   run(): void | Promise<void>;
-  /** Waits until everything that was enqueued has been computed. */
+  /** Waits until everything enqueued is computed. */
   finish(): Promise<void>;
   /** The last run's results, row-major as the work defines them. */
   read(): Promise<Numbers>;
@@ -18,9 +18,9 @@ export interface Peer {
   /** For example `{ "@jax-js/jax": "0.1.25" }`. */
   readonly versions: Readonly<Record<string, string>>;
   /**
-   * Makes work ready, several ways where the library has several.
+   * Prepares a work, in several ways if the library has several.
    *
-   * @param work what to compute
+   * @param work the work to compute
    * @param inputs its numbers
    * @returns the ways; none if the library cannot do it
    */

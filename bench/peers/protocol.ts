@@ -1,19 +1,19 @@
 /**
- * What the comparison and the process that holds a library say to each other: one JSON object per
- * line, requests on its stdin, replies on its stdout, one reply for each request and one at the
- * start.
+ * The messages between the comparison and the process that runs a library: one JSON object per
+ * line, requests on its stdin, replies on its stdout. It replies once to each request, and once at
+ * the start.
  */
 
 import type { Work } from "./works.ts";
 
-/** A stretch of a result to send back. */
+/** A stretch of a result to return. */
 export interface Stretch {
   readonly output: string;
   readonly start: number;
   readonly length: number;
 }
 
-/** What is asked of a library's process. */
+/** A request to a library's process. */
 export type PeerRequest =
   | { readonly type: "prepare"; readonly work: Work; readonly stretches: readonly Stretch[] }
   /** Enqueue this many runs of one of the prepared ways, and wait for them. */
@@ -22,14 +22,14 @@ export type PeerRequest =
 /** A way in which the library did the work once. */
 export interface PreparedWay {
   readonly name: string;
-  /** The numbers asked for; absent if it failed. */
+  /** The requested numbers; absent if it failed. */
   readonly numbers?: readonly (readonly (number | null)[])[];
   readonly fault?: string;
-  /** ms of the first run, with all that has to be compiled. */
+  /** ms of the first run, including compilation. */
   readonly first?: number;
 }
 
-/** What it answers. */
+/** A library's reply. */
 export type PeerReply =
   | {
     readonly type: "ready";
@@ -38,6 +38,6 @@ export type PeerReply =
     readonly adapter?: string;
   }
   | { readonly type: "prepared"; readonly ways: readonly PreparedWay[] }
-  /** ns of all runs together: on the clock, and in CPU time of all the process's threads. */
+  /** ns of all runs together, in wall time and in CPU time of all the process's threads. */
   | { readonly type: "sampled"; readonly wall: number; readonly cpu: number }
   | { readonly type: "failed"; readonly reason: string };

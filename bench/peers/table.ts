@@ -11,9 +11,9 @@ import type { Work } from "./works.ts";
 const BASE = "gradsink";
 
 /**
- * Every library on every work, with times, ratios and intervals.
+ * A table of all libraries and works, with times, ratios and intervals.
  *
- * @param works what was found
+ * @param works the results
  * @param options.caption a line above
  */
 export function peerTable(
@@ -56,7 +56,7 @@ function resultCells(
   const own = library === BASE;
   const over = own || base === undefined ? undefined : ratioOf(samples, base.samples);
   const cpu = own || base === undefined ? undefined : ratioOf(cpuSamples, base.cpuSamples);
-  // What is wrong with a library's other ways is worth knowing, too.
+  // Faults of a library's other ways are listed, too.
   const remarks = [
     ...reason === undefined ? [] : [reason],
     ...others.filter((other) =>

@@ -1,6 +1,6 @@
 /**
- * The work that libraries are given: inputs, and some rows of the right answer in float64. Of a
- * whole model the answer in float64 takes too long: there libraries are held to one another.
+ * The works for the libraries: inputs, and some rows of the right answer in float64. A whole model
+ * takes too long in float64; there the libraries' answers are compared with each other.
  */
 import { attentionForward } from "../../src/reference/attention.ts";
 import { rmsNormBackward, rmsNormForward } from "../../src/reference/rms_norm.ts";
@@ -16,38 +16,38 @@ import { samplePlaces, sampleRows } from "../../src/measure/workloads/samples.ts
 /** Numbers by name, row-major. */
 export type Numbers = Readonly<Record<string, Float32Array<ArrayBuffer>>>;
 
-/** Work to compute. */
+/** A work to compute. */
 export interface Work {
   readonly name: string;
   readonly operator: "attention" | "rms-norm" | "model";
   /**
-   * With `forward+backward`, results are the gradients by all inputs, given the loss's gradient by
-   * the output; of a model the loss of every token, and the mean loss's gradient by the embedded
-   * tokens.
+   * With `forward+backward`, the results are the gradients of all inputs, given the gradient of the
+   * output. For a model they are every token's loss, and the gradients of the embedded tokens for
+   * the mean loss.
    */
   readonly pass: "forward" | "forward+backward";
-  /** `{ H, T, D }`, causal, B = 1; `{ rows, d }`; or of a model `{ T, V, d }`, B = 1. */
+  /** `{ H, T, D }`, causal, B = 1; `{ rows, d }`; or for a model `{ T, V, d }`, B = 1. */
   readonly dimensions: Readonly<Record<string, number>>;
   /** A model's folder in Hugging Face's layout. */
   readonly folder?: string;
 }
 
-/** A stretch of one result, and what it is in float64. */
+/** A stretch of one result in float64. */
 export interface WantedNumbers {
   readonly output: string;
   readonly start: number;
   readonly wanted: readonly number[];
-  /** The size of what the numbers are sums of, where that may cancel. */
+  /** The size of the terms that the numbers sum, if these may cancel. */
   readonly magnitude?: number;
 }
 
-/** RMSNorm's ε, the same for all. */
+/** RMSNorm's ε, the same for all libraries. */
 export const EPSILON = 1e-5;
 
 /** The largest error that counts as right, relative to a row's largest number. */
 export const TOLERANCE = 1e-4;
 
-/** What is compared. */
+/** The works to compare. */
 export const works: readonly Work[] = [
   attention("forward", 4, 256),
   attention("forward", 8, 1024),
@@ -67,7 +67,7 @@ function rmsNorm(pass: Work["pass"]): Work {
 }
 
 /**
- * The inputs, the same for every library: `query`, `key`, `value` and `outputGradient` `[H, T, D]`;
+ * The inputs, equal for every library: `query`, `key`, `value` and `outputGradient` `[H, T, D]`;
  * `input`, `outputGradient` `[rows, d]` and `gain` `[d]`; or `inputs` and `targets` `[T]`, which
  * are tokens.
  *
@@ -96,10 +96,10 @@ export function inputsOf({ operator, dimensions }: Work): Numbers {
 }
 
 /**
- * Some stretches of the results, in float64: of attention rows near the ends, near the edges of
- * tiles, and others drawn at random; of RMSNorm the same and all of gainGradient.
+ * Some stretches of the results, in float64: attention rows near the ends, near the edges of tiles,
+ * and others drawn at random; for RMSNorm the same, and all of gainGradient.
  *
- * @param work the work, of an operator
+ * @param work an operator's work
  */
 export function wantedOf(work: Work): WantedNumbers[] {
   return work.operator === "attention" ? wantedAttention(work) : wantedRows(work);

@@ -142,7 +142,7 @@ async function run(
       earlier,
       progress: (done, total, text) => progress.show({ done, total, text }),
       interrupted: () => interrupt.aborted,
-      // So that what was found is not lost, however the run ends.
+      // Written after each call, so that no end of the run loses results.
       result: (results) => write(results, { request, adapter: name, suite, earlier }),
     });
     progress.clear();

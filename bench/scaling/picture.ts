@@ -35,8 +35,7 @@ export function scalingPicture(
     const key = `${each.kernel} ${each.axis}`;
     groups.set(key, [...groups.get(key) ?? [], each]);
   }
-  // On adapters that compute on the CPU, CPU time shows more: it leaves out the machine's other
-  // work.
+  // On CPU adapters, CPU time shows more because it excludes the machine's other work.
   const measured = results.flatMap(({ points }) => points).filter(({ time }) => time !== undefined);
   const cpu = measured.length > 0 && measured.every((each) => each.cpu !== undefined);
   const panels = [...groups.values()].flatMap((group) => {
@@ -79,7 +78,7 @@ function timePoint(point: ScalingResult, cpu: boolean) {
   return [{ x, y: 1000 * perUnit, ...ends }];
 }
 
-// Per head: adapters that compute on the CPU are measured with other numbers of heads.
+// Per head, because CPU adapters are measured with fewer heads.
 function memoryPanel(group: readonly SeriesResult[]): ScalingPanel {
   const line = (name: string, pass: string, bytes: (result: ScalingResult) => number) => {
     const points = group.find((each) => each.pass === pass)?.points ?? [];
@@ -107,7 +106,7 @@ function memoryPanel(group: readonly SeriesResult[]): ScalingPanel {
 }
 
 /**
- * Bytes as people read them.
+ * Bytes in a readable unit.
  *
  * @param bytes at least 0
  */

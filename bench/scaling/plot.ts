@@ -1,4 +1,4 @@
-/** How time and memory grow with the lengths of a call: small pictures side by side in one. */
+/** Draws how time and memory grow with a call's lengths: small pictures side by side. */
 import * as Plot from "@observablehq/plot";
 import { escapeHtml } from "../../src/escape.ts";
 import { Markup } from "../../src/report/html.ts";
@@ -21,7 +21,7 @@ import {
   seriesEntries,
 } from "../../src/report/plot_parts.ts";
 
-/** A figure at one length. */
+/** A value at one length. */
 export interface ScalingPoint {
   readonly x: number;
   /** Above 0. */
@@ -30,13 +30,13 @@ export interface ScalingPoint {
   readonly high?: number | undefined;
 }
 
-/** A line. */
+/** A line of one picture. */
 export interface ScalingLine {
   readonly name: string;
   readonly points: readonly ScalingPoint[];
 }
 
-/** One of the small pictures; both axes are logarithmic. */
+/** One small picture; both axes are logarithmic. */
 export interface ScalingPanel {
   readonly title: string;
   readonly xLabel: string;
@@ -44,7 +44,7 @@ export interface ScalingPanel {
   readonly lines: readonly ScalingLine[];
   /** Formats a value of the vertical axis. Default: a plain number. */
   readonly format?: (value: number) => string;
-  /** Where the vertical axis has ticks. */
+  /** The ticks of the vertical axis. */
   readonly ticks?: readonly number[];
 }
 
@@ -52,7 +52,7 @@ export interface ScalingPanel {
 export interface ScalingPlotOptions {
   readonly document: SvgDocument;
   readonly text: PictureText;
-  /** Pictures side by side. Default 2. */
+  /** The number of pictures side by side. Default 2. */
   readonly columns?: number;
 }
 
@@ -83,7 +83,7 @@ export function scalingPlot(
     const height = Math.max(...row.map((panel) => panel.height));
     for (const [i, panel] of row.entries()) {
       const x = EDGE + i * (PANEL_WIDTH + GAP);
-      const y = total + height - panel.height; // the frames of a row end on one line
+      const y = total + height - panel.height; // aligns the bottoms of a row's frames
       placed.push(`<g transform="translate(${x},${y})">${panel.picture.text}</g>`);
     }
     total += height + GAP;
@@ -182,7 +182,7 @@ function drawPanel(
   return { picture, height };
 }
 
-// The lengths whose names have room, the longest one first.
+// The lengths whose labels fit, the longest one first.
 function ticksAmong(lengths: readonly number[]): number[] {
   const factor = (lengths.at(-1)! / lengths[0]!) ** (1 / 5);
   const ticks: number[] = [];

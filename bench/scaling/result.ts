@@ -1,4 +1,4 @@
-/** What a scaling run finds. */
+/** The results of a scaling run. */
 import type { PassName, Shape } from "../../src/measure/workloads/operator.ts";
 import type { OperatorName } from "../../src/measure/workloads/operators.ts";
 import type { CallMemory, ScalingSeries } from "./series.ts";
@@ -9,17 +9,17 @@ export interface ScalingResult {
   readonly x: number;
   readonly shape: Shape["dimensions"];
   readonly variant: string;
-  /** `left-out`: it would have taken too long. */
+  /** `left-out`: the call would have taken too long. */
   readonly status: "ok" | "failed" | "timed-out" | "wrong" | "left-out";
   readonly reason?: string;
   /** The time of one run, in ns. */
   readonly time?: number;
   readonly interval?: { readonly low: number; readonly high: number };
-  /** ns for each FLOP, or for each byte. */
+  /** ns per FLOP or per byte. */
   readonly perUnit?: number;
   /**
-   * The same in CPU time of all of the process's threads, where the adapter computes on the CPU:
-   * what else the machine does changes it less.
+   * The same as CPU time of all of the process's threads, for adapters on the CPU: the machine's
+   * other work changes it less.
    */
   readonly cpu?: Pick<ScalingResult, "time" | "interval" | "perUnit">;
   readonly flops: number;

@@ -1,8 +1,8 @@
-/** Going on with an earlier run's file. */
+/** Reads an earlier run's file, to continue it. */
 import type { ScalingResult, SeriesResult } from "./result.ts";
 import { isRecord } from "../../src/files/untrusted_json.ts";
 
-/** What a run takes from an earlier run's file. */
+/** The parts of an earlier run's file that a run uses. */
 export interface EarlierRun {
   readonly adapter: string;
   readonly version: string;
@@ -17,8 +17,8 @@ export const SCALING_SCHEMA = "gradsink-scaling/1";
 /**
  * Reads the text of a file.
  *
- * @param text whatever the file holds
- * @returns the calls that were measured; undefined if it is no such file
+ * @param text the file's content, which may be anything
+ * @returns the calls that were measured; undefined if the text is not such a file
  */
 export function parseEarlier(text: string): EarlierRun | undefined {
   let file: unknown;
@@ -48,7 +48,7 @@ export function parseEarlier(text: string): EarlierRun | undefined {
 }
 
 /**
- * A call's result, if an earlier run has it.
+ * A call's result, if the earlier run has it.
  *
  * @param earlier the run
  * @param call the series, and the call's lengths and variant

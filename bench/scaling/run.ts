@@ -1,4 +1,4 @@
-/** A run over all series, and the file that it leaves. */
+/** Runs all series, and reports after each call. */
 import type { GpuInfo } from "../../src/gpu/gpu_info.ts";
 import type { Job } from "../../src/measure/jobs.ts";
 import type { MeasuringSession } from "../../src/measure/child/session.ts";
@@ -10,20 +10,20 @@ import { median, medianInterval } from "../../src/statistics/summary.ts";
 import { type EarlierRun, resultIn } from "./resume.ts";
 import type { ScalingResult, SeriesResult } from "./result.ts";
 
-/** How to run. */
+/** Options of a run. */
 export interface ScalingOptions {
   readonly session: Pick<MeasuringSession, "choose" | "measure">;
   readonly info: GpuInfo;
-  /** About how many seconds all sampling may take. */
+  /** The approximate number of seconds for all sampling. */
   readonly budget: number;
   readonly seed: number;
-  /** How many processors a CPU adapter has. Default: this machine's. */
+  /** The number of processors of a CPU adapter. Default: this machine's. */
   readonly processors?: number;
   readonly progress?: (done: number, total: number, text: string) => void;
   readonly interrupted?: () => boolean;
-  /** What is known already; it is not measured again. */
+  /** Earlier results, which are not measured again. */
   readonly earlier?: EarlierRun | undefined;
-  /** Called after each call with all that is known. */
+  /** Called after each call with all results so far. */
   readonly result?: (results: readonly SeriesResult[]) => Promise<void>;
 }
 
@@ -33,7 +33,7 @@ const LONGEST_SHARE = 1 / 20;
 /**
  * Measures every call of every series, the shorter ones first.
  *
- * @param series what to measure
+ * @param series the series to measure
  * @param options the session, the adapter, the budget
  */
 export async function runScaling(
@@ -83,7 +83,7 @@ async function measureCall(
     samples: [],
   };
   const known = resultIn(earlier, { kernel, pass, shape: dimensions, variant });
-  // It may be of another series, in which another length grows.
+  // The earlier call may belong to another series, in which another length grows.
   if (known !== undefined) return { ...known, x: dimensions[axis]! };
   let memory: CallMemory;
   try {
@@ -156,8 +156,8 @@ function summarize(samples: readonly number[], units: number): NonNullable<Scali
   };
 }
 
-// From the last call's time (on a CPU adapter by its CPU time, since a busy machine passes), by
-// what grows between the two: the product of all lengths, once more by T for attention.
+// Extrapolates from the last call's time (on a CPU adapter its CPU time, because a machine is only
+// temporarily busy) by the product of all lengths, and once more by T for attention.
 function expectedTime(
   points: readonly ScalingResult[],
   { dimensions, processors }: {

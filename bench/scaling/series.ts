@@ -1,6 +1,6 @@
 /**
- * How the operators' time and memory grow with the lengths of a call: which calls are measured, and
- * how much memory a plan takes, which needs no GPU.
+ * The calls whose time and memory show how operators grow with length, and the memory that a call's
+ * plan takes, which needs no GPU.
  */
 import { createDryGpu } from "../../src/gpu/dry_gpu.ts";
 import type { GpuInfo } from "../../src/gpu/gpu_info.ts";
@@ -13,9 +13,11 @@ import { tunableOperator } from "../../src/measure/workloads/variants.ts";
 export interface ScalingSeries {
   readonly kernel: OperatorName;
   readonly passes: readonly PassName[];
-  /** The length that grows, as dimensions name it. */
+  /** The length that grows, by its name in `dimensions`. */
   readonly axis: string;
-  /** What time is divided by: arithmetic where that bounds the operator, else traffic. */
+  /**
+   * The unit per which time is shown: arithmetic if that bounds the operator, otherwise traffic.
+   */
   readonly unit: "flop" | "byte";
   /** The calls, the shortest first. */
   readonly shapes: readonly Shape[];
@@ -25,13 +27,13 @@ export interface ScalingSeries {
 export interface CallMemory {
   /** Inputs and outputs. */
   readonly tensors: number;
-  /** What the plan needs besides. */
+  /** The plan's memory in addition to the tensors. */
   readonly extra: number;
 }
 
 /** D of the attention series. */
 const HEAD_DIM = 64;
-/** Arithmetic of a forward pass up to which a series on a CPU keeps its heads. */
+/** The most FLOPs of a forward pass for which a series on a CPU keeps all heads. */
 const SOFTWARE_FLOPS = 2e9;
 
 /**
@@ -39,8 +41,8 @@ const SOFTWARE_FLOPS = 2e9;
  * over D.
  *
  * @param options.software whether the adapter computes on the CPU: attention then has fewer heads
- *   where T is long, which leaves the cost per unit of work as it is
- * @param options.longest no T, nor rows, above this
+ *   at long T, which does not change the cost per unit of work
+ * @param options.longest the largest T and the most rows
  */
 export function scalingSeries(
   { software, longest = Infinity }: { readonly software: boolean; readonly longest?: number },
@@ -96,7 +98,7 @@ function headsFor(T: number): number {
 }
 
 /**
- * The memory of a call: what its plan allocates on an adapter that is not there.
+ * The memory of a call, from its plan on a simulated adapter.
  *
  * @param info the adapter
  * @param call kernel, pass and lengths

@@ -1,6 +1,6 @@
 // Naive attention: the logits of all visible pairs, in memory.
 //
-//   scores[t][j] = scale <q_t, k_j>  for j <= t; the rest of the T x T matrix is left alone
+//   scores[t][j] = scale <q_t, k_j>  for j <= t; the rest of the T x T matrix stays unchanged
 //
 // One invocation per pair, 16 x 16 per workgroup; dispatch (ceil(T / 16), ceil(T / 16), B Hq). No
 // barriers.

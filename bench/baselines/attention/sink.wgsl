@@ -1,5 +1,4 @@
-// Naive attention with learned sinks: what a sink takes of a row that the softmax left without it,
-// in place.
+// Naive attention with learned sinks: adds a sink to each row's softmax result, in place.
 //
 //   logSumExp'_t = log(exp(logSumExp_t) + exp(s))        y'_t = exp(logSumExp_t - logSumExp'_t) y_t
 //

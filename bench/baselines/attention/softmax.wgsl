@@ -1,4 +1,4 @@
-// Naive attention: the softmax of each row of scores, in place, and its logarithm of the sum of
+// Naive attention: the softmax of each row of scores, in place, and the logarithm of its sum of
 // exponentials.
 //
 //   a_tj = exp(z_tj - max_t) / sum_j exp(z_tj - max_t)        logSumExp_t = max_t + log sum_j exp(z_tj - max_t)

@@ -1,4 +1,4 @@
-// The products of the elements of two matrices:  result[i] = a[i] b[i].
+// The elementwise product of two matrices:  result[i] = a[i] b[i].
 //
 // One invocation per element, 64 per workgroup. No barriers.
 

@@ -1,5 +1,5 @@
-// Naive RMSNorm backward, last step for the input:  dx = inverseRms (u - mean n),  with n = x
-// inverseRms the normalized input, u = gain g, and mean that of u n along the row.
+// Naive RMSNorm backward, last step for the input:  dx = inverseRms (u - mean n).  n = x inverseRms
+// is the normalized input, u = gain g, and mean is the mean of u n along the row.
 //
 // One invocation per element, 64 per workgroup. No barriers.
 

@@ -4,7 +4,7 @@ import type { ResultHost, ResultRuntime } from "../../../src/measure/result_file
 import { formatDuration } from "../../../src/report/format.ts";
 import { escapeTerminal } from "../../../src/escape.ts";
 
-/** WebGPU's default limits, of those that this project asks more of. */
+/** WebGPU's default limits, for those limits of which this project requests more. */
 const usualLimits: Readonly<Record<string, number>> = {
   maxBufferSize: 268_435_456,
   maxStorageBufferBindingSize: 134_217_728,
@@ -16,7 +16,7 @@ const usualLimits: Readonly<Record<string, number>> = {
   maxComputeWorkgroupsPerDimension: 65_535,
 };
 
-/** What newer browsers report about themselves; see the User-Agent Client Hints. */
+/** Newer browsers' description of themselves; see the User-Agent Client Hints. */
 interface UserAgentData {
   readonly brands: readonly { readonly brand: string; readonly version: string }[];
   readonly platform: string;
@@ -56,7 +56,7 @@ export function describeBuild(): { readonly version: string; readonly commit: st
   return { version: readMeta("version") || "0.0.0", commit: readMeta("commit") || null };
 }
 
-/** Where results are offered: the address that deno.json named at the build; empty for none. */
+/** The address to which results are offered: deno.json's at the build; empty if there is none. */
 export function projectRepository(): string {
   return readMeta("repository");
 }
@@ -66,7 +66,7 @@ function readMeta(name: string): string {
 }
 
 /**
- * The block of text.
+ * The text to paste into an issue.
  *
  * @param opened the opened adapter with its clock
  */

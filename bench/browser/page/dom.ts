@@ -5,7 +5,7 @@
  *
  * @param id its identifier
  * @param type its class
- * @throws {TypeError} if there is none: the page and its script are of different versions
+ * @throws {TypeError} if there is none, because the page and its script differ in version
  */
 export function byId<Kind extends Element>(id: string, type: new () => Kind): Kind {
   const element = document.getElementById(id);
@@ -21,7 +21,7 @@ export function button(id: string): HTMLButtonElement {
 /**
  * Makes an element with text in it.
  *
- * @param name of the element
+ * @param name the element's name
  * @param text its content, as text
  * @param attributes by name
  */
@@ -37,7 +37,7 @@ export function element<Name extends keyof HTMLElementTagNameMap>(
 }
 
 /**
- * Shows a line that screen readers speak as well.
+ * Shows a line that screen readers speak, too.
  *
  * @param text one sentence
  * @param trouble whether something went wrong
@@ -49,10 +49,10 @@ export function announce(text: string, { trouble = false } = {}): void {
 }
 
 /**
- * Copies text, and says so on the button that asked for it.
+ * Copies text, and confirms it on the button.
  *
  * @param source the button
- * @param text what to copy, or a promise of it
+ * @param text the text to copy, or a promise of it
  */
 export async function copyText(
   source: HTMLButtonElement,
@@ -71,9 +71,9 @@ export async function copyText(
 }
 
 /**
- * Hands text to the user as a file.
+ * Offers text to the user as a file.
  *
- * @param name of the file
+ * @param name the file's name
  * @param text its content
  * @param type its media type
  */
@@ -83,7 +83,7 @@ export function saveText(name: string, text: string, type: string): void {
   setTimeout(() => URL.revokeObjectURL(url), 60_000);
 }
 
-/** What went wrong, in one line. */
+/** An error's message, in one line. */
 export function messageOf(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);
   return text.replaceAll(/\s+/g, " ");

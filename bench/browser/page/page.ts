@@ -1,4 +1,4 @@
-/** The page: puts its parts together. */
+/** The page's entry point: puts its parts together. */
 import { adapterText } from "./adapter_block.ts";
 import { ComparePanel } from "./compare/panel.ts";
 import { announce, button, byId, copyText, element, messageOf } from "./dom.ts";
@@ -12,7 +12,7 @@ import {
 } from "./selection.ts";
 import { TheoryPanel } from "./theory/panel.ts";
 
-/** Keeps the form and the address in step, so that a link repeats a run. */
+/** Keeps the form and the address in agreement, so that a link repeats a run. */
 function linkForm(form: HTMLFormElement): void {
   const read = (): void => {
     const { selection, problems } = readSelection(new URLSearchParams(location.search));
@@ -29,7 +29,7 @@ function linkForm(form: HTMLFormElement): void {
     if (named && details.hidden) details.open = true;
     details.hidden = !named;
     const selection = formSelection(form);
-    if (typeof selection === "string") return; // said when it is run
+    if (typeof selection === "string") return; // reported when the user runs it
     const parameters = writeSelection(selection).toString();
     history.replaceState(
       null,
@@ -44,7 +44,7 @@ function linkForm(form: HTMLFormElement): void {
   );
 }
 
-/** What to do where there is no WebGPU, or none that works. */
+/** Explains what to do if WebGPU is missing or does not work. */
 function explainMissing(reason: string): void {
   byId("no-webgpu", HTMLElement).hidden = false;
   byId("no-webgpu-reason", HTMLParagraphElement).textContent = reason;

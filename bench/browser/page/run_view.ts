@@ -12,7 +12,7 @@ import { setMarkup } from "./trusted.ts";
 export const svgDocument = document as unknown as SvgDocument;
 
 /**
- * Shows a run as it is now.
+ * Shows a run's current state.
  *
  * @param file the run
  */

@@ -1,4 +1,6 @@
-/** What to measure: in the form, and in the page's address, so that a link repeats it. */
+/**
+ * The selection to measure, in the form and in the page's address, so that a link repeats a run.
+ */
 import type { CacheState } from "../../../src/measure/result_file.ts";
 import type { JobSelection } from "../../../src/measure/jobs.ts";
 import type { PassName } from "../../../src/measure/workloads/operator.ts";
@@ -6,7 +8,7 @@ import { operatorNames } from "../../../src/measure/workloads/operators.ts";
 import { gridNames, shapeNamesOf } from "../../../src/measure/workloads/shapes.ts";
 import { byId, element } from "./dom.ts";
 
-/** What is wanted of a run. */
+/** A run's selection. */
 export interface PageSelection extends JobSelection {
   readonly variants: "chosen" | "all";
   /** Seconds. */
@@ -20,7 +22,7 @@ const caches: readonly CacheState[] = ["hot", "cold"];
 /** All shapes by name. */
 export const shapeNames: readonly string[] = [...new Set(operatorNames.flatMap(shapeNamesOf))];
 
-/** What a page without parameters measures. */
+/** The selection of a page without parameters. */
 export const usualSelection: PageSelection = {
   kernels: operatorNames,
   passes,
@@ -36,16 +38,16 @@ export const usualSelection: PageSelection = {
 const LONGEST_BUDGET = 86_400;
 const LONGEST_LABEL = 100;
 
-/** A selection, and what of an address made no sense, one line each. */
+/** A selection, and the address's faults, one line each. */
 export interface ReadSelection {
   readonly selection: PageSelection;
   readonly problems: readonly string[];
 }
 
 /**
- * Reads a selection from an address; what makes no sense is reported and keeps its default.
+ * Reads a selection from an address. Wrong values are reported and keep their defaults.
  *
- * @param parameters of the address, from an untrusted source
+ * @param parameters the address's, from an untrusted source
  */
 export function readSelection(parameters: URLSearchParams): ReadSelection {
   const problems: string[] = [];
@@ -94,16 +96,16 @@ export function readSelection(parameters: URLSearchParams): ReadSelection {
   return { selection, problems };
 }
 
-// Text that a result file takes.
+// Removes characters that a result file does not accept.
 function cleanLabel(text: string): string {
   // deno-lint-ignore no-control-regex
   return text.replaceAll(/[\u0000-\u001f\u007f-\u009f]/g, " ").slice(0, LONGEST_LABEL).trim();
 }
 
 /**
- * Writes a selection as parameters of an address, without what is usual.
+ * Writes a selection as parameters of an address, without defaults.
  *
- * @param selection what is wanted
+ * @param selection the selection
  */
 export function writeSelection(selection: PageSelection): URLSearchParams {
   const parameters = new URLSearchParams();
@@ -122,7 +124,7 @@ export function writeSelection(selection: PageSelection): URLSearchParams {
   return parameters;
 }
 
-/** Makes the boxes of the form that depend on what there is to measure. */
+/** Makes the form's boxes for the operators and shapes that can be measured. */
 export function buildForm(): void {
   const box = (name: string, value: string): HTMLLabelElement => {
     const label = element("label", "", { class: "check" });
@@ -137,7 +139,7 @@ export function buildForm(): void {
  * Shows a selection in the form.
  *
  * @param form the form
- * @param selection what is wanted
+ * @param selection the selection
  */
 export function showSelection(form: HTMLFormElement, selection: PageSelection): void {
   const { shapes } = selection;
@@ -166,7 +168,7 @@ export function showSelection(form: HTMLFormElement, selection: PageSelection): 
  * Reads the form.
  *
  * @param form the form
- * @returns the selection, or a sentence on what is missing
+ * @returns the selection, or a sentence about what is missing
  */
 export function formSelection(form: HTMLFormElement): PageSelection | string {
   const data = new FormData(form);

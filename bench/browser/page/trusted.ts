@@ -1,11 +1,11 @@
 /**
- * The page's only ways to make elements from text and to start scripts. Its Content-Security-Policy
- * allows no others where the browser knows Trusted Types; elsewhere this code is all there is.
+ * The page's only ways to make elements from text and to start scripts. In browsers with Trusted
+ * Types the Content-Security-Policy allows no others; elsewhere only this code ensures it.
  */
 import type { Markup } from "../../../src/report/html.ts";
 import type { ToWorker } from "./worker_scope.ts";
 
-/** What this needs of `trustedTypes`, which not every browser has. */
+/** The part of `trustedTypes` used here; not every browser has it. */
 interface TrustedTypes {
   createPolicy(
     name: string,
@@ -17,7 +17,7 @@ const { trustedTypes } = globalThis as unknown as { trustedTypes?: TrustedTypes 
 const workerUrl = new URL("worker.js", document.baseURI).href;
 
 const policy = trustedTypes?.createPolicy("gradsink", {
-  createHTML: (text) => text, // of the escaping templates of src/report/html.ts
+  createHTML: (text) => text, // from the escaping templates of src/report/html.ts
   createScriptURL(url) {
     if (url === workerUrl) return url;
     throw new TypeError(`a script of another place: ${url}`);
@@ -27,7 +27,7 @@ const policy = trustedTypes?.createPolicy("gradsink", {
 /**
  * Replaces an element's content.
  *
- * @param element anything
+ * @param element the element
  * @param markup made by the escaping templates
  */
 export function setMarkup(element: Element, { text }: Markup): void {
@@ -37,8 +37,8 @@ export function setMarkup(element: Element, { text }: Markup): void {
 /**
  * Starts the page's Worker.
  *
- * @param role what it is for
- * @param options.again whether another one was there before, which lost its GPU
+ * @param role the Worker's task
+ * @param options.again whether an earlier Worker lost its GPU
  */
 export function startWorker(
   role: ToWorker["role"],

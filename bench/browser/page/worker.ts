@@ -1,6 +1,6 @@
 /**
- * The page's Worker, in one of three roles: it measures, compares files, or computes the picture of
- * the theory. The first message says which; the role's code is loaded only then.
+ * The page's Worker, in one of three roles: it measures, compares files, or computes the theory's
+ * picture. The first message names the role, and only then does the Worker load its code.
  */
 import { type ToWorker, workerScope } from "./worker_scope.ts";
 
@@ -26,7 +26,7 @@ workerScope.addEventListener("message", ({ data }) => {
   if (started) return handle(data);
   started = true;
   start(data as ToWorker).catch((error: unknown) => {
-    // Shows as the Worker's error on the page.
+    // Reported as the Worker's error on the page.
     setTimeout(() => {
       throw error;
     });

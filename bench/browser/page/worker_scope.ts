@@ -1,13 +1,13 @@
-/** A Worker's own global object, as far as it is used; the page's type check knows only windows. */
+/** The part of a Worker's global object used here; the page's type check knows only windows. */
 
 /** The first message to a Worker. */
 export interface ToWorker {
   readonly role: "measure" | "compare" | "theory";
-  /** Whether another one was there before, which lost its GPU. */
+  /** Whether an earlier Worker lost its GPU. */
   readonly again?: boolean;
 }
 
-/** The part of a Worker's global object that is used. */
+/** A Worker's global object, in part. */
 interface WorkerScope {
   postMessage(message: unknown): void;
   addEventListener(type: "message", listener: (event: MessageEvent<unknown>) => void): void;

@@ -1,4 +1,4 @@
-/** Drawing marks. */
+/** Draws marks. */
 // @ts-types="npm:@types/d3-shape@3"
 import {
   area,
@@ -19,7 +19,7 @@ import type { Attributes, Parent } from "./element.ts";
 import type { Mark } from "./mark.ts";
 import type { Frame, Scale } from "./scale.ts";
 
-// As Observable Plot draws it: the hexagon around a circle of the same area.
+// As Observable Plot draws it: the hexagon around a circle of the symbol's area.
 const symbolHexagon: SymbolType = {
   draw(context, size) {
     const radius = Math.sqrt(size / Math.PI) * Math.sqrt(2 * Math.PI / (3 * Math.sqrt(3)));
@@ -49,7 +49,7 @@ const symbols: Readonly<Record<string, SymbolType>> = {
 /** Half the length of a rule's end, in widths of the rule. */
 const END = 3.3;
 
-/** Places and looks of one mark's data. */
+/** Reads the positions and styles of a mark's data. */
 interface Reader {
   number(name: string, datum: unknown): number;
   place(scale: Scale | undefined, name: string, datum: unknown): number;
@@ -80,7 +80,7 @@ function reader(mark: Mark): Reader {
 /**
  * Draws a mark into a frame.
  *
- * @param group what it is drawn into
+ * @param group the parent of the new elements
  * @param frame scales and edges
  * @param mark with the data of this frame
  */
@@ -122,7 +122,7 @@ function drawBar(group: Parent, { x, y }: Frame, { mark, read, datum }: Datum): 
   const [x1, x2] = [read.place(x, "x1", datum), read.place(x, "x2", datum)];
   const top = y!(mark.of("y", datum));
   const bottom = top + y!.width;
-  // Its end is rounded; the radius is at most the bar's length and half its height.
+  // The bar's end is rounded; the radius is at most the bar's length and half its height.
   const r = Math.min(read.number("rx2", datum), x2 - x1, (bottom - top) / 2);
   const arc = `A${r},${r},0,0,1`;
   return group.append("path", {
@@ -216,7 +216,7 @@ function drawDot(
   });
 }
 
-// One path for each series, in the order in which they first appear.
+// Draws one path per series, in the order in which the series first appear.
 function drawSeries(group: Parent, frame: Frame, mark: Mark): void {
   const read = reader(mark);
   const { x, y } = frame;

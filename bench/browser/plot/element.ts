@@ -1,4 +1,4 @@
-/** Making SVG elements of any document. */
+/** Makes SVG elements in any document. */
 
 /** The part of a document, or of a stand-in for it, that drawing needs. */
 interface SvgMaker {
@@ -11,10 +11,10 @@ interface SvgNode {
   appendChild(child: SvgNode): unknown;
 }
 
-/** An element that others are put into. */
+/** An element that can contain others. */
 export interface Parent {
   readonly node: SvgNode;
-  /** Makes an element in this one. */
+  /** Makes an element inside this one. */
   append(name: string, attributes: Attributes, text?: string): Parent;
 }
 
@@ -24,8 +24,8 @@ export type Attributes = Readonly<Record<string, string | number | undefined>>;
 /**
  * Makes an element.
  *
- * @param document whose element it is
- * @param name of the element
+ * @param document the element's document
+ * @param name the element's name
  * @param attributes by name
  */
 export function element(document: unknown, name: string, attributes: Attributes): Parent {

@@ -1,12 +1,15 @@
-/** A mark: data, and how values of each datum become places and looks. */
+/** A mark: data, and how each datum becomes a position and a style. */
 
-/** A record of anything. */
+/** A record with any fields. */
 export type Row = Readonly<Record<string, unknown>>;
 
 /** The kinds of marks. */
 export type MarkKind = "rect" | "ruleX" | "ruleY" | "text" | "dot" | "line" | "areaY" | "barX";
 
-/** Options that name a field of the data where they are texts; others are constants then. */
+/**
+ * Options that name a field of the data if they are strings. In other options a string is a
+ * constant.
+ */
 const fields = new Set(["x", "x1", "x2", "y", "y1", "y2", "z", "fy", "text", "title"]);
 
 const known = new Set([
@@ -22,7 +25,7 @@ export interface Mark {
   readonly data: readonly unknown[];
   /** Whether an option is given. */
   has(name: string): boolean;
-  /** An option's value for a datum. */
+  /** An option's value for one datum. */
   of(name: string, datum: unknown): unknown;
   /** The same mark with the data of one facet. */
   inFacet(value: unknown): Mark;
@@ -31,10 +34,10 @@ export interface Mark {
 /**
  * Makes a mark.
  *
- * @param kind what to draw
- * @param data anything
+ * @param kind the kind of mark
+ * @param data any values
  * @param options values, functions of a datum, or names of its fields
- * @throws {TypeError} for an option that is not known here
+ * @throws {TypeError} for an unknown option
  */
 export function createMark(kind: MarkKind, data: readonly unknown[], options: Row): Mark {
   const stranger = Object.keys(options).find((name) => !known.has(name));
@@ -47,7 +50,7 @@ export function createMark(kind: MarkKind, data: readonly unknown[], options: Ro
   const has = (name: string): boolean => options[name] !== undefined;
   const filter = options.filter as ((datum: unknown) => boolean) | undefined;
   const kept = filter === undefined ? data : data.filter((datum) => filter(datum));
-  // A rule of bare numbers is drawn at these numbers.
+  // A rule whose data are numbers is drawn at these numbers.
   const bare = (kind === "ruleX" && !has("x")) || (kind === "ruleY" && !has("y"));
   const own = kind === "ruleX" ? "x" : "y";
   return {

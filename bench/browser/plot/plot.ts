@@ -1,10 +1,10 @@
 /**
  * The part of Observable Plot's interface that the pictures of src/report and of the page use, in a
- * tenth of its size: `build.ts` puts it in the place of the library, which alone is more than half
- * of what the page may weigh. The pictures themselves are the same code; a test holds their marks
- * against the library's, place by place.
+ * tenth of its size. `build.ts` puts it in the place of the library, which alone is more than half
+ * of the page's allowed size. The pictures' code is the same; a test compares their marks with the
+ * library's, place by place.
  *
- * Options that no picture uses are refused, not ignored.
+ * An option that no picture uses is an error.
  */
 import { element, type Parent, setAttributes } from "./element.ts";
 import { drawMark } from "./draw.ts";
@@ -58,13 +58,13 @@ function marking(kind: Mark["kind"]): Marking {
 
 /** A rectangle from `x1` to `x2` over the whole height. */
 export const rect: Marking = marking("rect");
-/** A line across from `y1` to `y2`, or over the whole height. */
+/** A vertical line from `y1` to `y2`, or over the whole height. */
 export const ruleX: Marking = marking("ruleX");
-/** A line from `x1` to `x2`, or over the whole width. */
+/** A horizontal line from `x1` to `x2`, or over the whole width. */
 export const ruleY: Marking = marking("ruleY");
-/** Words. */
+/** Text. */
 export const text: Marking = marking("text");
-/** Signs. */
+/** Symbols. */
 export const dot: Marking = marking("dot");
 /** A line through points, one for each `z`. */
 export const line: Marking = marking("line");
@@ -73,13 +73,13 @@ export const areaY: Marking = marking("areaY");
 /** A bar from `x1` to `x2` in the band of `y`. */
 export const barX: Marking = marking("barX");
 
-/** The room between a tick and its text, in pixels. */
+/** The space between a tick and its text, in pixels. */
 const TICK = 6;
 
 /**
- * Draws.
+ * Draws a plot.
  *
- * @param options as Observable Plot takes them
+ * @param options those of Observable Plot
  * @returns an SVG element of the given document
  */
 export function plot(options: PlotOptions): unknown {
@@ -118,7 +118,7 @@ export function plot(options: PlotOptions): unknown {
 }
 
 interface Facet {
-  /** Undefined where there are no facets. */
+  /** The facet's value; undefined without facets. */
   readonly value: unknown;
   readonly top: number;
   readonly bottom: number;
@@ -157,7 +157,7 @@ function steps(
     readonly range: [number, number];
   },
 ): Scale {
-  // The first one is at the top.
+  // The first step is at the top.
   const ends: [number, number] = range[0] > range[1] ? [range[1], range[0]] : range;
   const inner = type === "band" ? padding : 1;
   const scale = stepScale(domain, ends, { inner, outer: padding });

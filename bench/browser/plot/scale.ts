@@ -1,6 +1,6 @@
 /**
- * Position scales, with the same ticks as d3-scale's. d3-scale itself imports colors and
- * interpolation, which weigh as much as all the rest of the drawing.
+ * Position scales with the same ticks as d3-scale's. d3-scale itself imports colors and
+ * interpolation, which are as large as the rest of the drawing code.
  */
 // @ts-types="npm:@types/d3-array@3"
 import { ticks as niceTicks } from "d3-array";
@@ -9,18 +9,18 @@ import { format, formatSpecifier } from "d3-format";
 // @ts-types="npm:@types/d3-scale@4"
 import { tickFormat as linearFormat } from "d3-scale";
 
-/** How numbers are written: d3's specifier, or a function. */
+/** A number format: d3's specifier, or a function. */
 export type NumberFormat = string | ((value: number) => string);
 
 /** A position scale. */
 export interface Scale {
   (value: unknown): number;
-  /** The size of a step, where values have one. */
+  /** The size of a step, if values have one. */
   readonly width: number;
   readonly ticks: readonly { readonly value: unknown; readonly label: string }[];
 }
 
-/** Where a mark is drawn. */
+/** The area in which a mark is drawn. */
 export interface Frame {
   readonly x: Scale;
   readonly y: Scale | undefined;
@@ -34,7 +34,7 @@ export interface Frame {
 export interface NumberScale {
   (value: number): number;
   ticks(count: number): number[];
-  /** The text beside a tick; nothing where it would not fit. */
+  /** The text at a tick; empty if it would not fit. */
   format(count: number, wanted: NumberFormat): (value: number) => string;
 }
 
@@ -68,7 +68,7 @@ export function logScale(domain: [number, number], range: [number, number]): Num
   const power = (exponent: number): number => Number(`1e${exponent}`);
   const ticks = (count: number): number[] => {
     const [first, last] = [Math.log10(low), Math.log10(high)];
-    // Many decades: powers of ten, not all of them.
+    // Over many decades, only some powers of ten.
     if (last - first >= count) {
       return niceTicks(first, last, Math.min(last - first, count)).map((each) =>
         Number.isInteger(each) ? power(each) : 10 ** each
@@ -81,14 +81,14 @@ export function logScale(domain: [number, number], range: [number, number]): Num
         if (tick >= low && tick <= high) found.push(tick);
       }
     }
-    // Over less than a decade, ticks are those of a linear scale.
+    // Over less than a decade, the ticks of a linear scale.
     return 2 * found.length < count ? niceTicks(low, high, count) : found;
   };
   return Object.assign((value: number) => linear(Math.log10(value)), {
     ticks,
     format(count: number, wanted: NumberFormat): (value: number) => string {
       const write = typeof wanted === "function" ? wanted : trimmed(wanted);
-      // Only the first few ticks of each decade have room for words.
+      // Only the first few ticks of each decade have room for text.
       const most = Math.max(1, 10 * count / ticks(10).length);
       return (value: number) => {
         let digit = value / power(Math.round(Math.log10(value)));
@@ -105,7 +105,7 @@ function trimmed(wanted: string): (value: number) => string {
   return format(specifier.toString());
 }
 
-/** A scale of steps: the place where each begins, and how wide each is. */
+/** A scale of steps: where each begins, and its width. */
 export interface StepScale {
   (value: unknown): number;
   readonly width: number;
@@ -116,8 +116,8 @@ export interface StepScale {
  *
  * @param domain the steps in order
  * @param range the pixels of the first and the last step, the lesser one first
- * @param padding the room between steps, in parts of a step, and at the ends; 1 between leaves
- *   points
+ * @param padding the space between steps as a share of a step, and at the ends; with 1 between,
+ *   steps are points
  */
 export function stepScale(
   domain: readonly unknown[],

@@ -5,8 +5,8 @@ import { EPSILON, type Work } from "../works.ts";
 
 const VERSION = "0.1.25";
 
-// The part of the library's types that is used here. Every use that does not go through `ref`
-// consumes the array.
+// The part of the library's types used here. Every use of an array, except through `ref`, consumes
+// it.
 interface Arrays {
   readonly ref: Arrays;
   readonly shape: readonly number[];
@@ -65,7 +65,7 @@ export async function loadPeer(): Promise<Peer> {
 
 async function prepareAttention(jax: Jax, work: Work, inputs: Numbers): Promise<PreparedWork> {
   const { H, T, D } = work.dimensions as { H: number; T: number; D: number };
-  // The library's own order of axes is [T, H, D].
+  // The library's axes are [T, H, D].
   const tensor = (name: string) =>
     jax.numpy.array(exchangeAxes(inputs[name]!, [H, T, D]), { shape: [T, H, D] });
   const attend = (query: Arrays, key: Arrays, value: Arrays) =>
@@ -124,7 +124,7 @@ async function prepared(
     run() {
       for (const result of results) result.dispose();
       results = compute(...operands.map((operand) => operand.ref));
-      // Everything is lazy: a result that is not read is never computed.
+      // The library is lazy: it never computes a result that is not read.
       for (const result of results) result.ref.gpuBufferSync();
     },
     async finish() {

@@ -1,4 +1,4 @@
-/** ONNX models of the works, written down with npm:onnx-proto. */
+/** ONNX models of the works, encoded with npm:onnx-proto. */
 import type { Work } from "../works.ts";
 import { EPSILON } from "../works.ts";
 
@@ -13,14 +13,14 @@ interface Onnx {
 
 /** A model and the names of its inputs and outputs. */
 export interface OnnxModel {
-  /** How the model computes it. */
+  /** The model's way of computing the work. */
   readonly way: string;
   readonly bytes: Uint8Array;
   readonly inputs: Readonly<Record<string, readonly number[]>>;
   readonly outputs: Readonly<Record<string, readonly number[]>>;
-  /** Whether tensors have the axes [T, H, D], with the last two as one. */
+  /** Whether tensors have the axes [T, H, D], with the last two merged. */
   readonly tokensFirst: boolean;
-  /** Constant inputs, which the work does not have. */
+  /** Constant inputs, in addition to the work's. */
   readonly constants: Readonly<Record<string, Float32Array>>;
 }
 
@@ -39,8 +39,8 @@ interface Graph extends Omit<OnnxModel, "bytes"> {
 }
 
 /**
- * The ways in which onnxruntime can do work; its gradients are not part of the web and node
- * packages.
+ * The ways in which onnxruntime can do a work. Its packages for the web and Node contain no
+ * gradients.
  *
  * @param work the work
  * @returns models; none for a backward pass
@@ -118,7 +118,7 @@ function rowsGraph({ dimensions }: Work): Graph {
   };
 }
 
-// The numbers are those of onnx.proto: FLOAT is 1; attribute types FLOAT 1, INT 2, INTS 7.
+// The enumerations of onnx.proto: data type FLOAT is 1; attribute types FLOAT 1, INT 2, INTS 7.
 function encode(onnx: Onnx, { nodes, inputs, outputs }: Graph): Uint8Array {
   const values = (shapes: Readonly<Record<string, readonly number[]>>) =>
     Object.entries(shapes).map(([name, shape]) => ({

@@ -1,4 +1,4 @@
-/** This project's own kernels: what callers get on this adapter. */
+/** This project's kernels, with the variants that callers get on this adapter. */
 import { planAttentionBackward, planAttentionForward } from "../../../src/ops/attention.ts";
 import { openGpu } from "../../../src/ops/open_gpu.ts";
 import { planRmsNormBackward, planRmsNormForward } from "../../../src/ops/rms_norm.ts";

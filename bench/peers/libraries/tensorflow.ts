@@ -33,7 +33,9 @@ interface TensorFlow {
   ): (inputs: readonly Tensor[], gradient: Tensor) => Tensor[];
 }
 
-/** Loads the library from npm: the union package, which knows gradients, and the backend. */
+/**
+ * Loads the library from npm: the main package, which computes gradients, and the WebGPU backend.
+ */
 export async function loadPeer(): Promise<Peer> {
   const names = ["@tensorflow/tfjs", "@tensorflow/tfjs-backend-webgpu"];
   const [library] = await Promise.all(
@@ -99,8 +101,8 @@ function prepared(
     },
     async finish() {
       const backend = tf.backend();
-      // Reading a tensor does the same; without it the last commands would wait for more to be
-      // submitted with.
+      // As reading a tensor does. Otherwise the last commands would wait for more to be submitted
+      // with.
       backend.ensureCommandEncoderReady();
       backend.endComputePassEncoder();
       backend.submitQueue();

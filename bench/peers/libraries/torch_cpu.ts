@@ -1,17 +1,17 @@
-/** PyTorch on the CPU, seen from outside: python3 with torch, where it is installed. */
+/** PyTorch on the CPU, in a python3 process if torch is installed. */
 import { fileURLToPath } from "node:url";
 import { absentContender, type Contender, startContender } from "../contender.ts";
 import type { PeerRequest } from "../protocol.ts";
 import { EPSILON, inputsOf } from "../works.ts";
 
 /**
- * The system's own is tried, too: torch may be installed there while PATH leads elsewhere first.
+ * Also tries the system's Python: torch may be installed there, even if PATH leads elsewhere first.
  */
 const PYTHONS = ["python3", "/usr/bin/python3"];
 
-/** How to start it. */
+/** Options of the process. */
 export interface TorchOptions {
-  /** The programs to try. */
+  /** The Python programs to try. */
   readonly pythons?: readonly string[];
 }
 
@@ -19,7 +19,7 @@ export interface TorchOptions {
  * Starts the first Python that has torch.
  *
  * @param options the programs
- * @returns the process, which knows no numbers but those that go with each request
+ * @returns the process, which gets its numbers with each request
  */
 export async function startTorch({ pythons = PYTHONS }: TorchOptions = {}): Promise<Contender> {
   const script = new URL("torch_cpu.py", import.meta.url);
@@ -31,11 +31,11 @@ export async function startTorch({ pythons = PYTHONS }: TorchOptions = {}): Prom
     await contender.close();
     reasons.push(reply.type === "failed" ? reply.reason : "an answer out of turn");
   }
-  // The system's own is an afterthought: that it is missing as well says nothing.
+  // Only the first program's reason is reported; that the system's Python lacks torch says nothing.
   return absentContender(reasons[0]!);
 }
 
-// Sends the numbers along, because Python cannot draw them as works.ts does.
+// Sends the numbers with each request, because Python cannot draw those of works.ts.
 function withNumbers(contender: Contender): Contender {
   return {
     ...contender,

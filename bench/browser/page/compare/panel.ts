@@ -1,4 +1,4 @@
-/** Comparing result files: dropped, opened, the project's own, or this page's run. */
+/** Compares result files that are dropped or opened, the project's own, or this page's run. */
 import type { Comparison } from "../../../../src/measure/comparison.ts";
 import { MAXIMUM_FILE_BYTES } from "../../../../src/files/file_error.ts";
 import type { ResultFile } from "../../../../src/measure/result_file.ts";
@@ -18,13 +18,13 @@ interface Listed {
   readonly summary: FileSummary;
 }
 
-/** There are colors for this many files. */
+/** The most files, limited by the number of colors. */
 const MOST_FILES = 32;
-/** The page shows this many rows; the command shows all. */
+/** The most rows on the page; the command shows all. */
 const MOST_ROWS = 400;
-/** The page draws at most this many operators: more pictures take too long. */
+/** The most operators with pictures: more would take too long. */
 const MOST_PICTURES = 40;
-/** The page gives up a comparison that takes longer than this, in ms: its files are too large. */
+/** The longest comparison in ms. After that the page gives up, because the files are too large. */
 const PATIENCE = 30_000;
 const THRESHOLD = 0.05;
 
@@ -66,7 +66,7 @@ export class ComparePanel {
   }
 
   /**
-   * A run as the text of a result file, under the checks that reading it would make.
+   * Formats a run as a result file's text, with the same checks as for reading one.
    *
    * @param file the run
    */

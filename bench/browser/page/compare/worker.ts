@@ -12,7 +12,7 @@ import {
 import { answerWith } from "../worker/answers.ts";
 import { escapeTerminal, truncate } from "../../../../src/escape.ts";
 
-/** What a comparing Worker is asked. */
+/** A question to a comparing Worker. */
 export type CompareQuestion =
   /** Reads a file; answers with a {@linkcode FileSummary}. */
   | {
@@ -24,14 +24,14 @@ export type CompareQuestion =
   /** Takes a run of this page. */
   | { readonly type: "take"; readonly id: number; readonly name: string; readonly file: ResultFile }
   | { readonly type: "forget"; readonly id: number }
-  /** Answers with a {@linkcode Comparison}, the first file being the baseline. */
+  /** Answers with a {@linkcode Comparison} whose baseline is the first file. */
   | { readonly type: "compare"; readonly ids: readonly number[]; readonly threshold: number }
   /** Answers with the last comparison as text. */
   | { readonly type: "write"; readonly form: "markdown" | "json" | "csv" }
   /** Answers with a run as the text of a file. */
   | { readonly type: "format"; readonly name: string; readonly file: ResultFile };
 
-/** What is shown of a file in the list. */
+/** A file's entry in the list. */
 export interface FileSummary {
   readonly adapter: string;
   readonly label: string;

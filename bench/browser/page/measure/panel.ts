@@ -19,19 +19,23 @@ import { showRun } from "../run_view.ts";
 import { formSelection, type PageSelection } from "../selection.ts";
 import { WorkerChild } from "../worker/child.ts";
 
-/** The longest run, in ns: drivers stop runs of two seconds, and the screen freezes meanwhile. */
+/**
+ * The longest run, in ns: drivers stop a run after two seconds, and the screen freezes meanwhile.
+ */
 export const LONGEST_RUN = 0.5e9;
 /** A Worker counts as hanging after this many ms without a message. */
 const DEADLINE = 90_000;
-/** With a clock coarser than this, in ns, samples would have to be long passes. */
+/**
+ * The coarsest clock, in ns, that the page measures with: coarser ones would need very long passes.
+ */
 const COARSEST_CLOCK = 8e6;
-/** The screen is drawn anew at most this often while measuring, in ms. */
+/** The page redraws at most this often while it measures, in ms. */
 const DRAW_EVERY = 400;
 
 /**
- * Opens the browser's GPU in a Worker of its own, looks at it, and lets go of it.
+ * Opens the browser's GPU in a separate Worker, examines it, and closes it.
  *
- * @throws {Error} if there is none that can be used, saying why
+ * @throws {Error} if there is no usable GPU, with the reason
  */
 export async function lookAtAdapter(): Promise<OpenedAdapter> {
   const session = createSession(new AbortController().signal);
@@ -246,7 +250,7 @@ export class MeasurePanel {
     }
   }
 
-  /** Opens the project's page for a new file; the user sends it from there, or does not. */
+  /** Opens the project's page for a new file. The user decides there whether to send it. */
   async #share(): Promise<void> {
     const name = `${resultFileName(this.#file!)}.json`;
     try {
@@ -304,7 +308,7 @@ function markdownOf(file: ResultFile): string {
   }`;
 }
 
-/** What to do about the ends that a user can do something about. */
+/** Adds advice to those errors that a user can do something about. */
 function explain(error: unknown): string {
   const text = messageOf(error);
   if (/no usable adapter|was lost|requestDevice/.test(text)) {
@@ -314,11 +318,11 @@ function explain(error: unknown): string {
   return text;
 }
 
-// Phones put the screen, and with it the GPU, to sleep in the middle of a run.
+// Phones put the screen to sleep during a run, and with it the GPU.
 async function keepScreenOn(): Promise<WakeLockSentinel | undefined> {
   try {
     return await navigator.wakeLock?.request("screen");
   } catch {
-    return undefined; // a hint only
+    return undefined; // not essential
   }
 }

@@ -1,4 +1,4 @@
-/** A Worker that measures: the other end of `worker/child.ts`. */
+/** A measuring Worker, which talks to `worker/child.ts`. */
 import type { Gpu } from "../../../../src/gpu/gpu.ts";
 import type { OpenGpuOptions } from "../../../../src/gpu/open_gpu_options.ts";
 import { openBrowserGpu } from "../../../../src/gpu/open_browser_gpu.ts";
@@ -10,7 +10,7 @@ import { workerScope } from "../worker_scope.ts";
 /** How long to wait, in ms, before asking again for a GPU that was lost. */
 const DELAYS = [500, 2000, 6000];
 
-// A browser takes a while to restart its GPU process, and gives no adapter until then.
+// A browser takes a while to restart its GPU process, and has no adapter until then.
 async function reopen(options: OpenGpuOptions): Promise<Gpu> {
   for (const delay of DELAYS) {
     try {
@@ -23,10 +23,10 @@ async function reopen(options: OpenGpuOptions): Promise<Gpu> {
 }
 
 /**
- * Serves the page's requests until it is told to stop.
+ * Serves the page's requests until told to stop.
  *
- * @param again whether another Worker was there before, which lost its GPU
- * @returns what takes the messages
+ * @param again whether an earlier Worker lost its GPU
+ * @returns the receiver of the messages
  */
 export function measureHere(again: boolean): (message: unknown) => void {
   const queue: ChildRequest[] = [];

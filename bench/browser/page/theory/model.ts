@@ -1,11 +1,10 @@
 /**
- * The story of gradient sinks in one head: 64 tokens of which the first is a sink, computed by the
+ * The story of gradient sinks in one head: 64 tokens, the first of them a sink, computed by the
  * project's own operators, on the GPU or in float64.
  *
- * Queries, keys, values, hidden states and output gradients are drawn once. The sink's strength is
- * added to the logits of token 0 through its key; the gradients that arrive at a token's value are
- * handed to RMSNorm as they are, as a value projection that keeps lengths would do. See Chen, Lin
- * and Yao, arXiv 2603.17771.
+ * Queries, keys, values, hidden states and output gradients are drawn once. Token 0's key adds the
+ * sink's strength to its logits. RMSNorm receives the gradients at a token's value unchanged, as
+ * after a value projection that keeps lengths. See Chen, Lin and Yao, arXiv 2603.17771.
  */
 import type { Gpu } from "../../../../src/gpu/gpu.ts";
 import { attentionBackward, attentionForward } from "../../../../src/ops/attention.ts";
@@ -18,16 +17,16 @@ import * as twinNorm from "../../../../src/reference/rms_norm.ts";
 import { tensor as twinTensor } from "../../../../src/reference/tensor.ts";
 import { randomNormal } from "../../../../src/random.ts";
 
-/** What the reader can drag. */
+/** The sliders' values. */
 export interface TheoryInput {
-  /** How much larger the logits of token 0 are. */
+  /** The amount added to the logits of token 0. */
   readonly strength: number;
-  /** The length of token 0's hidden state, in lengths of the others. */
+  /** The length of token 0's hidden state, relative to the others. */
   readonly activation: number;
-  /** The length of token 0's value, in lengths of the others. */
+  /** The length of token 0's value, relative to the others. */
   readonly value: number;
   readonly valve: "none" | "full" | "backward-only";
-  /** V-scale's C, in squared lengths of the other values. */
+  /** V-scale's C, relative to the squared length of the other values. */
   readonly constant: number;
 }
 
@@ -35,21 +34,21 @@ export interface TheoryInput {
 export interface TheoryOutput {
   /** M_t */
   readonly mass: readonly number[];
-  /** ‖∂L/∂v̂_t‖, in front of the valve. */
+  /** ‖∂L/∂v̂_t‖, before the valve in the backward direction. */
   readonly arriving: readonly number[];
-  /** ‖∂L/∂v_t‖, behind the valve. */
+  /** ‖∂L/∂v_t‖, after the valve. */
   readonly passing: readonly number[];
-  /** ‖∂L/∂h_t‖, behind RMSNorm. */
+  /** ‖∂L/∂h_t‖, after RMSNorm. */
   readonly hidden: readonly number[];
   /** M_0 max ‖g_t‖, which no gradient at the sink's value exceeds. */
   readonly bound: number;
-  /** What computed the row: the GPU, or the float64 reference. */
+  /** Where it was computed: on the GPU, or by the float64 reference. */
   readonly by: "gpu" | "reference";
 }
 
 /** T */
 export const TOKENS = 64;
-/** The tokens that are shown. */
+/** The number of tokens that are shown. */
 export const SHOWN = 12;
 const WIDTH = 32;
 const LENGTH = Math.sqrt(WIDTH);
@@ -76,15 +75,15 @@ interface Computed {
 function createScene({ strength, activation, value: size, constant }: TheoryInput): Scene {
   const draw = (seed: number): Float32Array => randomNormal({ seed, length: TOKENS * WIDTH });
   const [query, key, value, hidden, noise] = [draw(1), draw(2), draw(3), draw(4), draw(5)];
-  // One direction of the queries is the sink's: with k_0 along it, ⟨q_t, k_0⟩/√D is the strength
-  // for every t.
+  // One direction of the queries belongs to the sink: with k_0 along it, ⟨q_t, k_0⟩/√D is the
+  // strength for every t.
   for (let t = 0; t < TOKENS; t++) query[t * WIDTH] = 1;
   key.fill(0, 0, WIDTH);
   key[0] = strength * LENGTH;
   for (let t = 1; t < TOKENS; t++) key[t * WIDTH] = 0;
   setLength(value, size * LENGTH);
   setLength(hidden, activation * LENGTH);
-  // A common part that adds up, and noise that does not: g_t = μ + ε_t.
+  // A common part, which adds up, and noise, which does not: g_t = μ + ε_t.
   const outputGradient = noise.map((each, i) => 0.5 * each / LENGTH + (i % WIDTH === 1 ? 1 : 0));
   return {
     query,
@@ -111,9 +110,9 @@ function norms(rows: ArrayLike<number>): number[] {
 }
 
 /**
- * Computes what the sliders ask for: attention, its gradients, and RMSNorm.
+ * Computes attention, its gradients, and RMSNorm for the sliders' values.
  *
- * @param input what the reader dragged
+ * @param input the sliders' values
  * @param gpu computes the rows; undefined for float64
  * @throws {GpuError} if the GPU fails
  */
@@ -150,7 +149,7 @@ async function onGpu(scene: Scene, valve: TheoryInput["valve"], gpu: Gpu): Promi
     const key = put(scene.key, shape);
     const value = put(scene.value, shape);
     const outputGradient = put(scene.outputGradient, shape);
-    // The portable kernels compile in a fraction of the others' time, and 64 tokens are few.
+    // The portable kernels compile much faster than others, and 64 tokens are few.
     const inputs = { query, key, value, variant: "portable" };
     const forward = keep(attentionForward(gpu, inputs));
     const plain = keep(attentionBackward(gpu, { ...inputs, ...forward, outputGradient }));

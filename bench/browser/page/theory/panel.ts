@@ -52,7 +52,7 @@ export class TheoryPanel {
     this.#update();
   }
 
-  // Only the latest setting is worth computing.
+  // Computes only the latest setting.
   #update(): void {
     this.#showValues();
     if (!this.#seen) return;
@@ -114,7 +114,7 @@ export class TheoryPanel {
       : "Computed by the float64 reference.";
     const text = sentence(input, output);
     byId("theory-text", HTMLParagraphElement).textContent = text;
-    // Spoken once the reader lets go.
+    // Screen readers speak the result once the user lets go.
     clearTimeout(this.#spoken);
     this.#spoken = setTimeout(() => {
       byId("theory-spoken", HTMLParagraphElement).replaceChildren(element("span", text));
@@ -126,7 +126,7 @@ function times(factor: number): string {
   return `${number(factor)} × the others`;
 }
 
-/** Two significant digits, without an exponent where that is readable. */
+/** Two significant digits, without an exponent if that stays readable. */
 export function number(value: number): string {
   if (value === 0) return "0";
   if (value >= 1e5 || value < 1e-3) {
@@ -135,7 +135,7 @@ export function number(value: number): string {
   return String(Number(value.toPrecision(value >= 100 ? 3 : 2)));
 }
 
-/** Against the mean of the other tokens that are shown. */
+/** Token 0's value relative to the mean of the other tokens shown. */
 function ratio(values: readonly number[]): number {
   const others = values.slice(1);
   return values[0]! / (others.reduce((sum, each) => sum + each, 0) / others.length);

@@ -1,6 +1,5 @@
 /**
- * The three pictures of the theory: attention taken, gradient at the values, gradient at the hidden
- * states.
+ * The theory's three pictures: attention, gradients at the values, gradients at the hidden states.
  */
 import * as Plot from "@observablehq/plot";
 import { html, type Markup } from "../../../../src/report/html.ts";
@@ -18,7 +17,7 @@ function stems(values: readonly number[]): Stem[] {
   return values.map((value, token) => ({ token, value }));
 }
 
-/** The same scale whatever is dragged, so that one sees what moves. */
+/** A fixed scale, so that a dragged slider shows what moves. */
 const DECADES: readonly [number, number] = [1e-4, 200];
 
 interface Panel {
@@ -26,7 +25,7 @@ interface Panel {
   readonly title: string;
   readonly label: string;
   readonly solid: readonly number[];
-  /** Drawn as hollow signs behind. */
+  /** Drawn as hollow symbols behind the others. */
   readonly hollow?: readonly number[];
   readonly type: "linear" | "log";
   readonly domain: readonly [number, number];
@@ -86,9 +85,9 @@ function picture({ id, title, label, solid, hollow, type, domain }: Panel): Mark
 }
 
 /**
- * Draws what was computed.
+ * Draws the results.
  *
- * @param output of one setting
+ * @param output one setting's results
  */
 export function theoryPictures(output: TheoryOutput): Markup {
   const { mass, arriving, passing, hidden } = output;

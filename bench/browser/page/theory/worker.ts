@@ -1,12 +1,12 @@
 /**
- * A Worker that computes the picture of the theory: on the GPU while that is free, else in float64.
+ * A Worker that computes the theory's picture: on the GPU while it is free, otherwise in float64.
  */
 import type { Gpu } from "../../../../src/gpu/gpu.ts";
 import { openBrowserGpu } from "../../../../src/gpu/open_browser_gpu.ts";
 import { computeTheory, type TheoryInput, type TheoryOutput } from "./model.ts";
 import { answerWith } from "../worker/answers.ts";
 
-/** What the Worker is asked. */
+/** A question to the Worker. */
 export interface TheoryQuestion {
   readonly input: TheoryInput;
   /** Whether the GPU may be used now. */
@@ -24,13 +24,13 @@ export function computeTheoryHere(): (message: unknown) => void {
         gpu ??= await openBrowserGpu();
         return await computeTheory(input, gpu);
       } catch {
-        // Without a working GPU, the twin computes the same.
+        // Without a working GPU, the float64 twin computes instead.
         gpu?.dispose();
         gpu = undefined;
         broken = true;
       }
     }
-    // While the page measures, nothing else may use the GPU, its memory included.
+    // While the page measures, nothing else may use the GPU or its memory.
     gpu?.dispose();
     gpu = undefined;
     return await computeTheory(input, undefined);

@@ -1,11 +1,11 @@
-/** The other end of `worker/calls.ts`. */
+/** The Worker's side of `worker/calls.ts`. */
 import { workerScope } from "../worker_scope.ts";
 
 /**
  * Answers the page's questions, one after the other.
  *
- * @param answer makes a value of a question
- * @returns what takes the messages
+ * @param answer computes a question's answer
+ * @returns the receiver of the messages
  */
 export function answerWith(
   answer: (question: never) => unknown,

@@ -2,23 +2,21 @@
 import { startWorker } from "../trusted.ts";
 import type { ToWorker } from "../worker_scope.ts";
 
-/** An answer: the call's number, and either a value or what went wrong. */
+/** An answer: the call's number, and either a value or an error message. */
 export interface Answer {
   readonly call: number;
   readonly value?: unknown;
   readonly error?: string;
 }
 
-/**
- * A Worker that answers questions one after the other. It is started when the first one is asked.
- */
+/** A Worker that answers questions one after the other. The first question starts it. */
 export class WorkerCalls {
   readonly #role: ToWorker["role"];
   #worker: Worker | undefined;
   #calls = new Map<number, { resolve(value: unknown): void; reject(error: Error): void }>();
   #count = 0;
 
-  /** Starts nothing yet. */
+  /** Does not start the Worker yet. */
   constructor(role: ToWorker["role"]) {
     this.#role = role;
   }
@@ -26,8 +24,8 @@ export class WorkerCalls {
   /**
    * Sends a question and awaits the answer.
    *
-   * @param question what the Worker understands
-   * @param transfer what of it is handed over
+   * @param question a question that the Worker understands
+   * @param transfer objects in it to transfer
    * @throws {Error} with the Worker's message if it cannot answer, or was terminated
    */
   ask<Value>(question: object, transfer: Transferable[] = []): Promise<Value> {
@@ -39,7 +37,7 @@ export class WorkerCalls {
     return promise as Promise<Value>;
   }
 
-  /** Ends the Worker, whatever it does. The next question starts a new one. */
+  /** Ends the Worker, even at work. The next question starts a new one. */
   end(reason: string): void {
     this.#worker?.terminate();
     this.#worker = undefined;

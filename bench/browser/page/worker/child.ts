@@ -1,4 +1,4 @@
-/** A measuring Worker, as `MeasuringSession` sees it. */
+/** A measuring Worker in the form that `MeasuringSession` expects. */
 import type {
   ChildConnection,
   ChildEvent,
@@ -8,16 +8,16 @@ import type {
 import { ChildReports } from "../../../../src/measure/child/reports.ts";
 import { startWorker } from "../trusted.ts";
 
-/** A running measuring Worker. Ending it ends what it does on the GPU as well. */
+/** A running measuring Worker. Ending it also ends its work on the GPU. */
 export class WorkerChild implements ChildConnection {
   readonly #worker: Worker;
   readonly #reports = new ChildReports();
   readonly #ended = Promise.withResolvers<void>();
 
   /**
-   * Starts it.
+   * Starts the Worker.
    *
-   * @param options.again whether another one was there before, which lost its GPU
+   * @param options.again whether an earlier Worker lost its GPU
    */
   constructor(options: { readonly again: boolean }) {
     this.#worker = startWorker("measure", options);

@@ -1,4 +1,6 @@
-/** A pretrained model's passes on this project's kernels, its weights streamed from the disk. */
+/**
+ * A pretrained model's passes with this project's kernels; the weights are streamed from the disk.
+ */
 import type { Gpu } from "../../../../src/gpu/gpu.ts";
 import { openWeights } from "../../../../src/model/pretrained/weights.ts";
 import { StreamedLlama } from "../../../../src/model/streamed.ts";
@@ -6,7 +8,11 @@ import type { PreparedWork } from "../../peer.ts";
 import type { Numbers, Work } from "../../works.ts";
 
 /**
- * Makes a model ready.
+ * Prepares a model.
+ *
+ * @param gpu the GPU to run on
+ * @param work a model's work
+ * @param numbers its tokens
  *
  * @param gpu the GPU to run on
  * @param work of a model
@@ -35,7 +41,7 @@ export async function prepareModel(
     run: () => run(() => {}),
     finish: () => gpu.sync(),
     async read() {
-      // Gradients are the layer's only while it is the current one.
+      // The gradients belong to a layer only while it is the current one.
       await run(async (layer, { gradients }) => {
         if (layer === 0) found.embeddedGradient = await gradients.input.read();
       });
