@@ -163,6 +163,9 @@ async function measure(
         selection,
         interrupt,
       });
+    for (const name of pair?.alone ?? []) {
+      output.err(`bench: ${escapeTerminal(request.beside!)} has no ${name}: measured alone\n`);
+    }
     run = new BenchRun({
       file: resumed ?? fresh,
       opened,

@@ -115,6 +115,8 @@ export interface OpenedBeside {
   /** The other side's jobs by the ids of this side's jobs. */
   readonly partners: ReadonlyMap<number, Job>;
   readonly opened: OpenedAdapter;
+  /** The operators and passes that the other side lacks, which this side measures alone. */
+  readonly alone: readonly string[];
 }
 
 /**
@@ -124,7 +126,7 @@ export interface OpenedBeside {
  * @param session its measuring process
  * @param own this side's jobs and adapter
  * @throws {UsageError} if the other side cannot measure in turns, opens another adapter, or lacks
- *   the selected work
+ *   all of the selected work
  */
 export async function openBeside(
   { path, suite: { version, commit } }: Beside,
@@ -151,21 +153,19 @@ export async function openBeside(
   }
   const named = typeof selection.variants === "string" ? [] : selection.variants;
   const found = await session.choose(work, named);
-  const lacking = work.filter((_, i) => found[i]!.known?.length === 0);
-  if (lacking.length > 0) {
-    const names = lacking.map(({ kernel, pass }) => `${kernel} ${pass}`);
-    throw new UsageError(
-      `--beside: ${path} has no ${[...new Set(names)].join(", ")}; ` +
-        "leave it out by --kernels and --passes",
-    );
+  const lacks = found.map(({ known }) => known?.length === 0);
+  const lacking = work.filter((_, i) => lacks[i]);
+  const names = [...new Set(lacking.map(({ kernel, pass }) => `${kernel} ${pass}`))];
+  if (lacking.length === work.length) {
+    throw new UsageError(`--beside: ${path} has no ${names.join(", ")}, so nothing is comparable`);
   }
   const all = new Set(found.flatMap(({ known = [] }) => known));
   const unknown = named.filter((name) => !all.has(name));
   if (unknown.length > 0) {
     throw new UsageError(`--beside: ${path} has no variant ${unknown.join(", ")}`);
   }
-  const others = listJobs(selection, work.map((each, i) => ({ ...each, ...found[i]! })));
-  return { partners: partnersOf(jobs, others), opened };
+  const common = work.flatMap((each, i) => lacks[i] ? [] : [{ ...each, ...found[i]! }]);
+  return { partners: partnersOf(jobs, listJobs(selection, common)), opened, alone: names };
 }
 
 /**

@@ -12,6 +12,8 @@ import { type Beside, openBeside } from "./beside.ts";
 export interface JointRun {
   /** Measures both sides. */
   readonly session: RunSession;
+  /** The operators and passes that the other side lacks, which this side measures alone. */
+  readonly alone: readonly string[];
   /**
    * The other side's current file.
    *
@@ -25,7 +27,7 @@ export interface JointRun {
  *
  * @param beside the other side
  * @param sides both sides' sessions, and this side's work
- * @throws {UsageError} if the other side cannot measure the same work
+ * @throws {UsageError} if the other side cannot measure any of the same work
  */
 export async function openJointRun(
   beside: Beside,
@@ -35,12 +37,13 @@ export async function openJointRun(
     readonly interrupt: AbortController;
   } & Parameters<typeof openBeside>[2],
 ): Promise<JointRun> {
-  const { partners, opened } = await openBeside(beside, other, own);
+  const { partners, opened, alone } = await openBeside(beside, other, own);
   const sessions = [session, other] as const;
   const joint = new BesideSession({ sessions, partners, interrupt: interrupt.signal });
   const { suite, digest } = beside;
   return {
     session: joint,
+    alone,
     file(own) {
       const { selection } = own.settings as { selection: { readonly operator?: object } };
       const operator = selection.operator && { operator: { ...selection.operator, digest } };

@@ -37,6 +37,7 @@ export interface Workflow {
     readonly workflow_dispatch: {
       readonly inputs: Readonly<Record<string, { readonly default: string }>>;
     };
+    readonly pull_request?: { readonly paths: readonly string[] };
   };
   readonly permissions: unknown;
   readonly jobs: Readonly<Record<string, Job>>;
@@ -57,6 +58,8 @@ export interface RunJobOptions {
   readonly folder: string;
   /** The folder of the artifacts. */
   readonly artifacts: string;
+  /** Makes a checkout in a folder. Default: a clone of the working tree, without its history. */
+  readonly checkout?: (folder: string) => Promise<void>;
   /** Called for every command when it has started. */
   readonly started?: (step: Step, command: Started) => void;
 }
@@ -105,6 +108,7 @@ async function runCommand(step: Step, options: RunJobOptions): Promise<Finished>
     env: {
       ...options.env,
       GITHUB_STEP_SUMMARY: `${folder}/../summary.md`,
+      RUNNER_TEMP: `${folder}/../temp`,
       ...Object.fromEntries(own),
     },
   });
@@ -118,7 +122,7 @@ async function runAction(step: Step, options: RunJobOptions): Promise<Finished> 
   const path = `${folder}/${text("path")}`;
   switch (step.uses?.split("@")[0]) {
     case "actions/checkout":
-      await cloneInto(folder);
+      await (options.checkout ?? cloneInto)(folder);
       break;
     case "denoland/setup-deno": // the deno that runs this test
       break;

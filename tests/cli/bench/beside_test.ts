@@ -138,7 +138,7 @@ testCommand("bench --beside refuses unusable checkouts in one line", async (fold
     ],
     [
       [`--beside=${checkout}`, ...quick],
-      "has no rms-norm forward, rms-norm backward; leave it out by --kernels and --passes",
+      "has no rms-norm forward, rms-norm backward, so nothing is comparable",
       fake({ turns: TURNS, known: [] }),
     ],
     [
@@ -155,6 +155,25 @@ testCommand("bench --beside refuses unusable checkouts in one line", async (fold
   }
   const left = [...Deno.readDirSync(folder)].map(({ name }) => name).sort();
   assertEquals(left, ["elsewhere", "l'état avant", "other.ts", "there-beside.json"]);
+});
+
+testCommand("bench --beside measures alone what the other checkout lacks", async (folder) => {
+  const checkout = await checkoutIn(folder);
+  const claims = { turns: TURNS, known: ["portable"], pace: 0 };
+  const path = `${folder}/new.json`;
+  const { code, err } = await run(
+    [
+      ...[`--beside=${checkout}`, `--out=${path}`, "--kernels=rms-norm,v-scale"],
+      ...["--passes=forward", "--shapes=quick", "--cache=hot"],
+    ],
+    { child: fakeChild(claims), childBeside: fakeChild({ ...claims, lacks: ["v-scale"] }) },
+  );
+  assertEquals(code, 0, err);
+  assertStringIncludes(err, `bench: ${checkout} has no v-scale forward: measured alone\n`);
+  const kernels = async (path: string) =>
+    [...new Set((await readResultFile(path)).measurements.map(({ kernel }) => kernel))].sort();
+  assertEquals(await kernels(path), ["rms-norm", "v-scale"]);
+  assertEquals(await kernels(`${folder}/new-beside.json`), ["rms-norm"]);
 });
 
 Deno.test("partnersOf() pairs equal variants, and otherwise each side's default", () => {

@@ -4,24 +4,26 @@
  * instructions: `pace`, ms per measurement; `adapter`, the adapter that it claims; `unfit`,
  * variants that it claims not to run; `slow`, a factor on its times, such as 1.1; `crash`, the
  * round in which job 0 ends it; `turns`, the version of turns that it claims to know; `known`, the
- * variants that it claims to have. If asked to use tuned choices, it says that there are some. Its
- * processes differ by a few thousandths.
+ * variants that it claims to have; `lacks`, operators that it claims to lack. If asked to use tuned
+ * choices, it says that there are some. Its processes differ by a few thousandths.
  */
 import { readLines } from "../../../src/files/json_lines.ts";
 import type { ChildReport, ChildRequest } from "../../../src/measure/child/protocol.ts";
 import type { Measurement } from "../../../src/measure/result_file.ts";
 
-const { pace = 5, adapter = "fake", unfit = [], slow = 1, crash, turns, known } = JSON.parse(
-  Deno.args[0] ?? Deno.env.get("FAKE_CHILD") ?? "{}",
-) as {
-  turns?: number;
-  known?: readonly string[];
-  pace?: number;
-  adapter?: string;
-  unfit?: readonly string[];
-  slow?: number;
-  crash?: number;
-};
+const { pace = 5, adapter = "fake", unfit = [], slow = 1, crash, turns, known, lacks = [] } = JSON
+  .parse(
+    Deno.args[0] ?? Deno.env.get("FAKE_CHILD") ?? "{}",
+  ) as {
+    turns?: number;
+    known?: readonly string[];
+    lacks?: readonly string[];
+    pace?: number;
+    adapter?: string;
+    unfit?: readonly string[];
+    slow?: number;
+    crash?: number;
+  };
 const timer = { kind: "timestamp", quantum: 1 } as const;
 let stopped = false;
 let tuning = false;
@@ -54,7 +56,9 @@ async function answer(request: ChildRequest): Promise<void> {
     report({
       type: "chosen",
       names: request.questions.map(() => "portable"),
-      ...known === undefined ? {} : { known: request.questions.map(() => known) },
+      ...known === undefined ? {} : {
+        known: request.questions.map(({ kernel }) => lacks.includes(kernel) ? [] : known),
+      },
       tuned: request.questions.map(() => tuning),
       unfit: request.questions.map(() =>
         Object.fromEntries(
