@@ -1,11 +1,11 @@
 /**
- * A run of the bench under way: ceilings, then all jobs in rounds within a budget, then the
- * ceilings once more, and the result file as it is now after each step. The command and the
- * browser's page share it; where the file is kept is theirs.
+ * A run of the bench: ceilings, then all jobs in rounds within a budget, then the ceilings again.
+ * It updates the result file after each step. The command and the browser's page share it; each
+ * stores the file in its own way.
  *
- * Each round is a process of its own (in a browser: a Worker with a device of its own) and measures
- * every job in a new random order. A process fixes much that no sampling within it can vary: where
- * memory lies, what was compiled, what its neighbors were doing. So comparisons rest on processes.
+ * Each round is a new process (in a browser: a Worker with a new device) and measures every job in
+ * a new random order. Sampling within a process cannot vary what the process fixes: its memory
+ * layout, its compiled code, other programs at that time. So comparisons need several processes.
  *
  * Source: T. Kalibera, R. Jones, Rigorous benchmarking in reasonable time (2013).
  */
@@ -22,43 +22,43 @@ import type { StoppingRule } from "./sampling/stopping.ts";
 
 /** A run's progress. */
 export interface RunProgress {
-  /** Measurements of single processes that are done. */
+  /** The number of finished measurements, each of one process. */
   readonly done: number;
-  /** How many there will be, as far as is known: slow processes leave time for fewer. */
+  /** The expected number of all measurements; slow processes leave time for fewer. */
   readonly total: number;
-  /** What is being done. */
+  /** The current step. */
   readonly text: string;
-  /** Seconds until the run ends, about. */
+  /** About how many seconds remain. */
   readonly secondsLeft: number;
 }
 
-/** What a {@linkcode BenchRun} is made of. */
+/** Options of {@linkcode BenchRun}. */
 export interface BenchRunOptions {
   /** A new file without measurements, or an incomplete one. */
   readonly file: ResultFile;
   readonly opened: OpenedAdapter;
   readonly jobs: readonly Job[];
   readonly seed: number;
-  /** Seconds for the whole run; undefined leaves it to the adapter. */
+  /** Seconds for the whole run; undefined for the adapter's default. */
   readonly budget: number | undefined;
   /** Whether each round has two processes that measure in turns. Default false. */
   readonly inTurns?: boolean;
-  /** Keeps the file as it is now; waited for. */
+  /** Stores the current file; awaited. */
   readonly keep: (file: ResultFile) => void | Promise<void>;
   readonly progress: (progress: RunProgress) => void;
-  /** Called with the jobs that this adapter cannot run, and why. */
+  /** Called with each job that this adapter cannot run, and the reason. */
   readonly skipped?: (job: Job, reason: string) => void;
 }
 
 const BUDGET = { hardware: 240, software: 180 };
-/** The least budget, in seconds, that has time for ceilings that can be trusted. */
+/** The least budget, in seconds, that leaves time for reliable ceilings. */
 const CEILINGS_BUDGET = 30;
-/** The closing ceilings take no more than this share of the budget from the measurements. */
+/** The closing ceilings take at most this share of the budget from the measurements. */
 const CLOSING_SHARE = 0.25;
 
 /**
- * Keeping the file takes no more than a twentieth of the time: it has thousands of samples, each of
- * which is checked.
+ * Storing the file takes at most this share of the time: each of its thousands of samples is
+ * checked.
  */
 const KEEPING_SHARE = 0.05;
 
@@ -68,12 +68,12 @@ export class BenchRun {
   #jobs: readonly Job[];
   #file: ResultFile;
   readonly #measured: Measured;
-  /** When the file may be kept again, on the clock of `performance.now()`. */
+  /** The earliest time to store the file again, on the clock of `performance.now()`. */
   #keepFrom = 0;
   #text = "";
   #processes: number;
   readonly #timeLeft: TimeLeft;
-  /** When the budget ends, on the clock of `performance.now()`. */
+  /** The end of the budget, on the clock of `performance.now()`. */
   #end = Infinity;
 
   /** Measures nothing yet. */
@@ -88,16 +88,16 @@ export class BenchRun {
     this.#file = { ...options.file, measurements };
   }
 
-  /** The result file as it is now. */
+  /** The current result file. */
   get file(): ResultFile {
     return this.#file;
   }
 
   /**
-   * Tells where the run stands.
+   * Reports the run's progress.
    *
-   * @param step what is being done
-   * @param job for which job, if for one
+   * @param step the current step
+   * @param job the step's job, if any
    */
   show(step: string, job?: Job): void {
     if (job !== undefined) this.#text = `${job.kernel} ${job.pass} ${job.shape.name}`;
@@ -110,7 +110,7 @@ export class BenchRun {
     this.#options.progress({ done, total, text, secondsLeft });
   }
 
-  // A round's jobs that have not been measured; what failed once is not tried again.
+  // A round's unmeasured jobs. A job that failed once is not tried again.
   #waiting(round: number): Job[] {
     return this.#jobs.filter((job) => {
       const measurement = this.#measured.of(job);
@@ -119,11 +119,11 @@ export class BenchRun {
   }
 
   /**
-   * Measures what is left.
+   * Measures the remaining jobs.
    *
-   * @param session with its adapter open
-   * @param interrupt ends the run in good order
-   * @throws {Error} if a new child cannot open the adapter again, or the file cannot be kept
+   * @param session a session with an open adapter
+   * @param interrupt ends the run in order
+   * @throws {Error} if a new child cannot open the adapter again, or the file cannot be stored
    */
   async measure(session: RunSession, interrupt: AbortSignal): Promise<void> {
     const { budget, opened: { info: { software } }, inTurns = false } = this.#options;
@@ -131,7 +131,7 @@ export class BenchRun {
     const seconds = budget ?? (software ? BUDGET.software : BUDGET.hardware);
     this.#end = start + 1000 * seconds;
     const { settings } = this.#file;
-    // A file that is continued keeps its number of processes.
+    // A continued file keeps its number of processes.
     const processes = this.#processes = this.#timeLeft.processes = settings.processes ??
       processesWithin(seconds / (inTurns ? 2 : 1), this.#jobs.length);
     const rule = {
@@ -170,7 +170,7 @@ export class BenchRun {
       if (this.#waiting(round).length === 0) continue;
       const now = performance.now();
       const left = this.#end - closing - now;
-      // On a busy machine processes cost more than was expected: fewer of them keep the budget.
+      // On a busy machine processes cost more than expected: fewer of them keep the budget.
       if (round >= LEAST_PROCESSES && left < shortest / 2) {
         this.#processes = round;
         await this.#change({ settings: { ...this.#file.settings, processes: round } });
@@ -186,7 +186,8 @@ export class BenchRun {
       const taken = performance.now() - now;
       shortest = shortest === 0 ? taken : Math.min(shortest, taken);
     }
-    // Once more: whatever else the machine did at the beginning, it may have ended since.
+    // Measure the ceilings again: other work that slowed the machine at the beginning may have
+    // ended.
     if (!interrupt.aborted && rounds > 0 && withCeilings) {
       await this.#measureCeilings(session, interrupt);
     }
@@ -233,7 +234,7 @@ export class BenchRun {
     }
   }
 
-  /** Adds what the reader of the file should know. */
+  /** Adds a warning for the reader of the file. */
   async warn(warning: string): Promise<void> {
     await this.#change({ warnings: [...new Set([...this.#file.warnings ?? [], warning])] });
   }
@@ -244,8 +245,8 @@ export class BenchRun {
     this.#timeLeft.endCeilings();
     const ceilings = mergeCeilings(this.#file.ceilings, found.ceilings);
     const measured = Object.keys(ceilings).length > 0;
-    // What an interrupt ended is measured when the run goes on, and a warning that no longer holds
-    // is none.
+    // Drop the warning of missing ceilings if they exist now, or if an interrupt prevented them: a
+    // continued run measures them.
     const warnings = [...new Set([...this.#file.warnings ?? [], ...found.warnings])]
       .filter((each) => !(each.startsWith(NO_CEILINGS) && (measured || interrupt.aborted)));
     await this.#change({ ceilings, warnings });
@@ -285,9 +286,9 @@ export function resultFileName(file: ResultFile): string {
 }
 
 /**
- * What a result file says of an opened adapter.
+ * Describes an opened adapter for a result file.
  *
- * @param opened what the child said of it
+ * @param opened the child's report
  */
 export function describeAdapter({ info }: OpenedAdapter): ResultFile["adapter"] {
   const { runtime: _, ...adapter } = info;

@@ -1,9 +1,8 @@
 /**
- * What a GPU can do at best: arithmetic, copying, exponentials, dispatches and submissions,
- * measured on the spot.
+ * Measures the best rates of a GPU: arithmetic, copying, exponentials, dispatches and submissions.
  *
- * Every figure comes from kernels whose results are known, and is given only if they were found: a
- * kernel that computed nothing makes no ceiling. Of several forms of a kernel the best one counts.
+ * Every figure comes from kernels with known results, and counts only if the results are right: a
+ * kernel that computed nothing gives no ceiling. The best of a kernel's forms counts.
  */
 import type { Gpu } from "../gpu/gpu.ts";
 import {
@@ -20,24 +19,24 @@ import { chooseRepeats } from "./timing/repeats.ts";
 
 /** Result of {@linkcode measureCeilings}. */
 export interface MeasuredCeilings {
-  /** The figures; null where there is no data. */
+  /** The figures; null for no data. */
   readonly ceilings: Ceilings;
-  /** What gave no data, and why, one line each. */
+  /** Figures without data and the reasons, one line each. */
   readonly warnings: readonly string[];
 }
 
-/** How to measure ceilings. */
+/** Options of {@linkcode measureCeilings}. */
 export interface MeasureCeilingsOptions {
-  /** The clock, of the same GPU. */
+  /** The GPU's clock. */
   readonly timer: GpuTimer;
   /**
-   * The least number of samples of each candidate; more are taken until its best three agree.
-   * Default 8.
+   * The least number of samples per candidate; more are taken until its best three agree. Default
+   * 8.
    */
   readonly rounds?: number;
-  /** Where they do not agree, sampling ends after this many ns. Default 2e9. */
+  /** If they do not agree, sampling ends after this many ns. Default 2e9. */
   readonly patience?: number;
-  /** What to measure. Default: everything the GPU can do. */
+  /** The ceilings to measure. Default: all that the GPU has. */
   readonly groups?: readonly CandidateGroup[];
   /** Called before each step begins, and awaited. */
   readonly progress?: (
@@ -45,15 +44,17 @@ export interface MeasureCeilingsOptions {
   ) => void | Promise<void>;
 }
 
-/** A sample lasts at least this long, in ns, so that pass and dispatch overheads do not count. */
+/**
+ * The least time of a sample, in ns, which makes the overheads of passes and dispatches negligible.
+ */
 const SAMPLE_TIME = 10e6;
-/** A candidate this many times slower than the best one after three rounds is given up. */
+/** After three rounds, candidates this many times slower than the best one are dropped. */
 const HOPELESS = 2;
 /** The best three samples agree if they differ by no more than this factor. */
 const SETTLED = 1.03;
-/** Where they do not, sampling ends after this many rounds. */
+/** If they do not agree, sampling ends after this many rounds. */
 const MAXIMUM_ROUNDS = 60;
-/** No more runs than this in one sample. */
+/** The most runs in one sample. */
 const MAXIMUM_REPEATS = 4096;
 
 const units = {
@@ -69,8 +70,7 @@ const units = {
  *
  * @param gpu the GPU
  * @param options its timer, and how often to sample
- * @returns the ceilings; null where the adapter lacks the feature or the kernels' results were
- *   wrong
+ * @returns the ceilings; null if the adapter lacks the feature or the kernels' results were wrong
  * @throws {GpuError} if the GPU fails
  */
 export async function measureCeilings(
@@ -107,11 +107,11 @@ export async function measureCeilings(
 
 /**
  * Merges two measurements of one adapter's ceilings: takes the better figure of each, with its
- * method. A ceiling is what the adapter can do, and anything else that ran at the time only lowers
- * it. The same holds for every form of its kernel.
+ * method. Other work at the time only lowers a figure, so the better one is closer to the adapter's
+ * ceiling. The same holds for each form of its kernel.
  *
  * @param first some ceilings
- * @param second others of the same adapter
+ * @param second other ceilings of the same adapter
  * @returns the better ones
  */
 export function mergeCeilings(first: Ceilings, second: Ceilings): Ceilings {
@@ -122,7 +122,8 @@ export function mergeCeilings(first: Ceilings, second: Ceilings): Ceilings {
     else if (found !== null) {
       const forms = bestForms([...known.forms ?? [], ...found.forms ?? []]);
       const { samples, ...rest } = better(found, known) ? found : known;
-      // All samples of one form together show how certain its best is; a median is of one process.
+      // All samples of one form together give the interval of its best rate; a median belongs to
+      // one process.
       const pool = rest.unit !== "ns" && found.method === known.method &&
         found.samples !== undefined && known.samples !== undefined;
       const all = pool ? [...known.samples!, ...found.samples!] : samples;
@@ -135,7 +136,7 @@ export function mergeCeilings(first: Ceilings, second: Ceilings): Ceilings {
   return merged as Ceilings;
 }
 
-// The best figure of each form, the best one first.
+// The best figure of each form, best form first.
 function bestForms(all: readonly CeilingForm[]): { readonly forms?: readonly CeilingForm[] } {
   const forms = new Map<string, CeilingForm>();
   for (const form of all) {
@@ -149,7 +150,7 @@ function better(a: Ceiling<string>, b: Ceiling<string>): boolean {
   return a.unit === "ns" ? a.value < b.value : a.value > b.value;
 }
 
-/** The samples of one candidate: time in ns for one unit of its work. */
+/** A candidate's samples: ns per unit of its work. */
 interface Sampled {
   readonly candidate: Candidate;
   readonly times: number[];
@@ -178,7 +179,7 @@ interface Sampling {
   readonly warnings: string[];
 }
 
-// The candidates whose results are right, each with its times.
+// The candidates with right results, each with its times.
 async function sample(
   candidates: readonly Candidate[],
   { gpu, timer, rounds, patience, warnings }: Sampling,
@@ -187,7 +188,7 @@ async function sample(
   for (const candidate of candidates) {
     candidate.poison();
     gpu.run(candidate.plan);
-    await gpu.sync(); // compiles
+    await gpu.sync(); // Compiles.
     const fault = await candidate.fault(1);
     if (fault === undefined) {
       const repeats = await chooseRepeats((pass) => candidate.plan.encode(pass), {
@@ -198,7 +199,7 @@ async function sample(
       valid.push({ candidate, times: [], repeats });
     } else warnings.push(`no ceiling from ${candidate.method}: ${fault}`);
   }
-  // In turn, so that a slow moment of the machine meets all of them alike.
+  // Sample in turn, so a slow moment of the machine affects all candidates alike.
   let running = valid;
   let spent = 0;
   for (let round = 0; round < MAXIMUM_ROUNDS; round++) {
@@ -224,7 +225,7 @@ function bestSampled(list: readonly Sampled[]): Sampled {
   return list.toSorted((a, b) => best(a) - best(b))[0]!;
 }
 
-// A busy machine lowers figures at random, and only its quiet moments agree.
+// A busy machine lowers figures at random; only its quiet moments agree.
 function isSettled({ times }: Sampled): boolean {
   const sorted = times.toSorted((a, b) => a - b);
   return sorted.length >= 3 && sorted[2]! <= SETTLED * sorted[0]!;

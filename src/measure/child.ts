@@ -1,5 +1,5 @@
 /**
- * The process that measures: `deno run child.ts` beside the bench, which talks to it in JSON lines.
+ * The measuring process. The bench starts it as `deno run child.ts`, and both exchange JSON lines.
  */
 import { readLines } from "../files/json_lines.ts";
 import type { ChildRequest } from "./child/protocol.ts";
@@ -9,9 +9,9 @@ import { openGpu } from "../ops/open_gpu.ts";
 import { addCustomOperator, type CustomOperator } from "./custom_operator.ts";
 import { createWorkload } from "./workloads.ts";
 
-/** A custom operator of the user's. */
+/** A user's custom operator. */
 export interface OperatorSource {
-  /** Tells versions of the file apart. */
+  /** Identifies the version of the file. */
   readonly digest: string;
   /** Imports the file. */
   readonly load: () => Promise<unknown>;
@@ -23,8 +23,8 @@ export interface OperatorSource {
  * @param source a custom operator to measure
  */
 export async function runChild(source?: OperatorSource): Promise<never> {
-  // Ctrl-C reaches every process of the terminal; the bench decides what it means, and says so on
-  // stdin.
+  // Ctrl-C reaches every process of the terminal; the bench decides what to do and tells this one
+  // on stdin.
   if (Deno.build.os !== "windows") Deno.addSignalListener("SIGINT", () => {});
   await serve({
     requests: readLines<ChildRequest>(Deno.stdin.readable),
@@ -34,13 +34,13 @@ export async function runChild(source?: OperatorSource): Promise<never> {
     createWorkload,
     ...source === undefined ? {} : {
       async loadOperator() {
-        // Whatever it is, addCustomOperator checks it.
+        // Its type is unchecked here: addCustomOperator checks it.
         const exported = await source.load().catch(explain) as CustomOperator;
         return addCustomOperator(exported, { digest: source.digest });
       },
     },
   });
-  Deno.exit(0); // a driver's threads and open handles must not keep it
+  Deno.exit(0); // A driver's threads would keep it alive.
 }
 
 function explain(error: unknown): never {

@@ -2,7 +2,7 @@
  * Compares result files: pairs measurements of the same work, ranks them, and judges each against
  * the first file.
  *
- * Nothing here touches the file system: the command and a browser page share it.
+ * It does not touch the file system, so the command and a browser page share it.
  */
 import { isSameMachine, type Machine, machinesOf, type NamedResult } from "./comparison/machine.ts";
 import type { ComparisonCell, ComparisonRow } from "./comparison/rows.ts";
@@ -19,30 +19,30 @@ import { comparePair, type PairComparison } from "./comparison/pair.ts";
 import { type MachineTotal, totalOf } from "./comparison/totals.ts";
 import { DEFAULT_THRESHOLD, judge } from "./comparison/verdict.ts";
 
-/** Several result files side by side. */
+/** A comparison of several result files. */
 export interface Comparison {
   readonly machines: readonly Machine[];
   /** The rows that at least two machines have. */
   readonly rows: readonly ComparisonRow[];
-  /** What one machine alone measured well, or none: without verdicts, in no table. */
+  /** Rows that went well on at most one machine. They have no verdicts and appear in no table. */
   readonly uncompared: readonly ComparisonRow[];
-  /** The totals in the order of the machines. */
+  /** The totals, in the order of the machines. */
   readonly totals: readonly MachineTotal[];
-  /** How many rows all machines have. */
+  /** The number of rows that all machines have. */
   readonly completeRows: number;
   /** The relative change that matters. */
   readonly threshold: number;
-  /** What to keep in mind, one sentence each; not escaped. */
+  /** Caveats, one sentence each; not escaped. */
   readonly warnings: readonly string[];
 }
 
-/** How {@linkcode compareResultFiles} compares. */
+/** Options of {@linkcode compareResultFiles}. */
 export interface ComparisonOptions {
   /** The relative change that matters, above 0. Default 0.05. */
   readonly threshold?: number;
 }
 
-/** No two of the files have a measurement in common that went well in both. */
+/** Thrown if no measurement went well in two of the files. */
 export class NothingComparableError extends Error {
   override readonly name = "NothingComparableError";
 }
@@ -51,12 +51,12 @@ function work(measurement: Measurement): number {
   return measurement.flops + measurement.bytes;
 }
 
-/** 64 before 256. */
+/** Sorts 64 before 256. */
 const natural = new Intl.Collator("en", { numeric: true });
 
 const passOrder = ["forward", "backward"];
 
-/** Sorts by kernel, then forward before backward, then from little work to much. */
+/** Sorts by operator, then forward before backward, then from little work to much. */
 function compareRows(a: Measurement, b: Measurement): number {
   const byName = (x: string, y: string) => x < y ? -1 : x > y ? 1 : 0;
   return byName(a.kernel, b.kernel) ||
@@ -65,7 +65,7 @@ function compareRows(a: Measurement, b: Measurement): number {
 }
 
 /**
- * Places result files side by side.
+ * Compares result files.
  *
  * @param results at least two; the first one is the baseline of all verdicts
  * @param options the threshold
@@ -121,7 +121,7 @@ export function compareResultFiles(
   };
 }
 
-/** Keys whose measurements succeeded in at least two files, in the order of the table. */
+/** The keys of measurements that succeeded in at least two files, in the table's order. */
 function sharedKeys(columns: readonly ReadonlyMap<string, Measurement>[]): string[] {
   const first = new Map<string, Measurement>();
   const counts = new Map<string, number>();
@@ -132,7 +132,7 @@ function sharedKeys(columns: readonly ReadonlyMap<string, Measurement>[]): strin
       else counts.set(key, counts.get(key) ?? 0);
     }
   }
-  // A kernel that broke since the first file is part of the comparison as well.
+  // A row that worked in the first file but not in another one is compared too.
   const broke = (key: string) =>
     usable(columns[0]!.get(key)) && columns.slice(1).some((column) => {
       const measurement = column.get(key);
@@ -142,7 +142,7 @@ function sharedKeys(columns: readonly ReadonlyMap<string, Measurement>[]): strin
     .sort((a, b) => compareRows(first.get(a)!, first.get(b)!));
 }
 
-/** The keys that are left, in the order of the table. */
+/** The remaining keys, in the table's order. */
 function otherKeys(
   columns: readonly ReadonlyMap<string, Measurement>[],
   shared: readonly string[],
@@ -211,7 +211,9 @@ function rowOf(
   return { kernel, pass, shape, dtype, cache, cells };
 }
 
-/** How each file's measurements changed from the first file's, where both are of a joint run. */
+/**
+ * For each file: how its measurements changed from the first file's, if both are of one joint run.
+ */
 function pairedWithFirst(
   rows: readonly ComparisonRow[],
   results: readonly NamedResult[],
@@ -225,7 +227,7 @@ function pairedWithFirst(
   });
 }
 
-/** Compares every cell with the first of its row, and corrects over the whole table. */
+/** Compares every cell with the first of its row, and corrects p-values over the whole table. */
 function judgeAll(
   rows: readonly ComparisonRow[],
   { columns, results, threshold, paired }: {
@@ -277,7 +279,7 @@ function judgeAll(
   }));
 }
 
-/** What to add to the larger budget for this many times the processes; a round figure. */
+/** The seconds to add to the larger budget to get this many times the processes, rounded. */
 function moreSeconds(
   { processes, inTurns }: PairComparison,
   times: number,

@@ -16,15 +16,15 @@ export type { OperatorOutline } from "./custom_operator/outline.ts";
 export type { HostTensor, TensorSource } from "./custom_operator/tensors.ts";
 
 /**
- * Adds a custom operator to the measured ones, for as long as this program runs: `createWorkload`,
+ * Adds a custom operator to the measured ones for the rest of this program: `createWorkload`,
  * `shapesOf` and `variantsOf` then know its name.
  *
  * @param exported what the operator's file exports, such as `await import("./softcap.ts")`
- * @param options.digest tells versions of the file apart; result files and tuned choices carry it
+ * @param options.digest identifies the version of the file; result files and tuned choices store it
  * @returns the operator's name, passes, variants and shapes
- * @throws {TypeError} for an export that is missing or of the wrong kind, or an output of the twin
- *   that does not fit
- * @throws {RangeError} for a wrong value: a name that is taken, a length below 1, a shape that the
+ * @throws {TypeError} for an export that is missing or of the wrong kind, or a twin's output that
+ *   does not fit
+ * @throws {RangeError} for a wrong value: a name that is in use, a length below 1, a shape that the
  *   twin cannot compute
  *
  * @example
@@ -81,11 +81,11 @@ export function addCustomOperator<
 }
 
 /**
- * Adds an operator whose file another process runs: this one knows what to ask for, and computes
- * nothing of it.
+ * Adds an operator whose file another process runs. This process can request its measurements, but
+ * computes nothing itself.
  *
  * @param outline the other process's report
- * @throws {RangeError} if there is an operator of this name
+ * @throws {RangeError} if the name is in use
  */
 export function addOutlinedOperator(outline: OperatorOutline): void {
   add(outline, undefined);

@@ -1,14 +1,14 @@
 /**
- * What the processes of a result file say of each measurement: its time, and how well it is known.
+ * Estimates each measurement of a result file from its processes: its time, and the time's error.
  *
- * A process gives one value, the logarithm of its samples' median; samples of one process share
- * whatever that process fixed, and are not independent evidence. The values of a file make a table
- * of measurements by rounds. A round moves all of its measurements (the machine was busy, the clock
- * low), so the table is taken apart into each measurement's mean, an effect of each round, and a
- * rest. The error of a mean has two sources: the rounds' effects, which all measurements share,
- * with one degree of freedom less than there are rounds; and the rest, whose variances the
- * measurements moderate among each other, since two degrees of freedom by themselves say next to
- * nothing. Intervals are Welch's, with the degrees of freedom of Satterthwaite.
+ * A process gives one value, the logarithm of its samples' median, because samples of one process
+ * are not independent. A file's values form a table of measurements by rounds. A round moves all of
+ * its measurements (a busy machine, a low clock). So the table is split into each measurement's
+ * mean, each round's effect, and a rest. The error of a mean has two sources. One is the rounds'
+ * effects, which all measurements share; it has one degree of freedom less than there are rounds.
+ * The other is the rest. Its variances are moderated over all measurements, because a variance with
+ * two degrees of freedom is very uncertain. Intervals are Welch's, with Satterthwaite's degrees of
+ * freedom.
  *
  * Sources: T. Kalibera, R. Jones, Rigorous benchmarking in reasonable time (2013), for processes as
  * the level that counts; B. L. Welch, The generalization of "Student's" problem when several
@@ -29,35 +29,35 @@ import { processesOf } from "./rounds.ts";
 import { mean, sum } from "../statistics/mean.ts";
 
 /**
- * One process alone does not show how much processes differ. This standard deviation of the
- * logarithm is assumed then: medians of processes on quiet machines were seen up to 17 % apart.
+ * The assumed standard deviation of the logarithm for a file of one process, which does not show
+ * how processes differ. On quiet machines, medians of processes differed by up to 17 %.
  */
 export const ASSUMED_DEVIATION = 0.1;
 
-/** Stands for infinity, which JSON cannot hold. */
+/** Replaces infinity, which JSON cannot hold. */
 const MOST_DF = 1e9;
 
-/** A logarithm with the sources of its error, which are independent. */
+/** A logarithm with its error's sources, which are independent. */
 export interface Estimate {
   readonly center: number;
   readonly errors: readonly EstimatedVariance[];
-  /** How many processes it is from. */
+  /** The number of processes. */
   readonly processes: number;
 }
 
-/** The value of one process in one round; undefined if it has none. */
+/** A process's value in one round; undefined if it has none. */
 type ProcessValue = (process: {
   readonly samples: readonly number[];
   readonly cpuSamples: readonly number[];
   readonly throttleSamples: readonly number[];
 }) => number | undefined;
 
-/** What the processes say of a measurement, each as a logarithm of ns. */
+/** The estimates of a measurement, each of the logarithm of a time in ns. */
 export interface TimeEstimates {
   readonly time: Estimate;
-  /** The CPU time, where every process has it. */
+  /** The CPU time, if every process has it. */
   readonly cpu: Estimate | undefined;
-  /** The time relative to the reference kernel's in the same process, where every process has it. */
+  /** The time relative to the reference kernel's in the same process, if every process has it. */
   readonly relative: Estimate | undefined;
 }
 
@@ -78,7 +78,7 @@ const series: Readonly<Record<keyof TimeEstimates, ProcessValue>> = {
 /**
  * Estimates the times of one file's measurements together.
  *
- * @param measurements of one file; those without samples are left out
+ * @param measurements one file's measurements; those without samples are left out
  */
 export function estimateTimes(
   measurements: readonly Measurement[],
@@ -135,8 +135,8 @@ export function estimateRows<Key>(
     variance: sum([...effects.values()].map((effect) => effect ** 2)) / Math.max(1, rounds - 1),
     df: Math.max(0, rounds - 1),
   };
-  // Estimating the effects uses up a share of each row's degrees of freedom; this factor is what is
-  // left.
+  // Estimating the effects uses up a share of each row's degrees of freedom; this is the remaining
+  // share.
   const part = repeated.length === 0 ? 0 : 1 - 1 / repeated.length;
   const own = moderateVariances(rows.map(({ values, center }) => {
     const df = part * (values.size - 1);
@@ -154,7 +154,8 @@ export function estimateRows<Key>(
   }));
 }
 
-// One process: the scatter of its samples, and what is assumed of other processes.
+// The estimate for one process: the scatter of its samples, and the assumed scatter between
+// processes.
 function aloneEstimate({ samples }: Measurement, center: number): Estimate {
   const logs = samples.map(Math.log);
   const scatter = logs.length < 2
@@ -182,7 +183,7 @@ function roundEffects<Key>(rows: readonly Row<Key>[]): ReadonlyMap<number, numbe
   return new Map([...deviations].map(([round, list]) => [round, mean(list)]));
 }
 
-// Undefined if a process has no value.
+// The values of all processes; undefined if one has none.
 function valuesOf(
   measurement: Measurement,
   value: ProcessValue,
@@ -205,7 +206,7 @@ function valuesOf(
   return values.size === 0 ? undefined : values;
 }
 
-/** A difference of logarithms, and what it takes to judge it. */
+/** A difference of logarithms with its error. */
 export interface EstimatedDifference {
   readonly center: number;
   /** Standard error. */
@@ -217,7 +218,7 @@ export interface EstimatedDifference {
 /**
  * The mean of several differences, or one difference.
  *
- * @param pairs what is compared, each with its baseline
+ * @param pairs the estimates, each with its baseline
  * @returns undefined without pairs
  */
 export function differenceOf(
@@ -226,7 +227,7 @@ export function differenceOf(
   const count = pairs.length;
   if (count === 0) return undefined;
   const center = sum(pairs.map(({ baseline, candidate }) => candidate.center - baseline.center));
-  // The first source of a file's errors is common to its measurements, so it does not average out.
+  // The measurements of a file share the first source of errors, so it does not average out.
   const terms = [...pairs.map((pair) => pair.baseline), ...pairs.map((pair) => pair.candidate)]
     .flatMap(({ errors }) =>
       errors.map(({ variance, df }, source) => ({
@@ -246,8 +247,8 @@ export function differenceOf(
 /**
  * The interval of a ratio.
  *
- * @param difference of logarithms
- * @param confidence in (0, 1). Default 0.95
+ * @param difference a difference of logarithms
+ * @param confidence the confidence, in (0, 1). Default 0.95
  */
 export function ratioInterval(
   { center, error, df }: EstimatedDifference,
@@ -258,9 +259,9 @@ export function ratioInterval(
 }
 
 /**
- * The two-sided p-value of a difference against none.
+ * The two-sided p-value of a difference from 0.
  *
- * @param difference of logarithms
+ * @param difference a difference of logarithms
  */
 export function differencePValue({ center, error, df }: EstimatedDifference): number {
   if (center === 0) return 1;
@@ -268,11 +269,11 @@ export function differencePValue({ center, error, df }: EstimatedDifference): nu
 }
 
 /**
- * Summarizes the measurements of a file: where there are several processes, the time is the
- * geometric mean of their medians, and its interval rests on how they differ. The samples' own
- * interval knows nothing of other processes.
+ * Summarizes the measurements of a file. With several processes, the time is the geometric mean of
+ * their medians, and the interval comes from their differences, which samples of one process do not
+ * show.
  *
- * @param measurements of one file
+ * @param measurements one file's measurements
  */
 export function summarizeMeasurements(
   measurements: readonly Measurement[],

@@ -22,13 +22,13 @@ export interface Job {
   readonly dtype: string;
   readonly variant: string;
   readonly cache: CacheState;
-  /** Whether it is the variant that runs by default. */
+  /** Whether it is the default variant. */
   readonly chosen: boolean;
-  /** Whether that is so because tuning chose it. */
+  /** Whether tuning chose that default. */
   readonly tuned?: boolean;
 }
 
-/** What a result file says of a job's work, in the order in which it says it. */
+/** A job's work in the fields and order of a result file. */
 export function describeJob(
   { kernel, pass, shape, dtype, variant, chosen, tuned }: Job,
 ): Pick<
@@ -48,20 +48,20 @@ export function describeJob(
   };
 }
 
-/** What to make jobs for. */
+/** The options of jobs to make. */
 export interface JobSelection {
   readonly kernels: readonly OperatorName[];
   readonly passes: readonly PassName[];
   /**
-   * A grid's name, or shapes by name or by their lengths; an operator that lacks one of them is
-   * measured on the others.
+   * A grid's name, or shapes by name or by their lengths. An operator that lacks one of the shapes
+   * is measured on the others.
    */
   readonly shapes: GridName | readonly string[];
   readonly dtypes: readonly string[];
   readonly caches: readonly CacheState[];
   /**
-   * `chosen`: the variant that runs by default; `all`: every variant that can run by default; or
-   * variants by name, those that round to f16 too.
+   * `chosen`: the default variant; `all`: every variant that can be a default; or variants by name,
+   * including those that round to f16.
    */
   readonly variants: "chosen" | "all" | readonly string[];
 }
@@ -69,30 +69,30 @@ export interface JobSelection {
 /** An operator, pass and shape of a selection. */
 export type Work = VariantQuestion;
 
-/** What is known of work on an adapter. */
+/** Facts about work on an adapter. */
 export interface AdapterChoice {
-  /** The variant that runs by default. */
+  /** The default variant. */
   readonly chosen: string;
-  /** Whether that is so because tuning chose it. */
+  /** Whether tuning chose it. */
   readonly tuned: boolean;
-  /** Why some variants cannot run there, by name. */
+  /** Reasons why variants cannot run there, by name. */
   readonly unfit?: Readonly<Record<string, string>>;
-  /** All variants; none for an operator or pass that the measuring process lacks. */
+  /** All variants; empty for an operator or pass that the measuring process lacks. */
   readonly known?: readonly string[];
 }
 
 /**
- * Pieces of work measured in random turns; their data is in GPU memory at the same time. No
- * operator has more forms to measure.
+ * The most pieces of work in a batch, which are measured in random order and have their data in GPU
+ * memory together. No operator has more forms to measure.
  */
 const BATCH = 4;
 
 /**
  * Lists the operators, passes and shapes of a selection.
  *
- * @param selection what is wanted
+ * @param selection the requested work
  * @param options.software whether the adapter computes on the CPU
- * @returns them in the order of the tables
+ * @returns the work, in the tables' order
  */
 export function listWork(
   selection: JobSelection,
@@ -109,9 +109,9 @@ export function listWork(
 /**
  * Lists all jobs of a selection.
  *
- * @param selection what is wanted
- * @param work its operators, passes and shapes, each with what is known of it on the adapter
- * @returns the jobs, numbered from 0, in the order of the tables
+ * @param selection the requested work
+ * @param work its operators, passes and shapes, each with the facts about it on the adapter
+ * @returns the jobs, numbered from 0, in the tables' order
  */
 export function listJobs(
   selection: JobSelection,
@@ -152,11 +152,11 @@ function shapesFor(
 }
 
 /**
- * Puts jobs into batches: in random order, with what people compare in the same batch: the variants
+ * Puts jobs into batches in random order. Jobs that people compare are in one batch: the variants
  * and cache states of one piece of work, and the forms of one operator on one shape, such as
  * attention with and without learned sinks.
  *
- * @param jobs the jobs that are left
+ * @param jobs the remaining jobs
  * @param seed equal seeds give equal batches
  */
 export function batchJobs(jobs: readonly Job[], seed: number): Job[][] {
@@ -187,12 +187,12 @@ export function batchJobs(jobs: readonly Job[], seed: number): Job[][] {
   return batches;
 }
 
-/** A text that a job has in common with its measurement, and with no other. */
+/** A key that a job shares with its measurement only. */
 export function jobKey({ shape: { dimensions }, ...job }: Job): string {
   return keyOf({ ...job, shape: dimensions });
 }
 
-/** A text that a measurement of a result file has in common with its job, and with no other. */
+/** A key that a result file's measurement shares with its job only. */
 export function measurementKey(measurement: Measurement): string {
   return keyOf(measurement);
 }

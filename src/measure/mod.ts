@@ -1,7 +1,6 @@
 /**
- * Measuring as `deno task bench` does, in a program of your own: the GPU's clock, ceilings,
- * workloads with their inputs and float64 checks, sampling in random turns, statistics, and
- * operators of your own.
+ * Measures like `deno task bench` in your own program: the GPU's clock, ceilings, workloads with
+ * inputs and float64 checks, sampling in random order, statistics, and custom operators.
  *
  * All times are nanoseconds, all rates per second.
  *

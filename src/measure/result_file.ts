@@ -1,9 +1,9 @@
 /**
  * The result file `gradsink-results/1`: one run of the bench on one adapter.
  *
- * The types below say in TypeScript what `result_file/schema.json` says in JSON Schema. All times are
- * nanoseconds, all rates are per second. Nothing here touches the file system, so that a browser
- * can read dropped files by the same rules; see `result_file/store.ts` for the disk.
+ * These types match the JSON Schema in `result_file/schema.json`. All times are nanoseconds, all
+ * rates are per second. This file does not touch the file system, so a browser can read dropped
+ * files by the same rules; `result_file/store.ts` reads and writes files.
  */
 
 /** The version that this code writes. */
@@ -12,7 +12,7 @@ export const RESULT_SCHEMA = "gradsink-results/1";
 /** The outcome of a measurement. */
 export type MeasurementStatus = "ok" | "failed" | "timed-out" | "wrong";
 
-/** Whether the data lay in the last-level cache when the kernel began. */
+/** Whether the data was in the last-level cache when the kernel began. */
 export type CacheState = "hot" | "cold";
 
 /** Why sampling ended. */
@@ -28,25 +28,25 @@ export type StopReason =
 export interface Timer {
   /** `timestamp` is the GPU's own clock, `wall` the host's. */
   readonly kind: "timestamp" | "wall";
-  /** The smallest step that was seen on this clock, in ns. */
+  /** The smallest observed step of this clock, in ns. */
   readonly quantum: number;
-  /** The calibration of GPU ticks against wall time; `samples` are converted already. */
+  /** The calibration of GPU ticks against wall time; `samples` are already converted. */
   readonly nanosecondsPerTick?: number;
   /** The relative uncertainty of that calibration, 0 to 1. */
   readonly calibrationError?: number;
 }
 
-/** The check of an output against the reference before timing. */
+/** The check of an output against the reference, before timing. */
 export interface Correctness {
-  /** The largest error that was found, in the units of `tolerance`. */
+  /** The largest error, in the units of `tolerance`. */
   readonly error: number;
-  /** The largest error that is allowed. */
+  /** The largest allowed error. */
   readonly tolerance: number;
-  /** The output where it was found. */
+  /** The output with the largest error. */
   readonly output?: string;
 }
 
-/** The part of a measurement that one process took. */
+/** One process's part of a measurement. */
 export interface MeasuredProcess {
   /** The bench's round, from 0 on: the measurements of one round come from one process. */
   readonly round: number;
@@ -54,28 +54,25 @@ export interface MeasuredProcess {
   readonly samples: number;
   /** How many consecutive `throttleSamples` are from this process. */
   readonly throttleSamples: number;
-  /** Runs of the operator within one of its samples. */
+  /** Runs of the operator in each of its samples. */
   readonly repeats?: number;
 }
 
-/** One operator, pass, shape and number format, timed. */
+/** The timing of one operator, pass, shape and number format. */
 export interface Measurement {
   /** The operator's name, such as `attention`. */
   readonly kernel: string;
-  /**
-   * For a custom operator: 16 hexadecimal digits of a hash of its file and of what the file
-   * imports.
-   */
+  /** For a custom operator: 16 hexadecimal digits of a hash of its file and imports. */
   readonly operatorDigest?: string;
   /** `forward` or `backward`. */
   readonly pass: string;
   /** The dimensions by name, such as `{ B: 1, Hq: 8, Hkv: 2, T: 1024, D: 64 }`. */
   readonly shape: Readonly<Record<string, number>>;
-  /** The number format: `f32`, or `f16+f32` where operands are rounded to f16 and sums are f32. */
+  /** The number format: `f32`, or `f16+f32` for operands rounded to f16 with sums in f32. */
   readonly dtype: string;
-  /** Which form of the kernel ran; `portable` is the plain one. */
+  /** The name of the variant; `portable` is the plain one. */
   readonly variant: string;
-  /** True for the variant that an untuned caller gets, where several were measured. */
+  /** True for the default variant without tuning, if several were measured. */
   readonly chosen?: boolean;
   /** The variant's tuning parameters. */
   readonly tuning: Readonly<Record<string, number | string | boolean>>;
@@ -93,37 +90,36 @@ export interface Measurement {
   readonly timer: Timer;
   /** Nanoseconds for one run of the operator, in the order of measuring. */
   readonly samples: readonly number[];
-  /** Runs of the operator within one sample of the first process; the sample is their mean. */
+  /** Runs of the operator in one sample of the first process; a sample is their mean. */
   readonly repeats?: number;
   /**
    * The processes that took the samples, in order: a new one in each round of the bench. Absent in
-   * older files, which are from one process.
+   * older files, which have one process.
    */
   readonly processes?: readonly MeasuredProcess[];
   /**
-   * How many consecutive samples belong to each turn of the random order; the sum is the number of
-   * samples.
+   * How many consecutive samples belong to each visit in the random order; their sum is the number
+   * of samples.
    */
   readonly rounds?: readonly number[];
   /**
-   * In a joint run, one beside each item of `rounds`: within one process's samples, equal numbers in
-   * the two files of the run are turns that were taken side by side.
+   * In a joint run: one number per item of `rounds`. Within one process's samples, equal numbers in
+   * the run's two files mean visits next to each other in time.
    */
   readonly sweeps?: readonly number[];
-  /** CPU time of one run in ns, one beside each sample. */
+  /** CPU time of one run in ns, one per sample. */
   readonly cpuSamples?: readonly number[];
-  /** Times in ns of the fixed reference kernel that was run every few samples. */
+  /** Times in ns of the fixed reference kernel, which runs every few samples. */
   readonly throttleSamples?: readonly number[];
   /**
-   * Samples, by index, that were taken while the reference kernel ran slower than usual. They are
-   * kept.
+   * The indices of samples during which the reference kernel was slower than usual. They are kept.
    */
   readonly driftingSamples?: readonly number[];
   /** Why sampling ended. */
   readonly stopReason?: StopReason;
-  /** The check that came before the samples. */
+  /** The check before the samples. */
   readonly correctness?: Correctness;
-  /** What makes the samples less trustworthy, one line each. */
+  /** Reasons to trust the samples less, one line each. */
   readonly warnings?: readonly string[];
 }
 
@@ -135,40 +131,40 @@ export interface Ceiling<Unit extends string> {
   readonly unit: Unit;
   /** Each repetition's figure, in the same unit, from all processes that measured it. */
   readonly samples?: readonly number[];
-  /** Where the truth lies with 95 %: a rate is at least what was reached. */
+  /** The 95 % interval of the truth. The true rate is at least the measured one. */
   readonly interval?: { readonly low: number; readonly high: number };
-  /** What to know before believing it. */
+  /** A remark that the reader should know. */
   readonly remark?: string;
-  /** How it was found, such as the access style that was the best. */
+  /** How it was measured, such as the best access style. */
   readonly method?: string;
   /**
-   * What every form of the kernel reached, the best one first; absent where there is one form, and
-   * in older files.
+   * The best figure of every form of the kernel, best form first; absent for a single form, and in
+   * older files.
    */
   readonly forms?: readonly CeilingForm[];
 }
 
 /** One form of a ceiling's kernel, such as a number of accumulators. */
 export interface CeilingForm {
-  /** What the form is, such as its number of accumulators. */
+  /** The form's description, such as its number of accumulators. */
   readonly method: string;
   /** Its best figure, in the ceiling's unit. */
   readonly value: number;
 }
 
-/** What the adapter can do at best, measured in the same run; null or absent means no data. */
+/** The adapter's best figures, measured in the same run; null or absent means no data. */
 export interface Ceilings {
   /** Multiply-adds in f32. */
   readonly f32Fma?: Ceiling<"flop/s"> | null;
   /** Multiply-adds in f16. */
   readonly f16Fma?: Ceiling<"flop/s"> | null;
-  /** Copying from memory to memory, bytes read and written. */
+  /** Copying from memory to memory, counting bytes read and written. */
   readonly copyBandwidth?: Ceiling<"byte/s"> | null;
   /** Exponentials. */
   readonly expRate?: Ceiling<"op/s"> | null;
-  /** Time that one more dispatch takes. */
+  /** Time of one more dispatch. */
   readonly dispatchOverhead?: Ceiling<"ns"> | null;
-  /** Time from a submission of almost nothing until it is known to have finished. */
+  /** Time from a nearly empty submission until its end is known. */
   readonly submitAndWait?: Ceiling<"ns"> | null;
 }
 
@@ -178,24 +174,24 @@ export interface ResultRuntime {
   readonly name: string;
   /** The version of Deno or of the browser. */
   readonly version?: string;
-  /** The version of npm:webgpu, where that is the runtime. */
+  /** The version of npm:webgpu, if that is the runtime. */
   readonly webgpuVersion?: string;
   readonly userAgent?: string;
 }
 
-/** The machine around the GPU, as far as it is known. */
+/** The machine around the GPU, as far as known. */
 export interface ResultHost {
   readonly os?: string;
   readonly osRelease?: string;
   readonly arch?: string;
   readonly cpu?: string;
-  /** Tells hosts apart that are otherwise alike: 16 hexadecimal digits of a hash. */
+  /** Distinguishes hosts that are otherwise alike: 16 hexadecimal digits of a hash. */
   readonly id?: string;
   readonly logicalProcessors?: number;
   readonly memoryBytes?: number;
 }
 
-/** The GPU; a `GpuInfo` fits as it is. */
+/** The GPU; a `GpuInfo` has this form. */
 export interface ResultAdapter {
   readonly backend?: string;
   readonly vendor: string;
@@ -210,21 +206,21 @@ export interface ResultAdapter {
   readonly subgroupSize?: { readonly minimum: number; readonly maximum: number };
 }
 
-/** How the run was requested. More fields are allowed. */
+/** How the run was requested. Further fields are allowed. */
 export interface ResultSettings {
   /** The name of the shape grid. */
   readonly grid?: string;
   readonly seed?: number;
-  /** The stopping rule's goal: relative half-width of the interval of one process's median. */
+  /** The goal of the stopping rule: relative half-width of the interval of one process's median. */
   readonly targetHalfWidth?: number;
   readonly budgetSeconds?: number;
-  /** The most samples of one process. */
+  /** The most samples in one process. */
   readonly maximumSamples?: number;
-  /** How many rounds, each in a process of its own, take every measurement. */
+  /** The number of rounds, each a separate process that takes every measurement. */
   readonly processes?: number;
   /**
-   * A random name that two files share whose samples were taken in turns: 32 hexadecimal digits.
-   * Absent in a file of a run by itself.
+   * A random name that the two files of a joint run share: 32 hexadecimal digits. Absent for other
+   * runs.
    */
   readonly jointRun?: string;
   /** The command line. */
@@ -237,7 +233,7 @@ export interface ResultFile {
   readonly schema: `${typeof RESULT_SCHEMA}${string}`;
   readonly suite: {
     readonly version: string;
-    /** With a trailing + if the working tree differed; null where git is absent. */
+    /** With a trailing + if the working tree differed; null without git. */
     readonly commit: string | null;
   };
   /** When the run began, RFC 3339, such as `2026-11-23T20:15:00Z`. */

@@ -1,28 +1,31 @@
 /**
- * The rounds of the bench: how many a budget allows, and the samples of several processes in one
- * measurement.
+ * The rounds of the bench: how many a budget allows, and one measurement from several processes'
+ * samples.
  */
 import type { MeasuredProcess, Measurement } from "./result_file.ts";
 
 /** Fewer processes do not show how much processes differ. */
 export const LEAST_PROCESSES = 3;
-/** More processes than these are not worth their start. */
+/** More processes are not worth their start. */
 export const MOST_PROCESSES = 16;
 /**
- * What a process costs before it takes samples, in seconds: by itself, and for each measurement,
- * with the driver's compiled kernels at hand. Measured on lavapipe with two busy cores.
+ * The time in seconds that a process needs before it takes samples. Measured on lavapipe with two
+ * busy cores, with the compiled kernels in the driver's cache.
  */
 export const PROCESS_COST = 1.5;
-/** See {@linkcode PROCESS_COST}. */
+/** The same time for each of its measurements. */
 export const MEASUREMENT_COST = 0.1;
-/** Budget over cost of all processes: a third goes to the processes, the rest to samples. */
+/**
+ * The ratio of the budget to the cost of all processes: a third for the processes, the rest for
+ * samples.
+ */
 const BUDGET_TO_COST = 3;
 
 /**
- * How many processes take each measurement.
+ * The number of processes for each measurement.
  *
  * @param seconds the budget of the whole run
- * @param measurements how many it is for
+ * @param measurements the number of measurements
  * @returns 3 to 16
  */
 export function processesWithin(seconds: number, measurements: number): number {
@@ -33,15 +36,15 @@ export function processesWithin(seconds: number, measurements: number): number {
 /**
  * The least budget for a number of processes.
  *
- * @param processes how many
- * @param measurements how many measurements the budget is for
+ * @param processes the number of processes
+ * @param measurements the number of measurements
  * @returns seconds
  */
 export function budgetFor(processes: number, measurements: number): number {
   return BUDGET_TO_COST * processes * (PROCESS_COST + MEASUREMENT_COST * measurements);
 }
 
-/** The processes of a measurement; older files do not name their only one. */
+/** The processes of a measurement; for older files, which do not list them, a single one. */
 export function processesOf(measurement: Measurement): readonly MeasuredProcess[] {
   const { processes, samples, throttleSamples = [], repeats } = measurement;
   if (processes !== undefined) return processes;
@@ -57,22 +60,22 @@ export function processesOf(measurement: Measurement): readonly MeasuredProcess[
 /**
  * Whether a measurement has a round's samples, or needs none because it failed.
  *
- * @param measurement of a result file
- * @param round from 0 on
+ * @param measurement a result file's measurement
+ * @param round the round, from 0 on
  */
 export function hasRound(measurement: Measurement, round: number): boolean {
-  // A clock that gave no times gives none in another process either.
+  // A clock that gave no times would give none in another process either.
   return measurement.samples.length === 0 ||
     processesOf(measurement).some((each) => each.round === round);
 }
 
 /**
- * Adds what another process measured.
+ * Adds another process's measurement.
  *
- * @param known what earlier processes measured; undefined if there was none
+ * @param known the measurement of earlier processes; undefined if there is none
  * @param found.round the process's round
- * @param found.measurement what it measured; an answer that is wrong, or a process that failed,
- *   replaces what is known: a speed is reported of kernels that work each time
+ * @param found.measurement the process's measurement. A wrong answer or a failure replaces the
+ *   known measurement, because only kernels that always work get a speed
  */
 export function addProcess(
   known: Measurement | undefined,
@@ -113,10 +116,10 @@ export function addProcess(
 }
 
 /**
- * Takes out what an interrupt cut short: the last process's samples.
+ * Removes the last process's samples, if an interrupt cut them short.
  *
- * @param measurement of a result file
- * @returns the measurement without them; nothing if no process is left
+ * @param measurement a result file's measurement
+ * @returns the measurement without them; nothing if no process remains
  */
 export function withoutInterrupted(measurement: Measurement): readonly Measurement[] {
   if (measurement.stopReason !== "interrupted") return [measurement];

@@ -1,10 +1,9 @@
 /**
- * Samples several pieces of GPU work in turn: each round visits those that are not yet known well
- * enough in a new random order, so that whatever the machine does in between meets all of them
- * alike. A fixed reference kernel runs every few visits; samples taken while it was slow are
- * flagged and kept.
+ * Samples several pieces of GPU work in turn. Each round visits the pieces that are not yet precise
+ * enough in a new random order, so changes of the machine affect all of them alike. A fixed
+ * reference kernel runs every few visits; samples taken while it was slow are flagged and kept.
  *
- * No Deno call here: the browser's page samples by the same rules.
+ * This file calls no Deno API, because the browser's page uses it too.
  */
 import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
 import { uniformInt } from "pure-rand/distribution/uniformInt";
@@ -18,17 +17,17 @@ import {
 
 export type { SampledWork, VisitOptions, WorkSamples } from "./sampling/visits.ts";
 
-/** How to sample. */
+/** Options of {@linkcode sampleWork}. */
 export interface SampleOptions extends Omit<VisitOptions, "maximumSamples"> {
-  /** When a piece of work is known well enough. */
+  /** When a piece of work is precise enough. */
   readonly rule: StoppingRule;
-  /** Any safe integer: the order of the visits. */
+  /** Any safe integer; it decides the order of the visits. */
   readonly seed: number;
-  /** Awaited before each visit, for a run that can be paused. */
+  /** Awaited before each visit, so a run can be paused. */
   readonly ready?: () => Promise<void>;
   /**
-   * For a race: gets the samples of all work after each round, from the third on, and names the
-   * work that needs no more, by index.
+   * For a race: called after each round, from the third on, with the samples of all work. It
+   * returns the indices of work that needs no more samples.
    */
   readonly beaten?: (samples: readonly (readonly number[])[]) => ReadonlySet<number>;
 }
@@ -37,12 +36,12 @@ export interface SampleOptions extends Omit<VisitOptions, "maximumSamples"> {
 const RACE_ROUNDS = 3;
 
 /**
- * Samples work until each piece is known well enough, its noise stays the same, or its time is up.
+ * Samples work until each piece is precise enough, its noise no longer changes, or its time is up.
  *
- * @param work what to sample
+ * @param work the work to sample
  * @param options the timer, the rule, the reference kernel and the seed
- * @returns the samples of each, in the order of `work`; undefined where there is no data
- * @throws {GpuError} if the GPU fails; `visit` told what ran
+ * @returns the samples of each, in the order of `work`; undefined if there is no data
+ * @throws {GpuError} if the GPU fails; the last call of `visit` tells what ran
  */
 export async function sampleWork(
   work: readonly SampledWork[],
@@ -77,10 +76,10 @@ export async function sampleWork(
 }
 
 /**
- * Shuffles by Fisher and Yates, with a generator of its own: equal seeds give equal orders.
+ * Makes a function that shuffles by Fisher and Yates. Equal seeds give equal orders.
  *
  * @param seed any safe integer
- * @returns makes a shuffled copy; another one each time
+ * @returns a function that returns a new shuffled copy at each call
  */
 export function shuffler(seed: number): <Item>(items: readonly Item[]) => Item[] {
   const generator = xoroshiro128plus(seed);

@@ -1,8 +1,7 @@
 /**
- * Times GPU work: by the GPU's own clock where it has one that runs evenly, else by the host's.
+ * Times GPU work by the GPU's clock if it has one that runs evenly, else by the host's clock.
  *
- * No Deno call here; the clocks come from outside, so that the browser's page measures by the same
- * rules.
+ * This file calls no Deno API, and clocks are parameters, because the browser's page uses it too.
  */
 import type { Gpu } from "../gpu/gpu.ts";
 import { Plan } from "../gpu/plan.ts";
@@ -22,7 +21,7 @@ export interface HostClocks {
   /** Time in ns from any origin. */
   readonly wall: () => number;
   /**
-   * CPU time of this process in ns, where it can be read. On software adapters it includes the
+   * CPU time of this process in ns, if it can be read. On software adapters it includes the
    * driver's.
    */
   readonly cpu?: () => number;
@@ -31,71 +30,63 @@ export interface HostClocks {
 /** Work to time, recorded into one compute pass. */
 export type Span = (pass: GPUComputePassEncoder) => void;
 
-/** Work that belongs to a submission and not to its times. */
+/** Work in a submission that is not part of its times. */
 export interface UntimedWork {
-  /** Recorded once, in front of all spans: brings the data into the cache. */
+  /** Recorded once, before all spans: brings the data into the cache. */
   readonly first?: Span;
-  /** Recorded in front of every span: drives the data out of the cache. */
+  /** Recorded before every span: evicts the data from the cache. */
   readonly each?: Span;
 }
 
 /** Options of {@linkcode GpuTimer.time}. */
 export interface TimeOptions extends UntimedWork {
-  /** Called right before a submission, for a harness with a clock of its own. */
+  /** Called right before a submission, for a caller with its own clock. */
   readonly started?: () => void;
-  /** Called as soon as the GPU has finished it. */
+  /** Called as soon as the GPU has finished the submission. */
   readonly finished?: () => void;
 }
 
-/** What one submission took. */
+/** The times of one submission. */
 export interface SpanTimes {
-  /**
-   * ns of each span; undefined where the GPU's clock gave no time (a difference that is zero or
-   * negative).
-   */
+  /** The ns of each span; undefined if the GPU's clock gave no time (a difference of 0 or less). */
   readonly spans: readonly (number | undefined)[];
-  /** Host time of the submission, in ns. */
+  /** The submission's time on the host, in ns. */
   readonly wall: number;
   /** CPU time of the process during the submission, in ns. */
   readonly cpu?: number;
 }
 
-/** How to open a {@linkcode GpuTimer}. */
+/** Options of {@linkcode GpuTimer.open}. */
 export interface GpuTimerOptions {
-  /** The host's, for calibration and for GPUs without a clock. */
+  /** The host's clocks, for calibration and for GPUs without a clock. */
   readonly clocks: HostClocks;
-  /**
-   * `wall`: use the host's clock even where the GPU has one. Default: `timestamp` where it can be.
-   */
+  /** `wall`: use the host's clock even if the GPU has one. Default: `timestamp` if possible. */
   readonly kind?: Timer["kind"];
 }
 
 /** The most spans of one submission. */
 export const MAXIMUM_SPANS = 32;
 
-/** A span shorter than this many steps of its clock is not worth reading. */
+/** A span is too short to time if it has fewer steps of its clock than this. */
 export const MINIMUM_QUANTA = 50;
 
-/** The distance in ns that the calibration's anchors cover. */
+/** The time in ns that the calibration's anchors span. */
 const CALIBRATION_TIME = 300e6;
 
 /**
  * A clock for one GPU's work.
  */
 export class GpuTimer {
-  /** The clock, as a result file describes it. */
+  /** The clock, in the form of a result file. */
   readonly timer: Timer;
   /**
-   * The least span worth timing, in ns: 50 steps of the clock, and by wall time 50 empty
-   * submissions as well.
+   * The shortest span worth timing, in ns: 50 steps of the clock, and for wall time also 50 empty
+   * submissions.
    */
   readonly minimumSpan: number;
-  /**
-   * Time from a submission of almost nothing until it is known to have finished, in ns: each
-   * observation.
-   */
+  /** Times from a nearly empty submission until its end is known, in ns: one per observation. */
   readonly submitAndWait: readonly number[];
-  /** Why the GPU's clock is not used though the GPU has one. */
+  /** Why the GPU's clock is not used although the GPU has one. */
   readonly warning: string | undefined;
   readonly #gpu: Gpu;
   readonly #clocks: HostClocks;
@@ -119,7 +110,7 @@ export class GpuTimer {
   }
 
   /**
-   * Looks at the clocks of a GPU and calibrates them; takes about half a second.
+   * Examines and calibrates a GPU's clocks, which takes about half a second.
    *
    * @param gpu the GPU
    * @param options the host's clocks
@@ -139,9 +130,9 @@ export class GpuTimer {
         workgroups: [1],
       }],
     });
-    // Not `using`: browsers that have WebGPU need not know it.
+    // Not `using`: some browsers with WebGPU do not support it.
     try {
-      gpu.run(tick); // compiled now, so that no observation holds a compilation
+      gpu.run(tick); // Compile now, so no observation includes it.
       await gpu.sync();
       return await GpuTimer.#observe(gpu, { clocks, kind, span: (pass) => tick.encode(pass) });
     } finally {
@@ -176,15 +167,15 @@ export class GpuTimer {
   }
 
   /**
-   * Runs spans, each in a pass of its own, and times each.
+   * Runs spans, each in a separate pass, and times each.
    *
-   * @param spans 1 to 32 spans; by wall time each is a submission of its own
-   * @param options work in front of all spans (`first`) and of every span (`each`), in passes that
-   *   are not timed; what to call at the ends of a submission
+   * @param spans 1 to 32 spans; with wall time each is a separate submission
+   * @param options untimed work before all spans (`first`) and before every span (`each`);
+   *   callbacks around a submission
    * @returns the times; `wall` and `cpu` cover the untimed work of the same submission too
    * @throws {GpuError} if the GPU fails
-   * @throws {RangeError} for no spans, too many, or work before each span by wall time, which
-   *   cannot leave it out
+   * @throws {RangeError} for no spans, too many, or work before each span with wall time, which
+   *   would include it
    */
   async time(spans: readonly Span[], options: TimeOptions = {}): Promise<SpanTimes> {
     const { started, finished, ...untimed } = options;
@@ -226,13 +217,14 @@ export class GpuTimer {
   }
 }
 
-/** Where the GPU writes its times. */
+/** The GPU's buffers for timestamps. */
 interface Stamps {
   readonly queries: GPUQuerySet;
   readonly resolved: GPUBuffer;
   readonly staging: GPUBuffer;
   /**
-   * The first time seen: distances from it are exact in a double, the times themselves need not be.
+   * The first timestamp. Distances from it are exact in a double; the timestamps themselves may not
+   * be.
    */
   origin: bigint | undefined;
 }
@@ -335,9 +327,9 @@ function recordPass(
   pass.end();
 }
 
-// The one place that knows when work is over. Deno waits for the GPU inside the call that asks, and
-// then sleeps 10 ms before the promise resolves; Dawn and browsers return at once, and the promise
-// tells. A canary in the tests watches.
+// The one place that finds out when work is done. Deno waits for the GPU inside the call and then
+// sleeps 10 ms before the promise resolves; Dawn and browsers return at once, and the promise
+// resolves at the end. A test watches for changes of that behavior.
 async function submitAndWait(
   gpu: Gpu,
   clocks: HostClocks,
@@ -364,7 +356,7 @@ async function submitAndWait(
   try {
     await done;
   } catch (error) {
-    await gpu.sync(); // the first cause, where there is one
+    await gpu.sync(); // Throws the first cause, if there is one.
     throw error;
   }
   if (gpu.info.runtime !== "deno") {
@@ -378,7 +370,7 @@ async function submitAndWait(
   return { before, after, wall: after - before, ...cpu };
 }
 
-// If the GPU's clock cannot be used, the result says why.
+// If the GPU's clock cannot be used, the result tells why.
 async function calibrate(
   stamps: Stamps,
   { gpu, clocks, span }: { readonly gpu: Gpu; readonly clocks: HostClocks; readonly span: Span },
@@ -387,7 +379,7 @@ async function calibrate(
   const anchors: ClockAnchor[] = [];
   const times: number[] = [];
   const start = clocks.wall();
-  // The first submission of its kind may hold work that later ones do not; it calibrates nothing.
+  // The first submission of its kind may include extra work, so it is not used for calibration.
   await submitWithStamps(stamps, { gpu, clocks, spans });
   while (anchors.length < 4 || clocks.wall() - start < CALIBRATION_TIME) {
     const { ticks, before, after } = await submitWithStamps(stamps, { gpu, clocks, spans });

@@ -1,32 +1,32 @@
 /**
  * Finds an operator's fastest variant on this adapter, for calls of one class.
  *
- * The candidates of a call run in heats, as many at a time as memory holds; the fastest so far and
- * the default enter the next heat. A heat samples its candidates in turns, and drops a candidate
- * once it certainly loses. Only right answers count, and the default stays unless another variant
- * is certainly faster.
+ * The candidates of a call compete in heats, as many at a time as fit in memory; the fastest so far
+ * and the default enter the next heat. A heat samples its candidates in turns, and drops a
+ * candidate once it certainly loses. Only right answers count, and the default stays unless another
+ * variant is certainly faster.
  *
- * Knows nothing of processes or GPUs: what runs a heat comes from outside.
+ * It does not depend on processes or GPUs: the function that runs a heat is a parameter.
  */
 import type { TunableOperator } from "../ops/tuning/operators.ts";
 import type { PassName, Shape } from "./workloads/operator.ts";
 import type { OperatorName } from "./workloads/operators.ts";
 import { type Interval, median, medianInterval } from "../statistics/summary.ts";
 
-/** A call to tune for, and what could run it. */
+/** A call to tune for, and its candidates. */
 export interface TuningWork {
   readonly kernel: OperatorName;
   readonly pass: PassName;
   readonly shape: Shape;
   readonly operator: TunableOperator;
   readonly shapeClass: string;
-  /** What runs without tuning. */
+  /** The default variant without tuning. */
   readonly usual: string;
   /** The variants that can run the call here, in order of preference. */
   readonly candidates: readonly string[];
-  /** The variants that cannot run it, and why. */
+  /** The variants that cannot run it, with reasons. */
   readonly unfit: readonly { readonly variant: string; readonly reason: string }[];
-  /** The most candidates whose data fit in memory together, at least 3. */
+  /** The most candidates that fit in memory together, at least 3. */
   readonly heatSize: number;
 }
 
@@ -34,23 +34,23 @@ export interface TuningWork {
 export interface CandidateResult {
   readonly variant: string;
   /**
-   * Only `timed` may win; `skipped` was left out, for lack of time or because it cannot run after
-   * all.
+   * Only `timed` candidates may win. A `skipped` one was left out for lack of time, or because it
+   * cannot run after all.
    */
   readonly status: "timed" | "wrong" | "failed" | "timed-out" | "skipped";
   /** Why it is not timed. */
   readonly reason?: string;
-  /** ns of one run. */
+  /** Times in ns of one run. */
   readonly samples: readonly number[];
-  /** True if it dropped out early. */
+  /** True if it was dropped early. */
   readonly beaten?: boolean;
 }
 
-/** How long a heat may take. */
+/** The time limits of a heat. */
 export interface HeatLimits {
-  /** ms for compiling and checking; candidates that have not begun after that are skipped. */
+  /** ms for compiling and checking; candidates that have not begun then are skipped. */
   readonly preparation: number;
-  /** ns of sampling for each candidate. */
+  /** ns of sampling per candidate. */
   readonly sampling: number;
 }
 
@@ -61,56 +61,58 @@ export type RunHeat = (
   limits: HeatLimits,
 ) => Promise<readonly CandidateResult[]>;
 
-/** What tuning found for a call. */
+/** The result of tuning for a call. */
 export interface TuningOutcome {
   readonly work: TuningWork;
-  /** Undefined if nothing could be timed. */
+  /** Undefined if no candidate could be timed. */
   readonly winner: string | undefined;
   /**
-   * Whether the winner is worth keeping: it was compared with the default, or the default is no
-   * choice because it is wrong or fails. A default that only took too long, beside others that were
-   * left out, decides nothing: the machine may have been busy.
+   * Whether to save the winner: it was compared with the default, or the default is wrong or fails.
+   * If the default only took too long and others were left out, nothing is decided: the machine may
+   * have been busy.
    */
   readonly decided: boolean;
-  /** ns, medians; of the winner and the default from the same heat. */
+  /** Medians in ns; the winner's and the default's come from the same heat. */
   readonly times: {
     readonly winner?: number;
     readonly default?: number;
     readonly portable?: number;
   };
-  /** How many times as long the default, or the portable form, takes. */
+  /** The time of the default, or of the portable variant, divided by the winner's. */
   readonly overDefault: number | undefined;
   readonly overPortable: number | undefined;
   /** Every candidate's last result. */
   readonly candidates: readonly CandidateResult[];
 }
 
-/** How to tune. */
+/** Options of {@linkcode tune}. */
 export interface TuneOptions {
   readonly runHeat: RunHeat;
-  /** Seconds for all of it, checked between compilations. */
+  /** Seconds for all calls, checked between compilations. */
   readonly budget: number;
   /** ms from any origin. */
   readonly now: () => number;
-  /** Called with what was found for each call, as soon as it is certain. */
+  /** Called with the outcome of each call, as soon as it is certain. */
   readonly result: (outcome: TuningOutcome) => Promise<void>;
-  /** True ends it. */
+  /** Returns true to end tuning. */
   readonly interrupted?: () => boolean;
 }
 
-/** A call begins only if at least this many seconds are left. */
+/** The least remaining seconds for another call. */
 const LEAST_SECONDS = 0.5;
 /**
- * The share of a heat's time that may go into compiling and checking before the rest is sampled.
+ * The share of a heat's time that may be used for compiling and checking before the rest is
+ * sampled.
  */
 const PREPARATION = 0.6;
 
 /**
- * Tunes for calls, one after the other, each with its share of the time that is left.
+ * Tunes for calls, one after the other, each with a share of the remaining time.
  *
  * @param work the calls
- * @param options how to run a heat, the budget, the clock, and where outcomes go
- * @returns the calls that were not reached
+ * @param options the function that runs a heat, the budget, the clock, and the callback for
+ *   outcomes
+ * @returns the calls that it did not reach
  */
 export async function tune(
   work: readonly TuningWork[],
@@ -145,12 +147,12 @@ async function tuneCall(
   const results = new Map<string, CandidateResult>();
   let waiting = inOrder(work);
   let race: Race = { winner: undefined, times: {} };
-  let portable: number | undefined; // how many times as long as the default
+  let portable: number | undefined; // Its time divided by the default's.
   while (waiting.length > 0 && !interrupted()) {
     const left = seconds - (now() - start) / 1000;
     const carried = [...new Set([work.usual, race.winner])]
       .filter((name) => name !== undefined && results.get(name)?.status === "timed") as string[];
-    // The first heat runs in any case: there must be something to compare.
+    // The first heat always runs, because there must be a comparison.
     if (results.size > 0 && left < LEAST_SECONDS) break;
     const fresh = waiting.slice(0, Math.max(1, work.heatSize - carried.length));
     waiting = waiting.slice(fresh.length);
@@ -187,8 +189,8 @@ async function tuneCall(
   };
 }
 
-// The default and the portable form first: whatever the time brings, there is something to compare
-// with.
+// The default and the portable variant come first, so there is always a comparison, however little
+// time remains.
 function inOrder({ usual, candidates }: TuningWork): string[] {
   const first = [usual, "portable"].filter((name) => candidates.includes(name));
   return [...new Set([...first, ...candidates])];
@@ -212,7 +214,7 @@ function decide(
   const timed = heat.flatMap((each): Timed[] => {
     const interval = each.status === "timed" ? medianInterval(each.samples) : undefined;
     return interval === undefined
-      ? [] // too few samples, such as of a candidate that dropped out at once
+      ? [] // Too few samples, such as of a candidate dropped at once.
       : [{ variant: each.variant, time: median(each.samples)!, interval }];
   });
   const fastest = timed.toSorted((a, b) => a.time - b.time)[0];

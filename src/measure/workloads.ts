@@ -1,6 +1,6 @@
 /**
- * What is measured: an operator on a model's shape, with seeded inputs on the GPU, a plan that can
- * be run any number of times, and a check of its output against float64.
+ * The work to measure: an operator on a model's shape, with seeded inputs on the GPU, a plan that
+ * can run any number of times, and a check of its output against float64.
  */
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Cost, Plan } from "../gpu/plan.ts";
@@ -17,13 +17,13 @@ import {
   variantsOf,
 } from "./workloads/variants.ts";
 
-/** Result of {@linkcode createWorkload}. */
+/** Options of {@linkcode createWorkload}. */
 export interface WorkloadOptions {
   /** The operator's name. */
   readonly kernel: OperatorName;
-  /** One of the passes that it has. */
+  /** One of the operator's passes. */
   readonly pass: PassName;
-  /** Its lengths, with a name for messages. */
+  /** The operator's lengths, with a name for messages. */
   readonly shape: Shape;
   /**
    * One of {@linkcode variantsOf} or {@linkcode namedVariantsOf}, or the name of one of
@@ -33,25 +33,25 @@ export interface WorkloadOptions {
   /** Equal seeds give equal inputs, to every variant. Default 1. */
   readonly seed?: number;
   /**
-   * More implementations, beside the operators' own, to choose from by name; `bench/baselines` has
-   * one.
+   * Further implementations to choose from by name, besides the operators' own; `bench/baselines`
+   * has one.
    */
   readonly implementations?: readonly Implementation[];
 }
 
-/** An operator with its inputs, ready to be timed. */
+/** An operator with its inputs, ready for timing. */
 export interface Workload {
   /** The operator's name. */
   readonly kernel: OperatorName;
-  /** One of the passes that it has. */
+  /** One of the operator's passes. */
   readonly pass: PassName;
-  /** Its lengths, with a name for messages. */
+  /** The operator's lengths, with a name for messages. */
   readonly shape: Shape;
   /** The variant's name. */
   readonly variant: string;
-  /** How the variant computes. */
+  /** The number format in which the variant computes. */
   readonly dtype: NumberFormat;
-  /** Belongs to the workload. */
+  /** The plan, which belongs to the workload. */
   readonly plan: Plan;
   /** The least arithmetic and traffic of one run. */
   readonly cost: Cost;
@@ -68,13 +68,13 @@ export interface Workload {
 }
 
 /**
- * The largest error that passes where operands are rounded to f16, relative to sums as
- * `largestError` takes them. The inputs are normal numbers, so each term of a sum is off by some
- * roundings of 2^-11 at most, in random directions: two in a matrix product; in attention those of
- * a query and a key, which a logit of size 1 hands on in full, and of a weight. Three such have a
- * standard deviation of 2^-11, and so has their sum, relative to the root of the terms' squares.
- * The worst of the numbers that are looked at lies within five of them; the rest is for adapters
- * that cut digits off.
+ * The largest error that passes if operands are rounded to f16, relative to sums as in
+ * `largestError`. The inputs are normally distributed, so each term of a sum is off by a few
+ * roundings of at most 2^-11 in random directions: two in a matrix product; three in attention, of
+ * a query, a key (a logit of size 1 passes these on in full) and a weight. Three roundings together
+ * have a standard deviation of 2^-11, and so has their sum, relative to the root of the sum of the
+ * terms' squares. The worst of the checked numbers lies within five deviations; the rest is for
+ * adapters that truncate.
  */
 const HALF_TOLERANCE = 8 * 2 ** -11;
 
@@ -82,11 +82,11 @@ const HALF_TOLERANCE = 8 * 2 ** -11;
  * Makes the inputs of an operator on the GPU and plans it.
  *
  * @param gpu the GPU to measure
- * @param options which operator, on which shape, how
+ * @param options the operator, pass, shape and variant
  * @returns the workload; dispose of it when done
- * @throws {RangeError} for an unknown kernel, pass or variant, or sizes beyond the adapter; nothing
- *   stays allocated
- * @throws {TypeError} for dimensions that the operator does not take
+ * @throws {RangeError} for an unknown operator, pass or variant, or sizes beyond the adapter;
+ *   nothing stays allocated
+ * @throws {TypeError} for dimensions that the operator does not have
  *
  * @example
  * ```ts
@@ -172,7 +172,7 @@ function findPlanner(
   );
 }
 
-// So that what a kernel does not write shows as an error.
+// Makes numbers that a kernel does not write show as errors.
 function poison(gpu: Gpu, tensor: Tensor): void {
   gpu.device.queue.writeBuffer(tensor.buffer, 0, new Float32Array(tensor.length).fill(NaN));
 }

@@ -20,7 +20,7 @@ export interface ProgressState {
   readonly total: number;
   /** What the run does now. */
   readonly text: string;
-  /** Seconds until the end; undefined takes the pace so far. */
+  /** Seconds until the end; if undefined, they are estimated from the pace so far. */
   readonly secondsLeft?: number;
 }
 

@@ -1,7 +1,7 @@
 /**
- * Two measuring sessions that take samples in turns, behind the face of one: a run of the bench
- * measures its jobs in the first session, and the same work beside it in the second one, whose
- * measurements make a file of their own.
+ * Two measuring sessions that take samples in turns and look like one session. A run measures its
+ * jobs in the first; the second measures the same work of another version, whose measurements make
+ * a second file.
  */
 import type { Batch, MeasuringSession } from "../child/session.ts";
 import type { Job } from "../jobs.ts";
@@ -10,29 +10,27 @@ import type { Measurement } from "../result_file.ts";
 import { Measured } from "./measured.ts";
 import { type Side, Turns } from "./turns.ts";
 
-/** What a run of the bench asks of a session. */
+/** The part of a session that a run of the bench uses. */
 export type RunSession = Pick<MeasuringSession, "ceilings" | "measure" | "renew">;
 
-/** What {@linkcode BesideSession} is made of. */
+/** Options of {@linkcode BesideSession}. */
 export interface BesideOptions {
-  /**
-   * The session of the run's own jobs, and that of the work beside them, both with open adapters.
-   */
+  /** The session of the run's own jobs and that of the other version, both with open adapters. */
   readonly sessions: readonly [own: RunSession, beside: RunSession];
-  /** The jobs of the second session by the ids of the run's own jobs, which they share. */
+  /** The second session's jobs by the ids of the run's own jobs, which they share. */
   readonly partners: ReadonlyMap<number, Job>;
-  /** Ends the measuring in good order. */
+  /** Ends the measuring in order. */
   readonly interrupt: AbortSignal;
 }
 
-/** Visits of a piece of work in all rounds, at most. */
+/** The most visits of one job in all rounds. A visit is a submission that takes some samples. */
 const MOST_VISITS = 400;
-/** Visits of a piece of work in one round, at most; at least this many are allowed. */
+/** At least this many visits of one job are allowed per round. */
 const ALLOWED_VISITS = 16;
-/** Samples of a visit, at most, so that many visits make a file of usual size. */
+/** The most samples per visit, so many visits still make a file of usual size. */
 const SAMPLES_PER_VISIT = 8;
 
-/** Measures two versions of the same work side by side. */
+/** Measures two versions of the same work in turns. */
 export class BesideSession implements RunSession {
   readonly #options: BesideOptions;
   readonly #measured: Measured;
@@ -43,17 +41,17 @@ export class BesideSession implements RunSession {
     this.#measured = new Measured([...options.partners.values()]);
   }
 
-  /** The machine's, which the first session measures for both. */
+  /** Measures the machine's ceilings in the first session, for both. */
   ceilings(): Promise<MeasuredCeilings> {
     return this.#options.sessions[0].ceilings();
   }
 
-  /** New processes for both. */
+  /** Starts new processes for both. */
   async renew(): Promise<void> {
     await Promise.all(this.#options.sessions.map((session) => session.renew()));
   }
 
-  /** What the second session has measured, in the order of the jobs. */
+  /** The second session's measurements, in the order of the jobs. */
   get measurements(): readonly Measurement[] {
     return this.#measured.list;
   }
@@ -78,7 +76,7 @@ export class BesideSession implements RunSession {
     interrupt.addEventListener("abort", stop);
     if (interrupt.aborted) stop();
     const partners = jobs.flatMap(({ id }) => this.#options.partners.get(id) ?? [])
-      // What failed once is not tried again.
+      // A job that failed once is not tried again.
       .filter((job) => this.#measured.of(job)?.samples.length !== 0);
     const beside: Batch = {
       ...batch,
@@ -97,7 +95,7 @@ export class BesideSession implements RunSession {
           turn: (said) => turns.next(side, said),
         });
       } catch (error) {
-        turns.stop(); // the other session is not kept waiting
+        turns.stop(); // The other session must not wait.
         throw error;
       } finally {
         turns.leave(side);

@@ -1,19 +1,19 @@
-/** The measurements of a run under way, by their jobs. */
+/** The measurements of a current run, by job. */
 import { type Job, jobKey, measurementKey } from "../jobs.ts";
 import type { Measurement } from "../result_file.ts";
 import { addProcess } from "../rounds.ts";
 
-/** Collects what processes measure, one round after the other. */
+/** Collects processes' measurements, one round after the other. */
 export class Measured {
   readonly #keys: ReadonlyMap<number, string>;
   readonly #places: ReadonlyMap<string, number>;
   readonly #measurements: Map<string, Measurement>;
 
   /**
-   * Begins with what a file holds.
+   * Begins with a file's measurements.
    *
-   * @param jobs all of the run
-   * @param measurements of earlier rounds
+   * @param jobs all jobs of the run
+   * @param measurements the measurements of earlier rounds
    */
   constructor(jobs: readonly Job[], measurements: readonly Measurement[] = []) {
     const keys = jobs.map((job) => [job.id, jobKey(job)] as const);
@@ -22,17 +22,17 @@ export class Measured {
     this.#measurements = new Map(measurements.map((each) => [measurementKey(each), each]));
   }
 
-  /** What is known of a job, if anything is. */
+  /** The measurement of a job so far, if any. */
   of({ id }: Job): Measurement | undefined {
     return this.#measurements.get(this.#keys.get(id)!);
   }
 
-  /** Adds what a process measured in a round. */
+  /** Adds a process's measurement in a round. */
   add(job: Job, found: { readonly round: number; readonly measurement: Measurement }): void {
     this.#measurements.set(this.#keys.get(job.id)!, addProcess(this.of(job), found));
   }
 
-  /** All of them, in the order of the jobs, whatever the order of measuring was. */
+  /** All measurements in the order of the jobs, whatever order they were taken in. */
   get list(): readonly Measurement[] {
     const place = (key: string): number => this.#places.get(key) ?? -1;
     return [...this.#measurements].sort(([a], [b]) => place(a) - place(b)).map(([, each]) => each);

@@ -1,36 +1,34 @@
 /**
- * How far a run of the bench is, and how long the rest takes. That is what is left of the budget,
- * except where the least that has to be done takes longer, or all that may be done takes less time.
+ * Estimates a bench run's progress and remaining time. The time is the rest of the budget, unless
+ * the least remaining work takes longer, or all remaining work takes less.
  */
 import { sum } from "../../statistics/mean.ts";
 import type { Measurement } from "../result_file.ts";
 import { LEAST_PROCESSES, MEASUREMENT_COST, PROCESS_COST, processesOf } from "../rounds.ts";
 
-/**
- * A measurement gets at least this long in each process, in seconds, however little of the budget
- * is left.
- */
+/** The least time of a measurement in each process, in seconds, even if the budget runs out. */
 export const LEAST_SECONDS = 0.1;
 /**
- * What a measurement takes at least in each process, in seconds, until a run has measured its own.
- * On software seen on lavapipe, two cores and three busy threads; on hardware samples are short.
+ * The least cost of a measurement in each process, in seconds, until a run has measured its own.
+ * The software value comes from lavapipe with two cores and three busy threads; on hardware samples
+ * are short.
  */
 const LEAST_COST = { software: 0.5, hardware: MEASUREMENT_COST + LEAST_SECONDS };
-/** Ceilings take about this long, in seconds, until a run has measured its own. */
+/** The assumed time for the ceilings, in seconds, until a run has measured its own. */
 const CEILINGS_COST = 12;
-/** The cost that is assumed counts as much as that of this many measurements. */
+/** The assumed cost has the weight of this many measurements. */
 const PRIOR = 4;
 
-/** Where a run stands. */
+/** A run's state. */
 export interface RunState {
   readonly measurements: readonly Measurement[];
-  /** How many measurements a process makes. */
+  /** The number of measurements in each process. */
   readonly perProcess: number;
-  /** When the budget ends, in ms. */
+  /** The end of the budget, in ms. */
   readonly end: number;
 }
 
-/** Learns from the batches of a run how long the rest of it takes. */
+/** Learns from a run's batches how long the rest takes. */
 export class TimeLeft {
   readonly #now: () => number;
   readonly #prior: number;
@@ -39,13 +37,13 @@ export class TimeLeft {
   #measurements = 0;
   #ceilings = CEILINGS_COST;
   #ceilingsSince: number | undefined;
-  /** How many processes there will be, as far as is known. */
+  /** The expected number of processes. */
   processes = LEAST_PROCESSES;
-  /** How many times the ceilings are still to be measured. */
+  /** How many more times the ceilings will be measured. */
   ceilings = 0;
 
   /**
-   * Assumes what was seen elsewhere.
+   * Starts with assumed costs.
    *
    * @param options.software whether the adapter computes on the CPU
    * @param options.inTurns whether two processes take each measurement
@@ -63,27 +61,27 @@ export class TimeLeft {
   /**
    * Adds a batch.
    *
-   * @param measurements how many it has
-   * @param options.seconds how long it took
-   * @param options.share seconds of sampling that each measurement was allowed
+   * @param measurements the number of its measurements
+   * @param options.seconds its duration
+   * @param options.share the seconds of sampling allowed per measurement
    */
   addBatch(
     measurements: number,
     { seconds, share }: { readonly seconds: number; readonly share: number },
   ): void {
-    // What it would have taken with the least share.
+    // The time it would have taken with the least sampling.
     const least = seconds - measurements * Math.max(0, share - LEAST_SECONDS);
     this.#least += Math.max(LEAST_SECONDS * measurements, least);
     this.#seconds += seconds;
     this.#measurements += measurements;
   }
 
-  /** The ceilings are measured from now on. */
+  /** Marks the start of measuring the ceilings. */
   beginCeilings(): void {
     this.#ceilingsSince = this.#now();
   }
 
-  /** The ceilings are measured. */
+  /** Marks the end of measuring the ceilings. */
   endCeilings(): void {
     this.#ceilings = (this.#now() - this.#ceilingsSince!) / 1000;
     this.#ceilingsSince = undefined;
@@ -91,10 +89,10 @@ export class TimeLeft {
   }
 
   /**
-   * Tells how far the run is.
+   * Estimates the run's progress.
    *
-   * @returns the measurements of single processes that are done and that there will be, and the
-   *   seconds until the run ends
+   * @returns the numbers of finished and of all measurements, each of one process, and the
+   *   remaining seconds
    */
   progress({ measurements, perProcess, end }: RunState): {
     readonly done: number;
@@ -102,12 +100,12 @@ export class TimeLeft {
     readonly secondsLeft: number;
   } {
     const total = this.processes * perProcess;
-    // What has no samples failed, and is done with.
+    // A measurement without samples failed and is finished.
     const counts = measurements.map((each) =>
       each.samples.length === 0 ? this.processes : processesOf(each).length
     );
     const done = Math.min(total, sum(counts));
-    // A round that has begun is finished, whatever the budget.
+    // A round that has begun is finished, even beyond the budget.
     const begun = Math.ceil(done / Math.max(1, perProcess)) * perProcess;
     const required = Math.max(LEAST_PROCESSES * perProcess, begun) - done;
     const cost = (count: number, each: number): number =>

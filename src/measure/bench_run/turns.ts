@@ -1,14 +1,14 @@
 /**
- * Gives two measuring processes their turns. Samples of one piece of work on a shared machine flip
- * between two speeds every few hundred milliseconds, so two runs one after the other differ by more
- * than most changes of a kernel. Two processes that visit the same work one right after the other
- * meet the same speed nearly always, and their quotient does not show it.
+ * Gives two measuring processes their turns. On a shared machine, samples of the same work flip
+ * between two speeds every few hundred milliseconds, so two successive runs differ by more than
+ * most changes of a kernel. If two processes visit the same work right after each other, both
+ * nearly always meet the same speed, which cancels in the ratio of their times.
  *
- * A turn begins when both processes wait for theirs, or have ended their batch: no sample is taken
- * while the other process compiles or measures. In each sweep every piece of work is visited by
- * both; who begins alternates from sweep to sweep.
+ * A turn begins only when each process waits for one or has ended its batch, so no sample is taken
+ * while the other process compiles or measures. In each sweep both visit every piece of work; the
+ * one that begins alternates between sweeps.
  *
- * Knows nothing of processes.
+ * This file does not depend on how processes run.
  */
 import type { ChildTurn, WaitingChild } from "../child/protocol.ts";
 import type { StopReason } from "../result_file.ts";
@@ -16,32 +16,32 @@ import { relativeHalfWidth } from "../sampling/stopping.ts";
 import { shuffler } from "../sampling.ts";
 import type { VisitPlan } from "../sampling/visits.ts";
 
-/** When it is enough. */
+/** When to stop. */
 export interface TurnsOptions {
-  /** The median of the quotients counts as precise at this relative half-width of its interval. */
+  /** A median of ratios counts as precise if its interval has this relative half-width. */
   readonly targetHalfWidth: number;
-  /** No more sweeps than these. */
+  /** The most sweeps. */
   readonly sweeps: number;
   /**
-   * When no further sweep begins, except for the least number of them; on the clock of `now`. Later
-   * where it takes long until both sides are ready.
+   * After this time, on the clock of `now`, only the least number of sweeps may begin. It moves
+   * later if the sides need long to get ready.
    */
   readonly end: number;
   /** Milliseconds. Default `performance.now`. */
   readonly now?: () => number;
-  /** Any safe integer: the order of the visits. */
+  /** Any safe integer; it decides the order of the visits. */
   readonly seed: number;
 }
 
-/** Sides of a joint run. */
+/** A side of a joint run. */
 export type Side = 0 | 1;
 
-/** Fewer sweeps have no median that a single disturbance would not move. */
+/** With fewer sweeps, a single disturbance would move the median. */
 const LEAST_SWEEPS = 3;
 
 /**
- * Sweeps last at least this many times as long as it took until both sides were ready: on a busy
- * machine, where processes begin slowly, fewer processes with more visits say more.
+ * Sweeps last at least this many times the time until both sides were ready. On a busy machine,
+ * where processes start slowly, fewer processes with more visits tell more.
  */
 const LEAST_SHARE = 1;
 
@@ -49,10 +49,10 @@ interface Seat {
   state: "busy" | "waiting" | "away";
   /** The time of its last visit, in ns. */
   time: number | undefined;
-  /** What it can visit, by id; undefined before its calibration. */
+  /** The plan of a visit by job id; undefined before calibration. */
   plans: ReadonlyMap<number, VisitPlan> | undefined;
   give: (turn: ChildTurn) => void;
-  /** Settles when it is not busy. */
+  /** Resolves when the side is not busy. */
   settled: PromiseWithResolvers<void>;
 }
 
@@ -67,7 +67,7 @@ export class Turns {
   readonly #start: number;
   #end: number;
 
-  /** Gives none yet: {@linkcode Turns.conduct} does. */
+  /** Gives no turns until {@linkcode Turns.conduct} is called. */
   constructor(options: TurnsOptions) {
     this.#options = options;
     this.#now = options.now ?? (() => performance.now());
@@ -78,8 +78,8 @@ export class Turns {
   /**
    * Waits for a side's next turn.
    *
-   * @param side which process asks
-   * @param said by the process
+   * @param side the asking process
+   * @param said the process's report
    */
   next(side: Side, said: WaitingChild): Promise<ChildTurn> {
     if (this.#stopped) return Promise.resolve(END);
@@ -94,7 +94,7 @@ export class Turns {
     return promise;
   }
 
-  /** A side's batch is over. */
+  /** Marks a side's batch as ended. */
   leave(side: Side): void {
     const own = this.#seats[side];
     own.state = "away";
@@ -102,7 +102,7 @@ export class Turns {
     own.settled.resolve();
   }
 
-  /** Ends the batch of both at once. */
+  /** Ends both sides' batches at once. */
   stop(): void {
     this.#stopped = true;
     for (const side of [0, 1] as const) {
@@ -111,7 +111,7 @@ export class Turns {
     }
   }
 
-  /** Gives turns until the batch of both is over. */
+  /** Gives turns until both sides' batches end. */
   async conduct(): Promise<void> {
     let sweep = 0;
     await this.#ready();
@@ -130,7 +130,7 @@ export class Turns {
     }
   }
 
-  // Sweeps until it is enough, and says why; returns the number of the next sweep.
+  // Sweeps until there is a reason to stop, which it records; returns the number of the next sweep.
   async #sweep(first: number, reasons: Map<number, StopReason>): Promise<number> {
     const { seed, sweeps, targetHalfWidth } = this.#options;
     const order = shuffler(seed + first);
@@ -152,7 +152,7 @@ export class Turns {
     }
   }
 
-  // The time of side 0 divided by that of side 1; undefined where one of them has none.
+  // The time of side 0 divided by that of side 1; undefined if one side has none.
   async #visitBoth(id: number, sweep: number): Promise<number | undefined> {
     const times: (number | undefined)[] = [];
     for (const side of sweep % 2 === 0 ? [0, 1] as const : [1, 0] as const) {

@@ -1,4 +1,4 @@
-/** The kernels behind each ceiling, with what they do, and how to tell that they did it. */
+/** The kernels of each ceiling, with their work and the check of their results. */
 import type { Gpu } from "../../gpu/gpu.ts";
 import type { Kernel, KernelPart } from "../../gpu/pipelines.ts";
 import { Plan } from "../../gpu/plan.ts";
@@ -12,19 +12,19 @@ export type CeilingName = "f32Fma" | "f16Fma" | "copyBandwidth" | "expRate" | "d
 
 /** One form of a ceiling's kernel. */
 export interface Candidate {
-  /** What it is, for the result file. */
+  /** The form's description, for the result file. */
   readonly method: string;
-  /** One run of it. */
+  /** The plan of one run. */
   readonly plan: Plan;
-  /** Units of work of one run: operations, bytes or dispatches. */
+  /** Units of work per run: operations, bytes or dispatches. */
   readonly work: number;
-  /** Overwrites the output with what the kernel does not write. */
+  /** Overwrites the output with a value that the kernel never writes. */
   readonly poison: () => void;
   /**
    * Reads the output and compares it with the known result.
    *
-   * @param runs how often the plan ran since `poison`
-   * @returns what is wrong; undefined if nothing is
+   * @param runs the number of runs since `poison`
+   * @returns what is wrong; undefined if the result is right
    */
   readonly fault: (runs: number) => Promise<string | undefined>;
   /** Frees its buffers and its plan. */
@@ -39,25 +39,25 @@ export interface CandidateGroup {
   readonly prepare?: () => Candidate[];
 }
 
-/** Independent accumulators of the forms that are tried, of one number or of four. */
+/** The numbers of independent accumulators to try, each for single numbers or vectors of four. */
 const ACCUMULATORS: readonly number[] = [1, 2, 4, 8, 16];
-// f16 counts exactly to 2,048: 1,024 steps from at most 23.
+// f16 holds integers exactly up to 2,048: enough for 1,024 steps from at most 23.
 const STEPS = 1024;
 const UNROLLED = 16;
 // A value that no kernel here writes.
 const POISON = -1;
 
-/** How much work the ceilings' kernels do in one dispatch. */
+/** The amount of work in one dispatch of the ceilings' kernels. */
 export interface CeilingSize {
-  /** The invocations of the arithmetic kernels: a power of two from 2^12 on. */
+  /** The invocations of the arithmetic kernels: a power of two, at least 2^12. */
   readonly invocations: number;
   /** The size of the copied buffer: a power of two. */
   readonly copyBytes: number;
 }
 
 /**
- * The usual size for a GPU: enough to fill it many times over, and far beyond its last-level cache
- * as far as its buffers reach; a few milliseconds' work on a CPU.
+ * The usual size: it fills a GPU many times over and exceeds the last-level cache by far, as far as
+ * buffers allow. On a CPU it is a few milliseconds of work.
  *
  * @param gpu the GPU
  */
@@ -71,7 +71,7 @@ export function usualCeilingSize(gpu: Gpu): CeilingSize {
 }
 
 /**
- * The candidates of every ceiling, for a GPU.
+ * Lists the candidates of every ceiling for a GPU.
  *
  * @param gpu the GPU
  * @param size the work of one dispatch
@@ -91,14 +91,14 @@ export function ceilingCandidates(
   return [
     {
       name: "f32Fma",
-      // 12 f32 are the most that the CPU's 16 registers hold beside the operands.
+      // 12 f32 accumulators are the most that fit a CPU's 16 registers with the operands.
       prepare: () => [...fma("f32", software ? [...ACCUMULATORS, 12] : undefined), ...fma("vec4f")],
     },
     {
       name: "f16Fma",
       ...features.includes("shader-f16")
         ? {
-          // A CPU computes f16 in f32, one at a time: one form says how slowly.
+          // A CPU computes f16 in f32, one number at a time: one form is enough to show that rate.
           prepare: () => software ? fma("f16", [8]) : [...fma("f16"), ...fma("vec4h")],
         }
         : {},
@@ -113,7 +113,8 @@ export function ceilingCandidates(
 }
 
 /**
- * The fixed kernel that shows whether the machine has become slower: f32 multiply-adds.
+ * The reference kernel, which shows whether the machine has become slower: a fixed number of f32
+ * multiply-adds.
  *
  * @param gpu the GPU
  * @param size the work of one dispatch
@@ -129,9 +130,8 @@ export function referenceKernel(gpu: Gpu, size: CeilingSize = usualCeilingSize(g
 }
 
 /**
- * Work that drives everything else out of the last-level cache: it copies one half of a buffer's
- * worth of memory to another, 64 MiB in all for an adapter that computes on the CPU, 256 MiB for
- * others.
+ * Plans work that evicts all other data from the last-level cache. It copies one buffer to another:
+ * 64 MiB together on an adapter that computes on the CPU, 256 MiB on others.
  *
  * @param gpu the GPU
  * @returns the plan, which owns its buffers
@@ -156,15 +156,15 @@ interface Counting {
   readonly part: KernelPart;
   readonly parameters: ConstructorParameters<typeof Plan>[1]["dispatches"][number]["parameters"];
   readonly workgroupSize: number;
-  /** Operations of one invocation. */
+  /** The number of operations of one invocation. */
   readonly operations: number;
-  /** The number that an invocation writes, and how far from it it may be. */
+  /** The number that an invocation writes, and its tolerance. */
   readonly expected: (invocation: number) => number;
   readonly tolerance: number;
   readonly features?: NonNullable<Kernel["features"]>;
 }
 
-// A kernel that writes one number per invocation.
+// A candidate whose kernel writes one number per invocation.
 function countingCandidate(gpu: Gpu, counting: Counting): Candidate {
   const { method, part, parameters, workgroupSize, operations, expected, tolerance } = counting;
   const { invocations } = counting;
@@ -213,7 +213,7 @@ function fmaCandidate(
     parameters: [{ u32: STEPS / UNROLLED }, { f32: 1 }, { f32: 1 }],
     workgroupSize,
     operations: 2 * chains * STEPS,
-    // Whole numbers below 2^24, so exact.
+    // Integers below 2^24, so they are exact.
     expected: (i) => chains * (STEPS + i % 8) + starts,
     tolerance: 0,
     features: type === "f16" || type === "vec4h" ? ["f16"] : [],
@@ -240,8 +240,8 @@ function expCandidate(
     workgroupSize: 64,
     operations: accumulators * steps,
     expected: () => total,
-    // WGSL allows exp(0) three units in the last place, 3·2^-23, and each addition to a number
-    // below 2^9 half a unit, 2^-16; a step too few would be off by 1.
+    // WGSL allows exp(0) an error of three units in the last place, 3·2^-23, and each addition to a
+    // number below 2^9 half a unit, 2^-16. A missing step would be off by 1.
     tolerance: accumulators * steps * (3 * 2 ** -23 + 2 ** -16),
   });
 }
@@ -277,7 +277,7 @@ function copyCandidates(gpu: Gpu, { copyBytes: bytes }: CeilingSize): Candidate[
   const source = gpu.storage(bytes);
   const copied = gpu.storage(bytes);
   const seed = 0x9e3779b1;
-  // Different in every word, and nothing that a memory controller could compress.
+  // Every word differs, so a memory controller cannot compress the data.
   const chunk = new Uint32Array(Math.min(bytes, 2 ** 24) / 4);
   const fillChunk = (first: number): Uint32Array<ArrayBuffer> => {
     for (let i = 0; i < chunk.length; i++) chunk[i] = Math.imul(first + i + 1, seed);

@@ -1,5 +1,5 @@
 /**
- * How close a measurement comes to what its adapter can do.
+ * How close a measurement comes to its adapter's ceilings.
  *
  * Source: S. Williams, A. Waterman, D. Patterson, Roofline: an insightful visual performance model
  * for multicore architectures (2009). The ceilings are measured in the same run as the kernels.
@@ -8,15 +8,15 @@ import { type Interval, summarize, type Summary } from "../../statistics/summary
 import type { Ceiling, Ceilings, Measurement } from "../result_file.ts";
 import { ceilingInterval, isUnsure } from "./uncertainty.ts";
 
-/** Where a measurement stands under its adapter's roofline. */
+/** A measurement's place under its adapter's roofline. */
 export interface RooflinePosition {
-  /** Floating-point operations per byte of least traffic. */
+  /** Floating-point operations per byte of the least traffic. */
   readonly intensity: number | undefined;
-  /** The ceiling that is the lower one at this intensity; undefined without both ceilings. */
+  /** The lower of the two ceilings at this intensity; undefined without both. */
   readonly bound: "arithmetic" | "bandwidth" | undefined;
-  /** The least time that the ceilings allow, in ns; withheld where they are too unsure. */
+  /** The least time that the ceilings allow, in ns; undefined if they are too uncertain. */
   readonly leastTime: number | undefined;
-  /** Where that time lies with 95 %; undefined where the ceilings have no interval. */
+  /** The 95 % interval of that time; undefined if the ceilings have none. */
   readonly leastTimeInterval: Interval | undefined;
 }
 
@@ -32,8 +32,8 @@ export interface Roofline {
  * The roofline for a number format.
  *
  * @param ceilings an adapter's measured ceilings
- * @param dtype `f16` takes the f16 ceiling, everything else f32's; `f16+f32` too, whose
- *   multiplications and sums are f32
+ * @param dtype `f16` uses the f16 ceiling; all others use f32's, also `f16+f32`, which multiplies
+ *   and adds in f32
  * @returns undefined if either ceiling was not measured
  */
 export function rooflineOf(ceilings: Ceilings, dtype: string): Roofline | undefined {
@@ -49,13 +49,14 @@ function arithmeticCeiling(ceilings: Ceilings, dtype: string): Ceiling<string> |
 }
 
 /**
- * Where a measurement stands; its share of the roofline is `leastTime` divided by its median.
+ * A measurement's place under the roofline. Its share of the roofline is `leastTime` divided by its
+ * median.
  *
- * A share above 1 means that the data came from a cache, which a copy from memory does not see; or
- * that the ceiling is too low ({@linkcode exceededCeilings}).
+ * A share above 1 means that data came from a cache, which is faster than the measured copy from
+ * memory, or that the ceiling is too low ({@linkcode exceededCeilings}).
  *
- * @param measurement for its flops, bytes and number format
- * @param ceilings of the adapter that it ran on
+ * @param measurement the measurement with its flops, bytes and number format
+ * @param ceilings its adapter's ceilings
  */
 export function rooflinePosition(
   measurement: Pick<Measurement, "flops" | "bytes" | "dtype">,
@@ -90,7 +91,7 @@ export function rooflinePosition(
  *
  * @param position from {@linkcode rooflinePosition}
  * @param time the measurement's time with its interval
- * @returns undefined without a ceiling or a time; the interval, where both have one
+ * @returns undefined without a ceiling or a time; with an interval if both have one
  */
 export function rooflineShare(
   { leastTime, leastTimeInterval }: RooflinePosition,
@@ -109,19 +110,19 @@ export function rooflineShare(
 /** The ceilings that bound measurements. */
 export type BoundingCeiling = "f32Fma" | "f16Fma" | "copyBandwidth";
 
-/** A measurement that is faster than a ceiling of its own run. */
+/** A measurement that is faster than a ceiling of the same run. */
 export interface ExceedingMeasurement {
   readonly measurement: Measurement;
-  /** How many times as fast. */
+  /** The measured rate divided by the ceiling. */
   readonly factor: number;
 }
 
 /**
- * The ceilings that measurements of the same run exceed. Arithmetic cannot be faster than the
- * adapter: such a ceiling is too low. Bytes can, where they came from a cache.
+ * Finds the ceilings that measurements of the same run exceed. For arithmetic, the ceiling must be
+ * too low. For bytes, the data may have come from a cache.
  *
  * @param run its ceilings and measurements
- * @returns by ceiling, the measurement that exceeds it the most
+ * @returns for each such ceiling, the measurement that exceeds it the most
  */
 export function exceededCeilings(
   { ceilings, measurements }: {

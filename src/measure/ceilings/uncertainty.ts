@@ -1,43 +1,44 @@
 /**
- * How well a ceiling is known. It is the greatest rate of many samples, since whatever else a
- * machine does only lowers a rate: the truth is at least that rate, and perhaps more.
+ * The uncertainty of a ceiling. A ceiling is the greatest rate of many samples. Other work on the
+ * machine only lowers a rate, so the true ceiling is at least this rate.
  *
- * Source: D. S. Robson, J. H. Whitlock, Estimation of a truncation point (1964). If the density is
- * level near its end, the distances between the greatest samples and from the greatest one to the
- * end are exponential with a rate that rises in whole numbers; the interval below is theirs with the
- * five greatest samples in place of two, which makes it a twentieth as wide.
+ * Source: D. S. Robson, J. H. Whitlock, Estimation of a truncation point (1964). Assume that the
+ * density of rates is constant near its end. Then the gaps between the greatest samples, and from
+ * the greatest one to the end, are exponential, with rates in whole-number ratios. The interval
+ * below is theirs, but with the five greatest samples instead of two, which makes it a twentieth as
+ * wide.
  */
 import { type Interval, medianInterval } from "../../statistics/summary.ts";
 import type { Ceiling } from "../result_file.ts";
 
-/** How many of the greatest samples show where the end is. */
+/** How many of the greatest samples to use. */
 const GREATEST = 5;
-/** The chance that the truth lies beyond the interval. */
+/** The probability that the truth lies beyond the interval. */
 const BEYOND = 0.05;
-/** A ceiling that may be higher by more than this share gets a remark. */
+/** A ceiling gets a remark if it may be higher by more than this share. */
 const REMARKABLE = 0.1;
-/** From a ceiling that may be higher by more than this share, no roofline's share is computed. */
+/** No share of a roofline is computed from a ceiling that may be higher by more than this share. */
 const UNSURE = 0.3;
 
 /**
- * The interval of the greatest rate that is possible.
+ * The interval of the greatest possible rate.
  *
  * @param rates positive, at least one
- * @returns from the greatest of them; undefined for fewer than two
+ * @returns from the greatest sample on; undefined for fewer than two samples
  */
 export function greatestRateInterval(rates: readonly number[]): Interval | undefined {
   const greatest = rates.toSorted((a, b) => b - a).slice(0, GREATEST);
   const [first] = greatest;
   if (first === undefined || greatest.length < 2) return undefined;
-  // The least of k distances is what P(beyond) = (1 + factor)^−k solves for.
+  // Solves P(beyond) = (1 + factor)^−k, for the k gaps between the greatest samples.
   const factor = BEYOND ** (-1 / (greatest.length - 1)) - 1;
   return { low: first, high: first + factor * (first - greatest.at(-1)!) };
 }
 
 /**
- * The interval of a ceiling: as the file has it, else from the samples.
+ * The interval of a ceiling: from the file, else from the samples.
  *
- * @param ceiling of a result file
+ * @param ceiling a result file's ceiling
  * @returns undefined for a figure without samples
  */
 export function ceilingInterval(ceiling: Ceiling<string>): Interval | undefined {
@@ -51,15 +52,17 @@ function slack(ceiling: Ceiling<string>): number {
   return interval === undefined ? 0 : interval.high / ceiling.value - 1;
 }
 
-/** Whether a ceiling is known too little for shares of it. Figures without samples pass. */
+/**
+ * Whether a ceiling is too uncertain for shares of it. Figures without samples count as certain.
+ */
 export function isUnsure(ceiling: Ceiling<string>): boolean {
   return slack(ceiling) > UNSURE;
 }
 
 /**
- * A ceiling with its interval, and a remark where the interval is wide.
+ * Adds the interval to a ceiling, and a remark if the interval is wide.
  *
- * @param ceiling with samples
+ * @param ceiling a ceiling with samples
  */
 export function withInterval<Unit extends string>(ceiling: Ceiling<Unit>): Ceiling<Unit> {
   const { interval: _, remark: _remark, ...rest } = ceiling;

@@ -18,7 +18,7 @@ import { messageOf, nextTurn, rest, type Service } from "./service.ts";
 /** Why a job without time left was skipped. */
 const NO_TIME = "no time was left for it";
 
-/** A request of a batch, with what measures it. */
+/** A request for a batch, with the GPU and its timer. */
 interface Batch extends Extract<ChildRequest, { type: "batch" }> {
   readonly gpu: Gpu;
   readonly timer: GpuTimer;
@@ -36,7 +36,7 @@ interface Checked {
  * Measures a batch of jobs and reports each result as soon as it is known.
  *
  * @param service the process
- * @param batch the request, the GPU and its timer
+ * @param batch the request with the GPU and its timer
  * @throws {GpuError} if the GPU fails
  */
 export async function measureBatch(service: Service, batch: Batch): Promise<void> {
@@ -111,7 +111,7 @@ export async function measureBatch(service: Service, batch: Batch): Promise<void
   }
 }
 
-// Jobs that differ in the cache's state only share a workload.
+// Groups jobs by workload: jobs that differ only in the cache's state share one.
 function groups(jobs: readonly Job[]): Job[][] {
   const byWork = new Map<string, Job[]>();
   for (const job of jobs) {
@@ -121,7 +121,7 @@ function groups(jobs: readonly Job[]): Job[][] {
   return [...byWork.values()];
 }
 
-// Speed is reported of right answers only.
+// Prepares and checks a group's workload: a speed is reported only for right answers.
 async function prepare(service: Service, batch: Batch): Promise<Checked | undefined> {
   const { gpu, jobs, timer, seed, checked = [] } = batch;
   const job = jobs[0]!;
@@ -165,7 +165,7 @@ async function prepare(service: Service, batch: Batch): Promise<Checked | undefi
     }
   } catch (error) {
     if (!(error instanceof GpuError) && operatorNamed(job.kernel).digest !== undefined) {
-      fail("failed", messageOf(error), workload); // a fault of a custom operator's twin
+      fail("failed", messageOf(error), workload); // A custom operator's twin failed.
       return void workload.dispose();
     }
     workload.dispose();
@@ -180,7 +180,7 @@ async function prepare(service: Service, batch: Batch): Promise<Checked | undefi
   return undefined;
 }
 
-/** What is known of a job's measurement. */
+/** The parts of a job's measurement that are known before sampling. */
 interface Known {
   readonly timer: Timer;
   readonly workload?: Workload;
@@ -188,7 +188,7 @@ interface Known {
   readonly samples?: WorkSamples;
 }
 
-// Why a run, or the forward pass before it, would last too long; undefined if it would not.
+// Why a run, or the forward pass before it, would last too long; undefined if neither would.
 async function overlong(
   { createWorkload, longestRun: limit }: Service,
   { gpu, timer, jobs, seed }: Batch,
@@ -204,7 +204,7 @@ async function overlong(
       time = await predictRun(gpu, each, { timer, createWorkload, limit });
     } catch (error) {
       if (error instanceof GpuError) throw error;
-      return undefined; // what is wrong with the shape shows when the whole is prepared
+      return undefined; // The whole preparation will report what is wrong with the shape.
     }
     if (time === undefined) continue;
     const seconds = (nanoseconds: number): string => `${(nanoseconds / 1e9).toPrecision(2)} s`;

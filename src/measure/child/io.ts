@@ -1,4 +1,4 @@
-/** The parts of a measuring process that only Deno has. */
+/** The parts of a measuring process that need Deno. */
 import process from "node:process";
 import type { HostClocks } from "../timing.ts";
 
@@ -14,9 +14,9 @@ export function processClocks(): HostClocks {
 }
 
 /**
- * Writes a line to stdout, all of it, before it returns.
+ * Writes a whole line to stdout before it returns.
  *
- * @param line with its line break
+ * @param line the line with its line break
  */
 export function writeLine(line: string): void {
   const bytes = new TextEncoder().encode(line);

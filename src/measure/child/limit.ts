@@ -1,10 +1,10 @@
 /**
- * Keeps single runs short where a driver ends long ones: browsers share the GPU with the screen,
- * and a dispatch of two seconds can cost the whole device. How long a run takes is found by running
- * smaller ones, each at most a few times as much work as the one before, until the wanted one is
- * next or the next one would be too long.
+ * Keeps single runs short, because drivers end long ones: browsers share the GPU with the screen,
+ * and a dispatch of two seconds can lose the device. It predicts a run's time from smaller runs,
+ * each at most a few times as much work as the one before, until the requested run comes next or
+ * the next one would be too long.
  *
- * No Deno call here: it is for the browser's page.
+ * This file calls no Deno API, because the browser's page uses it too.
  */
 import type { Gpu } from "../../gpu/gpu.ts";
 import { type CeilingSize, referenceKernel, usualCeilingSize } from "../ceilings/candidates.ts";
@@ -12,14 +12,10 @@ import { operatorNamed, passNamed } from "../workloads/operators.ts";
 import type { GpuTimer } from "../timing.ts";
 import type { Workload, WorkloadOptions } from "../workloads.ts";
 
-/**
- * A run of a GPU that does this many operations or bytes per second takes as long as is assumed
- * before it is measured.
- */
+/** The assumed rate of a GPU before measurements, in operations or bytes per second. */
 const SLOWEST = 1e9;
 /**
- * Smaller work than this share of the limit, by that assumption, is run without having tried a
- * smaller one.
+ * Work below this share of the limit, at the assumed rate, runs without a smaller run before it.
  */
 const FIRST = 0.25;
 
@@ -27,7 +23,7 @@ const FIRST = 0.25;
 export interface PredictOptions {
   readonly timer: Pick<GpuTimer, "time">;
   readonly createWorkload: (gpu: Gpu, options: WorkloadOptions) => Workload;
-  /** The longest run allowed, in ns. */
+  /** The longest allowed run, in ns. */
   readonly limit: number;
 }
 
@@ -35,9 +31,9 @@ export interface PredictOptions {
  * Predicts a run that would take too long.
  *
  * @param gpu the GPU
- * @param work what to run
+ * @param work the run's work
  * @param options the timer and the limit
- * @returns the expected time of a run in ns if that is above the limit; undefined if it is not
+ * @returns the expected time of the run in ns if it exceeds the limit; otherwise undefined
  * @throws {GpuError} if a smaller run fails
  * @throws {RangeError} if a smaller shape does not fit the kernel
  */
@@ -58,10 +54,10 @@ export async function predictRun(
   for (const [i, dimensions] of steps.slice(0, -1).entries()) {
     const workload = createWorkload(gpu, { ...work, shape: { ...shape, dimensions } });
     let time: number;
-    // Not `using`: browsers that have WebGPU need not know it.
+    // Not `using`: some browsers with WebGPU do not support it.
     try {
       gpu.run(workload.plan);
-      await gpu.sync(); // compiles
+      await gpu.sync(); // Compiles.
       const { spans, wall } = await timer.time([(pass) => workload.plan.encode(pass)]);
       time = spans[0] ?? wall;
     } finally {
@@ -74,12 +70,12 @@ export async function predictRun(
 }
 
 /**
- * The work of one dispatch for the ceilings' kernels, such that none lasts long on a slow GPU.
+ * Chooses the work per dispatch of the ceilings' kernels, so that none lasts long on a slow GPU.
  *
  * @param gpu the GPU
- * @param options.timer what times a small one
- * @param options.limit in ns
- * @returns the usual size, or less
+ * @param options.timer times a small dispatch
+ * @param options.limit the longest dispatch, in ns
+ * @returns the usual size, or a smaller one
  * @throws {GpuError} if the GPU fails
  */
 export async function ceilingSizeWithin(
@@ -91,13 +87,13 @@ export async function ceilingSizeWithin(
   const kernel = referenceKernel(gpu, { ...usual, invocations: small });
   try {
     gpu.run(kernel.plan);
-    await gpu.sync(); // compiles
+    await gpu.sync(); // Compiles.
     const { spans, wall } = await timer.time([(pass) => kernel.plan.encode(pass)]);
     // Other kernels do twice as much work, some of it at a fraction of the rate.
     const most = limit / 8 / (spans[0] ?? wall) * small;
     let invocations = usual.invocations;
     while (invocations > Math.max(most, 2 ** 12)) invocations /= 2;
-    // A slow adapter is a phone's, with little memory.
+    // A slow adapter is probably a phone's, with little memory.
     const copyBytes = Math.min(
       usual.copyBytes,
       invocations < usual.invocations ? 2 ** 26 : 2 ** 27,

@@ -1,4 +1,4 @@
-/** A measuring process seen from outside: what it says, how long it is silent, and how it ends. */
+/** A measuring process from the outside: its reports, its silence, and its end. */
 import { readLines } from "../../files/json_lines.ts";
 import type { ChildConnection, ChildEvent, ChildReport, ChildRequest } from "./protocol.ts";
 import type { ChildCommand } from "../../processes.ts";
@@ -17,7 +17,7 @@ export class MeasuringChild implements ChildConnection {
   #stderr = "";
 
   /**
-   * Starts it.
+   * Starts the process.
    *
    * @param child the command
    * @throws {Deno.errors.NotCapable} without the permission to run it
@@ -35,7 +35,7 @@ export class MeasuringChild implements ChildConnection {
     this.#done = this.#follow();
   }
 
-  /** Sends a request. One that cannot be sent shows as the end of the child. */
+  /** Sends a request. If that fails, the next event is the end of the child. */
   send(request: ChildRequest): void {
     const line = new TextEncoder().encode(JSON.stringify(request) + "\n");
     this.#requests.write(line).catch(() => {});
@@ -56,7 +56,7 @@ export class MeasuringChild implements ChildConnection {
     try {
       this.#process.kill("SIGKILL");
     } catch {
-      // It has ended by itself.
+      // The process has ended already.
     }
     await this.#done;
   }
@@ -64,7 +64,7 @@ export class MeasuringChild implements ChildConnection {
   /**
    * Closes its stdin, which asks it to end, and kills it if it does not.
    *
-   * @param patience for how long to wait, in ms
+   * @param patience the longest wait, in ms
    */
   async close(patience: number): Promise<void> {
     await this.#requests.close().catch(() => {});
@@ -80,7 +80,7 @@ export class MeasuringChild implements ChildConnection {
     await Promise.all([this.#readReports(stdout), this.#readErrors(stderr)]);
     const { code, signal } = await status;
     const lines = this.#stderr.trim().split("\n").filter((line) => !isNoise(line));
-    // The message, where there is one; a stack trace says nothing to the user.
+    // Prefer a line with a message; a stack trace does not help the user.
     const message = lines.find((line) => /error|panicked/i.test(line)) ?? lines.at(-1);
     const said = message === undefined ? "" : `, saying: ${message.trim().slice(0, 500)}`;
     this.#reports.end(
@@ -96,8 +96,8 @@ export class MeasuringChild implements ChildConnection {
     }
   }
 
-  // The child's notices (a driver is being fetched) are for the user; what drivers print is kept
-  // for the day it ends.
+  // Shows the child's notices, such as a driver's download, to the user. Other output, from
+  // drivers, is kept to explain the process's end.
   async #readErrors(stderr: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<void> {
     for await (const text of stderr.pipeThrough(new TextDecoderStream())) {
       for (const line of text.split("\n")) if (line.startsWith("gradsink: ")) console.error(line);
@@ -106,7 +106,7 @@ export class MeasuringChild implements ChildConnection {
   }
 }
 
-// Lines that drivers print at every start.
+// Whether drivers print this line at every start.
 function isNoise(line: string): boolean {
   return line.trim() === "" || /XDG_RUNTIME_DIR|artificially reduced|^gradsink: /.test(line);
 }

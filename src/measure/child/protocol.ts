@@ -1,7 +1,7 @@
 /**
- * What the bench and the processes that measure for it say to each other: one JSON object per line,
- * requests on the child's stdin, reports on its stdout. Both sides are this project's own code, of one
- * version but where the child is another checkout's: then {@linkcode TURNS} tells whether they fit.
+ * The protocol of the bench and its measuring processes: one JSON object per line, requests on the
+ * child's stdin, reports on its stdout. Both sides are this project's code. Their versions differ
+ * only if the child belongs to another checkout; {@linkcode TURNS} then tells whether they fit.
  */
 import type { OperatorOutline } from "../custom_operator/outline.ts";
 import type { OpenGpuOptions } from "../../ops/open_gpu_options.ts";
@@ -12,10 +12,10 @@ import type { StoppingRule } from "../sampling/stopping.ts";
 import type { VisitPlan } from "../sampling/visits.ts";
 import type { VariantQuestion } from "../workloads/variants.ts";
 
-/** The version of what is said for turns, and of all that a batch in turns needs. */
+/** The version of the protocol for turns, including all that a batch in turns needs. */
 export const TURNS = 1;
 
-/** A turn of two processes that measure side by side; see `sampling/turns.ts`. */
+/** A turn of two processes that measure in turns; see `sampling/turns.ts`. */
 export type ChildTurn =
   | { readonly step: "calibrate" }
   | {
@@ -29,28 +29,28 @@ export type ChildTurn =
     readonly reasons: readonly (readonly [id: number, reason: StopReason])[];
   };
 
-/** What a child says when it waits for its turn. */
+/** A child's report that it waits for its turn. */
 export interface WaitingChild {
   readonly type: "waiting";
-  /** What it has done: a process that took another one's place begins with the preparation. */
+  /** Its last step. A process that replaced another one begins with the preparation. */
   readonly after: "preparation" | "calibration" | "visit";
-  /** After the calibration: what a visit of each job would run. */
+  /** After the calibration: the plan of a visit of each job. */
   readonly plans?: readonly (readonly [id: number, plan: VisitPlan])[];
-  /** After a visit: the mean time of a run in ns; absent where the clock gave none. */
+  /** After a visit: the mean time of a run in ns; absent if the clock gave none. */
   readonly time?: number;
 }
 
-/** What the bench asks of a child. */
+/** A request of the bench to a child. */
 export type ChildRequest =
-  /** What the custom operator is that the child was started with. */
+  /** Asks for the outline of the custom operator that the child was started with. */
   | { readonly type: "describe" }
   | {
     readonly type: "open";
     readonly options: OpenGpuOptions;
-    /** The longest run, in ns; a job that would run longer is reported as skipped. */
+    /** The longest run, in ns; longer jobs are reported as skipped. */
     readonly longestRun?: number;
   }
-  /** Which variant runs by default, and which named variants cannot run here. */
+  /** Asks which variant runs by default, and which named variants cannot run here. */
   | {
     readonly type: "choose";
     readonly questions: readonly VariantQuestion[];
@@ -62,24 +62,24 @@ export type ChildRequest =
     readonly jobs: readonly Job[];
     readonly rule: StoppingRule;
     readonly seed: number;
-    /** The bench's round, from 0 on: each has a random order of its own. Default 0. */
+    /** The bench's round, from 0 on; each has a different random order. Default 0. */
     readonly round?: number;
-    /** Jobs, by id, whose answers an earlier process has checked. */
+    /** The ids of jobs that an earlier process has checked. */
     readonly checked?: readonly number[];
-    /** Whether the jobs are rivals: a job that certainly loses gets no more samples. */
+    /** Whether the jobs compete: a job that certainly loses gets no more samples. */
     readonly race?: boolean;
-    /** Time in ms to prepare jobs; a job that is not ready after that is reported as skipped. */
+    /** The time in ms to prepare jobs; a job that is not ready then is reported as skipped. */
     readonly preparation?: number;
-    /** Whether samples are taken in turns with another process. */
+    /** Whether to take samples in turns with another process. */
     readonly turns?: boolean;
   }
   | { readonly type: "turn"; readonly turn: ChildTurn }
   | { readonly type: "stop" }
-  /** Rests before the next sample, and says so every second, until it is told to resume. */
+  /** Pauses before the next sample, and reports that every second, until a request to resume. */
   | { readonly type: "pause" }
   | { readonly type: "resume" };
 
-/** What a child tells the bench. */
+/** A report of a child to the bench. */
 export type ChildReport =
   | { readonly type: "described"; readonly outline: OperatorOutline }
   | {
@@ -87,10 +87,10 @@ export type ChildReport =
     readonly info: GpuInfo;
     readonly timer: Timer;
     readonly warnings: readonly string[];
-    /** The version of turns that it understands; absent in older versions. */
+    /** The version of turns that the child supports; absent in older versions. */
     readonly turns?: number;
   }
-  /** The next step: if the child stops now, this step stopped it. */
+  /** The next step: if no report follows, this step hung or crashed. */
   | { readonly type: "at"; readonly id: number | null; readonly step: string }
   | {
     readonly type: "ceilings";
@@ -98,27 +98,27 @@ export type ChildReport =
     readonly warnings: readonly string[];
   }
   /**
-   * The names of the variants, whether tuning chose them, and why others cannot run, in the order
-   * of the questions.
+   * For each question in order: the name of the default variant, whether tuning chose it, and why
+   * other variants cannot run.
    */
   | {
     readonly type: "chosen";
     readonly names: readonly string[];
     readonly tuned?: readonly boolean[];
     readonly unfit?: readonly Readonly<Record<string, string>>[];
-    /** All variants that this version has; none for an operator or pass that it lacks. */
+    /** All variants that this version has; empty for an operator or pass that it lacks. */
     readonly known?: readonly (readonly string[])[];
   }
-  /** This adapter or shape is not for this variant. */
+  /** This adapter or shape cannot run the job's variant. */
   | { readonly type: "skipped"; readonly id: number; readonly reason: string }
   | { readonly type: "measured"; readonly id: number; readonly measurement: Measurement }
   | WaitingChild
-  /** The last request has been answered in full. */
+  /** The last request is answered completely. */
   | { readonly type: "idle" }
-  /** The process is of no more use, because of what it was last at. */
+  /** The process can no longer be used because of its last step. */
   | { readonly type: "broken"; readonly reason: string };
 
-/** What `next()` gives: a report, silence until the deadline, or the end of the connection. */
+/** The result of `next()`: a report, silence until the time limit, or the end of the connection. */
 export type ChildEvent =
   | ChildReport
   /** No report came in the given time. */
@@ -127,27 +127,27 @@ export type ChildEvent =
 
 /** A connection to the measuring process, or to a browser's Worker. */
 export interface ChildConnection {
-  /** Sends a request. One that cannot be sent shows as the end of the child. */
+  /** Sends a request. If that fails, the next event is the end of the child. */
   send(request: ChildRequest): void;
   /**
-   * Shortens every wait, one that is under way as well.
+   * Shortens every wait, even a current one.
    *
-   * @param patience from now on for how long, in ms
+   * @param patience the longest wait from now on, in ms
    */
   hurry(patience: number): void;
   /**
    * Waits for the next report.
    *
-   * @param patience for how long, in ms
+   * @param patience the longest wait, in ms
    * @returns the report, `silent` if there is none, or `ended` with the reason
    */
   next(patience: number): Promise<ChildEvent>;
   /** Kills the process and waits until it has ended. */
   kill(): Promise<void>;
   /**
-   * Asks it to end, and ends it if it does not.
+   * Asks the process to end, and kills it if it does not.
    *
-   * @param patience for how long to wait, in ms
+   * @param patience the longest wait, in ms
    */
   close(patience: number): Promise<void>;
 }

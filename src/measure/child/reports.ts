@@ -10,13 +10,13 @@ export class ChildReports {
   #wake: () => void = () => {};
   #last = Infinity;
 
-  /** Takes a report in. */
+  /** Adds a report. */
   add(report: ChildReport): void {
     this.#reports.push(report);
     this.#wake();
   }
 
-  /** The child has ended; the first reason counts. */
+  /** Ends the queue because the child has ended; the first reason counts. */
   end(reason: string): void {
     this.#ended ??= reason;
     this.#wake();

@@ -1,7 +1,7 @@
 /**
- * The measuring side of a child process: opens a GPU, measures what it is asked, reports each
- * result as soon as it is known, and says before every step what it is at, since a kernel may take
- * the process with it.
+ * The child's side of measuring: it opens a GPU, serves requests, and reports each result as soon
+ * as it is known. It also reports each step before it begins, because a kernel may crash the
+ * process.
  */
 import type { Gpu } from "../../gpu/gpu.ts";
 import { ceilingCandidates, usualCeilingSize } from "../ceilings/candidates.ts";
@@ -22,7 +22,7 @@ import { messageOf, rest, type ServeOptions, type Service } from "./service.ts";
 /**
  * Serves requests until they end, or until the GPU has failed.
  *
- * @param options the streams, the clocks, and what makes workloads
+ * @param options the streams, the clocks, and a function that makes workloads
  */
 export async function serve(options: ServeOptions): Promise<void> {
   const service: Service = {
@@ -36,7 +36,8 @@ export async function serve(options: ServeOptions): Promise<void> {
   const queue: ChildRequest[] = [];
   let wake: () => void = () => {};
   let ended = false;
-  // Read beside the work, so that a stop, or the end of the bench, is noticed between two samples.
+  // Read requests during the work, so a stop or the end of the bench is noticed between two
+  // samples.
   void (async () => {
     for await (const request of options.requests) {
       if (request.type === "stop") service.stopped = true;
@@ -72,8 +73,7 @@ export async function serve(options: ServeOptions): Promise<void> {
 
 async function answer(service: Service, request: ChildRequest): Promise<void> {
   if (request.type === "describe" || request.type === "open") {
-    // Loaded before the adapter opens, because opening it reads the tuned choices of known
-    // operators.
+    // Load it before opening the adapter, which reads the tuned choices of known operators.
     service.outline ??= await service.loadOperator?.();
   }
   if (request.type === "describe") {
@@ -107,7 +107,7 @@ async function answer(service: Service, request: ChildRequest): Promise<void> {
         const unfit = unfitVariants(gpu, question, request.named ?? []);
         return { name, tuned: tunedVariant(gpu, question) === name, unfit, known };
       } catch {
-        // The preparation that follows says what is wrong with the shape.
+        // The preparation that follows will report what is wrong with the shape.
         return { name: "portable", tuned: false, unfit: {}, known };
       }
     });
@@ -133,8 +133,7 @@ async function answer(service: Service, request: ChildRequest): Promise<void> {
   }
 }
 
-// The process's CPU time is the driver's where the driver computes on the CPU; elsewhere it says
-// nothing.
+// The process's CPU time includes the driver's on software adapters; on others it tells nothing.
 function clocksFor(gpu: Gpu, { clocks }: Service): HostClocks {
   return gpu.info.software ? clocks : { wall: clocks.wall };
 }

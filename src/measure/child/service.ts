@@ -1,4 +1,4 @@
-/** The state of a measuring process, and how it waits: during a pause, and for its turn. */
+/** The state of a measuring process, and how it waits during a pause and for its turn. */
 import type { Gpu } from "../../gpu/gpu.ts";
 import type { OpenGpuOptions } from "../../ops/open_gpu_options.ts";
 import type { CeilingSize } from "../ceilings/candidates.ts";
@@ -9,10 +9,10 @@ import type { GpuTimer, HostClocks } from "../timing.ts";
 import type { Workload, WorkloadOptions } from "../workloads.ts";
 import type { ChildReport, ChildRequest, ChildTurn } from "./protocol.ts";
 
-/** What a child process measures with: its parent's requests, clocks, a GPU, and workloads. */
+/** Options of a child process: its parent's requests, clocks, a GPU, and workloads. */
 export interface ServeOptions {
   readonly requests: AsyncIterable<ChildRequest>;
-  /** Writes a line at once: the process may die in the next moment. */
+  /** Writes a line at once, because the process may crash at the next step. */
   readonly write: (line: string) => void;
   readonly clocks: HostClocks;
   readonly openGpu: (options: OpenGpuOptions) => Promise<Gpu>;
@@ -21,26 +21,26 @@ export interface ServeOptions {
   readonly loadOperator?: () => Promise<OperatorOutline>;
 }
 
-/** A measuring process under way. */
+/** A running measuring process. */
 export interface Service extends ServeOptions {
   readonly report: (report: ChildReport) => void;
-  /** The custom operator, once it is loaded. */
+  /** The custom operator, once loaded. */
   outline?: OperatorOutline | undefined;
   gpu?: Gpu;
   timer?: GpuTimer;
   /** The size of the ceilings' kernels. */
   size?: CeilingSize;
-  /** The longest run allowed, in ns. */
+  /** The longest allowed run, in ns. */
   longestRun?: number | undefined;
   stopped: boolean;
   paused: boolean;
-  /** The turn that was given and has not begun. */
+  /** The turn that was given but has not begun. */
   turn: ChildTurn | undefined;
-  /** Ends a rest early. */
+  /** Ends a pause or a wait early. */
   wake: () => void;
 }
 
-/** During a pause: tells the waiting bench that an answer will come. */
+/** Waits during a pause, and tells the bench every second that an answer will come. */
 export async function rest(service: Service): Promise<void> {
   while (service.paused && !service.stopped) {
     service.report({ type: "at", id: null, step: "paused" });
@@ -52,7 +52,7 @@ export async function rest(service: Service): Promise<void> {
   }
 }
 
-/** Says that it waits, and sleeps until it is given its turn, or stopped. */
+/** Reports that it waits, and sleeps until it gets its turn or must stop. */
 export async function nextTurn(
   service: Service,
   { state: { after, plans, time }, jobs }: {
@@ -81,7 +81,7 @@ export async function nextTurn(
   return { step: "end", reasons: new Map(turn.reasons.map(([id, why]) => [indexOf(id), why])) };
 }
 
-/** An error in one line that the protocol can carry. */
+/** An error's message in one line, for the protocol. */
 export function messageOf(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);
   return text.replaceAll(/\s+/g, " ").slice(0, 1900);

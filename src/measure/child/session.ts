@@ -1,6 +1,6 @@
 /**
- * Measures jobs in child processes. One child serves many jobs; when a job hangs or crashes it,
- * that job is reported as such, and the others go on in a new child.
+ * Measures jobs in child processes. One child serves many jobs; if a job hangs or crashes the
+ * child, that job is reported so, and the others continue in a new child.
  */
 import type { OpenGpuOptions } from "../../ops/open_gpu_options.ts";
 import type {
@@ -19,39 +19,39 @@ import type { VariantQuestion } from "../workloads/variants.ts";
 /** What a child reports about the adapter that it opened. */
 export type OpenedAdapter = Extract<ChildReport, { type: "opened" }>;
 
-/** How to start a {@linkcode MeasuringSession}. */
+/** Options of {@linkcode MeasuringSession}. */
 export interface SessionOptions {
   /** Starts a measuring process; called again after one hangs or crashes. */
   readonly start: () => ChildConnection;
   readonly adapter: OpenGpuOptions;
   /** The longest run, in ns; a longer one is reported as skipped. Default: no limit. */
   readonly longestRun?: number;
-  /** How long a child may be silent, in ms, before it counts as hanging. */
+  /** The longest silence of a child, in ms, before it counts as hanging. */
   readonly deadline: number;
-  /** Ends the measuring in good order. */
+  /** Ends the measuring in order. */
   readonly interrupt: AbortSignal;
   /** Called with each step that begins. */
   readonly progress?: (step: string, job: Job | undefined) => void;
 }
 
-/** Jobs to measure in random turns. */
+/** Jobs to measure, in random order. */
 export interface Batch extends Omit<Extract<ChildRequest, { type: "batch" }>, "type" | "turns"> {
-  /** How many rounds there are, as far as is known. */
+  /** The number of rounds, if known. */
   readonly rounds?: number;
-  /** Gives the turns, where samples are taken in turns with another process. */
+  /** Gives the turns if samples are taken in turns with another process. */
   readonly turn?: (waiting: WaitingChild) => Promise<ChildTurn>;
   /** Called with each result as soon as it is known. */
   readonly result: (job: Job, measurement: Measurement) => Promise<void>;
-  /** Called with the jobs that this adapter cannot run, and why. */
+  /** Called with each job that this adapter cannot run, and the reason. */
   readonly skipped: (job: Job, reason: string) => void;
 }
 
-/** How a warning begins that a process ended before it had measured the ceilings. */
+/** The beginning of the warning that a process ended before it had measured the ceilings. */
 export const NO_CEILINGS = "no ceilings: ";
 
-/** A driver may have to be fetched first. */
+/** The longest wait for an adapter, in ms: a driver may have to be fetched first. */
 const OPEN_DEADLINE = 600_000;
-/** After an interrupt, a child has this long to hand over its results. */
+/** The longest wait for a child's results after an interrupt, in ms. */
 const STOP_DEADLINE = 3_000;
 
 /**
@@ -65,7 +65,7 @@ export class MeasuringSession {
   #paused = false;
   readonly #stop: () => void;
 
-  /** Starts nothing yet. */
+  /** Starts no child yet. */
   constructor(options: SessionOptions) {
     this.#options = options;
     this.#stop = () => {
@@ -76,9 +76,9 @@ export class MeasuringSession {
   }
 
   /**
-   * Starts a child and has it open the adapter.
+   * Starts a child and lets it open the adapter.
    *
-   * @returns what was opened
+   * @returns the opened adapter
    * @throws {Error} if there is no adapter, or the child cannot be started
    */
   async open(): Promise<OpenedAdapter> {
@@ -90,7 +90,7 @@ export class MeasuringSession {
       const event = await this.#next(child, OPEN_DEADLINE);
       if (event.type === "opened") this.#opened = event;
       else if (event.type === "idle" && this.#opened !== undefined) {
-        if (this.#paused) this.#request({ type: "pause" }); // a new one does not know
+        if (this.#paused) this.#request({ type: "pause" }); // A new child does not know.
         return this.#opened;
       } else if (event.type !== "at") {
         await this.#drop();
@@ -103,9 +103,9 @@ export class MeasuringSession {
    * Asks which variant runs by default on this adapter, and which named variants cannot run.
    *
    * @param questions operators, passes and shapes
-   * @param named names of the others
-   * @returns what is known of each, in the same order
-   * @throws {Error} if the child ends over it
+   * @param named the variants' names
+   * @returns the answers, in the same order
+   * @throws {Error} if the child ends before the answer
    */
   async choose(
     questions: readonly VariantQuestion[],
@@ -133,7 +133,7 @@ export class MeasuringSession {
   /**
    * Measures the ceilings.
    *
-   * @returns them; empty, with a warning, if that took the child with it
+   * @returns the ceilings; none, but a warning, if the child ended
    */
   async ceilings(): Promise<MeasuredCeilings> {
     const child = await this.#running();
@@ -153,10 +153,10 @@ export class MeasuringSession {
   }
 
   /**
-   * Measures jobs. A job that takes the child with it is reported as failed or timed out; the
-   * others that had no result yet are measured again in a new child.
+   * Measures jobs. A job that hangs or crashes the child is reported as timed out or failed; a new
+   * child measures the jobs that have no result yet.
    *
-   * @param batch the jobs, when to stop, and where results go
+   * @param batch the jobs, when to stop, and what receives results
    * @throws {Error} if a new child cannot open the adapter again
    */
   async measure({ jobs, result, skipped, turn, rounds: _, ...how }: Batch): Promise<void> {
@@ -200,7 +200,7 @@ export class MeasuringSession {
         const reason = this.#reason(event);
         await this.#drop();
         if (interrupt.aborted) return;
-        // If nothing is named, blame the first job, so that this ends.
+        // If no job is known, blame the first one, so this loop ends.
         const culprit = left.get(this.#at.id ?? -1) ?? [...left.values()][0];
         if (culprit === undefined) return;
         const status = event.type === "silent" ? "timed-out" : "failed";
@@ -213,20 +213,20 @@ export class MeasuringSession {
     }
   }
 
-  /** Ends the child: a new one serves the next request. */
+  /** Ends the child; a new one serves the next request. */
   async renew(): Promise<void> {
     const child = this.#child;
     this.#child = undefined;
     await child?.close(STOP_DEADLINE);
   }
 
-  /** Rests before the next sample. */
+  /** Pauses before the next sample. */
   pause(): void {
     this.#paused = true;
     this.#request({ type: "pause" });
   }
 
-  /** Goes on after {@linkcode MeasuringSession.pause}. */
+  /** Resumes after {@linkcode MeasuringSession.pause}. */
   resume(): void {
     this.#paused = false;
     this.#request({ type: "resume" });
@@ -280,7 +280,7 @@ export class MeasuringSession {
   }
 }
 
-// What took the process with it would do so again with the cache in another state.
+// Work that crashed the process would crash it again with the cache in another state.
 function sameWork(culprit: Job, jobs: Iterable<Job>): Job[] {
   const name = ({ kernel, pass, shape, dtype, variant }: Job): string =>
     JSON.stringify([kernel, pass, shape, dtype, variant]);

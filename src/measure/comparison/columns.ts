@@ -1,19 +1,17 @@
-/** The columns of a comparison: what of each file is compared. */
+/** The columns of a comparison: the measurements of each file to compare. */
 import { estimateTimes, summarizeMeasurements, type TimeEstimates } from "../estimate.ts";
 import type { Measurement } from "../result_file.ts";
 import type { Summary } from "../../statistics/summary.ts";
 import type { NamedResult } from "./machine.ts";
 
-/** A text that is equal for measurements that may be compared. */
+/** A key that is equal for measurements that may be compared. */
 export function keyText(measurement: Measurement): string {
   const { kernel, pass, shape, dtype, cache = "hot" } = measurement;
   const dimensions = Object.entries(shape).sort(([a], [b]) => a < b ? -1 : 1);
   return JSON.stringify([kernel, pass, dimensions, dtype, cache]);
 }
 
-/**
- * Groups a file's measurements and takes one of each group: the chosen variant, else the fastest.
- */
+/** Groups a file's measurements and takes one per group: the chosen variant, else the fastest. */
 function representatives(
   measurements: readonly Measurement[],
   summaries: Summaries,
@@ -49,9 +47,9 @@ export function usable(measurement: Measurement | undefined): measurement is Mea
 
 type Summaries = ReadonlyMap<Measurement, Summary>;
 
-/** A file's measurements to compare, with what its processes say of them. */
+/** A file's measurements to compare, with their processes' estimates. */
 export interface Column {
-  /** By the text that they share with those of another file. */
+  /** The measurements by {@linkcode keyText}. */
   readonly measurements: ReadonlyMap<string, Measurement>;
   readonly summaries: Summaries;
   readonly estimates: ReadonlyMap<Measurement, TimeEstimates>;

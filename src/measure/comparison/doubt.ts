@@ -1,12 +1,12 @@
-/** Why a verdict is ambiguous, and what would settle it. */
+/** Why a verdict is ambiguous, and how to settle it. */
 import { studentQuantile } from "../../statistics/student.ts";
 import { ratioInterval } from "../estimate.ts";
 import type { Evidence, PairComparison } from "./pair.ts";
 
-/** What keeps a row from a verdict. */
+/** The reason that prevents a verdict. */
 export interface Doubt {
   /**
-   * - `one process`: a file is from one process, so nothing is known of how processes differ
+   * - `one process`: a file is from one process, so the differences between processes are unknown
    * - `chance`: the change is above the threshold and may be chance
    * - `CPU time`, `clock`: on one machine, the CPU time or the time relative to the reference kernel
    *   does not show the change
@@ -25,19 +25,19 @@ export interface Doubt {
     | "wide interval";
   /** The reason in words, without a period. */
   readonly text: string;
-  /** How many times the processes would settle it; undefined where more processes would not. */
+  /** How many times as many processes would settle it; undefined if more processes would not. */
   readonly timesProcesses: number | undefined;
 }
 
-/** Nobody would take more than this many times the processes, so no such advice is given. */
+/** The largest such number that is advised; nobody would run more. */
 const MOST_TIMES = 16;
 
 /**
- * Finds what keeps a comparison from a verdict.
+ * Finds the reason that prevents a verdict.
  *
- * @param pair that is ambiguous
+ * @param pair an ambiguous comparison
  * @param options.limit the logarithm of the threshold's ratio
- * @param options.level the level of significance that is left to this row of the table
+ * @param options.level the significance level of this row after correction
  * @param options.correctedPValue the row's p-value after correction
  */
 export function doubtOf(
@@ -76,7 +76,7 @@ export function doubtOf(
       timesProcesses,
     };
   }
-  // The direction and the size that the other evidence shows.
+  // The other evidence does not show a change in this direction of this size.
   const other = others.find(({ center }) => Math.sign(time!.center) * center <= limit);
   if (other !== undefined) {
     const shown = percent(other.center);
@@ -115,12 +115,12 @@ export function doubtOf(
   };
 }
 
-// The same differences, from this many times the processes.
+// The same differences with this many times as many processes.
 function repeated({ center, error, df }: Evidence, times: number) {
   return { center, error: error / Math.sqrt(times), df: df * times };
 }
 
-// The least factor that settles it, in steps of a half; undefined if even the most does not.
+// The least factor that settles it, in steps of a half; undefined if even the largest does not.
 function timesFor(settled: (times: number) => boolean): number | undefined {
   if (!settled(MOST_TIMES)) return undefined;
   let times = 1.5;

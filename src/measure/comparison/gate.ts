@@ -1,6 +1,6 @@
 /**
- * Whether a comparison lets a change pass: what got slower or broke, what is missing, and what
- * cannot be told from the samples. What was not measured is no success.
+ * Decides whether a comparison lets a change pass. It lists measurements that got slower, broke or
+ * are missing, and those that the samples cannot decide. A missing measurement does not pass.
  */
 import type { Comparison } from "../comparison.ts";
 import type { ComparisonCell, ComparisonRow } from "./rows.ts";
@@ -9,7 +9,7 @@ import type { Machine } from "./machine.ts";
 import { leastFindableRatio, type PairComparison } from "./pair.ts";
 import { judge, SIGNIFICANCE } from "./verdict.ts";
 
-/** A row of one machine, against the first machine's. */
+/** A row of one machine, compared with the first machine's. */
 export interface GateRow {
   readonly row: ComparisonRow;
   readonly machine: Machine;
@@ -19,34 +19,34 @@ export interface GateRow {
 export interface Regression extends GateRow {
   /** The median time divided by the first file's; undefined if it broke altogether. */
   readonly ratio: number | undefined;
-  /** What came of it. */
+  /** The status of the worse measurement. */
   readonly status: MeasurementStatus;
 }
 
-/** A measurement that is slower by more than the threshold and may be so by chance. */
+/** A measurement that is slower by more than the threshold, perhaps by chance. */
 export interface Undecided extends GateRow {
   readonly ratio: number;
   /** Why there is no verdict, such as `the change may be chance: p (Holm) is 0.13`. */
   readonly reason: string;
 }
 
-/** What the gate found. */
+/** The gate's result. */
 export interface Gate {
   readonly regressions: readonly Regression[];
-  /** What went well in the first file and is not in another one. */
+  /** Measurements that went well in the first file but are missing in another one. */
   readonly missing: readonly GateRow[];
-  /** Files of runs that did not end. */
+  /** The files of incomplete runs. */
   readonly incomplete: readonly Machine[];
-  /** Slower by more than the threshold, and no verdict. */
+  /** Rows that are slower by more than the threshold, without a verdict. */
   readonly undecided: readonly Undecided[];
-  /** Rows whose times are so uncertain that not even a time twice as long could be found. */
+  /** Rows with such uncertain times that not even a doubled time would be significant. */
   readonly blind: readonly GateRow[];
-  /** How many measurements of the first file went well, once for each other file. */
+  /** The number of measurements that went well in the first file, counted once per other file. */
   readonly expected: number;
 }
 
 /**
- * Holds every file against the first.
+ * Compares every file with the first.
  *
  * @param comparison from `compareResultFiles`
  * @param threshold the relative change from which a slower time counts, above 0
@@ -65,7 +65,7 @@ export function judgeGate(comparison: Comparison, threshold: number): Gate {
     for (const [i, cell] of others.entries()) {
       const found = { row, machine: machines[i + 1]! };
       expected++;
-      // A run that was interrupted keeps measurements that have no samples yet.
+      // An interrupted run may have measurements without samples.
       if (cell.status === "missing" || (cell.status === "ok" && !wentWell(cell))) {
         missing.push(found);
       } else if (cell.status !== "ok") {
@@ -90,7 +90,7 @@ function wentWell({ status, summary }: ComparisonCell): boolean {
   return status === "ok" && summary.count > 0;
 }
 
-/** Whether not even a time twice as long would be significant among this many comparisons. */
+/** Whether not even a doubled time would be significant among this many comparisons. */
 function isBlind(pair: PairComparison, tests: number): boolean {
   return !(leastFindableRatio(pair, SIGNIFICANCE / tests)! < 2);
 }

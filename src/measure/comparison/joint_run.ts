@@ -1,10 +1,10 @@
 /**
- * What two files of a joint run say of each other. Their samples were taken in turns, so each visit
- * of a piece of work has its partner: the visit of the other process in the same sweep, a few
- * milliseconds away. The quotient of the two knows little of what the machine did, and a round's
- * value is the median of its quotients' logarithms: most pairs meet one state of the machine, and a
- * pair that meets two does not move the median. The rounds' values are then estimated as a file's
- * values are (`estimate.ts`), by trimmed means.
+ * Estimates the change between the two files of a joint run. Their samples were taken in turns, so
+ * each visit of a piece of work has a partner: the other process's visit in the same sweep, a few
+ * milliseconds away. The ratio of the two hardly depends on the machine's state. A round's value is
+ * the median of its ratios' logarithms: most pairs meet one state of the machine, and the few that
+ * meet two do not move the median. The rounds' values are then estimated like a file's values
+ * (`estimate.ts`), but with trimmed means.
  *
  * Source: K. K. Yuen, The two-sample trimmed t for unequal population variances (1974).
  */
@@ -14,11 +14,11 @@ import { processesOf } from "../rounds.ts";
 import { median } from "../../statistics/summary.ts";
 import { mean } from "../../statistics/mean.ts";
 
-/** How a measurement changed between two files, from visits side by side. */
+/** The change of a measurement between two files, from neighboring visits. */
 export interface PairedEstimates {
-  /** The logarithm of the quotient of the times. */
+  /** The logarithm of the ratio of times. */
   readonly time: Estimate;
-  /** The same of the CPU times, where both files have them. */
+  /** The same for CPU times, if both files have them. */
   readonly cpu: Estimate | undefined;
 }
 
@@ -29,7 +29,7 @@ export interface MeasuredPair {
 }
 
 /**
- * Whether two files' samples were taken in turns.
+ * Whether two files belong to one joint run, so their samples were taken in turns.
  *
  * @param a one file
  * @param b another file
@@ -40,10 +40,11 @@ export function isJointRun(a: ResultFile, b: ResultFile): boolean {
 }
 
 /**
- * Estimates how much measurements changed between the two files of a joint run, all together.
+ * Estimates the changes of all measurements between the two files of a joint run together.
  *
- * @param pairs of the same work
- * @returns by the candidates; without those whose processes were not side by side in two rounds
+ * @param pairs measurements of the same work
+ * @returns the changes by candidate, without candidates that were measured in turns in fewer than
+ *   two rounds
  */
 export function estimatePairs(
   pairs: readonly MeasuredPair[],
@@ -56,8 +57,8 @@ export function estimatePairs(
 }
 
 /**
- * The share of a row's rounds at each end that is left out of the mean. Some process keeps one of the
- * machine's two speeds for its whole life while the other one does not, which no visit can tell.
+ * The share of a row's rounds at each end that the mean leaves out. Some process keeps one of the
+ * machine's two speeds for its whole life while its partner does not, which visits cannot show.
  */
 const TRIMMED = 0.2;
 
@@ -79,7 +80,7 @@ function estimateList(
       const center = median(differences);
       if (center !== undefined) values.set(round, center);
     }
-    // One round does not show how much rounds differ.
+    // One round does not show how rounds differ.
     if (values.size > 1) table.set(candidate, values);
   }
   const winsorized = new Map([...table].map(([key, values]) => [key, winsorize(values)]));
@@ -88,12 +89,12 @@ function estimateList(
   }));
 }
 
-/** How many of the greatest and of the least values are not believed. */
+/** How many of the greatest and of the least values to leave out. */
 function trimCount(values: ReadonlyMap<number, number>): number {
   return Math.floor(TRIMMED * values.size);
 }
 
-// The greatest and the least values become their neighbors.
+// Replaces the greatest and least values by their neighbors.
 function winsorize(values: ReadonlyMap<number, number>): ReadonlyMap<number, number> {
   const ordered = [...values.values()].sort((a, b) => a - b);
   const count = trimCount(values);
@@ -103,7 +104,7 @@ function winsorize(values: ReadonlyMap<number, number>): ReadonlyMap<number, num
   );
 }
 
-// The mean without the greatest and the least values, with the errors of winsorized ones.
+// The mean without the greatest and least values, with errors from the winsorized ones.
 function trimmed(estimate: Estimate, values: ReadonlyMap<number, number>): Estimate {
   const ordered = [...values.values()].sort((a, b) => a - b);
   const cut = trimCount(values);
@@ -119,7 +120,7 @@ function trimmed(estimate: Estimate, values: ReadonlyMap<number, number>): Estim
   };
 }
 
-/** The logarithm of each visit's mean, by rounds and sweeps. */
+/** The logarithm of each visit's mean time, by round and sweep. */
 function visitsOf(
   measurement: Measurement,
   listOf: List,

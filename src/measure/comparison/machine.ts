@@ -1,6 +1,4 @@
-/**
- * The machines of a comparison: where the result files come from, and what to call them.
- */
+/** The machines of a comparison: the origins of the result files, and their names. */
 import { truncate } from "../../escape.ts";
 import {
   type BoundingCeiling,
@@ -9,7 +7,7 @@ import {
 } from "../ceilings/roofline.ts";
 import type { Ceilings, ResultFile } from "../result_file.ts";
 
-/** A result file and where it came from. */
+/** A result file with its name. */
 export interface NamedResult {
   /** The file's name, as the user gave it. */
   readonly name: string;
@@ -17,10 +15,11 @@ export interface NamedResult {
 }
 
 /**
- * One column of a comparison. Strings are as the file has them: escape them before showing them.
+ * One column of a comparison. Strings come unchanged from the file: escape them before showing
+ * them.
  */
 export interface Machine {
-  /** Different for every machine of the comparison. */
+  /** A name that is unique in the comparison. */
   readonly name: string;
   readonly fileName: string;
   readonly adapter: string;
@@ -38,7 +37,7 @@ export interface Machine {
 const LONGEST_NAME = 48;
 
 /**
- * What an adapter is called.
+ * An adapter's name.
  *
  * @param file the result file
  * @returns its description; else its vendor, architecture and device
@@ -50,7 +49,7 @@ export function adapterName(file: ResultFile): string {
   return name || "unknown adapter";
 }
 
-/** Appends what tells apart those that are still called the same. */
+/** Adds distinctions to names that are still equal. */
 function tellApart(names: readonly string[], additions: readonly string[]): string[] {
   return names.map((name, i) => {
     const namesakes = names.flatMap((other, j) => other === name ? [additions[j]] : []);
@@ -77,7 +76,7 @@ function names(results: readonly NamedResult[]): string[] {
 }
 
 /**
- * The columns for a list of result files.
+ * Makes the columns for a list of result files.
  *
  * @param results the files in the user's order
  */
@@ -102,8 +101,8 @@ export function machinesOf(results: readonly NamedResult[]): Machine[] {
 }
 
 /**
- * What must agree for two files to come from one machine: its name for people, and its value in a
- * file.
+ * Properties that must be equal if two files come from one machine: each with a name for people and
+ * its value in a file.
  */
 const IDENTITY: readonly (readonly [name: string, of: (file: ResultFile) => string | undefined])[] =
   [
@@ -116,14 +115,14 @@ const IDENTITY: readonly (readonly [name: string, of: (file: ResultFile) => stri
     ["runtime", ({ runtime }) => runtime.name],
   ];
 
-/** Compared only if both files have them. */
+/** Properties that are compared only if both files have them. */
 const KNOWN_TO_BOTH: typeof IDENTITY = [
   ["host", ({ host }) => host.id],
   ["label", ({ label }) => label],
 ];
 
 /**
- * What tells two files' machines apart.
+ * Lists the differences between two files' machines.
  *
  * @param a one file
  * @param b another file
@@ -140,7 +139,7 @@ export function machineDifferences(a: ResultFile, b: ResultFile): string[] {
 }
 
 /**
- * Whether two files come from one machine, as far as they say.
+ * Whether two files come from one machine, as far as they tell.
  *
  * @param a one file
  * @param b another file

@@ -1,33 +1,36 @@
 /**
- * Whether the machine itself changed between two runs, and what a row's change is worth then.
+ * Tells whether the machine itself changed between two runs, and how to judge a row's change then.
  *
- * The reference kernel is the same work in every file. If it took longer, the clock or other work
- * slowed the machine, and that slows some operators more than others: several processes of one run
- * meet the same machine and cannot tell. The other rows of the table can. Most rows of two runs
- * on one machine did not change by themselves, so their median shows what the machine did, and their
- * scatter how unequally it did so (the empirical null of B. Efron, Large-scale simultaneous
- * hypothesis testing, 2004).
+ * The reference kernel is the same work in every file. If it took longer, a lower clock or other
+ * work slowed the machine, and slowed some operators more than others. The processes of one run all
+ * meet the same machine, so they cannot show this; the other rows of the table can. Most kernels
+ * did not change between two runs, so the median of the rows' changes shows the machine's effect,
+ * and their scatter shows how much it varies (the empirical null of B. Efron, Large-scale
+ * simultaneous hypothesis testing, 2004).
  */
 import { median } from "../../statistics/summary.ts";
 import type { EstimatedDifference, TimeEstimates } from "../estimate.ts";
 
-/** The machine counts as changed if the reference kernel took this much longer or shorter. */
+/** The machine counts as changed if the reference kernel's time differs by more than this. */
 export const MACHINE_CHANGE = 0.03;
 
-/** Fewer rows do not show what the machine did to each. */
+/** Fewer rows do not show the machine's effect. */
 const LEAST_ROWS = 6;
 
-/** The median absolute deviation of a normal distribution, as a multiple of it, is its deviation. */
+/** Converts a median absolute deviation to the standard deviation of a normal distribution. */
 const MAD_TO_DEVIATION = 1.4826;
 
-/** A median absolute deviation knows its scale as well as 37 % of the values would otherwise. */
+/**
+ * The efficiency of the median absolute deviation: as good as 37 % of the values with the standard
+ * one.
+ */
 const MAD_EFFICIENCY = 0.37;
 
-/** What happened to the machine between two runs on it. */
+/** The machine's effect between two runs on it. */
 export interface MachineChange {
-  /** The logarithm of how much longer the reference kernel took. */
+  /** The logarithm of the ratio of the reference kernel's times. */
   readonly reference: number;
-  /** What happened to the table's rows; undefined where they are too few. */
+  /** The machine's effect on the table's rows; undefined if there are too few. */
   readonly rows: {
     /** The median of the logarithms of the rows' changes. */
     readonly center: number;
@@ -38,10 +41,10 @@ export interface MachineChange {
 }
 
 /**
- * Finds out whether the machine changed.
+ * Estimates how the machine changed.
  *
  * @param pairs the rows that both files of one machine have
- * @returns undefined if it did not, or if the reference kernel was not run in both
+ * @returns undefined if it did not, or if a run lacks the reference kernel
  */
 export function machineChange(
   pairs: readonly { readonly baseline: TimeEstimates; readonly candidate: TimeEstimates }[],
@@ -67,11 +70,11 @@ export function machineChange(
 }
 
 /**
- * How a row changed beside the other rows.
+ * The change of a row relative to the other rows.
  *
- * @param time how its time changed
- * @param change what the machine did
- * @returns no change if there are too few rows to show one
+ * @param time the change of the row's time
+ * @param change the machine's effect
+ * @returns a change of 0 if there are too few rows
  */
 export function besideOtherRows(
   time: EstimatedDifference,

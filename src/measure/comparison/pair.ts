@@ -1,4 +1,4 @@
-/** What two measurements of the same work say about each other: a ratio, and the evidence for it. */
+/** Compares two measurements of the same work: a ratio, and the evidence for it. */
 import {
   differenceOf,
   differencePValue,
@@ -12,33 +12,33 @@ import { besideOtherRows, type MachineChange } from "./machine_change.ts";
 import { studentQuantile } from "../../statistics/student.ts";
 import type { Interval } from "../../statistics/summary.ts";
 
-/** What two measurements of the same work say about each other. */
+/** The comparison of two measurements of the same work. */
 export interface PairComparison {
   /**
-   * The candidate's time divided by the baseline's: below 1 is faster. The times are geometric means
-   * of the processes' medians. In a joint run it is the geometric mean of the rounds' quotients, of
-   * the CPU time where that is known better.
+   * The candidate's time divided by the baseline's: below 1 is faster. The times are geometric
+   * means of the processes' medians. In a joint run it is the geometric mean of the rounds' ratios,
+   * of CPU times if those are more precise.
    */
   readonly ratio: number | undefined;
   /** The ratio's 95 % interval. */
   readonly interval: Interval | undefined;
   /** The p-value of the least convincing part of `evidence`, before any correction. */
   readonly pValue: number | undefined;
-  /** How many processes took the baseline and the candidate. */
+  /** The numbers of processes that measured the baseline and the candidate. */
   readonly processes: readonly [baseline: number, candidate: number];
-  /** How the CPU time changed; undefined where it was not measured in both. */
+  /** The ratio of CPU times; undefined if not measured in both. */
   readonly cpuRatio: number | undefined;
-  /** How the time changed relative to the reference kernel's; undefined where it was not run. */
+  /** The ratio of times relative to the reference kernel's; undefined without that kernel. */
   readonly relativeRatio: number | undefined;
-  /** What the machine did between two runs on it; undefined if it did not change. */
+  /** The machine's effect between two runs on it; undefined if it did not change. */
   readonly machineChange: MachineChange | undefined;
-  /** Whether the two were measured in turns, so that the ratio compares neighboring visits. */
+  /** Whether the two were measured in turns, so the ratio compares neighboring visits. */
   readonly inTurns: boolean;
-  /** The logarithms that must all show a change: the one that `ratio` is of first. */
+  /** The logarithms of ratios that must all show a change; the one of `ratio` comes first. */
   readonly evidence: readonly Evidence[];
 }
 
-/** What an {@linkcode Evidence} is of. */
+/** The quantity of an {@linkcode Evidence}. */
 export type EvidenceName = "time" | "CPU time" | "relative time" | "beside other rows";
 
 /** A difference that a verdict rests on. */
@@ -46,7 +46,7 @@ export interface Evidence extends EstimatedDifference {
   readonly of: EvidenceName;
 }
 
-/** A comparison of what has no data. */
+/** The comparison if there is no data. */
 const NOTHING: PairComparison = {
   ratio: undefined,
   interval: undefined,
@@ -62,13 +62,13 @@ const NOTHING: PairComparison = {
 /**
  * Compares two measurements of the same work.
  *
- * @param baseline what its file's processes say, from `estimateTimes`; undefined without samples
+ * @param baseline its estimate from `estimateTimes`; undefined without samples
  * @param candidate likewise
- * @param options.sameMachine whether both are of one machine, where a slower reference kernel means
- *   a slower clock and not a slower candidate. Default false
- * @param options.machineChange what that machine did between both runs, from `machineChange`
- * @param options.paired how visits side by side changed, from `estimatePairs`: both met the same
- *   machine, so that its clock and load explain nothing
+ * @param options.sameMachine whether both come from one machine, so a slower reference kernel means
+ *   a slower clock. Default false
+ * @param options.machineChange the machine's effect between both runs, from `machineChange`
+ * @param options.paired the change from `estimatePairs` in a joint run. Both sides met the same
+ *   machine, so its clock and load cannot explain the change
  *
  * @example
  * ```ts
@@ -122,7 +122,7 @@ export function comparePair(
   };
 }
 
-// What the evidence says: its first item is shown, and all of it is judged.
+// Makes the comparison: the first piece of evidence is shown, and all pieces are judged.
 function judged(
   evidence: readonly Evidence[],
 ): Pick<PairComparison, "ratio" | "interval" | "pValue" | "evidence"> {
@@ -131,8 +131,7 @@ function judged(
   return {
     ratio: Math.exp(shown.center),
     interval: ratioInterval(shown),
-    // All evidence must agree. The chance that all of it is wrong is no greater than that of any
-    // one piece.
+    // All evidence must agree. The chance that all of it is wrong is at most that of any one piece.
     pValue: agree ? Math.max(...evidence.map(differencePValue)) : 1,
     evidence,
   };
@@ -142,9 +141,9 @@ function ratioOf(difference: EstimatedDifference | undefined): number | undefine
   return difference === undefined ? undefined : Math.exp(difference.center);
 }
 
-// Other programs leave the CPU time alone, so that of an adapter that computes on the CPU can be
-// known to a percent where the time is not known to a half. The better known one is judged. Where
-// the two contradict each other, as without parallel work, both must show the change.
+// Other programs do not affect the CPU time. On an adapter that computes on the CPU it may be known
+// to 1 % while the time is not known to 50 %. Judge the more precise one. If the two contradict
+// each other, as if work is no longer parallel, both must show the change.
 function comparePaired({ time, cpu }: PairedEstimates): PairComparison {
   const changes: Evidence[] = [{ of: "time", ...changeOf(time) }];
   if (cpu !== undefined) changes.push({ of: "CPU time", ...changeOf(cpu) });
@@ -159,23 +158,23 @@ function comparePaired({ time, cpu }: PairedEstimates): PairComparison {
   };
 }
 
-// Whether the interval of a change holds another one.
+// Whether the interval of one change contains another change.
 function holds(change: EstimatedDifference, { center }: EstimatedDifference): boolean {
   const { low, high } = ratioInterval(change);
   return Math.log(low) <= center && center <= Math.log(high);
 }
 
-// A change that was estimated directly, as a difference from 0.
+// Turns a directly estimated change into a difference from 0.
 function changeOf(change: Estimate): EstimatedDifference {
   const nothing = { center: 0, errors: [], processes: change.processes };
   return differenceOf([{ baseline: nothing, candidate: change }])!;
 }
 
 /**
- * The least change that would be significant.
+ * The least ratio that would be significant.
  *
  * @param pair from {@linkcode comparePair}
- * @param level of significance, in (0, 1)
+ * @param level the significance level, in (0, 1)
  * @returns a ratio above 1; undefined without data
  */
 export function leastFindableRatio(pair: PairComparison, level: number): number | undefined {

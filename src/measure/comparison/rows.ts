@@ -13,7 +13,7 @@ export interface JudgedPair extends PairComparison {
   readonly verdict: Verdict;
   /** Why the verdict is ambiguous; undefined for every other verdict. */
   readonly doubt: Doubt | undefined;
-  /** Seconds to add to `--budget` in both runs that would settle it; undefined where none would. */
+  /** Seconds to add to `--budget` in both runs to settle it; undefined if no number would. */
   readonly secondsToSettle: number | undefined;
   /** Whether both files come from the same kind of machine. */
   readonly sameMachine: boolean;
@@ -27,9 +27,11 @@ export interface ComparisonCell {
   readonly measurement: Measurement | undefined;
   readonly summary: Summary;
   readonly roofline: RooflinePosition;
-  /** The roofline's least time divided by the median time; withheld where a ceiling is too unsure. */
+  /**
+   * The roofline's least time divided by the median time; undefined if a ceiling is too uncertain.
+   */
   readonly rooflineShare: number | undefined;
-  /** The roofline share's interval, from those of the time and the ceiling. */
+  /** The roofline share's interval, from the intervals of the time and the ceiling. */
   readonly rooflineInterval: Interval | undefined;
   readonly flopsPerSecond: number | undefined;
   readonly bytesPerSecond: number | undefined;
@@ -41,7 +43,7 @@ export interface ComparisonCell {
   readonly pair: JudgedPair | undefined;
 }
 
-/** What is compared: the same operator, pass, shape, number format and cache state. */
+/** The work that a row compares: an operator, pass, shape, number format and cache state. */
 export interface ComparisonKey {
   readonly kernel: string;
   readonly pass: string;
@@ -50,7 +52,7 @@ export interface ComparisonKey {
   readonly cache: CacheState;
 }
 
-/** One row of a comparison; the cells are in the order of the machines. */
+/** One row of a comparison, with cells in the order of the machines. */
 export interface ComparisonRow extends ComparisonKey {
   readonly cells: readonly ComparisonCell[];
 }

@@ -1,4 +1,4 @@
-/** What a comparison's rows say of each machine together. */
+/** Each machine's totals over a comparison's rows. */
 import { differenceOf, ratioInterval, type TimeEstimates } from "../estimate.ts";
 import type { Measurement } from "../result_file.ts";
 import type { Interval } from "../../statistics/summary.ts";
@@ -6,7 +6,7 @@ import type { PairedEstimates } from "./joint_run.ts";
 import type { ComparisonRow } from "./rows.ts";
 import type { Verdict } from "./verdict.ts";
 
-/** One machine over all rows. */
+/** One machine's totals over all rows. */
 export interface MachineTotal {
   /** Geometric mean of the time relative to the best, over the rows that all machines have. */
   readonly geometricMean: number | undefined;
@@ -14,13 +14,13 @@ export interface MachineTotal {
   readonly meanRank: number | undefined;
   /** Geometric mean of the share of the roofline, over this machine's own rows. */
   readonly rooflineShare: number | undefined;
-  /** The interval from the geometric means of the ends of the rows' intervals. */
+  /** An interval from the geometric means of the ends of the rows' intervals. */
   readonly rooflineInterval: Interval | undefined;
   /** Geometric mean of the time relative to the first machine's, over the rows that both have. */
   readonly ratioToFirst: number | undefined;
   /** Its 95 % interval. */
   readonly ratioInterval: Interval | undefined;
-  /** How many rows have each verdict. */
+  /** The number of rows with each verdict. */
   readonly verdicts: Readonly<Record<Verdict, number>>;
 }
 
@@ -40,13 +40,13 @@ function defined(values: readonly (number | undefined)[]): number[] {
 }
 
 /**
- * Sums a machine's rows up.
+ * Computes a machine's totals.
  *
- * @param rows of the comparison
- * @param options.complete those that all machines have
- * @param options.index of the machine
- * @param options.estimates of each machine's measurements
- * @param options.paired how the measurements changed, where both files are of a joint run
+ * @param rows the comparison's rows
+ * @param options.complete the rows that all machines have
+ * @param options.index the machine's index
+ * @param options.estimates the estimates of each machine's measurements
+ * @param options.paired the measurements' changes, if both files are of a joint run
  */
 export function totalOf(
   rows: readonly ComparisonRow[],

@@ -1,4 +1,4 @@
-/** What a reader must keep in mind about a comparison. */
+/** The caveats of a comparison. */
 import type { ComparisonRow } from "./rows.ts";
 import { isSameMachine, type Machine, type NamedResult } from "./machine.ts";
 import type { Measurement } from "../result_file.ts";
@@ -24,7 +24,7 @@ function percent(change: number): string {
 }
 
 /**
- * Finds what weakens a comparison.
+ * Finds the caveats of a comparison.
  *
  * @param material the files and the rows made from them
  * @returns one sentence each, without a period; not escaped
@@ -82,7 +82,7 @@ export function comparisonWarnings(material: ComparisonMaterial): string[] {
   return warnings;
 }
 
-/** Older files, and runs that were interrupted early. */
+/** Warns of files from few processes: older files, and runs that were interrupted early. */
 function fewProcesses({ machines, rows }: ComparisonMaterial): string[] {
   return machines.flatMap(({ name }, i) => {
     const count = rows.filter(({ cells }) => {
@@ -96,7 +96,7 @@ function fewProcesses({ machines, rows }: ComparisonMaterial): string[] {
   });
 }
 
-/** Custom operators of one name whose files differ. */
+/** Warns of custom operators with one name but different files. */
 function otherOperators({ machines, rows }: ComparisonMaterial): string[] {
   return [...new Set(rows.map(({ kernel }) => kernel))].flatMap((kernel) => {
     const own = rows.filter((row) => row.kernel === kernel);
@@ -117,7 +117,7 @@ function otherOperators({ machines, rows }: ComparisonMaterial): string[] {
   });
 }
 
-/** Measurements that no other file has. */
+/** Warns of measurements that no other file has. */
 function lonely({ machines, rows, columns }: ComparisonMaterial): string[] {
   return machines.flatMap(({ name }, i) => {
     const compared = rows.filter(({ cells }) => cells[i]!.status !== "missing").length;
@@ -128,7 +128,7 @@ function lonely({ machines, rows, columns }: ComparisonMaterial): string[] {
   });
 }
 
-/** Changes that matter and may be chance. */
+/** Warns of changes above the threshold that may be chance. */
 function undecided({ machines, rows, threshold }: ComparisonMaterial): string[] {
   return machines.flatMap(({ name }, i) => {
     const count = rows.filter(({ cells }) => {
@@ -143,7 +143,7 @@ function undecided({ machines, rows, threshold }: ComparisonMaterial): string[] 
   });
 }
 
-/** A file that was given twice. */
+/** Warns of a file that was given twice. */
 function identical({ results, machines }: ComparisonMaterial): string[] {
   const samples = results.map(({ file }) =>
     JSON.stringify(file.measurements.map((measurement) => measurement.samples))
@@ -154,7 +154,7 @@ function identical({ results, machines }: ComparisonMaterial): string[] {
   });
 }
 
-/** Two runs on one machine that did not find it in the same state. */
+/** Warns of two runs that found one machine in different states. */
 function changedMachine({ machines, rows }: ComparisonMaterial): string[] {
   return machines.flatMap(({ name }, i) => {
     const [change] = rows.flatMap(({ cells }) => cells[i]!.pair?.machineChange ?? []);
@@ -166,7 +166,7 @@ function changedMachine({ machines, rows }: ComparisonMaterial): string[] {
   });
 }
 
-/** Samples in turns on a machine with other work. */
+/** Notes verdicts by CPU time, from a joint run on a machine with other work. */
 function byCpuTime({ machines, rows }: ComparisonMaterial): string[] {
   return machines.flatMap(({ name }, i) => {
     const count = rows.filter(({ cells }) => {
@@ -180,10 +180,10 @@ function byCpuTime({ machines, rows }: ComparisonMaterial): string[] {
   });
 }
 
-/** A whole table that moves together speaks of the machine, not of the kernels. */
+/** Warns of a table whose rows all moved together: that shows the machine, not the kernels. */
 function common({ results, machines, rows, threshold }: ComparisonMaterial): string[] {
   return machines.flatMap(({ name }, i) => {
-    // Measured in turns, both met the same machine.
+    // In a joint run both sides met the same machine.
     if (i === 0 || rows.some(({ cells }) => cells[i]!.pair?.inTurns)) return [];
     if (!isSameMachine(results[0]!.file, results[i]!.file)) return [];
     const changes = rows.flatMap(({ cells }) => {

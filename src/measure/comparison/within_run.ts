@@ -1,8 +1,8 @@
-/** What two measurements of one run say about each other. */
+/** Compares two measurements of one run. */
 import { differenceOf, type Estimate, ratioInterval } from "../estimate.ts";
 import type { Interval } from "../../statistics/summary.ts";
 
-/** How many times one measurement is another. */
+/** The ratio of two measurements. */
 export interface WithinRun {
   readonly ratio: number;
   /** The ratio's 95 % interval; undefined if there are too few rounds for one. */
@@ -10,12 +10,12 @@ export interface WithinRun {
 }
 
 /**
- * Compares two measurements of one run, which the same processes took: what a process slows down,
- * it slows down for both, so that only the rest of their errors counts.
+ * Compares two measurements that the same processes of one run took. A slow process slows both, so
+ * only their remaining errors count.
  *
  * @param baseline from `estimateTimes` of the run's measurements
  * @param candidate likewise
- * @returns the candidate over the baseline
+ * @returns the candidate divided by the baseline
  *
  * @example
  * ```ts
@@ -40,7 +40,8 @@ export function compareWithinRun(baseline: Estimate, candidate: Estimate): Withi
   };
 }
 
-// The first source of several processes' errors is common to all measurements of a round.
+// Drops the first source of errors, the processes' effects, which all measurements of a round
+// share.
 function ownErrors(estimate: Estimate): Estimate {
   const { errors, processes } = estimate;
   return processes < 2 ? estimate : { ...estimate, errors: errors.slice(1) };

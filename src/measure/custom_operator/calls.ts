@@ -1,4 +1,4 @@
-/** Calls the functions of an operator's file, and says which of them went wrong, and on what. */
+/** Calls the functions of an operator's file, and names the function and call in errors. */
 import type { Cost } from "../../gpu/plan.ts";
 import { type Dimensions, lengthsText, type PassName } from "../workloads/operator.ts";
 import type { CustomPass } from "./description.ts";
@@ -11,18 +11,18 @@ import {
   tensorSource,
 } from "./tensors.ts";
 
-/** Which call a message is about. */
+/** The call that a message is about. */
 export interface Call {
   readonly pass: PassName;
   readonly dimensions: Dimensions;
 }
 
-/** How a message names a function and a call. */
+/** Names a function and a call for a message. */
 export function labelOf(name: string, { pass, dimensions }: Call): string {
   return `${pass === "backward" ? "backward." : ""}${name} at ${lengthsText(dimensions)}`;
 }
 
-// Adds the function's name to an error that a function of the file throws.
+// Adds the function's name to errors that it throws.
 function attempt<Result>(label: string, run: () => Result): Result {
   let result: Result;
   try {
@@ -34,18 +34,18 @@ function attempt<Result>(label: string, run: () => Result): Result {
     );
   }
   if (result instanceof Promise) {
-    result.catch(() => {}); // it has been refused already
+    result.catch(() => {}); // It has been refused already.
     throw new TypeError(`${label} returned a promise, wanted its result: no async function`);
   }
   return result;
 }
 
 /**
- * The cost of a call.
+ * Computes the cost of a call.
  *
- * @param pass of the operator
- * @param call which one
- * @throws {TypeError} if it is none
+ * @param pass the operator's pass
+ * @param call the call
+ * @throws {TypeError} if the result is not a cost
  * @throws {RangeError} if the file's function throws
  */
 export function costOf({ cost }: CustomPass, call: Call): Cost {
@@ -66,10 +66,10 @@ export function costOf({ cost }: CustomPass, call: Call): Cost {
 /**
  * Draws the inputs of a call.
  *
- * @param pass of the operator
- * @param call which one, and the seed
+ * @param pass the operator's pass
+ * @param call the call, and the seed
  * @returns numbers that float32 can hold
- * @throws {TypeError} if they are none
+ * @throws {TypeError} if the result has other inputs
  * @throws {RangeError} if the file's function throws
  */
 export function drawInputs(
@@ -84,10 +84,10 @@ export function drawInputs(
 /**
  * Computes the outputs of a call in float64.
  *
- * @param pass of the operator
- * @param inputs of the call
- * @param call which one
- * @throws {TypeError} if they are none
+ * @param pass the operator's pass
+ * @param inputs the call's inputs
+ * @param call the call
+ * @throws {TypeError} if the result has other outputs
  * @throws {RangeError} if the twin cannot compute this shape
  */
 export function runTwin(

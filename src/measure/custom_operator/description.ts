@@ -1,4 +1,4 @@
-/** What the file of an operator exports. */
+/** The exports of an operator's file. */
 import type { Gpu } from "../../gpu/gpu.ts";
 import type { Cost, Plan } from "../../gpu/plan.ts";
 import type { Tensor } from "../../gpu/tensor.ts";
@@ -6,7 +6,7 @@ import type { Dimensions } from "../workloads/operator.ts";
 import type { HostTensor, TensorSource } from "./tensors.ts";
 
 /**
- * Plans a call, as the operators' `plan…` functions do: returns the plan and every output by name.
+ * Plans a call like the operators' `plan…` functions: returns the plan and every output by name.
  *
  * A RangeError says that the variant cannot run this call on this adapter; the bench then leaves
  * the variant out. The first variant must run everywhere.
@@ -22,29 +22,29 @@ export interface CustomPass<Lengths = Dimensions, Inputs extends string = string
   /** Draws the inputs of a call. */
   readonly inputs: (lengths: Lengths, random: TensorSource) => Record<Inputs, HostTensor>;
   /**
-   * Computes every output in float64, row-major, from the numbers that the GPU gets. These are the
-   * wanted numbers.
+   * Computes every output in float64, row-major, from the GPU's inputs. These are the expected
+   * numbers.
    */
   readonly twin: (
     inputs: Readonly<Record<Inputs, HostTensor>>,
     lengths: Lengths,
   ) => Readonly<Record<string, ArrayLike<number>>>;
-  /** The least operations and bytes of a call. Every plan carries the same. */
+  /** The least operations and bytes of a call. All variants' plans have this cost. */
   readonly cost: (lengths: Lengths) => Cost;
-  /** One planner, or the variants by name, the default first. */
+  /** One planner, or variants by name with the default first. */
   readonly plan:
     | CustomPlanner<Lengths, Inputs>
     | Readonly<Record<string, CustomPlanner<Lengths, Inputs>>>;
   /**
    * The largest error that passes. It is relative to the largest number of the output's row (its
-   * last dimension), or to a hundredth of the output's largest number where that is more. Default:
+   * last dimension), or to a hundredth of the output's largest number if that is larger. Default:
    * 1e-5.
    */
   readonly tolerance?: number;
 }
 
 /**
- * A custom operator: what its file exports. The functions at the top are the forward pass.
+ * A custom operator: the exports of its file. The functions at the top are the forward pass.
  *
  * `bench/operators/softcap.ts` in the repository is a worked example.
  */
@@ -53,12 +53,12 @@ export interface CustomOperator<
   Inputs extends string = string,
   BackwardInputs extends string = string,
 > extends CustomPass<Lengths, Inputs> {
-  /** Lower-case words with hyphens. No operator of the suite has this name. */
+  /** A unique name of lower-case words with hyphens. */
   readonly name: string;
   /**
-   * The lengths of the calls to measure, by names of letters, the same in each call.
-   * `--shapes=quick` takes the first call. A function is told whether the adapter computes on the
-   * CPU, and names smaller calls then.
+   * The lengths of the calls to measure, by letter, with the same letters in each call.
+   * `--shapes=quick` takes the first call. If it is a function, its argument tells whether the
+   * adapter computes on the CPU, so it can return smaller calls then.
    */
   readonly shapes:
     | readonly Lengths[]
@@ -67,10 +67,10 @@ export interface CustomOperator<
   readonly backward?: CustomPass<Lengths, BackwardInputs>;
 }
 
-/** The tolerance of a pass that names none. */
+/** The tolerance of a pass that gives none. */
 export const DEFAULT_TOLERANCE = 1e-5;
 
-/** The variants of a pass by name, the default first. */
+/** A pass's variants by name, the default first. */
 export function variantsOfPass(
   { plan }: Pick<CustomPass, "plan">,
 ): Readonly<Record<string, CustomPlanner>> {

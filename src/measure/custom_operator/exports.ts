@@ -1,4 +1,4 @@
-/** Checks what the file of an operator exports, before any of it runs on a GPU. */
+/** Checks an operator file's exports before any of it runs on a GPU. */
 import { closest } from "../../closest.ts";
 import type { Dimensions, PassName } from "../workloads/operator.ts";
 import type { CustomOperator, CustomPass } from "./description.ts";
@@ -7,10 +7,10 @@ import { describe, isRecord } from "./tensors.ts";
 const NAME = /^[a-z][a-z0-9]*(-[a-z0-9]+)*$/;
 const VARIANT = /^[A-Za-z0-9][A-Za-z0-9_.+-]*$/;
 const LONGEST_NAME = 60;
-/** What a length may be at the most: lengths on a command line have as many digits. */
+/** The greatest length: more digits are not accepted on a command line. */
 const MAXIMUM_LENGTH = 1e9;
 
-/** What a pass needs: the export's kind, and what it says. */
+/** The exports that a pass needs: each one's type and meaning. */
 const PASS_EXPORTS = {
   inputs: "a function (lengths, random) that draws the input tensors by name",
   twin: "a function (inputs, lengths) that computes the outputs by name in float64",
@@ -24,10 +24,10 @@ const KNOWN = ["name", "shapes", "tolerance", "backward", "plan", ...Object.keys
 /**
  * Checks an operator.
  *
- * @param exported whatever a file exports
- * @returns the same
+ * @param exported a file's exports
+ * @returns the exports, checked
  * @throws {TypeError} for an export that is missing or of the wrong kind
- * @throws {RangeError} for a value that cannot be
+ * @throws {RangeError} for an impossible value
  */
 export function checkedOperator(exported: unknown): CustomOperator {
   if (!isRecord(exported)) {
@@ -38,7 +38,7 @@ export function checkedOperator(exported: unknown): CustomOperator {
     : exported;
   for (const other of Object.keys(given).filter((each) => !KNOWN.includes(each))) {
     const near = closest(other, KNOWN);
-    if (near === undefined || Object.hasOwn(given, near)) continue; // a helper of the file's own
+    if (near === undefined || Object.hasOwn(given, near)) continue; // A helper of the file.
     throw new TypeError(`exports ${other}, which nothing reads: did you mean ${near}?`);
   }
   checkName(given.name);
@@ -73,12 +73,12 @@ export function checkedOperator(exported: unknown): CustomOperator {
 }
 
 /**
- * The lengths that an operator names for an adapter.
+ * The calls to measure on an adapter, as the operator's lengths.
  *
- * @param operator with exports of the right kinds
+ * @param operator an operator with exports of the right kinds
  * @param software whether the adapter computes on the CPU
  * @throws {TypeError} if they are not a list of lengths by name
- * @throws {RangeError} for a length that cannot be
+ * @throws {RangeError} for an impossible length
  */
 export function shapesOn({ shapes }: CustomOperator, software: boolean): readonly Dimensions[] {
   const list: unknown = typeof shapes === "function" ? shapes({ software }) : shapes;
@@ -109,10 +109,10 @@ export function shapesOn({ shapes }: CustomOperator, software: boolean): readonl
 }
 
 /**
- * A pass of a checked operator.
+ * Gives a pass of a checked operator.
  *
  * @param operator the operator
- * @param pass one that it has
+ * @param pass one of its passes
  */
 export function passOf(operator: CustomOperator, pass: PassName): CustomPass {
   return pass === "forward" ? operator : operator.backward!;

@@ -1,4 +1,4 @@
-/** A pass of a custom operator, as the workloads measure it. */
+/** A pass of a custom operator, in the form that workloads measure. */
 import type { Gpu } from "../../gpu/gpu.ts";
 import { Plan } from "../../gpu/plan.ts";
 import { Tensor } from "../../gpu/tensor.ts";
@@ -15,11 +15,11 @@ import {
 import { passOf } from "./exports.ts";
 import { describe, isRecord } from "./tensors.ts";
 
-/** What the planner of a custom operator is called with. */
+/** The arguments of a custom operator's planner. */
 interface PlanCall {
   readonly tensors: Readonly<Record<string, Tensor>>;
   readonly dimensions: Dimensions;
-  /** Default: the first. */
+  /** The variant's name. Default: the first. */
   readonly variant?: string;
 }
 
@@ -28,8 +28,8 @@ type Planned = Readonly<Record<string, Tensor>> & { readonly plan: Plan };
 /**
  * Describes a pass for the workloads.
  *
- * @param operator checked; undefined in a process that does not run its file
- * @param names the operator's and the pass's
+ * @param operator the checked operator; undefined in a process that does not run its file
+ * @param names the names of the operator and the pass
  */
 export function measuredPass(
   operator: CustomOperator | undefined,
@@ -60,9 +60,9 @@ export function measuredPass(
 }
 
 /**
- * What tuned choices call a pass.
+ * The name of a pass in tuned choices.
  *
- * @param names the operator's and the pass's
+ * @param names the names of the operator and the pass
  */
 export function operatorOf(
   { name, pass }: { readonly name: string; readonly pass: PassName },

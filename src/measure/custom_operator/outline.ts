@@ -1,4 +1,4 @@
-/** The part of an operator's file that other processes get: data, without its functions. */
+/** The part of an operator's file that other processes get: data without functions. */
 import { type GridShape, lengthsText, type PassName } from "../workloads/operator.ts";
 import { type CustomOperator, variantsOfPass } from "./description.ts";
 import { costOf, drawInputs, runTwin } from "./calls.ts";
@@ -8,11 +8,11 @@ import { passOf, shapesOn } from "./exports.ts";
 export interface OperatorOutline {
   /** The operator's name. */
   readonly name: string;
-  /** Tells versions of the file apart. */
+  /** Identifies the version of the file. */
   readonly digest: string;
   /** The names of each pass's variants, the default first. */
   readonly passes: Readonly<Partial<Record<PassName, readonly string[]>>>;
-  /** What is measured. */
+  /** The shapes to measure. */
   readonly shapes: {
     /** The shapes on GPUs. */
     readonly hardware: readonly GridShape[];
@@ -22,12 +22,12 @@ export interface OperatorOutline {
 }
 
 /**
- * Outlines an operator. Its costs are computed for every shape, its inputs and its twin for the
- * first, so that what cannot be computed shows before anything is measured.
+ * Outlines an operator. It computes the costs of every shape, and inputs and twin of the first one,
+ * so errors show before anything is measured.
  *
- * @param operator checked
- * @param digest tells versions of it apart
- * @throws {TypeError} if a cost, an input or an output is none
+ * @param operator the checked operator
+ * @param digest identifies the version of its file
+ * @throws {TypeError} if a cost, an input or an output has a wrong form
  * @throws {RangeError} if the twin cannot compute the first shape
  */
 export function outlineOf(operator: CustomOperator, digest: string): OperatorOutline {

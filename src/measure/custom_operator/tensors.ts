@@ -1,15 +1,15 @@
-/** The tensors that an operator's file makes: inputs on the CPU, drawn from a seed. */
+/** The tensors of an operator's file: inputs on the CPU, drawn from a seed. */
 import { randomNormal, randomUniform } from "../../random.ts";
 
 /** A row-major tensor on the CPU. */
 export interface HostTensor {
-  /** The elements, the last dimension's index running fastest. */
+  /** The elements in row-major order: the last index varies fastest. */
   readonly data: Float64Array;
   /** The length of each dimension. */
   readonly shape: readonly number[];
 }
 
-/** Draws tensors: equal seeds give equal tensors, in the order of the calls. */
+/** Draws tensors. Equal seeds and equal calls in the same order give equal tensors. */
 export interface TensorSource {
   /**
    * Normally distributed float32 values, by default of mean 0 and standard deviation 1.
@@ -36,11 +36,11 @@ export interface TensorSource {
 /**
  * A source of tensors.
  *
- * @param seed the first draw's; every further draw has one of its own
+ * @param seed the first draw's seed; every further draw gets another one
  */
 export function tensorSource(seed: number): TensorSource {
   let draws = 0;
-  // So far apart that the draws of neighboring seeds are different ones.
+  // Seeds of draws are far enough apart that neighboring seeds never share one.
   const next = (): number => 1024 * seed + draws++;
   const elements = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
   return {
@@ -60,10 +60,10 @@ export function tensorSource(seed: number): TensorSource {
 }
 
 /**
- * Checks what a file made as inputs, and rounds it to float32, which is what the GPU gets.
+ * Checks the inputs that a file made, and rounds them to float32 as for the GPU.
  *
- * @param made whatever the file returned
- * @param label who made it, for the message
+ * @param made the file's return value
+ * @param label the maker's name, for messages
  * @throws {TypeError} for anything but tensors by name
  */
 export function checkedInputs(made: unknown, label: string): Record<string, HostTensor> {
@@ -100,10 +100,10 @@ export function checkedInputs(made: unknown, label: string): Record<string, Host
 }
 
 /**
- * Checks what a twin computed.
+ * Checks a twin's outputs.
  *
- * @param made whatever the twin returned
- * @param label which twin, for the message
+ * @param made the twin's return value
+ * @param label the twin's name, for messages
  * @throws {TypeError} for anything but finite numbers by the outputs' names
  */
 export function checkedOutputs(made: unknown, label: string): Record<string, ArrayLike<number>> {
@@ -128,7 +128,7 @@ export function checkedOutputs(made: unknown, label: string): Record<string, Arr
   return made as Record<string, ArrayLike<number>>;
 }
 
-/** Whether something is an object with names, not a list. */
+/** Whether a value is an object with names, not a list. */
 export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null && !Array.isArray(value) &&
     !ArrayBuffer.isView(value);
@@ -142,9 +142,9 @@ function isNumbers(value: unknown): value is ArrayLike<number> {
 }
 
 /**
- * What a message calls a wrong value.
+ * Describes a wrong value for a message.
  *
- * @param value anything
+ * @param value any value
  */
 export function describe(value: unknown): string {
   if (typeof value === "function") return "a function";

@@ -1,4 +1,4 @@
-/** A pass of a custom operator, as tuning sees it: every shape has a choice of its own. */
+/** A pass of a custom operator, in the form for tuning: every shape gets its own choice. */
 import type { Dimensions, TunableOperator } from "../../ops/tuning/operators.ts";
 import { lengthsText, type PassName } from "../workloads/operator.ts";
 import { operatorOf } from "./measured_pass.ts";
@@ -7,8 +7,8 @@ import type { OperatorOutline } from "./outline.ts";
 /**
  * Describes a pass for tuning.
  *
- * @param outline the operator's
- * @param pass one that it has
+ * @param outline the operator's outline
+ * @param pass one of its passes
  */
 export function tunablePass(
   { name, digest, passes, shapes }: OperatorOutline,
@@ -27,7 +27,7 @@ export function tunablePass(
     namedOnly: [],
     shapeClass,
     kernelCalls: (dimensions) => [dimensions],
-    // Whether a variant can run shows when it is planned: a RangeError says no.
+    // Only planning shows whether a variant can run: a RangeError means that it cannot.
     unfit: () => undefined,
     choose(gpu, dimensions) {
       const tuned = gpu.variants.get(`${operator} ${shapeClass(dimensions)}`);

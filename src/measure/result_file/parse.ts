@@ -1,6 +1,6 @@
 /**
- * Reading and writing result files as text. They come from strangers: size, depth and every field
- * are checked before anything else looks at them. Nothing here touches the file system.
+ * Converts result files from and to text. They may come from strangers, so size, depth and every
+ * field are checked before any other use. This file does not touch the file system.
  */
 import { Validator } from "@cfworker/json-schema";
 import { truncate } from "../../escape.ts";
@@ -12,7 +12,7 @@ import schema from "./schema.json" with { type: "json" };
 
 const validator = new Validator(schema as never, "2020-12", true);
 
-/** What the version field says is wrong; undefined if this code can read it. */
+/** What is wrong with the version field; undefined if this code can read the version. */
 function versionProblem(value: unknown): string | undefined {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     return "is not a result file: wanted a JSON object";
@@ -34,7 +34,7 @@ function versionProblem(value: unknown): string | undefined {
   return undefined;
 }
 
-/** Checks that a schema cannot express. */
+/** Checks what a schema cannot express. */
 function consistencyProblem(file: ResultFile): string | undefined {
   for (const [i, measurement] of file.measurements.entries()) {
     const { samples, rounds, sweeps, processes, cpuSamples, throttleSamples = [] } = measurement;
@@ -83,16 +83,16 @@ function problemOf(value: unknown): string | undefined {
 }
 
 /**
- * Reads a result file's text, trusting nothing in it.
+ * Reads a result file's text, which may come from a stranger.
  *
- * Fields that the schema does not name are kept. Strings are kept as they are: code that shows them
- * escapes them (`src/escape.ts`).
+ * It keeps unknown fields. It does not change strings: code that shows them must escape them
+ * (`src/escape.ts`).
  *
  * @param text the file's content
  * @param name the file's name, for messages
  * @returns the content
- * @throws {FileError} if the text is too long, not JSON, nested too deeply, of another or a
- * newer version, or at odds with the schema; the message names the first wrong field by its path
+ * @throws {FileError} if the text is too long, not JSON, nested too deeply, of another or a newer
+ *   version, or does not match the schema; the message names the first wrong field by its path
  *
  * @example
  * ```ts
@@ -113,7 +113,7 @@ export function parseResultFile(text: string, name: string): ResultFile {
 }
 
 /**
- * Turns a result file into text, under the same checks that reading it would make.
+ * Turns a result file into text, with the same checks as reading it.
  *
  * @param file the content
  * @param name the file's name, for messages
@@ -123,7 +123,7 @@ export function parseResultFile(text: string, name: string): ResultFile {
 export function formatResultFile(file: ResultFile, name: string): string {
   const problem = problemOf(file);
   if (problem !== undefined) throw fileError(name, problem);
-  // Indented for people and for diffs, but a list of numbers stays on its line.
+  // Indent for people and diffs, but keep a list of numbers on one line.
   const text = JSON.stringify(file, null, 2).replace(
     /\[\n\s+(?:-?[\d.e+-]+,?\s+)+\]/g,
     (list) => list.replace(/\s+/g, " ").replace("[ ", "[").replace(" ]", "]"),

@@ -1,48 +1,49 @@
 /**
- * Whether a stranger's result file can be true: what no adapter can do, no clock shows, and no run of
- * this project leaves. Nothing here proves that a file is honest.
+ * Checks whether a stranger's result file can be true: its rates against adapters' limits, its
+ * samples against clocks, its fields against this project's runs. It cannot prove that a file is
+ * honest.
  */
 import { median } from "../../statistics/summary.ts";
 import type { Ceilings, Measurement, ResultFile } from "../result_file.ts";
 import { operatorNames } from "../workloads/operators.ts";
 
-/** What is found in a file, one line each. */
+/** The findings in a file, one line each. */
 export interface Plausibility {
-  /** What cannot be, or must not be in an accepted file. */
+  /** Findings that are impossible, or not allowed in an accepted file. */
   readonly problems: readonly string[];
-  /** What a reader should know. */
+  /** Findings that a reader should know. */
   readonly notes: readonly string[];
 }
 
 /**
- * The most that an adapter can have, several times what the largest one of 2026 has: 67 TFLOP/s of
+ * The greatest figures of an adapter, several times those of the largest one in 2026: 67 TFLOP/s of
  * f32 outside tensor units (NVIDIA H200), twice that in f16, and 8 TB/s (HBM3e).
  */
 const MOST = { f32Fma: 5e14, f16Fma: 2e15, copyBandwidth: 5e13, expRate: 1e14 } as const;
 
 /**
- * The most that a software adapter can reach with one logical processor: 6 GHz × two FMA units of
+ * The greatest figures of a software adapter with one logical processor: 6 GHz × two FMA units of
  * 16 lanes, and a cache's bandwidth.
  */
 const MOST_SOFTWARE = { f32Fma: 4e11, f16Fma: 8e11, copyBandwidth: 2e11, expRate: 2e11 } as const;
 
-/** The least time in ns of a dispatch, and of a submit with a wait for it. */
+/** The least time in ns of a dispatch, and of submitting and waiting. */
 const LEAST = { dispatchOverhead: 1, submitAndWait: 100 } as const;
 
 /** Clocks and ceilings err by less than this factor. */
 const SLACK = 1.25;
 
-/** Reading from a cache can be this many times as fast as copying memory. */
+/** Reading from a cache can be this many times faster than copying memory. */
 const CACHE = 40;
 
-/** A call with a cold cache does not take less than this share of one with a hot cache. */
+/** A call with a cold cache takes at least this share of the time with a hot cache. */
 const COLD = 0.5;
 
 /**
- * Looks for what cannot be in a result file that its schema allows.
+ * Looks for impossible contents in a result file that matches its schema.
  *
- * @param file as read
- * @param options `now`, in ms since 1970: no run lies after it
+ * @param file the file
+ * @param options `now`, in ms since 1970: no run can be later
  */
 export function checkPlausibility(
   file: ResultFile,
@@ -58,7 +59,7 @@ export function checkPlausibility(
       `suite.commit is ${suite.commit}: which kernels ran is not known; measure a commit without changes`,
     );
   }
-  // A day for clocks that are wrong, and time zones.
+  // Allow a day for wrong clocks and time zones.
   if (Date.parse(date) > now + 86_400_000) problems.push(`date is ${date}, which is to come`);
   if (status === "incomplete") notes.push("the run is incomplete");
   if (measurements.length === 0) problems.push("holds no measurement");
@@ -101,7 +102,7 @@ function ceilingProblems({ ceilings, adapter, host }: ResultFile): string[] {
           } can have`,
       );
     }
-    // The figure is the best of what was repeated.
+    // The figure must be the best of the repetitions.
     const best = Math.max(...ceiling.samples ?? [ceiling.value]);
     if (ceiling.value > SLACK * best) {
       problems.push(
@@ -135,7 +136,7 @@ function measurementProblems(measurement: Measurement, ceilings: Ceilings): stri
   }
   const time = median(samples);
   if (time === undefined) return [...problems, "has no sample"];
-  // A clock's steps can make samples equal, but not those of many steps.
+  // Coarse clocks can make samples equal, but not if samples have many clock steps.
   if (samples.length >= 10 && new Set(samples).size === 1 && time > 50 * timer.quantum) {
     problems.push(`its ${samples.length} samples are all ${time} ns: no clock shows that`);
   }
@@ -158,7 +159,7 @@ function measurementProblems(measurement: Measurement, ceilings: Ceilings): stri
   return problems;
 }
 
-/** What two measurements together cannot be. */
+/** Finds pairs of measurements that are impossible together. */
 function pairProblems(measurements: readonly Measurement[]): string[] {
   const problems: string[] = [];
   const hot = new Map<string, Measurement>();
@@ -167,7 +168,7 @@ function pairProblems(measurements: readonly Measurement[]): string[] {
     const { samples, cache = "hot" } = measurement;
     if (samples.length < 3) continue;
     if (cache === "hot") hot.set(nameOf(measurement), measurement);
-    // Copied samples, or copied and stretched ones, show in their ratios to the first one.
+    // Copied samples, even scaled ones, have equal ratios to their first one.
     const pattern = samples.slice(0, 20).map((each) => (each / samples[0]!).toPrecision(6)).join();
     const other = new Set(samples).size > 2 ? lists.get(pattern) : undefined;
     if (other !== undefined) {

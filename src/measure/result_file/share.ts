@@ -1,11 +1,11 @@
 /**
- * The address by which a result file is offered to the project: a page of GitHub's with a new file
- * under `fixtures/`, for a pull request. Nothing is sent before the user presses a button there.
+ * The address for offering a result file to the project: a GitHub page with a new file under
+ * `fixtures/`, for a pull request. Nothing is sent before the user presses a button there.
  *
- * No Deno call here: the browser's page shares by the same rules.
+ * This file calls no Deno API, because the browser's page uses it too.
  */
 
-/** GitHub answers longer addresses with an error. */
+/** The longest address that GitHub accepts. */
 export const LONGEST_ADDRESS = 8000;
 
 /** Result of {@linkcode shareResult}. */
@@ -17,9 +17,9 @@ export interface Share {
 }
 
 /**
- * The address that offers a result file.
+ * Makes the address for offering a result file.
  *
- * @param repository the project's, such as `https://github.com/OWNER/NAME`
+ * @param repository the project's repository, such as `https://github.com/OWNER/NAME`
  * @param options the file's name without a folder, and its text
  * @throws {RangeError} if the repository is not an address on GitHub
  *
@@ -50,6 +50,6 @@ export function shareResult(
   return url.length <= LONGEST_ADDRESS ? { url, complete: true } : { url: empty, complete: false };
 }
 
-/** What to say where a copy of the project has no `repository`. */
+/** The message if this copy of the project has no `repository`. */
 export const NO_REPOSITORY = "this copy of gradsink names no repository to share with; add " +
   '"repository": "https://github.com/OWNER/NAME" to deno.json, or send the file yourself';

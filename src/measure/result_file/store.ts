@@ -1,4 +1,4 @@
-/** Result files on disk. */
+/** Reads and writes result files on disk. */
 import { readText } from "../../files/read.ts";
 import { writeTextFile } from "../../files/write.ts";
 import type { ResultFile } from "../result_file.ts";
@@ -16,10 +16,10 @@ export async function readResultFile(path: string): Promise<ResultFile> {
 }
 
 /**
- * Writes a result file, replacing an older one of that name at once and as a whole. If anything
- * fails, the older one stays and nothing else is left behind.
+ * Writes a result file, and replaces an older one with that name in a single step. If anything
+ * fails, the older one stays and nothing else remains.
  *
- * @param path where to; its folder exists
+ * @param path the file, in an existing folder
  * @param file the content
  * @throws {FileError} if the content breaks the schema, or the file cannot be written
  */

@@ -1,23 +1,23 @@
 /**
- * Finds the candidates of a race that need no more samples: they certainly lose.
+ * Finds the candidates of a race that certainly lose and need no more samples.
  *
- * Knows nothing of GPUs or clocks.
+ * It does not depend on GPUs or clocks.
  */
 import { median, orderStatisticInterval } from "../../statistics/summary.ts";
 
 /**
- * Before there are enough samples for intervals, from this many on, and by this factor, a candidate
- * has lost.
+ * With too few samples for intervals, but at least this many, a candidate loses if it is slower by
+ * this factor.
  */
 const FEW = 3;
 const CLEARLY = 1.5;
 
 /**
- * The candidates that are beaten: the whole interval of the median lies above the best candidate's.
- * With fewer samples than an interval takes (six), from three on: every sample lies above one and a
- * half times the best candidate's slowest.
+ * Finds the beaten candidates: the interval of the median lies entirely above the best candidate's.
+ * With three to five samples, too few for an interval: every sample exceeds one and a half times
+ * the best candidate's slowest.
  *
- * @param samples of each candidate, taken in turns with the others; times, the less the better
+ * @param samples each candidate's times, taken in turn with the others'
  * @returns the indices of the beaten candidates; never all of them
  *
  * @example

@@ -1,44 +1,40 @@
 /**
- * When to stop sampling: the median is known well enough, or the noise no longer changes, or the
- * time is up.
+ * When to stop sampling: the median is precise enough, the noise no longer changes, or the time is
+ * up.
  *
- * Knows nothing of GPUs or clocks.
+ * It does not depend on GPUs or clocks.
  */
 import type { StopReason } from "../result_file.ts";
 import { median, orderStatisticInterval } from "../../statistics/summary.ts";
 
-/** What ends the sampling of one measurement, whichever comes first. */
+/** The limits that end the sampling of a measurement; the first one reached counts. */
 export interface StoppingRule {
-  /**
-   * Relative half-width of the median's 95 % interval at which the median counts as precise, such
-   * as 0.01.
-   */
+  /** The median is precise if its 95 % interval has this relative half-width, such as 0.01. */
   readonly targetHalfWidth: number;
-  /** Fewer samples than these end only with the budget. */
+  /** With fewer samples, only the budget ends the sampling. */
   readonly minimumSamples: number;
-  /** No more samples than these. */
+  /** The most samples. */
   readonly maximumSamples: number;
   /** Nanoseconds of sampling; tripled until there are the six samples that an interval needs. */
   readonly budget: number;
 }
 
-/** Fewer samples have no interval of 95 %. */
+/** The least number of samples with a 95 % interval. */
 const INTERVAL_SAMPLES = 6;
-/** Sample counts between which the noise is compared, and from which on. */
+/** The number of sample counts over which the noise is compared. */
 const STABLE_WINDOW = 8;
 const STABLE_FROM = 20;
 /**
- * The noise counts as stable while its greatest and least value in the window differ by less than
- * this part.
+ * The noise is stable if its greatest and least value in the window differ by less than this share.
  */
 const STABLE_CHANGE = 0.1;
 
 /**
- * The relative half-width of the median's interval between order statistics: it assumes nothing of
- * the noise, and costs a sort.
+ * The relative half-width of the median's interval between order statistics. It assumes nothing
+ * about the noise, and costs a sort.
  *
  * @param samples positive numbers
- * @returns half the interval's width divided by the median; undefined where there is no interval
+ * @returns half the interval's width divided by the median; undefined if there is no interval
  */
 export function relativeHalfWidth(samples: readonly number[]): number | undefined {
   const center = median(samples);
@@ -56,8 +52,8 @@ function noise(samples: readonly number[]): number {
 
 /**
  * True once more samples no longer change the estimate of the noise: over the last eight sample
- * counts its greatest and least value differ by less than a tenth. Taken alone, a target width
- * would let a noisy machine sample until the budget ends without learning anything.
+ * counts its greatest and least value differ by less than a tenth. With a target width alone, a
+ * noisy machine would sample until the budget ends without learning more.
  *
  * @param samples in the order of measuring
  */
@@ -74,10 +70,10 @@ export function isNoiseStable(samples: readonly number[]): boolean {
 /**
  * Tells whether, and why, the sampling of a measurement ends.
  *
- * @param samples so far, in the order of measuring
- * @param options.rule when to stop
+ * @param samples the samples so far, in the order of measuring
+ * @param options.rule the stopping rule
  * @param options.elapsed nanoseconds of sampling so far
- * @returns the reason to stop, or undefined to go on
+ * @returns the reason to stop, or undefined to continue
  */
 export function stopReason(
   samples: readonly number[],

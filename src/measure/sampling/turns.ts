@@ -1,9 +1,9 @@
 /**
- * Samples in turns with another process: this one does nothing until it is given its turn, so that
- * no sample is taken while the other one computes. Whoever gives the turns says which work is
- * visited and when it is enough, so that both processes visit the same work side by side.
+ * Samples in turns with another process. This process waits for its turn, so no sample is taken
+ * while the other one computes. The giver of turns decides which work to visit and when to stop, so
+ * both processes visit the same work right after each other.
  *
- * No Deno call here.
+ * This file calls no Deno API.
  */
 import type { StopReason } from "../result_file.ts";
 import {
@@ -15,16 +15,18 @@ import {
 } from "./visits.ts";
 import { mean } from "../../statistics/mean.ts";
 
-/** The right to use the machine, until the next one is requested; work is named by its index. */
+/**
+ * The permission to use the machine until the next turn is requested. Work is named by its index.
+ */
 export type Turn =
   /** Find out how many runs make a visit. */
   | { readonly step: "calibrate" }
   | {
     readonly step: "visit";
     readonly index: number;
-    /** The same number means visits side by side. */
+    /** Equal numbers in both processes mean visits next to each other in time. */
     readonly sweep: number;
-    /** What to run, so that both processes run equally much. */
+    /** The visit's plan, so both processes run equally much. */
     readonly plan: VisitPlan;
   }
   | {
@@ -33,29 +35,29 @@ export type Turn =
     readonly reasons: ReadonlyMap<number, StopReason>;
   };
 
-/** What a process reports with its request for the next turn. */
+/** A process's report with its request for the next turn. */
 export interface TurnState {
-  /** What has been done. */
+  /** The last step. */
   readonly after: "preparation" | "calibration" | "visit";
-  /** After the calibration: what a visit of each piece of work would run, by its index. */
+  /** After the calibration: the plan of a visit of each piece of work, by its index. */
   readonly plans?: ReadonlyMap<number, VisitPlan>;
-  /** After a visit: the mean time of a run in ns; undefined where the clock gave none. */
+  /** After a visit: the mean time of a run in ns; undefined if the clock gave none. */
   readonly time?: number | undefined;
 }
 
-/** How to sample in turns. */
+/** Options of {@linkcode sampleInTurns}. */
 export interface TurnOptions extends VisitOptions {
   /** Waits for the next turn. */
   readonly turn: (state: TurnState) => Promise<Turn>;
 }
 
 /**
- * Samples work as the turns say.
+ * Samples work in the order of the turns.
  *
- * @param work what to sample
+ * @param work the work to sample
  * @param options the turns, the timer and the reference kernel
- * @returns the samples of each, in the order of `work`; undefined where there is no data
- * @throws {GpuError} if the GPU fails; `visit` told what ran
+ * @returns the samples of each, in the order of `work`; undefined if there is no data
+ * @throws {GpuError} if the GPU fails; the last call of `visit` tells what ran
  */
 export async function sampleInTurns(
   work: readonly SampledWork[],

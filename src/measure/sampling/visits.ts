@@ -1,8 +1,8 @@
 /**
- * Visits of GPU work: a submission that takes some samples of one piece. A fixed reference kernel
- * runs every few visits; samples taken while it was slow are flagged and kept.
+ * Visits GPU work. A visit is a submission that takes some samples of one piece of work. A fixed
+ * reference kernel runs every few visits; samples taken while it was slow are flagged and kept.
  *
- * No Deno call here: the browser's page samples by the same rules.
+ * This file calls no Deno API, because the browser's page uses it too.
  */
 import { chooseRepeats, spansPerSubmission } from "../timing/repeats.ts";
 import type { CacheState, StopReason } from "../result_file.ts";
@@ -10,11 +10,11 @@ import { median } from "../../statistics/summary.ts";
 import { type GpuTimer, MAXIMUM_SPANS, type Span } from "../timing.ts";
 import { mean } from "../../statistics/mean.ts";
 
-/** Work to sample, compiled and run before. */
+/** Work to sample, which was compiled and run before. */
 export interface SampledWork {
   /** Records one run. */
   readonly run: Span;
-  /** `hot`: run after run. `cold`: after `VisitOptions.scrub`. */
+  /** `hot`: one run after another. `cold`: each run after `VisitOptions.scrub`. */
   readonly cache: CacheState;
 }
 
@@ -24,63 +24,63 @@ export interface WorkSamples {
   readonly samples: readonly number[];
   /** How many consecutive samples belong to each round. */
   readonly rounds: readonly number[];
-  /** For samples in turns with another process: the sweep of each round. */
+  /** For samples in turns with another process: each round's sweep. */
   readonly sweeps?: readonly number[];
-  /** Runs within one sample, which is their mean. */
+  /** Runs in one sample, which is their mean. */
   readonly repeats: number;
-  /** CPU time of one run in ns, one beside each sample, where the host's clocks tell. */
+  /** CPU time of one run in ns, one per sample, if the host's clocks have it. */
   readonly cpuSamples?: readonly number[];
   /** Times in ns of the reference kernel. */
   readonly throttleSamples: readonly number[];
-  /** Samples, by index, taken while the reference kernel was slow. */
+  /** The indices of samples taken while the reference kernel was slow. */
   readonly driftingSamples: readonly number[];
   /** Why sampling ended. */
   readonly stopReason: StopReason;
-  /** What makes the samples less trustworthy, one line each. */
+  /** Reasons to trust the samples less, one line each. */
   readonly warnings: readonly string[];
 }
 
 /** Submissions between two runs of the reference kernel. */
 const REFERENCE_EVERY = 6;
-/** The machine counts as slow while the reference kernel takes this many times as long as usual. */
+/** The machine counts as slow if the reference kernel takes this many times as long as usual. */
 const DRIFT = 1.15;
-/** A submission holds spans for about this many ns: what follows it costs up to 11 ms. */
+/**
+ * A submission holds spans of about this many ns together, because the end of a submission costs up
+ * to 11 ms.
+ */
 const SUBMISSION_TIME = 10e6;
-/** A span lasts at least this many ns, so that the beginning of a pass does not count. */
+/** The least time of a span, in ns, which makes the start of a pass negligible. */
 const SPAN_TIME = 200e3;
-/** A run this long, in ns, needs no run before it to count as hot. */
+/** A run of at least this many ns counts as hot without a run before it. */
 const LONG_RUN = 50e6;
-/** No more runs than this in one span. */
+/** The most runs in one span. */
 const MAXIMUM_REPEATS = 4096;
 
-/** What visits take. */
+/** Options of visits. */
 export interface VisitOptions {
   /** The clock. */
   readonly timer: Pick<GpuTimer, "time" | "timer" | "minimumSpan">;
-  /** No more samples than these of a piece of work. */
+  /** The most samples of a piece of work. */
   readonly maximumSamples: number;
   /** The reference kernel, compiled and run before. */
   readonly reference: Span;
-  /** What drives data out of the last-level cache; without it cold work has no data. */
+  /** Evicts data from the last-level cache; without it cold work has no data. */
   readonly scrub?: Span;
   /** Called before each submission with the index of its work. */
   readonly visit?: (index: number) => void;
   /** Called as soon as the sampling of a piece of work ends. */
   readonly finish?: (index: number, samples: WorkSamples) => void;
-  /** True ends the sampling of everything. */
+  /** Returns true to end all sampling. */
   readonly interrupted?: () => boolean;
 }
 
-/** What one visit runs. */
+/** The plan of one visit. */
 export interface VisitPlan {
-  /** Runs in a span. */
+  /** Runs per span. */
   readonly repeats: number;
-  /**
-   * Spans that make one sample: cold spans hold one run each, which may be too short to read by
-   * itself.
-   */
+  /** Spans per sample. A cold span holds one run, which may be too short to read alone. */
   readonly spansPerSample: number;
-  /** Samples of the visit. */
+  /** Samples per visit. */
   readonly samplesPerVisit: number;
 }
 
@@ -95,19 +95,19 @@ export interface Visited extends SampledWork {
   readonly sweeps: number[];
   /** For each sample, how many times the reference kernel had run. */
   readonly readings: number[];
-  /** Nanoseconds of visits so far. */
+  /** The time of all visits so far, in ns. */
   elapsed: number;
   failures: number;
 }
 
-/** Several pieces of work that are visited, with the reference kernel between them. */
+/** Pieces of work to visit, with the reference kernel between visits. */
 export class Visits {
   readonly #options: VisitOptions;
   readonly #readReference: () => Promise<number[]>;
   readonly #readings: number[] = [];
   readonly #results: (WorkSamples | undefined)[];
   #count = 0;
-  /** The work that the clock can read. */
+  /** The work that the clock can time. */
   readonly work: readonly Visited[];
 
   private constructor(
@@ -125,9 +125,9 @@ export class Visits {
   }
 
   /**
-   * Runs each piece a few times, to find how many runs make a span.
+   * Runs each piece a few times to find how many runs make a span.
    *
-   * @throws {GpuError} if the GPU fails; `visit` told what ran
+   * @throws {GpuError} if the GPU fails; the last call of `visit` tells what ran
    */
   static async prepare(work: readonly SampledWork[], options: VisitOptions): Promise<Visits> {
     const readReference = await prepareReference(options.reference, options.timer);
@@ -151,7 +151,7 @@ export class Visits {
   /**
    * Visits a piece of work once.
    *
-   * @returns the samples that it took, in ns; none if the clock gave no times
+   * @returns the visit's samples, in ns; none if the clock gave no times
    */
   async visit(each: Visited): Promise<readonly number[]> {
     this.#options.visit?.(each.index);
@@ -188,7 +188,7 @@ function repeated(run: Span, repeats: number): Span {
   };
 }
 
-// How many runs make a span and how many spans a submission; undefined where the clock is too
+// Finds how many runs make a span and how many spans a submission; undefined if the clock is too
 // coarse for cold runs.
 async function prepareVisits(
   index: number,
@@ -202,8 +202,7 @@ async function prepareVisits(
   const lists = { samples: [], cpuSamples: [], rounds: [], sweeps: [], readings: [] };
   const fields = { index, run, cache, ...lists };
   const counters = { elapsed: 0, failures: 0, long: time / repeats >= LONG_RUN };
-  // A visit takes no more than an eighth of the greatest number: several visits must meet several
-  // moments.
+  // A visit takes at most an eighth of the greatest number, so there are visits at several moments.
   const most = Math.max(1, Math.floor(maximumSamples / 8));
   if (cache === "hot") {
     const samplesPerVisit = Math.min(most, spansPerSubmission(time, SUBMISSION_TIME));
@@ -238,8 +237,8 @@ async function takeSamples(
     if (parts.some((part) => part === undefined)) continue;
     visited.samples.push(mean(parts as number[]) / repeats);
     visited.readings.push(readings);
-    // The warm-up run belongs to the submission and is as long as the others. Scrubs are not told
-    // apart.
+    // The warm-up run belongs to the submission and is as long as the others. With scrubs, CPU
+    // times cannot be separated.
     if (cpu !== undefined && cache === "hot") {
       visited.cpuSamples.push(cpu / (count * repeats + (warm ? 1 : 0)));
     }
@@ -269,7 +268,7 @@ function conclude(
     rounds,
     ...sweeps.length === 0 ? {} : { sweeps },
     repeats: repeats * spansPerSample,
-    // A clock too coarse to see a run tells nothing.
+    // Drop CPU times if their clock is too coarse to see a run.
     ...cpuSamples.length === samples.length && cpuSamples.every((time) => time > 0)
       ? { cpuSamples }
       : {},
@@ -281,11 +280,11 @@ function conclude(
 }
 
 /**
- * Which runs of the reference kernel show a slow machine: those where the median of the run and its
- * neighbors exceeds the lower quartile of all by more than 15 %. A single slow run is noise, not
- * drift; the lower quartile is the machine as it was when it was not slow.
+ * Finds the runs of the reference kernel that show a slow machine: the median of the run and its
+ * neighbors exceeds the lower quartile of all runs by more than 15 %. A single slow run is noise,
+ * not drift; the lower quartile represents the machine when it was not slow.
  *
- * @param readings times of the reference kernel in the order of running
+ * @param readings the reference kernel's times, in order
  * @returns the indices of the slow ones
  */
 export function driftingReadings(readings: readonly number[]): ReadonlySet<number> {

@@ -1,10 +1,10 @@
 /**
  * A GPU clock's tick length and resolution, inferred from timestamps because WebGPU reports
- * neither. WebGPU says that timestamps are nanoseconds, but implementations hand out raw ticks,
- * round to steps of 65,536 ns or 100 µs, or count in steps that are no whole number of nanoseconds.
+ * neither. WebGPU says that timestamps are nanoseconds. But implementations give raw ticks, round
+ * to steps of 65,536 ns or 100 µs, or count in steps of a fractional number of nanoseconds.
  */
 
-/** A GPU time known to lie between two host times. */
+/** A GPU time that lies between two host times. */
 export interface ClockAnchor {
   /** The GPU's clock, in ticks. */
   readonly ticks: number;
@@ -16,19 +16,19 @@ export interface ClockAnchor {
 
 /** The length of a tick. */
 export interface TickLength {
-  /** Exactly 1 where the observations allow it. */
+  /** Exactly 1 if the observations allow it. */
   readonly nanosecondsPerTick: number;
-  /** Half the width of what the observations allow, relative. */
+  /** Half the width of the interval that the observations allow, relative. */
   readonly calibrationError: number;
 }
 
 /**
- * Bounds the length of a tick by pairs of anchors: the work of the first lies between its two host
- * times and that of the second between its own, so the ticks between them took at least
- * `second.before − first.after` and at most `second.after − first.before`. Every pair bounds it and
- * all must agree; nothing is averaged, so a busy host makes the bounds wider but never wrong.
+ * Bounds the length of a tick with pairs of anchors. Each anchor's work ran between its two host
+ * times, so the ticks between two anchors took at least `second.before − first.after` and at most
+ * `second.after − first.before`. All pairs' bounds must agree. Nothing is averaged, so a busy host
+ * widens the bounds but never makes them wrong.
  *
- * @param anchors at least two, in order of time, best far apart compared with the time of one
+ * @param anchors at least two, in order of time, and preferably far apart compared with one
  *   submission
  * @returns the length of a tick, or undefined if the GPU's clock does not run evenly with the
  *   host's
@@ -44,9 +44,9 @@ export function calibrateTicks(anchors: readonly ClockAnchor[]): TickLength | un
     for (const first of anchors.slice(0, j)) {
       const ticks = second.ticks - first.ticks;
       const shortest = second.before - first.after;
-      if (shortest <= 0) continue; // too close together to tell anything
+      if (shortest <= 0) continue; // Too close together to bound anything.
       if (!(ticks > 0)) {
-        most = 0; // a clock that stands still or runs backwards
+        most = 0; // The clock stands still or runs backwards.
         continue;
       }
       least = Math.max(least, shortest / ticks);
@@ -56,18 +56,16 @@ export function calibrateTicks(anchors: readonly ClockAnchor[]): TickLength | un
   if (!(least > 0 && most >= least && Number.isFinite(most))) return undefined;
   const middle = (least + most) / 2;
   const error = Math.min(1, (most - least) / 2 / middle);
-  // Clocks that count nanoseconds are the rule: where the bounds allow 1, the deviation is the
-  // host's.
+  // Most clocks count nanoseconds: if the bounds allow 1, attribute the deviation to the host.
   return { nanosecondsPerTick: least <= 1 && most >= 1 ? 1 : middle, calibrationError: error };
 }
 
 /**
- * The step of a clock from times that were read on it. If all distances between them are multiples
- * of one number, that is the step. If they are multiples of a number that is not whole, each
- * rounded (a 24 MHz clock told in nanoseconds), that is found too. Where the times show no such
- * pattern, it is 1 tick.
+ * Finds a clock's step from its readings. If all distances between readings are multiples of one
+ * number, that number is the step. It also finds a fractional step with rounded multiples, such as
+ * a 24 MHz clock in nanoseconds. Without such a pattern the step is 1 tick.
  *
- * @param times at least two different ones, in ticks, whole numbers in any order
+ * @param times at least two different readings, in ticks, as integers in any order
  * @returns the step in ticks; undefined if all times are the same
  */
 export function observeQuantum(times: readonly number[]): number | undefined {
@@ -84,14 +82,14 @@ function greatestCommonDivisor(a: number, b: number): number {
 }
 
 // A rounded distance misses its multiple by up to one tick, so a step of q ticks fits by chance
-// with probability 3/q for each distance: the steps tried are at least 12 ticks, and at least 24
+// with probability 3/q per distance. So steps must have at least 12 ticks, and at least 24
 // distances must agree.
 function fractionalStep(distances: readonly number[]): number | undefined {
   const ascending = distances.toSorted((a, b) => a - b);
   const shortest = ascending[0]!;
   if (distances.length < 24) return undefined;
   for (let count = 1; shortest / count >= 12; count++) {
-    // The guess is refined as the distances grow: its error must stay below half a step at each.
+    // Refine the guess as the distances grow: at each, its error must stay below half a step.
     let step = shortest / count;
     let products = 0;
     let squares = 0;
@@ -114,7 +112,7 @@ function fractionalStep(distances: readonly number[]): number | undefined {
 }
 
 /**
- * The step of a host clock: the least positive difference between readings taken in a row.
+ * Finds a host clock's step: the least positive difference between successive readings.
  *
  * @param clock gives the time in ns
  * @returns the step in ns; 0 if the clock never moved within a million readings

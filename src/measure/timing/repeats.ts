@@ -1,18 +1,18 @@
 /**
- * How often a plan runs in one span, and how many spans go to the GPU at once. A span is what the
- * clock times, and gives one sample. `sampling.ts` says how long a span should last,
- * `sampling/stopping.ts` when there are enough samples, `bench_run.ts` the limits that the bench
- * sets, and `rounds.ts` how many processes measure.
+ * How often a plan runs in one span, and how many spans go to the GPU at once. A span is the
+ * interval that the clock times, and gives one sample. See `sampling/visits.ts` for a span's
+ * length, `sampling/stopping.ts` for the number of samples, `bench_run.ts` for the bench's limits,
+ * and `rounds.ts` for the number of processes.
  */
 import { type GpuTimer, MAXIMUM_SPANS } from "../timing.ts";
 
 /**
- * Finds how often to repeat work inside one pass so that it lasts long enough.
+ * Finds how often to repeat work in one pass to make it last long enough.
  *
- * @param once records the work once; it has been compiled and run before
- * @param options.timer what will time it
+ * @param once records the work once; it was compiled and run before
+ * @param options.timer the timer
  * @param options.span the least time of a pass, in ns
- * @param options.maximum no more repeats than this
+ * @param options.maximum the most repeats
  * @returns the number of repeats, at least 1
  */
 export async function chooseRepeats(
@@ -30,15 +30,15 @@ export async function chooseRepeats(
     }]);
     const time = spans[0];
     if (time !== undefined && time >= span || repeats >= maximum) break;
-    // Grow at most 16 times per attempt: a short span is mostly overhead and says little about the
-    // work.
+    // Grow at most 16 times per attempt: a short span is mostly overhead, so it says little about
+    // the work.
     const wanted = time === undefined ? 16 : Math.min(16, 1.2 * span / time);
     repeats = Math.min(maximum, Math.max(repeats + 1, Math.ceil(repeats * wanted)));
   }
   return repeats;
 }
 
-/** The most spans that fit a submission of about this many ns; 1 where a single span is longer. */
+/** The most spans that fit a submission of about this many ns; 1 if a single span is longer. */
 export function spansPerSubmission(span: number, submission: number): number {
   return Math.max(1, Math.min(MAXIMUM_SPANS, Math.floor(submission / span)));
 }

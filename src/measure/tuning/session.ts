@@ -1,4 +1,4 @@
-/** Lists tuning's work for an adapter, and runs its heats in child processes. */
+/** Lists an adapter's calls to tune, and runs their heats in child processes. */
 import { createDryGpu } from "../../gpu/dry_gpu.ts";
 import type { Gpu } from "../../gpu/gpu.ts";
 import type { GpuInfo } from "../../gpu/gpu_info.ts";
@@ -10,23 +10,22 @@ import type { Job, Work } from "../jobs.ts";
 import type { CandidateResult, RunHeat, TuningWork } from "../tuning.ts";
 import { tunableOperator } from "../workloads/variants.ts";
 
-/** Memory in bytes that the candidates of a heat may take together. */
+/** The most memory in bytes for a heat's candidates together. */
 const HEAT_MEMORY = 2 ** 30;
 /**
- * A candidate takes its inputs, its outputs, scratch, and what it is checked with: at most this
- * many times its traffic.
+ * A candidate needs its inputs, outputs, scratch and check: at most this many times its traffic.
  */
 const MEMORY_PER_BYTE = 3;
 const HEAT_SIZES = { least: 3, most: 16 };
 
 /**
- * What there is to tune on an adapter: one call per class, with the candidates that the adapter's
- * limits leave.
+ * Lists the calls to tune on an adapter: one per class, with the candidates that fit the adapter's
+ * limits.
  *
  * @param info the adapter
- * @param work kernels, passes and shapes; the first of each class is taken
- * @returns those that have a choice to make, the ones with the least arithmetic first: what the
- *   budget does not reach is then as little as can be
+ * @param work operators, passes and shapes; the first of each class counts
+ * @returns the calls with more than one candidate, those with the least arithmetic first, so the
+ *   budget reaches as many as possible
  */
 export function listTuningWork(info: GpuInfo, work: readonly Work[]): TuningWork[] {
   using dry = createDryGpu(info);
@@ -64,8 +63,8 @@ export function listTuningWork(info: GpuInfo, work: readonly Work[]): TuningWork
   return [...byClass.values()].sort((a, b) => a.flops - b.flops);
 }
 
-// This process cannot plan a custom operator: it runs few candidates at a time then, in the order of
-// its shapes.
+// This process cannot plan a custom operator: it runs few candidates at a time, in the order of its
+// shapes.
 function costOf(
   operator: TunableOperator,
   { dry, dimensions, usual }: {
@@ -80,12 +79,11 @@ function costOf(
 }
 
 /**
- * Runs heats in a session's child processes: a candidate that hangs or crashes takes only itself
- * with it.
+ * Runs heats in a session's child processes, so a candidate that hangs or crashes does not affect
+ * the others.
  *
- * @param session opened without tuning
- * @param options the seed of inputs and turns, and the relative half-width at which a median counts
- *   as precise
+ * @param session a session that was opened without tuning
+ * @param options the seed of inputs and order, and the relative half-width of a precise median
  */
 export function sessionHeats(
   session: Pick<MeasuringSession, "measure">,

@@ -1,4 +1,4 @@
-/** Keeping tuned choices in the user's cache. */
+/** Saves tuned choices in the user's cache. */
 import type { GpuInfo } from "../../gpu/gpu_info.ts";
 import {
   choiceKey,
@@ -11,21 +11,20 @@ import { readTuning, type TuningPlace, tuningPlace } from "../../ops/tuning/file
 import { systemReason } from "../../files/system_reason.ts";
 import { writeTextFile } from "../../files/write.ts";
 
-/** How long to wait for others that write, in ms. Writing takes a second at most. */
+/** The longest wait for other writers, in ms. Writing takes at most a second. */
 const PATIENCE = 20_000;
 
 /**
- * Adds choices to those that are kept for an adapter, in place of older ones for the same calls.
- * What no longer holds is left out. The file is written whole, under a temporary name, and renamed;
- * of several processes that do so one after the other gets its turn, so that none undoes what
- * another one added.
+ * Adds choices to an adapter's file, and replaces older ones for the same calls. It drops choices
+ * that are no longer valid. It writes the file under a temporary name and renames it. Several
+ * processes write one after the other, so none loses another one's choices.
  *
  * @param info the adapter
- * @param choices new ones
- * @param source the digest of the custom operator that they are for; undefined for the suite's
- * @returns the file
- * @throws {Error} if there is no cache folder, it cannot be written, or another process does not
- *   let go of it
+ * @param choices the new choices
+ * @param source the digest of their custom operator; undefined for the suite's operators
+ * @returns the file's path
+ * @throws {Error} if there is no cache folder, it cannot be written, or another process keeps it
+ *   locked
  */
 export async function storeTuning(
   info: GpuInfo,
@@ -41,7 +40,7 @@ export async function storeTuning(
   using _lock = await takeTurn(place);
   const kept = await currentChoices(info, await readTuning(info, source));
   for (const choice of choices) {
-    kept.delete(choiceKey(choice)); // to come last, where nothing is left out
+    kept.delete(choiceKey(choice)); // Re-added last: the earliest are dropped if there are too many.
     kept.set(choiceKey(choice), choice);
   }
   const text = formatTuning(place.identity, [...kept.values()].slice(-MAXIMUM_TUNING_ENTRIES));
@@ -50,8 +49,8 @@ export async function storeTuning(
   return place.path;
 }
 
-// The lock lies beside the folder, and stays: to remove it would let two processes hold locks on
-// two files of one name. The system gives it back when the process ends, however it ends.
+// The lock file is next to the folder and stays: after a removal, two processes could lock two
+// files with the same name. The system releases the lock when the process ends, however it ends.
 async function takeTurn({ folder }: TuningPlace): Promise<Deno.FsFile> {
   let file: Deno.FsFile;
   try {
@@ -71,8 +70,8 @@ async function takeTurn({ folder }: TuningPlace): Promise<Deno.FsFile> {
   return file;
 }
 
-// Some network folders know no locks; what is written there is whole, too, and at the worst some
-// choices are lost.
+// Some network folders have no locks. Files are still written whole there; at worst some choices
+// are lost.
 async function isFree(file: Deno.FsFile): Promise<boolean> {
   try {
     return await file.tryLock(true);
@@ -81,8 +80,7 @@ async function isFree(file: Deno.FsFile): Promise<boolean> {
   }
 }
 
-// Nothing is to be written through a link to somewhere else, or into a pipe. A folder stays, and is
-// an error.
+// Removes a link or a pipe, so nothing is written through it. A folder stays and causes an error.
 async function removeUnlessFile(path: string): Promise<void> {
   const { isFile, isDirectory } = await Deno.lstat(path)
     .catch(() => ({ isFile: true, isDirectory: false }));

@@ -26,9 +26,9 @@ import type { Planner, Prepared, PrepareOptions } from "./prepare.ts";
 import { type Sample, samplePlaces } from "./samples.ts";
 
 /**
- * Attention.
+ * Describes attention.
  *
- * @param extras what it has beside query, key and value. Default: nothing
+ * @param extras V-scale or sinks to add. Default: neither
  */
 export function attention(extras: AttentionExtras = {}): MeasuredOperator {
   return measured({
@@ -52,8 +52,8 @@ export function attention(extras: AttentionExtras = {}): MeasuredOperator {
   });
 }
 
-// What a sink costs depends little on the shape: two shapes are enough where nobody asks for more,
-// and leave the time to others.
+// A sink's cost depends little on the shape, so two shapes are enough by default and leave time for
+// others.
 function fewShapes(software: boolean): GridShape<AttentionLengths>[] {
   const all = shapes(software);
   const usual = all.findIndex(({ grid }) => grid === "default");
@@ -62,8 +62,8 @@ function fewShapes(software: boolean): GridShape<AttentionLengths>[] {
   );
 }
 
-// Operations of one product over all pairs of a query and a key that it sees: there are T (T + 1) /
-// 2 for each head.
+// Operations of one product over all pairs of a query and a key that it sees: T (T + 1) / 2 per
+// head.
 function productWork({ B, Hq, T, D }: AttentionLengths): number {
   return B * Hq * T * (T + 1) * D;
 }
@@ -80,7 +80,8 @@ function prepareForward(
   return {
     plan,
     outputs: { output, logSumExp },
-    // The accuracy goals of the project, here and below; the tests print the share that is used.
+    // The accuracy goals of the project, here and below; the tests print which share of them is
+    // used.
     tolerance: 1e-5,
     samples(read): Sample[] {
       const { B, Hq, T, D } = numbers.dimensions;
@@ -103,7 +104,7 @@ function prepareForward(
   };
 }
 
-// Runs a forward pass for its inputs.
+// Runs a forward pass to make the inputs.
 function prepareBackward(
   gpu: Gpu,
   options: Call<typeof planAttentionBackward>,
@@ -126,8 +127,8 @@ function prepareBackward(
     outputs: { ...gradients },
     tolerance: 1e-5,
     async samples(read): Promise<Sample[]> {
-      // The forward's results are inputs here: the gradients are checked for what they make of
-      // them.
+      // The forward's results are inputs here; the check is of the gradients for exactly these
+      // inputs.
       const backward = {
         ...numbers,
         output: await output.read(),
@@ -184,8 +185,8 @@ function gradientSamples(
   return samples;
 }
 
-// ∂L/∂C = −Σ r/(r + C)² ⟨v, ∂L/∂φ(v)⟩, and since v is an eigenvector of φ's Jacobian, ⟨v, ∂L/∂φ(v)⟩
-// = ⟨v, ∂L/∂v⟩ / λ∥. So all rows of the sum follow from valueGradient, which is checked by itself.
+// ∂L/∂C = −Σ r/(r + C)² ⟨v, ∂L/∂φ(v)⟩. v is an eigenvector of φ's Jacobian, so ⟨v, ∂L/∂φ(v)⟩ = ⟨v,
+// ∂L/∂v⟩ / λ∥. So all terms of the sum follow from valueGradient, which has its own check.
 function constantGradient(
   { dimensions, value, vScale }: AttentionGradientNumbers,
   valueGradient: Float32Array,

@@ -25,7 +25,7 @@ export const attentionSinkStatistics = measured({
   smaller,
 });
 
-// Statistics of position 0. The inputs come from a forward pass.
+// Prepares the statistics of position 0, with inputs from a forward pass.
 function prepare(
   gpu: Gpu,
   options: PrepareOptions<AttentionLengths, typeof planAttentionSinkStatistics>,

@@ -6,7 +6,7 @@ import { type GridName, type GridShape, measured, quarter } from "./operator.ts"
 import type { Prepared, PrepareOptions } from "./prepare.ts";
 import { type Sample, samplePlaces } from "./samples.ts";
 
-/** The switches are 1 where an operand is stored transposed. */
+/** The lengths of a matrix product. A switch is 1 if that operand is stored transposed. */
 interface MatmulLengths {
   readonly B: number;
   readonly M: number;
@@ -18,8 +18,9 @@ interface MatmulLengths {
 
 type Product = GridShape<MatmulLengths>;
 
-// A linear layer of `inputs` to `outputs` features on T tokens multiplies by its weight [outputs,
-// inputs] transposed; its two gradients are products again, of the other transpositions.
+// The products of a linear layer from `inputs` to `outputs` features on T tokens: it multiplies by
+// its weight [outputs, inputs] transposed; its two gradients are products with other
+// transpositions.
 function layer(
   name: string,
   { T, inputs, outputs }: Readonly<Record<"T" | "inputs" | "outputs", number>>,
@@ -46,7 +47,7 @@ function square(grid: GridName, length: number, batches = 1): Product {
   return { grid, name: `square-${length}${batches === 1 ? "" : `-b${batches}`}`, dimensions };
 }
 
-// One row, or one column, and a square matrix.
+// Products of a square matrix with one row or one column.
 function thin(grid: GridName, length: number): Product[] {
   return [
     { grid, name: `row-${length}`, dimensions: { B: 1, M: 1, N: length, K: length } },
@@ -54,7 +55,7 @@ function thin(grid: GridName, length: number): Product[] {
   ];
 }
 
-// SwiGLU's gate and up, which are one matrix, of pretrained models: forward, and by the input alone.
+// SwiGLU's gate and up of pretrained models, as one matrix: forward, and the gradient by the input.
 function gateAndUp(model: "smollm2-135m" | "qwen3-0.6b", T: number): Product[] {
   const [inputs, outputs] = { "smollm2-135m": [576, 3072], "qwen3-0.6b": [1024, 6144] }[model] as [
     number,
@@ -80,7 +81,7 @@ const softwareMatmul: readonly Product[] = [
   ...gateAndUp("smollm2-135m", 128),
   ...gateAndUp("qwen3-0.6b", 128),
   square("full", 256),
-  // Lengths that fill no tile, each beside ones that do.
+  // Lengths that do not fill tiles, each next to one that does.
   square("default", 513),
   square("full", 511),
   ...layer("slim-up", { T: 2048, inputs: 128, outputs: 96 }, ["full", "full", "full"]),
@@ -107,7 +108,7 @@ export const matmul = measured({
   smaller: (dimensions) => quarter(dimensions, { M: 64, N: 64, K: 64 }),
 });
 
-// Normal numbers.
+// Prepares a product of normally distributed numbers.
 function prepare(
   gpu: Gpu,
   { dimensions, seed, plan: planCall, keep }: PrepareOptions<MatmulLengths, typeof planMatmul>,
@@ -131,7 +132,7 @@ function prepare(
     plan,
     outputs: { product },
     tolerance: 1e-5,
-    // Whole rows: what belongs to another column, or another tile, shows.
+    // Check whole rows, so numbers from a wrong column or tile show.
     samples: (read): Sample[] =>
       samplePlaces({ heads: B, length: M }, { seed }).map(({ head, position }) => {
         const wanted = new Float64Array(N);
@@ -146,8 +147,8 @@ function prepare(
           }
         }
         const start = (head * M + position) * N;
-        // Added up as random numbers are: a row of few columns may be small by chance, its rounding
-        // errors are not.
+        // The scale assumes random signs: a row with few columns may be small by chance, but its
+        // rounding errors are not.
         const magnitude = Math.sqrt(Math.max(...squares));
         return {
           output: "product",

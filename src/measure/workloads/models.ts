@@ -1,6 +1,6 @@
 /**
- * Layers of real models, whole for hardware, and slices of them (fewer heads, shorter sequences)
- * for adapters that compute on the CPU.
+ * Layers of real models: whole ones for hardware, slices (fewer heads, shorter sequences) for
+ * adapters that compute on the CPU.
  *
  * Model dimensions come from the models' published `config.json` files; those named `paper-…` from
  * Chen, Lin, Yao, arXiv 2603.17771, the from-scratch runs of 0.1B, 0.3B and 1B parameters.
@@ -17,7 +17,7 @@ export interface ModelShape {
   readonly headDim: number;
   /** d_model, the length of an RMSNorm row. */
   readonly modelWidth: number;
-  /** T: the training context, or for long-context models a common prompt length. */
+  /** T: the training context, or a common prompt length for long-context models. */
   readonly sequenceLength: number;
 }
 
@@ -43,7 +43,7 @@ function model(
   return { queryHeads, keyValueHeads, ...rest };
 }
 
-/** A model's layer, or the part of it that is measured, in `grid` and every larger grid. */
+/** A model's layer, or a part of it, with the smallest grid that includes it. */
 interface Entry {
   readonly grid: GridName;
   readonly model: keyof typeof modelShapes;
@@ -95,7 +95,7 @@ const softwareRows: readonly Entry[] = [
   { grid: "full", model: "gemma-3-1b", sequenceLength: 1024 },
 ];
 
-/** The lengths of a layer that operators take theirs from. */
+/** The lengths of a layer, from which operators take theirs. */
 export interface LayerLengths {
   readonly B: number;
   readonly Hq: number;
@@ -107,10 +107,10 @@ export interface LayerLengths {
 }
 
 /**
- * Shapes for an operator whose work grows with T²: slices of layers on adapters that compute on the
- * CPU.
+ * Shapes for an operator with work that grows with T²: only slices of layers on adapters that
+ * compute on the CPU.
  *
- * @param lengths picks the operator's lengths from a layer's
+ * @param lengths picks the operator's lengths from a layer's lengths
  */
 export function attentionShapes<Lengths>(
   lengths: (layer: LayerLengths) => Lengths,
@@ -119,10 +119,10 @@ export function attentionShapes<Lengths>(
 }
 
 /**
- * Shapes for an operator that reads each number once or a few times, and so takes whole layers also
- * on adapters that compute on the CPU, or nearly.
+ * Shapes for an operator that reads each number only a few times. It gets whole layers, or nearly,
+ * even on adapters that compute on the CPU.
  *
- * @param lengths what of a layer the operator takes
+ * @param lengths picks the operator's lengths from a layer's lengths
  */
 export function rowShapes<Lengths>(
   lengths: (layer: LayerLengths) => Lengths,

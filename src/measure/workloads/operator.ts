@@ -1,4 +1,4 @@
-/** What an operator says of itself to be measured. */
+/** The description of an operator that the bench needs to measure it. */
 import type { Gpu } from "../../gpu/gpu.ts";
 import type { Planner, Prepared, PrepareOptions } from "./prepare.ts";
 
@@ -6,7 +6,8 @@ import type { Planner, Prepared, PrepareOptions } from "./prepare.ts";
 export type PassName = "forward" | "backward";
 
 /**
- * How many shapes: `quick` one or two, `default` a handful, `full` all. Each holds the ones before.
+ * The number of shapes: `quick` one or two, `default` a handful, `full` all. Each includes the
+ * smaller ones.
  */
 export type GridName = "quick" | "default" | "full";
 
@@ -16,7 +17,7 @@ export type Dimensions = Readonly<Record<string, number>>;
 /** A shape of one operator. */
 export interface Shape<Lengths = Dimensions> {
   /**
-   * A model's name, followed by what differs from it: `-h8` query heads, `-t256` tokens, `-b4`
+   * A model's name, with suffixes for differences: `-h8` query heads, `-t256` tokens, `-b4`
    * sequences.
    */
   readonly name: string;
@@ -24,23 +25,21 @@ export interface Shape<Lengths = Dimensions> {
   readonly dimensions: Lengths;
 }
 
-/** A shape, and the smallest grid that holds it. */
+/** A shape, and the smallest grid that includes it. */
 export interface GridShape<Lengths = Dimensions> extends Shape<Lengths> {
-  /** The smallest grid that holds it. */
+  /** The smallest grid that includes it. */
   readonly grid: GridName;
 }
 
 /** One pass of an operator. */
 export interface PassDescription<Lengths, Plan extends Planner> {
-  /**
-   * The name of its operator in `src/ops`, as errors and tuned choices have it: `rmsNormForward`.
-   */
+  /** The name of its operator in `src/ops`, for errors and tuned choices: `rmsNormForward`. */
   readonly operator: string;
   /** Its planner in `src/ops`. */
   readonly plan: Plan;
-  /** Makes the inputs, plans the call, and says how to check it. */
+  /** Makes the inputs, plans the call, and gives the samples for its check. */
   readonly prepare: (gpu: Gpu, options: PrepareOptions<Lengths, Plan>) => Prepared;
-  /** The operations of a run, or where there are fewer the bytes: roughly, and never too few. */
+  /** A rough, never too small count of a run's operations, or of its bytes if those are more. */
   readonly roughWork: (dimensions: Lengths) => number;
   /** The measured operator whose forward pass makes this pass's inputs, from the same lengths. */
   readonly inputsFrom?: "attention";
@@ -52,7 +51,10 @@ export interface OperatorDescription<
   Forward extends Planner,
   Backward extends Planner,
 > {
-  /** What tells versions of a custom operator apart; the suite's have the suite's commit. */
+  /**
+   * Identifies the version of a custom operator; the suite's operators have the suite's commit
+   * instead.
+   */
   readonly digest?: string;
   readonly passes: {
     readonly forward?: PassDescription<Lengths, Forward>;
@@ -61,20 +63,21 @@ export interface OperatorDescription<
   /** Its shapes on hardware, or on adapters that compute on the CPU. */
   readonly shapes: (software: boolean) => readonly GridShape<Lengths>[];
   /**
-   * The next smaller shape: about a quarter of the work; undefined if the shape is small already.
+   * The next smaller shape, with about a quarter of the work; undefined if the shape is already
+   * small.
    */
   readonly smaller: (dimensions: Lengths) => Lengths | undefined;
 }
 
-/** An operator whose lengths are known at run time only. */
+/** An operator with lengths that are known only at run time. */
 export type MeasuredOperator = OperatorDescription<Dimensions, Planner, Planner>;
 
 /** A pass of such an operator. */
 export type MeasuredPass = PassDescription<Dimensions, Planner>;
 
 /**
- * Describes an operator. The types hold its parts together: shapes, preparation and planner speak
- * of the same lengths.
+ * Describes an operator. Its types ensure that shapes, preparation and planner use the same
+ * lengths.
  *
  * @param description its passes, its shapes, and how to make a shape smaller
  */
@@ -85,10 +88,10 @@ export function measured<Lengths, Forward extends Planner, Backward extends Plan
 }
 
 /**
- * A smaller shape: a quarter of the first length that is above its least.
+ * Makes a smaller shape: a quarter of the first length that exceeds its least value.
  *
  * @param dimensions the lengths
- * @param least the lengths that may shrink, in order, each with the size from which it is small
+ * @param least the lengths that may shrink, in order, each with its least value
  * @returns undefined if all of them are small
  */
 export function quarter<Lengths>(
@@ -103,7 +106,7 @@ export function quarter<Lengths>(
 }
 
 /**
- * Lengths in words.
+ * Writes lengths as text.
  *
  * @param dimensions the lengths
  * @returns for example `rows=512 d=2048`

@@ -1,6 +1,6 @@
 /**
- * All measured operators. A new one of the suite is a file beside this one, and a line here; a
- * custom operator comes in through `addOperator`.
+ * All measured operators. To add one to the suite, add a file in this folder and a line here.
+ * `addOperator` adds a custom operator.
  */
 import { attention } from "./attention.ts";
 import { attentionSinkStatistics } from "./attention_sink_statistics.ts";
@@ -20,20 +20,20 @@ const operators: Record<string, MeasuredOperator> = {
   "matmul": matmul,
 };
 
-/** A measured operator, by the name that result files carry as their `kernel`. */
+/** A measured operator's name, which result files have as `kernel`. */
 export type OperatorName = string;
 
 const names = Object.keys(operators);
 
-/** The names of all measured operators, in the order of the tables; `addOperator` adds to them. */
+/** The names of all measured operators, in the tables' order. `addOperator` adds to them. */
 export const operatorNames: readonly OperatorName[] = names;
 
 /**
- * Adds an operator for as long as this process runs.
+ * Adds an operator for the rest of this process.
  *
- * @param name no other operator's
- * @param operator what is measured of it
- * @throws {RangeError} if there is one of this name
+ * @param name a unique name
+ * @param operator its description
+ * @throws {RangeError} if the name is in use
  */
 export function addOperator(name: OperatorName, operator: MeasuredOperator): void {
   if (Object.hasOwn(operators, name)) {
@@ -46,10 +46,10 @@ export function addOperator(name: OperatorName, operator: MeasuredOperator): voi
 }
 
 /**
- * The operator of a name.
+ * Finds an operator by name.
  *
- * @param name the operator's
- * @throws {RangeError} if there is none
+ * @param name the operator's name
+ * @throws {RangeError} if there is none with this name
  */
 export function operatorNamed(name: OperatorName): MeasuredOperator {
   if (Object.hasOwn(operators, name)) return operators[name]!;
@@ -61,17 +61,17 @@ export function operatorNamed(name: OperatorName): MeasuredOperator {
 /**
  * The passes of an operator.
  *
- * @param name the operator's
- * @throws {RangeError} if there is none of this name
+ * @param name the operator's name
+ * @throws {RangeError} if there is none with this name
  */
 export function passesOf(name: OperatorName): readonly PassName[] {
   return Object.keys(operatorNamed(name).passes) as PassName[];
 }
 
 /**
- * A pass of an operator.
+ * Finds a pass of an operator.
  *
- * @param name the operator's
+ * @param name the operator's name
  * @param pass its direction
  * @throws {RangeError} if there is no such operator or pass
  */

@@ -14,7 +14,7 @@ interface Matrix {
   readonly d: number;
 }
 
-/** RMSNorm. */
+/** RMSNorm as the bench measures it. */
 export const rmsNorm = measured({
   passes: {
     forward: {
@@ -38,7 +38,7 @@ function roughWork({ rows, d }: Matrix): number {
   return 20 * rows * d;
 }
 
-// Some rows, or some columns, of a row-major matrix.
+// Takes some rows, or some columns, of a row-major matrix.
 function takeRows(numbers: Float32Array, rows: readonly number[], d: number): ReferenceTensor {
   const taken = rows.flatMap((row) => [...numbers.subarray(row * d, (row + 1) * d)]);
   return tensor(taken, [rows.length, d]);
@@ -74,7 +74,7 @@ function rowSamples(
   }));
 }
 
-// The inputs of a residual stream after some layers, and a gain around 1.
+// Draws inputs like a residual stream's after some layers, and a gain around 1.
 function rmsNormNumbers({ rows, d }: Matrix, seed: number): Record<"input" | "gain", Float32Array> {
   return {
     input: randomNormal({ seed: 8 * seed, length: rows * d }),
@@ -147,7 +147,7 @@ function prepareBackward(
         inverseRms: tensor(sampled.map((row) => numbers.inverseRms[row]!), [sampled.length]),
         outputGradient: takeRows(numbers.outputGradient, sampled, d),
       });
-      // Given inverseRms, a column of gainGradient depends on this column of the inputs alone.
+      // Given inverseRms, a column of gainGradient depends on the same column of the inputs alone.
       const columns = sampleRows(d, { draws: 16, seed: seed + 1 });
       const byColumn = rmsNormBackward({
         input: takeColumns(numbers.input, columns, { rows, d }),

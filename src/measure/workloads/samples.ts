@@ -1,4 +1,4 @@
-/** How a workload's output is compared: some rows of it against float64. */
+/** Compares a workload's output with float64: some rows of it. */
 import { randomUniform } from "../../random.ts";
 import type { RowPlace } from "./attention/rows.ts";
 
@@ -8,11 +8,11 @@ export interface Sample {
   readonly output: string;
   readonly actual: ArrayLike<number>;
   readonly wanted: ArrayLike<number>;
-  /** The size of what the numbers are sums of, where that may cancel. Default: 0. */
+  /** The size of the terms whose sum a number is, if they may cancel. Default: 0. */
   readonly magnitude?: number;
 }
 
-/** How far an output is from float64. */
+/** The error of an output against float64. */
 export interface CheckResult {
   /**
    * The largest error over all samples; Infinity if one is not a number. See {@linkcode
@@ -21,12 +21,12 @@ export interface CheckResult {
   readonly error: number;
   /** The largest error that passes. */
   readonly tolerance: number;
-  /** The output where the error is. */
+  /** The output with the largest error. */
   readonly output: string;
 }
 
-// Rounding errors of a row that happens to be small are not: below this share of its output's
-// largest number they count as relative to that.
+// If a row is small by chance, its rounding errors are not. Below this share of the output's
+// largest number, errors are relative to that number instead.
 const SMALLEST_SCALE = 0.01;
 
 function largestMagnitude(numbers: ArrayLike<number>): number {
@@ -36,15 +36,13 @@ function largestMagnitude(numbers: ArrayLike<number>): number {
 }
 
 /**
- * The largest error of the samples: the absolute difference, over the largest magnitude in the same
- * sample (a row), over the sample's `magnitude`, or over a hundredth of the largest magnitude in
- * all samples of that output, whichever is the most.
+ * The largest error of the samples: the absolute difference divided by the largest of three
+ * numbers: the largest magnitude in the same sample (a row), the sample's `magnitude`, and a
+ * hundredth of the largest magnitude in all samples of that output.
  *
  * @param samples at least one
- * @returns the error, and the output where it is; Infinity where a number is NaN or the lengths
- *   differ
- * @throws {RangeError} if nothing would be compared: no samples, or an output that is zero
- *   throughout
+ * @returns the error, and its output; Infinity if a number is NaN or the lengths differ
+ * @throws {RangeError} if nothing would be compared: no samples, or an output of zeros only
  */
 export function largestError(samples: readonly Sample[]): { error: number; output: string } {
   const largest = new Map<string, number>();
@@ -66,7 +64,7 @@ export function largestError(samples: readonly Sample[]): { error: number; outpu
     let difference = actual.length === wanted.length ? 0 : Infinity;
     for (let i = 0; i < wanted.length; i++) {
       const distance = Math.abs(actual[i]! - wanted[i]!);
-      // A NaN compares as false, so the comparison is made to fail on it.
+      // Comparisons with NaN are false. This one is written so that NaN counts as an error.
       if (!(distance <= difference)) difference = Number.isNaN(distance) ? Infinity : distance;
     }
     if (difference / scale > worst.error) worst = { error: difference / scale, output };
@@ -75,10 +73,10 @@ export function largestError(samples: readonly Sample[]): { error: number; outpu
 }
 
 /**
- * Rows to look at: the first and last, those beside the edges of a 32 and a 64 tile, and others
- * drawn at random.
+ * Chooses rows to check: the first and last, those next to the edges of a 32 and a 64 tile, and
+ * random ones.
  *
- * @param count the number of rows there are
+ * @param count the number of rows
  * @param options how many to draw, and the seed
  * @returns different row numbers, ascending
  */
@@ -93,8 +91,8 @@ export function sampleRows(
 }
 
 /**
- * Rows of a tensor [B, H, T, …] to look at: {@linkcode sampleRows} of T, each in a head drawn at
- * random, and the first and last head among them.
+ * Chooses rows of a tensor [B, H, T, …] to check: {@linkcode sampleRows} of T, each in a random
+ * head. The first and last head are among them.
  *
  * @param heads B · H
  * @param length T

@@ -1,20 +1,20 @@
-/** The shapes that are measured, by operator and grid. */
+/** The shapes to measure, by operator and grid. */
 import { type GridName, type GridShape, lengthsText, type Shape } from "./operator.ts";
 import { type OperatorName, operatorNamed } from "./operators.ts";
 
-/** All grids, each of which holds the ones before. */
+/** All grids; each includes the smaller ones. */
 export const gridNames: readonly GridName[] = ["quick", "default", "full"];
 
-/** Which shapes {@linkcode shapesOf} lists. */
+/** Options of {@linkcode shapesOf}. */
 export interface ShapesOptions {
-  /** Default: `default`. */
+  /** The grid. Default: `default`. */
   readonly grid?: GridName;
   /** Whether the adapter computes on the CPU (`gpu.info.software`). */
   readonly software: boolean;
 }
 
 /**
- * The shapes an operator is measured on, the quick ones first. Models whose layers are the same to
+ * Lists the shapes for measuring an operator, the quick ones first. Models with equal layers for
  * this operator appear once, under the first one's name.
  *
  * @param kernel the operator's name
@@ -45,7 +45,7 @@ export function shapesOf(kernel: OperatorName, options: ShapesOptions): readonly
 }
 
 /**
- * The names of an operator's shapes, of all grids, for hardware and software.
+ * Lists the names of an operator's shapes from all grids, for hardware and software.
  *
  * @param kernel the operator's name
  * @throws {RangeError} if there is no such operator
@@ -56,7 +56,7 @@ export function shapeNamesOf(kernel: OperatorName): string[] {
 }
 
 /**
- * The shape of this name, from any grid, for hardware or software: one can be asked for on either.
+ * Finds a shape by name in any grid. Shapes for hardware and for software can be used on both.
  *
  * @param kernel the operator's name
  * @param name the shape's name
@@ -78,7 +78,7 @@ export function shapeNamed(kernel: OperatorName, name: string): Shape {
  * matrix is not transposed.
  *
  * @param kernel the operator's name
- * @param text lengths by name, parted by commas or spaces
+ * @param text lengths by name, separated by commas or spaces
  * @returns undefined if these are not the lengths of this operator
  */
 export function shapeOfLengths(kernel: OperatorName, text: string): Shape | undefined {

@@ -16,7 +16,7 @@ interface ValueLengths {
   readonly D: number;
 }
 
-/** V-scale on its own. */
+/** V-scale as a separate operator, as the bench measures it. */
 export const vScale = measured({
   passes: {
     forward: {
@@ -40,7 +40,7 @@ function roughWork({ B, Hkv, T, D }: ValueLengths): number {
   return 20 * B * Hkv * T * D;
 }
 
-// C is about |v|² = D, where φ bends most.
+// Draws the inputs. C is about |v|² = D, where φ bends most.
 function vScaleNumbers(
   { B, Hkv, T, D }: ValueLengths,
   seed: number,
@@ -89,7 +89,7 @@ function prepareForward(
   };
 }
 
-// √Σ (r/(r + C)² ‖v‖ ‖u‖)²: the terms of ∂L/∂C have random signs, and so have their roundings.
+// √Σ (r/(r + C)² ‖v‖ ‖u‖)²: the terms of ∂L/∂C have random signs, and so do their roundings.
 function constantMagnitude(
   value: Float64Array,
   gradient: Float64Array,
@@ -130,7 +130,7 @@ function prepareBackward(
     outputs: { valueGradient, constantGradient },
     tolerance: 1e-5,
     samples(read): Sample[] {
-      // The constant's gradient sums over all rows of a head, so one head is computed whole, in all
+      // The constant's gradient sums over all rows of a head, so check one whole head, over all
       // sequences.
       const head = Hkv - 1;
       const starts = Array.from({ length: B }, (_, b) => (b * Hkv + head) * T * D);

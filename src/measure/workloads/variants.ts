@@ -1,30 +1,30 @@
-/** The variants of an operator, and the one that runs by default. */
+/** An operator's variants, and the default one. */
 import type { Gpu } from "../../gpu/gpu.ts";
 import { type TunableOperator, tunableOperators } from "../../ops/tuning/operators.ts";
 import type { PassName, Shape } from "./operator.ts";
 import { type OperatorName, passNamed } from "./operators.ts";
 
-/** An operator in one direction on a shape. */
+/** An operator's pass on a shape. */
 export interface VariantQuestion {
   /** The operator's name. */
   readonly kernel: OperatorName;
-  /** One of the passes that it has. */
+  /** One of the operator's passes. */
   readonly pass: PassName;
-  /** Its lengths. */
+  /** The operator's lengths. */
   readonly shape: Shape;
 }
 
 /**
- * How a variant computes: `f32` throughout; or `f16+f32`, with operands rounded to f16 where a
- * workgroup keeps them and sums in f32. Tensors are f32 in either case.
+ * The number format of a variant: `f32` throughout; or `f16+f32`, with operands rounded to f16 in
+ * workgroup memory and sums in f32. Tensors are always f32.
  */
 export type NumberFormat = "f32" | "f16+f32";
 
-/** All of them. */
+/** All number formats. */
 export const numberFormats: readonly NumberFormat[] = ["f32", "f16+f32"];
 
 /**
- * The operator by its name, if it has several variants.
+ * Finds an operator by name, if it has several variants.
  *
  * @param kernel the operator's name
  * @param pass its direction
@@ -36,11 +36,11 @@ export function tunableOperator(kernel: OperatorName, pass: PassName): TunableOp
 }
 
 /**
- * The names of an operator's variants. Not every adapter and shape can run each of them.
+ * Lists the names of an operator's variants. Some adapters and shapes cannot run all of them.
  *
  * @param kernel the operator's name
  * @param pass its direction
- * @returns in order of preference; `portable` is among them
+ * @returns the names in order of preference, including `portable`
  * @throws {RangeError} for an unknown operator or pass
  */
 export function variantsOf(kernel: OperatorName, pass: PassName): readonly string[] {
@@ -48,7 +48,7 @@ export function variantsOf(kernel: OperatorName, pass: PassName): readonly strin
 }
 
 /**
- * The names of an operator's variants that never run by default, because they round to f16.
+ * Lists the names of an operator's variants that never run by default, because they round to f16.
  *
  * @param kernel the operator's name
  * @param pass its direction
@@ -59,11 +59,11 @@ export function namedVariantsOf(kernel: OperatorName, pass: PassName): readonly 
 }
 
 /**
- * How a variant of an operator computes.
+ * The number format of an operator's variant.
  *
  * @param kernel the operator's name
  * @param pass its direction
- * @param variant the name of one of its variants, or of another implementation, which counts as f32
+ * @param variant the name of a variant, or of another implementation, which counts as f32
  * @throws {RangeError} for an unknown operator or pass
  */
 export function numberFormatOf(
@@ -75,11 +75,11 @@ export function numberFormatOf(
 }
 
 /**
- * Why this adapter cannot run some variants of an operator.
+ * Tells why this adapter cannot run some variants of an operator.
  *
  * @param gpu the GPU
- * @param question operator, pass and shape
- * @param variants names; unknown ones are ignored
+ * @param question the operator, pass and shape
+ * @param variants the variants' names; unknown ones are ignored
  * @returns a reason for each variant that cannot run
  * @throws {RangeError} for an unknown operator or pass
  */
@@ -99,10 +99,10 @@ export function unfitVariants(
 }
 
 /**
- * The name of the variant that runs by default on this adapter: what tuning chose, else what suits.
+ * The name of the default variant on this adapter: the tuned choice, else the first suitable one.
  *
- * @param gpu the GPU, with tuning's choices in `gpu.variants`
- * @param question operator, pass and shape
+ * @param gpu the GPU, with its tuned choices in `gpu.variants`
+ * @param question the operator, pass and shape
  * @throws {RangeError} for an unknown operator or pass
  */
 export function chosenVariant(gpu: Gpu, { kernel, pass, shape }: VariantQuestion): string {
@@ -110,11 +110,11 @@ export function chosenVariant(gpu: Gpu, { kernel, pass, shape }: VariantQuestion
 }
 
 /**
- * The name of the variant that tuning chose for such calls on this adapter.
+ * The name of the tuned choice for such calls on this adapter.
  *
- * @param gpu the GPU, with tuning's choices in `gpu.variants`
- * @param question operator, pass and shape
- * @returns undefined where it chose none
+ * @param gpu the GPU, with its tuned choices in `gpu.variants`
+ * @param question the operator, pass and shape
+ * @returns undefined if there is none
  * @throws {RangeError} for an unknown operator or pass
  */
 export function tunedVariant(

@@ -14,7 +14,7 @@ export type AttentionLengths = AttentionNumbers["dimensions"];
 /** The shapes of attention and its sink statistics. */
 export const shapes = attentionShapes(({ B, Hq, Hkv, T, D }) => ({ B, Hq, Hkv, T, D }));
 
-/** The next smaller shape of attention: half the tokens are a quarter of the work. */
+/** The next smaller shape of attention: half the tokens, a quarter of the work. */
 export function smaller(dimensions: AttentionLengths): AttentionLengths | undefined {
   const { B, Hq, Hkv, T } = dimensions;
   if (B > 1) return quarter(dimensions, { B: 1 });
@@ -24,7 +24,7 @@ export function smaller(dimensions: AttentionLengths): AttentionLengths | undefi
   return { ...dimensions, Hkv: heads, Hq: heads * Math.round(Hq / Hkv) };
 }
 
-/** Inputs, as numbers and as tensors. */
+/** Inputs as numbers and as tensors. */
 export interface AttentionInputs {
   readonly numbers: AttentionNumbers;
   readonly tensors: {
@@ -36,7 +36,7 @@ export interface AttentionInputs {
   };
 }
 
-/** What attention has beside query, key and value. */
+/** The optional parts of attention. */
 export interface AttentionExtras {
   /** V-scale's mode. Default: none. */
   readonly vScale?: AttentionVScale["mode"];
@@ -45,12 +45,12 @@ export interface AttentionExtras {
 }
 
 /**
- * Normal queries, keys and values, as projections of a normalized residual stream are at the start
- * of training. C is about |v|² = D, where φ bends most. Sinks have the logits of rows in the middle
- * of the sequence, so that they take a share of the weight and leave one.
+ * Draws normally distributed queries, keys and values, like projections of a normalized residual
+ * stream at the start of training. C is about |v|² = D, where φ bends most. The sinks' logits equal
+ * logSumExp of rows in the middle of the sequence, so sinks take some of the weight but not all.
  *
  * @param gpu the GPU
- * @param options the lengths, the seed, who keeps the tensors, and what there is beside them
+ * @param options the lengths, the seed, the owner of the tensors, and the optional parts
  */
 export function createInputs(
   gpu: Gpu,

@@ -1,7 +1,7 @@
 /**
  * Single rows of attention and of its gradients in float64, by the formulas of
- * `src/reference/attention.ts` without its O(T²) work: a check of a large layer looks at some rows.
- * Tests hold these against the twin.
+ * `src/reference/attention.ts` without its O(T²) work, because the check of a large layer needs
+ * only some rows. Tests compare these with the twin.
  */
 import type { ReferenceVScale } from "../../../reference/attention.ts";
 import { tensor } from "../../../reference/tensor.ts";
@@ -26,7 +26,7 @@ export interface AttentionNumbers {
   readonly sinkLogit?: Float32Array;
 }
 
-/** What the gradients need besides. */
+/** Further numbers for the gradients. */
 export interface AttentionGradientNumbers extends AttentionNumbers {
   /** [B, Hq, T, D] */
   readonly output: Float32Array;
@@ -54,13 +54,13 @@ function product(
   return sum;
 }
 
-// The key head, counted over the batch, that a query head reads.
+// The key head that a query head reads, both counted over the whole batch.
 function keyHeadOf(numbers: AttentionNumbers, queryHead: number): number {
   const { Hq, Hkv } = numbers.dimensions;
   return Math.floor(queryHead / Hq) * Hkv + Math.floor((queryHead % Hq) / (Hq / Hkv));
 }
 
-// φ's factor r / (r + C) of one value row; 1 where the forward uses v itself.
+// φ's factor r / (r + C) of one value row; 1 if the forward uses v itself.
 function valueFactor(numbers: AttentionNumbers, keyHead: number, row: number): number {
   const { value, vScale } = numbers;
   if (vScale?.mode !== "full") return 1;
@@ -70,7 +70,7 @@ function valueFactor(numbers: AttentionNumbers, keyHead: number, row: number): n
 }
 
 /**
- * One row of attention forward.
+ * Computes one row of attention forward.
  *
  * @param numbers the call's inputs
  * @param place the query head and position
@@ -103,8 +103,8 @@ export function attentionForwardRow(
   return { output, logSumExp: largest + Math.log(sum) };
 }
 
-// a_tj and ∂L/∂z_tj of one pair, with D_t = ⟨g_t, y_t⟩; `magnitude` is what the latter's rounding
-// error is relative to.
+// a_tj and ∂L/∂z_tj of one pair, with D_t = ⟨g_t, y_t⟩. The rounding error of ∂L/∂z_tj is relative
+// to `magnitude`.
 function pair(
   numbers: AttentionGradientNumbers,
   { row, keyHead, keyRow }: {
@@ -133,7 +133,8 @@ export interface GradientRow {
   /** [D] */
   readonly gradient: Float64Array;
   /**
-   * The size of the terms before they cancel, added up as random ones do: √Σ (a_tj (|⟨g_t, v_j⟩| +
+   * The size of the terms before they cancel, added up like random numbers: √Σ (a_tj (|⟨g_t, v_j⟩|
+   * +
    * |D_t|) k_j scale)² at the largest. What float32 makes of the row is off by roundings of this,
    * however small the row itself is; queryGradient's first row is exactly zero.
    */
@@ -141,11 +142,11 @@ export interface GradientRow {
 }
 
 /**
- * One row of queryGradient.
+ * Computes one row of queryGradient.
  *
  * @param numbers the backward call's inputs
  * @param place the query head and position
- * @returns the row, and the size of what it is the sum of
+ * @returns the row, and the size of its terms
  */
 export function queryGradientRow(
   numbers: AttentionGradientNumbers,
@@ -173,12 +174,12 @@ function largestRoot(squares: Float64Array): number {
 }
 
 /**
- * One row of keyGradient and of valueGradient.
+ * Computes one row of keyGradient and of valueGradient.
  *
  * @param numbers the backward call's inputs
  * @param place the key head and position
- * @returns `key` with the size of what it is the sum of, and `value` [D], summed over the query
- *   heads that read this key head
+ * @returns `key` with the size of its terms, and `value` [D], summed over the query heads that read
+ *   this key head
  */
 export function keyValueGradientRow(
   numbers: AttentionGradientNumbers,
@@ -220,7 +221,7 @@ export function keyValueGradientRow(
  *
  * @param numbers the backward call's inputs, with sinks
  * @param queryHead h
- * @returns the gradient, and √Σ (b_t ‖g_t ⊙ y_t‖)², which its rounding error is relative to
+ * @returns the gradient, and √Σ (b_t ‖g_t ⊙ y_t‖)², the scale of its rounding error
  */
 export function sinkLogitGradientOf(
   numbers: AttentionGradientNumbers,
