@@ -1,11 +1,11 @@
 /**
- * Packages of a release of Debian or Ubuntu other than the machine's, by name through apt, unpacked
- * into a folder of their own. apt keeps its lists beside that folder: the machine's packages and
- * sources stay as they are, and no right but to write there is needed.
+ * Fetches packages of another release of Debian or Ubuntu through apt, and unpacks them into a
+ * folder. apt's lists for that release stand next to the folder. So the machine's packages and
+ * sources stay unchanged, and only the right to write there is needed.
  */
 import { type ProgramOptions, runProgram } from "./run.ts";
 
-/** What the machine runs, as far as it matters here. */
+/** The machine's operating system. */
 export interface System {
   readonly id: "debian" | "ubuntu";
   /** The name of its release, such as `bookworm`. */
@@ -13,10 +13,10 @@ export interface System {
 }
 
 /**
- * Reads which system this is.
+ * Reads the operating system.
  *
- * @param text of /etc/os-release
- * @returns undefined for another system than Debian and Ubuntu
+ * @param text the content of /etc/os-release
+ * @returns undefined for a system other than Debian and Ubuntu
  */
 export function parseSystem(text: string): System | undefined {
   const field = (name: string) => new RegExp(`^${name}="?([^"\\n]*)"?$`, "m").exec(text)?.[1] ?? "";
@@ -26,23 +26,23 @@ export function parseSystem(text: string): System | undefined {
   return id === undefined || codename === "" ? undefined : { id, codename };
 }
 
-/** A release of the system's maker. */
+/** An archive of one release. */
 export interface Archive {
   /** The archive's address, from the machine's own apt sources. */
   readonly site: string;
   /** For example `trixie`. */
   readonly suite: string;
   readonly components: string;
-  /** The file with the maker's keys. */
+  /** The file with the archive's keys. */
   readonly keys: string;
 }
 
 /**
- * The archive that the machine's own packages come from.
+ * The archive of the machine's own packages.
  *
  * @param system the machine's
  * @param targets the lines of `apt-get indextargets --format '$(SITE) $(RELEASE) $(COMPONENT)'`
- * @returns the address of its archive; undefined if apt has none for the machine's own release
+ * @returns the archive's address; undefined if apt has none for the machine's own release
  */
 export function ownSite({ codename }: System, targets: string): string | undefined {
   return targets.split("\n").map((line) => line.trim().split(" "))
@@ -62,7 +62,7 @@ async function exists(path: string): Promise<boolean> {
 }
 
 /**
- * Finds an archive of another release beside the machine's own.
+ * Finds the archive of another release.
  *
  * @param system the machine's
  * @param suite the other release
@@ -85,7 +85,7 @@ export async function findArchive(system: System, suite: string): Promise<Archiv
   return { site, suite, components, keys: await keysOf(system) };
 }
 
-/** apt with lists of its own for one archive. */
+/** apt with separate lists for one archive. */
 export class PrivateApt {
   readonly #folder: string;
   readonly #options: readonly string[];
@@ -101,8 +101,8 @@ export class PrivateApt {
    * Fetches an archive's lists.
    *
    * @param archive the archive
-   * @param folder for the lists and packages; made
-   * @param program what ends it
+   * @param folder the folder to make for the lists and packages
+   * @param program the signal that ends it
    */
   static async open(
     { site, suite, components, keys }: Archive,
@@ -114,7 +114,7 @@ export class PrivateApt {
     }
     const source = (type: string) => `${type} [signed-by=${keys}] ${site} ${suite} ${components}\n`;
     await Deno.writeTextFile(`${folder}/sources.list`, source("deb") + source("deb-src"));
-    await Deno.writeTextFile(`${folder}/status`, ""); // nothing is installed
+    await Deno.writeTextFile(`${folder}/status`, ""); // no package is installed
     const settings: Readonly<Record<string, string>> = {
       "Dir::Etc::SourceList": `${folder}/sources.list`,
       "Dir::Etc::SourceParts": "/dev/null",
@@ -145,10 +145,10 @@ export class PrivateApt {
   }
 
   /**
-   * Unpacks packages, and those that they depend on, below a folder.
+   * Unpacks packages and their dependencies into a folder.
    *
-   * @param names of the packages
-   * @param root the folder; made
+   * @param names the packages
+   * @param root the folder to make
    */
   async unpack(names: readonly string[], root: string): Promise<void> {
     await this.#run("install", "--yes", "--download-only", ...names);
@@ -162,9 +162,9 @@ export class PrivateApt {
   }
 
   /**
-   * Fetches the source that a package's maker released.
+   * Fetches a package's upstream source.
    *
-   * @param name of the package
+   * @param name the package
    * @returns the path of the archive file
    */
   async source(name: string): Promise<string> {

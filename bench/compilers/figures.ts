@@ -1,4 +1,7 @@
-/** The same figures of a compiled kernel, whatever its driver calls them. */
+/**
+ * Reads a compiled kernel's figures from its driver's statistics, whose names differ between
+ * drivers.
+ */
 import type { PretendedGpu } from "./gpus.ts";
 
 /** One program of a pipeline, as the driver reports it. */
@@ -8,20 +11,19 @@ export interface Executable {
   readonly statistics: Readonly<Record<string, number>>;
 }
 
-/** What a compiler made of a kernel. */
+/** A compiled kernel's figures. */
 export interface Figures {
   readonly subgroupSize: number;
   /**
-   * Registers of an invocation: AMD's vector registers, NVIDIA's registers, Apple's halves of 16
-   * bits, Adreno's registers of four numbers; on Intel the most registers of a thread that are live
-   * at once, of 128.
+   * Registers per invocation: AMD's vector registers, NVIDIA's registers, Apple's 16-bit halves,
+   * Adreno's registers of four numbers. On Intel: the most live registers of a thread, out of 128.
    */
   readonly registers: number;
-  /** Registers that were written to memory and read back. */
+  /** The number of registers written to memory and read back. */
   readonly spills: number;
   /**
-   * Subgroups of a SIMD unit (AMD), a multiprocessor (NVIDIA) or a core (Adreno); invocations of a
-   * core (Apple).
+   * Subgroups per SIMD unit (AMD), multiprocessor (NVIDIA) or core (Adreno); invocations per core
+   * (Apple).
    */
   readonly occupancy: number | undefined;
   /** All instructions of the program. */
@@ -42,16 +44,17 @@ function statistic({ statistics }: Executable, name: string): number {
 /**
  * Reads a driver's statistics.
  *
- * @param executable what it reports
- * @param gpu whose driver
- * @throws {Error} if a statistic is missing: another version of the driver calls it otherwise
+ * @param executable the driver's report
+ * @param gpu the driver's GPU
+ * @throws {Error} if a statistic is missing, because another version of the driver names it
+ *   differently
  */
 export function figuresOf(executable: Executable, { family, name }: PretendedGpu): Figures {
   const { subgroupSize } = executable;
   const of = (statisticName: string) => statistic(executable, statisticName);
   switch (family) {
     case "amd": {
-      // The driver counts subgroups of 32 lanes on RDNA, whose units hold a subgroup of 64 as two.
+      // On RDNA the driver counts subgroups of 32 lanes, and a unit holds a subgroup of 64 as two.
       const widths = name.startsWith("vega") ? 1 : subgroupSize / 32;
       return {
         subgroupSize,
@@ -67,7 +70,7 @@ export function figuresOf(executable: Executable, { family, name }: PretendedGpu
         subgroupSize,
         registers: of("Max live registers"),
         spills: of("Spills") + of("Fills"),
-        occupancy: undefined, // always the same number of threads
+        occupancy: undefined, // the number of threads is constant
         instructions: of("Instructions"),
         workgroupMemory: of("Workgroup Memory Size"),
       };

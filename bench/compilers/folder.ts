@@ -1,4 +1,4 @@
-/** Where the drivers are kept. */
+/** The folder of the drivers. */
 import { projectCacheFolder } from "../../src/files/cache_folder.ts";
 
 /**

@@ -1,26 +1,26 @@
 /**
- * The GPUs whose compilers can be asked without the GPU: Mesa's drivers for them, and the library
- * (Mesa's drm-shim) that pretends to each driver that its device is there.
+ * The GPUs for which this machine can compile without having them: with Mesa's drivers, and with
+ * the library of Mesa's drm-shim that pretends the device to each driver.
  */
 
-/** Where a driver's statistics come from, which decides how they are read. */
+/** The compiler that made a driver's statistics, which decides how to read them. */
 export type CompilerFamily = "amd" | "intel" | "nvidia" | "apple" | "qualcomm";
 
-/** A GPU that a driver can be told to compile for. */
+/** A GPU for which a driver can compile. */
 export interface PretendedGpu {
   /** The GPU's name, as in `--gpus`. */
   readonly name: string;
-  /** What people know it as. */
+  /** The name of its product. */
   readonly product: string;
   readonly family: CompilerFamily;
   /** The driver's library is `libvulkan_NAME.so`. */
   readonly driver: string;
-  /** The library that pretends, `libNAME_noop_drm_shim.so`. */
+  /** The library that pretends the device, `libNAME_noop_drm_shim.so`. */
   readonly shim: string;
-  /** The variables that make the driver pretend to be this GPU. */
+  /** The variables that make the driver compile for this GPU. */
   readonly environment: Readonly<Record<string, string>>;
   /**
-   * Which release of the drivers: that of a stable distribution, or the newest, which knows more
+   * The release of the drivers: a stable distribution's, or the newest one, which supports more
    * GPUs.
    */
   readonly release: "stable" | "newest";
@@ -50,7 +50,7 @@ function intel(name: string, product: string): PretendedGpu {
   };
 }
 
-// Mesa's driver checks the bounds of every 4 bytes, which NVIDIA's own does not.
+// Mesa's driver checks bounds for every 4 bytes, which NVIDIA's own driver does not.
 function nvidia(name: string, product: string, chipset: string): PretendedGpu {
   return {
     name,
@@ -63,7 +63,7 @@ function nvidia(name: string, product: string, chipset: string): PretendedGpu {
   };
 }
 
-/** All GPUs that a driver can pretend to be. */
+/** All GPUs for which a driver can compile. */
 export const pretendedGpus: readonly PretendedGpu[] = [
   amd("vega10", "Radeon RX Vega 64"),
   amd("navi10", "Radeon RX 5700 XT"),

@@ -1,7 +1,7 @@
 /**
  * Puts the drivers into the user's cache: Mesa's, with the libraries that pretend devices, as
- * Debian or Ubuntu build them; Intel's such library, which neither of them builds; and the layer
- * that reads what the compilers report.
+ * Debian or Ubuntu build them; the library for Intel, which neither builds; and the layer that
+ * reads the compilers' reports.
  */
 import { fileURLToPath } from "node:url";
 import { sha256 } from "../../src/sha256.ts";
@@ -9,21 +9,21 @@ import { findArchive, parseSystem, PrivateApt, type System } from "./apt.ts";
 import type { PretendedGpu } from "./gpus.ts";
 import { hasProgram, runProgram } from "./run.ts";
 
-/** The drivers of a GPU, on disk. */
+/** A GPU's drivers on disk. */
 export interface PreparedDrivers {
-  /** The folder of libraries that the driver and the process on it are run with. */
+  /** The folder of libraries for the driver and its process. */
   readonly libraries: string;
-  /** The path of the library that pretends. */
+  /** The path of the library that pretends the device. */
   readonly shim: string;
-  /** The folder of the layer and its description. */
+  /** The folder of the layer and its manifest. */
   readonly layers: string;
 }
 
-/** How to prepare. */
+/** Options of the preparation. */
 export interface PrepareOptions {
-  /** Where the drivers are kept. */
+  /** The folder of the drivers. */
   readonly folder: string;
-  /** Called with one line for each step that begins. */
+  /** Called with one line per step as it begins. */
   readonly notice: (text: string) => void;
   readonly interrupt: AbortSignal;
 }
@@ -32,7 +32,7 @@ const LIBRARIES = "usr/lib/x86_64-linux-gnu";
 const LAYER = "libgradsink_layer.so";
 const DESCRIPTION = "layer.json";
 
-// What runs the drivers, and the headers that the layer is built with.
+// Packages to run the drivers, and the headers for building the layer.
 const RUNTIME_PACKAGES = [
   "mesa-vulkan-drivers",
   "mesa-drm-shim",
@@ -43,8 +43,8 @@ const RUNTIME_PACKAGES = [
   "libstdc++6",
 ];
 
-// What Intel's library is built with, besides the machine's own compiler: Mesa wants newer ones
-// than a machine may have.
+// Packages for building Intel's library, in addition to the machine's compiler: Mesa needs newer
+// versions than a machine may have.
 const BUILD_PACKAGES = [
   "meson",
   "python3-mako",
@@ -56,7 +56,7 @@ const BUILD_PACKAGES = [
   "libexpat1-dev",
 ];
 
-/** The programs that must be on the machine, by the package that brings them. */
+/** The programs that the machine must have, each with its package. */
 const PROGRAMS: Readonly<Record<string, string>> = {
   gcc: "gcc",
   "g++": "g++",
@@ -69,7 +69,7 @@ const PROGRAMS: Readonly<Record<string, string>> = {
   xz: "xz-utils",
 };
 
-// The releases by name. Ubuntu calls the one that it works on `devel`, Debian `sid`.
+// The releases by name. The release in development is `devel` in Ubuntu, `sid` in Debian.
 const SUITES: Readonly<Record<System["id"], Readonly<Record<PretendedGpu["release"], string>>>> = {
   debian: { stable: "trixie", newest: "sid" },
   ubuntu: { stable: "devel", newest: "devel" },
@@ -80,7 +80,7 @@ const NOT_HERE =
   "container of either";
 
 /**
- * Finds a GPU's drivers, and prepares them where they are missing.
+ * Finds a GPU's drivers, and prepares them if they are missing.
  *
  * @param gpu the GPU
  * @param options the folder of the drivers, the receiver of notices, and a signal to end it
@@ -111,7 +111,7 @@ export async function prepareDrivers(
  * A GPU's drivers, if they are prepared.
  *
  * @param gpu the GPU
- * @param folder where drivers are kept
+ * @param folder the folder of the drivers
  */
 export async function findDrivers(
   gpu: PretendedGpu,
@@ -132,7 +132,7 @@ async function exists(path: string): Promise<boolean> {
 
 const layerSource = new URL("./layer.c", import.meta.url);
 
-// Named by what it is built from: another source is another layer.
+// The folder is named by a hash of the layer's source, so that a new source makes a new layer.
 async function layersFolder(folder: string): Promise<string> {
   const digest = await sha256(await Deno.readFile(layerSource));
   return `${folder}/layer-${digest.slice(0, 12)}`;
@@ -157,8 +157,8 @@ async function installPrograms({ notice, interrupt }: PrepareOptions): Promise<v
   await runProgram(["apt-get", ...settings, ...install], program);
 }
 
-// Everything is made under a temporary name, so that what an interrupted run leaves is never taken
-// for complete.
+// Makes everything under a temporary name, so that an interrupted run's leftovers never count as
+// complete.
 async function prepareRoot(
   system: System,
   release: PretendedGpu["release"],
@@ -207,10 +207,10 @@ async function prepareLayer(
     description: "Writes down what the driver's compiler made of every compute pipeline",
   };
   const description = JSON.stringify({ file_format_version: "1.1.2", layer });
-  await Deno.writeTextFile(`${layers}/${DESCRIPTION}`, description); // last: now it is complete
+  await Deno.writeTextFile(`${layers}/${DESCRIPTION}`, description); // last: completes the layer
 }
 
-// The features of Mesa that the library does not need.
+// Mesa's features that the library does not need.
 const WITHOUT = [
   ...["vulkan-drivers", "gallium-drivers", "platforms", "video-codecs"].map((name) => `-D${name}=`),
   ...["glx", "egl", "gbm", "gles1", "gles2", "llvm", "intel-rt", "valgrind", "zstd"]
@@ -237,7 +237,7 @@ async function prepareIntel(
     const unpack = ["--extract", "--strip-components=1", `--directory=${making}/mesa`];
     await runProgram(["tar", ...unpack, "--file", source], { interrupt });
     const python = `${tools}/usr/lib/python3/dist-packages`;
-    // The machine's own headers first: its C library must match its compiler and linker.
+    // The machine's headers go first: its C library must match its compiler and linker.
     const headers = ["", "/x86_64-linux-gnu"].map((end) => `-idirafter ${tools}/usr/include${end}`);
     const environment = {
       CFLAGS: headers.join(" "),

@@ -1,4 +1,4 @@
-/** What the compilers made of the kernels, as tables and as JSON. */
+/** The compiled kernels' figures, as tables and as JSON. */
 import {
   formatMarkdownTable,
   numberColumns,
@@ -16,7 +16,7 @@ export interface ReportRow extends Figures {
   readonly variant: string;
   /** The calls that run the same kernel: `T1024 D64, T4096 D64`. */
   readonly shapes: readonly string[];
-  /** The variants among them that run by default. */
+  /** Those of its variants that are defaults. */
   readonly chosen: readonly string[];
   readonly file: string;
   readonly workgroup: readonly number[];
@@ -32,16 +32,16 @@ export interface ReportFailure {
   readonly reason: string;
 }
 
-/** Everything that is reported. */
+/** The whole report. */
 export interface Report {
   readonly rows: readonly ReportRow[];
   readonly failures: readonly ReportFailure[];
 }
 
 /**
- * Brings the results of all GPUs into one form. Calls that run the same kernel make one row.
+ * Merges the results of all GPUs. Calls that run the same kernel make one row.
  *
- * @param results of the GPUs
+ * @param results those of all GPUs
  */
 export function reportOf(results: readonly GpuResult[]): Report {
   const failures: ReportFailure[] = [];
@@ -77,9 +77,9 @@ export function reportOf(results: readonly GpuResult[]): Report {
 }
 
 /**
- * What runs by default and spills.
+ * The defaults that spill registers.
  *
- * @param report of the GPUs
+ * @param report the report
  */
 export function spillingDefaults({ rows }: Report): ReportRow[] {
   return rows.filter(({ chosen, spills }) => chosen.length > 0 && spills > 0);
@@ -96,9 +96,9 @@ function percent(share: number | undefined): string {
 }
 
 /**
- * One row for each kernel and GPU.
+ * A table with one row per kernel and GPU.
  *
- * @param report of the GPUs
+ * @param report the report
  */
 export function longTable({ rows }: Report): Table {
   return {
@@ -123,7 +123,7 @@ export function longTable({ rows }: Report): Table {
   };
 }
 
-/** What the cells of {@linkcode wideTable} hold. */
+/** Explains the cells of {@linkcode wideTable}. */
 export const LEGEND =
   "Registers of an invocation (AMD: vector registers; Apple: halves of 16 bits; Adreno: registers " +
   "of four numbers; Intel: live registers of a thread, of 128, and the subgroup's lanes); occupancy (AMD: subgroups of " +
@@ -138,9 +138,9 @@ function cellOf(row: ReportRow): string {
 }
 
 /**
- * One row for each kernel, one column for each GPU.
+ * A table with one row per kernel and one column per GPU.
  *
- * @param report of the GPUs
+ * @param report the report
  */
 export function wideTable({ rows }: Report): Table {
   const gpus = [...new Set(rows.map(({ gpu }) => gpu))];
@@ -159,7 +159,7 @@ export function wideTable({ rows }: Report): Table {
 /**
  * The wide table in Markdown, with its legend.
  *
- * @param report of the GPUs
+ * @param report the report
  */
 export function formatMarkdown(report: Report): string {
   return `${LEGEND}\n\nMade by \`deno task compilers\`; nothing is timed.\n\n` +
@@ -167,10 +167,10 @@ export function formatMarkdown(report: Report): string {
 }
 
 /**
- * Everything, for programs.
+ * The report and all results as JSON.
  *
- * @param report of the GPUs
- * @param results of the GPUs
+ * @param report the report
+ * @param results those of all GPUs
  * @param runtime the WebGPU implementation
  */
 export function formatJson(

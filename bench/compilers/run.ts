@@ -1,15 +1,15 @@
-/** Runs programs such as compilers, and fails with the last lines that they wrote. */
+/** Runs programs such as compilers, and reports the last lines of output if one fails. */
 
 /** A program that failed; the message ends with the last lines that it wrote. */
 export class ProgramError extends Error {
   override readonly name = "ProgramError";
 }
 
-/** How a program runs. */
+/** Options of a program. */
 export interface ProgramOptions {
   readonly cwd?: string;
   readonly environment?: Readonly<Record<string, string>>;
-  /** Ends it. */
+  /** Ends the program. */
   readonly interrupt?: AbortSignal;
 }
 

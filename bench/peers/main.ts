@@ -45,7 +45,7 @@ const options = {
     "FOLDER",
     "Compare the passes of this pretrained model instead: a folder in Hugging Face's layout",
   ),
-  context: takes("TOKENS", `Tokens that the model is given (default ${MODEL_CONTEXT})`),
+  context: takes("TOKENS", `Tokens of the model's input (default ${MODEL_CONTEXT})`),
   budget: takes("SECONDS", "Sampling time per work; there are at least six rounds", {
     default: "30",
   }),
@@ -55,23 +55,22 @@ const options = {
   help,
 } as const satisfies OptionSpecifications;
 
-const helpText = `Runs the same work on other libraries, side by side with this project's kernels.
+const helpText = `Compares this project's kernels with other libraries on the same work.
 
 Usage: deno task bench:peers [OPTIONS]
 
 ${formatOptions(options)}
 Deno fetches the libraries from npm, about 750 MB. PyTorch takes part if python3 has torch, with one thread per
-processor. Every library runs in its own process, a new one for each work. In each round all of them take their turns in
-random order. Only answers that agree with float64 are timed. The table shows the fastest way of a library; --out keeps
-all. On an adapter that computes on the CPU the ratio of CPU times is the one to trust on a
-busy machine.
+processor. Each library runs in its own process, a new one for each work. In each round the libraries take turns in
+random order. Only answers that agree with float64 are timed. The table shows each library's fastest way; --out keeps
+all ways. If the adapter computes on a busy machine's CPU, trust the ratio of CPU times.
 
-With --model, this project and PyTorch compute a model, if python3 has transformers as well. The gradients are those by
-states, none by weights. Only answers that agree with each other are timed.
+With --model, this project computes a model, and so does PyTorch if python3 also has transformers. The backward pass
+includes the gradients of states, but not of weights. Only answers that agree with each other are timed.
 
 Exit codes:
   0    the comparison was made
-  1    it could not begin: this project's own kernels failed, unwritable output
+  1    it could not start: this project's own kernels failed, unwritable output
   2    a mistake in the command line
   130  interrupted
 `;
@@ -96,7 +95,7 @@ async function parse(args: readonly string[]): Promise<Request | undefined> {
     known: names,
   });
   if (values.context !== undefined && values.model === undefined) {
-    throw new UsageError("--context is of a model: name one with --model");
+    throw new UsageError("--context needs a model: name one with --model");
   }
   const known = values.model === undefined
     ? works

@@ -54,22 +54,22 @@ const options = {
   out: takes("NAME", "Write NAME.json and NAME.svg", { default: "results/scaling" }),
   resume: takesPath(
     "FILE",
-    "Keep what an earlier run on this adapter measured, and measure the rest",
+    "Keep an earlier run's results on this adapter, and measure the rest",
   ),
   help,
 } as const satisfies OptionSpecifications;
 
-const helpText = `Measures how time and memory grow with the lengths of a call, and draws it.
+const helpText = `Measures how time and memory grow with a call's lengths, and draws a picture.
 
 Usage: deno task bench:scaling [OPTIONS]
 
 ${formatOptions(options)}
-Attention goes from 128 to 16,384 tokens. Adapters that compute on the CPU get fewer heads where there are many, which
-leaves the cost per unit of work as it is. Every answer is checked before its speed counts.
+Attention has 128 to 16,384 tokens. On a CPU adapter, calls with many tokens have fewer heads, which does not change the
+cost per unit of work. Every answer is checked before its speed counts.
 
 Exit codes:
   0    everything was measured, or left out because it would take too long
-  1    it could not begin or go on
+  1    it could not start or continue
   2    a mistake in the command line
   3    some kernels were wrong, failed or timed out
   130  interrupted

@@ -1,4 +1,4 @@
-"""PyTorch on the CPU, in a process of its own: protocol.ts says what is asked and answered, torch_cpu.ts adds the numbers."""
+"""PyTorch on the CPU, in its own process: protocol.ts has the requests and replies, torch_cpu.ts adds the numbers."""
 import base64
 import json
 import math
@@ -15,7 +15,7 @@ def reply(**message):
 
 
 class Lacking(Exception):
-    """Something that is not installed."""
+    """A missing package."""
 
 
 def message_of(error):
@@ -31,10 +31,10 @@ def processors():
 
 
 THREADS = processors()
-# Read as the libraries load; some builds start with one thread otherwise.
+# The libraries read these as they load; some builds would use only one thread.
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[variable] = str(THREADS)
-signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever asks ends this process
+signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends this process
 
 try:
     import torch
@@ -48,13 +48,13 @@ except Exception as error:
 
 
 def blas():
-    """The library that multiplies matrices: Debian's reference one is several times slower than OpenBLAS."""
+    """The BLAS library in use: Debian's reference one is several times slower than OpenBLAS."""
     try:
         with open("/proc/self/maps") as maps:
             names = set(re.findall(r"/(lib[\w.+-]*(?:blas|blis|mkl)[\w.+-]*)", maps.read()))
     except OSError:
         names = set()
-    # Wrappers are loaded beside what they lead to, whose names are longer.
+    # A wrapper is loaded together with its target, whose name is longer.
     return max(names, key=len, default="built in")
 
 
@@ -103,7 +103,7 @@ def row_ways(dimensions, epsilon):
 
 
 def model_runs(work, tokens):
-    """The same of a model in Hugging Face's layout, through transformers; no gradients by weights."""
+    """The same for a model in Hugging Face's layout, through transformers; without gradients of weights."""
     os.environ["HF_HUB_OFFLINE"] = "1"
     try:
         from transformers import AutoModelForCausalLM
