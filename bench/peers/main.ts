@@ -49,7 +49,7 @@ const options = {
   budget: takes("SECONDS", "Sampling time per work; there are at least six rounds", {
     default: "30",
   }),
-  seed: { ...seed, description: "Of the order in each round" },
+  seed: { ...seed, description: "Seed of the order in each round" },
   markdown: flag("Print the table as Markdown"),
   out: takesPath("FILE", "Also write everything as JSON"),
   help,

@@ -50,7 +50,7 @@ const options = {
     "Approximate sampling time; skips a call that takes a twentieth of it",
     { default: "240" },
   ),
-  seed: { ...seed, description: "Of the inputs" },
+  seed: { ...seed, description: "Seed of the inputs" },
   out: takes("NAME", "Write NAME.json and NAME.svg", { default: "results/scaling" }),
   resume: takesPath(
     "FILE",

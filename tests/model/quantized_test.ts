@@ -7,7 +7,7 @@ import { assert, assertEquals, assertThrows } from "../support/assert/assert.ts"
 import { onEachRuntime } from "../support/gpu.ts";
 import { llamaBatch, llamaParameters, SMALL_LLAMA } from "../support/model/llama.ts";
 
-// The gates read what the projections read, rounded once.
+// The gates have the same input as the projections, which is rounded once.
 const config = {
   ...SMALL_LLAMA,
   layers: 1,
@@ -26,7 +26,7 @@ function twinOf(name: string, shape: readonly number[]): reference.ReferenceTens
   return reference.tensor(Float64Array.from(parameters.get(name)!), shape);
 }
 
-/** The MLP's hidden rows in float64, and the half-way state. */
+/** The MLP's hidden rows and the residual state before it, in float64. */
 function hiddenRows(): { hidden: Float64Array; half: Float64Array; loss: number } {
   const twin = llamaGradients({
     config,
@@ -44,7 +44,7 @@ function hiddenRows(): { hidden: Float64Array; half: Float64Array; loss: number 
   return { hidden: parts.swigluForward({ gate, up }).data, half, loss: twin.loss };
 }
 
-/** The loss with other hidden rows. */
+/** The loss if the MLP has other hidden rows. */
 function lossWith(hidden: Float64Array, half: Float64Array): number {
   const residual = parts.linearForward({
     input: reference.tensor(hidden, [rows, feedForwardDim]),
@@ -90,7 +90,7 @@ for (const scale of ["static", "per-token"] as const) {
       const whole = largest(hidden);
       const [maximum] = await quantized.maxima.get(DOWN)?.read() ?? [];
       if (scale === "static") assert(Math.abs(maximum! / whole - 1) < 1e-5, `${maximum}, ${whole}`);
-      // A hundredth of the range: many numbers are cut off, and all are rounded coarsely.
+      // A hundredth of the range: many numbers are clipped, and all others are rounded coarsely.
       const narrow = Math.fround(whole / 100);
       if (scale === "static") quantized.maxima.get(DOWN)!.write(Float32Array.of(narrow));
       quantized.evaluate();
@@ -100,8 +100,8 @@ for (const scale of ["static", "per-token"] as const) {
         half,
       );
       const effect = Math.abs(wanted - loss);
-      // A number near a half may be rounded the other way: a 127th of the effect of rounding them
-      // all, at the most.
+      // Numbers near a half may round the other way, which is at most a 127th of the effect of
+      // rounding all.
       assert(effect > 1e-5, `quantizing changes the loss by ${effect} only`);
       assert(
         Math.abs(found! - wanted) < 0.02 * effect + 2e-6,

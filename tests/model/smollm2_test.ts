@@ -1,7 +1,7 @@
 /**
- * SmolLM2-135M-Instruct against PyTorch in float64. The model is not part of the project:
- * GRADSINK_SMOLLM2 names its folder in Hugging Face's layout, and the test is ignored, by name,
- * where it is missing. fixtures/pretrained/README.md says how the folder is made.
+ * SmolLM2-135M-Instruct agrees with PyTorch in float64. The model is not part of the project:
+ * GRADSINK_SMOLLM2 names its folder in Hugging Face's layout. Without it the test is ignored by
+ * name. fixtures/pretrained/README.md says how to make the folder.
  */
 import { fileURLToPath } from "node:url";
 import { readSafetensors } from "../../src/model/checkpoint/safetensors.ts";
@@ -26,16 +26,16 @@ const without = missing.length > 0
 
 const [BATCH, CONTEXT] = [2, 64];
 /**
- * Layers whose inputs are compared element by element, of tokens 1 and 63 of the first text; 30 is
- * the last one's output.
+ * Layers whose inputs are compared element by element, for tokens 1 and 63 of the first text; 30
+ * stands for the last layer's output.
  */
 const SHOWN = [0, 3, 12, 13, 20, 29, 30];
 const SHOWN_TOKENS = [1, 63];
 
 /**
- * float32's rounding through 30 layers: PyTorch's own float32 logits are 1.4e-6 of their length
- * from its float64. Gradients go the same way twice, and cancel where a massive state lets little
- * of them through. Each bound is about three times what was measured on lavapipe.
+ * float32's rounding through 30 layers. The distance of PyTorch's own float32 logits from its
+ * float64 ones is 1.4e-6 of their length. Gradients pass all layers twice, and cancel where a
+ * massive state shields them. Each bound is about three times the value measured on lavapipe.
  */
 const TOLERANCES = {
   loss: 5e-6,
@@ -175,7 +175,7 @@ Deno.test({
   },
 });
 
-/** ‖rows‖ over all heads of a token, [B, T], of [B, heads, T, D]. */
+/** ‖rows‖ over all heads of a token as [B, T], from [B, heads, T, D]. */
 function headNorms(state: Float32Array, heads: number, headDim: number): Float64Array {
   return Float64Array.from({ length: BATCH * CONTEXT }, (_, i) => {
     const [text, token] = [Math.floor(i / CONTEXT), i % CONTEXT];

@@ -1,4 +1,6 @@
-/** Pretrained models, layer by layer, against Hugging Face's transformers in float64. */
+/**
+ * Pretrained models, computed layer by layer, agree with Hugging Face's transformers in float64.
+ */
 import type { Gpu, Tensor } from "../../mod.ts";
 import { openWeights } from "../../src/model/pretrained/weights.ts";
 import { type LogitsMemory, StreamedLlama } from "../../src/model/streamed.ts";
@@ -15,8 +17,8 @@ import {
 } from "../support/pretrained/families.ts";
 
 /**
- * float32 rounds by 6e-8, and sums of some dozen terms through three layers add up to at most 3e-6
- * (measured). A wrong term shows far above.
+ * float32 rounds by 6e-8. Sums of some dozen terms through three layers reach 3e-6 (measured). A
+ * wrong term is far above.
  */
 const TOLERANCE = 1e-5;
 
@@ -87,7 +89,7 @@ onEachRuntime(
 );
 
 onEachRuntime(
-  "StreamedLlama runs again with the same bits, and gives its memory back",
+  "StreamedLlama runs again with the same bits, and frees its memory",
   async (gpu) => {
     const { batch } = await readExpected("qwen2");
     using source = await openWeights(familyFolder("qwen2"));
@@ -112,7 +114,7 @@ onEachRuntime(
 );
 
 onEachRuntime(
-  "StreamedLlama has the same bits whether states are kept, computed again, or never needed",
+  "StreamedLlama has the same bits whether states are kept, recomputed, or not needed",
   async (gpu) => {
     const { batch } = await readExpected("qwen3");
     using source = await openWeights(familyFolder("qwen3"));
@@ -137,11 +139,11 @@ onEachRuntime(
     assertEquals(await run({}), again);
     const [without, all] = memory as [number, number];
     assert(all > without, "nothing is kept");
-    // One of two layers' states, and not a byte more than is allowed.
+    // Room for the states of one of two layers, to the byte.
     const half = (all + without) / 2;
     assertEquals(await run({ keptBytes: half }), again);
     assertEquals(memory[2], half);
-    // Without a way back: the same losses, and less memory by every layer's input at least.
+    // Without backward: the same losses, and at least every layer's input less memory.
     using forward = new StreamedLlama(gpu, { ...shape, backward: false });
     const own = gpu.memory.bytes - before;
     assert(own < without - 4 * layers * BATCH * CONTEXT * modelDim, `${own} of ${without} bytes`);
@@ -161,7 +163,7 @@ onEachRuntime(
   { runtimes: ["deno"], permissions: ["read"] },
 );
 
-onEachRuntime("StreamedLlama begins at a layer whose input it has", async (gpu) => {
+onEachRuntime("StreamedLlama can start at a layer whose input it kept", async (gpu) => {
   const { batch } = await readExpected("qwen3");
   using source = await openWeights(familyFolder("qwen3"));
   using model = new StreamedLlama(gpu, {
@@ -184,7 +186,7 @@ onEachRuntime("StreamedLlama begins at a layer whose input it has", async (gpu) 
   assertEquals(await model.forward(batch, { firstLayer: 1 }), plain);
 }, { runtimes: ["deno"], permissions: ["read"] });
 
-onEachRuntime("StreamedLlama lets a layer's output be changed on the way", async (gpu) => {
+onEachRuntime("StreamedLlama allows a layer's output to be changed during a pass", async (gpu) => {
   const { batch } = await readExpected("mistral");
   using source = await openWeights(familyFolder("mistral"));
   using model = new StreamedLlama(gpu, { source, batch: BATCH, context: CONTEXT });
@@ -207,7 +209,7 @@ onEachRuntime("StreamedLlama lets a layer's output be changed on the way", async
   assertEquals(differing, [CONTEXT + 3, CONTEXT + 4, CONTEXT + 5]);
 }, { runtimes: ["deno"], permissions: ["read"] });
 
-onEachRuntime("StreamedLlama refuses what it cannot compute", async (gpu) => {
+onEachRuntime("StreamedLlama refuses batches and layers that it cannot compute", async (gpu) => {
   using source = await openWeights(familyFolder("mistral"));
   assertThrows(
     () => new StreamedLlama(gpu, { source, batch: 0, context: 4 }),

@@ -13,9 +13,8 @@ import {
 const square = { rows: 64, columns: 64, inner: 64, batches: 1 };
 const strides = { outer: 64, inner: 1, batch: 0 };
 
-// Lavapipe takes 13 s for each of these from Dawn, whose WGSL compiler guards every access: there
-// they are only compiled to what the driver takes, which happens without running them. From Deno
-// they run.
+// Lavapipe takes 13 s per kernel from Dawn, whose WGSL compiler guards every memory access. So on
+// Dawn these kernels are only compiled to SPIR-V, which needs no run. On Deno they run.
 function isSlowToCompile({ info }: Gpu, variant: string): boolean {
   return info.runtime === "dawn" && info.software && /^(tiled|barrier-free)/.test(variant);
 }
@@ -58,10 +57,10 @@ for (const variant of matmulVariants) {
     { unfit },
   );
   await onEachFitRuntime(
-    `matmul() as "${name}" leaves workgroups idle that have no tile`,
+    `matmul() as "${name}" leaves workgroups without a tile idle`,
     (gpu) => {
-      // Pretends that a dimension holds 5 workgroups: products of 7, 14 and more tiles leave some
-      // workgroups without a tile.
+      // Pretends that a dimension holds 5 workgroups: with 7, 14 and more tiles some workgroups
+      // have none.
       const small = siblingGpu(gpu, { limits: { maxComputeWorkgroupsPerDimension: 5 } });
       const examples = [false, true].map((transposeLeft) =>
         describeMatmul({
@@ -84,8 +83,8 @@ for (const variant of matmulVariants) {
   );
 }
 
-// Every way in which operands lie in whole vectors of four, on whole steps of K and on others; and
-// one that does not.
+// All layouts of operands in whole vectors of four, with K a multiple of a step and not; and one
+// layout without whole vectors.
 const layouts = [false, true].flatMap((transposeLeft) =>
   [false, true].flatMap((transposeRight) =>
     [32, 44].map((inner) =>
@@ -105,20 +104,20 @@ const layouts = [false, true].flatMap((transposeLeft) =>
 
 const lying = [...layouts, describeMatmul({ rows: 70, columns: 67, inner: 19, seed: 12 })];
 
-// Steps of 8 and of 16.
+// Kernels with steps of 8 and of 16.
 for (const name of ["tiled-128", "tiled-64-4x4"]) {
   onEachRuntime(
-    `matmul() as "${name}" agrees with the float64 twin however the operands lie`,
+    `matmul() as "${name}" agrees with the float64 twin for every layout of operands`,
     (gpu) => matmulMatchesTwin(gpu, name, { examples: lying, runs: 0 }),
     { runtimes: ["deno"] },
   );
 }
 
-// The smallest tile: a CPU's driver takes half a minute for others. By makers whose GPUs have
-// registers for it, or not, where nothing is known of them.
+// The smallest tile: a CPU's driver takes half a minute for others. AMD's GPUs have registers for
+// it; of an unknown maker nothing is known.
 for (const [several, vendor] of [["the", "amd"], ["four", ""]] as const) {
   onEachRuntime(
-    `matmul() with ${several} k of a step written out agrees with the float64 twin however the operands lie`,
+    `matmul() with ${several} k of a step unrolled agrees with the float64 twin for every layout of operands`,
     (gpu) => {
       const hardware = siblingGpu(gpu, { software: false, vendor });
       return matmulMatchesTwin(hardware, "tiled-64-4x4", {
@@ -139,7 +138,6 @@ onEachRuntime("matmul() multiplies a case worked by hand", async (gpu) => {
 });
 
 onEachRuntime("matmul() sums a shared operand's gradient over flattened batches", async (gpu) => {
-  // Two batches of [2, 1]: the gradient of a [1, 1] weight is Σ l g over all four rows.
   using left = gpu.tensor([1, 2, 3, 4], [4, 1]);
   using right = gpu.tensor([1, 10, 100, 1000], [4, 1]);
   using product = matmul(gpu, { left, right, transposeLeft: true }).product;
@@ -168,7 +166,7 @@ onEachRuntime("planMatmul() counts the least work", (gpu) => {
   return Promise.resolve();
 });
 
-onEachRuntime("matmul() refuses what does not fit, before anything is allocated", (gpu) => {
+onEachRuntime("matmul() refuses operands that do not fit, before it allocates anything", (gpu) => {
   using left = gpu.empty([2, 3, 4]);
   using right = gpu.empty([2, 4, 5]);
   using vector = gpu.empty([4]);

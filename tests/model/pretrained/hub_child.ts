@@ -1,6 +1,6 @@
 /**
- * Fetches `owner/tiny` in a process of its own, with the permissions and limits that a test gives
- * it.
+ * For tests: fetches `owner/tiny` in a child process, with the permissions and limits that the test
+ * gives it.
  */
 import { fetchModel } from "../../../src/model/pretrained/hub.ts";
 

@@ -24,7 +24,7 @@ import { writeModel } from "../../support/model/pretrained.ts";
 const MODEL = "model.safetensors";
 const SHARD = "model-00002-of-00002.safetensors";
 
-/** A model's files; the weights are two of 32 and 40 kB, or one of both. */
+/** A model's files. Its weights are two files of 32 and 40 kB, or one file with both. */
 async function filesOf(
   { shards = 2, fields = CONFIGS.llamaOf5 }: { shards?: number; fields?: Fields } = {},
 ): Promise<Map<string, Uint8Array<ArrayBuffer>>> {
@@ -47,13 +47,13 @@ async function filesOf(
 interface Scene {
   readonly hub: TestHub;
   readonly cache: string;
-  /** Where a model of the hub lies. */
+  /** The cached model's folder. */
   readonly root: string;
   readonly fetch: (name?: string, options?: FetchModelOptions) => Promise<FetchedModel>;
   readonly refused: (message: string, name?: string, options?: FetchModelOptions) => Promise<void>;
 }
 
-/** Tests do not wait. */
+/** No wait between attempts. */
 const delay = () => Promise.resolve();
 
 function withHub(
@@ -103,7 +103,7 @@ function testWithChildren(name: string, run: () => Promise<void>): void {
   });
 }
 
-/** Which of the files' bytes were requested. */
+/** The requested ranges of a file. */
 function rangesOf({ requests }: TestHub, name: string): string[] {
   return requests.filter((request) => request.includes(name))
     .map((request) => request.split(" ")[1] ?? "all")
@@ -157,7 +157,7 @@ test("fetchModel() fetches what is needed, once, and opens like any folder", () 
     assertEquals(await namesIn(root), [".lock", hub.commit, "refs"]);
   }));
 
-test("fetchModel() goes on where a connection broke, within a run and in the next one", () =>
+test("fetchModel() resumes after a broken connection, in the same run and in the next one", () =>
   withHub({ breakAfter: 9000 }, async ({ hub, fetch, refused, root }) => {
     const size = hub.files.get(MODEL)!.length;
     let waits = 0;
@@ -184,14 +184,14 @@ test("fetchModel() goes on where a connection broke, within a run and in the nex
     assertEquals(await Deno.readFile(join(folder, MODEL)), hub.files.get(MODEL));
   }, filesOf({ shards: 1 })));
 
-test("fetchModel() asks again where nothing comes any more", () =>
+test("fetchModel() asks again if a download stalls", () =>
   withHub({ stallAfter: 30_000 }, async ({ hub, fetch }) => {
     const { folder } = await fetch("owner/tiny", { patience: 100 });
     assertEquals(await Deno.readFile(join(folder, SHARD)), hub.files.get(SHARD));
     assertEquals(rangesOf(hub, SHARD), ["all", "bytes=30000-40198"]);
   }));
 
-test("fetchModel() starts again where a hub sends other bytes, and gives up the second time", () =>
+test("fetchModel() starts over if a hub sends wrong bytes, and gives up the second time", () =>
   withHub({ corrupt: 1 }, async ({ hub, fetch, refused, root }) => {
     const { folder } = await fetch();
     assertEquals(rangesOf(hub, "config.json"), ["all", "all"]);
@@ -203,14 +203,14 @@ test("fetchModel() starts again where a hub sends other bytes, and gives up the 
     await refused("config.json: what comes is not the file that the hub describes: its git-sha1");
     assertEquals(await namesIn(join(root, `.unfinished-${hub.commit}`)), []);
     hub.behavior.corrupt = 0;
-    // The hub's description is the one that is wrong.
+    // Now the hub's description is wrong.
     hub.files.set(SHARD, hub.files.get(SHARD)!.with(9, 7));
     const other = hub.files.get(SHARD)!;
     await fetch();
     assertEquals(await Deno.readFile(join(root, hub.commit, SHARD)), other);
   }));
 
-test("fetchModel() notices what an earlier run left of other bytes", () =>
+test("fetchModel() notices an earlier run's leftovers of another file", () =>
   withHub({}, async ({ hub, fetch, root }) => {
     const unfinished = join(root, `.unfinished-${hub.commit}`);
     await Deno.mkdir(unfinished, { recursive: true });
@@ -225,7 +225,7 @@ test("fetchModel() notices what an earlier run left of other bytes", () =>
     assertEquals(rangesOf(hub, first), ["all"]);
   }));
 
-test("fetchModel() starts again where a hub takes no notice of ranges", () =>
+test("fetchModel() starts over if a hub ignores ranges", () =>
   withHub({ breakAfter: 30_000, ignoreRange: true }, async ({ hub, fetch }) => {
     let waits = 0;
     const { folder } = await fetch("owner/tiny", {
@@ -237,7 +237,7 @@ test("fetchModel() starts again where a hub takes no notice of ranges", () =>
     assertEquals(await Deno.readFile(join(folder, SHARD)), hub.files.get(SHARD));
   }));
 
-test("fetchModel() gives up where a hub neither takes notice of ranges nor sends a file whole", () =>
+test("fetchModel() gives up if a hub neither honors ranges nor sends a whole file", () =>
   withHub(
     { breakAfter: 30_000, ignoreRange: true },
     ({ refused }) =>
@@ -282,14 +282,14 @@ test("fetchModel() says what a hub's refusal means", () =>
     assertEquals(await namesIn(root), [".lock"]);
   }));
 
-test("fetchModel() asks again where a hub is busy", () =>
+test("fetchModel() asks again if a hub is busy", () =>
   withHub({ refuse: { status: 503 }, refusals: 3 }, async ({ hub, fetch }) => {
     const { folder } = await fetch();
     assertEquals(await Deno.readFile(join(folder, SHARD)), hub.files.get(SHARD));
     assertEquals(hub.requests.filter((path) => path.includes("/revision/main")).length, 4);
   }));
 
-test("fetchModel() tells the token to the hub alone", () =>
+test("fetchModel() sends the token only to the hub", () =>
   withHub({ token: "hf_secret", redirectFrom: 10_000 }, async ({ hub, fetch, refused }) => {
     await refused("is gated");
     const { address } = hub;
@@ -299,7 +299,7 @@ test("fetchModel() tells the token to the hub alone", () =>
     assertEquals(hub.leaked, []);
   }));
 
-test("fetchModel() refuses a model that is not computed before its weights come", async () => {
+test("fetchModel() refuses an unsupported model before it fetches the weights", async () => {
   const none = { ...CONFIGS.llamaOf5, num_experts: 8 };
   const files = await filesOf();
   files.set("config.json", new TextEncoder().encode(JSON.stringify(none)));
@@ -335,7 +335,7 @@ test("fetchModel() refuses an index that leads out of the folder", async () => {
   );
 });
 
-test("fetchModel() keeps each commit, and nothing unfinished of those that are gone", () =>
+test("fetchModel() keeps each commit, and removes unfinished downloads of commits that are gone", () =>
   withHub({ breakAfter: 0 }, async ({ hub, fetch, refused, root }) => {
     const [first, second] = [hub.commit, "d".repeat(40)];
     await refused("the connection breaks");
@@ -349,14 +349,14 @@ test("fetchModel() keeps each commit, and nothing unfinished of those that are g
     assertEquals(await namesIn(root), [".lock", first, second, "refs"]);
   }));
 
-test("fetchModel() fetches once for several that ask at the same time", () =>
+test("fetchModel() fetches once for several requests at the same time", () =>
   withHub({}, async ({ hub, fetch }) => {
     const models = await Promise.all([fetch(), fetch(), fetch()]);
     assertEquals(models.map(({ fetched }) => fetched).filter(Boolean).length, 1);
     assertEquals(rangesOf(hub, SHARD), ["all"]);
   }));
 
-test("fetchModel() says that no hub can be reached", () =>
+test("fetchModel() says that the hub cannot be reached", () =>
   withHub({}, async ({ hub, refused }) => {
     await hub[Symbol.asyncDispose]();
     await refused(
@@ -365,7 +365,7 @@ test("fetchModel() says that no hub can be reached", () =>
     await refused("give the folder of a model on this machine, or try again with a network");
   }));
 
-/** What a child says, with a cache of its own. */
+/** What a child process prints, with the scene's cache. */
 async function child(
   scene: Scene,
   { flags, shell = 'exec "$@"', environment = {} }: {
@@ -382,7 +382,7 @@ async function child(
     env: {
       XDG_CACHE_HOME: scene.cache,
       HF_ENDPOINT: scene.hub.address,
-      // Packages are where they were.
+      // The packages stay in the usual cache.
       DENO_DIR: dirname(packageCacheFolder(Deno.env.toObject())),
       ...environment,
     },
@@ -396,7 +396,7 @@ const files = ["--allow-read", "--allow-write"];
 const network = "--allow-net=127.0.0.1";
 
 testWithChildren(
-  "fetchModel() names the flags that it lacks, and asks for none where it needs none",
+  "fetchModel() names the flags that it lacks, and no others",
   () =>
     withHub({}, async (scene) => {
       const { host } = new URL(scene.hub.address);
@@ -411,7 +411,7 @@ testWithChildren(
         await child(scene, { flags: [variables, "--allow-read", network] }),
         `${action} --allow-write=${root}`,
       );
-      // The usual hub keeps large files in other places, which a user allows with it.
+      // The usual hub keeps large files on other servers, which need the permission, too.
       assertEquals(
         await child(scene, { flags: ["--allow-env=XDG_CACHE_HOME", ...files] }),
         "NotCapable: fetching owner/tiny from https://huggingface.co: missing permission, run again " +
@@ -419,7 +419,7 @@ testWithChildren(
       );
       assertEquals(scene.hub.requests, []);
       assertEquals(await child(scene, { flags: [variables, ...files, network] }), "fetched");
-      // What is there needs neither the network nor to be written.
+      // An existing model needs neither the network nor write permission.
       assertEquals(await child(scene, { flags: [variables, "--allow-read"] }), "there");
     }),
 );
@@ -450,11 +450,11 @@ testWithChildren(
 );
 
 testWithChildren(
-  "fetchModel() says that there is no room, and goes on where there is",
+  "fetchModel() says that there is no room, and resumes once there is",
   () =>
     withHub({}, async (scene) => {
       const flags = [variables, ...files, network];
-      // In place of a full disk: no file may grow beyond 16 KiB.
+      // Simulates a full disk: no file may exceed 16 KiB.
       const shell = `trap '' XFSZ; ulimit -f 32; exec "$@"`;
       const unfinished = join(
         scene.cache,
@@ -492,7 +492,7 @@ Deno.test({
         message,
       );
       assertStringIncludes(error.message, "wanted 1152921504606.8 MB for the weights");
-      // What is there already needs no room.
+      // A part that already exists needs no room.
       await Deno.writeFile(join(folder, "a.part"), new Uint8Array());
       await Deno.truncate(join(folder, "a.part"), 2 ** 42);
       await checkRoom(folder, file(2 ** 42 + 1000));

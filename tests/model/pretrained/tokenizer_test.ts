@@ -23,7 +23,7 @@ function open(
   return openTokenizer(folder, { architecture: { config: { vocabulary }, beginToken, endTokens } });
 }
 
-/** A copy of a fixture, with changed files; a change to undefined removes a field. */
+/** A copy of a fixture with changed files; a change to undefined removes a field. */
 async function copy(
   folder: string,
   family: string,
@@ -37,7 +37,7 @@ async function copy(
 }
 
 for (const family of ["smollm", "llama3", "qwen", "sentencepiece"]) {
-  test(`openTokenizer() gives the tokens of Hugging Face's tokenizers: ${family}`, async () => {
+  test(`openTokenizer() agrees with Hugging Face's tokenizers: ${family}`, async () => {
     const tokenizer = await open(join(FIXTURES, family));
     const cases = JSON.parse(await Deno.readTextFile(join(FIXTURES, family, "expected.json"))) as {
       readonly text: string;
@@ -73,7 +73,7 @@ test("openTokenizer() finds which tokens begin and end a document", async () => 
   ]]);
 });
 
-test("openTokenizer() takes special tokens from wherever they are named", () =>
+test("openTokenizer() finds special tokens in every file that names them", () =>
   inFolder(async (folder) => {
     await copy(folder, "smollm", {});
     await Deno.remove(join(folder, "tokenizer_config.json"));
@@ -96,7 +96,7 @@ test("openTokenizer() takes special tokens from wherever they are named", () =>
     );
   }));
 
-test("openTokenizer() refuses a tokenizer that is none, or another model's", () =>
+test("openTokenizer() refuses a damaged tokenizer, or another model's", () =>
   inFolder(async (folder) => {
     const file = join(folder, "tokenizer.json");
     const refused = async (message: string, named?: Named) => {
@@ -158,7 +158,7 @@ test("openTokenizer() refuses a tokenizer that is none, or another model's", () 
     await refused('its post_processor adds "<s>", which is not in its vocabulary');
   }));
 
-test("openTokenizer() cuts texts as Hugging Face's tokenizers do, or refuses to", () =>
+test("openTokenizer() cuts texts like Hugging Face's tokenizers, or refuses to", () =>
   inFolder(async (folder) => {
     const { texts, components } = JSON.parse(
       await Deno.readTextFile(join(FIXTURES, "components.json")),
@@ -169,7 +169,7 @@ test("openTokenizer() cuts texts as Hugging Face's tokenizers do, or refuses to"
     const refused: string[] = [];
     let cut = 0;
     for (const [name, { pre_tokenizer, pieces }] of Object.entries(components)) {
-      // Every piece is a token, so that the tokens are the pieces.
+      // Every piece is a token, so the tokens show the pieces.
       const all = [...new Set(["a", ...pieces.flat()])];
       const model = {
         type: "BPE",
@@ -213,7 +213,7 @@ test("openTokenizer() cuts texts as Hugging Face's tokenizers do, or refuses to"
     assertEquals(cut, 19);
   }));
 
-test("openTokenizer() notes where its tokens may be others", () =>
+test("openTokenizer() notes where its tokens may differ from Hugging Face's", () =>
   inFolder(async (folder) => {
     const notes = async (change: Readonly<Record<string, unknown>>) => {
       await copy(folder, "smollm", { "tokenizer.json": change });

@@ -10,7 +10,7 @@ import { testWith } from "../../support/permitted.ts";
 
 const test = testWith("read", "write");
 
-/** What is said of a model. */
+/** Checks that a model is refused with this message. */
 async function refused(
   folder: string,
   { fields = CONFIGS.llamaOf4, ...how }: StoredAs & { readonly fields?: Fields },
@@ -22,7 +22,7 @@ async function refused(
   assert(!error.message.includes("\n"), error.message);
 }
 
-test("openWeights() reads each family, type and number of files to the same bits", () =>
+test("openWeights() reads the same bits for each family, type and number of files", () =>
   inFolder(async (folder) => {
     let models = 0;
     for (const [name, fields] of Object.entries(CONFIGS)) {
@@ -49,7 +49,7 @@ test("openWeights() reads each family, type and number of files to the same bits
     assertEquals(models, 7 * 3 * 2);
   }));
 
-test("WeightSource.read() reads rows, many at a time, and refuses those that are not there", () =>
+test("WeightSource.read() reads rows, many at a time, and refuses missing ones", () =>
   inFolder(async (folder) => {
     await writeModel(folder, CONFIGS.qwen2Of4, { type: "BF16", shards: 2 });
     const tensors = modelTensors(CONFIGS.qwen2Of4);
@@ -57,7 +57,7 @@ test("WeightSource.read() reads rows, many at a time, and refuses those that are
     const embedding = "model.embed_tokens.weight";
     const bias = "model.layers.1.self_attn.k_proj.bias";
     const ranges = [[0, 64], [5, 1], [63, 1], [7, 0], [64, 0], [16, 32]] as const;
-    // Read at once: a file has one position, so only one of the reads may use it at a time.
+    // The reads run at the same time, but a file has one position, so they must take turns.
     const read = await Promise.all(
       ranges.map(([start, count]) => weights.read(embedding, { start, count })),
     );
@@ -85,7 +85,7 @@ test("WeightSource.read() reads rows, many at a time, and refuses those that are
     await assertRejects(() => weights.read("lm_head.weight"), RangeError, "has no lm_head.weight");
   }));
 
-test("openWeights() takes mixed types, and a model without its prefix", () =>
+test("openWeights() accepts mixed types, and names without the prefix", () =>
   inFolder(async (folder) => {
     const fields = CONFIGS.llamaOf5;
     await writeModel(folder, fields, {
@@ -104,7 +104,7 @@ test("openWeights() takes mixed types, and a model without its prefix", () =>
     assertEquals(new Set(weights.types.values()), new Set(["BF16", "F16"]));
   }));
 
-test("openWeights() notes the fields that it does not know", () =>
+test("openWeights() notes unknown fields", () =>
   inFolder(async (folder) => {
     await writeModel(folder, { ...CONFIGS.mistralOf4, auto_map: {}, gate_softness: 3 });
     using weights = await openWeights(folder);
@@ -115,7 +115,7 @@ test("openWeights() notes the fields that it does not know", () =>
     ]);
   }));
 
-test("openWeights() takes a sliding window as far as the context that is asked for", () =>
+test("openWeights() accepts a sliding window up to the requested context", () =>
   inFolder(async (folder) => {
     const fields = { ...CONFIGS.mistralOf4, sliding_window: 32 };
     await writeModel(folder, CONFIGS.mistralOf4);
@@ -128,7 +128,7 @@ test("openWeights() takes a sliding window as far as the context that is asked f
     );
   }));
 
-test("openWeights() wants every tensor of the model and no other, of its shape and in finite numbers", () =>
+test("openWeights() requires every tensor of the model and no other, with its shape and finite numbers", () =>
   inFolder(async (folder) => {
     const query = "model.layers.1.self_attn.q_proj.weight";
     await refused(
@@ -190,9 +190,9 @@ test("openWeights() wants every tensor of the model and no other, of its shape a
     }
   }));
 
-test("openWeights() finds what is not finite in a tensor of many slices", () =>
+test("openWeights() finds a number that is not finite in a tensor of many slices", () =>
   inFolder(async (folder) => {
-    const fields = { ...CONFIGS.qwen2Of5, vocab_size: 140_000 }; // 17.9 MB in float32, 9.0 in half precision
+    const fields = { ...CONFIGS.qwen2Of5, vocab_size: 140_000 }; // 17.9 MB in float32
     await refused(
       folder,
       {
@@ -211,7 +211,7 @@ test("openWeights() finds what is not finite in a tensor of many slices", () =>
     assertEquals(shares.at(-1), 1);
   }));
 
-test("openWeights() compares a tied head that is stored with the embedding", () =>
+test("openWeights() compares a stored tied head with the embedding", () =>
   inFolder(async (folder) => {
     const embedding = "model.embed_tokens.weight";
     const withHead = (change: (data: Float32Array<ArrayBuffer>) => Float32Array, type = "F32") => ({

@@ -1,7 +1,7 @@
 import { joinSlices, vocabularySlices } from "../../../src/model/streamed/head.ts";
 import { assert, assertEquals } from "../../support/assert/assert.ts";
 
-Deno.test("vocabularySlices() cuts whole tiles, within the limit, and leaves nothing out", () => {
+Deno.test("vocabularySlices() cuts whole tiles within the limit, and leaves nothing out", () => {
   for (
     const [vocabulary, modelDim, rows] of [
       [49_152, 576, 128],
@@ -25,7 +25,7 @@ Deno.test("vocabularySlices() cuts whole tiles, within the limit, and leaves not
   }
 });
 
-Deno.test("joinSlices() is the whole row's loss and logSumExp", () => {
+Deno.test("joinSlices() gives the whole row's loss and logSumExp", () => {
   // Logits 1, 2 | 3, 0; the targets are columns 1 and 2.
   const logSumExp = (...z: number[]) => Math.log(z.reduce((sum, each) => sum + Math.exp(each), 0));
   const [low, high] = [logSumExp(1, 2), logSumExp(3, 0)];

@@ -1,4 +1,4 @@
-/** Rounding the inputs of linear maps in a streamed model, against the same in a whole one. */
+/** A streamed model rounds the inputs of its linear maps as a whole model does. */
 import { Llama } from "../../../src/model/llama.ts";
 import { openWeights } from "../../../src/model/pretrained/weights.ts";
 import { QuantizedEvaluation } from "../../../src/model/quantized.ts";
@@ -33,7 +33,7 @@ onEachRuntime(
       const { linearInput, onLayerStart, onOutput } = meter;
       using model = new StreamedLlama(gpu, { source, ...shape, linearInput });
       await assertRejects(() => meter.read(), TypeError, "read() wants a forward pass first");
-      // Twice: what the first pass met must not stay.
+      // Two passes: the first one's maxima must not stay.
       const other = llamaBatch(config, { ...shape, seed: 4 });
       await model.forward(other, { onLayerStart, onOutput });
       const others = await meter.read();
@@ -78,7 +78,7 @@ onEachRuntime(
           const { loss: found } = await rounded.forward(batch, { onLayerStart });
           const effect = Math.abs(wanted! - loss);
           assert(effect > 1e-4, `${linears} ${scale}: rounding changes the loss by ${effect} only`);
-          // A number near a half may be rounded the other way, one of a hundred at the most.
+          // Numbers near a half may round the other way, at most one in a hundred.
           assert(
             Math.abs(found - wanted!) < 0.01 * effect + 2e-6,
             `${linears} ${scale}: ${found}, wanted ${wanted}, without ${loss}`,

@@ -41,7 +41,7 @@ const QWEN_3_0_6B: LlamaConfig = {
   queryKeyNorm: true,
 };
 
-/** WebGPU's default limits, which every adapter has: a binding of 128 MiB, a buffer of 256 MiB. */
+/** WebGPU's default limits, which every adapter has: bindings of 128 MiB, buffers of 256 MiB. */
 const limits = {
   maxStorageBufferBindingSize: 2 ** 27,
   maxBufferSize: 2 ** 28,
@@ -77,7 +77,7 @@ for (const [name, config] of Object.entries({ LLAMA_3_2_1B, QWEN_3_0_6B })) {
         const { total, model, transfers } = streamedMemory(gpu, { source, batch, context });
         assert(total < 2e9, `${batch} × ${context} takes ${total} bytes`);
         assertEquals(total, model + transfers);
-        // A layer's weights, and every layer's input, are the least there can be.
+        // The least memory possible: a layer's weights and every layer's input.
         const least = 4 * (3 * config.modelDim * config.feedForwardDim +
           config.layers * batch * context * config.modelDim);
         assert(model > least, `${model} bytes are fewer than the ${least} of weights and states`);
@@ -87,7 +87,7 @@ for (const [name, config] of Object.entries({ LLAMA_3_2_1B, QWEN_3_0_6B })) {
   }
 }
 
-onEachRuntime("streamedMemory() counts what is allocated", async (gpu) => {
+onEachRuntime("streamedMemory() counts the allocated bytes", async (gpu) => {
   using source = await openWeights(familyFolder("qwen3"));
   for (const [batch, context] of [[1, 16], [3, 40]] as const) {
     const { model } = streamedMemory(gpu, { source, batch, context });

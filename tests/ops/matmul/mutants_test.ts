@@ -1,4 +1,4 @@
-/** The matrix product's checks, checked: each kernel is broken on purpose, and must fail. */
+/** Breaks each kernel of the matrix product on purpose: its checks must fail. */
 import type { Gpu } from "../../../mod.ts";
 import { assert } from "../../support/assert/assert.ts";
 import { onEachRuntime, siblingGpu } from "../../support/gpu.ts";
@@ -6,20 +6,20 @@ import { describeMatmul, matmulContainsNonFinite, matmulMatchesTwin } from "./pr
 import { plannerFor, subgroupCases } from "./subgroup_cases.ts";
 
 interface Mutant {
-  /** What is broken. */
+  /** The fault. */
   readonly name: string;
   readonly variant: string;
-  /** The part of the kernel to break. */
+  /** The file that contains the fault. */
   readonly file: string;
-  /** The text to replace; only its first occurrence is replaced. */
+  /** The text to replace, at its first occurrence only. */
   readonly from: string | RegExp;
   readonly to: string;
   /** The check that must fail. Default: the comparison with the twin. */
   readonly check?: typeof matmulMatchesTwin;
-  /** As on hardware, of a maker whose GPUs have registers to write out all k of a step, or four. */
+  /** Pretends to be a hardware GPU that can unroll all k of a step, or only four. */
   readonly hardware?: keyof typeof makers;
   /**
-   * The name of the subgroup kernel's tile that must show it. Default: what is chosen for the
+   * The name of the subgroup kernel's tile that shows the fault. Default: those chosen for the
    * examples.
    */
   readonly tile?: string;
@@ -27,7 +27,7 @@ interface Mutant {
 
 const mutants: readonly Mutant[] = [
   {
-    name: "a stride of right that is the left's",
+    name: "the left operand's stride used for the right one",
     variant: "portable",
     file: "matmul/portable.wgsl",
     from: "rightK * parameters.rightInner",
@@ -41,7 +41,7 @@ const mutants: readonly Mutant[] = [
     to: "}",
   },
   {
-    name: "a row too few written",
+    name: "one row too few written",
     variant: "portable",
     file: "matmul/portable.wgsl",
     from: "row + i < parameters.rows &&",
@@ -69,7 +69,7 @@ const mutants: readonly Mutant[] = [
     to: "0u * parameters.leftBatch",
   },
   {
-    name: "tiles of rows and columns mixed up",
+    name: "tiles of rows and columns swapped",
     variant: "barrier-free",
     file: "matmul/operands.wgsl",
     from: "index % tilesAcross",
@@ -83,7 +83,7 @@ const mutants: readonly Mutant[] = [
     to: "$1",
   },
   {
-    name: "a column too few written",
+    name: "one column too few written",
     variant: "barrier-free",
     file: "matmul/barrier_free.wgsl.ts",
     from: /column \+ (\d+)u < parameters.columns/g,
@@ -104,7 +104,7 @@ const mutants: readonly Mutant[] = [
     to: "+ x2 * r0_2",
   },
   {
-    name: "columns past the end written to the last but one",
+    name: "columns past the end written to the second last",
     variant: "subgroup",
     tile: "copies of both operands",
     file: "matmul/subgroup.wgsl.ts",
@@ -112,7 +112,7 @@ const mutants: readonly Mutant[] = [
     to: "$12u",
   },
   {
-    name: "rows past the end written to the last but one",
+    name: "rows past the end written to the second last",
     variant: "subgroup",
     file: "matmul/subgroup.wgsl.ts",
     from: /(let row\d+ = productStart \+ min\(.*, parameters.rows - )1u/g,
@@ -127,14 +127,14 @@ const mutants: readonly Mutant[] = [
     to: "$1row0$2",
   },
   {
-    name: "what is left of K taken from one k too early",
+    name: "the rest of K started one k too early",
     variant: "subgroup",
     file: "matmul/subgroup.wgsl.ts",
     from: "let k = whole;",
     to: "let k = whole - 1u;",
   },
   {
-    name: "a strip of columns from the first one on",
+    name: "a strip of columns that starts at the first one",
     variant: "subgroup",
     tile: "a strip of columns",
     file: "matmul/operands.wgsl",
@@ -158,7 +158,7 @@ const mutants: readonly Mutant[] = [
     to: "$11u",
   },
   {
-    name: "extra columns written to the first of them",
+    name: "all extra columns written to the first one",
     variant: "subgroup",
     tile: "extra columns of exchanged operands, four numbers at a time along K",
     file: "matmul/subgroup.wgsl.ts",
@@ -197,14 +197,14 @@ const mutants: readonly Mutant[] = [
     to: "0u * parameters.productBatch",
   },
   {
-    name: "workgroups without a tile that write one",
+    name: "workgroups without a tile write one",
     variant: "subgroup",
     file: "matmul/operands.wgsl",
     from: "rowOfTiles / tilesDown);",
     to: "rowOfTiles / tilesDown / 2u);",
   },
   {
-    name: "packing that repeats the last but one",
+    name: "packing that repeats the second last",
     variant: "subgroup",
     tile: "copies of both operands",
     file: "matmul/pack.wgsl",
@@ -227,7 +227,7 @@ const mutants: readonly Mutant[] = [
     to: "for",
   },
   {
-    name: "quads of rows written to each other's place",
+    name: "quads of rows swapped",
     variant: "tiled",
     file: "matmul/tiled.wgsl.ts",
     from: /lane\.y \+ 8u\)/g,
@@ -297,7 +297,7 @@ const mutants: readonly Mutant[] = [
     to: "$1 + 4u < parameters.columns",
   },
   {
-    name: "a neighboring column added, times next to nothing",
+    name: "a neighboring column added, times 1e-30",
     variant: "portable",
     file: "matmul/portable.wgsl",
     from: "mat4x4f(columns.x * rows,",
@@ -306,7 +306,8 @@ const mutants: readonly Mutant[] = [
   },
 ];
 
-// Reaches past every end, with batches; odd K; the first one with whole vectors of four.
+// Rows, columns and k past the end, with batches and odd K. The first example has whole vectors of
+// four.
 const examples = [
   describeMatmul({ rows: 37, columns: 36, inner: 8, transposeRight: true, seed: 92 }),
   describeMatmul({ rows: 37, columns: 36, inner: 12, seed: 93 }),
@@ -322,10 +323,11 @@ const examples = [
   }),
 ];
 
-// A maker whose GPUs have registers for the k of a step, and one whose GPUs may have few.
+// A maker whose GPUs have registers for all k of a step, and an unknown one whose GPUs may lack
+// them.
 const makers = { known: "amd", unknown: "" };
 
-// Not the same Gpu: its pipelines may be broken.
+// Another Gpu, so that its pipelines can be broken.
 function gpuOf(gpu: Gpu, { hardware }: Pick<Mutant, "hardware">): Gpu {
   return siblingGpu(
     gpu,
@@ -360,7 +362,7 @@ async function breaks(gpu: Gpu, mutant: Mutant): Promise<void> {
   );
 }
 
-onEachRuntime("matmul()'s checks pass these cases on whole kernels", async (gpu) => {
+onEachRuntime("matmul()'s checks pass these cases on unbroken kernels", async (gpu) => {
   const whole = new Map(mutants.map((mutant) => [`${mutant.variant} ${mutant.hardware}`, mutant]));
   for (const mutant of whole.values()) {
     const { variant } = mutant;

@@ -1,4 +1,4 @@
-/** Properties of the matrix product, for any kernel. */
+/** Properties of the matrix product that every kernel must have. */
 import fc from "fast-check";
 import { type Gpu, planMatmul, reference } from "../../../mod.ts";
 import { randomNormal } from "../../../src/random.ts";
@@ -18,14 +18,14 @@ export interface MatmulDescription {
   readonly inner: number;
   readonly transposeLeft: boolean;
   readonly transposeRight: boolean;
-  /** Whether right has no leading dimensions. */
+  /** Whether all batches share the right operand, which then has no leading dimensions. */
   readonly shared: boolean;
   /** The standard deviation of the operands. */
   readonly size: number;
   readonly seed: number;
 }
 
-// The lengths that tiles of 16, 32 and 64 fit exactly, or miss by one.
+// Lengths that tiles of 16, 32 and 64 fit exactly, or miss by one.
 const length = fc.oneof(
   fc.constantFrom(1, 2, 15, 16, 17, 32, 33, 63, 64, 65, 96, 128, 129),
   fc.integer({ min: 1, max: 100 }),
@@ -43,7 +43,7 @@ const matmulDescription: fc.Arbitrary<MatmulDescription> = fc.record({
   seed: fc.integer({ min: 0, max: 0x7fffffff }),
 });
 
-/** A description with what is not given filled in. */
+/** A description with defaults for missing fields. */
 export function describeMatmul(
   changes: Partial<MatmulDescription> & Pick<MatmulDescription, "rows" | "columns" | "inner">,
 ): MatmulDescription {
@@ -61,10 +61,10 @@ export function describeMatmul(
 const allTranspositions = [[false, false], [false, true], [true, false], [true, true]] as const;
 
 /**
- * Both operands contiguous along K or not, on exact tiles and on ones that reach past every end.
+ * Both operands contiguous along K or not, on exact tiles and on tiles that reach past every end.
  */
 const examples: readonly MatmulDescription[] = [
-  // Rows that are whole vectors of four and no whole tiles.
+  // Rows of whole vectors of four, but no whole tiles.
   describeMatmul({ rows: 37, columns: 36, inner: 8, transposeRight: true }),
   ...allTranspositions.flatMap(([transposeLeft, transposeRight]) => [
     describeMatmul({ rows: 128, columns: 128, inner: 20, transposeLeft, transposeRight }),
@@ -117,10 +117,10 @@ function twin({ left, right, transposeLeft, transposeRight }: Operands): referen
 }
 
 /**
- * How far a float32 product may be from the exact one. A term is rounded when it is multiplied and
- * goes through K additions at most, in whatever order: (K + 1) u Σ|l r|, and γ_n = n u / (1 − n u)
- * in place of n u (Higham, Accuracy and Stability of Numerical Algorithms, section 3.1). A
- * subnormal number flushed to zero costs 2^-126.
+ * Bounds of a float32 product's error. A term is rounded when it is multiplied, and in at most K
+ * additions in any order: (K + 1) u Σ|l r|, with γ_n = n u / (1 − n u) in place of n u (Higham,
+ * Accuracy and Stability of Numerical Algorithms, section 3.1). A subnormal number flushed to zero
+ * costs 2^-126.
  */
 function bound(operands: Operands, inner: number): Float64Array {
   const magnitude = ({ data, shape }: Numbers): Numbers => ({ data: data.map(Math.abs), shape });
@@ -130,9 +130,7 @@ function bound(operands: Operands, inner: number): Float64Array {
   return sums.data.map((sum) => gamma * sum + 2 * inner * FLUSH);
 }
 
-/**
- * What computes the product: the name of a variant, or a planner of the test's own, with a name.
- */
+/** A variant's name, or a test's own planner with a name. */
 export type MatmulPlanner = string | { readonly name: string; readonly plan: typeof planMatmul };
 
 type Property = (
@@ -151,8 +149,8 @@ function plannerOf(variant: MatmulPlanner): typeof planMatmul {
 }
 
 /**
- * The product is within its bounds of the float64 twin; every number is written, by every run of
- * the plan, and with the same bits.
+ * The product is within its bounds of the float64 twin. Every run of the plan writes every number,
+ * with the same bits.
  */
 export const matmulMatchesTwin: Property = (gpu, variant, options = {}) =>
   checkCases(gpu, {
@@ -189,8 +187,8 @@ async function multiply(
 }
 
 /**
- * A NaN and an infinity spoil their own row and column of the product, and nothing else, not even a
- * bit.
+ * A NaN and an infinity change their own row and column of the product, and not a bit of anything
+ * else.
  */
 export const matmulContainsNonFinite: Property = (gpu, variant, options = {}) =>
   checkCases(gpu, {
@@ -207,7 +205,7 @@ export const matmulContainsNonFinite: Property = (gpu, variant, options = {}) =>
         left: { ...operands.left, data: operands.left.data.slice() },
         right: { ...operands.right, data: operands.right.data.slice() },
       };
-      // The last row and column are those that stand in for what lies past the end.
+      // The last row and column also stand in for those past the end.
       const m = seed % 2 === 0 ? rows - 1 : seed % rows;
       const n = seed % 3 === 0 ? columns - 1 : seed % columns;
       const k = seed % 5 === 0 ? inner - 1 : seed % inner;
@@ -215,7 +213,7 @@ export const matmulContainsNonFinite: Property = (gpu, variant, options = {}) =>
       spoilt.right.data[transposeRight ? n * inner + k : k * columns + n] = Infinity;
       const product = await multiply(gpu, { ...operands, ...spoilt });
       const expected = Array.from(clean.data);
-      // The place is in the first batch, or in every batch if they share the right operand.
+      // The element lies in the first batch, or in all batches if they share the right operand.
       const batches = clean.data.length / rows / columns;
       for (let batch = 0; batch < batches; batch++) {
         const start = batch * rows * columns;
@@ -226,7 +224,7 @@ export const matmulContainsNonFinite: Property = (gpu, variant, options = {}) =>
         }
       }
       tally.sameBits("product", { actual: product.data, expected });
-      // What the infinity reaches is infinite, or NaN in the NaN's row.
+      // Elements that the infinity reaches are infinite, or NaN in the NaN's row.
       for (let i = 0; i < rows; i++) {
         const number = product.data[i * columns + n]!;
         assert(!Number.isFinite(number), `row ${i} of column ${n} is ${number} after an infinity`);
@@ -239,7 +237,7 @@ function checkAdjoint(
   { what, pairs, bounds }: {
     readonly what: string;
     readonly pairs: readonly [Numbers, Numbers][];
-    /** The bounds of the first of each pair; the second is exact. */
+    /** Bounds for the first number of each pair; the second is exact. */
     readonly bounds: readonly Float64Array[];
   },
 ): void {
@@ -253,8 +251,8 @@ function checkAdjoint(
 }
 
 /**
- * With P = L R: ⟨P, G⟩ = ⟨G Rᵀ, L⟩ = ⟨Lᵀ G, R⟩, so that the products that training takes for
- * gradients are gradients; and Pᵀ = Rᵀ Lᵀ.
+ * With P = L R: ⟨P, G⟩ = ⟨G Rᵀ, L⟩ = ⟨Lᵀ G, R⟩, so the products that training uses as gradients are
+ * gradients. Also Pᵀ = Rᵀ Lᵀ.
  */
 export const matmulIsAdjoint: Property = (gpu, variant, options = {}) =>
   checkCases(gpu, {

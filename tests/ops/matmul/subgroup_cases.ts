@@ -1,6 +1,6 @@
 /**
- * Products by the subgroup kernel, each with a tile of its own: the kernel is chosen by itself for
- * large products only.
+ * Products by the subgroup kernel with a given tile each, because the kernel chooses itself only
+ * for large products.
  */
 import type { Gpu, planMatmul } from "../../../mod.ts";
 import { Plan } from "../../../src/gpu/plan.ts";
@@ -11,7 +11,7 @@ import type { SubgroupChoice } from "../../../src/ops/matmul/subgroup_cost.ts";
 import { matmulVariants } from "../../../src/ops/matmul/variants.ts";
 import { describeMatmul, type MatmulDescription, type MatmulPlanner } from "./properties.ts";
 
-/** A product and how it is computed. */
+/** A product and its tile. */
 export interface SubgroupCase {
   readonly name: string;
   readonly description: MatmulDescription;
@@ -19,8 +19,8 @@ export interface SubgroupCase {
   readonly rows: number;
   readonly left: MatmulReading;
   /**
-   * The width, the extra columns and the right operand's reading of the whole tiles, and of what is
-   * left of the columns: a tile less where that has extra ones.
+   * For the whole tiles, and then for the remaining columns: the width, the extra columns, and how
+   * to read the right operand. If the remainder has extra columns, it includes the last whole tile.
    */
   readonly parts: readonly {
     readonly width: number;
@@ -36,10 +36,7 @@ const alongOuter: MatmulReading = { load: "along-outer", packed: false };
 const alongInner: MatmulReading = { load: "along-inner", packed: false };
 const scalar: MatmulReading = { load: "scalar", packed: false };
 
-/**
- * Covers every layout of both operands and every kind of tile, with rows, columns and k past the
- * end.
- */
+/** Every layout of both operands and every kind of tile, with rows, columns and k past the end. */
 export const subgroupCases: readonly SubgroupCase[] = [
   {
     name: "copies of both operands",
@@ -158,14 +155,14 @@ export const subgroupCases: readonly SubgroupCase[] = [
   },
 ];
 
-/** Why the subgroup kernel cannot run here, or undefined. */
+/** The reason why the subgroup kernel cannot run here, or undefined. */
 export function unfitForSubgroups(gpu: Gpu): string | undefined {
   const strides = { outer: 1, inner: 1, batch: 0 };
   const shape = { rows: 1, columns: 1, inner: 1, batches: 1, left: strides, right: strides };
   return matmulVariants.find(({ name }) => name === "subgroup")!.unfit(gpu, shape);
 }
 
-/** What computes products as the case says. */
+/** Plans products with a case's tile. */
 export function plannerFor({ name, exchanged = false, rows, left, parts }: SubgroupCase): Exclude<
   MatmulPlanner,
   string

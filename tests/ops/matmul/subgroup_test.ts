@@ -1,4 +1,4 @@
-/** The subgroup kernel by tiles that are given, and how it chooses them. */
+/** The subgroup kernel with given tiles, and its choice of tiles. */
 import { chooseSubgroupTile } from "../../../src/ops/matmul/subgroup_choice.ts";
 import type { SubgroupChoice } from "../../../src/ops/matmul/subgroup_cost.ts";
 import type { MatmulReading } from "../../../src/ops/matmul/packing.ts";
@@ -15,9 +15,9 @@ for (const tile of subgroupCases) {
   }, { unfit: unfitForSubgroups });
 }
 
-Deno.test("chooseSubgroupTile() copies no operand beyond what a buffer or a dispatch holds", async () => {
+Deno.test("chooseSubgroupTile() copies no operand that exceeds a buffer or a dispatch", async () => {
   const gpu = await testGpu("deno");
-  // Odd lengths, and a right operand that many rows share: a copy pays.
+  // Odd lengths, and a right operand that many rows share: copying it saves time.
   const shape = {
     rows: 2000,
     columns: 127,
@@ -87,7 +87,7 @@ for (const subgroupSize of [4, 8]) {
                 const tile = subgroupSize * width + extra;
                 return sum + tile * Math.ceil((end - first) / tile);
               }, 0);
-            // Single rows of whole lanes at the least.
+            // Without extra columns: rows times whole multiples of the lanes.
             const least = shape.rows * subgroupSize * Math.ceil(shape.columns / subgroupSize);
             assert(computed <= 1.25 * least, `${name}: ${computed} of ${least}`);
           }

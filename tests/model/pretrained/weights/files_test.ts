@@ -20,7 +20,7 @@ async function refused(path: string, message: string): Promise<void> {
   assert(!error.message.includes("\n"), error.message);
 }
 
-/** The index of a folder, changed. */
+/** Changes a folder's index. */
 async function changeIndex(
   folder: string,
   change: (map: Record<string, unknown>) => unknown,
@@ -29,7 +29,7 @@ async function changeIndex(
   await writeIndex(folder, change(map));
 }
 
-test("openWeights() says what a path is that is no model's folder", () =>
+test("openWeights() describes a path that is not a model's folder", () =>
   inFolder(async (folder) => {
     await refused(join(folder, "none"), "none: no such folder");
     await refused(folder, "config.json: no such file");
@@ -45,7 +45,7 @@ test("openWeights() says what a path is that is no model's folder", () =>
     }
   }));
 
-test("openWeights() names weights that other programs read, and what to do", () =>
+test("openWeights() names weights in other programs' formats, and says what to do", () =>
   inFolder(async (folder) => {
     await writeModel(folder, CONFIGS.llamaOf4);
     await Deno.remove(join(folder, MODEL));
@@ -67,12 +67,12 @@ test("openWeights() names weights that other programs read, and what to do", () 
     }
   }));
 
-test("openWeights() refuses an index that leads out of the folder, wherever that is", () =>
+test("openWeights() refuses an index that leads out of the folder", () =>
   inFolder(async (parent) => {
     const folder = join(parent, "model");
     await writeModel(folder, CONFIGS.llamaOf4, { shards: 2 });
     const shard = shardName(1, 2);
-    // It is there, and it is whole: only its place is wrong.
+    // The shard exists and is intact; only its place is wrong.
     await Deno.copyFile(join(folder, shard), join(parent, shard));
     await Deno.mkdir(join(folder, "inner"));
     await Deno.copyFile(join(folder, shard), join(folder, "inner", shard));
@@ -110,7 +110,7 @@ test("openWeights() refuses an index that leads out of the folder, wherever that
     await refused(folder, `${INDEX}: is not JSON`);
   }));
 
-test("openWeights() refuses shards that are missing, or do not hold what the index says", () =>
+test("openWeights() refuses shards that are missing, or lack tensors that the index names", () =>
   inFolder(async (folder) => {
     await writeModel(folder, CONFIGS.llamaOf4, { shards: 4 });
     const norm = "model.norm.weight";
@@ -144,7 +144,7 @@ test("openWeights() refuses shards that are missing, or do not hold what the ind
     );
   }));
 
-test("openWeights() takes one file where an index is as well, and says so", () =>
+test("openWeights() prefers a single file to an index, and says so", () =>
   inFolder(async (folder) => {
     await writeModel(folder, CONFIGS.llamaOf4);
     await writeIndex(folder, { a: "none.safetensors" });
@@ -154,11 +154,11 @@ test("openWeights() takes one file where an index is as well, and says so", () =
     ]);
   }));
 
-// Windows lets only some users make links.
+// On Windows only some users may create links.
 const testLinks = Deno.build.os === "windows" ? Deno.test.ignore : test;
 
 testLinks(
-  "openWeights() follows links to files, as the hub's own cache makes them",
+  "openWeights() follows links to files, as in the hub's own cache",
   () =>
     inFolder(async (parent) => {
       const [blobs, folder] = [join(parent, "blobs"), join(parent, "snapshot")];
