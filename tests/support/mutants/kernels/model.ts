@@ -62,6 +62,8 @@ export const mutants: readonly Mutant[] = [
       "let mean = sum",
     ],
     ["epsilon is lost", ") + parameters.epsilon;", ");"],
+    ["small squares are flushed", "mean >= 7.888609e-31 && ", ""],
+    ["large squares overflow", " && mean <= 1e38", ""],
     ["the gain is twice itself", "gainOf(head, c) * (", "2.0 * gainOf(head, c) * ("],
     [
       "a square is left out",
