@@ -266,6 +266,18 @@ Deno.test("parseHuggingFaceConfig() refuses a sliding window only if it excludes
     'layer_types names "chunked_attention", wanted full_attention or sliding_attention',
   );
   refused({ ...mistral, layer_types: ["full_attention"] }, "wanted a list of the 2 layers' kinds");
+  // What a file leaves out is the family's default.
+  const long = { sliding_window: undefined, max_position_embeddings: 8192 };
+  const byDefault = "sliding_window is missing, which stands for 4096 in";
+  refused({ ...mistral, ...long }, `${byDefault} mistral, wanted at least the context of 8192`);
+  parse({ ...mistral, ...long }, 4096);
+  parse({ ...mistral, ...long, sliding_window: null });
+  parse({ ...qwen2, ...long });
+  refused(
+    { ...qwen2, ...long, use_sliding_window: true, max_window_layers: 0 },
+    `${byDefault} qwen2`,
+  );
+  parse({ ...ownFields, ...long });
 });
 
 Deno.test("parseHuggingFaceConfig() refuses features that it does not compute, by name", () => {
@@ -278,6 +290,9 @@ Deno.test("parseHuggingFaceConfig() refuses features that it does not compute, b
     [{ hidden_act: undefined }, "hidden_act is missing"],
     [{ attention_bias: "yes" }, 'attention_bias is "yes", wanted true or false'],
     [{ mlp_bias: true }, "mlp_bias is true, wanted false"],
+    [{ qkv_bias: true }, "qkv_bias is true, wanted false"],
+    [{ rope_interleaved: true }, "rope_interleaved is true, wanted false"],
+    [{ rotary_interleaved: true }, "rotary_interleaved is true, wanted false"],
     [{ quantization_config: { bits: 4, quant_method: "gptq" } }, "quantization_config is"],
     [{ partial_rotary_factor: 0.5 }, "partial_rotary_factor is 0.5, wanted 1"],
     [{ num_local_experts: 8 }, "num_local_experts is 8, wanted 0"],
@@ -316,7 +331,6 @@ Deno.test("parseHuggingFaceConfig() accepts neutral values and harmless fields, 
     gate_softness: 0.3,
   });
   assertEquals(unknownFields, ["auto_map", "gate_softness"]);
-  assertEquals(parse({ ...ownFields, rope_interleaved: true }).unknownFields, ["rope_interleaved"]);
   // Qwen2 always has biases on query, key and value; its class ignores the field.
   for (const given of [true, false]) {
     const { config, unknownFields } = parse({ ...CONFIGS.qwen2Of4, attention_bias: given });

@@ -76,6 +76,7 @@ const NEUTRAL: Readonly<Record<string, readonly unknown[]>> = {
   bias: [false],
   lm_head_bias: [false],
   mlp_bias: [false],
+  qkv_bias: [false],
   use_bias: [false],
   qk_layernorm: [false],
   qk_norm: [false],
@@ -95,6 +96,9 @@ const NEUTRAL: Readonly<Record<string, readonly unknown[]>> = {
   partial_rotary_factor: [1],
   rotary_pct: [1],
   rotary_dim: [],
+  // Neighboring numbers of a head form a pair, not those half a head apart.
+  rope_interleaved: [false],
+  rotary_interleaved: [false],
   position_embedding_type: ["rope", "rotary"],
   no_rope_layers: [[]],
   no_rope_layer_interval: [],
@@ -192,7 +196,7 @@ export function checkOtherFields(
       refuseUnlessNeutral(name, { value, neutral: [fields.rms_norm_eps], path });
     } else if (Object.hasOwn(NEUTRAL, name)) {
       refuseUnlessNeutral(name, { value, neutral: NEUTRAL[name]!, path });
-    } else if (!isKnown(name, value)) unknown.push(name);
+    } else if (!isKnown(name)) unknown.push(name);
   }
   return unknown;
 }
@@ -218,8 +222,6 @@ function isEmpty(value: unknown): boolean {
     Object.keys(value).length === 0;
 }
 
-function isKnown(name: string, value: unknown): boolean {
-  return READ.includes(name) || WITHOUT_EFFECT.includes(name) || name.startsWith("_") ||
-    // A converter's flag for a layout that transformers' weights never have.
-    (name === "rope_interleaved" && (value === false || value === null));
+function isKnown(name: string): boolean {
+  return READ.includes(name) || WITHOUT_EFFECT.includes(name) || name.startsWith("_");
 }

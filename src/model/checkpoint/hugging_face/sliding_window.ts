@@ -25,7 +25,9 @@ export function refuseSlidingWindow(
 ): void {
   const kinds = fields.layer_types ?? null;
   const named = kinds === null ? undefined : layerKinds(kinds, { layers, path });
-  const window = fields.sliding_window ?? null;
+  const given = fields.sliding_window;
+  // Llama has no window unless the file names one.
+  const window = (given === undefined && family !== "llama" ? DEFAULT_WINDOW : given) ?? null;
   if (window === null) {
     if (!named?.includes("sliding_attention")) return;
     throw new CheckpointError(
@@ -40,11 +42,17 @@ export function refuseSlidingWindow(
     if (named === undefined && typeof first === "number" && first >= Number(layers)) return;
   }
   if (Number.isSafeInteger(window) && (window as number) >= context) return;
+  const meaning = given === undefined ? `, which stands for ${DEFAULT_WINDOW} in ${family}` : "";
   throw new CheckpointError(
-    `${path}: sliding_window is ${shown(window)}, wanted at least the context of ${context} ` +
+    `${path}: sliding_window is ${
+      shown(given)
+    }${meaning}, wanted at least the context of ${context} ` +
       "tokens or null: windows that leave keys out are not computed",
   );
 }
+
+/** The window of Mistral and Qwen models whose file names none. */
+const DEFAULT_WINDOW = 4096;
 
 const KINDS = ["full_attention", "sliding_attention"];
 
