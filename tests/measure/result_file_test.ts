@@ -7,7 +7,7 @@ import {
 } from "../support/assert/assert.ts";
 import { escapeTerminal } from "../../src/escape.ts";
 import { FileError, MAXIMUM_FILE_BYTES } from "../../src/files/file_error.ts";
-import type { ResultFile } from "../../src/measure/result_file.ts";
+import type { Measurement, ResultFile } from "../../src/measure/result_file.ts";
 import { formatResultFile, parseResultFile } from "../../src/measure/result_file/parse.ts";
 import { fullResultFile, syntheticMeasurement, syntheticResultFile } from "./synthetic.ts";
 
@@ -41,6 +41,14 @@ Deno.test("parseResultFile() keeps fields of newer minor versions, and skips a b
   assertEquals<unknown>(parseResultFile("\ufeff" + JSON.stringify(file), "a.json"), file);
 });
 
+Deno.test("parseResultFile() reads variants of one call, and one variant under two tunings", () => {
+  for (
+    const change of [{ variant: "other" }, { tuning: { rows: 99 } }, { cache: "hot" }] as const
+  ) {
+    parseResultFile(JSON.stringify(twice(change)), "a.json");
+  }
+});
+
 Deno.test("formatResultFile() puts a list of numbers on one line", () => {
   const text = formatResultFile(fullResultFile(), "a.json");
   assertStringIncludes(text, '"samples": [1000, 1010.5, 990, 1001]');
@@ -60,6 +68,18 @@ function withField(path: string, value: unknown): string {
 }
 
 const valid = JSON.stringify(fullResultFile());
+
+/** The full file with its first measurement again, changed. */
+function twice(change: Partial<Measurement>): ResultFile {
+  const file = fullResultFile();
+  const [first] = file.measurements;
+  return { ...file, measurements: [first!, { ...first!, ...change }] };
+}
+
+/** The first measurement's shape, its dimensions in another order. */
+function reversed({ measurements }: ResultFile): Measurement["shape"] {
+  return Object.fromEntries(Object.entries(measurements[0]!.shape).reverse());
+}
 
 // [fault, text, words of the error]: parseResultFile() refuses each in one line that names the
 // fault.
@@ -194,6 +214,11 @@ const hostile: readonly (readonly [string, string, string])[] = [
   ],
   ["no timer", withField("measurements.0.timer", null), "timer is null"],
   ["rounds that do not add up", withField("measurements.0.rounds", [3, 2]), "rounds add up to 5"],
+  [
+    "a measurement that is there twice, with other samples",
+    JSON.stringify(twice({ samples: [9, 9, 9, 9], shape: reversed(fullResultFile()) })),
+    "measurements[1] is of the same call and variant as measurements[0]",
+  ],
   ["sweeps without rounds", withField("measurements.0.sweeps", [0]), "sweeps has 1 items, wanted"],
   ["a name of a joint run", withField("settings.jointRun", "../x"), "settings.jointRun"],
   ["an endless round", withField("measurements.0.rounds", [1e9]), "rounds[0] is 1000000000"],
@@ -262,7 +287,10 @@ Deno.test("formatResultFile() refuses what parseResultFile() would refuse", () =
 Deno.test("formatResultFile() refuses a file too large for parseResultFile()", () => {
   const samples = Array.from({ length: 20_000 }, (_, i) => 1000 + i / 7);
   const file = syntheticResultFile({
-    measurements: Array.from({ length: 60 }, () => syntheticMeasurement({ samples })),
+    measurements: Array.from(
+      { length: 60 },
+      (_, i) => syntheticMeasurement({ samples, variant: `v${i}` }),
+    ),
   });
   assertThrows(() => formatResultFile(file, "a.json"), FileError, "larger than 16 MiB");
 });

@@ -7,7 +7,7 @@ import { truncate } from "../../escape.ts";
 import { fileError, MAXIMUM_FILE_BYTES } from "../../files/file_error.ts";
 import { describeSchemaError } from "../../files/schema_problem.ts";
 import { contentProblem, parseUntrustedJson } from "../../files/untrusted_json.ts";
-import type { ResultFile } from "../result_file.ts";
+import type { Measurement, ResultFile } from "../result_file.ts";
 import schema from "./schema.json" with { type: "json" };
 
 const validator = new Validator(schema as never, "2020-12", true);
@@ -34,8 +34,19 @@ function versionProblem(value: unknown): string | undefined {
   return undefined;
 }
 
+/** A text that is equal for measurements of one call by one variant. */
+function identity(measurement: Measurement): string {
+  const { kernel, operatorDigest, pass, shape, dtype, cache = "hot" } = measurement;
+  const sorted = (fields: object) => Object.entries(fields).sort(([a], [b]) => a < b ? -1 : 1);
+  const { variant, tuning } = measurement;
+  return JSON.stringify(
+    [kernel, operatorDigest, pass, sorted(shape), dtype, cache, variant, sorted(tuning)],
+  );
+}
+
 /** Checks what a schema cannot express. */
 function consistencyProblem(file: ResultFile): string | undefined {
+  const places = new Map<string, string>();
   for (const [i, measurement] of file.measurements.entries()) {
     const { samples, rounds, sweeps, processes, cpuSamples, throttleSamples = [] } = measurement;
     const path = `measurements[${i}]`;
@@ -68,6 +79,12 @@ function consistencyProblem(file: ResultFile): string | undefined {
     if (cpuSamples !== undefined && cpuSamples.length !== samples.length) {
       return `${path}.cpuSamples has ${cpuSamples.length} items, wanted one for each sample, ${samples.length}`;
     }
+    const same = identity(measurement);
+    const place = places.get(same);
+    if (place !== undefined) {
+      return `${path} is of the same call and variant as ${place}: wanted each once`;
+    }
+    places.set(same, path);
   }
   return undefined;
 }
