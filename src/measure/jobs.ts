@@ -111,7 +111,7 @@ export function listWork(
  *
  * @param selection the requested work
  * @param work its operators, passes and shapes, each with the facts about it on the adapter
- * @returns the jobs, numbered from 0, in the tables' order
+ * @returns the jobs, each once, numbered from 0, in the tables' order
  */
 export function listJobs(
   selection: JobSelection,
@@ -119,6 +119,7 @@ export function listJobs(
 ): Job[] {
   const { variants: wanted, dtypes, caches } = selection;
   const jobs: Job[] = [];
+  const keys = new Set<string>();
   for (const { kernel, pass, shape, chosen, tuned, unfit = {} } of work) {
     const names = wanted === "chosen"
       ? [chosen]
@@ -131,8 +132,14 @@ export function listJobs(
       if (!dtypes.includes(dtype)) continue;
       for (const cache of caches) {
         const own = variant === chosen;
-        const job = { kernel, pass, shape, dtype, variant, cache, chosen: own };
-        jobs.push({ id: jobs.length, ...job, ...own && tuned ? { tuned } : {} });
+        const job = {
+          ...{ id: jobs.length, kernel, pass, shape, dtype, variant, cache, chosen: own },
+          ...own && tuned ? { tuned } : {},
+        };
+        // A shape can be asked for by its name and by its lengths.
+        const key = jobKey(job);
+        if (!keys.has(key)) jobs.push(job);
+        keys.add(key);
       }
     }
   }

@@ -50,6 +50,13 @@ Deno.test("listJobs() lists variants that round to f16 only if they are named", 
   assertEquals([...new Set(passes)], ["forward", "backward"]);
 });
 
+Deno.test("listJobs() lists a call once, however often its shape is named", () => {
+  const once = jobsOf({ kernels: ["rms-norm"], shapes: ["rows512,d2048"] });
+  assert(once.length > 2);
+  const shapes = ["rows512,d2048", "d2048,rows512"];
+  assertEquals(jobsOf({ kernels: ["rms-norm"], shapes }), once);
+});
+
 Deno.test("listJobs() leaves out other number formats, and variants that cannot run", () => {
   const variants = ["tiled-32", "tiled-32-f16", "tiled-f16"];
   const matmul = { variants, kernels: ["matmul"] as const };
