@@ -126,11 +126,10 @@ Deno.test("attention in tiles has those properties with separate kernels for dK 
 
 // Dawn's WGSL compiler guards every memory access, and lavapipe then takes a minute to compile. So
 // this test goes as far as SPIR-V and runs nothing.
-onEachRuntime("attention's tiled kernels compile", (gpu) => {
+onEachRuntime("attention's tiled kernels compile", async (gpu) => {
   for (const variant of Object.keys({ ...attentionTiles, ...attentionHalfTiles })) {
-    compileVariant(gpu, variant);
+    await compileVariant(gpu, variant);
   }
-  return gpu.sync();
 }, { runtimes: ["dawn"] });
 
 Deno.test("unfitTiled() says what an adapter or a shape lacks", async () => {
