@@ -1,8 +1,8 @@
-// NaN through functions that lose it: some drivers compute exp and log of a NaN as if it were a
-// large number. Put in front of the kernels that need it.
+// Passes NaN through functions that lose it: some drivers compute exp and log of a NaN as if it
+// were a large number. Put this file in front of kernels that need it.
 //
-// A NaN is recognized by its bits, since compilers may take x != x for false. Infinities are left
-// to the function.
+// It recognizes a NaN by its bits, because compilers may assume that x != x is false. It leaves
+// infinities to the function.
 fn passNotANumber(result: vec4f, argument: vec4f) -> vec4f {
   let isNotANumber = (bitcast<vec4u>(argument) & vec4u(0x7fffffffu)) > vec4u(0x7f800000u);
   return select(result, argument, isNotANumber);

@@ -1,19 +1,19 @@
-// Recognizes numbers at the ends of float32's range by their bits, because compilers may leave out
-// comparisons with infinities and NaN. Put in front of the kernels that need it.
+// Recognizes numbers at the ends of float32's range by their bits, because compilers may drop
+// comparisons with infinities and NaN. Put this file in front of kernels that need it.
 
 // True for infinities and NaN.
 fn isNotFinite(x: f32) -> bool {
   return (bitcast<u32>(x) & 0x7f800000u) == 0x7f800000u;
 }
 
-// A power of two by which a number is multiplied to lie in [2, 4), so that the squares of numbers
-// of this size and below can be added. Zero for infinities and NaN.
+// A power of two that scales x into [2, 4), so squares of numbers of this size and below can be
+// added. Zero for infinities and NaN.
 fn powerScale(x: f32) -> f32 {
   let exponent = (bitcast<u32>(x) >> 23u) & 255u;
   return bitcast<f32>((255u - max(exponent, 1u)) << 23u);
 }
 
-// x where `holds`, else NaN.
+// x if `holds`, else NaN.
 fn orNotANumber(x: f32, holds: bool) -> f32 {
   return bitcast<f32>(select(0x7fc00000u, bitcast<u32>(x), holds));
 }

@@ -1,11 +1,11 @@
 /**
- * The one thing that the `.wgsl.ts` kernels do to WGSL: write a line n times. WGSL has no
- * unrolling, and an array indexed in a loop ends in memory, so a register tile must be spelled out
- * as named variables.
+ * Writes a line of WGSL n times, which is all that the `.wgsl.ts` kernels need. WGSL has no
+ * unrolling, and an array that a loop indexes ends in memory, so a register tile must consist of
+ * named variables.
  *
- * @param count how often
+ * @param count the number of texts
  * @param line the text for each index
- * @param separator what stands between them; a line break if not given
+ * @param separator the text between them; by default a line break
  * @returns the texts, joined
  */
 export function unroll(count: number, line: (index: number) => string, separator = "\n"): string {

@@ -1,8 +1,8 @@
-// A sum over a workgroup of 64 invocations; put in front of the kernels that need one.
+// A sum over a workgroup of 64 invocations. Put this file in front of kernels that need it.
 //
-// One barrier, then every invocation adds the 64 numbers in the same order: the same bits
-// everywhere, and on CPU adapters, where a barrier costs hundreds of cycles, faster than a tree.
-// Calling it twice in a kernel needs a barrier of the caller's in between.
+// After one barrier, every invocation adds the 64 numbers in the same order. So all get the same
+// bits; and on CPU adapters, where a barrier costs hundreds of cycles, it is faster than a tree. A
+// kernel that calls it twice needs a barrier in between.
 
 const LANES: u32 = 64u;
 

@@ -1,6 +1,6 @@
-// The largest magnitude in a tensor, and in those before it:  maximum = max(maximum, max_i |x_i|).
+// The largest magnitude in a tensor and in earlier ones: maximum = max(maximum, max_i |x_i|).
 //
-// One workgroup of 64 invocations, each looking at every 64th element. One barrier.
+// One workgroup of 64 invocations, each reading every 64th element. One barrier.
 
 const LANES: u32 = 64u;
 

@@ -4,8 +4,8 @@
 //   m ← β₁ m + (1 − β₁) g    v ← β₂ v + (1 − β₂) g²
 //   p ← p − η λ p − η (m / (1 − β₁ᵗ)) / (√(v / (1 − β₂ᵗ)) + ε)
 //
-// If the norm of the gradients is not finite, neither is the clipping, and nothing changes. A
-// gradient whose square float32 does not hold makes all three numbers NaN.
+// If the norm of the gradients is not finite, neither is the clipping factor, and nothing changes.
+// If float32 cannot hold the square of a gradient, all three numbers become NaN.
 //
 // Needs range.wgsl, and rows/element_vector.wgsl or rows/element_scalar.wgsl in front. One
 // invocation per element, 64 per workgroup, spread over x and y. No barriers.

@@ -1,10 +1,10 @@
-// The norm of many tensors together, from the sums of squares of arithmetic/sum_squares.wgsl, and
-// the factor that clips it. Needs workgroup_sum.wgsl and range.wgsl in front.
+// The norm of many tensors together and the factor that clips it, from the sums of squares of
+// arithmetic/sum_squares.wgsl. Needs workgroup_sum.wgsl and range.wgsl in front.
 //
 //   norm = √(Σ sum / s²) over the partial (sum, s)    factor = min(1, maximum / norm)
 //
-// A norm that is infinite or NaN, or so large that float32 holds no factor, has the factor NaN:
-// arithmetic/adamw.wgsl changes nothing then.
+// If the norm is infinite or NaN, or too large for float32 to hold a factor, the factor is NaN and
+// arithmetic/adamw.wgsl changes nothing.
 //
 // One workgroup of 64 invocations, each adding every 64th number. One barrier.
 //
@@ -22,7 +22,7 @@ struct Parameters {
 @compute @workgroup_size(64)
 fn main(@builtin(local_invocation_id) lane: vec3u) {
   var sum = 0.0;
-  var scaled = 0.0; // how many sums are
+  var scaled = 0.0; // how many sums have a scale s other than 1
   for (var i = lane.x; i < parameters.runs; i += LANES) {
     sum += partial[i].x;
     scaled += select(0.0, 1.0, partial[i].y != 1.0);
@@ -39,7 +39,7 @@ fn main(@builtin(local_invocation_id) lane: vec3u) {
   }
 }
 
-// With all sums brought to the scale of the largest elements; 2⁻⁴⁰ leaves room for adding many.
+// Brings all sums to the scale of the largest elements; 2⁻⁴⁰ leaves room for adding many.
 fn scaledNorm() -> f32 {
   var least = 1.7014118e38; // 2¹²⁷, the largest scale
   for (var i = 0u; i < parameters.runs; i++) {

@@ -1,8 +1,8 @@
 // The sum of a tensor's elements, times a factor:  total = factor Σ_i x_i.  Needs
 // workgroup_sum.wgsl in front.
 //
-// One workgroup of 64 invocations, each adding every 64th element, so that the order of the sum
-// never changes. One barrier. For a few thousand elements.
+// One workgroup of 64 invocations, each adding every 64th element, so the order of the sum never
+// changes. One barrier. It suits a few thousand elements.
 
 struct Parameters {
   elements: u32,

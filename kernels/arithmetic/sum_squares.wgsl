@@ -3,11 +3,12 @@
 //
 //   partial[start + run] = (sum over the run's elements of (s x)², s)
 //
-// s is 1 where float32 holds the squares, else the power of two that brings the run's elements
-// there: the sum of their magnitudes tells it. The first lane then adds the squares alone.
+// s is 1 if float32 holds the squares. Otherwise it is a power of two that scales the run's
+// elements into range, found from the sum of their magnitudes; the first lane then adds the scaled
+// squares alone.
 //
-// A workgroup of 64 invocations per run, each adding every 64th element of it; dispatch (runs). One
-// barrier, no atomics: the order of the sum never changes. arithmetic/norm.wgsl adds the runs of
+// One workgroup of 64 invocations per run, each adding every 64th element; dispatch (runs). One
+// barrier, no atomics, so the order of the sum never changes. arithmetic/norm.wgsl adds the runs of
 // all tensors.
 
 struct Parameters {
@@ -34,9 +35,9 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_id) l
   if (lane.x == 0u) {
     var squares = totals.x;
     var scale = 1.0;
-    // Between 2⁻⁸⁰ and 2¹²⁰ neither what was flushed nor an overflow counts.
+    // A sum between 2⁻⁸⁰ and 2¹²⁰ had no overflow, and flushed squares do not matter to it.
     if (totals.y != 0.0 && !(squares > 8.271806e-25 && squares < 1.329228e36)) {
-      // Where the magnitudes' sum leaves float32 too, elements are at most 4 times 2¹²⁶.
+      // If the sum of magnitudes overflows too, elements are at most 4 times 2¹²⁶.
       scale = select(powerScale(totals.y), 1.1754944e-38, isNotFinite(totals.y));
       squares = 0.0;
       for (var i = first; i < end; i++) {

@@ -9,7 +9,7 @@
 //
 //   dv_j = phi u_j + 2 C / (r + C)² <v_j, u_j> v_j     dC = - sum_j r_j / (r_j + C)² <v_j, u_j>
 //
-// (mode "full": f = phi; mode "backward-only": the forward used v itself, so f = 1.) The terms of
+// In mode "full" f = phi; in mode "backward-only" the forward used v itself, so f = 1. The terms of
 // dC replace this workgroup's entries of `valve`; v_scale/constant_gradient.wgsl sums them.
 //
 // One workgroup computes 32 keys of one key and value head; for every query head of the group it
@@ -48,7 +48,7 @@ fn main(
   let vectors = parameters.vectors;
   let groupSize = parameters.queryHeads / parameters.keyValueHeads;
   let tiles = workgroups.x;
-  let keyTile = workgroup.x; // the first keys have the most queries: longest first already
+  let keyTile = workgroup.x; // the first keys have the most queries, so the longest start first
   let keyHead = workgroup.z * parameters.keyValueHeads + workgroup.y;
   let last = vec4u(length - 1u);
   let position = keyTile * TILE + 4u * x + FOUR;
@@ -98,14 +98,14 @@ fn main(
       workgroupBarrier();
 
       let tileStart = queryTile * TILE;
-      let end = min(TILE, length - tileStart); // of the queries that exist
+      let end = min(TILE, length - tileStart); // the number of existing queries
       for (var n = 0u; n < columnsPerLane(); n++) {
         let c = y + n * LANES;
         if (c < vectors) {
           var valueSum = runningValue[n];
           var keySum = runningKey[n];
           let firstRow = queryHead * length + tileStart;
-          if (diagonal) { // four queries, of which key i is seen by i..3
+          if (diagonal) { // four queries; key i is seen by i..3 of them
             for (var j = 4u * x; j < min(4u * x + 4u, end); j++) {
               let weight = weights[j * LANES + x];
               let d = logitGradients[j * LANES + x];
@@ -118,7 +118,7 @@ fn main(
               }
             }
           }
-          let whole = select(0u, 4u * x + 4u, diagonal); // from here on queries see all four keys
+          let whole = select(0u, 4u * x + 4u, diagonal); // the first query that sees all four keys
           for (var j = whole; j < end; j++) {
             let weight = weights[j * LANES + x];
             let d = logitGradients[j * LANES + x];
@@ -152,7 +152,7 @@ fn main(
     let v1 = valve[keyIndex.y];
     let v2 = valve[keyIndex.z];
     let v3 = valve[keyIndex.w];
-    workgroupBarrier(); // also: everybody has read `valve` before it is overwritten below
+    workgroupBarrier(); // now all have read `valve`, which is overwritten below
     var product = vec4f(0.0);
     for (var l = 0u; l < LANES; l++) {
       product += partial[l * LANES + x];

@@ -1,9 +1,9 @@
-// Attention backward, where the loss depends on logSumExp as well. With l its gradient,
+// Attention backward if the loss also depends on logSumExp. With l the gradient by logSumExp,
 //
 //   dz_tj = a_tj (<g_t, v_j> - D_t + l_t)
 //
-// so that the kernels that follow take D_t - l_t for D_t. One invocation for each of the B Hq T
-// rows; 64 per workgroup. No barriers.
+// so this kernel replaces D_t by D_t - l_t for the following ones. One invocation for each of the B
+// Hq T rows; 64 per workgroup. No barriers.
 
 struct Parameters {
   rows: u32, // B Hq T

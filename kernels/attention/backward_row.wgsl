@@ -1,4 +1,4 @@
-// Attention backward, first step: what the two gradient kernels need of every query row.
+// Attention backward, first step: the numbers that both gradient kernels need for every query row.
 //
 //   D_t = <g_t, y_t>      rowStatistics_t = (logSumExp_t, D_t)
 //
@@ -28,8 +28,8 @@ fn main(
   if (row >= parameters.rows) {
     return;
   }
-  // This product of one row adds up in the same order as the gradient kernels' <g_t, v_j>. Where
-  // y_0 = v_0 both then have the same bits, and dq_0 is zero, as in exact arithmetic.
+  // This product adds up in the same order as <g_t, v_j> in the gradient kernels. If y_0 = v_0,
+  // both have the same bits, and dq_0 is zero, as in exact arithmetic.
   var product = vec4f(0.0);
   for (var c = 0u; c < parameters.vectors; c++) {
     let i = row * parameters.vectors + c;

@@ -1,30 +1,30 @@
 /**
- * The products of attention's barrier-free forward kernel: R rows that an invocation owns against a
- * tile of C columns, whose C · R numbers are named variables.
+ * The products of attention's barrier-free forward kernel. An invocation multiplies its R rows with
+ * a tile of C columns; the C · R results are named variables.
  *
- * All loads are of single numbers and stand right before their use: so few numbers are alive at
- * once that a CPU's registers hold most of them. One step of either product reads R + C numbers and
- * does R · C multiply-adds.
+ * Every load is of a single number, right before its use. So few numbers are live at once, and a
+ * CPU's registers hold most of them. One step of either product reads R + C numbers and does R · C
+ * multiply-adds.
  */
 import { unroll } from "../unroll.ts";
 
 /** Options of the kernel. */
 export interface AttentionBarrierFreeOptions {
-  /** L, invocations of a workgroup. */
+  /** L, invocations per workgroup. */
   readonly lanes: number;
-  /** R, rows of an invocation. */
+  /** R, rows per invocation. */
   readonly rows: number;
-  /** C, columns of a tile, a multiple of 4. */
+  /** C, columns per tile, a multiple of 4. */
   readonly columns: number;
 }
 
-/** The four columns of a vec4f, and the name of one of them. */
+/** The components of a vec4f. */
 const COMPONENTS = ["x", "y", "z", "w"] as const;
 
 /**
  * Declares and computes the inner products of an invocation's query rows, which begin at `place0`,
- * …, with the keys of the tile, at `columnPlace0`, …: `score0_0`, …, a vec4f for each row and four
- * keys.
+ * …, with the keys of the tile, at `columnPlace0`, …: `score0_0`, …, each a vec4f for one row and
+ * four keys.
  */
 export function scores({ rows: R, columns: C }: AttentionBarrierFreeOptions): string {
   const each = (line: (r: number, j: number) => string) =>
@@ -52,7 +52,7 @@ export function scores({ rows: R, columns: C }: AttentionBarrierFreeOptions): st
  * `output = correction · output + Σ_j weight_j value_j`, row by row, over the keys of the tile.
  *
  * @param options the tile
- * @param seen whether a row sees a key; all see all if not given
+ * @param seen whether a row sees a key; by default all rows see all keys
  */
 export function weightedSums(
   { rows: R, columns: C }: AttentionBarrierFreeOptions,

@@ -12,9 +12,9 @@
 // weights through workgroup memory, and accumulates the vec4f columns y, y+8, … of its rows'
 // output.
 //
-// Barriers: two per key tile. The first stands between writing and reading `partial`, the second
-// between writing and reading `weights`; each also keeps the next tile from overwriting what a
-// slower invocation still reads.
+// Barriers: two per key tile. The first separates writing and reading `partial`, the second writing
+// and reading `weights`. Each also keeps the next tile from overwriting numbers that a slower
+// invocation still reads.
 //
 // A masked key is never multiplied, not even by zero: a NaN in a later value must not reach an
 // earlier row.
@@ -22,7 +22,7 @@
 // Source: Milakov and Gimelshein, arXiv 1805.02867 (online softmax); Dao, arXiv 2307.08691
 // (FlashAttention-2).
 
-const MASKED: f32 = -3.4e38; // finite: a shader compiler may assume that there are no infinities
+const MASKED: f32 = -3.4e38; // finite, because compilers may assume that there are no infinities
 
 @group(0) @binding(1) var<storage, read> query: array<vec4f>; // [B, Hq, T, D]
 @group(0) @binding(2) var<storage, read> key: array<vec4f>; // [B, Hkv, T, D]
@@ -45,17 +45,17 @@ fn main(
   let length = parameters.sequenceLength;
   let vectors = parameters.vectors;
   let groupSize = parameters.queryHeads / parameters.keyValueHeads;
-  // The longest rows start first, so that none of them is left to run alone at the end.
+  // The longest rows start first, so none of them runs alone at the end.
   let queryTile = workgroups.x - 1u - workgroup.x;
   let queryHead = workgroup.z * parameters.queryHeads + workgroup.y;
   let keyHead = workgroup.z * parameters.keyValueHeads + workgroup.y / groupSize;
-  // Rows past the end read the last row instead; they are not written.
+  // Rows past the end read the last row but are not written.
   let last = vec4u(length - 1u);
   let position = queryTile * TILE + 4u * x + FOUR;
   let queryRow = (queryHead * length + min(position, last)) * vectors;
 
   var runningMaximum = vec4f(firstMaximum(workgroup.y));
-  // Over this invocation's keys only, and a sink's for one of them; summed over y at the end.
+  // The sum over this invocation's keys, with the sink in one invocation; summed over y at the end.
   var runningSum = vec4f(select(0.0, firstSum(workgroup.y), y == 0u));
   var running: array<mat4x4f, COLUMNS_PER_LANE>;
 

@@ -1,18 +1,18 @@
 /**
  * Fused causal attention, forward, for adapters that compute on the CPU and have no subgroups, or
- * narrow ones. The same formulas as attention/forward.wgsl, in base 2.
+ * narrow ones. It uses the formulas of attention/forward.wgsl in base 2.
  *
- * There a barrier costs hundreds of cycles and a load dozens of multiply-adds, whichever lanes read
- * the same number. So every invocation computes R query rows from beginning to end, and
- * reuses in registers what it has read: the scores of its rows against a tile of C keys, then, one
- * column at a time, their product with the tile's values. Between tiles the output lies, not yet
- * divided, in its own place, which no other invocation touches. No barrier, no workgroup memory.
+ * On such adapters a barrier costs hundreds of cycles, and a load costs dozens of multiply-adds,
+ * even if lanes read the same number. So every invocation computes R query rows from beginning to
+ * end and reuses loaded numbers in registers: first the scores of its rows against a tile of C
+ * keys, then, one column at a time, their product with the tile's values. Between tiles the
+ * undivided output stays in its final place in memory, which no other invocation touches. No
+ * barrier, no workgroup memory.
  *
- * The invocations of a workgroup own neighboring rows: row i of invocation l is row L · i + l of
- * the workgroup's.
+ * Neighboring invocations own neighboring rows: row i of invocation l is row L · i + l of the
+ * workgroup.
  *
- * Masked keys are never multiplied: tiles with keys that only some rows see pass through a
- * `select`.
+ * Masked keys are never multiplied: a `select` handles tiles with keys that only some rows see.
  *
  * Source: Dao, arXiv 2307.08691 (FlashAttention-2).
  */
@@ -20,7 +20,8 @@ import { type AttentionBarrierFreeOptions, scores, weightedSums } from "./barrie
 import { unroll } from "../unroll.ts";
 
 /**
- * Writes the kernel; needs not_a_number.wgsl in front, and for a sink attention/sink/forward.wgsl.
+ * Writes the kernel. It needs not_a_number.wgsl in front, and attention/sink/forward.wgsl for a
+ * sink.
  *
  * Bindings: 0 uniform parameters; 1 query [B, Hq, T, D]; 2 key and 3 value [B, Hkv, T, D]; 4 valve
  * [B, Hkv, T] of (r, C), read with V-scale "full" only; 5 output [B, Hq, T, D]; 6 logSumExp [B, Hq,
@@ -37,7 +38,7 @@ export function attentionForwardBarrierFree(
   const eachFour = (line: (g: number) => string) => unroll(C / 4, line);
   const position = (g: number) => `firstKey + ${4 * g}u + vec4u(0u, 1u, 2u, 3u)`;
   return `
-const MASKED: f32 = -3.4e38; // finite: a shader compiler may assume that there are no infinities
+const MASKED: f32 = -3.4e38; // finite, because compilers may assume that there are no infinities
 const LN_2: f32 = 0.6931471805599453;
 
 struct Parameters {
@@ -77,7 +78,7 @@ fn main(
   if (position0 >= length) {
     return;
   }
-  // Rows past the end are the invocation's first one, computed and written as often.
+  // Rows past the end repeat the invocation's first row: computed and written again.
   ${
     eachRow((r) => `
   ${
@@ -109,7 +110,7 @@ fn main(
       `let columnPlace${j} = (firstIndex + min(firstKey + ${j}u, length - 1u)) * headDim;`)
   }
     ${scores(options)}
-    let diagonal = firstKey + ${C - 1}u > firstRow; // some row does not see all keys
+    let diagonal = firstKey + ${C - 1}u > firstRow; // true if some row does not see all keys
     ${eachRow((r) => eachFour((g) => `score${r}_${g} *= parameters.scale;`))}
     if (diagonal) {
       ${

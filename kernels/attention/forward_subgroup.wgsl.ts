@@ -1,26 +1,26 @@
 /**
  * Fused causal attention, forward, for adapters that compute on the CPU and have subgroups.
  *
- * There a load costs dozens of multiply-adds and a barrier hundreds of cycles, so everything is
- * held in registers and passed between the lanes of a subgroup. The same formulas as
- * attention/forward.wgsl, in base 2.
+ * On such adapters a load costs dozens of multiply-adds and a barrier hundreds of cycles, so all
+ * numbers stay in registers and pass between the lanes of a subgroup. It uses the formulas of
+ * attention/forward.wgsl in base 2.
  *
- * One subgroup is a workgroup and computes R query rows of one head, walking key tiles of 4 · S
- * keys up to the diagonal. Scores: a lane holds four keys of the tile, one vec4f per row, and the
- * lanes broadcast the rows' queries to each other. Output: lane l holds the vec4f columns l, l + S,
- * … of every row; the weights come from the lane that holds their key. No barrier, no workgroup
- * memory.
+ * A workgroup is one subgroup. It computes R query rows of one head and walks key tiles of 4 · S
+ * keys up to the diagonal. For the scores, a lane holds four keys of the tile, one vec4f per row,
+ * and lanes broadcast the rows' queries to each other. For the output, lane l holds the vec4f
+ * columns l, l + S, … of every row; weights come from the lane that holds their key. No barrier, no
+ * workgroup memory.
  *
- * The maximum that a row's exponentials are taken relative to may lag behind the true one by SLACK
- * powers of two: so the sums are rescaled in few tiles, and only there does the subgroup look for
- * each row's maximum. Whether some row needs it is asked of the bits, in which a NaN counts as
- * large: exp2 may lose it, and the row's sum keeps it instead. A row's own logits alone move its
- * maximum, so that not a bit of it depends on what later rows see.
+ * A row's exponentials are relative to a maximum that may lag behind the true one by SLACK powers
+ * of two. So the sums are rescaled in few tiles, and only there the subgroup computes each row's
+ * maximum. A test of the bits tells whether a row needs it. There a NaN counts as large, because
+ * exp2 may lose it; the row's sum then keeps it. Only a row's own logits move its maximum, so its
+ * bits do not depend on later rows.
  *
- * Results leave through arrays in memory and a rolled loop, since stores are most of what there is
- * to compile.
+ * Results are stored from arrays in memory in a rolled loop, because stores take most of the
+ * compile time.
  *
- * Masked keys are never multiplied: those that only some rows see pass through a `select`.
+ * Masked keys are never multiplied: a `select` handles those that only some rows see.
  *
  * Source: Dao, arXiv 2307.08691 (FlashAttention-2).
  */
@@ -38,9 +38,9 @@ import { unroll } from "../unroll.ts";
 /** Options of the kernel. */
 export interface AttentionForwardSubgroupOptions extends AttentionSubgroupOptions {
   /**
-   * Whether to switch off the check that subgroup operations are called from uniform control flow:
-   * Tint does not know that what subgroupAny says is uniform, and naga knows neither the check nor
-   * its name.
+   * Whether to switch off the check that subgroup operations are called from uniform control flow.
+   * Tint does not know that subgroupAny's result is uniform; naga has neither the check nor its
+   * name.
    */
   readonly uniformityUnchecked: boolean;
   /** Whether query heads have a learned sink. Default: false. */
@@ -48,7 +48,8 @@ export interface AttentionForwardSubgroupOptions extends AttentionSubgroupOption
 }
 
 /**
- * Writes the kernel; needs not_a_number.wgsl in front, and for a sink attention/sink/forward.wgsl.
+ * Writes the kernel. It needs not_a_number.wgsl in front, and attention/sink/forward.wgsl for a
+ * sink.
  *
  * Bindings: 0 uniform parameters; 1 query [B, Hq, T, D]; 2 key and 3 value [B, Hkv, T, D]; 4 valve
  * [B, Hkv, T] of (r, C), read with V-scale "full" only; 5 output [B, Hq, T, D]; 6 logSumExp [B, Hq,
@@ -62,9 +63,9 @@ export function attentionForwardSubgroup(options: AttentionForwardSubgroupOption
   const eachRow = (line: (r: number) => string) => unroll(R, line);
   const eachChunk = (line: (c: number) => string) => unroll(chunks, line);
   return `
-const MASKED: f32 = -3.4e38; // finite: a shader compiler may assume that there are no infinities
+const MASKED: f32 = -3.4e38; // finite, because compilers may assume that there are no infinities
 const LN_2: f32 = 0.6931471805599453;
-const SLACK: f32 = 4.0; // of a row's maximum, in powers of two
+const SLACK: f32 = 4.0; // how far a row's maximum may lag, in powers of two
 const NEGATIVE_INFINITY: u32 = 0xff800000u; // negative NaNs have larger bits
 
 struct Parameters {
@@ -125,7 +126,7 @@ fn main(
     }
 
     ${eachRow((r) => `score${r} *= parameters.scale;`)}
-    let diagonal = firstKey + ${4 * S - 1}u > firstRow; // some row does not see all keys
+    let diagonal = firstKey + ${4 * S - 1}u > firstRow; // true if some row does not see all keys
     if (diagonal) {
       ${
     eachRow((r) =>
@@ -133,8 +134,7 @@ fn main(
     )
   }
     }
-    // Compared as integers, positive numbers keep their order, and both kinds of NaN lie above
-    // them.
+    // As integers, positive numbers keep their order, and NaNs of both signs are above them.
     var above = vec4i(0);
     var bits = vec4u(0u);
     ${
@@ -174,7 +174,7 @@ fn main(
       ${eachRow((r) => `weight${r} *= factors;`)}
     }
 
-    // Lanes whose four keys all rows see; then the keys that only the later rows see.
+    // First the lanes with four keys that all rows see; then the keys that only later rows see.
     let whole = select(${S}u, (firstRow - min(firstRow, firstKey)) / 4u, diagonal);
     let end = min(min(firstRow + ${R}u, length) - firstKey, ${4 * S}u);
     ${

@@ -1,22 +1,22 @@
 /**
- * The products of attention's subgroup kernel: R query rows that a subgroup owns against a tile of
- * 4 · S keys, four to a lane. `vectors` is D / 4, the vec4f columns of a row, which the lanes share
- * S at a time.
+ * The products of attention's subgroup kernel: R query rows of a subgroup with a tile of 4 · S
+ * keys, four per lane. `vectors` is D / 4, the number of vec4f columns in a row; a chunk has S of
+ * them, one per lane.
  */
 import { unroll } from "../unroll.ts";
 
 /** The sides of the tile. */
 export interface AttentionSubgroupOptions {
-  /** S, the size of every subgroup; divides `rows`. */
+  /** S, the size of every subgroup; a divisor of `rows`. */
   readonly subgroupSize: number;
-  /** R, rows of a workgroup. */
+  /** R, rows per workgroup. */
   readonly rows: number;
-  /** vec4f columns of a lane: ⌈D / 4S⌉. */
+  /** vec4f columns per lane: ⌈D / 4S⌉. */
   readonly chunks: number;
 }
 
 /**
- * The index of a lane's vec4f column in a chunk; past the end the last one, which is then not
+ * The index of a lane's vec4f column in a chunk. Past the end it is the last one, which is then not
  * written.
  */
 export function columnOf(
@@ -33,7 +33,7 @@ export function holdsColumn({ subgroupSize }: AttentionSubgroupOptions, chunk: n
 }
 
 /**
- * The index, in vec4f, at which each of this lane's rows begins: `queryRow0`, … for rows lane, S +
+ * The index, in vec4f, of the start of each of this lane's rows: `queryRow0`, … for rows lane, S +
  * lane, ….
  */
 export function ownRows({ subgroupSize, rows }: AttentionSubgroupOptions): string {
@@ -65,8 +65,8 @@ export function scoreStep({ subgroupSize: S, rows: R }: AttentionSubgroupOptions
 }
 
 /**
- * Adds the products of the weights with four values to the outputs of a chunk, `running{chunk}_0`,
- * …: those of lane `source`'s keys, whose values are `value0` to `value3`.
+ * Adds weights times four values to the outputs of a chunk, `running{chunk}_0`, …. The weights are
+ * those of lane `source`'s keys, the values are `value0` to `value3`.
  */
 export function accumulateFour({ rows: R }: AttentionSubgroupOptions, chunk: number): string {
   return unroll(R, (r) => {
@@ -79,7 +79,7 @@ export function accumulateFour({ rows: R }: AttentionSubgroupOptions, chunk: num
 }
 
 /**
- * The same in all chunks for the tile's key `k`, which only later rows see; its value is
+ * Does the same in all chunks for one key `k` of the tile that only later rows see; its value is
  * `valueSeen{chunk}`.
  */
 export function accumulateSeen({ rows, chunks }: AttentionSubgroupOptions): string {

@@ -1,19 +1,20 @@
-// Shared by the attention kernels that walk 32x32 tiles; put in front of each of them.
+// Shared by the attention kernels that walk 32x32 tiles. Put this file in front of each.
 //
-// A tile has 32 rows that a workgroup owns and 32 columns that it walks past: queries and keys, or
-// keys and queries. Each of 8x8 invocations owns one 4x4 block of it. A block is a mat4x4f with one
-// column of the mat4x4f for each column of the tile; its components are the four rows. With four
-// rows and four columns of D numbers, the block of their inner products is  transpose(rows) *
-// columns , summed over the vec4f of the D numbers. Rows of D numbers are read as `vectors` = D / 4
-// vec4f, so D is a multiple of 4.
+// A tile has 32 rows, which a workgroup owns, and 32 columns, past which it walks: queries and
+// keys, or keys and queries. Each of 8x8 invocations owns one 4x4 block of the tile. A block is a
+// mat4x4f with one column of the mat4x4f for each column of the tile; its components are the four
+// rows. With four rows and four columns of D numbers, the block of their inner products is
+// transpose(rows) * columns , summed over the vec4f of the D numbers. Rows of D numbers are read as
+// `vectors` = D / 4 vec4f, so D is a multiple of 4.
 //
-// Results with a row of D numbers for each row of the tile are spread so that invocation (x, y)
-// holds the rows 4x..4x+3 and of them the vec4f columns y, y+8, y+16, …: again blocks, one column
-// of the mat4x4f a row.
+// Results with D numbers per row of the tile are spread over the invocations: (x, y) holds the
+// vec4f columns y, y+8, y+16, … of rows 4x..4x+3. These are blocks again, with one column of the
+// mat4x4f per row.
 
 const COLUMNS_PER_LANE: u32 = 2u; // ceil(D / 32), or more
-// The loop over them: constant, so that a GPU's compiler keeps results in registers, or rolled,
-// which one pipeline for every D can use, and which compiles faster where registers do not matter.
+// Whether the loop over them is rolled. With a constant count, a GPU's compiler keeps results in
+// registers. A rolled loop lets one pipeline serve every D, and compiles faster if registers do not
+// matter.
 const ROLLED: bool = false;
 
 const TILE: u32 = 32u;

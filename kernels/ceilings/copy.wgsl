@@ -1,9 +1,9 @@
 // The memory ceiling:  copied[i] = source[i]  for every element, each read once and written once.
 //
-// One invocation copies `run` elements, `stride` apart. A run of neighboring elements (stride 1)
-// suits a CPU adapter, whose lanes are iterations of a loop; neighboring invocations on neighboring
-// elements (stride = invocations) suit a GPU, whose loads are coalesced. Dispatch (x, y) workgroups
-// of 64 with rowSize = 64 x and 64 · x · y · run = elements. No barriers.
+// One invocation copies `run` elements, `stride` apart. Contiguous elements per invocation (stride
+// 1) suit a CPU adapter, where lanes are iterations of a loop. Neighboring invocations on
+// neighboring elements (stride = invocations) suit a GPU, which coalesces loads. Dispatch (x, y)
+// workgroups of 64 with rowSize = 64 x and 64 · x · y · run = elements. No barriers.
 
 alias Element = vec4u;
 

@@ -1,5 +1,5 @@
-// The least work a dispatch can do:  runs[0] = runs[0] + 1.  Its time is the overhead of a
-// dispatch, and the counter shows that every one of them ran.
+// The least work a dispatch can do: runs[0] = runs[0] + 1. Its time is the overhead of a dispatch;
+// the counter shows that every dispatch ran.
 //
 // One invocation; dispatch (1). No barriers, no atomics: the dispatches of a pass run in order.
 

@@ -1,21 +1,22 @@
 /**
- * The rate of the exponential function, with nothing to load.
+ * Measures the rate of the exponential function, without loads.
  *
  * Every invocation applies x ← x + exp(zero·x) to independent accumulators. With zero = 0 each step
- * adds 1, up to the exponential's own error, so the sum written at the end counts the steps; since
- * zero comes from a uniform, no compiler can know that.
+ * adds 1, up to the exponential's error, so the final sum counts the steps. zero comes from a
+ * uniform, so a compiler cannot know its value.
  */
 
 /**
  * Writes the kernel.
  *
  * Bindings: 0 uniform { rounds: u32, zero: f32 }; 1 sums f32 [invocations]. One workgroup does
- * workgroupSize · accumulators · unrolled · rounds exponentials. Accumulator a starts at a; written
- * is the sum over the accumulators, accumulators · unrolled · rounds + Σ a. No barriers.
+ * workgroupSize · accumulators · unrolled · rounds exponentials. Accumulator a starts at a. The
+ * invocation writes the sum over its accumulators, accumulators · unrolled · rounds + Σ a. No
+ * barriers.
  *
- * @param options.accumulators independent accumulators of an invocation
+ * @param options.accumulators independent accumulators per invocation
  * @param options.unrolled exponentials of each accumulator in the loop's body
- * @param options.workgroupSize invocations of a workgroup
+ * @param options.workgroupSize invocations per workgroup
  * @returns WGSL
  */
 export function ceilingExp(

@@ -1,23 +1,25 @@
 /**
- * The arithmetic ceiling: as many fused multiply-adds as the adapter can do, with nothing to load.
+ * Measures the arithmetic ceiling: fused multiply-adds without loads.
  *
- * Every invocation keeps independent accumulators in registers, so that one multiply-add need not
- * wait for the one before it, and applies x ← x·factor + addend to each. With factor 1 and
- * whole-numbered addends every result is exact, so the sum written at the end shows that each
- * multiply-add was done; since both come from a uniform, no compiler can know that.
+ * Every invocation keeps independent accumulators in registers, so a multiply-add need not wait for
+ * the previous one. It applies x ← x·factor + addend to each. With factor 1 and integer addends
+ * every result is exact, so the final sum shows that each multiply-add was done. Both numbers come
+ * from a uniform, so a compiler cannot know them.
  *
  * Source of the method: clpeak (github.com/krrishnarraj/clpeak), compute_sp_kernels.
  */
 
 /** Options of the kernel. */
 export interface CeilingFmaOptions {
-  /** Independent accumulators of an invocation. */
+  /** Independent accumulators per invocation. */
   readonly accumulators: number;
-  /** The type of an accumulator; f16 types need the line that enables them in front. */
+  /**
+   * The type of an accumulator. f16 types need the line that enables them in front of the kernel.
+   */
   readonly type: "f32" | "vec4f" | "f16" | "vec4h";
   /** Multiply-adds of each accumulator in the loop's body. */
   readonly unrolled: number;
-  /** Invocations of a workgroup. */
+  /** Invocations per workgroup. */
   readonly workgroupSize: number;
 }
 

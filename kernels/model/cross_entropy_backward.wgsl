@@ -1,7 +1,7 @@
 // Cross-entropy, backward:  logitsGradient = factor (e^(z − logSumExp) − [v is the target]).  Needs
 // not_a_number.wgsl in front.
 //
-// One invocation for four neighboring columns of a row, 64 per workgroup, spread over x and y. No
+// One invocation per four neighboring columns of a row, 64 per workgroup, spread over x and y. No
 // barriers.
 
 const FOUR: vec4u = vec4u(0u, 1u, 2u, 3u);
@@ -15,7 +15,7 @@ struct Parameters {
 
 @group(0) @binding(0) var<uniform> parameters: Parameters;
 @group(0) @binding(1) var<storage, read> logits: array<f32>; // [rows, V]
-@group(0) @binding(2) var<storage, read> classes: array<f32>; // [rows], whole numbers: the targets
+@group(0) @binding(2) var<storage, read> classes: array<f32>; // [rows]: the targets, as integers
 @group(0) @binding(3) var<storage, read> logSumExp: array<f32>; // [rows]
 @group(0) @binding(4) var<storage, read_write> logitsGradient: array<f32>; // [rows, V]
 

@@ -1,4 +1,4 @@
-// Shared by cross-entropy's forward kernels: reading a row of logits, four columns at a time. Needs
+// Shared by cross-entropy's forward kernels: reads a row of logits, four columns at a time. Needs
 // not_a_number.wgsl in front.
 
 const FOUR: vec4u = vec4u(0u, 1u, 2u, 3u);
@@ -16,7 +16,7 @@ struct Parameters {
 @group(0) @binding(3) var<storage, read_write> loss: array<f32>; // [rows]
 @group(0) @binding(4) var<storage, read_write> logSumExp: array<f32>; // [rows]
 
-// Columns past the last one read that one.
+// Four logits; columns past the last one read the last one.
 fn fourLogits(row: u32, column: u32) -> vec4f {
   let place = row * parameters.columns + min(column + FOUR, vec4u(parameters.columns - 1u));
   return vec4f(logits[place.x], logits[place.y], logits[place.z], logits[place.w]);
@@ -26,7 +26,7 @@ fn largest(x: vec4f) -> f32 {
   return max(max(x.x, x.y), max(x.z, x.w));
 }
 
-// Four terms of the sum of exponentials; 0 for columns past the last one.
+// Four terms of the sum of exponentials, or 0 for columns past the last one.
 fn fourExponentials(row: u32, column: u32, maximum: f32) -> vec4f {
   let terms = exponential(fourLogits(row, column) - maximum);
   return select(vec4f(0.0), terms, column + FOUR < vec4u(parameters.columns));
@@ -35,10 +35,9 @@ fn fourExponentials(row: u32, column: u32, maximum: f32) -> vec4f {
 fn writeRow(row: u32, maximum: f32, sum: f32) {
   let logarithm = passNotANumber(vec4f(log(sum)), vec4f(sum)).x;
   logSumExp[row] = maximum + logarithm;
-  let own = u32(classes[row]) - parameters.first; // wraps around below the first column
+  let own = u32(classes[row]) - parameters.first; // wraps around for targets below the first column
   let column = min(own, parameters.columns - 1u);
   let chosen = select(0.0, logits[row * parameters.columns + column], own == column);
-  // In this order the difference of two numbers near the maximum keeps its digits where both are
-  // large.
+  // In this order, the difference of two large numbers near the maximum keeps its digits.
   loss[row] = logarithm + (maximum - chosen);
 }

@@ -10,7 +10,7 @@ struct Parameters {
 }
 
 @group(0) @binding(0) var<uniform> parameters: Parameters;
-@group(0) @binding(1) var<storage, read> tokens: array<f32>; // [rows], whole numbers
+@group(0) @binding(1) var<storage, read> tokens: array<f32>; // [rows], integers
 @group(0) @binding(2) var<storage, read> table: array<Element>; // [V, d]
 @group(0) @binding(3) var<storage, read_write> output: array<Element>; // [rows, d]
 

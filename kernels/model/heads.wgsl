@@ -1,8 +1,7 @@
-// Swaps heads and positions:  output[b][i][j] = input[b][j][i],  each of them a row of D numbers.
-// Rows of all heads become heads of rows where i counts heads, and heads of rows become rows of all
-// heads where j does.
+// Swaps heads and positions: output[b][i][j] = input[b][j][i], each of them a row of D numbers. If
+// i counts heads, rows of all heads become heads of rows; if j does, the reverse.
 //
-// One invocation for four neighboring columns, 64 per workgroup, spread over x and y. No barriers.
+// One invocation per four neighboring columns, 64 per workgroup, spread over x and y. No barriers.
 
 struct Parameters {
   batches: u32, // B

@@ -1,10 +1,10 @@
-// The gradients by query, key and value to that by their joint projection: the inverse of
-// model/split_projections.wgsl, and, as rotations are orthogonal, its gradient. Needs
+// Turns the gradients by query, key and value into the gradient by their joint projection.
+// Rotations are orthogonal, so this is also the inverse of model/split_projections.wgsl. Needs
 // model/projections.wgsl in front.
 //
 //   projections[b][t][h] = R_tᵀ input[b][h][t]    R_tᵀ (x, y) = (x cos + y sin, y cos − x sin)
 //
-// One invocation for a few pairs of columns, 64 per workgroup, spread over x and y. No barriers.
+// One invocation per few pairs of columns, 64 per workgroup, spread over x and y. No barriers.
 
 @group(0) @binding(2) var<storage, read> query: array<Element>; // [B, Hq, T, D]
 @group(0) @binding(3) var<storage, read> key: array<Element>; // [B, Hkv, T, D]

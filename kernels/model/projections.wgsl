@@ -1,14 +1,14 @@
-// Where attention's query, key and value lie in the rows of their joint projection, and RoPE's
-// angle there. Put in front of model/split_projections.wgsl and model/merge_projections.wgsl.
+// The places of attention's query, key and value in the rows of their joint projection, and RoPE's
+// angles. Put this file in front of model/split_projections.wgsl and model/merge_projections.wgsl.
 //
 // A row holds the Hq query heads, then the Hkv key heads, then the Hkv value heads, D columns each.
 // RoPE turns the columns i and i + D/2 of a query or key head by t · base^(−2i/D) at position t;
-// values stay as they are. The angles come as cosines and sines from the CPU: WGSL promises its own
-// to 2^-11 only.
+// values stay unchanged. The cosines and sines come from the CPU, because WGSL guarantees its own
+// only to 2^-11.
 //
-// Source: Su et al., arXiv 2104.09864, in the order of columns of Hugging Face's Llama.
+// Source: Su et al., arXiv 2104.09864, with the column order of Hugging Face's Llama.
 
-alias Element = vec2f; // vec4f where D is a multiple of 8
+alias Element = vec2f; // vec4f if D is a multiple of 8
 
 struct Parameters {
   rows: u32, // B T
@@ -25,7 +25,7 @@ const QUERY: u32 = 0u;
 const KEY: u32 = 1u;
 const VALUE: u32 = 2u;
 
-// Some columns of the first half of a head's row, which stand beside those of the second half.
+// Some columns of the first half of a head's row, with the matching ones of the second half.
 struct Place {
   valid: bool,
   part: u32, // QUERY, KEY or VALUE

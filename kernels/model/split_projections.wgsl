@@ -1,9 +1,9 @@
-// The joint projection of attention to query, key and value, head by head, with RoPE on query and
-// key. Needs model/projections.wgsl in front.
+// Splits attention's joint projection into query, key and value, head by head, and applies RoPE to
+// query and key. Needs model/projections.wgsl in front.
 //
 //   output[b][h][t] = R_t projections[b][t][h]    R_t (x, y) = (x cos − y sin, x sin + y cos)
 //
-// One invocation for a few pairs of columns, 64 per workgroup, spread over x and y. No barriers.
+// One invocation per few pairs of columns, 64 per workgroup, spread over x and y. No barriers.
 
 @group(0) @binding(2) var<storage, read> projections: array<Element>; // [B, T, (Hq + 2 Hkv) D]
 @group(0) @binding(3) var<storage, read_write> query: array<Element>; // [B, Hq, T, D]

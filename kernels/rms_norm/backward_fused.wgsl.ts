@@ -5,9 +5,9 @@
  *     dx = inverseRms (u − x inverseRms <u, x> inverseRms / d)     partialGain[run][c] = Σ over the run's rows of g x inverseRms
  *
  * A workgroup of LANES invocations walks one run of rows. An invocation keeps K elements of the
- * row, its gain and the sums of its gain's gradient in registers, so that memory is read once and
- * written once; neighbors hold neighboring elements. Barriers: those of rowSum, one or two per row.
- * rows/column_sums.wgsl adds the runs. No atomics.
+ * row, of the gain and of the gain's gradient sums in registers, so memory is read once and written
+ * once. Neighboring invocations hold neighboring elements. Barriers: those of rowSum, one or two
+ * per row. rows/column_sums.wgsl adds the runs. No atomics.
  *
  * Source: the Jacobian of Zhang and Sennrich, arXiv 1910.07467, equation 4.
  */
@@ -15,13 +15,13 @@ import type { FusedRow } from "./forward_fused.wgsl.ts";
 import { unroll } from "../unroll.ts";
 
 /**
- * Writes the kernel; needs rows/element_vector.wgsl or rows/element_scalar.wgsl, and
+ * Writes the kernel. It needs rows/element_vector.wgsl or rows/element_scalar.wgsl, and
  * rows/sum_subgroup.wgsl or rows/sum_workgroup.wgsl in front.
  *
  * Bindings: 0 uniform parameters; 1 input [rows, d]; 2 gain [d]; 3 inverseRms [rows]; 4
  * outputGradient [rows, d]; 5 inputGradient [rows, d]; 6 partialGain [runs, d]. Dispatch: (runs).
  *
- * @param row the row's length and the workgroup's; K = ⌈elements / lanes⌉
+ * @param row the lengths of the row and the workgroup; K = ⌈elements / lanes⌉
  * @returns WGSL
  */
 export function rmsNormBackwardFused({ elements, lanes }: FusedRow): string {

@@ -3,7 +3,7 @@
 //   partialGain[run][c] = sum over the run's rows of  g * x * inverseRms
 //
 // rows/column_sums.wgsl adds the runs. One invocation per column, 64 per workgroup; dispatch
-// (ceil(d / 64), runs). No barriers, no atomics: the order of the sum never changes.
+// (ceil(d / 64), runs). No barriers, no atomics, so the order of the sum never changes.
 
 struct Parameters {
   rows: u32,

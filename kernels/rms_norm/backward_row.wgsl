@@ -3,10 +3,10 @@
 //
 //   inputGradient = n (u − x n <u, x> n / d)        partialGain[firstPartial + workgroup] = g x n
 //
-// For the few rows that fill no tile of rms_norm/backward_tile.wgsl.ts. Needs
+// It is for the few rows outside the tiles of rms_norm/backward_tile.wgsl.ts. Needs
 // rows/element_vector.wgsl or rows/element_scalar.wgsl, and rows/sum_subgroup.wgsl or
-// rows/sum_workgroup.wgsl in front. LANES invocations, neighbors on neighboring elements. Barriers:
-// those of rowSum. Any d with the scalar element. rows/column_sums.wgsl adds the terms.
+// rows/sum_workgroup.wgsl in front. LANES invocations; neighbors read neighboring elements.
+// Barriers: those of rowSum. Any d with the scalar element. rows/column_sums.wgsl adds the terms.
 //
 // Source: the Jacobian of Zhang and Sennrich, arXiv 1910.07467, equation 4.
 

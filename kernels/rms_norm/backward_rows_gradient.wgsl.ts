@@ -5,21 +5,21 @@
  *     inputGradient = n (gain g − m x n)          partialGain[run][c] = Σ over the run's rows of  g x n
  *
  * One invocation walks W neighboring elements of the row down one run of rows; the gain and its
- * gradient stay in registers. No barriers, no atomics: the order of the sums never changes. Any d
- * with the scalar element. rows/column_sums.wgsl adds the runs.
+ * gradient stay in registers. No barriers, no atomics, so the order of the sums never changes. Any
+ * d with the scalar element. rows/column_sums.wgsl adds the runs.
  *
  * Source: the Jacobian of Zhang and Sennrich, arXiv 1910.07467, equation 4.
  */
 import { unroll } from "../unroll.ts";
 
 /**
- * Writes the kernel; needs rows/element_vector.wgsl or rows/element_scalar.wgsl in front.
+ * Writes the kernel. It needs rows/element_vector.wgsl or rows/element_scalar.wgsl in front.
  *
  * Bindings: 0 uniform parameters; 1 input [rows, d]; 2 gain [d]; 3 rowStatistics [rows] of vec2f; 4
  * outputGradient [rows, d]; 5 inputGradient [rows, d]; 6 partialGain [runs, d]. Dispatch workgroups
  * of 8 invocations: (⌈elements / (8 W)⌉, runs).
  *
- * @param width W, the elements of an invocation
+ * @param width W, elements per invocation
  * @returns WGSL
  */
 export function rmsNormBackwardRowsGradient(width: number): string {
@@ -69,7 +69,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_id) l
   }
     return;
   }
-  // The row's last elements, fewer than ${width}, one after the other.
+  // The row's last elements, fewer than ${width}, one at a time.
   for (var c = column; c < length; c++) {
     let weight = gain[c];
     var sum = Element();

@@ -1,22 +1,22 @@
 /**
- * RMSNorm backward for adapters that compute on the CPU, first of three stages: what every row
- * needs of itself. With u = gain * g:  rowStatistics = (inverseRms, <u, x> inverseRms / d).
+ * RMSNorm backward for adapters that compute on the CPU, first of three stages: the statistics of
+ * every row. With u = gain * g: rowStatistics = (inverseRms, <u, x> inverseRms / d).
  *
- * An invocation walks a few rows, which share the loads of the gain. No barriers. Any d
- * with the scalar element. Then rms_norm/backward_rows_gradient.wgsl.ts and rows/column_sums.wgsl.
+ * An invocation walks a few rows, which share the loads of the gain. No barriers. Any d with the
+ * scalar element. rms_norm/backward_rows_gradient.wgsl.ts and rows/column_sums.wgsl follow.
  *
  * Source: the Jacobian of Zhang and Sennrich, arXiv 1910.07467, equation 4.
  */
 import { unroll } from "../unroll.ts";
 
 /**
- * Writes the kernel; needs rows/element_vector.wgsl or rows/element_scalar.wgsl in front.
+ * Writes the kernel. It needs rows/element_vector.wgsl or rows/element_scalar.wgsl in front.
  *
  * Bindings: 0 uniform parameters; 1 input [rows, d]; 2 gain [d]; 3 inverseRms [rows]; 4
  * outputGradient [rows, d]; 5 rowStatistics [rows] of vec2f. Dispatch workgroups of 8 invocations
  * in x and y for ⌈rows / R⌉ invocations.
  *
- * @param rows R, the rows of an invocation
+ * @param rows R, rows per invocation
  * @returns WGSL
  */
 export function rmsNormBackwardRowsMean(rows: number): string {
@@ -45,7 +45,7 @@ fn main(
     return;
   }
   let length = parameters.columns / ELEMENT_WIDTH;
-  // Past the end the last row is computed again, by the same invocation.
+  // Past the end, the same invocation computes the last row again.
   ${
     eachRow((r) => `
   let row${r} = min(firstRow + ${r}u, parameters.rows - 1u);

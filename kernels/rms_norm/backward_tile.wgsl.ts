@@ -4,9 +4,10 @@
  *
  *     m = <u, x> n / d          inputGradient = n (u − m x n)          partialGain = Σ over a tile's groups of  g x n
  *
- * A workgroup computes a tile of rows, position by position, twice: first the rows' m and
- * partialGain, then inputGradient. x and g are read twice, the gain twice a tile. No barriers. Any
- * d from 4 on. rows/column_sums.wgsl adds the tiles.
+ * A workgroup walks a tile of rows twice, position by position: first for the rows' m and
+ * partialGain, then for inputGradient. x and g are read twice, the gain twice per tile.
+ * rows/tile.ts explains tiles and positions. No barriers. Any d from 4 on. rows/column_sums.wgsl
+ * adds the tiles.
  *
  * Source: the Jacobian of Zhang and Sennrich, arXiv 1910.07467, equation 4.
  */
@@ -21,7 +22,7 @@ import {
 } from "../rows/tile.ts";
 import { unroll } from "../unroll.ts";
 
-/** Rows whose m a lane computes at a time: they share the loads of the gain. */
+/** A lane computes m for this many rows at a time, which share the loads of the gain. */
 const ROWS = 2;
 
 /**
@@ -29,7 +30,8 @@ const ROWS = 2;
  *
  * Bindings: 0 uniform parameters; 1 input [rows, d]; 2 gain [d]; 3 inverseRms [rows]; 4
  * outputGradient [rows, d]; 5 inputGradient [rows, d]; 6 partialGain [tiles, phases, d]; rows and
- * rowsPerTile, 4 lanes at the most, are multiples of the phases. Dispatch: (⌈rows / rowsPerTile⌉).
+ * rowsPerTile are multiples of the phases, and rowsPerTile is at most 4 lanes. Dispatch: (⌈rows /
+ * rowsPerTile⌉).
  *
  * @param tile the shape of the tile
  * @returns WGSL
@@ -65,11 +67,11 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_id) l
   var meanBank${b} = 0.0;`)
   }
   for (var phase = 0u; phase < PHASES; phase++) {
-    let offset = phase * columns % 4u; // of the rows' beginnings in their first vectors
+    let offset = phase * columns % 4u; // of the rows' starts in their first vectors
     for (var group = 0u; group < groups; group += ${ROWS}u) {
       ${
     eachRow((r) => `
-      let group${r} = min(group + ${r}u, groups - 1u); // past the end the last one again
+      let group${r} = min(group + ${r}u, groups - 1u); // past the end, repeat the last one
       let bank${r} = group${r} / LANES * PHASES + phase;
       let inverse${r} = subgroupShuffle(
         ${choose([0, 1, 2, 3].map((b) => `inverseBank${b}`), (b) => `bank${r} == ${b}u`)},
@@ -81,7 +83,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_id) l
       for (var vector = lane.x; 4u * vector < columns + offset; vector += LANES) {
         ${
     phases === 1 ? "let weight = gain[vector];" : `
-        let column = vec4u(4u * vector - offset) + vec4u(0u, 1u, 2u, 3u); // huge in front of the row
+        let column = vec4u(4u * vector - offset) + vec4u(0u, 1u, 2u, 3u); // huge before the row
         let inside = column < vec4u(columns);
         let near = select(vec4u(0u), column, inside);
         let weight = vec4f(gain[near.x], gain[near.y], gain[near.z], gain[near.w]);`

@@ -3,7 +3,7 @@
 // rows/sum_subgroup.wgsl or rows/sum_workgroup.wgsl in front, and rms_norm/inverse.wgsl with what
 // it needs.
 //
-// One workgroup of LANES invocations per row, neighbors on neighboring elements. The row is read
+// One workgroup of LANES invocations per row; neighbors read neighboring elements. The row is read
 // twice, the second time from the cache. Barriers: those of rowSum. Any d with the scalar element.
 //
 // Source: Zhang and Sennrich, arXiv 1910.07467.

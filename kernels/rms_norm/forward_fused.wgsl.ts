@@ -3,31 +3,31 @@
  * gain * x * inverseRms`.
  *
  * A workgroup of LANES invocations walks one run of rows. An invocation keeps K elements of the row
- * and of the gain in registers, so that memory is read once and written once; neighbors hold
- * neighboring elements. Barriers: those of rowSum, two per row at most, none where the workgroup is
- * one subgroup.
+ * and of the gain in registers, so memory is read once and written once. Neighboring invocations
+ * hold neighboring elements. Barriers: those of rowSum, at most two per row, none if the workgroup
+ * is one subgroup.
  *
  * Source: Zhang and Sennrich, arXiv 1910.07467.
  */
 import { unroll } from "../unroll.ts";
 
-/** The row that a fused kernel is written for. */
+/** The sizes that a fused kernel is written for. */
 export interface FusedRow {
-  /** Elements of a row: d, or d / 4 where they are vectors. */
+  /** Elements of a row: d, or d / 4 for vectors. */
   readonly elements: number;
   /** Invocations of the workgroup that shares the row. */
   readonly lanes: number;
 }
 
 /**
- * Writes the kernel; needs rows/element_vector.wgsl or rows/element_scalar.wgsl, and
- * rows/sum_subgroup.wgsl or rows/sum_workgroup.wgsl in front, and rms_norm/inverse.wgsl with what
- * it needs.
+ * Writes the kernel. It needs rows/element_vector.wgsl or rows/element_scalar.wgsl, and
+ * rows/sum_subgroup.wgsl or rows/sum_workgroup.wgsl in front, and rms_norm/inverse.wgsl with its
+ * own needs.
  *
  * Bindings: 0 uniform parameters; 1 input [rows, d]; 2 gain [d]; 3 output [rows, d]; 4 inverseRms
  * [rows]. Dispatch: (runs).
  *
- * @param row what it is written for; K = ⌈elements / lanes⌉
+ * @param row the lengths of the row and the workgroup; K = ⌈elements / lanes⌉
  * @returns WGSL
  */
 export function rmsNormForwardFused({ elements, lanes }: FusedRow): string {
@@ -99,8 +99,9 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_id) l
       inverseRms[row] = inverse;
     }
   }
-  // Again, and apart: among the rows of a usual size it would cost a twelfth of their time on the
-  // CPU, which walks through a loop once even where no lane does.
+  // Computes rows of extreme size again in a separate loop. Inside the main loop it would cost the
+  // usual rows a twelfth of their time on the CPU, which runs a loop's body once even if no lane
+  // needs it.
   for (; extreme != 0u; extreme &= extreme - 1u) {
     let bit = firstTrailingBit(extreme);
     let row = base + bit;

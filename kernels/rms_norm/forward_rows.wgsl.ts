@@ -2,23 +2,23 @@
  * RMSNorm, forward, for adapters that compute on the CPU: `inverseRms = 1 / sqrt(mean(x²) +
  * epsilon)`, `y = gain * x * inverseRms`.
  *
- * An invocation walks a few rows of its own from end to end, twice: there the lanes of a subgroup
- * are the lanes of a vector register, every load is a gather anyhow, and a lane's own run is what
- * the memory prefetcher sees best. The rows of an invocation share the loads of the gain. No
- * barriers. Any d with the scalar element.
+ * An invocation walks a few whole rows, twice. On the CPU the lanes of a subgroup are the lanes of
+ * a vector register, every load is a gather anyway, and the memory prefetcher works best if each
+ * lane reads contiguous memory. The rows of an invocation share the loads of the gain. No barriers.
+ * Any d with the scalar element.
  *
  * Source: Zhang and Sennrich, arXiv 1910.07467.
  */
 import { unroll } from "../unroll.ts";
 
 /**
- * Writes the kernel; needs rows/element_vector.wgsl or rows/element_scalar.wgsl, and
- * rms_norm/inverse.wgsl with what that needs, in front.
+ * Writes the kernel. It needs rows/element_vector.wgsl or rows/element_scalar.wgsl, and
+ * rms_norm/inverse.wgsl with its own needs, in front.
  *
  * Bindings: 0 uniform parameters; 1 input [rows, d]; 2 gain [d]; 3 output [rows, d]; 4 inverseRms
  * [rows]. Dispatch workgroups of 8 invocations in x and y for ⌈rows / R⌉ invocations.
  *
- * @param rows R, the rows of an invocation
+ * @param rows R, rows per invocation
  * @returns WGSL
  */
 export function rmsNormForwardRows(rows: number): string {
@@ -47,7 +47,7 @@ fn main(
     return;
   }
   let length = parameters.columns / ELEMENT_WIDTH;
-  // Past the end the last row is computed again, by the same invocation.
+  // Past the end, the same invocation computes the last row again.
   ${
     eachRow((r) => `
   let row${r} = min(firstRow + ${r}u, parameters.rows - 1u);

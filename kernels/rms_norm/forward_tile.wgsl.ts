@@ -2,9 +2,9 @@
  * RMSNorm, forward, for adapters that compute on the CPU and have subgroups: `inverseRms = 1 /
  * sqrt(mean(x²) + epsilon)`, `y = gain * x * inverseRms`.
  *
- * A workgroup computes a tile of rows: first the inverseRms of one row after the other, lanes on
- * neighboring vectors, then the output position by position. x is read twice, the gain once a tile.
- * No barriers. Any d from 4 on.
+ * A workgroup computes a tile of rows: first the inverseRms of one row after another, with lanes on
+ * neighboring vectors, then the output position by position. x is read twice, the gain once per
+ * tile. rows/tile.ts explains tiles and positions. No barriers. Any d from 4 on.
  *
  * Source: Zhang and Sennrich, arXiv 1910.07467.
  */
@@ -18,14 +18,14 @@ import {
 } from "../rows/tile.ts";
 
 /**
- * Writes the kernel; needs rows/element_vector.wgsl, whatever d is, and rms_norm/inverse.wgsl with
- * what it needs in front.
+ * Writes the kernel. It needs rows/element_vector.wgsl, for any d, and rms_norm/inverse.wgsl with
+ * its own needs in front.
  *
  * Bindings: 0 uniform parameters; 1 input [rows, d]; 2 gain [d]; 3 output [rows, d]; 4 inverseRms
- * [rows]; rows and rowsPerTile, 4 lanes at the most, are multiples of the phases. Dispatch: (⌈rows
- * / rowsPerTile⌉).
+ * [rows]; rows and rowsPerTile are multiples of the phases, and rowsPerTile is at most 4 lanes.
+ * Dispatch: (⌈rows / rowsPerTile⌉).
  *
- * @param tile what it is written for
+ * @param tile the shape of the tile
  * @returns WGSL
  */
 export function rmsNormForwardTile(tile: RowTile): string {
@@ -55,7 +55,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_id) l
     for (var vector = start / 4u + lane.x; vector < end; vector += LANES) {
       ${
     phases === 1 ? "let x = input[vector];" : `
-      let column = vec4u(4u * vector - start) + vec4u(0u, 1u, 2u, 3u); // huge in front of the row
+      let column = vec4u(4u * vector - start) + vec4u(0u, 1u, 2u, 3u); // huge before the row
       let x = select(vec4f(), input[vector], column < vec4u(columns));`
   }
       squares += x * x;

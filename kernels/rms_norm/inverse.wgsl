@@ -1,12 +1,13 @@
-// 1 / sqrt(mean(x²) + epsilon) of a row from the sum of its squares, which float32 need not hold.
-// Put in front of the kernels of RMSNorm's forward pass.
+// 1 / sqrt(mean(x²) + epsilon) of a row from the sum of its squares, even if float32 cannot hold
+// that sum. Put this file in front of RMSNorm's forward kernels.
 //
-// Needs range.wgsl, and rows/element_vector.wgsl or rows/element_scalar.wgsl in front, and the
-// kernel's own `parameters` and `input`.
+// Needs range.wgsl, and rows/element_vector.wgsl or rows/element_scalar.wgsl in front, and uses the
+// kernel's `parameters` and `input`.
 //
-// A root mean square above 2¹²⁶ (8.5·10³⁷) has an inverse that is subnormal: it is NaN.
+// If the root mean square exceeds 2¹²⁶ (8.5·10³⁷), its inverse would be subnormal, and the result
+// is NaN.
 
-// Reads the row again only where its sum has left the range that the inverse can be computed from.
+// Reads the row again only if its sum is outside the range from which the inverse can be computed.
 fn inverseRmsOf(sum: f32, row: u32) -> f32 {
   let mean = meanSquare(sum);
   if (isUsual(mean)) {
@@ -19,12 +20,12 @@ fn meanSquare(sum: f32) -> f32 {
   return sum / f32(parameters.columns) + parameters.epsilon;
 }
 
-// Squares below 2⁻¹²⁶ may be flushed to zero: they do not count in means of 2⁻¹⁰⁰ and more.
+// Squares below 2⁻¹²⁶ may be flushed to zero, which does not matter to means of at least 2⁻¹⁰⁰.
 fn isUsual(mean: f32) -> bool {
-  return (mean >= 7.888609e-31) & (mean <= 1e38); // without a branch
+  return (mean >= 7.888609e-31) & (mean <= 1e38); // no branch
 }
 
-// Scales the row's numbers by 2¹⁰⁰ where they are small, else by 2⁻⁸⁰.
+// Scales the row's numbers by 2¹⁰⁰ if they are small, else by 2⁻⁸⁰.
 fn inverseOfScaledRow(row: u32, small: bool) -> f32 {
   let scale = select(8.271806e-25, 1.2676506e30, small);
   let first = row * parameters.columns;

@@ -1,5 +1,5 @@
-// How row kernels read memory for any d: one number at a time. rows/element_vector.wgsl takes its
-// place where d is a multiple of 4.
+// Lets row kernels read memory for any d: one number at a time. rows/element_vector.wgsl replaces
+// it if d is a multiple of 4.
 
 alias Element = f32;
 
@@ -9,12 +9,12 @@ fn elementSum(element: Element) -> f32 {
   return element;
 }
 
-// The number in a place of an element.
+// The number at a place of an element.
 fn elementNumber(element: Element, place: u32) -> f32 {
   return element;
 }
 
-// The element where `witness` is finite, else NaN.
+// The element if `witness` is finite, else NaN.
 fn whereFinite(element: Element, witness: Element) -> Element {
   let finite = (bitcast<u32>(witness) & 0x7f800000u) != 0x7f800000u;
   return bitcast<Element>(select(0x7fc00000u, bitcast<u32>(element), finite));

@@ -1,5 +1,5 @@
-// How row kernels read memory where d is a multiple of 4: four numbers at a time. Put in front of
-// the kernels that say so; rows/element_scalar.wgsl takes its place for any other d.
+// Lets row kernels read memory four numbers at a time if d is a multiple of 4.
+// rows/element_scalar.wgsl replaces it for any other d.
 
 alias Element = vec4f;
 
@@ -9,12 +9,12 @@ fn elementSum(element: Element) -> f32 {
   return (element.x + element.y) + (element.z + element.w);
 }
 
-// The number in a place of an element.
+// The number at a place of an element.
 fn elementNumber(element: Element, place: u32) -> f32 {
   return element[place];
 }
 
-// The numbers where those of `witness` are finite, else NaN.
+// Each number if the one of `witness` is finite, else NaN.
 fn whereFinite(element: Element, witness: Element) -> Element {
   let finite = (bitcast<vec4u>(witness) & vec4u(0x7f800000u)) != vec4u(0x7f800000u);
   return bitcast<Element>(select(vec4u(0x7fc00000u), bitcast<vec4u>(element), finite));

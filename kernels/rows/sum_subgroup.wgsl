@@ -1,15 +1,15 @@
-// A sum over a workgroup of LANES invocations, by subgroups; rows/sum_workgroup.wgsl takes its
-// place where there are none.
+// A sum over a workgroup of LANES invocations, by subgroups. rows/sum_workgroup.wgsl replaces it on
+// adapters without subgroups.
 //
-// ONE_SUBGROUP: the workgroup is one subgroup, which sums without a barrier. Else the first lane of
-// every subgroup leaves its sum in workgroup memory, and every subgroup adds those: one barrier,
-// whatever the subgroups' size and however invocations are dealt to them. All subgroups add in the
-// same way, so the bits agree.
+// With ONE_SUBGROUP the workgroup is one subgroup, which sums without a barrier. Otherwise the
+// first lane of every subgroup writes its sum to workgroup memory, and every subgroup adds those
+// sums. That takes one barrier, for any subgroup size and any assignment of invocations to
+// subgroups. All subgroups add in the same order, so the bits agree.
 
 const LANES: u32 = 64u;
 const ONE_SUBGROUP: bool = false;
 
-// Two halves, used in turn: a subgroup may still read one while another has gone on to the next
+// Two halves, used in turn: a subgroup may still read one when another has moved on to the next
 // sum.
 var<workgroup> rowSums: array<f32, 2u * LANES>;
 

@@ -1,9 +1,9 @@
 // A sum over a workgroup of LANES = GROUP² invocations, for kernels that sum often and run on GPUs
-// without subgroups; rows/sum_subgroup.wgsl takes its place where there are any.
+// without subgroups. rows/sum_subgroup.wgsl replaces it on GPUs with subgroups.
 //
 // Every invocation adds one group of GROUP numbers, then the GROUP sums: two barriers, and the same
-// bits everywhere. It may be called again at once: a lane writes only after a barrier that all
-// readers reach first.
+// bits everywhere. It may be called again at once, because a lane writes only after a barrier that
+// all readers reach first.
 
 const LANES: u32 = 64u;
 const GROUP: u32 = 8u;

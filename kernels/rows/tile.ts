@@ -1,43 +1,43 @@
 /**
- * What the kernels for tiles of rows have in common. They are for adapters that compute on the CPU,
- * where what counts is how many loads and stores a row takes, not how they lie: a load of four
- * numbers costs about 1.7 times a load of one, and more than all arithmetic on them.
+ * Shared parts of the kernels for tiles of rows. They are for adapters that compute on the CPU.
+ * There the number of loads and stores matters, not their places: a load of four numbers costs
+ * about 1.7 times a load of one, and more than all arithmetic on them.
  *
- * So rows are read four numbers at a time whatever d is, although a row may begin anywhere in such
- * a vector: rows begin alike again after PHASES of them, 1 where d is a multiple of 4, 2 where it
- * is even, 4 else. That many rows are a *group*, which is d PHASES / 4 whole vectors long. A vector
- * in which one row ends and the next begins belongs to both.
+ * So rows are read four numbers at a time for any d, although a row may begin anywhere in a vector.
+ * After PHASES rows, a row begins at the same place in a vector again: PHASES is 1 if d is a
+ * multiple of 4, 2 if it is even, else 4. That many rows form a *group* of d PHASES / 4 whole
+ * vectors. A vector in which one row ends and the next begins belongs to both rows.
  *
- * A workgroup is one subgroup of LANES invocations; it works on a *tile* of up to 4 LANES rows.
- * What every row needs of itself lies in four registers, *banks*: row (half LANES + lane) PHASES +
- * phase of the tile has its number in bank half PHASES + phase of that lane. A lane owns a
- * *position* of the group and walks down the tile's groups, so what belongs to a column, such as
- * its gain, is read once a tile. No barriers.
+ * A workgroup is one subgroup of LANES invocations; it works on a *tile* of up to 4 LANES rows. The
+ * numbers of single rows, such as inverseRms, lie in four registers per lane, the *banks*: row
+ * (half LANES + lane) PHASES + phase of the tile has its number in bank half PHASES + phase of that
+ * lane. A lane owns one position in the groups and walks down the tile's groups, so the numbers of
+ * a column, such as its gain, are read once per tile. No barriers.
  */
 import { unroll } from "../unroll.ts";
 
 /** Options of a kernel for tiles of rows. */
 export interface RowTile {
-  /** Invocations of the subgroup, and of the workgroup. */
+  /** Invocations per subgroup, which is the workgroup. */
   readonly lanes: number;
-  /** Rows of a group: 1, 2 or 4. */
+  /** Rows per group: 1, 2 or 4. */
   readonly phases: number;
   /**
-   * Positions of a lane at a time, kept in registers; the rest of a group is walked one position at
-   * a time.
+   * Positions that a lane walks at a time, kept in registers; the rest of a group is walked one
+   * position at a time.
    */
   readonly width: number;
 }
 
-/** Rows of a tile for each lane. */
+/** Rows of a tile per lane. */
 export const BANKS = 4;
 
-/** Writes text once for each of the four banks. */
+/** Writes a line for each of the four banks. */
 export function eachBank(line: (bank: number) => string): string {
   return unroll(BANKS, line);
 }
 
-/** Declarations that all of them use. */
+/** Declarations for all kernels with tiles. */
 export function tileDeclarations({ lanes, phases }: RowTile): string {
   return `
 alias Gain = ${phases === 1 ? "vec4f" : "f32"};
@@ -47,7 +47,7 @@ const PHASES: u32 = ${phases}u;
 `;
 }
 
-/** Statements that begin a tile, and that all others use. */
+/** Statements that begin a tile, for all other statements to use. */
 export function tileBegin(): string {
   return `
   let columns = parameters.columns;
@@ -58,31 +58,30 @@ export function tileBegin(): string {
   let firstVector = top / PHASES * groupLength;`;
 }
 
-/** The row of the tile whose number this lane has in a bank. */
+/** The row of the tile whose number this lane holds in a bank. */
 export function bankRow({ phases }: RowTile, bank: number): string {
   return `(${Math.floor(bank / phases)}u * LANES + lane.x) * PHASES + ${bank % phases}u`;
 }
 
-/** Puts statements under a condition where a position may not exist. */
+/** Guards statements with a condition if a position may not exist. */
 export type Guard = (statements: string) => string;
 
 /**
- * What is done at the positions of a tile's groups; `k` counts the positions that a lane has at a
+ * The work at the positions of a tile's groups; `k` counts the positions that a lane walks at a
  * time.
  */
 export interface TileWalk {
-  /** Before the groups are walked, with `gain${k}`, the gain of the position's columns, at hand. */
+  /** Before the groups are walked; `gain${k}` is then the gain of the position's columns. */
   readonly begin?: (k: number) => string;
   /**
-   * At each group: `vector${k}` is where the position's vector lies. Loads and stores need the guard. For a name in
-   * `read` there is `${name}${k}`, the rows' numbers: f32 where a vector is of one row, else vec4f.
+   * At each group; `vector${k}` is the index of the position's vector. Loads and stores need the
+   * guard. For each name in `read`, `${name}${k}` has the rows' numbers: f32 if a vector belongs to
+   * one row, else vec4f.
    */
   readonly step: (k: number, guard: Guard) => string;
-  /** What to do after the last group. */
+  /** After the last group. */
   readonly end?: (k: number, guard: Guard) => string;
-  /**
-   * The names of the numbers that every row has; their banks are called `${name}Bank0` and so on.
-   */
+  /** The names of the numbers that every row has; their banks are `${name}Bank0` and so on. */
   readonly read: readonly string[];
 }
 
@@ -90,7 +89,7 @@ export interface TileWalk {
  * Walks all positions of a tile's groups.
  *
  * @param tile the shape of the tile
- * @param walk what is done
+ * @param walk the work
  * @returns WGSL statements
  */
 export function walkTile(tile: RowTile, walk: TileWalk): string {
@@ -105,7 +104,7 @@ export function walkTile(tile: RowTile, walk: TileWalk): string {
   }`;
 }
 
-/** An expression for the value whose index matches, else the first value. */
+/** An expression for the value with the matching index, or for the first value if none matches. */
 export function choose(values: readonly string[], isIndex: (i: number) => string): string {
   return values.reduce((text, value, i) =>
     i === 0 ? value : `select(${text}, ${value}, ${isIndex(i)})`
@@ -128,7 +127,7 @@ function walkPositions(
     phases === 1
       ? `gain[position${k}]`
       : `vec4f(${["x", "y", "z", "w"].map((i) => `gain[wrapped${k}.${i}]`).join(", ")})`;
-  // Of the row that the position's first element belongs to, and of the next one.
+  // The numbers of the row that the position's first element belongs to, and of the next row.
   const rowsNumber = (name: string, k: number) => {
     const values = each(phases, (p) => `${name}Row${p}`);
     const first = choose(values, (p) => `phase${k} == ${p}u`);

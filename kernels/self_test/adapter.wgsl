@@ -1,4 +1,4 @@
-// Catches adapters that miscompute. 64 invocations; each writes three numbers:
+// Catches adapters that miscompute. Each of 64 invocations writes three numbers:
 //
 //   result[lane]        iterations counted by two nested loops: 300 * 250 = 75,000. Mesa's lavapipe 22.3 gives all
 //                       loops of an invocation a common budget of 65,535 iterations and silently leaves them.
@@ -13,11 +13,11 @@ var<workgroup> ring: array<u32, 64>;
 fn main(@builtin(local_invocation_index) lane: u32) {
   let outer = result[0];
   let inner = result[1];
-  storageBarrier(); // everybody has read the bounds before they are overwritten
+  storageBarrier(); // all have read the bounds before they are overwritten
   var count = 0u;
   for (var i = 0u; i < outer; i++) {
     for (var j = 0u; j < inner; j++) {
-      count += select(1u, 0u, i > 4096u + j); // depends on the loop, so that it is not folded away
+      count += select(1u, 0u, i > 4096u + j); // depends on the loop, so compilers cannot fold it
     }
   }
   result[lane] = count;

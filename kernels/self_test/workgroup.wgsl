@@ -1,6 +1,6 @@
-// Whether a workgroup has the invocations and the memory that the adapter claims: LANES invocations
-// write WORDS different numbers and each reads what another one wrote. result[lane] counts the
-// numbers that were lost, and is 1 more.
+// Tests whether a workgroup has the invocations and the memory that the adapter claims. LANES
+// invocations write WORDS different numbers, and each reads numbers that another one wrote.
+// result[lane] is 1 plus the count of lost numbers.
 
 override LANES: u32 = 64u; // at most 256
 override WORDS: u32 = 64u;

@@ -5,12 +5,11 @@
 //
 // v_scale/constant_gradient.wgsl sums the terms of a head.
 //
-// Needs in front: rows/element_vector.wgsl or rows/element_scalar.wgsl, which say how memory is
-// read, and v_scale/lanes_single.wgsl or v_scale/lanes_subgroup.wgsl, which say how many lanes
-// share a row; range.wgsl and v_scale/scaled.wgsl for rows of which float32 does not hold the
-// products.
+// Needs in front: rows/element_vector.wgsl or rows/element_scalar.wgsl, which read memory;
+// v_scale/lanes_single.wgsl or v_scale/lanes_subgroup.wgsl, which share a row between lanes; and
+// range.wgsl and v_scale/scaled.wgsl, for rows with products that float32 cannot hold.
 //
-// LANES_PER_ROW lanes for each of the B Hkv T rows, neighbors on neighboring elements; 64 /
+// LANES_PER_ROW lanes for each of the B Hkv T rows; neighbors read neighboring elements; 64 /
 // LANES_PER_ROW rows per workgroup. Lanes read their row twice, the second time from the cache. No
 // barriers. Any D with the scalar element.
 //
@@ -38,7 +37,7 @@ fn main(
 ) {
   let row = ((workgroup.y * workgroups.x + workgroup.x) * 64u + lane.x) / LANES_PER_ROW;
   let start = lane.x % LANES_PER_ROW;
-  // All lanes take part in the sums: those past the last row have nothing to add.
+  // All lanes take part in the sums; those past the last row add nothing.
   let inside = row < parameters.rows;
   let length = select(0u, parameters.columns / ELEMENT_WIDTH, inside);
   let first = row * length;
@@ -55,7 +54,7 @@ fn main(
   let sum = squaredNorm + c;
   let factor = squaredNorm / sum;
   let along = 2.0 * (c / sum) / sum * product; // never (r + C)², which overflows first
-  // Where nothing below leaves float32's normal numbers, nor anything that was flushed counts.
+  // True if all numbers below stay in float32's normal range, and flushed ones do not matter.
   let usual = squaredNorm >= 7.888609e-31 && sum >= 9.094947e-13 && sum <= 1.0995116e12 &&
     factor >= 8.271806e-25 && abs(product) >= 7.888609e-31 && abs(product) <= 1.0995116e12;
   if (inside && !usual) {

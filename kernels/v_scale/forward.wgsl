@@ -1,12 +1,11 @@
 // V-scale, forward:  r = |v|²,  scaled value = r / (r + C) v,  per row, with one constant C > 0 per
 // head.
 //
-// Needs in front: rows/element_vector.wgsl or rows/element_scalar.wgsl, which say how memory is
-// read, and v_scale/lanes_single.wgsl or v_scale/lanes_subgroup.wgsl, which say how many lanes
-// share a row; range.wgsl and v_scale/scaled.wgsl for rows of which float32 does not hold the
-// squares.
+// Needs in front: rows/element_vector.wgsl or rows/element_scalar.wgsl, which read memory;
+// v_scale/lanes_single.wgsl or v_scale/lanes_subgroup.wgsl, which share a row between lanes; and
+// range.wgsl and v_scale/scaled.wgsl, for rows with squares that float32 cannot hold.
 //
-// LANES_PER_ROW lanes for each of the B Hkv T rows, neighbors on neighboring elements; 64 /
+// LANES_PER_ROW lanes for each of the B Hkv T rows; neighbors read neighboring elements; 64 /
 // LANES_PER_ROW rows per workgroup. Lanes read their row twice, the second time from the cache. No
 // barriers. Any D with the scalar element.
 //
@@ -32,7 +31,7 @@ fn main(
 ) {
   let row = ((workgroup.y * workgroups.x + workgroup.x) * 64u + lane.x) / LANES_PER_ROW;
   let start = lane.x % LANES_PER_ROW;
-  // All lanes take part in the sums: those past the last row have nothing to add.
+  // All lanes take part in the sums; those past the last row add nothing.
   let length = select(0u, parameters.columns / ELEMENT_WIDTH, row < parameters.rows);
   let first = row * length;
   var squares = Element();
@@ -44,7 +43,7 @@ fn main(
   let head = row / parameters.sequenceLength % parameters.keyValueHeads;
   let sum = squaredNorm + constant[head];
   var factor = squaredNorm / sum;
-  // Squares that were flushed do not count from 2⁻¹⁰⁰ on; below 2¹⁰⁰ nothing overflows.
+  // Flushed squares do not matter to sums of at least 2⁻¹⁰⁰; below 2¹⁰⁰ nothing overflows.
   if (length > 0u && !(squaredNorm >= 7.888609e-31 && sum <= 1.2676506e30)) {
     let share = scaledRow(first, length, squaredNorm, constant[head]).share;
     factor = share * share;

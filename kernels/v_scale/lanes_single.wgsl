@@ -1,5 +1,5 @@
-// How V-scale's kernels work on a row without subgroups: one invocation walks the whole row.
-// v_scale/lanes_subgroup.wgsl takes its place where several lanes share it.
+// V-scale's kernels without subgroups: one invocation walks a whole row.
+// v_scale/lanes_subgroup.wgsl replaces it if several lanes share a row.
 
 const LANES_PER_ROW: u32 = 1u;
 

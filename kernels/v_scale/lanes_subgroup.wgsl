@@ -1,9 +1,9 @@
-// How V-scale's kernels share a row on GPUs with subgroups: LANES_PER_ROW neighboring lanes, a
-// power of two no larger than the smallest subgroup. v_scale/lanes_single.wgsl takes its place
-// elsewhere.
+// V-scale's kernels with subgroups: LANES_PER_ROW neighboring lanes share a row. Their number is a
+// power of two, at most the smallest subgroup's size. v_scale/lanes_single.wgsl replaces this file
+// if one lane walks a row.
 //
-// A lane swaps with those whose number differs in one bit: x + y is y + x, so every lane of a row
-// ends with the same bits. Invocations are taken to fill subgroups in the order of their numbers,
+// A lane exchanges sums with lanes whose index differs in one bit. x + y equals y + x, so every
+// lane of a row ends with the same bits. This assumes that invocations fill subgroups in order,
 // which openGpu's self-test checks.
 
 const LANES_PER_ROW: u32 = 4u;

@@ -1,21 +1,22 @@
-// V-scale of a row whose squares float32 does not hold, computed by one invocation. Put in front of
-// V-scale's kernels. Needs range.wgsl, and rows/element_vector.wgsl or rows/element_scalar.wgsl in
-// front, and the kernel's own `value`.
+// V-scale of a row with squares that float32 cannot hold, computed by one invocation. Put this file
+// in front of V-scale's kernels. It needs range.wgsl, and rows/element_vector.wgsl or
+// rows/element_scalar.wgsl in front, and uses the kernel's `value`.
 //
 // With L = √(r + C) and h = v / L: phi = |h|², J u = phi u + 2 (C / L²) <h, u> h, and the term of
-// dC is −phi <h, u> / L. The row and √C are multiplied by one power of two, and for |v| the row by
-// one of its own first.
+// dC is −phi <h, u> / L. The row and √C are multiplied by one power of two; for |v|, the row is
+// first multiplied by a separate one.
 
 struct ScaledRow {
   scale: f32, // of v
-  share: f32, // |v| / L, the root of phi, which float32 need not hold
+  share: f32, // |v| / L, the root of phi, even if float32 cannot hold phi
   rest: f32, // C / (r + C)
   root: f32, // of scale² (r + C)
 }
 
-// `length` elements of `value` from `first` on, and the sum of their squares as far as it is known.
+// Scales `length` elements of `value` from `first` on; `squaredNorm` is the sum of their squares,
+// as far as float32 holds it.
 fn scaledRow(first: u32, length: u32, squaredNorm: f32, constant: f32) -> ScaledRow {
-  // 2¹⁰⁰ or 2⁻⁸⁰ where squares are flushed or overflow.
+  // 2¹⁰⁰ if squares are flushed, 2⁻⁸⁰ if they overflow.
   let large = select(8.271806e-25, 1.0, squaredNorm <= 1.2676506e30);
   let own = select(large, 1.2676506e30, squaredNorm < 7.888609e-31);
   var squares = Element();

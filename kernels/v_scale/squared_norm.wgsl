@@ -1,8 +1,9 @@
-// What fused V-scale needs of every value row: valve_s = (r_s, C) with r_s = |v_s|² and the head's
-// constant C. Needs range.wgsl in front.
+// The numbers that fused V-scale needs for every value row: valve_s = (r_s, C) with r_s = |v_s|²
+// and the head's constant C. Needs range.wgsl in front.
 //
-// r is exact to rounding where float32 holds it: from 2⁻¹²⁶ (1.2·10⁻³⁸) to 3.4·10³⁸, and 0 for a
-// row of zeros. It is NaN below, and infinite above, which makes NaN of V-scale's factor.
+// r is exact up to rounding if float32 holds it: from 2⁻¹²⁶ (1.2·10⁻³⁸) to 3.4·10³⁸, and 0 for a
+// row of zeros. Below this range r is NaN. Above it r is infinite, which makes V-scale's factor
+// NaN.
 //
 // One invocation for each of the B Hkv T rows; 64 per workgroup. No barriers.
 //
@@ -37,7 +38,7 @@ fn main(
     squaredNorm += v * v;
     isZero = isZero && v == 0.0;
   }
-  // From 2⁻¹⁰⁰ on squares that were flushed do not count, as each of them is below 2⁻¹²⁶.
+  // From 2⁻¹⁰⁰ on, flushed squares do not matter: each is below 2⁻¹²⁶.
   if (!isZero && squaredNorm < 7.888609e-31) {
     squaredNorm = squaredNormOfSmall(row);
   }
@@ -45,7 +46,7 @@ fn main(
   valve[row] = vec2f(squaredNorm, constant[head]);
 }
 
-// Computed from the row's numbers times 2⁶⁰, so that no square that counts is flushed.
+// Scales the row's numbers by 2⁶⁰, so no square that matters is flushed.
 fn squaredNormOfSmall(row: u32) -> f32 {
   var squares = 0.0;
   for (var c = 0u; c < parameters.columns; c++) {

@@ -2,25 +2,25 @@
  * The tile of attention backward's panel kernels for adapters that compute on the CPU and have no
  * subgroups, or narrow ones.
  *
- * Every invocation computes R rows of `groups` columns, `lanes` apart: all invocations of a
- * workgroup read the same number of the left operand and neighboring numbers of the right one,
- * which some compilers turn into one load each. The products of `step` inner indices are added to
- * an accumulator in one statement, because carrying it around the loop costs more than adding to
- * it. No barrier, no workgroup memory.
+ * Every invocation computes R rows of `groups` columns that are `lanes` apart. All invocations of a
+ * workgroup read the same number of the left operand and neighboring numbers of the right one; some
+ * compilers turn each into one load. One statement adds the products of `step` inner indices to an
+ * accumulator, because carrying it around the loop costs more than adding to it. No barrier, no
+ * workgroup memory.
  */
 import { unroll } from "../../unroll.ts";
 
 /** Options of a kernel. */
 export interface PanelBarrierFreeOptions {
-  /** Invocations of a workgroup, side by side. */
+  /** Invocations per workgroup, along the columns. */
   readonly lanes: number;
-  /** R, rows of a workgroup: a multiple of `step`, and a divisor of K. */
+  /** R, rows per workgroup: a multiple of `step`, and a divisor of K. */
   readonly rows: number;
-  /** Columns of an invocation. */
+  /** Columns per invocation. */
   readonly groups: number;
-  /** K, keys of a panel's tile. */
+  /** K, keys per panel tile. */
   readonly keys: number;
-  /** Products that are added at once: at most 4. */
+  /** Products added at once: at most 4. */
   readonly step: number;
 }
 
@@ -33,7 +33,10 @@ export function declareSums({ rows, groups }: PanelBarrierFreeOptions): string {
 export interface PanelOperands {
   readonly left: (row: number, u: number) => string;
   readonly right: (group: number, u: number) => string;
-  /** Whether products are added to the accumulator one after the other, not to each other first. */
+  /**
+   * Whether products are added to the accumulator one after the other, instead of to each other
+   * first.
+   */
   readonly chained?: boolean;
 }
 
@@ -57,8 +60,8 @@ export function addProducts(
 }
 
 /**
- * The same for the one inner index k, for rows that see it; what a row does not see is never
- * multiplied in.
+ * Adds the products of one inner index k, for rows that see it; a masked number is never
+ * multiplied.
  */
 export function addSeen(
   { rows, groups }: PanelBarrierFreeOptions,

@@ -1,14 +1,14 @@
 /**
  * Attention backward in panels, first step, for adapters that compute on the CPU and have no
- * subgroups, or narrow ones: the formulas of attention/panels/fill_subgroup.wgsl.ts.
+ * subgroups, or narrow ones. It uses the formulas of attention/panels/fill_subgroup.wgsl.ts.
  *
- * The logits and the gradients of the weights are left in the panels first and then changed in
- * their place, in a rolled loop, because exponentials of all of a tile's numbers in registers take
- * long to compile.
+ * It first writes the logits and the weights' gradients to the panels, then changes them in place
+ * in a rolled loop. Exponentials of all of a tile's numbers in registers would take long to
+ * compile.
  *
- * A logit is added up as attention/forward_barrier_free.wgsl.ts does it, so that its error cancels
- * against logSumExp's: where logits reach hundreds, another order takes the gradients' error from
- * 5e-5 to 2e-4.
+ * It adds up a logit in the same order as attention/forward_barrier_free.wgsl.ts, so its error
+ * cancels against logSumExp's. With logits in the hundreds, another order raises the gradients'
+ * error from 5e-5 to 2e-4.
  *
  * Source: Dao, arXiv 2307.08691, algorithm 2; V-scale: Chen, Lin, Yao, arXiv 2603.17771.
  */
@@ -16,7 +16,7 @@ import { addProducts, declareSums, type PanelBarrierFreeOptions } from "./barrie
 import { panelHeader } from "./panel.ts";
 import { unroll } from "../../unroll.ts";
 
-// The inner products of R rows of one buffer with K rows of another, into a panel.
+// Computes the inner products of R rows of one buffer with K rows of another, into a panel.
 function products(
   options: PanelBarrierFreeOptions,
   { left, right, panel, chained = false }: {
@@ -48,7 +48,7 @@ function products(
 }
 
 /**
- * Writes the kernel; needs not_a_number.wgsl in front.
+ * Writes the kernel. It needs not_a_number.wgsl in front.
  *
  * Bindings: 0 uniform parameters; 1 query [B, Hq, T, D]; 2 key and 3 value [B, Hkv, T, D]; 4
  * outputGradient [B, Hq, T, D]; 5 rowStatistics [B, Hq, T] of (logSumExp, D); 6 valve [B, Hkv, T]
@@ -56,8 +56,7 @@ function products(
  * that have a visible pair, query heads of the chunk).
  *
  * @param options the tile: lanes · groups = K, groups a multiple of 4; `firstQuery`: whether the
- *   first query has a gradient, as it has with a learned sink and with a gradient of logSumExp.
- *   Default: false
+ *   first query has a gradient, as with a learned sink or a gradient of logSumExp. Default: false
  * @returns WGSL
  */
 export function attentionBackwardPanelsBarrierFree(
@@ -109,7 +108,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_id) l
   }
   }
   for (var r = 0u; r < ROWS; r++) {
-    let exists = firstRow + r < length; // queries past the end are the last one with weight 0
+    let exists = firstRow + r < length; // queries past the end repeat the last one with weight 0
     let statistics = rowStatistics[queryHead * length + min(firstRow + r, length - 1u)];
     ${
     firstQuery

@@ -1,10 +1,11 @@
 /**
  * Attention backward in panels, first step: the probabilities and the logits' gradients of a chunk
- * of the keys, in base 2.
+ * of keys, in base 2.
  *
  *   P_tj = exp2(log2 e (scale ⟨q_t, k_j⟩ − L_t))      dS_tj = scale P_tj (f_j ⟨g_t, v_j⟩ − D_t)
  *
- * with f_j V-scale's factor, if it is "full". See attention/panels/panel.ts for how panels lie.
+ * where f_j is V-scale's factor if it is "full", else 1. attention/panels/panel.ts describes the
+ * panels.
  *
  * Source: Dao, arXiv 2307.08691, algorithm 2; V-scale: Chen, Lin, Yao, arXiv 2603.17771.
  */
@@ -19,7 +20,7 @@ import {
 import { panelHeader } from "./panel.ts";
 import { unroll } from "../../unroll.ts";
 
-// The inner products of 32 rows of one buffer with 32 rows of another.
+// Computes the inner products of 32 rows of one buffer with 32 rows of another.
 function products(name: string, left: string, right: string): string {
   const loads = leftAlongInner(left, (j) => `queryRow${j} + d`);
   const along = (u: number) => unroll(4, (c) => `column${c}.${"xyzw"[u]}`, ", ");
@@ -34,15 +35,15 @@ function products(name: string, left: string, right: string): string {
 }
 
 /**
- * Writes the kernel; needs not_a_number.wgsl in front.
+ * Writes the kernel. It needs not_a_number.wgsl in front.
  *
  * Bindings: 0 uniform parameters; 1 query [B, Hq, T, D]; 2 key and 3 value [B, Hkv, T, D]; 4
  * outputGradient [B, Hq, T, D]; 5 rowStatistics [B, Hq, T] of (logSumExp, D); 6 valve [B, Hkv, T]
  * of (r, C), read with V-scale "full" only; 7 the panel of P and 8 that of dS. Dispatch: (the tiles
  * that have a visible pair, query heads of the chunk).
  *
- * @param options `firstQuery`: whether the first query has a gradient, as it has with a learned sink
- *   and with a gradient of logSumExp. Default: false
+ * @param options `firstQuery`: whether the first query has a gradient, as with a learned sink or a
+ *   gradient of logSumExp. Default: false
  * @returns WGSL, for the feature `subgroups`
  */
 export function attentionBackwardPanelsSubgroup(
@@ -93,7 +94,7 @@ fn main(
   ${
     eachRow((r) => `
   let logSumExp${r} = LOG2_E * subgroupBroadcast(statistics${r >> 3}.x, ${r % 8}u);
-  // Queries past the end are the last one with weight 0.
+  // Queries past the end repeat the last one with weight 0.
   let weight${r} = select(vec4f(0.0), exponential2(scale * score${r} - logSumExp${r}), place.firstRow + ${r}u < length);
   probability[panelRow + ${r * PANEL_VECTORS}u] = weight${r};`)
   }

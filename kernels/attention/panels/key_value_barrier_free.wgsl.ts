@@ -1,6 +1,6 @@
 /**
  * Attention backward in panels, second step, for adapters that compute on the CPU and have no
- * subgroups, or narrow ones: as attention/panels/key_value_subgroup.wgsl.ts.
+ * subgroups, or narrow ones. It computes the same as attention/panels/key_value_subgroup.wgsl.ts.
  *
  * Source: Dao, arXiv 2307.08691, algorithm 2.
  */
@@ -53,7 +53,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_id) l
     for (var k = firstKey; k < min(firstKey + ROWS, length); k++) {
       ${addSeen(options, { ...operands, seen: (r) => `k >= firstKey + ${r}u` })}
     }
-    // Queries past the end are the last one, with weight 0, which sees all keys.
+    // Queries past the end repeat the last one, which sees all keys, with weight 0.
     for (var k = firstKey + ROWS; k < length; k += ${step}u) {
       ${addProducts(options, operands)}
     }

@@ -1,7 +1,7 @@
 /**
  * Attention backward in panels, second step: the gradients of a chunk's keys, Σ_t dS_tj q_t, or of
- * its values, Σ_t P_tj g_t, over all query heads of the group. One kernel for both. See
- * attention/panels/panel.ts for how panels lie.
+ * its values, Σ_t P_tj g_t, over all query heads of the group. The same kernel computes both.
+ * attention/panels/panel.ts describes the panels.
  *
  * Source: Dao, arXiv 2307.08691, algorithm 2.
  */

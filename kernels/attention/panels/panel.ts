@@ -1,29 +1,28 @@
 /**
- * What attention backward's panel kernels have in common. A panel holds one number for each pair of
- * a query and a key of a chunk of the keys, for some heads: the probabilities P, or the logits'
- * gradients dS. So each of them is computed once, and the five products of a backward pass are five
- * matrix products.
+ * Shared parts of attention backward's panel kernels. A panel holds one number per pair of a query
+ * and a key, for some heads and a chunk of the keys: the probabilities P, or the logits' gradients
+ * dS. So each number is computed once, and a backward pass consists of five matrix products.
  *
- * A chunk is a range of W tiles of K keys. A panel is stored as [heads of the chunk, W, T, K], T up
- * to whole tiles of R queries: a tile's rows follow one another, so that a walk along the queries
- * reads one run of memory. Queries past the end have probability 0. On diagonal tiles, entries
- * above the diagonal are undefined and readers skip them; tiles wholly above it are never written
- * or read.
+ * A chunk is a range of W tiles of K keys. A panel is stored as [heads of the chunk, W, T, K], with
+ * T rounded up to whole tiles of R queries. A tile's rows are contiguous, so a walk along the
+ * queries reads contiguous memory. Queries past the end have probability 0. On diagonal tiles,
+ * entries above the diagonal are undefined and readers skip them; tiles wholly above it are never
+ * written or read.
  */
 
 /** The sides of a panel's tiles. */
 export interface PanelTile {
-  /** R, the rows of a panel or a gradient that a workgroup computes; a multiple of 4. */
+  /** R, the rows of a panel or gradient per workgroup; a multiple of 4. */
   readonly rows: number;
-  /** K, keys of a tile; a multiple of R. */
+  /** K, the keys per tile; a multiple of R. */
   readonly keys: number;
 }
 
 /**
- * The parameters of the kernels, and what is made of them.
+ * The kernels' parameters, and functions of them.
  *
- * @param tile the sides of tiles
- * @returns WGSL to stand in front
+ * @param tile the sides of the tiles
+ * @returns WGSL to put in front of a kernel
  */
 export function panelHeader({ rows, keys }: PanelTile): string {
   return `
@@ -43,23 +42,23 @@ struct Parameters {
 const ROWS: u32 = ${rows}u;
 const KEYS: u32 = ${keys}u;
 
-// Tiles of rows that T tokens take.
+// The number of row tiles that T tokens need.
 fn tilesOfRows() -> u32 {
   return (parameters.length + ROWS - 1u) / ROWS;
 }
 
-// Numbers of a panel between a row's tile of keys and the next one.
+// The distance in a panel between a row's tile of keys and the next one.
 fn panelStride() -> u32 {
   return tilesOfRows() * ROWS * KEYS;
 }
 
-// Where a row's tile of keys begins in a panel; the tile is counted from the chunk's first.
+// The start of a row's tile of keys in a panel; the tile is counted from the chunk's first.
 fn panelStart(head: u32, tile: u32, row: u32) -> u32 {
   return (head * parameters.tiles + tile) * panelStride() + row * KEYS;
 }
 
-// A workgroup's tile of a panel. They are counted down from the diagonal, one tile of keys after
-// the other.
+// A workgroup's tile of a panel. Tiles are counted from the diagonal down, one column of tiles
+// after another.
 struct Place {
   tile: u32, // of keys, counted from the chunk's first
   firstKey: u32,

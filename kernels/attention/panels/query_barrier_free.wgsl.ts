@@ -1,6 +1,6 @@
 /**
  * Attention backward in panels, third step, for adapters that compute on the CPU and have no
- * subgroups, or narrow ones: as attention/panels/query_subgroup.wgsl.ts.
+ * subgroups, or narrow ones. It computes the same as attention/panels/query_subgroup.wgsl.ts.
  *
  * Source: Dao, arXiv 2307.08691, algorithm 2.
  */
@@ -26,14 +26,14 @@ import { unroll } from "../../unroll.ts";
  */
 export function attentionBackwardPanelsQueryBarrierFree(options: PanelBarrierFreeOptions): string {
   const { lanes, rows, groups, keys, step } = options;
-  // K is a multiple of the step, so that a step's numbers lie in one tile.
+  // K is a multiple of the step, so a step's numbers are in one tile.
   const operands: PanelOperands = {
     left: (r, u) => `panel[panelRow + ${r * keys + u}u + panelStep]`,
     right: (g, u) =>
       `key[(keyRow + min(firstKey + k + ${u}u, length - 1u)) * headDim + column${g}]`,
   };
   const panelStep = "let panelStep = (k / KEYS) * panelStride() + k % KEYS;";
-  // A line for each row of a group's column, the last row first.
+  // One line per row of a group's column, last row first.
   const rowsOf = (g: number, line: (r: number, place: string) => string) => `
   if (firstColumn + ${g * lanes}u < headDim) {
     ${
@@ -69,8 +69,8 @@ fn main(
   if (firstKey > 0u) {
     ${unroll(groups, (g) => rowsOf(g, (r, place) => `sum${r}_${g} = ${place};`))}
   }
-  // Keys, counted from the chunk's first, that all rows see; then those of the diagonal tile, if it
-  // is in this chunk.
+  // First the keys that all rows see, counted from the chunk's first; then those of the diagonal
+  // tile, if it is in this chunk.
   let whole = min(below * ROWS, parameters.tiles * KEYS);
   for (var k = 0u; k < whole; k += ${step}u) {
     ${panelStep}

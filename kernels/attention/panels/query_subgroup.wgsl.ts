@@ -1,7 +1,7 @@
 /**
- * Attention backward in panels, third step: what a chunk's keys add to queryGradient, Σ_j dS_tj
- * k_j. The first chunk writes, the others add, one after the other, so that no sum needs atomics.
- * See attention/panels/panel.ts for how panels lie.
+ * Attention backward in panels, third step: the terms of a chunk's keys in queryGradient, Σ_j dS_tj
+ * k_j. The first chunk writes, and the others add one after the other, so no sum needs atomics.
+ * attention/panels/panel.ts describes the panels.
  *
  * Source: Dao, arXiv 2307.08691, algorithm 2.
  */
@@ -60,8 +60,8 @@ fn main(
   if (firstKey > 0u) {
     ${eachRow((r) => `sum${r} = queryGradient[${place(r)}];`)}
   }
-  // Keys, counted from the chunk's first, that all rows see; then those of the diagonal tile, if it
-  // is in this chunk.
+  // First the keys that all rows see, counted from the chunk's first; then those of the diagonal
+  // tile, if it is in this chunk.
   let whole = min(below * ROWS, parameters.tiles * KEYS);
   for (var k = 0u; k < whole; k += 4u) {
     ${loads}

@@ -2,11 +2,10 @@
  * The tile of attention backward's panel kernels for adapters that compute on the CPU and have
  * subgroups of 8 lanes.
  *
- * One subgroup is a workgroup and computes 32 × 32 numbers: one vec4f of each of 32 rows per lane.
- * Each number of the left operand is loaded by one lane and broadcast from there. The inner length
- * goes in steps of four, whose products are added to an accumulator in one statement, because
- * carrying an accumulator around the loop costs more than adding to it. No barrier, no workgroup
- * memory.
+ * A workgroup is one subgroup and computes 32 × 32 numbers: each lane one vec4f of each of 32 rows.
+ * One lane loads each number of the left operand and broadcasts it. The inner length is walked in
+ * steps of four. One statement adds a step's four products to an accumulator, because carrying an
+ * accumulator around the loop costs more than adding to it. No barrier, no workgroup memory.
  */
 import type { PanelTile } from "./panel.ts";
 import { unroll } from "../../unroll.ts";
@@ -14,36 +13,36 @@ import { unroll } from "../../unroll.ts";
 /** Lanes of a subgroup. */
 export const PANEL_LANES = 8;
 
-/** Rows, and columns, of a tile. */
+/** The rows and the columns of a tile. */
 const SIDE = 32;
 
 /** The tile, for `panelHeader`. */
 export const SUBGROUP_PANEL: PanelTile = { rows: SIDE, keys: SIDE };
 
-/** Columns of a gradient that a workgroup computes. */
+/** Columns of a gradient per workgroup. */
 export const SUBGROUP_COLUMNS = SIDE;
 
-/** vec4f of a panel's row. */
+/** The number of vec4f in a panel's row. */
 export const PANEL_VECTORS = SIDE / 4;
 
 const COMPONENTS = ["x", "y", "z", "w"] as const;
 
-/** One line for each row of a tile. */
+/** One line per row of a tile. */
 export function eachRow(line: (row: number) => string, separator = "\n"): string {
   return unroll(SIDE, line, separator);
 }
 
-/** The loads of the left operand that the lanes share. */
+/** The loads of the left operand, which the lanes share. */
 export interface LeftLoads {
-  /** Declares `left0` … `left3`, vec4f. */
+  /** Declares the vec4f variables `left0` … `left3`. */
   readonly loads: string;
-  /** The number of a row at the inner index k + u, broadcast. */
+  /** A row's number at the inner index k + u, broadcast. */
   readonly number: (row: number, u: number) => string;
 }
 
 /**
- * Left rows that are contiguous along the inner length: lane l reads rows l, l + 8, …, at the vec4f
- * `index`.
+ * Loads left rows that are contiguous along the inner length: lane l reads rows l, l + 8, … at the
+ * vec4f `index`.
  */
 export function leftAlongInner(buffer: string, index: (group: number) => string): LeftLoads {
   return {
@@ -54,8 +53,8 @@ export function leftAlongInner(buffer: string, index: (group: number) => string)
 }
 
 /**
- * Left rows that are contiguous across: lane l reads rows 4 l to 4 l + 3 of the inner index k + u,
- * at the vec4f `index`.
+ * Loads left rows that are contiguous across rows: lane l reads rows 4 l to 4 l + 3 of the inner
+ * index k + u at the vec4f `index`.
  */
 export function leftAcross(buffer: string, index: (u: number) => string): LeftLoads {
   return {
@@ -69,8 +68,8 @@ export function leftAcross(buffer: string, index: (u: number) => string): LeftLo
  *
  * @param name the accumulators' name
  * @param left the left operand's numbers
- * @param seen whether a row sees the inner index k + u; what it does not see is never multiplied
- *   in. All see all if not given
+ * @param seen whether a row sees the inner index k + u; a masked number is never multiplied. By
+ *   default all rows see all
  */
 export function addProducts(
   name: string,

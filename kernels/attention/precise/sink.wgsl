@@ -1,12 +1,12 @@
-// Attention backward, precise form with a learned sink. The weights of a row add up to 1 - b_t, so
-// that values which are shifted by v_p change D_t by (1 - b_t) <g_t, v_p>, and <g_t, v_j> by all of
-// it. What is missing is a gradient of logSumExp more:
+// Attention backward, precise form with a learned sink. The weights of a row add up to 1 - b_t. So
+// shifting the values by v_p changes D_t by (1 - b_t) <g_t, v_p>, but <g_t, v_j> by <g_t, v_p>. The
+// missing part acts like one more gradient of logSumExp:
 //
 //   b_t = exp(s - logSumExp_t)      rest_t = l_t + b_t f_p <g_t, v_p>
 //
-// l is the gradient of logSumExp, if there is one; f as in attention/precise/shift.wgsl. Needs
-// not_a_number.wgsl in front. One invocation for each of the B Hq T rows; 64 per workgroup. No
-// barriers.
+// l is the gradient of logSumExp, if there is one, and f is as in attention/precise/shift.wgsl.
+// Needs not_a_number.wgsl in front. One invocation for each of the B Hq T rows; 64 per workgroup.
+// No barriers.
 
 struct Parameters {
   rows: u32, // B Hq T
@@ -16,7 +16,7 @@ struct Parameters {
   vectors: u32, // D / 4
   position: u32, // p
   vScaleFull: u32, // 1: factors come from valve
-  hasGradient: u32, // 1: l is read
+  hasGradient: u32, // 1 if l is read
 }
 
 @group(0) @binding(0) var<uniform> parameters: Parameters;

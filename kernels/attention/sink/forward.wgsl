@@ -1,23 +1,24 @@
-// A learned sink in attention's forward kernels: one more logit s for each query head, without a
-// value. Put in front of them.
+// A learned sink in attention's forward kernels: an extra logit s per query head, without a value.
+// Put this file in front of them.
 //
 //   a_tj = exp(z_tj) / (exp(s) + sum_{i<=t} exp(z_ti))      logSumExp_t = log(exp(s) + sum_{j<=t} exp(z_tj))
 //
 // A row's running softmax begins with the sink: with s as its maximum, and 1 = exp(s - s) as its
 // sum.
 //
-// s = -Infinity is no sink. s = +Infinity, as NaN, makes the head NaN: exp(s - s) has no value.
+// s = -Infinity means no sink. s = +Infinity or NaN makes the head NaN, because exp(s - s) has no
+// value.
 //
 // Source: OpenAI, arXiv 2508.10925 (gpt-oss).
 
 const LARGEST: f32 = 3.4e38;
-const LARGEST_TO_BASE_2: f32 = 2.3e38; // what log2(e) may multiply
+const LARGEST_TO_BASE_2: f32 = 2.3e38; // the largest number that may be multiplied by log2(e)
 const SINK_LOG2_E: f32 = 1.4426950408889634;
 const SINK_LN_2: f32 = 0.6931471805599453;
 
 @group(0) @binding(7) var<storage, read> sinkLogit: array<f32>; // [Hq]
 
-// s, with the infinities brought to finite numbers.
+// s, with infinities replaced by finite numbers.
 fn firstMaximum(head: u32) -> f32 {
   return clamp(sinkLogit[head], -LARGEST, LARGEST);
 }
@@ -27,15 +28,15 @@ fn firstMaximum2(head: u32) -> f32 {
   return SINK_LOG2_E * clamp(sinkLogit[head], -LARGEST_TO_BASE_2, LARGEST_TO_BASE_2);
 }
 
-// 1, or NaN where s is NaN or +Infinity.
+// 1, or NaN if s is NaN or +Infinity.
 fn firstSum(head: u32) -> f32 {
   let bits = bitcast<u32>(sinkLogit[head]);
   let isLost = bits == 0x7f800000u || (bits & 0x7fffffffu) > 0x7f800000u;
   return bitcast<f32>(select(0x3f800000u, 0x7fc00000u, isLost));
 }
 
-// logSumExp from a maximum, and the logarithm of a sum, in base 2. A sink that is the maximum is
-// taken as it was given: it may be too large for base 2.
+// logSumExp from a maximum and the logarithm of a sum, both in base 2. If the sink is the maximum,
+// use its original value, which may be too large for base 2.
 fn sinkLogSumExp(maximum: f32, logarithm: f32, head: u32) -> f32 {
   if (maximum == firstMaximum2(head)) {
     return firstMaximum(head) + logarithm * SINK_LN_2;

@@ -1,10 +1,10 @@
 // Gated attention, backward. With g the loss's gradient by the output and σ the logistic function
 // of a gate's logit x:
 //
-//   inputGradient = σ(x) g    logitsGradient = σ(x) σ(−x) Σ g input,  over what the gate lets through
+//   inputGradient = σ(x) g logitsGradient = σ(x) σ(−x) Σ g input, over the gate's numbers
 //
-// σ(−x) stands for 1 − σ(x), which loses its digits where the gate is open. Needs
-// rows/element_*.wgsl, model/sigmoid.wgsl and model/attention_gate/opening.wgsl in front.
+// σ(−x) replaces 1 − σ(x), which loses digits if the gate is open. Needs rows/element_*.wgsl,
+// model/sigmoid.wgsl and model/attention_gate/opening.wgsl in front.
 //
 // One invocation per gate, 64 per workgroup, spread over x and y. No barriers.
 //
@@ -12,7 +12,7 @@
 
 struct Parameters {
   gates: u32, // in all rows together
-  elements: u32, // that each lets through
+  elements: u32, // per gate
 }
 
 @group(0) @binding(0) var<uniform> parameters: Parameters;

@@ -1,5 +1,5 @@
-// Gated attention, forward:  output = σ(x) input,  σ the logistic function; a gate's logit x lets
-// through a head of D numbers, or one number. Needs rows/element_*.wgsl, model/sigmoid.wgsl and
+// Gated attention, forward: output = σ(x) input, with σ the logistic function. A gate with logit x
+// multiplies a head of D numbers, or one number. Needs rows/element_*.wgsl, model/sigmoid.wgsl and
 // model/attention_gate/opening.wgsl in front.
 //
 // One invocation per element, 64 per workgroup, spread over x and y. No barriers.
@@ -8,7 +8,7 @@
 
 struct Parameters {
   gates: u32, // in all rows together
-  elements: u32, // that each lets through
+  elements: u32, // per gate
 }
 
 @group(0) @binding(0) var<uniform> parameters: Parameters;

@@ -1,7 +1,7 @@
-// How far a gate is open, in every number of an element. Needs rows/element_*.wgsl and
+// How far a gate is open, repeated in every number of an element. Needs rows/element_*.wgsl and
 // model/sigmoid.wgsl in front.
 fn openingOf(logit: f32) -> Element {
-  // By its bits: exp loses a NaN on some drivers.
+  // Test the bits: exp loses a NaN on some drivers.
   let isNotANumber = (bitcast<u32>(logit) & 0x7fffffffu) > 0x7f800000u;
   if (isNotANumber) {
     return Element(logit);

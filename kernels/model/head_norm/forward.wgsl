@@ -32,7 +32,7 @@ fn main(
   let sum = (squares.x + squares.y) + (squares.z + squares.w);
   let mean = sum / f32(4u * parameters.columns) + parameters.epsilon;
   var inverse = inverseSqrt(mean);
-  // As in rms_norm/inverse.wgsl, where float32 does not hold the squares.
+  // As in rms_norm/inverse.wgsl, if float32 cannot hold the squares.
   if (!(mean >= 7.888609e-31 && mean <= 1e38)) {
     inverse = inverseOfScaledHead(head.start, mean < 1.0);
   }
@@ -42,8 +42,8 @@ fn main(
   }
 }
 
-// With the head's numbers times 2¹⁰⁰ where they are small, else times 2⁻⁸⁰. NaN for a subnormal
-// inverse.
+// Scales the head's numbers by 2¹⁰⁰ if they are small, else by 2⁻⁸⁰. Returns NaN if the inverse is
+// subnormal.
 fn inverseOfScaledHead(start: u32, small: bool) -> f32 {
   let scale = select(8.271806e-25, 1.2676506e30, small);
   var squares = vec4f(0.0);

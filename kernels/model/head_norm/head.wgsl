@@ -1,9 +1,9 @@
-// Where a head's row lies in attention's joint projection, and which gain it has. Put in front of
-// model/head_norm/forward.wgsl and model/head_norm/backward.wgsl.
+// The place of a head's row in attention's joint projection, and its gain. Put this file in front
+// of model/head_norm/forward.wgsl and model/head_norm/backward.wgsl.
 //
 // A row of the joint projection holds the Hq query heads, then the Hkv key heads, then the Hkv
 // value heads, D columns each. Query and key heads are normalized over their D columns, with one
-// gain for all query heads and one for all key heads; value heads stay as they are.
+// gain for all query heads and one for all key heads; value heads stay unchanged.
 //
 // Source: Qwen3 in Hugging Face's transformers.
 
