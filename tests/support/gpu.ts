@@ -139,12 +139,7 @@ export interface SiblingOptions {
  * variants and the rewriting of kernels. Never dispose of it: that would destroy the shared device.
  *
  * @param gpu the owner of the device
- * @param options what differs
- *   and what rewrites the kernels, are the given one's. Never to be disposed of: that would destroy
- *   the device that it shares.
- *
- * @param gpu whose device to use
- * @param options what differs
+ * @param options the changes
  */
 export function siblingGpu(gpu: Gpu, { software, vendor, limits }: SiblingOptions): Gpu {
   const info = {

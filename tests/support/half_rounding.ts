@@ -52,7 +52,6 @@ export function halfProductError(
 /**
  * The error of weights that f16 makes zero: those small against the largest weight of their row.
  * One kernel takes rows of queries, the other rows of keys.
- * kernel, a key's in the other.
  */
 export class SmallWeights {
   readonly #pass: Rows & { readonly scale: number; keyStart(head: number): number };

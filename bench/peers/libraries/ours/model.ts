@@ -13,10 +13,6 @@ import type { Numbers, Work } from "../../works.ts";
  * @param gpu the GPU to run on
  * @param work a model's work
  * @param numbers its tokens
- *
- * @param gpu the GPU to run on
- * @param work of a model
- * @param numbers its tokens
  */
 export async function prepareModel(
   gpu: Gpu,
