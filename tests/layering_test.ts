@@ -6,7 +6,7 @@ import { dirname, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
 import { assert, assertEquals } from "./support/assert/assert.ts";
 
-/** Lowest first: a file may import from its own room and from the rooms before it. */
+/** Lowest first: a file may import from its own room and from the rooms listed before it. */
 const ROOMS = [
   "kernels",
   "src", // files that import from no room, such as random numbers
@@ -62,7 +62,7 @@ function importsOf(from: string, text: string): Import[] {
   );
 }
 
-/** Describes every import that breaks the order, one line each. */
+/** Describes the imports that break the order, one line each. */
 function wrongImports(imports: readonly Import[]): string[] {
   return imports.filter(({ from, to }) => {
     const [own, other] = [roomOf(from), roomOf(to)];
@@ -99,7 +99,7 @@ function ringOf(imports: readonly Import[]): string[] {
 /** The most files per folder. */
 const MOST_FILES = 15;
 
-/** Folders whose data grows with every study. */
+/** Folders of records, which grow with every study. */
 const records = ["fixtures/study", "fixtures/chain"];
 
 /** Folders that hold too many files, one line each. */

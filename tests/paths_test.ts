@@ -1,6 +1,6 @@
 /**
- * Code converts between URLs and paths with `node:url` alone. `URL.pathname` keeps `%20` for a
- * space, and begins with `/C:/` on Windows; `file://` with a path appended breaks at `%`, `#` and
+ * The code converts between URLs and paths only with `node:url`. `URL.pathname` keeps `%20` for a
+ * space, and begins with `/C:/` on Windows; `file://` followed by a path breaks at `%`, `#` and
  * `?`.
  */
 import { readdir } from "node:fs/promises";
@@ -26,7 +26,7 @@ const FAULTS = [
   /"file:\/\/" ?\+/,
 ];
 
-/** The line numbers of a text's faults, from 1. */
+/** The numbers of a text's faulty lines, from 1. */
 function faultyLines(text: string): number[] {
   return text.split("\n").flatMap((line, i) =>
     FAULTS.some((each) => each.test(line)) ? [i + 1] : []

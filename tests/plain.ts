@@ -9,17 +9,17 @@
 import { fileURLToPath } from "node:url";
 import { thisDeno } from "../src/processes.ts";
 
-/** Deno's words for a refused permission. Code that queries a permission first has other words. */
+/** Deno's words for a refused permission. Code that queries a permission first uses other words. */
 const REFUSAL = /NotCapable|\bRequires \w+ access\b/;
 
-/** Commands, and output that each must end with to have run at all. */
+/** Commands, each with output that shows that it ran at all. */
 const commands: readonly { readonly args: readonly string[]; readonly ran: RegExp }[] = [
   {
     args: ["test", "--parallel", "--no-check", "--preload=tests/support/without_gpu.ts"],
     ran: /\b[1-9]\d{2,} passed\b/,
   },
   { args: ["bench", "--no-check", "--preload=tests/support/without_gpu.ts"], ran: /adapter/ },
-  // One file that uses the GPU, if there is one, for the code that all of them share.
+  // One file that uses the GPU if there is one: all bench files share this code.
   { args: ["bench", "--no-check", "bench/v_scale_bench.ts"], ran: /time\/iter|adapter/ },
 ];
 

@@ -71,7 +71,7 @@ eachRuntime("run() enqueues several plans in one submission", async (runtime) =>
   gpu.run([first.plan, second.plan]);
   assertEquals(submissions, 1);
   const [a, b] = [await first.output.read(), await second.output.read()];
-  // Normalizing a normalized row changes nothing but five roundings, 3e-7.
+  // Normalizing a normalized row changes it only by rounding: five roundings are 3e-7.
   assert(a.every((x, i) => Math.abs(x - (b[i] ?? NaN)) < 3e-7) && (a[0] ?? 0) > 0.8);
 });
 
@@ -115,7 +115,7 @@ eachRuntime("every buffer is freed when tensors and plans are disposed of", asyn
     for (const tensor of results.flatMap((result): Tensor[] => Object.values(result))) {
       assert((await tensor.read()).every(Number.isFinite));
       tensor.dispose();
-      tensor.dispose(); // a second time does nothing
+      tensor.dispose(); // a second call does nothing
     }
     assertEquals(gpu.memory.buffers, 3);
   }

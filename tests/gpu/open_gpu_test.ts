@@ -32,7 +32,8 @@ eachRuntime(
     assertEquals(info.notes, undefined);
     assertEquals(info.limits.maxBufferSize, gpu.device.limits.maxBufferSize);
     assertEquals(info.subgroupSize !== undefined, info.features.includes("subgroups"));
-    // The kernels need 16 KiB, WebGPU's least limit. An adapter with more must grant it.
+    // The kernels need 16 KiB, which WebGPU guarantees. openGpu requests more if the adapter has
+    // more.
     assert((info.limits.maxComputeWorkgroupStorageSize ?? 0) >= 16384);
     assert((info.limits.maxStorageBuffersPerShaderStage ?? 0) >= 8);
   },
@@ -55,7 +56,7 @@ Deno.test("probeAdapter() sees the adapter without permissions", async () => {
   assertEquals(probed?.faults, []);
 });
 
-// Each broken source computes what an adapter caught by the self-test would.
+// Each changed shader computes what a faulty adapter would, which the self-test must notice.
 const broken: [string, (source: string) => string, string][] = [
   [
     "a loop budget of 65,535 iterations",
@@ -63,8 +64,8 @@ const broken: [string, (source: string) => string, string][] = [
       source.replace("count += select", "if (count >= 65535u) { break; }\n      count += select"),
     "ended after",
   ],
-  // This drops a write, not a barrier: where 64 invocations run in lockstep, results are right even
-  // without the barrier.
+  // This removes a write, not a barrier: where 64 invocations run in lockstep, results are right
+  // even without the barrier.
   [
     "a write that does not reach the others",
     (source) => source.replace("ring[lane] = next;", "if (lane != 5u) { ring[lane] = next; }"),

@@ -1,4 +1,4 @@
-/** Plans of a user's own kernels: mistakes are reported before anything reaches the GPU. */
+/** Plans of a user's own kernels report mistakes before anything reaches the GPU. */
 import { type Gpu, openGpu, Plan, type PlanOptions } from "../../mod.ts";
 import { kernelBindings } from "../../src/gpu/plan/kernel_bindings.ts";
 import { assert, assertEquals, assertThrows } from "../support/assert/assert.ts";
@@ -38,7 +38,7 @@ eachRuntime("a kernel without parameters needs no uniform", async (runtime) => {
   using plan = softcap(gpu, source, { buffers: [x, y] });
   gpu.run(plan);
   assertEquals([...await y.read()], [1, 2, 3, 4]);
-  // A binding that is declared but unused is left out, too.
+  // WebGPU drops a binding that is declared but unused, too.
   using unused = softcap(gpu, `${uniform}\n${source}`, { buffers: [x, y] });
   gpu.run(unused);
   assertEquals([...await y.read()], [1, 2, 3, 4]);
@@ -114,7 +114,7 @@ eachRuntime("what one dispatch of an own kernel writes shares no memory", async 
     TypeError,
     "2 elements in common",
   );
-  // Neighboring slices are fine in any order, and a dispatch reads what an earlier one wrote.
+  // Slices may be adjacent, in any order, and a dispatch may read what an earlier one wrote.
   const steps = [[0, 5], [5, 10], [0, 6], [5, 10], [9, 0], [4, 12]] as const;
   using chain = new Plan(gpu, {
     operator: "chain",

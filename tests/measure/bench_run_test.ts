@@ -32,8 +32,8 @@ function jobsOf(count: number): Job[] {
 }
 
 /**
- * A session that measures at once, in reverse order, and skips job 1. `asked` notes each batch's
- * round, jobs, and the jobs that need no check.
+ * A session that measures at once, in reverse order, and skips job 1. `asked` records each batch's
+ * round, its jobs, and the jobs that need no check.
  */
 function fakeSession({ during = () => {} }: { readonly during?: () => void } = {}) {
   const asked: string[] = [];
@@ -122,8 +122,8 @@ Deno.test("BenchRun measures ceilings before and after, and keeps rows in the or
 Deno.test("BenchRun resumes in the middle of the rounds, and keeps the number of processes", async () => {
   const whole = (await run(180)).bench.file;
   const [first, second] = whole.measurements;
-  // The file as an interrupt in round 2 leaves it: one row has three processes, another two and a
-  // part.
+  // An interrupt in round 2 leaves a file like this: one row has three processes, another two and
+  // part of a third.
   const cut = (measurement: Measurement, count: number, stopReason: "budget" | "interrupted") => ({
     ...measurement,
     ...{

@@ -50,7 +50,7 @@ onEachRuntime("measureCeilings() divides known work by the time of the best form
     if (candidates.length > 0) works.set(name, Math.max(...candidates.map(({ work }) => work)));
     for (const candidate of candidates) candidate.dispose();
   }
-  // Every dispatch takes a millisecond, so the form with the most work per dispatch is the best.
+  // Every dispatch takes a millisecond, so the kernel with the most work per dispatch wins.
   const near = (figure: number, wanted: number): boolean => Math.abs(figure / wanted - 1) < 1e-9;
   assert(near(ceilings.f32Fma!.value, 1e3 * works.get("f32Fma")!));
   assert(near(ceilings.copyBandwidth!.value, 1e3 * works.get("copyBandwidth")!));
@@ -73,7 +73,7 @@ onEachRuntime("referenceKernel() and scrubPlan() run, and free what they hold", 
   assertEquals(gpu.memory.buffers, before);
 });
 
-// Each kernel that computes less than is counted, with the ceiling that it would raise.
+// Kernels that compute less than is counted, each with the ceiling that it would raise.
 const cheats: readonly [what: string, ceiling: keyof Ceilings, from: RegExp, to: string][] = [
   [
     "does nothing",
@@ -131,7 +131,7 @@ Deno.test("chooseRepeats() makes a span long enough, or stops at the maximum", a
   assertEquals(await repeats((n) => 5000 * n, 4000), 1);
   const many = await repeats((n) => 50 * n, 4000);
   assert(many >= 80 && many <= 200, `${many}`);
-  // A pass that takes long by itself does not count as work.
+  // A pass's own overhead does not count as work.
   assert(await repeats((n) => 3000 + 10 * n, 4000) >= 100);
   assertEquals(await repeats(() => 0, 4000), 1000);
 });
@@ -164,8 +164,8 @@ Deno.test("mergeCeilings() pools one form's samples from two processes into one 
   });
   const merged = mergeCeilings(of([50, 90, 70]), of([98, 99, 100, 97, 60])).f32Fma!;
   assertEquals([merged.value, merged.samples?.length], [100, 8]);
-  // Of the five greatest, 100 to 90, the distance is 10; the interval reaches 0.05^(−1/4) − 1 =
-  // 1.115 times as far above.
+  // The five greatest samples span 10, from 90 to 100. The interval reaches 0.05^(−1/4) − 1 = 1.115
+  // times that span above 100.
   assertEquals(merged.interval, { low: 100, high: 100 + (0.05 ** -0.25 - 1) * 10 });
   assertEquals(merged.remark, "uncertain, the best samples differ");
   const other = mergeCeilings(of([50, 90, 70]), of([100, 99, 98, 97, 96], "b")).f32Fma!;
@@ -219,7 +219,7 @@ Deno.test("mergeCeilings() keeps the better figure of each form, the best form f
   });
   const merged = mergeCeilings(of(["a", 5], ["b", 4], ["c", 1]), of(["b", 6], ["a", 3], ["d", 2]));
   assertEquals(merged, of(["b", 6], ["a", 5], ["d", 2], ["c", 1]));
-  // A file from before `forms` was recorded.
+  // A file from a version that did not record `forms`.
   const old: Ceilings = { f32Fma: { value: 9, unit: "flop/s" } };
   assertEquals(mergeCeilings(old, of(["a", 5], ["b", 4])).f32Fma, {
     value: 9,

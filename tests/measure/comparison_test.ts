@@ -250,7 +250,7 @@ Deno.test("rooflinePosition() takes the lower ceiling", () => {
     ...{ intensity: 100, bound: "arithmetic", leastTime: 1e6, leastTimeInterval },
   });
   assertEquals(at(1e9, 1e7, "f16").leastTime, 5e5);
-  assertEquals(at(1e9, 1e7, "f16+f32").leastTime, 1e6); // it adds in f32
+  assertEquals(at(1e9, 1e7, "f16+f32").leastTime, 1e6); // f16+f32 adds in f32
   assertEquals(at(1e7, 1e7), {
     ...{ intensity: 1, bound: "bandwidth", leastTime: 1e5, leastTimeInterval },
   });

@@ -54,7 +54,7 @@ Deno.test("formatResultFile() puts a list of numbers on one line", () => {
   assertStringIncludes(text, '"samples": [1000, 1010.5, 990, 1001]');
 });
 
-/** The valid text with one field replaced; undefined removes it. */
+/** The text of a valid file with one field replaced; undefined removes it. */
 function withField(path: string, value: unknown): string {
   const file = structuredClone(fullResultFile()) as unknown as Record<string, unknown>;
   const names = path.split(".");

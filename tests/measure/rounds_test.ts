@@ -11,7 +11,7 @@ import { parseResultFile } from "../../src/measure/result_file/parse.ts";
 import { assert, assertEquals } from "../support/assert/assert.ts";
 import { fromOneProcess, syntheticResultFile } from "./synthetic.ts";
 
-/** One process's measurement, with all lists that grow with processes. */
+/** One process's measurement; each of its lists must grow with a second process. */
 function taken(fields: Partial<Measurement> = {}): Measurement {
   return fromOneProcess({
     samples: [10, 11, 12],

@@ -16,9 +16,9 @@ const rule: StoppingRule = {
 /** A machine on which each piece of work takes a known time; `now` is its clock. */
 class FakeMachine {
   now = 0;
-  /** Everything that ran, timed or not. */
+  /** The names of all runs, timed or not. */
   readonly log: string[] = [];
-  /** Multiplies all times; may depend on `now`. */
+  /** A factor on all times; may depend on `now`. */
   slowness: () => number = () => 1;
   /** The resolution of the clock that reads spans. */
   quantum = 1;
@@ -86,8 +86,8 @@ Deno.test("sampleWork() gives the time and CPU time of one run, hot and cold", a
   assert(hot!.repeats * 3_000 >= 200e3, "a span is long enough");
   assertEquals(cold!.repeats, 1);
   assertEquals(slow!.repeats, 1);
-  // Both threads of the machine are always busy. In cold spans, the scrub's CPU time is
-  // inseparable, so there is none.
+  // Both threads of the machine are always busy. A cold span also contains the scrub, whose CPU
+  // time cannot be separated, so there is none.
   assert(hot!.cpuSamples!.every((cpu) => Math.abs(cpu - 6_000) < 1));
   assertEquals(cold!.cpuSamples, undefined);
   assertEquals([hot, cold, slow].map((each) => each!.stopReason), [
@@ -110,7 +110,7 @@ Deno.test("sampleWork() runs hot work once before its spans, unless it is long, 
     await sampleWork([{ run: hot.span("b", 60e6), cache: "hot" }], hot.options()),
   );
   const ran = hot.log.filter((name) => name === "b").length;
-  assertEquals(ran, result!.samples.length + 2); // two more while choosing the repeats
+  assertEquals(ran, result!.samples.length + 2); // two more to choose the repeats
 });
 
 Deno.test("sampleWork() makes spans of at least 50 steps of the clock", async () => {
@@ -123,7 +123,7 @@ Deno.test("sampleWork() makes spans of at least 50 steps of the clock", async ()
     ], machine.options()),
   );
   assert(hot!.repeats * 20e3 >= 50 * 65_536);
-  // One step of 50 per sample.
+  // An error of one step in a span of 50.
   assert(hot!.samples.every((sample) => Math.abs(sample / 20e3 - 1) < 0.02));
   // A cold span is one run, so a sample needs several spans.
   assert(cold!.repeats > 1 && cold!.repeats <= 32, `${cold!.repeats}`);

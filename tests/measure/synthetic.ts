@@ -2,7 +2,7 @@
 import { randomNormal, randomUniform } from "../../src/random.ts";
 import type { Measurement, ResultFile } from "../../src/measure/result_file.ts";
 
-/** How made-up samples scatter. */
+/** The distribution of made-up samples. */
 export interface NoiseOptions {
   readonly seed: number;
   readonly count: number;
@@ -14,11 +14,11 @@ export interface NoiseOptions {
   readonly drift?: number;
   /** The share of samples that an interruption makes up to 3 times as long. Default 0.02. */
   readonly outliers?: number;
-  /** Standard deviation of the logarithm of one factor for the whole run. Default 0. */
+  /** Standard deviation of the logarithm of a factor that the whole run shares. Default 0. */
   readonly runSigma?: number;
 }
 
-/** Lognormal samples with drift, interruptions and one common factor for the whole run. */
+/** Lognormal samples with drift, interruptions and a factor that the whole run shares. */
 export function noisySamples(options: NoiseOptions): number[] {
   const { seed, count, median, sigma = 0.02, drift = 0, outliers = 0.02, runSigma = 0 } = options;
   const normal = randomNormal({ seed, length: count + 1 });
@@ -37,7 +37,7 @@ export function syntheticMeasurement(fields: Partial<Measurement> = {}): Measure
   return fields.processes === undefined ? inProcesses(measurement, 4) : measurement;
 }
 
-/** The same from one process, as older files have it, without `processes`. */
+/** The same from one process, in the form of older files, without `processes`. */
 export function fromOneProcess(fields: Partial<Measurement> = {}): Measurement {
   return {
     kernel: "attention",
@@ -54,9 +54,7 @@ export function fromOneProcess(fields: Partial<Measurement> = {}): Measurement {
   };
 }
 
-/**
- * Divides a measurement's samples among this many processes, or one per sample if those are fewer.
- */
+/** Divides a measurement's samples among this many processes, with at least one sample each. */
 export function inProcesses(measurement: Measurement, count: number): Measurement {
   const { samples, throttleSamples = [] } = measurement;
   const processes = Math.min(count, samples.length);
@@ -73,7 +71,7 @@ export function inProcesses(measurement: Measurement, count: number): Measuremen
   };
 }
 
-/** How made-up processes differ. */
+/** The differences between made-up processes. */
 export interface ProcessNoise {
   readonly seed: number;
   /** The number of processes per row. */
@@ -84,9 +82,9 @@ export interface ProcessNoise {
   readonly samples: number;
   /** Standard deviation of the logarithm of a sample within its process. */
   readonly sigma: number;
-  /** The same for a process's effect on one row alone. */
+  /** The same, of a process's effect on one row alone. */
   readonly rowSigma: number;
-  /** The same for a process's effect on all of its rows. */
+  /** The same, of a process's effect on all of its rows. */
   readonly processSigma: number;
   /** The share of rows per process that another program slows by 10 to 40 %. Default 0. */
   readonly bursts?: number;

@@ -41,7 +41,7 @@ function workOf(
   };
 }
 
-/** A fake that runs heats on its own clock. */
+/** A fake tuner that runs heats on its own clock. */
 class FakeTuner {
   now = 0;
   readonly heats: (readonly string[])[] = [];
@@ -139,7 +139,7 @@ Deno.test("tune() decides nothing if the default merely took too long and others
 
 Deno.test("tune() stays with the default unless another is faster for certain", async () => {
   for (let repetition = 0; repetition < 20; repetition++) {
-    const name = "x".repeat(repetition + 1); // the name seeds the noise
+    const name = "x".repeat(repetition + 1); // its name seeds the noise
     const kernels = {
       usual: { time: 100, noise: 0.3 },
       [name]: { time: 99, noise: 0.3 },

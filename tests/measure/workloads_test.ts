@@ -86,7 +86,7 @@ Deno.test("createWorkload().check() fails for every broken kernel", async () => 
       return part.source.replaceAll(find, replace);
     };
     const sibling = siblingGpu(gpu, {});
-    // The inputs come from a sound kernel if a kernel makes them.
+    // If the inputs come from a kernel, it is a sound one.
     using workload = createWorkload(sibling, work(kernel, pass));
     assert((await workload.check()).error <= (await workload.check()).tolerance);
     const mutated = siblingGpu(gpu, {});
@@ -174,7 +174,7 @@ Deno.test("createWorkload() throws for what it does not know", async () => {
   );
 });
 
-// Every variant where it can run. An unfit one throws before anything is enqueued.
+// Runs every variant that fits. An unfit one throws before anything is enqueued.
 onEachRuntime(
   "createWorkload() runs every variant that fits, and the chosen one fits",
   async (gpu) => {

@@ -1,4 +1,4 @@
-/** Plans' costs and extra memory equal those counted operation by operation, element by element. */
+/** Plans' costs and extra memory equal counts of every operation and element. */
 import {
   type Cost,
   type Gpu,
@@ -225,8 +225,8 @@ onEachRuntime("plans need memory beside their tensors that is linear in T", asyn
     assertEquals(long[i]! - short[i]!, 8 * batches * heads * (1024 - 256));
     assert(short[i]! - 8 * batches * heads * 256 <= 256, `${short[i]} bytes`);
   });
-  // The fastest backward may keep more here: linear in the length, and less than one number per
-  // pair of tokens.
+  // The fastest variant's backward may keep more: memory linear in the length, and less than one
+  // number per pair of tokens.
   const [shortest, longest] = [short.at(-1)!, long.at(-1)!];
   assert(longest <= 4 * shortest, `${shortest} bytes, then ${longest}`);
   assert(longest < 4 * batches * queryHeads * 1024 ** 2, `${longest} bytes`);

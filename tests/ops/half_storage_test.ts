@@ -34,8 +34,8 @@ async function product(gpu: Gpu, left: Float32Array, right: Float32Array, inner:
   return await p.read();
 }
 
-// A matrix times the identity is the matrix as stored: compare it bit for bit, with numbers of all
-// sizes and ties to even.
+// A matrix times the identity gives the matrix as stored. Compare it bit for bit, with numbers of
+// all sizes and ties to even.
 async function checkRounding(gpu: Gpu): Promise<void> {
   const inner = 37;
   const left = randomNormal({ seed: 501, length: 41 * inner, standardDeviation: 1 });
@@ -61,7 +61,8 @@ halfTest('matmul "…-f16" adds in f32', async (gpu) => {
       transposeRight: true,
     }).product.data;
   const expected = twin([toHalf(left), toHalf(right)]);
-  // The bound for float32 operands: the rounded ones are exact in float32. Higham, section 3.1.
+  // The bound for float32 operands (Higham, section 3.1), because the rounded operands are exact in
+  // float32.
   const magnitude = twin([toHalf(left).map(Math.abs), toHalf(right).map(Math.abs)]);
   const worst = Math.max(
     ...expected.map((x, i) => Math.abs(actual[i]! - x) / ((inner + 1) * U * magnitude[i]!)),

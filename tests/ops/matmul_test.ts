@@ -13,8 +13,8 @@ import {
 const square = { rows: 64, columns: 64, inner: 64, batches: 1 };
 const strides = { outer: 64, inner: 1, batch: 0 };
 
-// Lavapipe takes 13 s per kernel from Dawn, whose WGSL compiler guards every memory access. So on
-// Dawn these kernels are only compiled to SPIR-V, which needs no run. On Deno they run.
+// Dawn's WGSL compiler guards every memory access, and lavapipe then takes 13 s to compile one of
+// these kernels. So on Dawn they are only compiled to SPIR-V, which needs no run. On Deno they run.
 function isSlowToCompile({ info }: Gpu, variant: string): boolean {
   return info.runtime === "dawn" && info.software && /^(tiled|barrier-free)/.test(variant);
 }
@@ -83,8 +83,8 @@ for (const variant of matmulVariants) {
   );
 }
 
-// All layouts of operands in whole vectors of four, with K a multiple of a step and not; and one
-// layout without whole vectors.
+// All layouts of operands in whole vectors of four, with and without a whole number of steps in K;
+// and one layout without whole vectors.
 const layouts = [false, true].flatMap((transposeLeft) =>
   [false, true].flatMap((transposeRight) =>
     [32, 44].map((inner) =>
@@ -113,8 +113,8 @@ for (const name of ["tiled-128", "tiled-64-4x4"]) {
   );
 }
 
-// The smallest tile: a CPU's driver takes half a minute for others. AMD's GPUs have registers for
-// it; of an unknown maker nothing is known.
+// The smallest tile, because a CPU's driver takes half a minute for others. AMD's GPUs have
+// registers for all k of a step; an unknown maker's may not.
 for (const [several, vendor] of [["the", "amd"], ["four", ""]] as const) {
   onEachRuntime(
     `matmul() with ${several} k of a step unrolled agrees with the float64 twin for every layout of operands`,

@@ -1,6 +1,5 @@
 /**
- * Slices as arguments of every operator, arguments that may not share memory, and values that the
- * GPU overwrote.
+ * Slices as arguments of every operator, overlapping arguments, and values that the GPU overwrote.
  */
 import * as gradsink from "../../mod.ts";
 import type { Gpu, Tensor } from "../../mod.ts";
@@ -129,7 +128,7 @@ onEachRuntime("operators refuse to write memory that overlaps another argument",
         const shared = gpu.tensor(new Float32Array(a.length + b.length).fill(0.5), [
           a.length + b.length,
         ]);
-        // Both start together, or the last element of either one is the first of the other.
+        // The two start together, or the last element of either one is the first of the other.
         const ways: readonly (readonly [number, number])[] = [
           [0, 0],
           [0, a.length - 1],

@@ -20,7 +20,7 @@ const noHalf = features.includes("shader-f16") ? undefined : "this adapter has n
 
 type Members = Readonly<Record<string, unknown>>;
 
-/** An object with some members replaced; its methods still run on the original. */
+/** An object with some members replaced; its other methods run on the original. */
 function forge<Original extends object>(original: Original, members: Members): Original {
   return new Proxy(original, {
     get(target, name) {
@@ -31,7 +31,7 @@ function forge<Original extends object>(original: Original, members: Members): O
   });
 }
 
-// openGpu trusts the drivers that it has chosen, so we request the adapter again and forge it.
+// openGpu has already trusted this driver, so we request the adapter again and forge it.
 async function find(runtime: Runtime, members: (adapter: GPUAdapter) => Members = () => ({})) {
   (await openGpu({ runtime, tuning: false })).dispose();
   const origin = await (runtime === "dawn" ? dawnRuntime() : denoRuntime());
@@ -119,7 +119,7 @@ eachRuntime("claims that hold, and none at all, are taken up without a word", as
   }
 }, { unless: noSubgroups });
 
-/** Examines an adapter with sources that `break_` changed. */
+/** Examines an adapter with shaders that `break_` changed. */
 async function examine(runtime: Runtime, break_: (sources: ClaimSources) => Partial<ClaimSources>) {
   using gpu = await openGpu({ runtime, tuning: false });
   const sources = { ...claimSources, ...break_(claimSources) };
@@ -127,7 +127,7 @@ async function examine(runtime: Runtime, break_: (sources: ClaimSources) => Part
   return await examineClaims(gpu.device, await find(runtime), sources);
 }
 
-// Each changed source computes what a faulty adapter would.
+// Each changed shader computes what a faulty adapter would compute.
 const wrongOperations = [
   ["subgroupAdd(lane)", "subgroupAdd(lane + 1u)"],
   ["subgroupAdd(1u) ==", "subgroupAdd(2u) =="],

@@ -19,7 +19,8 @@ Deno.test("paceDawnPolling() does not change setImmediate for other callers", as
   paceDawnPolling();
   assertEquals(globalThis.setImmediate, once);
   assertEquals(await new Promise((done) => setImmediate(done, "given")), "given");
-  // The source of a bound function also reads as native code; it must not be delayed either.
+  // The source of a bound function also reads as "native code", but a bound function must not be
+  // delayed.
   const order: string[] = [];
   setImmediate(order.push.bind(order), "bound");
   const dropped = setImmediate(() => order.push("dropped"));

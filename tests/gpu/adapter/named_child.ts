@@ -1,6 +1,7 @@
 /**
- * Lists the adapters and opens some of them, in a new process, because a process keeps its drivers.
- * Arguments: `deno` or `dawn`, then the names to open. Prints one line of JSON.
+ * Lists the adapters and finds some of them, in a new process, because a process keeps its drivers.
+ * Arguments: `deno` or `dawn`, then a JSON text of options for each adapter to find. Prints one
+ * line of JSON.
  */
 import { listCandidates } from "../../../src/gpu/adapter/candidates.ts";
 import type { AdapterWish } from "../../../src/gpu/adapter/request.ts";
@@ -10,9 +11,9 @@ import { SELECT_VARIABLE } from "../../../src/gpu/adapter/vulkan_devices.ts";
 /** What the child prints. */
 export interface ChildReport {
   readonly names: readonly string[];
-  /** For each name: the adapter's name in its runtime, or the error. */
+  /** For each adapter to find: its name in its runtime, or the error. */
   readonly found: readonly string[];
-  /** The Vulkan loader's variable for a chosen driver, after the requests. */
+  /** The Vulkan loader's variable that selects a device, after all of them were found. */
   readonly selected: string | null;
 }
 

@@ -225,8 +225,8 @@ const environment = Object.fromEntries(
     name,
   ) => [name, hasPermissions([{ name: "env", value: name }]) ? Deno.env.get(name) : undefined]),
 );
-// Without permission to read the variables, paths are unknown: the flags contain the variables in a
-// shell's syntax.
+// Without permission to read a variable, its path is unknown, and the flags contain the variable in
+// shell syntax.
 const known = environment["HOME"] ?? environment["XDG_CACHE_HOME"];
 const cache = known === undefined ? "$HOME/.cache/gradsink" : projectCacheFolder(environment);
 const packages = known === undefined ? "$HOME/.cache/deno/npm" : packageCacheFolder(environment);
@@ -244,7 +244,7 @@ const installing = {
   name: mayInstall ? "" : onPlatform ? ` (ignored: needs ${flags})` : reason,
 };
 
-// Inside the project's cache folder, which the driver's own flags cover.
+// A cache inside the project's own cache folder, for which the driver's usual flags suffice.
 async function withEmptyCache(use: (cacheFolder: string) => Promise<void>): Promise<void> {
   const cacheFolder = `${cache}/test-${crypto.randomUUID()}`;
   try {
@@ -311,7 +311,7 @@ Deno.test(`installEmbeddedDriver() clears away what a killed installation left${
     const recent = `${cacheFolder}/.${driverFolderName()}-running.tmp`;
     await Deno.mkdir(recent);
     await installEmbeddedDriver({ cacheFolder, notice: () => {} });
-    await Deno.remove(recent); // throws if the installation took it from a running process
+    await Deno.remove(recent); // throws if the installation removed a running process's folder
     await assertInstalled(cacheFolder);
   }));
 
@@ -331,7 +331,7 @@ Deno.test(`installEmbeddedDriver() leaves nothing behind where it cannot write${
     assertEquals(left, [driverFolderName()]);
   }));
 
-// In child processes: drivers are chosen for a whole process
+// These tests use child processes, because drivers are chosen for a whole process.
 
 const command = ["deno", Deno.execPath()].find((path) =>
   Deno.permissions.querySync({ name: "run", command: path }).state === "granted"
@@ -348,7 +348,7 @@ const spawning = {
 async function runChild(cacheFolder: string, options: {
   readonly runtime: "deno" | "dawn" | "install";
 }): Promise<ChildReport> {
-  // Exactly the documented flags, which shows that they suffice.
+  // Grants exactly the documented flags, which shows that they suffice.
   const granted = permissionFlags([
     ...childPermissions,
     ...options.runtime === "dawn" ? [{ name: "ffi" as const, value: packages }] : [],

@@ -14,7 +14,7 @@ function jobOf(id: number, variant: string): Job {
   } as Job;
 }
 
-/** A session that takes its turns and measures each job. If it is `broken`, job 2 fails. */
+/** A session that takes its turns and measures each job. A `broken` session fails at job 2. */
 function fakeSession(name: string, { broken = false, dies = false } = {}) {
   const asked: Batch[] = [];
   const session: RunSession = {

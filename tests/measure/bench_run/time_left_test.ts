@@ -4,10 +4,10 @@ import type { Measurement } from "../../../src/measure/result_file.ts";
 import { near } from "../../support/assert/near.ts";
 import { assert, assertEquals } from "../../support/assert/assert.ts";
 
-/** 28 measurements, of which some have been made in all processes so far. */
+/** 28 measurements, some of them already made in all processes so far. */
 const rows = 28;
 
-/** A run on a clock of its own. */
+/** A simulated run with its own clock. */
 class Run {
   now = 0;
   readonly left = new TimeLeft({ software: true, inTurns: false, now: () => 1000 * this.now });
@@ -32,7 +32,7 @@ class Run {
     return { measurements, perProcess: rows, end: 1000 * this.#budget };
   }
 
-  /** Measures four of them. */
+  /** Measures four more of the rows. */
   batch(seconds: number, share: number): void {
     this.now += seconds;
     this.done += 4;
@@ -44,7 +44,7 @@ class Run {
   }
 }
 
-Deno.test("TimeLeft is what the budget leaves, where the budget is enough", () => {
+Deno.test("TimeLeft is the rest of the budget if the budget is enough", () => {
   const run = new Run(180, { ceilings: 2 });
   assertEquals(run.secondsLeft, 180);
   run.left.beginCeilings();
@@ -66,13 +66,13 @@ Deno.test("TimeLeft exceeds a budget that is not enough, from the start on, and 
   const second = run.secondsLeft;
   assert(second > first, `${second}`);
   while (run.done < 2 * rows) run.batch(3.2, 0.1);
-  // What is assumed hardly counts now.
+  // The assumed time hardly counts any more.
   near(run.secondsLeft, 28 * 0.8 + 1.5, 0.05);
   run.batch(3.2, 0.1);
   near(run.secondsLeft, 24 * 0.8, 0.05);
 });
 
-Deno.test("TimeLeft takes the pace where all ends before the budget does", () => {
+Deno.test("TimeLeft follows the pace if the run ends before the budget", () => {
   const run = new Run(1000);
   run.left.processes = 4;
   while (run.done < 2 * rows) run.batch(2, 5);

@@ -11,7 +11,7 @@ class FakeProcesses {
   readonly log: string[] = [];
   /** The last turn that each side was given. */
   readonly ends: ChildTurn[] = [];
-  /** How many processes do something that they must not do at the same time. */
+  /** The number of processes that are busy with work that only one may do at a time. */
   #busy = 0;
 
   constructor(options: Partial<TurnsOptions> = {}) {

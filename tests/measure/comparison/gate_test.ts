@@ -65,7 +65,7 @@ Deno.test("judgeGate() counts missing rows, with two files and with three", () =
 });
 
 Deno.test("judgeGate() lists the changes that it cannot judge, and the rows where no change could show", () => {
-  // One process per sample.
+  // Every sample comes from a separate process.
   const spread = (time: number, by: number): Row => ({
     samples: [time, time * by, time / by],
     processes: [0, 1, 2].map((round) => ({ round, samples: 1, throttleSamples: 0 })),

@@ -9,7 +9,7 @@ import { fromOneProcess, syntheticResultFile } from "../synthetic.ts";
 
 const jointRun = "0123456789abcdef0123456789abcdef";
 
-/** One process's visits: the sweep and the samples of each. */
+/** One process's visits: each has a sweep's number and samples. */
 type Visits = readonly (readonly [sweep: number, ...samples: number[]])[];
 
 function measurementOf(
@@ -104,7 +104,7 @@ class TwoStates {
     return time * (this.#slow ? 1.9 : 1) * noise;
   }
 
-  /** Time between two rounds. */
+  /** The time between two rounds passes. */
   rest(): void {
     this.#now += 5000;
   }

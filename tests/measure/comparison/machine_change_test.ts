@@ -3,7 +3,7 @@ import { judgeGate } from "../../../src/measure/comparison/gate.ts";
 import { assertEquals, assertStringIncludes } from "../../support/assert/assert.ts";
 import { noisySamples, syntheticMeasurement, syntheticResultFile } from "../synthetic.ts";
 
-/** One machine's file: its rows' times, and the time of its reference kernel. */
+/** A file of one machine, with its rows' times and its reference kernel's time. */
 function run(seed: number, times: readonly number[], reference: number) {
   const measurements = times.map((time, i) =>
     syntheticMeasurement({
@@ -34,7 +34,7 @@ Deno.test("rows that a slower machine slows by similar factors are no regression
   const { rows, warnings, regressions } = verdicts(before, run(2, slowed, 115));
   assertEquals(regressions, []);
   assertEquals(rows.map(({ verdict }) => verdict), Array(8).fill("ambiguous"));
-  // The middle rows changed as the others did; for the outer rows it may be chance.
+  // The middle rows changed as much as the others; the outer rows may differ by chance.
   assertEquals(rows[3]!.doubt?.kind, "machine");
   assertEquals(rows.every(({ doubt }) => ["machine", "chance"].includes(doubt!.kind)), true);
   assertStringIncludes(rows[3]!.doubt!.text, "the reference kernel's time by 15.0 %");

@@ -42,7 +42,7 @@ Deno.test("judge() believes no change within the spread of processes, and says h
   const { verdict, doubt } = judge(pair);
   assertEquals([verdict, doubt?.kind], ["ambiguous", "chance"]);
   assert(doubt!.timesProcesses! > 1 && doubt!.timesProcesses! < 5, `${doubt!.timesProcesses}`);
-  // With that many times the processes the verdict is clear, if they differ as these do.
+  // With that many times as many processes the verdict is clear, if they differ as these do.
   const { evidence: [first], ...rest } = pair;
   const more = doubt!.timesProcesses!;
   const evidence = [{ ...first!, error: first!.error / Math.sqrt(more), df: first!.df * more }];
@@ -88,9 +88,9 @@ Deno.test("comparePair() believes no change that the CPU time does not show, on 
   assertEquals([crowded.verdict, crowded.doubt?.kind], ["ambiguous", "CPU time"]);
   assertEquals(judge(comparePair(a, spent(1500, 2020))).verdict, "slower");
   assertEquals(judge(comparePair(a, spent(1500, 2900), { sameMachine: true })).verdict, "slower");
-  // CPU time alone decides nothing.
+  // A change of CPU time alone decides nothing.
   assertEquals(judge(comparePair(a, spent(1000, 3000), { sameMachine: true })).verdict, "same");
-  // Two times that contradict each other decide nothing either.
+  // If time and CPU time contradict each other, they decide nothing.
   assertEquals(comparePair(a, spent(1500, 1500), { sameMachine: true }).pValue, 1);
 });
 
@@ -111,7 +111,7 @@ Deno.test("judge() has no verdict without samples, and doubts a single process",
 
 type World = Omit<ProcessNoise, "seed" | "processes" | "times" | "samples">;
 
-// How processes on one machine differ: in every row, in single rows, by other programs.
+// How processes on one machine differ: in all rows, in single rows, and by other programs.
 const worlds: Readonly<Record<string, World>> = {
   calm: { sigma: 0.01, rowSigma: 0.007, processSigma: 0.003 },
   usual: { sigma: 0.03, rowSigma: 0.015, processSigma: 0.01 },

@@ -1,4 +1,6 @@
-/** Ratios within one run: the intervals keep their confidence, however much processes differ. */
+/**
+ * Ratios within one run: their intervals keep the confidence level, even if processes differ much.
+ */
 import { compareWithinRun } from "../../../src/measure/comparison/within_run.ts";
 import { estimateTimes } from "../../../src/measure/estimate.ts";
 import { comparePair } from "../../../src/measure/comparison/pair.ts";
@@ -27,7 +29,7 @@ Deno.test("compareWithinRun()'s intervals contain the ratio, and differing proce
     separate += (apart.high - apart.low) / runs;
   }
   console.log(`    ${held} of ${runs} hold it; ${width} wide, ${separate} if rounds counted`);
-  // 95 % of 200 are 190; 12 are four standard deviations.
+  // The expected number is 190, 95 % of 200; 12 are four standard deviations.
   assert(held >= 190 - 12, `${held} of ${runs} intervals hold the ratio`);
   assert(width < 0.06 && separate > 0.15, `${width}, ${separate}`);
 });

@@ -19,7 +19,7 @@ Deno.test("beatenCandidates() needs three samples, and with few a clear differen
   assertEquals(beaten([10, 10], [100, 100, 100]), []);
   assertEquals(beaten([10, 10, 10], [100, 100, 100]), [1]);
   assertEquals(beaten([10, 12, 10], [18.1, 19, 30]), [1]);
-  // The limit for three samples: 1.5 times the best one's slowest, 12, is 18.
+  // With three samples the limit is 1.5 times the best one's slowest: 1.5 · 12 = 18.
   assertEquals(beaten([10, 12, 10], [17.9, 19, 30]), []);
 });
 

@@ -65,10 +65,9 @@ Deno.test("stopReason() does not call growing noise stable", () => {
 Deno.test("stopReason() ends with the budget, but not before an interval is possible", () => {
   const samples = noisy(300, 0.3);
   assertEquals(sampled(samples, { each: 1e8 }), [10, "budget"]);
-  // The budget ends after four samples. Six are needed for an interval, and three times the budget
-  // allows them.
+  // The budget ends after four samples. An interval needs six, which three times the budget allows.
   assertEquals(sampled(samples, { each: 2.5e8 }), [6, "budget"]);
-  // Three times the budget ends after two samples.
+  // Even three times the budget ends after two samples.
   assertEquals(sampled(samples, { each: 2e9 }), [2, "budget"]);
 });
 
@@ -79,7 +78,6 @@ Deno.test("stopReason() ends at the greatest number of samples", () => {
 Deno.test("relativeHalfWidth() has no data below six samples", () => {
   assertEquals(relativeHalfWidth([]), undefined);
   assertEquals(relativeHalfWidth([1, 2, 3, 4, 5]), undefined);
-  // Six samples: the interval runs from 1 to 6, and half of its width 5 is divided by the median
-  // 3.5.
+  // The interval of six samples runs from 1 to 6: half of its width 5, divided by the median 3.5.
   assertEquals(relativeHalfWidth([6, 5, 4, 3, 2, 1]), 2.5 / 3.5);
 });

@@ -7,7 +7,7 @@ import {
 } from "../../../src/measure/timing/calibration.ts";
 import { assert, assertEquals, assertThrows } from "../../support/assert/assert.ts";
 
-// Times in whole ticks, at irregular moments, on a clock with this step.
+// Times on a clock with this step, in whole ticks, at irregular moments.
 function timesOf(step: number, seed = 1): number[] {
   let time = 1e12;
   return [...randomUniform({ seed, length: 512, minimum: 3_000, maximum: 33_000 })].map((wait) => {
@@ -41,7 +41,7 @@ Deno.test("observeQuantum() finds steps of fractional ticks", () => {
     const step = 1e9 / hertz;
     for (const seed of [1, 2, 3]) {
       const found = observeQuantum(timesOf(step, seed)) ?? 0;
-      // With 512 times over 9 ms, the fit is better than rounding over the shortest distance.
+      // With 512 times over 9 ms, the fit is more precise than rounding over the shortest distance.
       assert(Math.abs(found - step) < 1e-3 * step, `${found} for ${step}`);
     }
   }
@@ -91,7 +91,7 @@ Deno.test("calibrateTicks() refuses clocks that do not run evenly", () => {
   }));
   assertEquals(calibrateTicks(still), undefined);
   assert(calibrateTicks(still.slice(0, 2)) !== undefined);
-  // Readings too close together.
+  // The readings are too close together.
   assertEquals(
     calibrateTicks(good.map((each) => ({ ...each, before: 0, after: 1e10 }))),
     undefined,

@@ -36,7 +36,7 @@ testStore(
     ]);
     const kept = await run(folder, "list");
     assertEquals([kept.length, new Set(kept).size], [27, 27]);
-    await keptFile(folder); // asserts that no temporary file is left
+    await keptFile(folder); // throws if a temporary file is left
   },
 );
 

@@ -63,7 +63,7 @@ for (const mode of [undefined, "full", "backward-only"] as const) {
         const wanted = forward.output.data.subarray(row * D, (row + 1) * D);
         const own = attentionForwardRow(numbers, { head, position });
         const { gradient: query, magnitude } = queryGradientRow(backward, { head, position });
-        // The sum of the terms' magnitudes.
+        // The magnitudes add up, so they cannot cancel.
         assert(magnitude > 0);
         largest = Math.max(
           largest,

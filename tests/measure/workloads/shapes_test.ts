@@ -98,7 +98,7 @@ Deno.test("shapeOfLengths() finds every known shape by its lengths, and takes H 
     dimensions: { B: 1, Hq: 8, Hkv: 8, T: 1024, D: 64 },
   });
   assertEquals(shapeOfLengths("attention", "Hq8 Hkv2 T=9 D4")?.dimensions.Hkv, 2);
-  // Its name leads to the same shape, as a resumed run needs.
+  // A resumed run finds the shape by this name.
   const shape = shapeOfLengths("matmul", "M3,N4,K5,transposeRight1")!;
   assertEquals(shapeOfLengths("matmul", shape.name), shape);
 });

@@ -56,8 +56,8 @@ const pinned = { examples: halfExamples, runs: 0 };
 const forwardTwin: KernelProperty = (gpu) => attentionForwardMatchesTwinInHalf(gpu, pinned);
 const backwardTwin: KernelProperty = (gpu) => attentionBackwardMatchesTwinInHalf(gpu, pinned);
 
-// In Deno only: Dawn's driver takes most of a minute to compile these kernels.
-// attention/tiled_test.ts passes them through Dawn's WGSL compiler.
+// Only in Deno: Dawn's driver takes most of a minute to compile these kernels.
+// attention/tiled_test.ts compiles them with Dawn as far as SPIR-V.
 Deno.test("attention's f16 kernels meet their error bounds and the properties of the f32 kernels [deno]", async () => {
   const bits = { examples: halfExamples.slice(0, 6), runs: 0 };
   const one = { examples: halfExamples.slice(5, 6), runs: 0 };
@@ -89,7 +89,7 @@ Deno.test('attention forward "tiled-32x32-f16" agrees with the twin', async () =
   console.log(`    ${describeReport(report)}`);
 });
 
-// Deno compiles the WGSL here; the driver would compile it only on the first run.
+// Deno only compiles the WGSL here; the driver would compile it on the first run.
 Deno.test("attention's variants in f16 plan the kernels that were tested, in half the memory", async () => {
   const gpu = siblingGpu(await testGpu("deno"), {});
   const halves: string[] = [];

@@ -24,7 +24,7 @@ const unfit = await openGpu().then((gpu) => {
   return attentionBackwardVariants.find(({ name }) => name === "panels")?.unfit(gpu, call);
 });
 
-// One chunk holds all heads' whole sequences. Tiles reach past the end in queries, keys and
+// One chunk holds the whole sequences of all heads. Tiles reach past the end in queries, keys and
 // columns.
 const whole = describeEach([
   { batch: 2, keyHeads: 2, group: 2, length: 69, headDim: 12, seed: 201 },
@@ -34,7 +34,8 @@ const whole = describeEach([
   { length: 64, headDim: 32, seed: 205, pattern: "sink" },
   { length: 1, headDim: 12, seed: 206 },
 ]);
-// Groups so large that a chunk holds two tiles of keys, or one sequence of two tiles.
+// Groups of query heads so large that a chunk holds only two tiles of keys, or one sequence of two
+// tiles.
 const inChunks = describeEach([
   { keyHeads: 2, group: 16, length: 101, headDim: 8, seed: 207, vScale: FULL },
   { batch: 2, keyHeads: 2, group: 8, length: 40, headDim: 8, seed: 208 },

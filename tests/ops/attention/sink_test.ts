@@ -1,4 +1,4 @@
-/** Learned sinks in attention. Calls without a sink run the same kernels as before the feature. */
+/** Learned sinks in attention. Calls without a sink run kernels without code for sinks. */
 import { type Gpu, type Plan, planAttentionBackward, planAttentionForward } from "../../../mod.ts";
 import { createDryGpu } from "../../../src/gpu/dry_gpu.ts";
 import { assert, assertEquals } from "../../support/assert/assert.ts";
@@ -39,7 +39,7 @@ function plannedBy(gpu: Gpu, plan: () => { readonly plan: Plan }): Planned {
 onEachRuntime(
   "a call without sinks plans no kernel that reads them, and no extra dispatch",
   async (opened) => {
-    // On a dry `Gpu`: SwiftShader would take minutes to compile every variant, and show no more.
+    // A dry `Gpu` compiles nothing: SwiftShader would take minutes, and show no more.
     using gpu = createDryGpu(opened.info);
     const tensor = (shape: number[]) => gpu.empty(shape);
     const inputs = {

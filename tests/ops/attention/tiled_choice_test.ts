@@ -10,7 +10,7 @@ import { assert, assertEquals } from "../../support/assert/assert.ts";
 
 type Chooser = Parameters<typeof bestTile>[0];
 
-// Chooses from the description in Deno, which has no architecture, or in Dawn and browsers.
+// A `Gpu` as Deno describes it, without an architecture, or as Dawn and browsers do.
 function chooser(
   told: { vendor: string; architecture?: string; description?: string; runtime?: "deno" | "dawn" },
   memory = 32768,
@@ -79,7 +79,7 @@ Deno.test("bestTile() names no tile that cannot run", () => {
   }
   // With 16 rows per tile, the number of workgroups would exceed the limit of one dimension.
   assertEquals(bestTile(gpus.unknown, shape(2 ** 20, 128), "forward"), "tiled-32x64-2x4");
-  // The portable floor: 16 KiB.
+  // WebGPU guarantees only 16 KiB of workgroup memory.
   const little = chooser({ vendor: "amd" }, 16384);
   assertEquals(bestTile(little, shape(1024, 64), "forward"), "tiled-32x32");
   assertEquals(bestTile(little, shape(1024, 256), "forward"), "portable");
@@ -99,7 +99,7 @@ Deno.test("holdsBothGradients() is false where a GPU has too few registers", () 
 Deno.test("tiledRegisters() grows with what an invocation holds", () => {
   const usual = attentionTiles["tiled-64x64-4x4"]!;
   const forward = tiledRegisters(usual, 64, "forward");
-  assertEquals(tiledRegisters(usual, 128, "forward") - forward, 16); // one vec4f more of each of 4 rows
+  assertEquals(tiledRegisters(usual, 128, "forward") - forward, 16); // one more vec4f for each of 4 rows
   assertEquals(tiledRegisters(usual, 64, "query") - forward, 16); // 4 × 4 gradients
   assertEquals(
     tiledRegisters(usual, 64, "key and value") - tiledRegisters(usual, 64, "key"),

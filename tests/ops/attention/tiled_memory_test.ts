@@ -1,6 +1,7 @@
 /**
- * Attention's tiled kernels reach workgroup memory without bank conflicts. The test evaluates every
- * index in their WGSL for every invocation, and counts the words that neighbors reach in one bank.
+ * Attention's tiled kernels access workgroup memory without bank conflicts. The test evaluates
+ * every index in their WGSL for every invocation, and counts the different words per bank that
+ * neighboring invocations access together.
  */
 import { attentionBackwardKeyValueTiled } from "../../../kernels/attention/tiled/backward_key_value.wgsl.ts";
 import { attentionBackwardQueryTiled } from "../../../kernels/attention/tiled/backward_query.wgsl.ts";
@@ -41,7 +42,7 @@ type Addresses = (...lane: Lane) => number | undefined;
 // Translates WGSL's unsigned arithmetic to JavaScript: only division differs.
 function translated(expression: string): string {
   const numbers = expression.replaceAll(/(\d+)u\b/g, "$1");
-  // a / b with a literal b. Matching from the left floors a quotient before it is multiplied.
+  // a / b with a literal b. Matching from the left rounds a quotient down before it is multiplied.
   return numbers.replaceAll(
     /([\w.]+|\([^()]*\)) \/ (\d+)( \/ (\d+))?/g,
     (_, a, b, _again, c) =>
@@ -49,8 +50,8 @@ function translated(expression: string): string {
   );
 }
 
-// Compiles an access to a function that gives its address in words. It includes the `let`
-// definitions that the index uses.
+// Turns an access into a function that returns its address in words. The function includes the
+// `let` definitions that the index uses.
 function addressesOf(
   access: string,
   before: string,
@@ -75,7 +76,7 @@ function addressesOf(
   ) as Addresses;
 }
 
-/** For every access in a kernel's source: the most words of one bank reached at once. */
+/** For every access in a kernel's source: the most words of one bank accessed together. */
 function conflicts(
   source: string,
   { across, down }: AttentionTiledOptions,

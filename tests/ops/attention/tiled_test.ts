@@ -1,7 +1,7 @@
 /**
  * Attention's tiled kernels for GPUs pass the properties of the portable ones. Every registered
- * tile is compared with the twin. Mutants and other runtimes use a small tile with as many rows,
- * which compiles sooner.
+ * tile is compared with the twin. Mutants and Dawn use a small tile with as many rows, which
+ * compiles faster.
  */
 import { type Gpu, openGpu } from "../../../mod.ts";
 import {
@@ -70,9 +70,8 @@ const sinkTwin: KernelProperty = (gpu) =>
 const forwardNonFinite: KernelProperty = (gpu) => attentionForwardPassesNonFinite(gpu, one);
 const backwardNonFinite: KernelProperty = (gpu) => attentionBackwardPassesNonFinite(gpu, one);
 
-// The registered tiles, with head dimensions that do not divide evenly into a tile's columns.
-// Lavapipe takes minutes to compile the loops as unrolled for GPUs, so only the usual tile keeps
-// them.
+// The registered tiles, with head dimensions that are no multiple of a tile's step. Lavapipe takes
+// minutes to compile loops that are unrolled for GPUs, so only the usual tile keeps them unrolled.
 for (const [name, tile] of Object.entries(attentionTiles)) {
   const headDim = name === "tiled-32x32" ? 36 : 20;
   const examples = [
@@ -125,7 +124,7 @@ Deno.test("attention in tiles has those properties with separate kernels for dK 
 });
 
 // Dawn's WGSL compiler guards every memory access, and lavapipe then takes a minute to compile. So
-// this test goes as far as SPIR-V and runs nothing.
+// this test stops at SPIR-V and runs nothing.
 onEachRuntime("attention's tiled kernels compile", async (gpu) => {
   for (const variant of Object.keys({ ...attentionTiles, ...attentionHalfTiles })) {
     await compileVariant(gpu, variant);

@@ -35,7 +35,7 @@ onEachRuntime(
   },
 );
 
-/** Elements of row 0 of the value have this size, those of the other two rows size 1. */
+/** In row 0, values have about this size; in the other two rows they are about 1. */
 function smallRow(size: number) {
   const [length, headDim] = [3, 8];
   const rows = (first: number) => ({

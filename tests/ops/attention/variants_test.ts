@@ -39,7 +39,8 @@ const unfit = await openGpu().then((gpu) => {
     : "wants subgroups of one size, 8 lanes at most";
 });
 
-// One head dimension, so that each kernel compiles once: its three vec4f columns leave lanes idle.
+// One head dimension, so that each kernel compiles once. Its three vec4f columns leave some lanes
+// idle.
 const small = describeEach([
   { batch: 2, keyHeads: 2, group: 2, length: 69, seed: 201 },
   { keyHeads: 2, length: 97, seed: 202, vScale: FULL, scale: -0.4 },
@@ -115,8 +116,8 @@ Deno.test("attention on a CPU chooses the CPU kernels at every length", () => {
     assertEquals(chosen("attentionForward", lanes(8), T, D), forward, `T ${T} D ${D}`);
     assertEquals(chosen("attentionBackward", lanes(8), T, D), "panels", `T ${T} D ${D}`);
   }
-  // With four lanes, both passes switch kernels at the same length: a forward and its backward must
-  // add up the logits in the same order.
+  // With four lanes, both passes switch kernels at the same length, because a backward must add up
+  // the logits in the order of its forward.
   assertEquals(chosen("attentionForward", lanes(4), 63), "portable");
   assertEquals(chosen("attentionBackward", lanes(4), 63), "portable");
   assertEquals(chosen("attentionForward", lanes(4), 64), "barrier-free");

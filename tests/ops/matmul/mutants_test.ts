@@ -19,7 +19,7 @@ interface Mutant {
   /** Pretends to be a hardware GPU that can unroll all k of a step, or only four. */
   readonly hardware?: keyof typeof makers;
   /**
-   * The name of the subgroup kernel's tile that shows the fault. Default: those chosen for the
+   * The name of the subgroup kernel's case that shows the fault. Default: the tiles chosen for the
    * examples.
    */
   readonly tile?: string;
@@ -327,7 +327,7 @@ const examples = [
 // them.
 const makers = { known: "amd", unknown: "" };
 
-// Another Gpu, so that its pipelines can be broken.
+// A separate Gpu, because its kernels will be broken.
 function gpuOf(gpu: Gpu, { hardware }: Pick<Mutant, "hardware">): Gpu {
   return siblingGpu(
     gpu,

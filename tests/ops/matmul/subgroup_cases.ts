@@ -1,6 +1,6 @@
 /**
- * Products by the subgroup kernel with a given tile each, because the kernel chooses itself only
- * for large products.
+ * Products by the subgroup kernel, each with a given tile: by itself, matmul() chooses this kernel
+ * only for large products.
  */
 import type { Gpu, planMatmul } from "../../../mod.ts";
 import { Plan } from "../../../src/gpu/plan.ts";

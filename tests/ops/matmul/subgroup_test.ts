@@ -87,7 +87,7 @@ for (const subgroupSize of [4, 8]) {
                 const tile = subgroupSize * width + extra;
                 return sum + tile * Math.ceil((end - first) / tile);
               }, 0);
-            // Without extra columns: rows times whole multiples of the lanes.
+            // The least work is that of single rows, with columns rounded up to whole subgroups.
             const least = shape.rows * subgroupSize * Math.ceil(shape.columns / subgroupSize);
             assert(computed <= 1.25 * least, `${name}: ${computed} of ${least}`);
           }

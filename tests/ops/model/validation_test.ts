@@ -44,7 +44,7 @@ type Refusal = readonly [
   message: string,
 ];
 
-/** Replaces shapes and numbers in arguments by tensors, which it adds to `tensors`. */
+/** Replaces shapes and lists in arguments by tensors, which it also adds to `tensors`. */
 function materialize(gpu: Gpu, value: unknown, tensors: Tensor[]): unknown {
   if (value instanceof Float32Array) {
     tensors.push(gpu.tensor(value as Float32Array<ArrayBuffer>, [value.length]));

@@ -57,7 +57,7 @@ const tile: RowVariant = {
     "rms_norm/forward_tile.wgsl.ts",
     "rms_norm/backward_tile.wgsl.ts",
     "rows/column_sums.wgsl",
-    // Kernels for the rows that remain after the last full group.
+    // These kernels compute the rows that remain after the last full group.
     "rms_norm/forward_cooperative.wgsl",
     "rms_norm/backward_row.wgsl",
     "rows/sum_subgroup.wgsl",
@@ -319,7 +319,7 @@ Deno.test("rmsNormForward() and rmsNormBackward() choose by the adapter", async 
     [cpu, { rows: 2, columns: 4096 }, "subgroup", "row-per-invocation"],
     [plain(true), { rows: 4096, columns: 64 }, "row-per-invocation", "row-per-invocation"],
     [hardware, { rows: 4096, columns: 1024 }, "subgroup", "subgroup"],
-    // A row longer than a workgroup's registers hold.
+    // A row that is longer than a workgroup's registers can hold.
     [hardware, { rows: 4096, columns: 16384 }, "subgroup", "portable"],
     [plain(false), { rows: 4096, columns: 1024 }, "portable", "portable"],
   ];

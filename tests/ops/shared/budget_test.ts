@@ -7,7 +7,7 @@ import { assertEquals } from "../../support/assert/assert.ts";
 
 type Told = Parameters<typeof gpuBudget>[0];
 
-// As Mesa's drivers describe GPUs: both give the maker, Deno the device's name, Dawn the
+// Mesa's drivers describe GPUs this way: both give the maker, Deno the device's name, Dawn the
 // architecture and the driver.
 const mesa = "Intel open-source Mesa driver: Mesa 26.2.6";
 const known: readonly (readonly [
@@ -35,7 +35,7 @@ Deno.test("gpuBudget() knows GPUs by what Deno, Dawn and browsers tell", () => {
       gpuBudget({ runtime, vendor, architecture: "", description: "", ...changes }).registers;
     assertEquals(told("deno", { description: deno }), inDeno, deno);
     assertEquals(told("dawn", { architecture, description: driver }), inDawn, architecture);
-    if (vendor === "mesa") continue; // browsers describe no device, and Mesa is no maker of GPUs
+    if (vendor === "mesa") continue; // browsers give no device name, and Mesa makes no GPUs
     assertEquals(told("browser", { architecture }), inDawn, architecture);
   }
 });

@@ -77,7 +77,7 @@ function refused(
     readonly args: unknown;
     readonly error: typeof TypeError | typeof RangeError;
     readonly words: readonly string[];
-    /** Stands in for the Gpu. */
+    /** Passed in place of the Gpu. */
     readonly on?: unknown;
   },
 ): void {
@@ -148,8 +148,8 @@ for (const operator of Object.keys(operators)) {
         ),
       ];
       for (const other of given) {
-        // These operators take their shapes from this argument, and nothing here contradicts the
-        // new length.
+        // These operators take their shapes from this argument, and no other argument contradicts
+        // the new length.
         if (operator === "rmsNormForward" && name === "input" && other.at(-1) === 5) continue;
         if (operator === "vScaleForward" && other.length === 4 && other[1] === 2) continue;
         const tensor = make(gpu, other);

@@ -1,4 +1,4 @@
-/** Kernels made for the CPU: on a hardware GPU, neither the default nor tuning chooses them. */
+/** On a hardware GPU, neither the defaults nor tuning choose kernels made for the CPU. */
 import { createDryGpu } from "../../../src/gpu/dry_gpu.ts";
 import { candidatesText } from "../../../src/ops/tuning/choices.ts";
 import { tunableOperators } from "../../../src/ops/tuning/operators.ts";
@@ -7,7 +7,7 @@ import { info, sampleLengths, softwareInfo } from "../../support/tuned_choice.ts
 
 const forCpu = /^(subgroup-\d+|barrier-free|panels.*|row-per-invocation)$/;
 const reason = "made for adapters that compute on the CPU";
-// With eight lanes, no kernel is unfit merely because the subgroup size is unknown.
+// With eight lanes, a kernel cannot be unfit merely because the subgroup size is unknown.
 const hardwareInfo = { ...softwareInfo, software: false };
 
 Deno.test("kernels for the CPU are unfit on hardware, unless they are named", () => {

@@ -26,7 +26,7 @@ function table(choose: (info: GpuInfo) => string): Record<string, string> {
   );
 }
 
-/** The usual choice for every GPU, with the exceptions in `others`. */
+/** Every GPU with the usual choice, except for those in `others`. */
 function everywhere(usual: string, others: Record<string, string> = {}): Record<string, string> {
   const entries = hardwareAdapters.map(({ name }) => [name, others[name] ?? usual]);
   return Object.fromEntries(entries);
@@ -68,7 +68,7 @@ Deno.test("the matrix product unrolls k as far as the GPU's registers allow", ()
 Deno.test("RMSNorm shares a row among as many lanes as hold it in registers", () => {
   const lanes = (operator: string, d: number) => (info: GpuInfo) =>
     /const LANES: u32 = (\d+)u/.exec(firstCode(info, operator, { rows: 4096, d }))![1]!;
-  // One subgroup per row on Vega alone: each of its 64 lanes holds 4 vectors.
+  // One subgroup per row on Vega alone: each of its 64 lanes holds 4 vec4f.
   const expected = everywhere("256", { vega10: "64" });
   for (const operator of ["rmsNormForward", "rmsNormBackward"]) {
     assertEquals(table(lanes(operator, 1024)), expected, operator);

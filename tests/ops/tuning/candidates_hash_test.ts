@@ -1,4 +1,4 @@
-/** A tuned choice's hash covers all source of all candidates. */
+/** The hash of a tuned choice covers the whole source of all candidates. */
 import { readdir } from "node:fs/promises";
 import fc from "fast-check";
 import { createDryGpu } from "../../../src/gpu/dry_gpu.ts";
@@ -77,8 +77,8 @@ Deno.test("candidatesHash() changes with any character of any kernel but a comme
         let inComment = false;
         const parts = kernel.parts.map(({ file, source }, i) => {
           if (i !== part) return { file, source };
-          // An edit inside a declaration that a constant replaces makes specializing fail, which
-          // also counts.
+          // An edit inside a declaration that a constant replaces makes specialize() throw, which
+          // also counts as noticed.
           const at = Math.floor(share * source.length);
           inComment = source.slice(source.lastIndexOf("\n", at - 1) + 1, at).includes("//");
           return { file, source: `${source.slice(0, at)}~${source.slice(at)}` };

@@ -46,7 +46,7 @@ const hostileJson = fc.oneof(
   fc.double().map((number) => JSON.stringify(number)),
 );
 
-// The path of every place in a value: of the value itself, its fields and elements.
+// The paths of all places in a value: of the value itself, and of its fields and elements.
 function placesIn(value: unknown): readonly (readonly string[])[] {
   if (typeof value !== "object" || value === null) return [[]];
   const below = Object.entries(value)
@@ -54,7 +54,8 @@ function placesIn(value: unknown): readonly (readonly string[])[] {
   return [[], ...below];
 }
 
-// A value as JSON text with the place at a path replaced: its value, or with `renames` its name.
+// A value as JSON text with one place replaced: the value at the path, or with `renames` the
+// field's name.
 function replaced(
   value: unknown,
   place: readonly string[],
@@ -105,7 +106,7 @@ Deno.test("parseTuning() takes up nothing but known kernels, whatever stands in 
 Deno.test("parseTuning() takes nothing of a file that is cut off at any byte", async () => {
   const bytes = new TextEncoder().encode(formatTuning(identity, [await tunedChoice()]));
   const decoder = new TextDecoder("utf-8", { fatal: true });
-  for (let length = 0; length < bytes.length - 1; length++) { // the last byte ends the line
+  for (let length = 0; length < bytes.length - 1; length++) { // the last byte is only the line's end
     const text = decoder.decode(bytes.subarray(0, length));
     assertEquals(parseTuning(text, identity), [], `the first ${length} bytes`);
   }
@@ -131,7 +132,7 @@ Deno.test("applyTuning() takes a file with changed bytes as it was, or not at al
       try {
         text = new TextDecoder("utf-8", { fatal: true }).decode(Uint8Array.from(list));
       } catch {
-        return; // readTuning rejects invalid UTF-8, too
+        return; // as readTuning rejects invalid UTF-8
       }
       const taken = await chosenBy(text);
       assert(taken.size === 0 || [...taken].join() === [...whole].join(), [...taken].join());
@@ -165,7 +166,7 @@ Deno.test("applyTuning() never takes a kernel that computes in f16, not even wit
         assertEquals(parseTuning(formatTuning(identity, [{ ...choice, dtype }]), identity), []);
       }
       assertEquals(await isCurrent(halves, choice), false);
-      // Nor if a saved training run names the kernel.
+      // Even if a saved training run names the kernel.
       using gpu = createDryGpu(halves);
       gpu.variants.set(`${name} ${entry.shapeClass}`, variant);
       assert(operator.choose(gpu, dimensions) !== variant);
@@ -185,7 +186,7 @@ Deno.test("applyTuning() passes over a kernel that the adapter cannot run, even 
   assertEquals(await choose("subgroup"), false);
 });
 
-// The smallest and largest lengths, and some whose loops would take long.
+// The smallest and largest lengths, and some with long loops.
 const length = fc.constantFrom(
   ...[1, 3, 4, 32, 64, 128, 256, 1000],
   ...[2 ** 14, 2 ** 19, 2 ** 20, 2 ** 24],

@@ -131,7 +131,8 @@ Deno.test("applyTuning() passes over choices that do not hold, and takes the oth
 Deno.test("isCurrent() is false once any candidate's kernel or dispatch differs", async () => {
   const good = await tunedChoice();
   assert(await isCurrent(info, good));
-  // Another subgroup size, memory that another candidate would use, software in place of hardware.
+  // Another subgroup size; no features, which another candidate would use; software in place of
+  // hardware.
   const changed: GpuInfo[] = [
     { ...info, subgroupSize: { minimum: 16, maximum: 16 } },
     { ...info, features: [] },
