@@ -59,7 +59,7 @@ export async function runSinks(args: readonly string[], hooks: SinksHooks): Prom
 }
 
 async function report(request: SinksRequest, hooks: SinksHooks): Promise<number> {
-  // First check what takes no time and may fail.
+  // First make the checks that take no time.
   for (const path of [request.output, request.html]) {
     if (path !== undefined) await checkWritable(path);
   }

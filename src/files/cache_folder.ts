@@ -1,9 +1,9 @@
 /**
- * The user's cache folder, this project's in it, and the one where Deno keeps the packages it
- * fetched.
+ * Finds cache folders: the user's, this project's folder in it, and the folder of Deno's npm
+ * packages.
  */
 
-/** What the locations are worked out from. */
+/** The environment variables that decide the folders. */
 export interface CacheVariables {
   readonly HOME?: string | undefined;
   readonly XDG_CACHE_HOME?: string | undefined;
@@ -26,7 +26,7 @@ export function userCacheFolder({ HOME, XDG_CACHE_HOME }: CacheVariables): strin
 }
 
 /**
- * The folder this project keeps in the user's cache.
+ * This project's folder in the user's cache.
  *
  * @param variables the environment
  * @returns for example `/home/me/.cache/gradsink`

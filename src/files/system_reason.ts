@@ -1,4 +1,4 @@
-/** Why the system refused to read or write. */
+/** Explains why the system refused to read or write. */
 
 /** Turns a system error into a reason that a person can act on. */
 export function systemReason(error: unknown): string {

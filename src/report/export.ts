@@ -1,6 +1,6 @@
 /**
- * Exports what a measurement saw, token by token, for other programs: arrays of states and
- * gradients as .npy, tables as CSV, and an index that explains each.
+ * Exports a measurement's states and gradients, token by token, for other programs: arrays of
+ * states and gradients as .npy, tables as CSV, and an index that explains each.
  *
  * The files go to a temporary folder next to the requested one, which takes its name once it is
  * complete.

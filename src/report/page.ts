@@ -26,7 +26,7 @@ export interface Page {
   readonly sections: readonly PageSection[];
   /** The data that the page was made from, for its last line. */
   readonly source?: string;
-  /** CSS in addition to every page's. */
+  /** CSS in addition to the style of every page. */
   readonly style?: string;
 }
 

@@ -49,9 +49,9 @@ export function seriesEntries(series: readonly string[]): LegendEntry[] {
 }
 
 /**
- * Signs and names, flowing from left to right in lines above the frame.
+ * Draws signs and names from left to right, in lines above the frame.
  *
- * @param entries what to show
+ * @param entries the entries
  * @param options the picture's width and its margins; `above`: room between the legend and the
  *   frame
  */

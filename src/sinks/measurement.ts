@@ -237,7 +237,10 @@ export interface AttentionMeasurement {
    * `meters/gradient_floors.ts` has the formula.
    */
   readonly keyGradientFloor?: number;
-  /** The same for ‖∇q_s‖. At position 0 too, where the gradient is 0 without a learned sink. */
+  /**
+   * The same for ‖∇q_s‖. It exists for position 0 too, where the gradient is 0 without a learned
+   * sink.
+   */
   readonly queryGradientFloor?: number;
   /** ‖∇h̃_t‖, single, [positions]. */
   readonly singleNormGradient: readonly number[];
@@ -376,7 +379,7 @@ export interface TheoryMeasurement {
   readonly errors: readonly string[];
 }
 
-/** Where the model comes from. */
+/** The origin of the model. */
 export interface MeasurementSource {
   /** The run's name: its folder's last part. */
   readonly run: string;

@@ -220,7 +220,7 @@ export class SinkMeter {
   /**
    * Measures all batches so far.
    *
-   * @param source where the model comes from
+   * @param source the model's origin
    * @throws {RangeError} if no batch was added
    */
   result(source: MeasurementSource | null = null): SinkMeasurement {

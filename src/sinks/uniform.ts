@@ -1,6 +1,4 @@
-/**
- * Decides what counts as a sink: attention above a threshold and above that of uniform attention.
- */
+/** Decides whether attention counts as a sink: it must exceed a threshold and uniform attention. */
 
 /**
  * The score α_s of uniform attention, a_tj = 1 / (t + 1) for j ≤ t: the mean over the queries t = s

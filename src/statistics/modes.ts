@@ -6,7 +6,7 @@ import { kernelDensityEstimation, quantileSorted } from "simple-statistics";
 /** With fewer samples, gaps arise by chance. */
 const LEAST_SAMPLES = 30;
 
-/** The most quantiles that stand for the samples: enough for two hills, and quick for any count. */
+/** The most quantiles of the samples to use: enough for two hills, and quick for any count. */
 const MOST_POINTS = 400;
 
 const GRID = 128;
@@ -14,10 +14,10 @@ const GRID = 128;
 /**
  * Tells whether a list of times has more than one hill.
  *
- * The density of the logarithms is estimated with Gaussian kernels somewhat narrower than
- * Silverman's, which blurs two equal hills into one. A second hill counts if it stands over at
- * least a tenth of the samples and the valley between the two is lower than seven tenths of the
- * lower top. A test that draws many lists with one hill shows that these limits are strict enough.
+ * The density of the logarithms is estimated with Gaussian kernels somewhat narrower than in
+ * Silverman's rule, which blurs two equal hills into one. A second hill counts if it has at least a
+ * tenth of the samples, and if the valley between the two is below seven tenths of the lower top. A
+ * test that draws many lists with one hill shows that these limits are strict enough.
  *
  * @param samples positive numbers in any order
  * @returns false for fewer than 30 samples

@@ -31,7 +31,7 @@ export function normalTail(z: number): number {
  *
  * Source: S. Holm, A simple sequentially rejective multiple test procedure (1979).
  *
- * @param pValues one per test; undefined where there was no data and so no test
+ * @param pValues one per test; undefined without data, which means no test
  * @returns corrected values in the same order
  */
 export function holm(pValues: readonly (number | undefined)[]): (number | undefined)[] {

@@ -57,7 +57,7 @@ export function refuseOtherMachine(before: ResultFile, now: ResultFile): void {
     [runtime.version, runtime.webgpuVersion].filter(Boolean).join(" with webgpu ")
   );
   const differences = [
-    // Without `--label` the new run has no label: take the file's.
+    // Without `--label` the new run has no label, so use the label of the file.
     ...machineDifferences(before, { ...now, ...before.label ? { label: before.label } : {} }),
     ...versions[0] === versions[1]
       ? []

@@ -1,4 +1,4 @@
-/** Does what `arguments.ts` needs of `@std/cli`'s parseArgs with `node:util`'s. */
+/** Replaces `@std/cli`'s parseArgs by `node:util`'s, as far as `arguments.ts` needs it. */
 import { parseArgs as parseWithNode } from "node:util";
 
 /** The used options of `@std/cli`'s parseArgs. */

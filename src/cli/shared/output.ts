@@ -1,6 +1,6 @@
-/** Where a command writes. */
+/** Writes a command's output. */
 
-/** Where a command writes; tests replace it. */
+/** The output of a command; tests replace it. */
 export interface CommandOutput {
   /** Writes to standard output. */
   out(text: string): void;

@@ -19,7 +19,7 @@ export class Trainer implements Disposable {
   readonly #task: Task;
 
   /**
-   * Plans a model and its optimizer, with initial values or a checkpoint's.
+   * Plans a model and its optimizer, with initial values or those of a checkpoint.
    *
    * @param gpu the GPU to run on
    * @param options the settings, the task, and the state to continue from

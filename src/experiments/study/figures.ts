@@ -44,7 +44,7 @@ export function atSink(moment: Moment): TrajectoryLayer | undefined {
   return moment.point.layers.find(({ layer, attention }) => layer === wanted && attention !== null);
 }
 
-/** Token 0's figure divided by the early tokens'. */
+/** The ratio of token 0's figure to the mean over early tokens. */
 export function ratio(pair: SinkPair | null | undefined): number | undefined {
   return pair == null || !(pair[1] > 0) ? undefined : pair[0] / pair[1];
 }
@@ -89,7 +89,7 @@ export const gateOpeningAtSink: Figure = (moment) => atSink(moment)?.attention?.
 /** ‖∇h̃_0‖ at the sink layer. */
 export const sinkGradient: Figure = (moment) => atSink(moment)?.attention?.gradient[0];
 
-/** Token 0's value norm divided by early tokens', at the sink layer. */
+/** The ratio of token 0's value norm to the mean over early tokens, at the sink layer. */
 export const valueNormRatio: Figure = (moment) => ratio(atSink(moment)?.attention?.valueNorm);
 
 /** ‖∇v_0‖ / ‖∇k_0‖, both means over layers. */
@@ -114,13 +114,13 @@ export const compressSlope: Figure = ({ point }) =>
 export const compressDecades: Figure = ({ point }) =>
   medianOf(attentionLayers(point).map(({ attention }) => attention!.branch.decades ?? undefined));
 
-/** Token 0's Bloat divided by early tokens', at the sink layer. */
+/** The ratio of token 0's Bloat to the mean over early tokens, at the sink layer. */
 export const bloatRatio: Figure = (moment) => ratio(atSink(moment)?.attention?.branch.bloat);
 
 /** Bloat of token 0 at the sink layer. */
 export const bloat: Figure = (moment) => atSink(moment)?.attention?.branch.bloat?.[0];
 
-/** Token 0's ‖h_in‖ divided by early tokens', at the sink layer. */
+/** The ratio of token 0's ‖h_in‖ to the mean over early tokens, at the sink layer. */
 export const sinkInputRatio: Figure = (moment) => ratio(atSink(moment)?.input);
 
 /** ‖h_in‖ of token 0 at the sink layer. */
@@ -145,7 +145,7 @@ export const farthestChange: Figure = ({ point }) => {
 export const residualNorm: Figure = ({ point }) =>
   largest(point.layers.map(({ output }) => output[0]));
 
-/** Token 0's ‖h_out‖ divided by early tokens': the largest ratio over layers. */
+/** The ratio of token 0's ‖h_out‖ to the mean over early tokens: the largest over layers. */
 export const residualRatio: Figure = ({ point }) =>
   largest(point.layers.map(({ output }) => ratio(output)));
 
@@ -153,7 +153,7 @@ export const residualRatio: Figure = ({ point }) =>
 export const mlpNorm: Figure = ({ point }) =>
   largest(point.layers.map(({ mlp }) => mlp.residual[0]));
 
-/** Token 0's ‖r_mlp‖ divided by early tokens': the largest ratio over layers. */
+/** The ratio of token 0's ‖r_mlp‖ to the mean over early tokens: the largest over layers. */
 export const mlpRatio: Figure = ({ point }) =>
   largest(point.layers.map(({ mlp }) => ratio(mlp.residual)));
 

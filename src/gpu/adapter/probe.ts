@@ -25,7 +25,7 @@ interface ProbeRequest {
   readonly code: string;
 }
 
-// Runs in the Worker; refers to nothing but `runSelfTest`, which is put beside it.
+// Runs in the Worker. It refers only to `runSelfTest`, whose text is added to it.
 async function probe(
   request: ProbeRequest,
   selfTest: typeof runSelfTest,

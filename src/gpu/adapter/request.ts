@@ -22,7 +22,7 @@ export interface AdapterWish {
   readonly adapter?: string;
 }
 
-/** An adapter and where it came from. */
+/** An adapter with its runtime. */
 export interface FoundAdapter {
   readonly adapter: GPUAdapter;
   readonly origin: RuntimeEntry;

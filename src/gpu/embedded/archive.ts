@@ -21,9 +21,8 @@ export interface EmbeddedPackage {
 /**
  * The pinned package: SwiftShader as Chromium 133 ships it.
  *
- * Later versions of the package hide their files behind `exports`: only their code could be
- * imported, and it would run. On x64 the SwiftShader of 153.0.0 has the same features and limits
- * and runs equally fast.
+ * Later versions of the package export only code, so reading their files would mean running it. On
+ * x64 the SwiftShader of 153.0.0 has the same features and limits and runs equally fast.
  */
 export const embeddedPackage: EmbeddedPackage = {
   specifier: "@sparticuz/chromium@133.0.0",

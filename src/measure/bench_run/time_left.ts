@@ -69,7 +69,7 @@ export class TimeLeft {
     measurements: number,
     { seconds, share }: { readonly seconds: number; readonly share: number },
   ): void {
-    // The time it would have taken with the least sampling.
+    // The batch's time if every measurement had sampled for the least time.
     const least = seconds - measurements * Math.max(0, share - LEAST_SECONDS);
     this.#least += Math.max(LEAST_SECONDS * measurements, least);
     this.#seconds += seconds;

@@ -53,7 +53,8 @@ function slack(ceiling: Ceiling<string>): number {
 }
 
 /**
- * Whether a ceiling is too uncertain for shares of it. Figures without samples count as certain.
+ * Whether a ceiling is too uncertain to compute shares of it. Figures without samples count as
+ * certain.
  */
 export function isUnsure(ceiling: Ceiling<string>): boolean {
   return slack(ceiling) > UNSURE;

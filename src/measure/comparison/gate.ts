@@ -9,7 +9,7 @@ import type { Machine } from "./machine.ts";
 import { leastFindableRatio, type PairComparison } from "./pair.ts";
 import { judge, SIGNIFICANCE } from "./verdict.ts";
 
-/** A row of one machine, compared with the first machine's. */
+/** A row of one machine, compared with the same row of the first machine. */
 export interface GateRow {
   readonly row: ComparisonRow;
   readonly machine: Machine;
@@ -17,7 +17,7 @@ export interface GateRow {
 
 /** A measurement that got worse. */
 export interface Regression extends GateRow {
-  /** The median time divided by the first file's; undefined if it broke altogether. */
+  /** The median time divided by that in the first file; undefined if the measurement failed. */
   readonly ratio: number | undefined;
   /** The status of the worse measurement. */
   readonly status: MeasurementStatus;

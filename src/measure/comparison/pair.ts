@@ -143,7 +143,7 @@ function ratioOf(difference: EstimatedDifference | undefined): number | undefine
 
 // Other programs do not affect the CPU time. On an adapter that computes on the CPU it may be known
 // to 1 % while the time is not known to 50 %. Judge the more precise one. If the two contradict
-// each other, as if work is no longer parallel, both must show the change.
+// each other, for example because work is no longer parallel, both must show the change.
 function comparePaired({ time, cpu }: PairedEstimates): PairComparison {
   const changes: Evidence[] = [{ of: "time", ...changeOf(time) }];
   if (cpu !== undefined) changes.push({ of: "CPU time", ...changeOf(cpu) });

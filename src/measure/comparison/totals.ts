@@ -16,7 +16,9 @@ export interface MachineTotal {
   readonly rooflineShare: number | undefined;
   /** An interval from the geometric means of the ends of the rows' intervals. */
   readonly rooflineInterval: Interval | undefined;
-  /** Geometric mean of the time relative to the first machine's, over the rows that both have. */
+  /**
+   * Geometric mean of the time relative to that on the first machine, over the rows that both have.
+   */
   readonly ratioToFirst: number | undefined;
   /** Its 95 % interval. */
   readonly ratioInterval: Interval | undefined;

@@ -34,7 +34,7 @@ export interface AttentionState extends Omit<AttentionTrace<Tensor>, "gradients"
    * norms.
    */
   readonly headNorm: { readonly projections: Tensor; readonly inverseRms: Tensor } | undefined;
-  /** y with the heads side by side: [B, T, Hq D] */
+  /** y with the heads joined along the last dimension: [B, T, Hq D] */
   readonly merged: Tensor;
   /** The states of the gates; undefined without gates. */
   readonly gate: GateState | undefined;
@@ -165,7 +165,8 @@ export function planAttentionBlockForward(
 }
 
 /**
- * Plans the gates on the heads' outputs. Their input is the same norm output as the projections'.
+ * Plans the gates on the heads' outputs. Their input is the norm's output, like that of the
+ * projections.
  */
 function planGate(
   build: LlamaBuild,

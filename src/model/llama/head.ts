@@ -28,7 +28,7 @@ export interface HeadPlans {
   readonly inputGradient: Tensor;
   /**
    * The loss's gradient by the head's matrix: [V, d]. With a tied head it must still be added to
-   * the embedding's.
+   * the gradient by the embedding.
    */
   readonly headGradient: Tensor;
 }

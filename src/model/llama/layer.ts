@@ -185,8 +185,8 @@ function planMlpBackward(
 }
 
 /**
- * Plans the backward pass of a norm in front of a residual branch: adds the norm's gradient to the
- * stream's.
+ * Plans the backward pass of a norm at the start of a residual branch: adds the norm's gradient to
+ * the stream's gradient.
  *
  * @param build the model
  * @param plans the list to add to

@@ -79,7 +79,7 @@ function gainLength({ modelDim }: LlamaConfig, rows: number): number {
 }
 
 // Forward: the norm, the residual and their sum. Backward: the gradients by the norm's output and
-// its input, and that one's sum with the residual's.
+// input, and the latter's sum with the gradient by the residual.
 function branchLength(config: LlamaConfig, rows: number): number {
   return 6 * rows * config.modelDim + rows + gainLength(config, rows);
 }

@@ -46,7 +46,10 @@ export interface AdamWOptions {
   readonly weightDecay: number;
 }
 
-/** The least ε. Squares that float32 rounds to zero have roots of at most 10⁻⁷ ε. */
+/**
+ * The least ε. Squares that float32 rounds to zero do not matter next to it: their roots are at
+ * most 10⁻⁷ ε.
+ */
 const LEAST_EPSILON = 2 ** -40;
 
 /**

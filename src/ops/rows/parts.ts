@@ -52,7 +52,7 @@ export interface ElementKernel {
  * Makes a kernel for rows of d numbers.
  *
  * @param columns d
- * @param parts the kernel without the part that says how it reads rows
+ * @param parts the kernel without the part that reads rows
  */
 export function elementKernel(columns: number, ...parts: readonly KernelPart[]): ElementKernel {
   const { part, elements } = rowElement(columns);

@@ -67,8 +67,8 @@ export async function tuningPlace(
 }
 
 /**
- * Reads what tuning chose for an adapter. It never prompts or throws: an unreadable or wrong file
- * gives no choices.
+ * Reads an adapter's tuned choices. It never prompts or throws: an unreadable or wrong file gives
+ * no choices.
  *
  * @param info the opened GPU
  * @param source as for {@linkcode tuningPlace}

@@ -72,8 +72,8 @@ export function splitHeads(rows: ReferenceTensor, layout: HeadLayout): Reference
 }
 
 /**
- * Joins heads side by side and turns them back: the inverse of {@linkcode splitHeads}, and its
- * gradient.
+ * Joins heads along the last dimension and turns them back: the inverse of {@linkcode splitHeads},
+ * and its gradient.
  */
 export function mergeHeads(perHead: ReferenceTensor, layout: HeadLayout): ReferenceTensor {
   const { batch, context, heads, headDim } = layout;
@@ -160,7 +160,7 @@ export function swigluBackward(
 
 /** The heads' outputs and the logits of their gates. */
 export interface GatedHeads {
-  /** y of all heads side by side: [N, Hq D] */
+  /** y of all heads, joined along the last dimension: [N, Hq D] */
   readonly input: ReferenceTensor;
   /** One per head or per element: [N, G], where G divides Hq D */
   readonly logits: ReferenceTensor;

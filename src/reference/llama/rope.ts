@@ -27,7 +27,7 @@ export type RopeScaling =
     readonly originalPositions: number;
   };
 
-/** What RoPE's frequencies depend on. */
+/** Arguments of {@linkcode ropeFrequencies}. */
 export interface RopeOptions {
   /** D, even. */
   readonly headDim: number;

@@ -56,7 +56,10 @@ export interface AttentionTrace<Numbers> {
     readonly key: Numbers;
     readonly value: Numbers;
     readonly output: Numbers;
-    /** The gradient by y′, the gates' output, with heads side by side: [B, T, Hq D]. */
+    /**
+     * The gradient by y′, the gates' output, with heads joined along the last dimension: [B, T, Hq
+     * D].
+     */
     readonly gated?: Numbers;
   };
 }

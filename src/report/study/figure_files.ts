@@ -17,7 +17,7 @@ export interface FigureFile {
 const WIDTH = 960;
 
 /**
- * Draws all figures as files that follow the reader's light or dark system.
+ * Draws all figures as files, which are light or dark like the reader's system.
  *
  * @param study the study
  * @param document the document to draw with

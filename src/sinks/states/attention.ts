@@ -16,8 +16,8 @@ type Map = Pick<AttentionMap, "size" | "weights">;
 /** Collects one layer's attention over batches. */
 export class PositionMeter {
   /**
-   * For each text and position s, the number of heads with a sink: α_s above ε and above uniform
-   * attention's. [texts][s]
+   * For each text and position s, the number of heads with a sink: α_s above ε and above the score
+   * of uniform attention. [texts][s]
    */
   readonly counts: Uint16Array<ArrayBuffer>[] = [];
   readonly #window: number;

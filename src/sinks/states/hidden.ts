@@ -16,7 +16,8 @@ export class StateMeter {
   readonly #cosine: Float64Array;
   readonly #largestByPosition: Float64Array;
   /**
-   * For each channel, the sum over texts of its largest magnitude, [width]; and the current text's.
+   * For each channel, the sum over texts of its largest magnitude, [width]; and that of the current
+   * text.
    */
   readonly #largestByChannel: Float64Array;
   readonly #channels: Float64Array;

@@ -20,7 +20,7 @@ import {
 } from "../figures.ts";
 import type { TrajectoryPoint } from "../record.ts";
 
-/** One link of the chain, or an outcome of it. */
+/** One link or outcome of the chain. */
 export interface ChainLink {
   /** The id, of letters and dashes. */
   readonly id: string;
@@ -46,7 +46,10 @@ const massiveRatio: Figure = ({ point }) => {
   return ratios.length === 0 ? undefined : Math.max(...ratios);
 };
 
-/** The gradient by token 0's value or key, divided by early tokens', at the sink layer. */
+/**
+ * The ratio of the gradient by token 0's value or key to the mean over early tokens, at the sink
+ * layer.
+ */
 const pathRatio = (path: "value" | "key"): Figure => (moment) =>
   ratio(atSink(moment)?.attention?.paths[path]);
 

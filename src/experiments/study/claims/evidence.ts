@@ -207,6 +207,6 @@ export interface Pairs {
   readonly pairs: readonly { readonly baseline: number; readonly variant: number }[];
   /** The sink strength of the comparison. */
   readonly strength: number | undefined;
-  /** The median step of the baseline's values, and of the variant's. */
+  /** The median step of the baseline's values, and of the variant's values. */
   readonly steps: readonly [baseline: number, variant: number];
 }

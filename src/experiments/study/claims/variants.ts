@@ -140,7 +140,10 @@ export function variantRules(variant: "learned" | "backward-only"): ClaimRule[] 
   ];
 }
 
-/** A claim that a figure is lower than the baseline's, at equal step and at equal sink strength. */
+/**
+ * A claim that a variant's figure is lower than the baseline's figure, at equal step and at equal
+ * sink strength.
+ */
 function loweredClaim(
   evidences: Evidences,
   { variant, figures }: {

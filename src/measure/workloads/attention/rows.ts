@@ -135,7 +135,7 @@ export interface GradientRow {
   /**
    * The size of the terms before they cancel, added up like random numbers: √Σ (a_tj (|⟨g_t, v_j⟩|
    * +
-   * |D_t|) k_j scale)² at the largest. What float32 makes of the row is off by roundings of this,
+   * |D_t|) k_j scale)² at the largest. The float32 row's error is a few roundings of this,
    * however small the row itself is; queryGradient's first row is exactly zero.
    */
   readonly magnitude: number;
