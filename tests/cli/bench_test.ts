@@ -76,7 +76,7 @@ function killIfThere(process: Deno.ChildProcess): void {
   try {
     process.kill("SIGKILL");
   } catch {
-    // The process ended before the moment to kill it.
+    // The process ended before it was killed.
   }
 }
 
@@ -254,7 +254,7 @@ testBench(
 );
 
 testBench("bench() leaves a valid file at whatever moment it is killed", async (folder) => {
-  // Moments from before the first write to the end of a run, which takes a second and a half.
+  // Moments from before the first write to the end of a run of a second and a half.
   const moments = randomUniform({ seed: 11, length: 8, minimum: 150, maximum: 1400 });
   const counts: number[] = [];
   for (const [i, moment] of moments.entries()) {
@@ -287,7 +287,8 @@ testBench(
     assertEquals(after.status, "complete");
     assertEquals(after.date, before.date);
     assertEquals(after.ceilings.f32Fma?.value, before.ceilings.f32Fma?.value);
-    // The file keeps what each process has measured; rows resume with the processes that they lack.
+    // The file keeps every process's measurements, and rows resume with the processes that they
+    // lack.
     for (const old of before.measurements) {
       const key = (each: Measurement): string =>
         JSON.stringify([each.kernel, each.pass, each.shape, each.cache]);
@@ -319,7 +320,7 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
     assertEquals((await run([`--resume=${path}`])).code, 0);
     const after = await readResultFile(path);
     assertEquals(after.status, "complete");
-    // Rows that the interrupt cut short were measured again.
+    // The rows that the interrupt cut short were measured again.
     assert(after.measurements.every(({ stopReason }) => stopReason === "precise"));
   });
 }
@@ -439,7 +440,7 @@ testBench("bench() says in one line why it cannot start", async (folder) => {
   assertEquals([...Deno.readDirSync(folder)].length, 0);
 });
 
-// The next test uses the GPU. Its endless kernel takes the deadline of 12 s.
+// The next tests use the GPU. The endless kernel in the first one takes its deadline of 12 s.
 testBench(
   "bench() reports hanging, crashing, wrong and uncompilable kernels, and measures the others",
   async (folder) => {

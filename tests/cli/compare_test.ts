@@ -125,7 +125,7 @@ test(
     assertEquals((await compare(slower, a, "--fail-on-regression=5%")).code, 0);
     assertEquals((await compare(a, same, "--fail-on-regression=5%")).code, 0);
     assertEquals((await compare(a, slower)).code, 0);
-    // The third measurement is missing, too, but a regression goes first.
+    // The third measurement is missing, too, but a regression takes precedence.
     const broke = await compare(a, broken, "--fail-on-regression=5%");
     assertEquals(broke.code, 3);
     assertStringIncludes(broke.err, "on d: wrong");

@@ -1,4 +1,4 @@
-/** `--operator` from end to end: the commands' results with a file of a custom operator. */
+/** `--operator` from end to end: bench, tune and compare with a custom operator's file. */
 import { fileURLToPath } from "node:url";
 import { compareResultFiles } from "../../src/measure/comparison.ts";
 import { readResultFile } from "../../src/measure/result_file/store.ts";

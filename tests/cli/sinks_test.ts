@@ -147,7 +147,7 @@ test("sinks measures the newest checkpoint of a run, as tables and as JSON", asy
     assertEquals(written.quantization?.cases.length, 4);
     assertEquals(written.theory?.errors, []);
     assertEquals(written.layers[0]!.attention!.heads.length, 2);
-    // The gradients of all texts, whose sum gives R_GS.
+    // The gradients of all texts; R_GS is computed from their sum.
     const gradient = parseNpy(
       await Deno.readFile(join(`${file}.states`, "attention_norm_gradient_00.npy")),
     );
@@ -158,7 +158,7 @@ test("sinks measures the newest checkpoint of a run, as tables and as JSON", asy
     const { norm } = written.layers[0]!.attention!.gradients;
     assert(Math.abs(Math.hypot(...first) / norm[0]! - 1) < 1e-5, `${first}, wanted ${norm[0]}`);
     assert(written.oracleLoss! > 0 && written.loss! > written.oracleLoss!);
-    // The same checkpoint by its own folder, to standard output.
+    // The same checkpoint, named by its own folder, with JSON on standard output.
     const again = await run(join(path, "checkpoints", "step-00000020"), "--batches=2", "--json");
     assertEquals(again.code, 0, again.err);
     assertEquals(JSON.parse(again.out), written);
@@ -219,7 +219,7 @@ test("sinks --split=training measures on the batches of the run's next step", as
     const loss = await trainingLoss(accumulated, { step: 4, batch: 2, first: 12, count: 3 });
     assert(Math.abs(usual.loss! / loss - 1) < 1e-5, `${usual.loss}, wanted ${loss}`);
     assertEquals(usual.quantization!.loss.toFixed(4), loss.toFixed(4));
-    // With another batch size, no sequence of those 24 comes again.
+    // The batch size differs, and none of those 24 sequences occurs again.
     const other = await measured("--batches=1", "--batch=5", "--no-quantization", "--no-theory");
     const otherLoss = await trainingLoss(accumulated, { step: 4, batch: 5, first: 5, count: 1 });
     assert(Math.abs(other.loss! / otherLoss - 1) < 1e-5, `${other.loss}, wanted ${otherLoss}`);

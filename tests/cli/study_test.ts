@@ -191,7 +191,7 @@ test(
 
 test("study report begins with the planned runs that are missing", async (folder) => {
   const out = join(folder, "study");
-  // The second shard never runs, so only the plan names its seed 2.
+  // The second shard never runs, so its seed 2 occurs only in the plan.
   const args = [...SMALL, "--seeds=2", "--shard=1/2", `--out=${out}`];
   assertEquals((await ran(args)).code, 0);
   const [report, gathered] = [join(folder, "report"), join(folder, "gathered")];

@@ -57,7 +57,7 @@ testWith("read", "write", "run", "env")(
   "tasks resolve paths from the folder that they are called in",
   () =>
     inFolder(async (parent) => {
-      // A program that mistakes paths for URLs fails with this name.
+      // A program that confuses paths with URLs fails with this name.
       const folder = join(parent, "mine é #1 100%");
       await Deno.mkdir(folder);
       for (const name of ["lavapipe-deno.json", "swiftshader-deno.json"]) {

@@ -138,7 +138,7 @@ test("train trains on a text's own bigrams, and prints a summary", () =>
       out,
     );
     assertStringIncludes(out, join(place, "checkpoints", "step-00000012"));
-    // sinks of the run's folder prints the same figures and intervals.
+    // `sinks` on the run's folder prints the same figures and intervals.
     const sinks = recorder();
     const measured = await runSinks([place, "--no-theory", "--no-quantization"], {
       ...sinks,
@@ -203,7 +203,7 @@ Deno.test({
       }).spawn();
       let err = "";
       for await (const part of child.stderr.pipeThrough(new TextDecoderStream())) {
-        // Interrupt at the second line; the first reports the beginning.
+        // Interrupt at the second line: the first one only reports the start.
         if (/step [1-9]/.test(err + part) && !/step [1-9]/.test(err)) child.kill("SIGINT");
         err += part;
       }

@@ -140,7 +140,7 @@ async function onlyFile(folder: string): Promise<string> {
   return `${folder}/gradsink/tuning/${names[0]}`;
 }
 
-// Few rows, which still show which variant is faster.
+// With few rows, the run is short and still shows which variant is faster.
 const shape = "smollm2-135m-t128";
 const small = ["--kernels=rms-norm", `--shapes=${shape}`, "--software=auto", "--budget=120"];
 

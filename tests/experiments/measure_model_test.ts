@@ -64,8 +64,7 @@ function differences(
   if (typeof wanted === "number") return differences([actual], [wanted], path);
   if (typeof wanted === "object" && wanted !== null) {
     if ("sink" in wanted && "early" in wanted) {
-      // ∂L/∂q_0 is 0 for the twin and a rounding error on a GPU, tiny relative to other tokens'
-      // gradients.
+      // ∂L/∂q_0 is 0 for the twin, and a tiny rounding error on a GPU.
       const pair = (value: unknown) => {
         const { sink, early } = value as { sink: number; early: number };
         return [sink, early];
@@ -101,7 +100,7 @@ onEachRuntime("measureModel() measures what the float64 twin's traces show", asy
   const found = differences({ ...result, theory: null }, wanted);
   assert(found.length > 100);
   const worst = found.reduce((a, b) => b.size > a.size ? b : a);
-  // Measured on lavapipe in Deno and Dawn: 8e-7, in ratios of single tokens.
+  // The largest difference measured (lavapipe, Deno and Dawn) is 8e-7, in ratios of single tokens.
   assert(worst.size < 2e-5, `${worst.path} is off by ${worst.size}`);
 });
 
@@ -150,8 +149,8 @@ onEachRuntime("SinkMeter agrees with attentionSinkStatistics() on the GPU", asyn
       const values = await tensor.read(); // [B, Hq]
       for (const head of meter.result().layers[1]!.attention!.heads) {
         const mean = (values[head.head]! + values[2 + head.head]! + values[4 + head.head]!) / 3;
-        // A sum of 12 weights; each logit is below 20 and a product of 8 numbers: 2^-24 (8 + 2 · 20
-        // + 12 + 10).
+        // Each of 12 weights has a logit below 20, a product of 8 numbers: 2^-24 (8 + 2 · 20 + 12 +
+        // 10).
         const error = Math.abs(mean - head[name]) / head[name];
         assert(error < 70 * 2 ** -24, `${name} of head ${head.head} is off by ${error}`);
       }
@@ -169,7 +168,7 @@ onEachRuntime(
       await measureModel(one, { task, batches: 1 }),
       await measureModel(four, { task, batches: 1 }),
     ];
-    // Exactly a quarter of every gradient.
+    // Everything is exactly a quarter.
     assertEquals(actual, wanted);
   },
   { runtimes: ["deno"] },

@@ -32,7 +32,7 @@ const up = parameters.get("model.layers.0.mlp.up_proj.weight")!;
 parameters.get("model.embed_tokens.weight")!.forEach((_, i, values) => {
   if (i % 8 === 7) values[i] = Math.floor(i / 8) === 8 ? 30 : 0;
 });
-// Keeps attention from passing it on: every other token's eighth element stays 0.
+// Attention must not pass it on, so every other token's eighth element stays 0.
 parameters.get("model.layers.0.self_attn.o_proj.weight")!.fill(0, 7 * 8, 8 * 8);
 for (const weight of [gate, up]) {
   for (let unit = 0; unit < 12; unit++) weight[unit * 8 + 7] = unit === 0 ? 20 : 0;
@@ -73,7 +73,7 @@ onEachRuntime("measureQuantization() calibrates on other batches than it measure
   const calm = tokens(Infinity), massive = tokens(2);
   const before = await measureQuantization(gpu, model, { task: calm.task, ...options });
   const after = await measureQuantization(gpu, model, { task: massive.task, ...options });
-  // First without quantization, then four cases; the static ones read batches 2, 3 and 4 first.
+  // First without quantization, then four cases. The static ones first read batches 2, 3 and 4.
   assertEquals(calm.asked, [0, 1, 2, 3, 4, 0, 1, 0, 1, 2, 3, 4, 0, 1, 0, 1]);
   const named = ({ target, scaling }: { target: string; scaling: string }) =>
     `${target} ${scaling}`;
@@ -83,7 +83,7 @@ onEachRuntime("measureQuantization() calibrates on other batches than it measure
     "all-linears static-tensor",
     "all-linears dynamic-token",
   ]);
-  // Both measure the same sequences; only the static scales' batches contain token 8.
+  // Both runs measure the same sequences; only the batches for static scales contain token 8.
   assertEquals(after.loss, before.loss);
   assertEquals(after.calibrationBatches, 3);
   [0, 1, 2, 3].forEach((i) => {

@@ -53,7 +53,7 @@ test("isPretrained() tells models with tokenizers from runs, byte models and oth
     assert(!(await isPretrained(folder)));
     assert(await isPretrained("HuggingFaceTB/SmolLM2-135M"));
     await Deno.remove(join(model, "tokenizer.json"));
-    assert(await isPretrained(model)); // by its tokenizer_config.json: tokenizer.json is missing
+    assert(await isPretrained(model)); // tokenizer_config.json alone suffices
     await Deno.remove(join(model, "tokenizer_config.json"));
     assert(!(await isPretrained(model)));
   }));
@@ -98,7 +98,7 @@ test("openPretrained() cuts texts as its options say", () =>
 
 test("openPretrained() refuses bad input before it reads any weights", () =>
   withModel(async ({ folder, model, corpus }) => {
-    // With the weights gone, errors that come first must not depend on them.
+    // The weights are gone, so these errors cannot depend on them.
     await Deno.remove(join(model, "model.safetensors"));
     const refused = async (
       options: OpenPretrainedOptions,

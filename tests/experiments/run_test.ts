@@ -106,7 +106,8 @@ test("trainRun() gives the same bits with and without interruptions at any step"
         { folder: parts, settings: TINY_RUN, resume: "if-there" },
         {
           signal: interrupt.signal,
-          // Waiting for metrics would take too long, so the run stops at its next progress report.
+          // Waiting for a metrics row would take too long, so the run stops at its next progress
+          // report.
           onProgress: ({ step }) => step >= stop && interrupt.abort(),
         },
       );
@@ -174,7 +175,7 @@ testOnDisk("run")(
 test("trainRun() names the step, the tensor and the last good checkpoint when numbers stop being finite", () =>
   inFolder(async (parent) => {
     const folder = join(parent, "run");
-    // The optimizer's step is so large that products of the parameters overflow.
+    // The optimizer's step is so large that products of parameters overflow.
     const wild: RunSettings = {
       ...TINY_RUN,
       optimizer: { ...TINY_RUN.optimizer, learningRate: 1e25, warmUpSteps: 0, weightDecay: 0 },

@@ -6,7 +6,10 @@ import { RUN_SCHEMA, type RunSettings } from "../../src/experiments/run/settings
 import { trainRun } from "../../src/experiments/run.ts";
 import { PLAIN_LLAMA } from "../../src/reference/llama/config.ts";
 
-/** Two layers, accumulated batches, learned V-scale: a checkpoint needs all of its parts. */
+/**
+ * Two layers, accumulated batches, learned V-scale: a run with everything that a checkpoint can
+ * hold.
+ */
 export const TINY_RUN: RunSettings = {
   schema: RUN_SCHEMA,
   preset: "tiny",
@@ -44,7 +47,7 @@ export const TINY_RUN: RunSettings = {
     weightDecay: 0.01,
     clip: 1,
   },
-  // No interval divides another, so losses are pending at checkpoints.
+  // No interval divides another, so checkpoints also save losses that are not yet reported.
   reporting: {
     lossEvery: 5,
     measureEvery: 12,

@@ -27,7 +27,7 @@ const config: LlamaConfig = {
   attentionGate: "element",
 };
 
-/** The checkpoint of step 1, 2, …, with different numbers in each. */
+/** A checkpoint whose numbers differ from those of every other step. */
 function checkpointOf(step: number): Checkpoint {
   const parameters = llamaParameters(config, { seed: step });
   const moments = new Map([...parameters].map(([name, { length }], i) => [name, {
@@ -166,7 +166,7 @@ Deno.test({
   fn: () =>
     inFolder(async (folder) => {
       await writeCheckpoint(join(folder, "step-1"), checkpointOf(1));
-      // Simulates a full disk: no file may exceed 4 KiB, and the model needs 10.
+      // Simulates a full disk: no file may exceed 4 KiB, and the model needs 10 KiB.
       const child = fileURLToPath(new URL("./checkpoint_child.ts", import.meta.url));
       const program = [Deno.execPath(), "run", "--quiet", "--no-lock", "-A", child];
       const { stdout, stderr } = await new Deno.Command("sh", {

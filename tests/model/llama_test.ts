@@ -1,6 +1,6 @@
 /**
- * The model on the GPU: which state its passes leave alone, how gradients accumulate, which calls
- * it refuses. llama_twin_test.ts checks the numbers.
+ * The GPU's model: passes that leave state unchanged, accumulated gradients, errors.
+ * llama_twin_test.ts checks the numbers.
  */
 import type { Gpu } from "../../mod.ts";
 import { Llama } from "../../src/model/llama.ts";
@@ -77,7 +77,7 @@ onEachRuntime(
         parts.computeGradients({ microBatch });
       }
     }
-    // The same sums in another order: some hundred terms, as in llama_twin_test.ts.
+    // The same sums in another order, as in llama_twin_test.ts: some hundred terms.
     for (const [name, gradient] of whole.gradients) {
       tally.normwise(`gradient of ${name}`, {
         actual: await parts.gradients.get(name)!.read(),
@@ -104,10 +104,10 @@ onEachRuntime(
       const large = { ...config, vocabulary, tiedHead };
       const options = { config: large, parameters: llamaParameters(large, { seed: 2 }) };
       const batch = llamaBatch(large, { batch: 2, context: 9, seed: 4 });
-      // 12,000 bytes hold 15 rows of logits. The largest divisor of 18 rows that fits is 9. The
-      // embedding table takes 9,600 bytes.
+      // 12,000 bytes hold 15 rows of logits, so 18 rows run in chunks of 9, their largest divisor
+      // that fits. The embedding table takes 9,600 bytes.
       const narrow = siblingGpu(gpu, { limits: { maxStorageBufferBindingSize: 12_000 } });
-      // The device is the same, so its compiled pipelines serve.
+      // The device is the same, so its compiled pipelines can be reused.
       Object.defineProperty(narrow, "pipelines", { value: gpu.pipelines });
       assertEquals(headChunkRows(narrow, 18, vocabulary), 9);
       using whole = small(gpu, options);
@@ -121,7 +121,7 @@ onEachRuntime(
         expected: await whole.tokenLosses.read(),
       });
       for (const [name, gradient] of whole.gradients) {
-        // Only the head's gradient adds in another order: it is the sum of two chunks' sums.
+        // Only the head's gradient adds in another order: each of two chunks has its own sum.
         tally.normwise(`gradient of ${name}`, {
           actual: await chunked.gradients.get(name)!.read(),
           expected: await gradient.read(),

@@ -1,4 +1,4 @@
-/** The model on the GPU against its float64 twin. */
+/** The GPU's model agrees with its float64 twin. */
 import type { Gpu } from "../../mod.ts";
 import type { Tensor } from "../../src/gpu/tensor.ts";
 import { Llama } from "../../src/model/llama.ts";

@@ -7,7 +7,7 @@ import { assert, assertEquals, assertThrows } from "../support/assert/assert.ts"
 import { onEachRuntime } from "../support/gpu.ts";
 import { llamaBatch, llamaParameters, SMALL_LLAMA } from "../support/model/llama.ts";
 
-// The gates have the same input as the projections, which is rounded once.
+// The attention gates share their input with the projections, and that input must be rounded once.
 const config = {
   ...SMALL_LLAMA,
   layers: 1,

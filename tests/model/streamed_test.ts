@@ -139,11 +139,11 @@ onEachRuntime(
     assertEquals(await run({}), again);
     const [without, all] = memory as [number, number];
     assert(all > without, "nothing is kept");
-    // Room for the states of one of two layers, to the byte.
+    // Exactly enough bytes for the states of one of two layers.
     const half = (all + without) / 2;
     assertEquals(await run({ keptBytes: half }), again);
     assertEquals(memory[2], half);
-    // Without backward: the same losses, and at least every layer's input less memory.
+    // Without a backward pass: the same losses, with less memory, at least by every layer's input.
     using forward = new StreamedLlama(gpu, { ...shape, backward: false });
     const own = gpu.memory.bytes - before;
     assert(own < without - 4 * layers * BATCH * CONTEXT * modelDim, `${own} of ${without} bytes`);

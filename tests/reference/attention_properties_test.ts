@@ -54,7 +54,7 @@ Deno.test("attentionBackward() obeys the exact identities A1 to A4 and V3, with 
         if (mode !== undefined) {
           tolerances.holds(identities.constantPath(numbers), { tolerance, what: "V3 constant" });
         }
-        // 3.3 is exact here: a_00 = exp(z − z) = 1 and y_0 = 1 v_0, without rounding.
+        // A3 is exact here: a_00 = exp(z − z) = 1 and y_0 = 1 v_0, without rounding.
         assertEquals(identities.firstQueryGradient(numbers).worst, 0);
       }
     },
@@ -93,7 +93,7 @@ Deno.test("attentionBackward() attains the query bound A7 for two equal logits",
   const forward = reference.attentionForward({ query, key, value });
   const outputGradient = reference.tensor([1, 2], [1, 1, 2, 1]);
   const gradients = reference.attentionBackward({ query, key, value, ...forward, outputGradient });
-  // a = 1/2 and β = ∓5; both keys are 2 from their mean: ½ (−5) 1 + ½ 5 5 = 10 = B_max ΔK_max.
+  // a = 1/2, β = ∓5, and both keys are 2 from their mean: ½ (−5) 1 + ½ 5 5 = 10 = B_max ΔK_max.
   assertEquals([...gradients.queryGradient.data], [0, 10]);
   const numbers = { query, key, value, ...forward, ...gradients, outputGradient };
   assertEquals(gradientBounds.queryBound(numbers).worst, 0);
@@ -107,7 +107,7 @@ Deno.test("attentionForward() leaves the attention weights alone under V-scale, 
     runs: 100,
     check(description) {
       const [plain, full, backwardOnly] = MODES.map((mode) => numbersOf(description, mode));
-      // Equal logSumExp shows equal weights: with the same logits they depend on nothing else.
+      // Equal logSumExp shows equal weights, because weights depend only on it and on the logits.
       assertEquals(differingBits(full!.logSumExp.data, plain!.logSumExp.data).worst, 0);
       assertEquals(differingBits(backwardOnly!.logSumExp.data, plain!.logSumExp.data).worst, 0);
       assertEquals(differingBits(backwardOnly!.output.data, plain!.output.data).worst, 0);

@@ -237,7 +237,7 @@ Deno.test("S5: a sink far below the logits leaves the plain bits, one far above 
 });
 
 Deno.test("S6: with sinks the bounds A5 to A7 hold, the sink being one more key of zeros in A7", () => {
-  let nearest = 0; // the largest quotient of a gradient and its bound
+  let nearest = 0; // the largest ratio of a gradient to its bound
   checkProperty(attentionDescription, {
     seed: 115,
     runs: 150,

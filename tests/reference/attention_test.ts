@@ -52,7 +52,7 @@ Deno.test("attentionForward() equals the sum over its weights and the definition
       const scale = drawn.scale ?? headDim ** -0.5;
       const weights = attentionWeights(drawn).data;
       const { output, logSumExp } = attentionForward(drawn);
-      // Each of D operations in a logit rounds by at most u |z|; exp turns that into a relative
+      // Each logit's D operations round by at most u |z| each; exp turns that into a relative
       // error.
       const tolerance = 2 ** -53 * (headDim * (largestLogit(drawn) + 4) + 4 * length + 50);
       for (let row = 0; row < logSumExp.data.length; row++) {
@@ -72,7 +72,7 @@ Deno.test("attentionForward() equals the sum over its weights and the definition
           }
           const logit = scale *
             inner(rowOf(drawn.query, row), rowOf(drawn.key, keyHead * length + j));
-          // exp z_tj = a_tj exp(logSumExp_t), compared as weights because exp z_tj may overflow.
+          // exp z_tj = a_tj exp(logSumExp_t), but exp z_tj may overflow, so compare the weights.
           tolerances.within(Math.abs(Math.exp(logit - logSumExp.data[row]!) - a[j]!), {
             tolerance,
             what: "weights",
@@ -134,9 +134,9 @@ Deno.test("attentionBackward() agrees with finite differences in random directio
           }
           const unscaled = normal(at[name].shape, { seed: description.seed + 9 });
           const longest = norm(unscaled.data);
-          // A step of 1 along the direction moves values by a quarter of their size, logits by
-          // about 1, and no constant below 0. In the values, the output is a polynomial or, with
-          // V-scale, a rational function.
+          // A step of 1 along the direction moves values by a quarter of their size and logits by
+          // about 1, and keeps constants positive. As a function of values, the output is a
+          // polynomial or, with V-scale, a rational function.
           const size = norm(at[name].data) / longest /
             (name === "value" ? 4 : largestLogit(drawn));
           const reach = name === "constant" ? Math.min(...at.constant.data) / 40 : size;
@@ -303,7 +303,7 @@ Deno.test("attentionForward() and attentionBackward() share heads with the resul
         separate[name].data.forEach((x, i) => {
           sum[Math.floor(i / (block * group)) * block + i % block]! += x;
         });
-        // The same terms in another order; this bounds the terms.
+        // The same terms in another order. Their size is at most:
         const largest = norm(drawn.outputGradient.data) *
           (name === "valueGradient"
             ? 1
@@ -343,7 +343,7 @@ Deno.test("attentionForward() and attentionBackward() are causal bit for bit", (
       reached += differingBits(after.output.data, before.output.data).worst;
     },
   });
-  // The change reaches later rows, unless all their weight lies on unchanged keys.
+  // The change must reach later rows, unless all their weight lies on unchanged keys.
   assert(
     cases > 50 && reached > 0.9 * cases,
     `it reached the later rows in ${reached} of ${cases}`,
@@ -429,7 +429,8 @@ Deno.test("attentionForward() and attentionBackward() keep NaN and Inf in the ro
         const own = actual.output.data.subarray(row, row + 3);
         assert(own.some((x) => !Number.isFinite(x)) || name === "key", `${name} ${bad} vanished`);
       }
-      // It reaches no gradient outside the head, and no query gradient of an earlier row inside it.
+      // The NaN reaches no gradient outside the head, and no query gradient of an earlier row
+      // inside it.
       for (const gradient of ["queryGradient", "keyGradient", "valueGradient"] as const) {
         const spoiled: number[] = [];
         wanted[gradient].data.forEach((x, i) => {

@@ -158,7 +158,7 @@ export class Tolerances {
   readonly #shares = new Map<string, number>();
   #vacuous = true;
 
-  /** Throws unless error ≤ tolerance. A bound that holds passes a negative error, its slack. */
+  /** Throws unless error ≤ tolerance. For a bound, the error is negative if it holds: the slack. */
   within(error: number, options: { readonly tolerance: number; readonly what: string }): void {
     const { tolerance, what } = options;
     assert(error <= tolerance, `${what}: error ${error}, tolerance ${tolerance}`);

@@ -26,7 +26,7 @@ Deno.test("richardsonDerivative() is right within its own error estimate, and th
   for (const { f, derivative, name } of FUNCTIONS) {
     const { value, error } = richardsonDerivative(f);
     assert(Math.abs(value - derivative) <= 2 * error + Number.EPSILON * Math.abs(derivative), name);
-    // An offset of 1e9 costs nine digits, and the estimate must say so.
+    // An offset of 1e9 costs nine digits, which the estimated error must include.
     const wanted = name === "large offset" ? 1e-4 : 1e-10 * Math.max(1, Math.abs(derivative));
     assert(error < wanted, `${name}: error estimate ${error}`);
     if (name === "large offset") assert(error > 1e-9, `${name}: error estimate ${error}`);
@@ -70,7 +70,7 @@ Deno.test("complexStepDerivative() is exact to rounding through every operation"
   const value = root * Math.exp(x) / (x - 5);
   const wanted = value * (x / root ** 2 + 1 - 1 / (x - 5));
   assert(Math.abs(derivative / wanted - 1) < 4 * Number.EPSILON);
-  // Also on the root's branch left of 0: d√(z)/dz = 1/(2√z), which is imaginary here.
+  // The derivative is also right for roots of negative numbers: d√(z)/dz = 1/(2√z), imaginary here.
   assert(Math.abs(squareRoot(complex(-4, 1e-20)).im - 2) < 1e-15);
   assertEquals(squareRoot(complex(-4, -1e-20)).im, -2);
   assertEquals(squareRoot(complex(0)), complex(0));

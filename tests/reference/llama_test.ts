@@ -58,7 +58,8 @@ for (const [name, change] of Object.entries(models)) {
     const { config, parameters } = options;
     const { loss, gradients, trace } = llamaGradients(options);
     assertEquals(loss, llamaLoss(options));
-    // Backward-only has the gradient of sg(v) + φ(v) − sg(φ(v)), so the differences hold v.
+    // Backward-only has the gradient of sg(v) + φ(v) − sg(φ(v)), so the finite differences hold v
+    // fixed.
     const held = config.vScale === "backward-only"
       ? trace.layers.map(({ attention }) => attention?.value)
       : undefined;
@@ -82,8 +83,8 @@ for (const [name, change] of Object.entries(models)) {
           ),
         });
       const { value, error } = richardsonDerivative(moved, { step: 0.02, levels: 7 });
-      // The tolerance is the estimate's own error and, which the estimate cannot see, rounding in
-      // both passes: they sum some hundred terms of the gradient's size.
+      // The tolerance is the estimate's own error plus rounding in both passes, which the estimate
+      // cannot see: they sum some hundred terms of the gradient's size.
       const scale = Math.hypot(...gradient);
       assert(scale > 1e-6, `${parameter}: a gradient of ${scale} shows nothing`);
       assert(
@@ -106,7 +107,7 @@ Deno.test("llamaGradients()'s backward-only passes values unchanged and their gr
   assert(Math.abs(fixed.loss - none.loss) > 1e-4, "the valve changes nothing");
   const { value } = layerParameterNames(2);
   const [with_, without] = [backwardOnly.gradients.get(value)!, none.gradients.get(value)!];
-  // The gradients of the last layer's queries and keys pass no valve.
+  // The gradients of the last layer's queries and keys do not pass through a valve.
   const { query } = layerParameterNames(2);
   assertEquals(backwardOnly.gradients.get(query), none.gradients.get(query));
   assert(Math.hypot(...with_) < 0.9 * Math.hypot(...without), "the valve lets everything pass");
@@ -170,7 +171,7 @@ Deno.test("llamaGradients()'s trace obeys the model's equations and the theory's
       assert(Math.hypot(...first) <= 1e-14 * Math.hypot(...second), `head ${head}`);
     }
   });
-  // The first layer's input gradients, added per token, are the embedding's gradient.
+  // Added up per token, the first layer's input gradients are the embedding's gradient.
   const table = new Float64Array(config.vocabulary * modelDim);
   trace.layers[0]!.gradients.input.forEach((value, i) => {
     table[options.batch.inputs[Math.floor(i / modelDim)]! * modelDim + i % modelDim]! += value;

@@ -62,7 +62,8 @@ Deno.test("gradients computed by matmul() agree with finite differences of matmu
     seed: 331,
     runs: 200,
     check(drawn, tolerances) {
-      // A shared right operand's gradient sums over batches: it is a product of flattened operands.
+      // The gradient of a shared right operand sums over batches: it is a product of flattened
+      // operands.
       const { left, right } = draw({
         ...drawn,
         shared: false,

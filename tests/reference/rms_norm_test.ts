@@ -156,8 +156,7 @@ Deno.test("rmsNormForward() and rmsNormBackward() obey the scaling laws", () => 
       const tolerance = 2 ** -53 * (2 * drawn.width + 20);
       const laws = { output: 1, inverseRms: 1 / factor, gainGradient: 1 };
       for (const name of ["output", "inverseRms", "gainGradient"] as const) {
-        // Gain gradients are sums over rows, whose cancellation can cost more than a factor of the
-        // rows.
+        // Gain gradients are sums over rows, which may cancel by more than the number of rows.
         const condition = name === "gainGradient"
           ? norm(outputGradient.data) * Math.sqrt(drawn.width * drawn.rows) /
             Math.max(...before[name].data.map(Math.abs))

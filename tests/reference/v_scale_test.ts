@@ -70,7 +70,7 @@ Deno.test("vScaleBackward() agrees with finite differences in random directions"
           tolerance,
           what: name,
         });
-        // Some rows change only by a share C/(r + C) of 1e-3 or less when C doubles.
+        // When C doubles, some rows change only by a share C/(r + C) of 1e-3 or less.
         assert(tolerance < 1e-8 * magnitude, `${name}: tolerance ${tolerance} is no test`);
         assert(norm(gradient) > 0, `${name}: no gradient`);
       }

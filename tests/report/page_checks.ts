@@ -1,5 +1,5 @@
 /**
- * Properties of every page of a report: complete in itself, quiet, and with names for all parts.
+ * Properties of every report page: it is complete in itself, runs nothing, and names all its parts.
  */
 import { parseHTML } from "linkedom";
 import { assert, assertEquals, assertStringIncludes } from "../support/assert/assert.ts";

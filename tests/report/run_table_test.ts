@@ -102,7 +102,7 @@ Deno.test("formatRun() compares learned sinks and V-scale with plain attention o
   });
   const withCpu = text(cpu(plain, 2e6), cpu(syntheticMeasurement(other), 2.02e6));
   assert(/1\.02× \(.*\) +1\.01× \(/.test(withCpu), withCpu);
-  // Without a row to compare: another pass, shape, variant or cache, or an unknown operator.
+  // No row to compare with: another pass, shape, variant or cache, or an unknown operator.
   const others = [
     { pass: "backward" },
     { shape: { ...plain.shape, T: 256 } },

@@ -29,7 +29,7 @@ Deno.test("StatesMeter shows the requested head, and each head once", () => {
   assertEquals(maps.map(({ layer, head, why }) => [layer, head, why]), [
     [0, 1, "the head asked for"],
     [2, last, "the strongest sink"],
-    // Of both layers' heads, the one in the middle is layer 0's strongest.
+    // The median of both layers' heads is layer 0's strongest.
     [0, last, "the median score"],
     [0, 0, "the weakest sink"],
   ]);

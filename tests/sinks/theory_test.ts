@@ -1,4 +1,4 @@
-/** The checks during a measurement agree with the independent ones in the operators' tests. */
+/** The checks made during a measurement agree with the independent ones in the operators' tests. */
 import { vScaleConstant } from "../../src/reference/llama/config.ts";
 import type { AttentionTrace } from "../../src/reference/llama/trace.ts";
 import { checkTheory, slackRows } from "../../src/sinks/theory.ts";
@@ -21,7 +21,7 @@ Deno.test("checkTheory() finds the violations that tests/support/attention/ident
       config: { vScale, layersWithoutAttention: [1, 2] },
       batch: 2,
     });
-    // Every element of every gradient and of the output has a different error, so that each counts.
+    // Changes every element of every gradient and of the output by a different amount.
     const trace = mapTrace(
       exact,
       (numbers, name) =>
@@ -66,9 +66,9 @@ Deno.test("checkTheory() finds the violations that tests/support/attention/ident
     };
     for (const [name, { worst, compared }] of Object.entries(identities)) {
       const check = found.get(name)!;
-      // checkTheory() chooses the worst by tolerance, which differs by head; the identities choose
-      // by size. For the first query it scales by all queries, 2 ‖v_0‖, and the identities by
-      // ‖v_0‖.
+      // checkTheory() takes the violation that is worst relative to its tolerance, which differs by
+      // head; the identities take the largest. For the first query it scales by all queries, 2
+      // ‖v_0‖, and the identity by ‖v_0‖.
       assert(check.worst > 0.4 * worst && check.worst <= worst * (1 + 1e-9), `${name}: ${worst}`);
       assert(check.violations > 0, name);
       assertEquals(check.compared, compared, name);
@@ -108,7 +108,7 @@ Deno.test("checkTheory() reports no rounding as a violation, even with extreme n
       }
     }
   }
-  // The largest share of a tolerance used: tolerances must not be far too large.
+  // The largest share of a tolerance used: tolerances must be neither exceeded nor far too large.
   const most = Math.max(...worst.values());
   assert(most > 0.1 && most < 1, String(most));
 });

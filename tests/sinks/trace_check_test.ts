@@ -7,7 +7,7 @@ import { mapTrace, tracedModel } from "../support/model/traces.ts";
 
 const model = tracedModel({ batch: 2, context: 5 });
 
-/** The trace with one changed element in one state of one layer. */
+/** The trace with one element changed, in one state of one layer. */
 function broken(
   path: string,
   { layer, element, value }: {

@@ -3,7 +3,7 @@ import { digamma, moderateVariances, trigamma } from "../../src/statistics/moder
 import { assert, assertEquals } from "../support/assert/assert.ts";
 import { near } from "../support/assert/near.ts";
 
-/** For each deviation, the variance of three normal values. */
+/** For each standard deviation, the variance of three normal values. */
 function variances(seed: number, deviations: readonly number[]) {
   const normal = randomNormal({ seed, length: 3 * deviations.length });
   return deviations.map((sigma, i) => {
@@ -23,7 +23,7 @@ Deno.test("digamma() and trigamma() have the known values at 1 and at a half", (
 Deno.test("moderateVariances() finds one common variance, with no more degrees of freedom than all rows have", () => {
   const rows = variances(5, Array(200).fill(2));
   const found = moderateVariances(rows);
-  // A variance of two degrees of freedom can be off by a factor of 20; the moderated one is not.
+  // Alone, a variance with two degrees of freedom can be off by a factor of 20.
   for (const { variance, df } of found) {
     near(variance, 4, 0.25);
     assert(df > 20 && df <= 400, `${df}`);

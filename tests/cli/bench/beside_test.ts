@@ -43,7 +43,7 @@ async function run(args: readonly string[], hooks: BenchHooks = {}) {
   return { code, ...output.texts };
 }
 
-/** A measuring process without a GPU that makes these claims; see `fake_child.ts`. */
+/** A measuring process without a GPU that claims the given properties; see `fake_child.ts`. */
 function fakeChild(claims: object = {}) {
   const path = fileURLToPath(new URL("../programs/fake_child.ts", import.meta.url));
   const args = ["run", "--quiet", "--no-lock", "-A", path, JSON.stringify(claims)];
@@ -95,7 +95,7 @@ testCommand(
     assertEquals(lost!.status, "failed");
     assertStringIncludes(lost!.reason!, "backward.wgsl");
     assert(alone!.samples.length > 0, "its partner is measured alone");
-    // The bench prints the same as compare does with the two files, the older checkout's first.
+    // The bench prints what compare prints for the two files, with the older checkout's first.
     const output = recordOutput();
     assertEquals(await runCompare([other, path], output), 0);
     assertEquals(out, output.texts.out);

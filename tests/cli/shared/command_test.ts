@@ -1,6 +1,6 @@
 /**
- * All commands share their exit codes, report a failure in one line, and end quietly if the reader
- * leaves.
+ * All commands share exit codes, report a failure in one line, and end quietly if nobody reads
+ * their output.
  */
 import { fileURLToPath } from "node:url";
 import { UsageError } from "../../../src/cli/shared/arguments.ts";
@@ -62,7 +62,7 @@ for (const name of ["run", "read", "write"] as const) {
   if ((await Deno.permissions.query({ name })).state !== "granted") missing.push(`--allow-${name}`);
 }
 
-/** Runs a program whose reader leaves before the first line. */
+/** Runs a program whose output pipe closes before the first line. */
 async function runUnread(program: string, args: readonly string[]) {
   const process = new Deno.Command(Deno.execPath(), {
     args: ["run", "--quiet", "--no-lock", "-A", local(`../../../${program}`), ...args],

@@ -11,7 +11,7 @@ const root = new URL("../../../", import.meta.url);
 testWith("read")("the README shows the last lines that deno task train prints", async () => {
   const text = await Deno.readTextFile(new URL("fixtures/sinks/showcase.json", root));
   const stored = JSON.parse(text) as RunResult;
-  // A changed preset would make another run.
+  // With a changed preset, the stored run would be another one.
   assertEquals(stored.settings, presetSettings("smoke"));
   const printed = formatSummary(stored, { color: false }).split("\n");
   const table = printed.slice(printed.findIndex((line) => line.startsWith("layer"))).join("\n");
@@ -39,7 +39,7 @@ Deno.test({
         resume: "never",
       });
       const { attention, output } = measurement!.layers[1]!;
-      // Over three seeds and two runtimes: 0.91 to 1.00, 26 to 44, and 1.8 to 2.8.
+      // Three seeds in two runtimes gave 0.91 to 1.00, 26 to 44, and 1.8 to 2.8.
       assert(attention!.heads[0]!.idleScore! > 0.8, "a sink");
       assert(attention!.gradientSink.ratio! > 10, "a gradient sink");
       assert(attention!.value.ratio! < 0.25, "drained values");

@@ -29,7 +29,7 @@ const config: LlamaConfig = {
 };
 const context = 12;
 
-/** The first token of every sequence, which occurs nowhere else. */
+/** The token at the beginning of every sequence, which occurs nowhere else. */
 const FIRST = 8;
 
 /**

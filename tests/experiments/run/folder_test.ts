@@ -52,7 +52,7 @@ test("RunFolder keeps the newest checkpoints, and cleans up after killed process
     using folder = await RunFolder.open(path);
     assertEquals(await steps(), [8, 12]);
     assert(!await Deno.stat(half).then(() => true, () => false), "half a checkpoint stays");
-    // A checkpoint whose folder's name gives another step.
+    // A checkpoint whose folder names another step.
     await Deno.rename((await folder.newest())!.path, join(path, "checkpoints", "step-00000020"));
     await assertRejects(() => folder.load(), RunError, "is of step 12, wanted 20 as its name says");
     assertEquals((await readCheckpoint(join(path, "checkpoints", "step-00000008"))).step, 8);

@@ -63,8 +63,8 @@ function cell(of: Chain, variant: StudyVariant, id: string, moment: ChainMoment 
 Deno.test("chainOf() decides between broken, weaker, stronger and no change by its rule", () => {
   const of = chain([1, 2, 3, 4, 5, 6]);
   assertEquals(of.cells.length, 3 * CHAIN_LINKS.length * CHAIN_MOMENTS.length);
-  // Value drain weakens as norms rise: three times the norm is broken, a fifth more weaker, a third
-  // of it stronger.
+  // Value drain weakens when the norm rises: three times the norm means broken, a fifth more means
+  // weaker, and a third of it means stronger.
   const drain = (variant: StudyVariant) => cell(of, variant, "drain");
   assertEquals(drain("learned-sink").verdict, "broken");
   assertEquals(drain("head-gate").verdict, "weaker");
@@ -111,7 +111,7 @@ Deno.test("chainOf() gives no verdict on few seeds, and counts only seeds that a
 
 Deno.test("chainOf() compares at equal loss and at equal sink, and says if there is no such step", () => {
   const of = chain([1, 2]);
-  // Loss and sink are the same in all arms, and so are the steps compared.
+  // Loss and sink are the same in all arms, so all comparisons are at the same steps.
   assertEquals(cell(of, "learned-sink", "drain", "equal loss").effect.median, 3);
   const equal = cell(of, "learned-sink", "drain", "equal sink");
   assert(Math.abs(equal.effect.median! - 3) < 1e-9);

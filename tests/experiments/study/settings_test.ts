@@ -21,7 +21,7 @@ Deno.test("studyRunSettings() gives all variants the same settings except for th
     }
     const models = all.map(({ model }) => JSON.stringify(model));
     assertEquals(new Set(models).size, models.length);
-    // Runs of older versions must resume, so settings omit a part at its default.
+    // Settings omit a part at its default, because runs of older versions must resume.
     assert(!/sinkLogit|attentionGate/.test(models[0]!), models[0]);
   }
 });

@@ -25,14 +25,14 @@ export interface World {
   readonly steps?: number;
   readonly status?: StudyRecord["status"];
   readonly settings?: StudyRecord["settings"];
-  /** Whether to replace all settings by the given ones. */
+  /** Whether the given settings replace the usual ones instead of being added. */
   readonly onlySettings?: boolean;
   readonly withFinal?: boolean;
 }
 
 const POSITIONS = [...Array.from({ length: 32 }, (_, i) => i), 63];
 
-/** How far training is, and V-scale's effect, as factors. */
+/** The training progress, and V-scale's effect, as factors. */
 interface Stage {
   readonly progress: number;
   readonly valve: boolean;
@@ -236,7 +236,7 @@ export function syntheticRecord(options: World = {}): StudyRecord {
     status = "complete",
     withFinal = true,
   } = options;
-  // In the paper's world, variants share nearly all of a seed's noise.
+  // In the "paper" world, variants share nearly all of a seed's noise.
   const draws = randomNormal({
     seed: 1000 * seed + variant.length,
     length: 8,

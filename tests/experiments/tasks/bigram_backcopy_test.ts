@@ -36,9 +36,8 @@ Deno.test("syntheticBigramTable() draws rows around the unigram, which differ mo
     return total / 31 / WEIGHT_SUM;
   });
   assertEquals(sum(table.unigram), WEIGHT_SUM);
-  // A row's shares are Beta(a, b) with a = cπ and b = c(1 − π), whose mean absolute deviation is 2
-  // aᵃ bᵇ / (B(a, b) (a + b)^(a + b + 1)). A mean of 31 rows differs from the expected sum by a few
-  // percent.
+  // A row's shares are Beta(a, b) with a = cπ and b = c(1 − π). Their mean absolute deviation is 2
+  // aᵃ bᵇ / (B(a, b) (a + b)^(a + b + 1)). The mean of 31 rows differs from it by a few percent.
   for (const [i, c] of [0.3, 3, 3000].entries()) {
     let wanted = 0;
     for (const weight of table.unigram) {

@@ -11,7 +11,7 @@ import { testOnDisk } from "../../support/folder.ts";
 
 const test = testOnDisk();
 
-// Every pair of neighboring bytes occurs once, which identifies a context's place.
+// Every pair of neighboring bytes is unique, which identifies a context's place in the text.
 function marked(length: number): Uint8Array {
   return Uint8Array.from({ length }, (_, i) => i % 2 === 0 ? i / 2 % 251 : 1 + Math.floor(i / 502));
 }
@@ -130,7 +130,7 @@ test("readCorpus() says how many files it skips, which, and why", async (folder)
   for (const [name, bytes, reason] of NO_TEXT) {
     const path = join(folder, name);
     await Deno.writeFile(path, Uint8Array.from(bytes));
-    // As the only file, it is refused instead of skipped.
+    // If it is the only file, it is refused and not skipped.
     await assertRejects(() => readCorpus(path, note), CorpusError, `${path} is ${reason}`);
   }
   await assertRejects(

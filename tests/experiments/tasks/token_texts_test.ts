@@ -177,7 +177,7 @@ testWith("read")(
 );
 
 Deno.test("TokenTexts uses no token next to a cut in a long text", () => {
-  // A token for each word's length, so a word that is cut changes its token.
+  // A word's token is its length, so cutting a word changes its token.
   const words: Tokenizer = {
     ...characters,
     prefix: [],

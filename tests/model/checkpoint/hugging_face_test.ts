@@ -27,7 +27,7 @@ Deno.test("huggingFaceConfig() names a model Llama only if every Llama program c
   const named = (change: Partial<typeof own>) => {
     const fields = huggingFaceConfig({ ...own, ...change }, 9);
     assertEquals(parse(fields).config, { ...own, ...change }, "it is read again");
-    // Older files named every model a Llama.
+    // Older files call every model a Llama.
     const before = { model_type: "llama", architectures: ["LlamaForCausalLM"] };
     assertEquals(parse({ ...fields, ...before }).config, { ...own, ...change });
     return [fields.model_type, fields.architectures];
@@ -368,7 +368,7 @@ Deno.test("parseHuggingFaceConfig() turns any value of any field into a possible
         const { config, positions } = parse(change);
         checkConfig(config);
         assert(Number.isSafeInteger(positions) && positions > 0);
-        // Throws unless every parameter has a shape.
+        // listParameters() throws unless every parameter has a shape.
         listParameters(config);
         answers.read++;
       } catch (error) {

@@ -203,7 +203,7 @@ test("fetchModel() starts over if a hub sends wrong bytes, and gives up the seco
     await refused("config.json: what comes is not the file that the hub describes: its git-sha1");
     assertEquals(await namesIn(join(root, `.unfinished-${hub.commit}`)), []);
     hub.behavior.corrupt = 0;
-    // Now the hub's description is wrong.
+    // Now the hub's description is the wrong one.
     hub.files.set(SHARD, hub.files.get(SHARD)!.with(9, 7));
     const other = hub.files.get(SHARD)!;
     await fetch();
@@ -419,7 +419,7 @@ testWithChildren(
       );
       assertEquals(scene.hub.requests, []);
       assertEquals(await child(scene, { flags: [variables, ...files, network] }), "fetched");
-      // An existing model needs neither the network nor write permission.
+      // A cached model needs neither the network nor write permission.
       assertEquals(await child(scene, { flags: [variables, "--allow-read"] }), "there");
     }),
 );
@@ -492,7 +492,7 @@ Deno.test({
         message,
       );
       assertStringIncludes(error.message, "wanted 1152921504606.8 MB for the weights");
-      // A part that already exists needs no room.
+      // An already fetched part needs no room.
       await Deno.writeFile(join(folder, "a.part"), new Uint8Array());
       await Deno.truncate(join(folder, "a.part"), 2 ** 42);
       await checkRoom(folder, file(2 ** 42 + 1000));

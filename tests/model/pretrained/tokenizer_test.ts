@@ -23,7 +23,7 @@ function open(
   return openTokenizer(folder, { architecture: { config: { vocabulary }, beginToken, endTokens } });
 }
 
-/** A copy of a fixture with changed files; a change to undefined removes a field. */
+/** A copy of a fixture with changed files. A change to undefined removes a field. */
 async function copy(
   folder: string,
   family: string,

@@ -33,7 +33,7 @@ onEachRuntime(
       const { linearInput, onLayerStart, onOutput } = meter;
       using model = new StreamedLlama(gpu, { source, ...shape, linearInput });
       await assertRejects(() => meter.read(), TypeError, "read() wants a forward pass first");
-      // Two passes: the first one's maxima must not stay.
+      // The second pass must not keep the first one's maxima.
       const other = llamaBatch(config, { ...shape, seed: 4 });
       await model.forward(other, { onLayerStart, onOutput });
       const others = await meter.read();
@@ -78,7 +78,7 @@ onEachRuntime(
           const { loss: found } = await rounded.forward(batch, { onLayerStart });
           const effect = Math.abs(wanted! - loss);
           assert(effect > 1e-4, `${linears} ${scale}: rounding changes the loss by ${effect} only`);
-          // Numbers near a half may round the other way, at most one in a hundred.
+          // Numbers near a half may round the other way: at most one in a hundred does.
           assert(
             Math.abs(found - wanted!) < 0.01 * effect + 2e-6,
             `${linears} ${scale}: ${found}, wanted ${wanted}, without ${loss}`,

@@ -19,10 +19,7 @@ import { assertNamed, assertQuiet, parsed } from "../page_checks.ts";
 
 const evil = `<img src=x onerror="alert(1)">'\`&\u001b[2J\u202e\u009b|[x](javascript:y)\n=1+1`;
 
-/**
- * A comparison of machines with several operators, with hostile texts in every free field on
- * request.
- */
+/** A comparison of machines with several operators. If `hostile`, every free text is hostile. */
 function comparisonOf(count: number, hostile = false): Comparison {
   const text = (harmless: string) => hostile ? `${harmless} ${evil}` : harmless;
   return compareResultFiles(
@@ -73,7 +70,7 @@ Deno.test("renderComparisonPage() makes a page that loads nothing and runs nothi
 });
 
 Deno.test("renderComparisonPage() names every picture, table, section and link target", () => {
-  // A wide and a narrow roofline, four operators in two widths each, and with two machines the
+  // A wide and a narrow roofline, four operators in both widths, and for two machines also the
   // changes.
   for (const { page, count } of pages) assertNamed(page, { pictures: count === 2 ? 12 : 10 });
 });
@@ -81,7 +78,7 @@ Deno.test("renderComparisonPage() names every picture, table, section and link t
 Deno.test("renderComparisonPage() shows the figures of the comparison", () => {
   const text = parsed(pages[1]!.page).querySelector("table.matrix")!.textContent;
   for (const part of ["100 µs", "200 µs", "300 µs", "2.00×", "failed"]) {
-    // The medians scatter by less than the last digit shown, or little more.
+    // The medians differ from these figures by little more than the last digit shown.
     const pattern = part === "failed"
       ? /failed/
       : new RegExp(part.replace(/\d\d(?= |×)/, "\\d\\d"));

@@ -148,8 +148,8 @@ Deno.test("standalonePicture() makes a file that contains its colors", () => {
 Deno.test("gradientViolinPlot() draws few values as dots, many as a density, and shows R_GS", () => {
   const { text } = pictures.violin!;
   const page = pageOf(text);
-  // Token 0 has one value in each of two layers: four dots. Other tokens have two densities with
-  // two outlines each.
+  // Token 0 has two values, one per layer, which gives four dots. The others give two densities
+  // with two outlines each.
   assertEquals(page.querySelectorAll("circle").length, 4);
   assertEquals(page.querySelectorAll('[aria-label="area"] path').length, 2);
   assert(/R_GS [\d.]+ \([\d.]+–[\d.]+\)/.test(text));
@@ -161,7 +161,7 @@ Deno.test("pathGradientPlot() marks zeros at the foot instead of leaving them ou
     rows.some(({ path, position, value }) => path === "query" && position === 0 && value === 0),
   );
   assertEquals(pictures.paths!.text.match(/▾ 0/g)?.length, 2);
-  // A rounded 0, as a GPU gives, must not stretch the axis.
+  // A zero with rounding, as a GPU computes it, must not stretch the axis.
   const rounded = rows.map((row) => row.value === 0 ? { ...row, value: 1e-12 } : row);
   const again = pathGradientPlot(rounded, options("paths"))!;
   assertEquals(again.text, pictures.paths!.text);
@@ -259,7 +259,7 @@ Deno.test("pathGradientPlot() draws no line over positions that were not measure
     value: 1 + position,
   }));
   const { text } = pathGradientPlot(rows, options("gap"))!;
-  // One line through 0 to 3. The sink at 0 and the lone positions 31 and 63 have a mark each.
+  // One line through 0 to 3. The sink at 0 and the isolated positions 31 and 63 have a mark each.
   const curves = text.match(/<path [^>]*d="M[^"]*"/g) ?? [];
   const through = curves.filter((curve) => /d="M[\d.]+,[\d.]+(?:L[\d.]+,[\d.]+){3}"/.test(curve));
   assertEquals(through.length, 1, curves.join("\n"));

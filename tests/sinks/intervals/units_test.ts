@@ -25,7 +25,9 @@ Deno.test("SequenceUnits keeps 64 to 128 groups of equal size, and loses no sequ
 const SHAPE = { heads: 1, context: 5, width: 12 };
 const SEQUENCES = 40;
 
-/** Gradients of sequences: equal in sign at position 0, mostly noise elsewhere. */
+/**
+ * Gradients of sequences: at position 0 they agree in direction, elsewhere they are mostly noise.
+ */
 function gradients(seed: number): Float32Array {
   const { context, width } = SHAPE;
   const noise = randomNormal({ seed, length: SEQUENCES * context * width });
@@ -61,12 +63,13 @@ Deno.test("intervals of R_GS contain other sequences' mean about as often as pro
       statistic: (counts) => gradientSinkRatio(norms(counts), DEFAULT_SINK_SETTINGS).ratio!,
     }));
   }
-  // The mean over this many sequences is exact to a tenth of an interval.
+  // The mean over this many sequences is exact to a tenth of an interval's width.
   const mean = ratios.reduce((sum, each) => sum + each, 0) / ratios.length;
   const held = intervals.filter(([low, high]) => low <= mean && mean <= high).length;
   // 95 % of 120 are 114; a binomial count out of 120 is above 105 in 999 of 1,000 cases.
   assert(held >= 105, `${held} of 120`);
-  // Nor are the intervals too wide: between 1 and √2 times 4 standard deviations of the trials.
+  // Nor are the intervals too wide: they have 1 to √2 times the width of 4 standard deviations over
+  // trials.
   const deviation = Math.sqrt(
     ratios.reduce((sum, each) => sum + (each - mean) ** 2, 0) / (ratios.length - 1),
   );

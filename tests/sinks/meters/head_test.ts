@@ -50,8 +50,8 @@ Deno.test("HeadMeter finds numpy's sink rates on stored attention, in batches of
       assertEquals(found.at(-1)!.sinkRate, 0);
     }
   }
-  // The stored numbers must separate rates by pairs, rates by means, and uniform attention over few
-  // queries.
+  // The stored numbers must distinguish rates by pairs from rates by means, and uniform attention
+  // over few queries.
   assert(stored.cases.some(({ published, ofMeans }) => published > 0 && ofMeans === 0));
   assert(stored.cases.some(({ sinkRate, published }) => sinkRate < published));
 });

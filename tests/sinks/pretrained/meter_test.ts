@@ -43,7 +43,7 @@ Deno.test("PretrainedMeter counts each pair of text and head by its score, at ev
           sum += column[row * CONTEXT + t]!;
           uniform += 1 / (t + 1);
         }
-        // Position 0 must exceed uniform attention's score, too: 0.46 over 5 queries.
+        // At position 0 a score must also exceed that of uniform attention: 0.46 over 5 queries.
         if (sum / settings.window > settings.threshold && sum > uniform) count++;
       }
       return count / (BATCH * config.queryHeads);
@@ -79,7 +79,8 @@ Deno.test("PretrainedMeter's intervals contain the means, and R_GS of all texts"
   const { loss: [low, high], gradientSink } = found.intervals;
   assert(low >= 1 && low < 3 && high > 3 && high <= 6, `${low} to ${high}`);
   assert(gradientSink !== null && gradientSink[0] < gradientSink[1], `${gradientSink}`);
-  // Texts that differ only in size have the same R_GS, so resamples have no bias and no spread.
+  // Texts that differ only by a factor have the same R_GS, so resamples have neither bias nor
+  // spread.
   const same = new PretrainedMeter({ config, context: CONTEXT, settings });
   trace.layers.forEach((layer, index) => {
     const gradient = layer.attention!.gradients.norm;

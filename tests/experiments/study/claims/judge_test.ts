@@ -70,7 +70,7 @@ function changed(
 }
 
 Deno.test("judgeClaims() needs every seed: if one disagrees, only the direction remains", () => {
-  // One seed of the baseline has a small gradient sink: 4 of 5 cannot pass at 0.05.
+  // In one of five seeds the baseline has a small gradient sink; 4 of 5 cannot pass at 0.05.
   const found = changed(syntheticStudy(FIVE), (record) => {
     if (record.arm.variant === "none" && record.arm.seed === 3) {
       for (const { layers } of record.trajectory) {
@@ -135,7 +135,7 @@ Deno.test("judgeClaims() judges no claim about a sink if none formed", () => {
 });
 
 Deno.test("judgeClaims() pairs arms by seed", () => {
-  // Seeds differ a hundredfold, but variants differ by the same factor in each.
+  // Seeds differ a hundredfold, but in each seed variants differ by the same factor.
   const found = changed(syntheticStudy(FIVE), (record) => {
     const { variant, seed } = record.arm;
     for (const { layers } of record.trajectory) {
