@@ -39,7 +39,7 @@ interface Bench extends BenchedOperator {
 /** A rehearsal's result. */
 interface Rehearsed {
   readonly bench: Bench;
-  /** ns of one run. */
+  /** ns of one run, from the rehearsal. */
   readonly time: number;
   /** The number of runs per pass that a good measurement needs. */
   readonly repeats: number;
@@ -102,7 +102,7 @@ function chosen(name: string): Record<string, string> {
   return argument === undefined ? {} : { [name]: argument.slice(prefix.length) };
 }
 
-// Runs a group's variants equally often per pass, so that Deno's comparison is fair.
+// Runs all variants of a group equally often per pass, so that Deno compares them fairly.
 function register(stage: Stage, rehearsed: readonly Rehearsed[]): void {
   const repeats = Math.max(...rehearsed.map((each) => each.repeats));
   for (const { bench, time, fault } of rehearsed) {

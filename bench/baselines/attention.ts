@@ -61,7 +61,7 @@ function layout(options: {
   };
 }
 
-// The value that the forward aggregates; V-scale "full" writes it to another buffer.
+// The value that the forward sums up. V-scale "full" writes it to another buffer.
 function usedValue(
   steps: Steps,
   { value, vScale }: Pick<AttentionForwardOptions, "value" | "vScale">,

@@ -70,11 +70,11 @@ export async function buildPage({ folder = distribution }: BuildOptions = {}): P
 }
 
 /**
- * The page's import map: a small drawing library in place of Observable Plot, and the project's
- * packages.
+ * The page's import map: a small drawing library replaces Observable Plot; the rest are the
+ * project's packages.
  */
 export function bundleImports(): Record<string, string> {
-  // An import map needs two entries per package: for the package, and for its modules.
+  // An import map needs two entries per package: one for the package, one for its modules.
   const packages = Object.entries(config.imports).flatMap(([name, address]) => [
     [name, address],
     [`${name}/`, `${address.replace(":", ":/")}/`],
@@ -115,7 +115,7 @@ async function shortenKernels(folder: string): Promise<void> {
     if (!name.endsWith(".wgsl")) continue;
     const source = await Deno.readTextFile(new URL(name, kernels));
     const short = withoutComments(source);
-    // The bundler writes a text in one of two ways.
+    // The bundler writes a text as a string or as a template.
     for (const write of [JSON.stringify, templateLiteral]) {
       literals.set(write(source), write(short));
     }
@@ -125,9 +125,9 @@ async function shortenKernels(folder: string): Promise<void> {
     const script = await Deno.readTextFile(path);
     let shorter = script;
     for (const [long, short] of literals) shorter = shorter.replaceAll(long, () => short);
-    // The bundler keeps line ends in templates, most of which make kernels. There, indentation and
-    // comments at the ends of lines mean nothing. Nothing else matches: minified scripts have no
-    // comments, and strings end within a line.
+    // The bundler keeps line ends in templates, most of which make kernels. In those, indentation
+    // and comments at the ends of lines do not matter. Nothing else matches: minified scripts have
+    // no comments, and strings end within a line.
     shorter = shorter.replaceAll(/ *\/\/ [^\n`"]*(?=\n)/g, "").replaceAll(/\n +/g, "\n");
     if (shorter !== script) await Deno.writeTextFile(path, shorter);
   }

@@ -1,7 +1,7 @@
 /**
  * Fetches packages of another release of Debian or Ubuntu through apt, and unpacks them into a
- * folder. apt's lists for that release stand next to the folder. So the machine's packages and
- * sources stay unchanged, and only the right to write there is needed.
+ * folder. apt keeps its lists for that release next to this folder. So the machine's packages and
+ * sources stay unchanged, and no rights beyond the folder are needed.
  */
 import { type ProgramOptions, runProgram } from "./run.ts";
 

@@ -1,6 +1,6 @@
 /**
- * The GPUs for which this machine can compile without having them: with Mesa's drivers, and with
- * the library of Mesa's drm-shim that pretends the device to each driver.
+ * The GPUs for which Mesa's drivers can compile on a machine without such a GPU. Mesa's drm-shim
+ * has a library for each driver that simulates the device.
  */
 
 /** The compiler that made a driver's statistics, which decides how to read them. */
@@ -15,7 +15,7 @@ export interface PretendedGpu {
   readonly family: CompilerFamily;
   /** The driver's library is `libvulkan_NAME.so`. */
   readonly driver: string;
-  /** The library that pretends the device, `libNAME_noop_drm_shim.so`. */
+  /** The library that simulates the device, `libNAME_noop_drm_shim.so`. */
   readonly shim: string;
   /** The variables that make the driver compile for this GPU. */
   readonly environment: Readonly<Record<string, string>>;

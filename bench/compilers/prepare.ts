@@ -1,5 +1,5 @@
 /**
- * Puts the drivers into the user's cache: Mesa's, with the libraries that pretend devices, as
+ * Puts the drivers into the user's cache: Mesa's, with the libraries that simulate devices, as
  * Debian or Ubuntu build them; the library for Intel, which neither builds; and the layer that
  * reads the compilers' reports.
  */
@@ -13,7 +13,7 @@ import { hasProgram, runProgram } from "./run.ts";
 export interface PreparedDrivers {
   /** The folder of libraries for the driver and its process. */
   readonly libraries: string;
-  /** The path of the library that pretends the device. */
+  /** The path of the library that simulates the device. */
   readonly shim: string;
   /** The folder of the layer and its manifest. */
   readonly layers: string;

@@ -9,14 +9,14 @@ import { type AssemblyLoop, fmaShare } from "./assembly.ts";
 import type { GpuResult } from "./child.ts";
 import { type Figures, figuresOf } from "./figures.ts";
 
-/** A kernel on a GPU. */
+/** A kernel's figures on one GPU. */
 export interface ReportRow extends Figures {
   readonly gpu: string;
   readonly operator: string;
   readonly variant: string;
   /** The calls that run the same kernel: `T1024 D64, T4096 D64`. */
   readonly shapes: readonly string[];
-  /** Those of its variants that are defaults. */
+  /** Its variants that are defaults. */
   readonly chosen: readonly string[];
   readonly file: string;
   readonly workgroup: readonly number[];

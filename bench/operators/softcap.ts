@@ -39,8 +39,8 @@ export function cost({ n }: Lengths): { readonly flops: number; readonly bytes: 
 }
 
 /**
- * WGSL allows tanh the error of sinh over cosh, whose exponentials have relative errors of up to (3
- * + 2 |x|) 2⁻²⁴ each. At the cap's edge, |x / c| about 3, that is twice 9 roundings.
+ * WGSL allows tanh the error of sinh over cosh, whose exponentials may each have a relative error
+ * of (3 + 2 |x|) 2⁻²⁴. At the cap's edge, |x / c| about 3, that is 9 roundings twice.
  */
 export const tolerance = 18 * 2 ** -24;
 

@@ -46,7 +46,7 @@ export interface CompareOptions {
   /** Seconds of sampling. There are at least six rounds. */
   readonly budget: number;
   readonly seed: number;
-  /** ms from any origin. */
+  /** A clock in ms, from any origin. */
   readonly now: () => number;
   readonly progress?: (text: string) => void;
   readonly interrupted?: () => boolean;
@@ -186,9 +186,7 @@ async function prepareOn(
   return { faulty, sound };
 }
 
-/**
- * Accepts the answer with which others are compared: only non-finite numbers show that it is wrong.
- */
+/** Accepts the answer that the others are compared with, unless it has non-finite numbers. */
 function unchecked(
   numbers: readonly (readonly number[])[],
   stretches: readonly Stretch[],

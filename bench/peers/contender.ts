@@ -7,7 +7,7 @@ import { thisDeno } from "../../src/processes.ts";
 export interface Contender {
   /** Sends a request. Any failure, including silence, returns `failed`. */
   ask(request: PeerRequest): Promise<PeerReply>;
-  /** The reply at the start. */
+  /** The library's reply at its start. */
   readonly ready: Promise<PeerReply>;
   /** Ends the library's process. */
   close(): Promise<void>;

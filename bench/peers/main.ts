@@ -116,7 +116,7 @@ async function parse(args: readonly string[]): Promise<Request | undefined> {
   };
 }
 
-// Permissions for other projects' code: to read and to load drivers, nothing else.
+// Permissions for the libraries' code: to read and to load drivers, nothing else.
 function flagsFor(name: LibraryName): string[] {
   const flags = ["--allow-read", "--allow-env", "--allow-sys", "--allow-ffi"];
   return name === "gradsink" ? [...flags, "--allow-write"] : flags;

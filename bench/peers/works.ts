@@ -22,8 +22,8 @@ export interface Work {
   readonly operator: "attention" | "rms-norm" | "model";
   /**
    * With `forward+backward`, the results are the gradients of all inputs, given the gradient of the
-   * output. For a model they are every token's loss, and the gradients of the embedded tokens for
-   * the mean loss.
+   * output. For a model they are every token's loss, and the mean loss's gradients at the embedded
+   * tokens.
    */
   readonly pass: "forward" | "forward+backward";
   /** `{ H, T, D }`, causal, B = 1; `{ rows, d }`; or for a model `{ T, V, d }`, B = 1. */
@@ -37,7 +37,7 @@ export interface WantedNumbers {
   readonly output: string;
   readonly start: number;
   readonly wanted: readonly number[];
-  /** The size of the terms that the numbers sum, if these may cancel. */
+  /** The magnitude of the terms that were added up, if they may cancel. */
   readonly magnitude?: number;
 }
 

@@ -35,7 +35,7 @@ export function scalingPicture(
     const key = `${each.kernel} ${each.axis}`;
     groups.set(key, [...groups.get(key) ?? [], each]);
   }
-  // On CPU adapters, CPU time shows more because it excludes the machine's other work.
+  // On CPU adapters, CPU time shows more, because it excludes the machine's other work.
   const measured = results.flatMap(({ points }) => points).filter(({ time }) => time !== undefined);
   const cpu = measured.length > 0 && measured.every((each) => each.cpu !== undefined);
   const panels = [...groups.values()].flatMap((group) => {

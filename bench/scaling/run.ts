@@ -156,8 +156,8 @@ function summarize(samples: readonly number[], units: number): NonNullable<Scali
   };
 }
 
-// Extrapolates from the last call's time (on a CPU adapter its CPU time, because a machine is only
-// temporarily busy) by the product of all lengths, and once more by T for attention.
+// Extrapolates from the last call's time by the product of all lengths, and once more by T for
+// attention. On a CPU adapter it uses CPU time, because the machine may be busy only for a while.
 function expectedTime(
   points: readonly ScalingResult[],
   { dimensions, processors }: {

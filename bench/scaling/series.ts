@@ -16,7 +16,8 @@ export interface ScalingSeries {
   /** The length that grows, by its name in `dimensions`. */
   readonly axis: string;
   /**
-   * The unit per which time is shown: arithmetic if that bounds the operator, otherwise traffic.
+   * Time is shown per unit of arithmetic if that bounds the operator, otherwise per unit of
+   * traffic.
    */
   readonly unit: "flop" | "byte";
   /** The calls, the shortest first. */

@@ -29,8 +29,8 @@ function work(
   return { kernel, pass, shape, variant: "naive", implementations, seed: 11 };
 }
 
-// check() compares with the float64 twin, with the accuracy goals of the fused operators as
-// tolerances.
+// check() compares with the float64 twin. Its tolerances are the accuracy goals of the fused
+// operators.
 onEachRuntime("naive computes its operators as the twin does, at the same cost", async (gpu) => {
   let share = 0;
   let worst = "";

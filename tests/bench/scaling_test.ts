@@ -110,7 +110,7 @@ Deno.test("runScaling() uses CPU time if it is measured, so that a busy machine 
   const series = scalingSeries({ software: true, longest: 8192 }).slice(0, 1);
   const run = async (processors: number) =>
     await runScaling(series, { session: busy, info, budget: 100, seed: 1, processors });
-  // Takes twice the time by the clock, spread over this many processors.
+  // The wall time is twice as long, and the work uses this many processors.
   assertEquals((await run(4))[0]!.points.at(-1)!.status, "ok");
   assertEquals((await run(1))[0]!.points.at(-1)!.status, "left-out");
 });

@@ -4,11 +4,11 @@ import type { Gpu } from "../../mod.ts";
 import { assertEquals } from "./assert/assert.ts";
 import { type Report, Tally } from "./report.ts";
 
-/** How to run a property. */
+/** Options of a property. */
 export interface PropertyOptions<Description = never> {
-  /** Pinned cases that replace the property's own. */
+  /** Pinned cases in place of the property's own. */
   readonly examples?: readonly Description[];
-  /** Draws the cases. Default: the property's fixed seed, or `GRADSINK_TEST_SEED`. */
+  /** The seed of the drawn cases. Default: the property's fixed seed, or `GRADSINK_TEST_SEED`. */
   readonly seed?: number;
   /** The number of cases drawn after the pinned ones. Default: the property's own number. */
   readonly runs?: number;
@@ -36,8 +36,8 @@ export interface Cases<Description> {
 }
 
 /**
- * Stops a property that does not end: a hundred times its duration on a software adapter with two
- * cores, in ms.
+ * Milliseconds after which a property counts as endless: a hundred times its duration on a software
+ * adapter with two cores.
  */
 const TIME_LIMIT = 600_000;
 

@@ -1,4 +1,4 @@
-/** Tests with a temporary folder. */
+/** Runs tests with a temporary folder. */
 import { type TestPermission, testWith } from "./permitted.ts";
 
 /**

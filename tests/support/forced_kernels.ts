@@ -47,7 +47,8 @@ export async function checkVariant(gpu: Gpu, { variant, kernels, rewrites, prope
 }
 
 /**
- * Mutants by the kernel's file: the text to find, its replacement, and the property that must fail.
+ * Ways to break a kernel's file: for each, the text to find, its replacement, and the property that
+ * must fail.
  */
 export type KernelMutants = readonly [
   file: string,

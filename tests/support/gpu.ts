@@ -13,7 +13,7 @@ const variable = "GRADSINK_TEST_RUNTIMES";
 const mayAsk = Deno.permissions.querySync({ name: "env", variable }).state === "granted";
 const wanted = (mayAsk && Deno.env.get(variable)?.split(",")) || ["deno", "dawn"];
 
-/** Why tests of a runtime are ignored; undefined if they run. */
+/** Why tests of a runtime are ignored; undefined if they are not. */
 function leftOut(
   runtime: Runtime,
   permissions: readonly TestPermission[] = [],
@@ -26,7 +26,7 @@ function leftOut(
 
 const opened = new Map<Runtime, Promise<Gpu>>();
 
-// At the end of the process, Dawn would destroy its device after its driver is gone, which is a
+// Without this, Dawn would destroy its device at the end of the process, when its driver is gone: a
 // segfault.
 Deno.test.afterAll(async () => {
   for (const opening of await Promise.allSettled(opened.values())) {
@@ -126,11 +126,14 @@ export async function onEachFitRuntime(
 
 /** What {@linkcode siblingGpu} changes. */
 export interface SiblingOptions {
-  /** Pretends that the adapter is on the CPU or not, which the choice of kernels depends on. */
+  /**
+   * Pretends that the adapter is on the CPU, or that it is not. The choice of kernels depends on
+   * it.
+   */
   readonly software?: boolean;
-  /** Pretends another maker, which the choice depends on, too. */
+  /** Pretends another maker. The choice of kernels depends on it. */
   readonly vendor?: string;
-  /** Smaller limits than the device has, which little data then reaches. */
+  /** Limits smaller than the device's, which little data then reaches. */
   readonly limits?: Readonly<Record<string, number>>;
 }
 

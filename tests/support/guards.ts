@@ -10,8 +10,8 @@ import { assert } from "./assert/assert.ts";
 /** The surplus per buffer, in bytes: more than 64 rows of 256 numbers. */
 const SURPLUS = 64 * 256 * 4;
 
-// All NaNs differ, within and between buffers: arithmetic preserves a NaN's bits, and a number
-// computed from one surplus must be recognizable in another.
+// All NaNs differ, within a buffer and between buffers. Arithmetic preserves a NaN's bits, so a NaN
+// computed from one surplus is recognizable in another.
 function poison(buffer: number, word: number): number {
   return 0x7fc00000 | ((word + 104_729 * buffer) & 0x3fffff);
 }

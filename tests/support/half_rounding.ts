@@ -1,8 +1,7 @@
 /**
- * The rounding of attention's kernels that keep tiles in f16, for the bounds of their errors. They
- * round the weights always, queries and keys unless f16 represents them. WGSL may round to either
- * neighbor, and a number below 2^-14 to zero; after the kernels' scaling that is 2^-28 of a row's
- * largest weight.
+ * Errors of attention's kernels that keep tiles in f16. They always round the weights, and round
+ * queries and keys unless f16 represents them. WGSL may round to either neighbor, and a number
+ * below 2^-14 to zero; after the kernels' scaling that is 2^-28 of a row's largest weight.
  */
 const HALF_U = 2 ** -10;
 const SMALLEST_OPERAND = 2 ** -14;
@@ -50,8 +49,8 @@ export function halfProductError(
 }
 
 /**
- * The error of weights that f16 makes zero: those small against the largest weight of their row.
- * One kernel takes rows of queries, the other rows of keys.
+ * The errors from weights that f16 turns into zero, because they are small relative to the largest
+ * weight of their row. In one kernel a row belongs to a query, in the other to a key.
  */
 export class SmallWeights {
   readonly #pass: Rows & { readonly scale: number; keyStart(head: number): number };
@@ -80,8 +79,8 @@ export class SmallWeights {
   }
 
   /**
-   * Adds to the bounds of the gradients, after all pairs are recorded. `used` is the value before
-   * V-scale's gradient.
+   * Adds these errors to the gradients' bounds, after all pairs are recorded. `used` is the
+   * gradient of the value that attention reads.
    */
   addTo(
     bounds: {

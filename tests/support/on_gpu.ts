@@ -46,7 +46,7 @@ export class Arena {
     return this.keep(this.#gpu.tensor(numbers.data, numbers.shape));
   }
 
-  /** Disposes of a tensor or plan with the arena. */
+  /** Adds a tensor or plan to those that the arena disposes of. */
   keep<Item extends Disposable>(item: Item): Item {
     this.#disposables.push(item);
     return item;
@@ -65,7 +65,7 @@ export class Arena {
     ) as Args;
   }
 
-  /** Reads all tensors among an operator's results, and disposes of them with the arena. */
+  /** Reads all tensors among an operator's results, and adds them to the arena. */
   async results<Result extends object>(result: Result): Promise<Results<Result>> {
     const tensors = Object.entries(result).filter(([, value]) => value instanceof Tensor) as [
       string,
@@ -144,7 +144,7 @@ export async function onGpuPlanned<Args extends object, Result extends { readonl
   const planned = operator(gpu, arena.arguments<Args>(args));
   arena.keep(planned.plan);
   const tensors = Object.values(planned).filter((value) => value instanceof Tensor) as Tensor[];
-  // Copies each run's results before the next run, and waits for all together.
+  // Copies each run's results before the next run, and then waits for all copies together.
   const results: Promise<Results<Result>>[] = [];
   for (let run = 0; run < runs; run++) {
     for (const tensor of tensors) {

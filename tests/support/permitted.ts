@@ -3,7 +3,7 @@
  * lacks.
  */
 
-/** A kind of permission, such as `read`. It must be granted without restrictions. */
+/** A kind of permission, such as `read`, which must be granted without restrictions. */
 export type TestPermission = "read" | "write" | "run" | "env" | "ffi" | "net" | "sys";
 
 /**

@@ -30,7 +30,7 @@ interface Listed {
 
 interface Quantity {
   share: number;
-  /** The largest |expected| / bound: the precision of the finest comparison. */
+  /** The largest |expected| / bound, which is the precision of the finest comparison. */
   resolution: number;
 }
 
@@ -103,7 +103,10 @@ export class Tally {
     }
   }
 
-  /** Throws unless max |actual − expected| ≤ limit · max(max |expected|, least). */
+  /**
+   * Throws unless max |actual − expected| ≤ limit · max |expected|, or limit · least if that is
+   * larger.
+   */
   normwise(
     what: string,
     { actual, expected, limit, least = 0 }: {
@@ -158,8 +161,8 @@ export class Tally {
   }
 
   /**
-   * The report. Throws if nothing was compared, or if a quantity was never compared finely enough
-   * to show an error of 1 %.
+   * The report of all comparisons. Throws if there were none, or if a quantity was never compared
+   * finely enough to show an error of 1 %.
    *
    * @param name what was checked
    * @param cases the number of cases

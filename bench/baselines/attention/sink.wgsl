@@ -1,4 +1,4 @@
-// Naive attention with learned sinks: adds a sink to each row's softmax result, in place.
+// Naive attention with learned sinks: corrects each row's softmax results for its sink, in place.
 //
 //   logSumExp'_t = log(exp(logSumExp_t) + exp(s))        y'_t = exp(logSumExp_t - logSumExp'_t) y_t
 //

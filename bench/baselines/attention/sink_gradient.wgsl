@@ -1,5 +1,5 @@
 // Naive attention backward, the sinks' part:  ds = -sum over batch and positions of
-// exp(s - logSumExp_t) D_t. Needs workgroup_sum.wgsl in front.
+// exp(s - logSumExp_t) D_t. Needs workgroup_sum.wgsl before it.
 //
 // One workgroup of 64 invocations per head, each taking every 64th position. One barrier.
 

@@ -1,5 +1,5 @@
 // Naive V-scale backward, the constant's part:  dC = -sum over batch and positions of  r / (r + C)²
-// <v, u>. Needs workgroup_sum.wgsl in front.
+// <v, u>. Needs workgroup_sum.wgsl before it.
 //
 // One workgroup of 64 invocations per head, each taking every 64th position. One barrier.
 

@@ -4,7 +4,7 @@ import type { ResultHost, ResultRuntime } from "../../../src/measure/result_file
 import { formatDuration } from "../../../src/report/format.ts";
 import { escapeTerminal } from "../../../src/escape.ts";
 
-/** WebGPU's default limits, for those limits of which this project requests more. */
+/** The default values of those WebGPU limits of which this project requests more. */
 const usualLimits: Readonly<Record<string, number>> = {
   maxBufferSize: 268_435_456,
   maxStorageBufferBindingSize: 134_217_728,
@@ -16,7 +16,7 @@ const usualLimits: Readonly<Record<string, number>> = {
   maxComputeWorkgroupsPerDimension: 65_535,
 };
 
-/** Newer browsers' description of themselves; see the User-Agent Client Hints. */
+/** The User-Agent Client Hints, by which newer browsers describe themselves. */
 interface UserAgentData {
   readonly brands: readonly { readonly brand: string; readonly version: string }[];
   readonly platform: string;
@@ -56,7 +56,10 @@ export function describeBuild(): { readonly version: string; readonly commit: st
   return { version: readMeta("version") || "0.0.0", commit: readMeta("commit") || null };
 }
 
-/** The address to which results are offered: deno.json's at the build; empty if there is none. */
+/**
+ * The address to which results are offered, from deno.json at the time of the build; empty if there
+ * is none.
+ */
 export function projectRepository(): string {
   return readMeta("repository");
 }

@@ -51,7 +51,7 @@ export function announce(text: string, { trouble = false } = {}): void {
 /**
  * Copies text, and confirms it on the button.
  *
- * @param source the button
+ * @param source the button that was pressed
  * @param text the text to copy, or a promise of it
  */
 export async function copyText(

@@ -1,5 +1,6 @@
 /**
- * The selection to measure, in the form and in the page's address, so that a link repeats a run.
+ * The selection of what to measure, in the form and in the page's address. A link with it repeats a
+ * run.
  */
 import type { CacheState } from "../../../src/measure/result_file.ts";
 import type { JobSelection } from "../../../src/measure/jobs.ts";
@@ -38,7 +39,7 @@ export const usualSelection: PageSelection = {
 const LONGEST_BUDGET = 86_400;
 const LONGEST_LABEL = 100;
 
-/** A selection, and the address's faults, one line each. */
+/** A selection, and the faults of the address, one line each. */
 export interface ReadSelection {
   readonly selection: PageSelection;
   readonly problems: readonly string[];

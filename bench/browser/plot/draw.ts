@@ -19,7 +19,7 @@ import type { Attributes, Parent } from "./element.ts";
 import type { Mark } from "./mark.ts";
 import type { Frame, Scale } from "./scale.ts";
 
-// As Observable Plot draws it: the hexagon around a circle of the symbol's area.
+// The hexagon as Observable Plot draws it, around a circle of the symbol's area.
 const symbolHexagon: SymbolType = {
   draw(context, size) {
     const radius = Math.sqrt(size / Math.PI) * Math.sqrt(2 * Math.PI / (3 * Math.sqrt(3)));
@@ -46,7 +46,7 @@ const symbols: Readonly<Record<string, SymbolType>> = {
   wye: symbolWye,
 };
 
-/** Half the length of a rule's end, in widths of the rule. */
+/** Half the length of the mark at a rule's end, in widths of the rule. */
 const END = 3.3;
 
 /** Reads the positions and styles of a mark's data. */

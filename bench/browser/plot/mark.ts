@@ -6,10 +6,7 @@ export type Row = Readonly<Record<string, unknown>>;
 /** The kinds of marks. */
 export type MarkKind = "rect" | "ruleX" | "ruleY" | "text" | "dot" | "line" | "areaY" | "barX";
 
-/**
- * Options that name a field of the data if they are strings. In other options a string is a
- * constant.
- */
+/** Options in which a string names a field of the data. In other options a string is a constant. */
 const fields = new Set(["x", "x1", "x2", "y", "y1", "y2", "z", "fy", "text", "title"]);
 
 const known = new Set([

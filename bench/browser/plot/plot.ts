@@ -1,8 +1,8 @@
 /**
  * The part of Observable Plot's interface that the pictures of src/report and of the page use, in a
- * tenth of its size. `build.ts` puts it in the place of the library, which alone is more than half
- * of the page's allowed size. The pictures' code is the same; a test compares their marks with the
- * library's, place by place.
+ * tenth of the library's size. `build.ts` substitutes it for the library, which alone is more than
+ * half of the page's allowed size. The code of the pictures is the same for both; a test compares
+ * their marks, place by place.
  *
  * An option that no picture uses is an error.
  */

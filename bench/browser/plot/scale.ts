@@ -1,6 +1,6 @@
 /**
  * Position scales with the same ticks as d3-scale's. d3-scale itself imports colors and
- * interpolation, which are as large as the rest of the drawing code.
+ * interpolation, which are as large as all other drawing code.
  */
 // @ts-types="npm:@types/d3-array@3"
 import { ticks as niceTicks } from "d3-array";

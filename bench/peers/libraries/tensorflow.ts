@@ -101,8 +101,8 @@ function prepared(
     },
     async finish() {
       const backend = tf.backend();
-      // As reading a tensor does. Otherwise the last commands would wait for more to be submitted
-      // with.
+      // Submits the last commands, as reading a tensor does. Otherwise they would wait for more
+      // commands.
       backend.ensureCommandEncoderReady();
       backend.endComputePassEncoder();
       backend.submitQueue();

@@ -31,11 +31,12 @@ export async function startTorch({ pythons = PYTHONS }: TorchOptions = {}): Prom
     await contender.close();
     reasons.push(reply.type === "failed" ? reply.reason : "an answer out of turn");
   }
-  // Only the first program's reason is reported; that the system's Python lacks torch says nothing.
+  // Reports only the first program's reason: that the system's Python lacks torch, too, tells the
+  // user nothing.
   return absentContender(reasons[0]!);
 }
 
-// Sends the numbers with each request, because Python cannot draw those of works.ts.
+// Sends the numbers with each request, because Python does not draw the random numbers of works.ts.
 function withNumbers(contender: Contender): Contender {
   return {
     ...contender,

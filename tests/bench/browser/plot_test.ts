@@ -6,7 +6,7 @@ import { testWith } from "../../support/permitted.ts";
 
 const test = testWith("read", "write", "run");
 
-/** In pixels: the library rounds the positions of bands differently. */
+/** In pixels. The library rounds the positions of bands differently. */
 const NEAR = 1.6;
 
 interface Drawn {
@@ -29,7 +29,7 @@ interface Node {
   getAttribute(name: string): string | null;
 }
 
-// The shift of an element by the groups around it: facets and marks.
+// An element's shift by its parent groups, which move facets and marks.
 function shift(node: Node | null): [number, number] {
   if (node === null || node.getAttribute === undefined) return [0, 0];
   const [x, y] = shift(node.parentNode);

@@ -3,8 +3,8 @@ import { cloneInto } from "./machines.ts";
 
 // sbatch runs an array's tasks at once, one after the other, and records its call. srun records its
 // process, so that a test can signal the step alone, as Slurm does. deno is the real command,
-// except for measuring and training processes: the measuring one claims to be the requested type of
-// GPU, the training one makes up figures.
+// except for two kinds of processes: a measuring one claims to be the requested type of GPU, and a
+// training one makes up figures.
 const commands = {
   sbatch: `
 echo "$*" >> "$CLUSTER/submitted"

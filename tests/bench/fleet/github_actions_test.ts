@@ -97,7 +97,7 @@ testWithFolder(
       assertEquals([result?.label, result?.status], [name, "incomplete"]);
       assert(result!.measurements >= 1);
     }
-    // One machine alone makes a page.
+    // The page also works with one machine.
     await Deno.remove(`${artifacts}/result-own-gpu`, { recursive: true });
     const alone = await runJob(jobs.compare!, {
       values: {},

@@ -1,4 +1,4 @@
-/** The example that measures a pull request beside its base, from end to end. */
+/** The example that measures a pull request against its base, from end to end. */
 import { pathToFileURL } from "node:url";
 import { cloneInto, startBash, testWithFolder } from "./machines.ts";
 import { textOfPage } from "./results.ts";
@@ -18,7 +18,7 @@ testWith("read")("pull_request.yml runs with the least rights, on folders that e
   for (const { uses, with: inputs } of steps) {
     if (uses === undefined) continue;
     assert(/^(actions|denoland)\/[a-z-]+@v\d+$/.test(uses), `${uses} is not pinned by major`);
-    // HEAD^1 is there with the depth of 2 only.
+    // The checkout contains HEAD^1 only with a depth of 2.
     if (!uses.startsWith("actions/checkout")) continue;
     assertEquals(inputs, { "persist-credentials": false, "fetch-depth": 2 });
   }
@@ -63,7 +63,7 @@ testWithFolder("pull_request.yml fails on a slower kernel, and names it alone", 
   const job = await readJob();
   const tiny = "--shapes=quick --kernels=rms-norm,v-scale --passes=forward --cache=hot --budget=1";
   const steps = job.steps
-    .filter(({ name }) => name !== "Install a Vulkan driver") // that of this machine serves
+    .filter(({ name }) => name !== "Install a Vulkan driver") // this machine has one
     .map((step): Step =>
       step.env?.OPTIONS === undefined ? step : { ...step, env: { ...step.env, OPTIONS: tiny } }
     );
@@ -94,7 +94,7 @@ testWithFolder("pull_request.yml fails on a slower kernel, and names it alone", 
   for (const text of ["v-scale", "rms-norm", "slower"]) assertStringIncludes(summary, text);
   const page = await Deno.readTextFile(`${folder}/artifacts/beside/comparison.html`);
   assertStringIncludes(textOfPage(page), "slower");
-  // The other way round, the same files are a faster kernel, and pass.
+  // With the two commits exchanged, the kernel got faster, which passes.
   const compare = steps.find(({ name }) => name === "Compare")!;
   const swapped = compare.run!.replace(/(\S+beside\.json) (\S+\.json)/, "$2 $1");
   assert(swapped !== compare.run);

@@ -82,7 +82,7 @@ async function lacking(): Promise<string | undefined> {
     ? ready
     : await contender.ask({ type: "prepare", work: work!, stretches: modelStretches(work!) });
   await contender.close();
-  // Any other failure is the test's to report.
+  // The test reports any other failure.
   return reply.type === "failed" && reply.reason.includes(" no ") ? reply.reason : undefined;
 }
 

@@ -34,7 +34,7 @@ function rightNumbers(): Readonly<Record<string, Float64Array>> {
   };
 }
 
-/** One way of computing in a made-up library. */
+/** One of a made-up library's ways of computing. */
 interface FakeWay {
   /** ns per run. */
   readonly time: number;

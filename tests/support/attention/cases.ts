@@ -10,8 +10,8 @@ export type AttentionPattern =
   | "sharp" // logits of several tens
   | "hundreds" // logits of several hundreds
   | "huge logits" // ±1e4 and more
-  | "sink" // every query attends mostly to the first key
-  | "strong sink" // every query but the first attends to it with all but a millionth of its weight
+  | "sink" // queries attend mostly to the first key
+  | "strong sink" // later queries attend to it with all but a millionth of their weight
   | "tiny" // queries, keys and products around 1e-20
   | "duplicated keys"
   | "constant";
@@ -61,7 +61,7 @@ export interface AttentionCase {
   readonly logSumExpGradient?: Numbers | undefined;
 }
 
-/** A case in which every size is 1 by default. */
+/** A case with the given fields; every size is 1 by default. */
 export function describeAttention(
   description: Partial<AttentionDescription>,
 ): AttentionDescription {
@@ -99,8 +99,8 @@ export const SINK_IN_LOSS = { size: "usual", logSumExpGradient: true } as const;
 // Lengths around multiples of a tile's 32 rows and of its blocks of 4 rows; the longest needs four
 // tiles.
 const lengths = [1, 2, 3, 4, 5, 31, 32, 33, 36, 61, 63, 64, 65, 67, 97];
-// Eight lanes of vec4f hold 32 numbers, so D = 36 is the first with two columns per lane. 256 has
-// eight.
+// Eight lanes of vec4f hold 32 numbers, so D = 36 is the first with two columns per lane. D = 256
+// has eight.
 const headDims = [4, 8, 12, 32, 36, 64, 96, 128, 256];
 
 /** Multiply-adds of one product over all visible pairs. The twin's time is proportional to it. */
@@ -108,7 +108,7 @@ function work({ batch, keyHeads, group, length, headDim }: AttentionDescription)
   return batch * keyHeads * group * length * (length + 1) / 2 * headDim;
 }
 
-/** Draws V-scale in either mode with one of these sizes of constant, or no V-scale. */
+/** Draws V-scale in either mode with a constant of one of these sizes, or no V-scale. */
 export function someVScale(
   ...sizes: readonly ConstantSize[]
 ): fc.Arbitrary<AttentionDescription["vScale"]> {
@@ -151,8 +151,8 @@ export const attentionDescription: fc.Arbitrary<AttentionDescription> = fc.recor
   )
   .filter((description) => work(description) <= 1.5e6);
 
-// One element of queries and keys makes the sink: it is 1 in queries. In the first key it gives a
-// logit of 17, about 14 more than the largest of the other keys.
+// Element 0 makes the sink: it is 1 in every query, and so large in the first key that their logit
+// is 17, about 14 more than any other key's.
 function makeStrongSink(query: Numbers, key: Numbers, scale: number): void {
   const [, , length, headDim] = key.shape as [number, number, number, number];
   for (let row = 0; row < query.data.length / headDim; row++) query.data[row * headDim] = 1;
@@ -183,8 +183,8 @@ export function drawAttention(description: AttentionDescription): AttentionCase 
   const queryShape = [batch, keyHeads * group, length, headDim];
   const keyShape = [batch, keyHeads, length, headDim];
   const size = logitSizes[pattern] ?? 1;
-  // Values of 1e-20 would make ‖v‖² subnormal. An adapter may flush that to zero, and no comparison
-  // would be possible.
+  // Values of 1e-20 would make ‖v‖² subnormal, which an adapter may flush to zero. Results could
+  // then not be compared.
   const valueSize = pattern !== "tiny" ? 1 : vScale === undefined ? size : 1e-12;
   const query = normal(queryShape, seed, size);
   const key = normal(keyShape, seed + 1, size);
@@ -228,8 +228,8 @@ export function drawAttention(description: AttentionDescription): AttentionCase 
   };
 }
 
-// exp(3) is about the sum of the exponentials of twenty normal logits. With 30 more or less, one
-// side of float32's sum vanishes beside the other.
+// exp(3) is about the sum of the exponentials of twenty normal logits. With 30 more or less,
+// float32 loses the smaller of sink and sum.
 function drawSinks(
   shape: readonly number[],
   seed: number,
@@ -282,7 +282,7 @@ export function twinInputs(drawn: AttentionCase): {
   };
 }
 
-/** The twin's forward results rounded to float32: the input of both backwards. */
+/** The twin's forward results rounded to float32, which both sides' backward receives. */
 export function forwardResults(drawn: AttentionCase): { output: Numbers; logSumExp: Numbers } {
   const { output, logSumExp } = reference.attentionForward(twinInputs(drawn));
   return { output: toFloat32(output), logSumExp: toFloat32(logSumExp) };

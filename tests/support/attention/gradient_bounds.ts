@@ -1,5 +1,5 @@
 /**
- * The bounds of the gradient-sink theory for attention's gradients, in the terms of
+ * The bounds of the gradient-sink theory for attention's gradients, with the symbols of
  * attention/identities.ts.
  */
 import { type AttentionNumbers, layerOf, rowOf, TINY, valveAt } from "./layer.ts";
@@ -41,8 +41,8 @@ export function valueBounds(
 }
 
 /**
- * A6: ‖∇_{k_s}L‖ ≤ |scale| Q_max B_max M_s, with maxima over t ≥ s, summed over a group. Where β is
- * a difference of nearly equal terms, the bound is all rounding. So the excess is measured relative
+ * A6: ‖∇_{k_s}L‖ ≤ |scale| Q_max B_max M_s, with maxima over t ≥ s, summed over a group. If β is a
+ * difference of nearly equal terms, the bound is only rounding. So the excess is measured relative
  * to the terms: scale as in {@linkcode keyPath}.
  */
 export function keyBound(numbers: AttentionNumbers): Violation {

@@ -23,7 +23,7 @@ function spoil(plain: Plain, change: (x: number, i: number) => number): Plain {
   return { data: Array.from(plain.data, change), shape: plain.shape };
 }
 
-// 24 float32 roundings: the error that these identities must detect on a GPU.
+// 24 float32 roundings: the smallest error that these identities must detect on a GPU.
 const TOLERANCE = 24 * 2 ** -24;
 
 function assertHolds(violation: Violation, what: string): void {

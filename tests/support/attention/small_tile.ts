@@ -24,10 +24,12 @@ export const tiledKernels = {
   value: "attention/tiled/backward_value.wgsl.ts",
 };
 
-/** The files in the order in which they are planned, with both gradients of a key in one kernel. */
+/**
+ * The files if one kernel computes both gradients of a key, in the order in which they are planned.
+ */
 export const jointKernels = [tiledKernels.forward, tiledKernels.query, tiledKernels.keyValue];
 
-/** The files with a kernel for each gradient of a key. */
+/** The files if each gradient of a key has a separate kernel. */
 export const partedKernels = [
   tiledKernels.forward,
   tiledKernels.query,
@@ -39,8 +41,9 @@ export const partedKernels = [
 export const SMALL_TILE_VARIANT = "tiled-32x32";
 
 /**
- * A row is one vec4f per invocation, and some invocations have none. The step does not divide D.
- * The invocations exceed one vector register or warp, so barriers matter.
+ * With 12 numbers, a row has three vec4f columns for four invocations, so one has none. The step
+ * does not divide D. There are more invocations than in a vector register or warp, so barriers
+ * matter.
  */
 export const smallTile: AttentionTiledOptions = {
   down: 8,

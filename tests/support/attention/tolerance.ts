@@ -66,7 +66,8 @@ class Pass {
   }
 
   /**
-   * The first element of the key head that query head `head` reads; `head` counts over the batch.
+   * The index of the first element of the key head that query head `head` reads, where `head`
+   * counts over the batch.
    */
   keyStart(head: number): number {
     const [, queryHeads, length, headDim] = this.shape;
@@ -149,8 +150,8 @@ export function attentionForwardBounds(
     const factorError = (j: number) => j > t ? 0 : pass.factorError[keyRows + j]!;
     let denominator = 0;
     for (let j = 0; j <= last; j++) {
-      // The tiles' corrections raise the maximum from this logit to the row's maximum at most, and
-      // never lower it.
+      // The tiles' corrections together lower a weight by at most the distance from this logit to
+      // the row's maximum.
       const range = largest - z[j]!;
       // In the subgroup kernels the maximum lags by at most 4 powers of two, from the second tile
       // on.
@@ -169,8 +170,8 @@ export function attentionForwardBounds(
       Math.max(Math.exp(rho[j]!) / down - 1, 1 - Math.exp(-rho[j]!) / up);
     let total = 0;
     for (let j = 0; j <= last; j++) total += a[j]! * relative(j);
-    // Each term is added to at most 32 others of its tile, multiplied by one correction per tile,
-    // and divided.
+    // A term is added to at most 32 others of its tile, multiplied by one correction per tile, and
+    // divided.
     const terms = Math.min(t + 1, 32) + 3 * tiles + 8;
     for (let j = 0; j <= t; j++) {
       const off = a[j]! * relative(j);
@@ -194,7 +195,7 @@ export function attentionForwardBounds(
 export interface BackwardInputs {
   readonly output: Numbers;
   readonly logSumExp: Numbers;
-  /** The error of each input, if the backward is compared with the exact gradients. */
+  /** The error of each input, for comparing the backward with exact gradients. */
   readonly errors?: { readonly output: Float64Array; readonly logSumExp: Float64Array };
 }
 
@@ -329,8 +330,8 @@ export function sinkStatisticsBounds(
   const score = new Float64Array(heads);
   const sinkShare = new Float64Array(heads);
   const end = Math.min(position + window, length);
-  // Each of 64 invocations adds every 64th row, then their sums are added. Sums without a row are
-  // exact zeros.
+  // Each of 64 invocations adds every 64th row; then their sums are added. The sums of invocations
+  // without a row are exact zeros.
   const terms = Math.ceil((length - position) / 64) + Math.min(length - position, 64);
   for (let head = 0; head < heads; head++) {
     const keyRow = pass.keyStart(head) / headDim + position;

@@ -1,6 +1,6 @@
 /**
- * A local model hub with one model. At a test's request it breaks connections, sends wrong bytes or
- * refuses requests.
+ * A local model hub with one model. On request it breaks connections, sends wrong bytes or refuses
+ * requests.
  */
 import { createHash } from "node:crypto";
 
@@ -14,7 +14,7 @@ export interface HubBehavior {
   refusals?: number;
   /** Ends the connection of every download after this many bytes. */
   breakAfter?: number | undefined;
-  /** The number of times that it sends bytes other than announced. */
+  /** How many downloads have other bytes than announced. */
   corrupt?: number;
   /** Ignores the requested range. */
   ignoreRange?: boolean;
@@ -33,7 +33,7 @@ export interface TestHub extends AsyncDisposable {
   readonly files: Map<string, Uint8Array<ArrayBuffer>>;
   /** The requests received: method, path and range. */
   readonly requests: string[];
-  /** The tokens that the server of large files received, although it must not. */
+  /** The tokens that the server of large files received, which should be none. */
   readonly leaked: string[];
 }
 

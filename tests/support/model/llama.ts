@@ -1,6 +1,6 @@
 /**
- * Small Llama-like models for tests of the twin and of the GPU's model, with parameters that hide
- * no mistake.
+ * Small Llama-like models for tests of the twin and of the GPU's model. Their parameters let every
+ * mistake show.
  */
 import { randomNormal, randomUniform } from "../../../src/random.ts";
 import type { LlamaBatch } from "../../../src/reference/llama.ts";

@@ -25,7 +25,7 @@ export function modelTensors(fields: Fields): Map<string, Float32Array<ArrayBuff
       return [
         parameter.name,
         length > 1e6
-          ? Float32Array.from({ length }, (_, i) => (i % 251) / 256) // drawing them would take seconds
+          ? Float32Array.from({ length }, (_, i) => (i % 251) / 256) // drawing would take seconds
           : rounded(randomNormal({ seed: i + 1, length, standardDeviation: 0.5 })),
       ];
     }),
@@ -52,8 +52,8 @@ export async function writeModel(
   if (shards === 1) {
     return await Deno.writeFile(join(folder, "model.safetensors"), safetensorsFile(tensors));
   }
-  // Deals the tensors to the files from the last one backward, so that the order of files is no
-  // hint.
+  // Distributes the tensors over the files, starting with the last file, so that no order helps to
+  // find them.
   const names = Array.from({ length: shards }, (_, i) => shardName(shards - i, shards));
   const parts = names.map(() => new Map<string, StoredTensor>());
   [...tensors].forEach(([name, tensor], i) => parts[i % shards]!.set(name, tensor));

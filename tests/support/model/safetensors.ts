@@ -1,11 +1,11 @@
-/** Safetensors files with any types and any header, including those that other programs write. */
+/** Makes safetensors files with any types and any header, including those of other programs. */
 
 /** A tensor to be written. */
 export interface StoredTensor {
   /** F32 by default. */
   readonly type?: string;
   readonly shape: readonly number[];
-  /** Numbers to round to the type, or the bytes of any other type. */
+  /** Numbers, which are rounded to the type; or bytes, for any type. */
   readonly data: Float32Array | Uint8Array;
 }
 

@@ -45,8 +45,8 @@ export function tracedModel(options: {
   readonly context?: number;
   readonly seed?: number;
   /**
-   * A factor on the initial weights. With 25 attention prefers some tokens; with 80 float32
-   * underflows in some weights.
+   * A factor on the initial weights. With 25 attention prefers some tokens; with 80 some attention
+   * weights underflow in float32.
    */
   readonly scale?: number;
   /** A factor on token 0's embedding. */
@@ -201,7 +201,7 @@ export function handTrace(options: {
   };
 }
 
-/** Rows [B, T, 4] with the given first elements and zeros: their norms are |first|. */
+/** Rows [B, T, 4] that are zero except for the given first elements, so their norms are |first|. */
 export function rows(...firsts: readonly number[]): Float64Array {
   return Float64Array.from(
     { length: 4 * firsts.length },

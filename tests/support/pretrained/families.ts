@@ -30,7 +30,7 @@ export interface Expected {
   readonly loss: number;
   /** The last layer's output: [B, T, d] */
   readonly final: Float32Array;
-  /** The float64 results as float32, by {@linkcode traceEntries}' names. */
+  /** The float64 results, stored as float32, by {@linkcode traceEntries}' names. */
   layer(index: number): ReadonlyMap<string, Float32Array>;
 }
 
@@ -54,7 +54,7 @@ export async function readExpected(name: string): Promise<Expected> {
   };
 }
 
-/** A layer's states and gradients, by the expected values' names. */
+/** A layer's states and gradients under the names of the expected values. */
 export function traceEntries<Numbers>(trace: LayerTrace<Numbers>): [string, Numbers][] {
   const attention = trace.attention!;
   return [

@@ -30,7 +30,7 @@ import { drawRmsNorm, drawVScale } from "../rows/cases.ts";
 type Planner = (gpu: Gpu, args: any) => { readonly plan: Plan };
 type Operator = "attention" | "rmsNorm" | "vScale";
 
-/** Each `Gpu`'s guarded `Gpu`, kept so that its kernels compile once. */
+/** One guarded `Gpu` per `Gpu`, kept so that its kernels compile once. */
 const guarded = new WeakMap<Gpu, GuardedGpu>();
 
 // At most three workgroups along a dimension, so that the calls also fit a `Gpu` with very small
@@ -79,8 +79,8 @@ function calls(operator: Operator): readonly [Planner, object][] {
 }
 
 /**
- * With every buffer longer than its tensor and full of NaN, results have the same bits as
- * otherwise, and the surplus keeps its bits.
+ * If every buffer is longer than its tensor and full of NaN, results keep their bits, and so does
+ * the surplus.
  *
  * @param gpu the GPU to run on
  * @param options `operators` to check; default: all

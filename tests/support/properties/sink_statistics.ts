@@ -35,7 +35,7 @@ const description: fc.Arbitrary<SinkDescription> = fc.record({
 });
 
 const examples: readonly SinkDescription[] = [
-  // Here the default window ends before the sequence.
+  // In this case the default window ends before the sequence.
   {
     attention: describeAttention({
       ...grouped,

@@ -13,7 +13,7 @@ import {
   vScaleForwardMatchesTwin,
 } from "./rows/twin.ts";
 
-/** Two columns per lane, all lanes full; then three, which the last lanes lack. */
+/** Two columns per lane in all lanes; then three, but only two in the last lanes. */
 const headDims = [
   describeAttention({ batch: 2, keyHeads: 2, group: 2, length: 69, headDim: 64, seed: 111 }),
   describeAttention({ keyHeads: 2, length: 21, headDim: 84, seed: 112, vScale: FULL }),
@@ -45,8 +45,8 @@ export async function otherSpecializationMatchesTwin(
   const forward = await attentionForwardMatchesTwin(sibling, pinned);
   const backward = await attentionBackwardMatchesTwin(sibling, pinned);
   await sibling.sync();
-  // One forward, query and key-value kernel, or one each per head dimension; and three more:
-  // V-scale's, and two of rows.
+  // Forward, query and key-value: one kernel each, or one each per head dimension. Three more
+  // kernels are V-scale's, and two of rows.
   const [few, many] = [3 + 3, 6 + 3];
   assert(
     sibling.pipelines.size === (gpu.info.software ? many : few),
@@ -55,12 +55,12 @@ export async function otherSpecializationMatchesTwin(
   return merge("kernels of the other specialization", [forward, backward]);
 }
 
-/** Each `Gpu`'s `Gpu` with spread dispatches, kept so that its kernels compile once. */
+/** One `Gpu` with spread dispatches per `Gpu`, kept so that its kernels compile once. */
 const narrowed = new WeakMap<Gpu, Gpu>();
 
 /**
  * A sibling of a `Gpu` whose dispatches hold at most 7 workgroups per dimension. The same argument
- * gives the same result.
+ * gives the same sibling.
  *
  * @param gpu the owner of the device
  */
@@ -71,7 +71,7 @@ export function narrowGpu(gpu: Gpu): Gpu {
   return sibling;
 }
 
-/** What {@linkcode dispatchesSpread} checks. */
+/** Options of {@linkcode dispatchesSpread}. */
 export interface SpreadOptions extends PropertyOptions {
   /** Default: all. */
   readonly operators?: readonly ("attention" | "rmsNorm" | "vScale")[];
@@ -92,8 +92,8 @@ const spreadVScale = [{
 }];
 
 /**
- * Row operators agree with the twin if one dimension of a dispatch holds only 7 workgroups, so that
- * all spread over two dimensions.
+ * Row operators agree with the twin even if a dimension of a dispatch holds only 7 workgroups,
+ * which spreads all of them over two dimensions.
  */
 export async function dispatchesSpread(
   gpu: Gpu,

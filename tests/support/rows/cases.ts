@@ -31,7 +31,10 @@ export interface RmsNormCase {
   readonly epsilon: number | undefined;
 }
 
-/** Draws RMSNorm cases: a lane has one of 64 columns, a run of gainGradient 16 rows. */
+/**
+ * Draws RMSNorm cases around 64 columns, one per lane, and around runs of 16 rows, which
+ * gainGradient sums.
+ */
 export const rmsNormDescription: fc.Arbitrary<RmsNormDescription> = fc.record({
   rows: fc.oneof(
     fc.constantFrom(1, 2, 15, 16, 17, 31, 33, 63, 64, 65, 97),

@@ -50,7 +50,7 @@ function rows(plain: Plain): Float64Array[] {
   );
 }
 
-/** Calls back for every row of RMSNorm, with r recomputed from the input. */
+/** Calls back for every row of RMSNorm, with r computed from the input. */
 function eachNormRow(
   numbers: RmsNormNumbers,
   visit: (row: {
@@ -104,7 +104,7 @@ export function rmsNormBound(numbers: RmsNormNumbers): Violation {
   return worst.result();
 }
 
-/** N3: if r ≥ (‖γ‖_∞/τ) ‖g‖, then ‖∇_x L‖ ≤ τ. Rows with a smaller r are not compared. */
+/** N3: if r ≥ (‖γ‖_∞/τ) ‖g‖, then ‖∇_x L‖ ≤ τ. Rows with a smaller r are skipped. */
 export function rmsNormMeetsTarget(
   numbers: RmsNormNumbers,
   options: { readonly target: number },

@@ -90,7 +90,8 @@ export function rmsNormForwardBounds(
     let squares = 0;
     for (let i = row * columns; i < (row + 1) * columns; i++) squares += input.data[i]! ** 2;
     const mean = squares / columns, inside = mean + epsilon;
-    // Half the error under the root, then the root (a division and 2 ulp) and the division.
+    // Half the relative error under the root, then the root's own (a division and 2 ulp) and a
+    // division.
     const relative = ((terms + 1) * U + DIVISION + U + U + FLUSH / inside) / 2 + 4 * U +
       2 * DIVISION;
     const inverse = 1 / Math.sqrt(inside);
@@ -103,9 +104,9 @@ export function rmsNormForwardBounds(
   return { output, inverseRms };
 }
 
-// The most additions of a row's term in the gain's gradient. Either rows are summed in at most 256
-// runs of at least 16 rows; or in tiles of 32 rows, where rows that begin at the same distance from
-// a multiple of 4 have a separate sum.
+// The most additions that a row's term of the gain's gradient goes through. Rows are summed in at
+// most 256 runs of at least 16 rows, or in tiles of 32 rows, where rows that start at the same
+// distance from a multiple of 4 have a separate sum.
 function gainChain(rows: number, columns: number): number {
   if (rows <= 512) return rows;
   const run = Math.max(16, Math.ceil(rows / 256));

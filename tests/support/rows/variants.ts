@@ -8,12 +8,14 @@ import type { Property, PropertyOptions } from "../check_cases.ts";
 import { describeReport } from "../report.ts";
 import type { Mutant } from "../mutants/mutant.ts";
 
-/** A variant, its kernels, and the kind of adapter to pretend. */
+/** A variant, the files of its kernels, and whether to pretend a hardware GPU. */
 export interface RowVariant {
   readonly name: string;
-  /** The prefix of the operators that take the variant; others run their portable kernels. */
+  /**
+   * The prefix of the names of operators that run the variant; others run their portable kernels.
+   */
   readonly operator: "rmsNorm" | "vScale";
-  /** Kernel files that must have been compiled at the end, which shows that the variant ran. */
+  /** Kernel files that must have been compiled in the end, as a sign that the variant ran. */
   readonly files: readonly string[];
   /**
    * Pretends to be a hardware GPU with several subgroup sizes, so that several subgroups share a
@@ -95,7 +97,7 @@ export async function checkMutant(
   let broken = false;
   sibling.pipelines.rewrite = ({ file, source }) => {
     if (file !== brokenFile) return source;
-    // Text that only some shapes' kernels contain is broken in those.
+    // If only some shapes' kernels contain the text, only those are broken.
     const text = source.replaceAll(find, replace);
     broken ||= text !== source;
     return text;

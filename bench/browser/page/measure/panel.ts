@@ -29,7 +29,7 @@ const DEADLINE = 90_000;
  * The coarsest clock, in ns, that the page measures with: coarser ones would need very long passes.
  */
 const COARSEST_CLOCK = 8e6;
-/** The page redraws at most this often while it measures, in ms. */
+/** The shortest time between two drawings of the results while measuring, in ms. */
 const DRAW_EVERY = 400;
 
 /**

@@ -26,7 +26,7 @@ async function reopen(options: OpenGpuOptions): Promise<Gpu> {
  * Serves the page's requests until told to stop.
  *
  * @param again whether an earlier Worker lost its GPU
- * @returns the receiver of the messages
+ * @returns a function that receives the messages
  */
 export function measureHere(again: boolean): (message: unknown) => void {
   const queue: ChildRequest[] = [];

@@ -75,7 +75,7 @@ interface Computed {
 function createScene({ strength, activation, value: size, constant }: TheoryInput): Scene {
   const draw = (seed: number): Float32Array => randomNormal({ seed, length: TOKENS * WIDTH });
   const [query, key, value, hidden, noise] = [draw(1), draw(2), draw(3), draw(4), draw(5)];
-  // One direction of the queries belongs to the sink: with k_0 along it, ⟨q_t, k_0⟩/√D is the
+  // One direction of the queries is reserved for the sink: with k_0 along it, ⟨q_t, k_0⟩/√D is the
   // strength for every t.
   for (let t = 0; t < TOKENS; t++) query[t * WIDTH] = 1;
   key.fill(0, 0, WIDTH);

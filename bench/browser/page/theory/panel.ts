@@ -27,7 +27,7 @@ export class TheoryPanel {
   }
 
   /**
-   * Draws the first picture once it scrolls into view, so that the GPU compiles nothing before.
+   * Draws the first picture once it scrolls into view, so that the GPU compiles nothing earlier.
    *
    * @param options.gpu whether there is a GPU to compute on
    */
@@ -43,9 +43,9 @@ export class TheoryPanel {
   }
 
   /**
-   * Stops using the GPU, or resumes.
+   * Stops or resumes using the GPU.
    *
-   * @param resting whether the page measures
+   * @param resting whether the page is measuring
    */
   rest(resting: boolean): void {
     this.#resting = resting;

@@ -5,7 +5,7 @@ import { workerScope } from "../worker_scope.ts";
  * Answers the page's questions, one after the other.
  *
  * @param answer computes a question's answer
- * @returns the receiver of the messages
+ * @returns a function that receives the messages
  */
 export function answerWith(
   answer: (question: never) => unknown,

@@ -37,7 +37,7 @@ export class WorkerCalls {
     return promise as Promise<Value>;
   }
 
-  /** Ends the Worker, even at work. The next question starts a new one. */
+  /** Ends the Worker, even while it computes. The next question starts a new one. */
   end(reason: string): void {
     this.#worker?.terminate();
     this.#worker = undefined;

@@ -9,16 +9,16 @@ import { projectCacheFolder } from "../../../../src/files/cache_folder.ts";
 /** A Chromium that can be started. */
 export interface Chromium {
   readonly executablePath: string;
-  /** Variables to add to its process's environment. */
+  /** Variables for its process's environment. */
   readonly env: Readonly<Record<string, string>>;
 }
 
 const NAMES = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"];
 
 /**
- * Finds a Chromium. The environment variable `CHROMIUM` names one; otherwise the first of the usual
- * names on the path counts, and on x64 Linux without either, the headless one of
- * npm:@sparticuz/chromium is fetched once.
+ * Finds a Chromium: the one that the environment variable `CHROMIUM` names, or the first of the
+ * usual names on the path. On x64 Linux without either, it fetches the headless one of
+ * npm:@sparticuz/chromium once.
  *
  * @returns the program, or why there is none
  */
@@ -56,7 +56,7 @@ async function isFile(path: string): Promise<boolean> {
   }
 }
 
-// The program, libraries that a machine may lack, and its SwiftShader.
+// Unpacks the program, libraries that a machine may lack, and its SwiftShader.
 async function unpackChromium(): Promise<Chromium> {
   const { specifier } = embeddedPackage;
   const variables = { HOME: Deno.env.get("HOME"), XDG_CACHE_HOME: Deno.env.get("XDG_CACHE_HOME") };

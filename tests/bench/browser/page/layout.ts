@@ -31,7 +31,7 @@ const MEASURE = `(() => {
     const style = getComputedStyle(each);
     if (style.display === "none" || style.visibility === "hidden" || each.matches(".skip, details:not([open]) > :not(summary)")) return;
     const box = each.getBoundingClientRect();
-    // Text for screen readers only is far outside, or one pixel large.
+    // Text only for screen readers stands far outside, or is one pixel large.
     if (box.right < -999 || (style.position === "absolute" && box.width <= 1)) return;
     const limit = frame.getBoundingClientRect();
     const over = Math.max(box.right - limit.right, limit.left - box.left);

@@ -25,7 +25,7 @@ const WIDTHS = [360, 768, 1280];
 
 const document = createSvgDocument();
 
-/** The smallest result file that has rows with names of every length. */
+/** A result file with few rows, but names of every length. */
 function few(path: string): ResultFile {
   const file = parseResultFile(Deno.readTextFileSync(path), path);
   const rows = Map.groupBy(file.measurements, ({ kernel, pass }) => `${kernel} ${pass}`);
@@ -37,7 +37,7 @@ function comparisonPage(): string {
   return renderComparisonPage(compareResultFiles(files, { threshold: 0.05 }), document);
 }
 
-/** Two machines have a picture each, three have a matrix. */
+/** Pages of two machines have a picture for each; pages of three have a matrix. */
 function matrixPage(): string {
   const file = few(LAVAPIPE);
   const files = ["one", "two", "a third one with a name of some length"].map((label) => ({
@@ -72,7 +72,7 @@ function pretrainedPage(): string {
   return renderSinkPage(pretrained(), document);
 }
 
-/** The page of a small model on text: maps with tokens, and channels. */
+/** The page of a small model on text, with maps of tokens, and channels. */
 function sinksPage(): string {
   const { pretrained: measured, ...measurement } = pretrained();
   const { layers, maps, sinkPositions } = measured!;

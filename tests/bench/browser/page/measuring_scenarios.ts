@@ -19,7 +19,7 @@ async function saved(opened: Opened): Promise<ResultFile> {
 
 export const measuresToTheEnd: Run = async (stage, built) => {
   const path = "/?kernels=v-scale&passes=forward&budget=30&label=A+%3Cb%3Elabel";
-  // Copies of 1 MiB in place of 64 MiB, which would take the browser's software driver ten seconds,
+  // Copies 1 MiB instead of 64 MiB, which would take the browser's software driver ten seconds,
   // twice.
   let smaller = 0;
   const rewrite = (script: string): string =>
@@ -98,7 +98,7 @@ export const showsWrongAsWrong: Run = async (stage) => {
 
 export const pausesAndCancels: Run = async (stage) => {
   const opened = await stage.open({
-    // Many measurements, and a budget too short for ceilings.
+    // Many measurements, with a budget too short for ceilings.
     path: "/?kernels=v-scale,rms-norm&shapes=full&cache=hot,cold&budget=25",
   });
   const { page } = opened;
@@ -140,7 +140,7 @@ export const recoversALostDevice: Run = async (stage) => {
   assertStringIncludes(await textOf(opened, "#trouble"), "it was opened anew for the others");
   const { measurements } = await saved(opened);
   const states = measurements.map(({ status = "ok" }) => status);
-  // One row is lost. All others are measured, including those under way.
+  // One row is lost. All others are measured, including those that had begun.
   assertEquals([states.length, states.filter((state) => state === "failed").length], [4, 1]);
   assertStringIncludes(
     measurements.find(({ status }) => status === "failed")!.reason!,

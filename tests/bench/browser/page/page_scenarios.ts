@@ -109,8 +109,8 @@ export const followsTheSliders: Run = async (stage) => {
 
 async function audit({ page }: Opened): Promise<string[]> {
   await page.evaluate(axe.source);
-  // Of passed and inapplicable rules, report one element each: describing all elements takes most
-  // of the time.
+  // Passed and inapplicable rules report one element each, because describing all elements takes
+  // most of the time.
   const { violations } = await page.evaluate(
     "axe.run(document, { resultTypes: ['violations'] })",
   ) as axe.AxeResults;
@@ -127,7 +127,7 @@ export const isAccessible: Run = async (stage) => {
   await light.page.locator("#theory-form").scrollIntoViewIfNeeded();
   await until(light.page, "document.querySelectorAll('#theory-figures dd').length > 0");
   assertEquals(await audit(light), [], "light");
-  // The tests of src/report compute the comparison's colors, because checking all of it here takes
+  // The tests of src/report check the comparison's colors. Checking all of them here would take
   // seconds.
   const dark = await stage.open({ colorScheme: "dark", before: WITHOUT_GPU });
   await dark.page.setInputFiles("#files", [LAVAPIPE, FIXTURE_OF_NOTHING]);
@@ -160,7 +160,7 @@ export const fitsAPhone: Run = async (stage) => {
   await page.focus("#grid");
   await page.keyboard.press("ArrowDown");
   await page.keyboard.press("Tab");
-  // The browser draws the choice and tells the page at some later time.
+  // The browser draws the choice, and tells the page some time later.
   await until(page, "location.search.includes('shapes=default')");
   await look(opened, "phone");
   assertClean(opened);

@@ -23,11 +23,11 @@ export interface OpenOptions {
   readonly impatient?: boolean;
 }
 
-/** An open page, with the events on it. */
+/** An open page, with its requests and complaints. */
 export interface Opened {
   readonly page: Page;
   readonly requests: readonly string[];
-  /** Errors of the page and its Workers, and violations of its policy. */
+  /** The errors of the page and its Workers, and violations of its policy. */
   readonly complaints: readonly string[];
 }
 
@@ -141,7 +141,7 @@ export class Stage {
     for (const context of this.#contexts.splice(0)) await context.close();
   }
 
-  /** Whether the browser gives an adapter to pages. */
+  /** Whether pages get an adapter in this browser. */
   async hasGpu(): Promise<boolean> {
     const { page } = await this.open({ impatient: true });
     const found = await page.evaluate(

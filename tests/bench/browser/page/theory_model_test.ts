@@ -45,8 +45,8 @@ Deno.test("computeTheory() shows what the theory says", async () => {
   const [short, long] = [await at({ activation: 10 }), await at({ activation: 100 })];
   assert(Math.abs(short.hidden[0]! / long.hidden[0]! - 10) < 0.01, "ten times as long, a tenth");
   assertEquals(short.hidden.slice(1), long.hidden.slice(1));
-  // The valve passes at most 3r/C for small values, everything without V-scale, and does not change
-  // the weights.
+  // For small values the valve passes at most 3r/C of the gradient, and without V-scale all of it.
+  // It does not change the weights.
   const open = await at({}), valved = await at({ valve: "full", value: 0.05 });
   assertEquals(open.passing, open.arriving);
   const share = valved.passing[0]! / valved.arriving[0]!;

@@ -53,7 +53,7 @@ export const mutants: readonly Mutant[] = [
     }],
   ]),
   ...mutantsOf("attention/sink/none.wgsl", forward, [
-    // Only the maximum's start matters: the first key's maximum removes the sum's.
+    // Only the maximum's initial value matters: the first key rescales the sum's to 0.
     ["the maximum begins above all logits", "return -3.4e38;", "return 1e5;"],
   ]),
   ...mutantsOf("attention/sink/backward.wgsl", sinks, [

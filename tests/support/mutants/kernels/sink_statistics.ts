@@ -1,4 +1,4 @@
-/** Mutants of the kernel that measures attention sinks. */
+/** Mutants of the kernel for attention-sink statistics. */
 import type { Property } from "../../check_cases.ts";
 import { sinkStatisticsMatchTwin } from "../../properties/sink_statistics.ts";
 import { pinned } from "../catching.ts";

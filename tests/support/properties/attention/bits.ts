@@ -1,6 +1,6 @@
 /**
- * Attention's properties bit for bit: causality, independent heads, determinism, outputs written in
- * full, V-scale's reach.
+ * Properties of attention bit for bit: causality, independent heads, determinism, outputs written
+ * in full, and V-scale's reach.
  */
 import fc from "fast-check";
 import {
@@ -103,7 +103,7 @@ function splits(length: number): number[] {
   return [...new Set([1, 2, 5, 30, 32, 35, length - 1])].filter((s) => s >= 1 && s < length);
 }
 
-/** Queries, keys and values from position s on do not influence the rows before s: not one bit. */
+/** Queries, keys and values from position s on do not change a single bit of the rows before s. */
 export const attentionForwardIsCausal = propertyOf({
   name: "attentionForward is causal",
   arbitrary: description,
@@ -189,7 +189,7 @@ function unrow({ data, shape }: Numbers): Numbers {
   return { data, shape: shape.slice(0, 3) };
 }
 
-/** After one key head and its queries change, the other heads and batches keep their bits. */
+/** If one key head and its queries change, the other heads and batches keep their bits. */
 export const attentionKeepsHeadsApart = propertyOf({
   name: "attention keeps heads apart",
   arbitrary: description.filter(({ batch, keyHeads }) => batch * keyHeads > 1),

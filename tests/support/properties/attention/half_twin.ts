@@ -22,7 +22,10 @@ import { elementwise } from "../../model/cases.ts";
 
 /** A case for f16. */
 export interface HalfDescription extends AttentionDescription, HalfRounding {
-  /** The standard deviation of outputGradient. f16 ends at 65,504, and without scaling at 6e-8. */
+  /**
+   * The standard deviation of outputGradient. The kernels scale gradients, because f16 ends at
+   * 65,504 and at 6e-8.
+   */
   readonly gradientSize: number;
 }
 
@@ -37,8 +40,8 @@ export interface HalfOptions extends PropertyOptions<HalfDescription> {
 /** D of all cases: three vec4f columns. */
 export const HEAD_DIM = 12;
 
-// Rounded queries and keys move logits. Representable ones leave any other error visible. One head
-// dimension, so that a kernel compiles once.
+// Rounding queries and keys moves the logits. Representable ones do not, and so let any other error
+// show. One head dimension, so that a kernel compiles once.
 const description: fc.Arbitrary<HalfDescription> = fc.tuple(
   attentionDescription,
   fc.record({
@@ -46,7 +49,7 @@ const description: fc.Arbitrary<HalfDescription> = fc.tuple(
     gradientSize: fc.constantFrom(1, 1e-6, 1e-9, 1e-15, 1e7),
   }),
 ).map(([drawn, half]) => ({ ...drawn, headDim: HEAD_DIM, ...half }))
-  // Rounding moves logits of ten thousands by tens, which no error bound allows.
+  // Rounding moves logits of ten thousands by tens, for which there is no useful bound.
   .filter(({ pattern, operands }) => pattern !== "huge logits" || operands === "representable");
 
 /**

@@ -37,7 +37,7 @@ const description: fc.Arbitrary<AttentionDescription> = fc.record({
   headDim: fc.constantFrom(4, 8, 12, 36),
   seed: fc.integer({ min: 0, max: 0x7fffffff }),
   scale: fc.constantFrom(undefined, 0.3, -0.7),
-  // Neither "sharp" nor huge constants: they make gradients subnormal, with few digits.
+  // Neither "sharp" logits nor huge constants: they make gradients subnormal, with few digits.
   pattern: fc.constantFrom("normal" as const, "sink" as const),
   vScale: someVScale("tiny", "usual"),
 });
@@ -152,7 +152,7 @@ export const softmaxIsShiftInvariant = propertyOf({
       tally.within(`${name} under a shift`, {
         actual: after[name].data,
         expected: expected[name].data,
-        // Both sides' errors, and the rounding of the shifted expected number.
+        // Both sides' errors, and the rounding of the expected number before the shift.
         bound: bounds[0]!.map((bound, i) =>
           bound + bounds[1]![i]! + U * Math.abs(expected[name].data[i]!)
         ),
@@ -282,7 +282,7 @@ export async function attentionObeysTheStochasticBound(
   { seed = 744 }: PropertyOptions = {},
 ): Promise<Report> {
   const samples = 1500, length = 8, headDim = 4, variance = 2.25;
-  // One batch entry per sample: the same query, key and value, fresh noise in outputGradient.
+  // One batch entry per sample: query, key and value are equal, and outputGradient has new noise.
   const repeat = (numbers: Float32Array): Numbers => ({
     data: Float32Array.from(
       { length: samples * numbers.length },

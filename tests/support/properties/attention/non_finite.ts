@@ -49,8 +49,8 @@ function checkReach(
     readonly exact: boolean;
   },
 ): void {
-  // An infinity may give a finite number: next to a learned sink, a logit of -Infinity has weight
-  // 0.
+  // An infinity may lead to a finite number: next to a learned sink, a logit of -Infinity has
+  // weight 0.
   let reached = 0, changed = 0, untouched = 0;
   for (const [name, numbers] of Object.entries(dirty)) {
     const before = clean[name]?.data, was = twinClean[name]?.data, is = twinDirty[name]?.data;
@@ -115,7 +115,10 @@ export const attentionForwardPassesNonFinite = propertyOf({
   },
 });
 
-/** The same for each of the backward's inputs. */
+/**
+ * A NaN or infinity in any of the backward's inputs reaches the results that depend on it, and no
+ * others.
+ */
 export const attentionBackwardPassesNonFinite = propertyOf({
   name: "NaN and infinities in attentionBackward",
   arbitrary: small,
@@ -137,7 +140,7 @@ export const attentionBackwardPassesNonFinite = propertyOf({
     const twinClean = twin(args);
     const names = ["query", "key", "value", "output", "logSumExp", "outputGradient"];
     for (const name of names) {
-      // +Infinity in logSumExp would give harmless zeros: exp(z − Infinity).
+      // +Infinity in logSumExp would only give zeros, exp(z − Infinity), so use -Infinity.
       for (const bad of [NaN, name === "logSumExp" ? -Infinity : Infinity]) {
         const spoiled = spoil(args, name, bad, description.seed * 41);
         checkReach(tally, {

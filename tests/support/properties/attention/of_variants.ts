@@ -1,5 +1,5 @@
 /**
- * The properties that every variant of attention must have besides agreeing with the twin: the
+ * The properties that every variant of attention must have, besides agreeing with the twin: the
  * theory's laws, and those that hold bit for bit.
  */
 import {

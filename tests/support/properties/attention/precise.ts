@@ -26,7 +26,7 @@ export const preciseExamples: readonly AttentionDescription[] = [
   ...sinkExamples,
 ];
 
-/** Groups, then V-scale, then a learned sink in addition. */
+/** Groups, V-scale, and a learned sink in addition to the strong one. */
 export const strongSinkExamples = describeEach([
   { ...grouped, length: 69, seed: 41 },
   { length: 70, seed: 42, vScale: FULL },
@@ -39,10 +39,10 @@ function twinBackward(drawn: AttentionCase): reference.AttentionGradients {
 }
 
 /**
- * With `precise` for the first key, the last and a middle one, forward and backward agree with the
- * twin: max |a − b| is at most 1e-5 of max |b|, as promised without `precise` for ordinary data. A
- * gradient that a sink far from the logits leaves below 1e-6 has fewer digits, so max |b| counts as
- * at least 1e-6.
+ * With `precise` for the first, the last or a middle key, forward and backward agree with the twin:
+ * max |a − b| is at most 1e-5 of max |b|, as promised without `precise` for ordinary data. A
+ * gradient below 1e-6, which a sink far from the logits leaves, has fewer digits, so max |b| counts
+ * as at least 1e-6.
  */
 export const preciseBackwardMatchesTwin = propertyOf({
   name: "attentionBackward in its precise form vs twin",
@@ -70,8 +70,8 @@ export const preciseBackwardMatchesTwin = propertyOf({
 });
 
 /**
- * Where every query gives one key all but a millionth of its weight, `precise` keeps four digits in
- * the gradients of queries and keys. Without it three of them are lost.
+ * If every query gives one key all but a millionth of its weight, `precise` keeps four digits in
+ * the gradients of queries and keys. Without it, three of these digits are lost.
  */
 export const preciseBackwardKeepsFourDigits = propertyOf({
   name: "attentionBackward's digits at strong sinks",

@@ -175,8 +175,8 @@ export const sinksObeyTheirIdentities = sinkProperty({
 });
 
 /**
- * S5: sinks of −Infinity and −3e38 keep the forward's bits as without a sink, and the gradients
- * within rounding. A sink of 3e38 takes all weight: the rest is 0, and logSumExp is the sink.
+ * S5: sinks of −Infinity and −3e38 do not change the forward's bits, and change gradients only by
+ * rounding. A sink of 3e38 takes all weight: everything else is 0, and logSumExp is the sink.
  */
 export const sinksHaveLimits = sinkProperty({
   name: "limits of learned sinks",

@@ -146,7 +146,7 @@ export const attentionKeepsItsPromise = propertyOf({
   name: "attention end to end",
   arbitrary: attentionDescription.filter((drawn) =>
     promised[drawn.pattern] !== undefined && drawn.length > 1 && drawn.scale !== 0 &&
-    // A drawn scale would make these logits thousands.
+    // A drawn scale would turn these logits into thousands.
     (drawn.pattern !== "hundreds" || drawn.scale === undefined)
   ),
   examples: [

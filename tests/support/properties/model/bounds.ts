@@ -14,7 +14,7 @@ import { additionsMatchFloat32, sumsMatchTwin } from "./sums.ts";
 import { swigluMatchesTwin } from "./swiglu.ts";
 
 /**
- * With every buffer longer than its tensor and full of NaN, the operators still agree with the
+ * If every buffer is longer than its tensor and full of NaN, the operators still agree with the
  * twin, and the surplus keeps its bits.
  */
 export async function modelOperatorsStayInBounds(gpu: Gpu): Promise<Report> {

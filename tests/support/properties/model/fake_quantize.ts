@@ -5,15 +5,12 @@ import type { Report } from "../../report.ts";
 import { U } from "../../tolerance.ts";
 import { account, numbersOf } from "./account.ts";
 
-/**
- * Numbers rounded to INT8 are multiples of the scale, the nearest ones, at most 127 times the
- * scale.
- */
+/** Rounding to INT8 gives the nearest multiple of the scale, at most 127 times the scale. */
 export function fakeQuantizeMatchesTwin(gpu: Gpu): Promise<Report> {
   return account(gpu, "fakeQuantize vs twin", async function* (arena, tally) {
     for (const [rows, columns, given] of [[9, 70, undefined], [5, 71, 0.6], [3, 5, 0]] as const) {
       const input = drawUniform({ seed: columns, shape: [rows, columns] });
-      // Halves with a scale of 1, which round to even.
+      // With a scale of 1 these are halves, which round to even.
       if (given === undefined) input.data.set([127, 2.5, 3.5, -0.5, -1.5, 0]);
       const uploaded = arena.upload(input);
       const maximum = given === undefined ? undefined : arena.keep(gpu.tensor([given], [1]));
@@ -32,7 +29,7 @@ export function fakeQuantizeMatchesTwin(gpu: Gpu): Promise<Report> {
         const scale = (given ?? absoluteMaximumOf(row)) / 127;
         const whole = scale === 0 ? 0 : input.data[i]! / scale;
         expected[i] = scale * Math.max(-127, Math.min(127, roundHalfToEven(whole)));
-        // Within 20 U of a half, except for exact halves, either neighbor is right.
+        // Near a half, within 20 U, either neighbor is right. Exact halves round to even.
         const fraction = Math.abs(whole - Math.trunc(whole));
         const torn = Math.abs(fraction - 0.5) < 20 * U * 127 && fraction !== 0.5;
         bound[i] = torn ? 1.01 * scale : 8 * U * Math.abs(expected[i]!);

@@ -10,7 +10,7 @@ import { account, numbersOf } from "./account.ts";
 
 const EPSILON = 1e-3; // large enough to matter
 
-/** Numbers whose squares float32 does not hold, or holds inexactly, and ordinary ones. */
+/** Numbers whose squares overflow or underflow float32, or are inexact in it, and ordinary ones. */
 const SCALES = [2, 1e-30, 1e-20, 1e19, 8e37];
 
 interface HeadPart {

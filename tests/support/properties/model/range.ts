@@ -46,7 +46,7 @@ export function gradientNormHoldsInRange(gpu: Gpu): Promise<Report> {
           tally.within("gradientNorm", {
             actual: [actual],
             expected: [norm],
-            // The first lane alone adds a run; subnormal elements may be flushed.
+            // The first lane adds up a whole run by itself; subnormal elements may be flushed.
             bound: [(length + 300) * U * norm + FLUSH * Math.sqrt(elements.length)],
           });
           const wanted = Math.min(1, maximum / norm);
@@ -152,8 +152,8 @@ export function adamWHoldsInRange(gpu: Gpu): Promise<Report> {
       tally.within("adamW's parameter", {
         actual: kept.map((i) => actual[i]!),
         expected: kept.map((i) => -0.5 * gradient[i]! / (Math.abs(gradient[i]!) + epsilon)),
-        // If the square of a gradient of 10⁻²⁰ is flushed, its root is missing beside ε, a share of
-        // 10⁻⁸.
+        // The square of a gradient of 10⁻²⁰ may be flushed. Its root is then missing next to ε,
+        // which changes the sum by 10⁻⁸ of it.
         bound: kept.map((i) =>
           40 * U + 2 * Math.sqrt(2 * FLUSH) / epsilon * Number(gradient[i]! < 1e-18)
         ),
@@ -183,7 +183,7 @@ export function fakeQuantizeHoldsInRange(gpu: Gpu): Promise<Report> {
         tally.within("fakeQuantize", {
           actual,
           expected: input.data,
-          // Half a step, its rounding, and the flushing of a subnormal number.
+          // Half a step, its rounding, and what flushing takes from a subnormal number.
           bound: largest.map((most) => most * (0.5 / 127 + 20 * U) + 2 * FLUSH),
         });
         // Each output is a whole number of steps, up to rounding in float32. With another step size

@@ -19,7 +19,7 @@ function flushed(numbers: Numbers): Numbers {
 }
 
 /**
- * Rows of one magnitude each, then rows with a single number of it, then rows that alternate it
+ * For each magnitude: a row of it, a row with a single number of it, and a row that alternates it
  * with 1e-20.
  */
 function rowsOfAllMagnitudes(columns: number, seed: number): Numbers {
@@ -41,8 +41,8 @@ function names(columns: number, epsilon: number): string {
   return `${columns} columns, epsilon ${epsilon}`;
 }
 
-// Checks numbers against the bound of the twin, or of the twin with flushed subnormal inputs. NaN
-// is allowed only where `mayBeNaN` is true.
+// Compares numbers with the twin, and with the twin of flushed inputs: one bound must hold. NaN is
+// allowed only if `mayBeNaN` is true.
 function compare(
   tally: Tally,
   what: string,
@@ -108,7 +108,8 @@ export function rmsNormHoldsInRange(
           reference.rmsNormForward({ input: toTwin(numbers), gain: toTwin(gain), epsilon })
         );
         const roots = Array.from(twins[0]!.inverseRms.data, (inverse) => 1 / inverse);
-        // The bound of rows/tolerance.ts without a flushed square, if one invocation sums a row.
+        // The bound of rows/tolerance.ts, without a flushed square, and for one invocation that
+        // sums a row alone.
         const relative = (columns + 4) * U / 2 + 4 * U + 3 * DIVISION;
         const outputBound = ({ output }: { readonly output: reference.ReferenceTensor }) =>
           output.data.map((y, i) =>
@@ -137,7 +138,7 @@ export function rmsNormHoldsInRange(
             `inverseRms of ${root} is ${inverseRms[row]}: ${what}`,
           );
         });
-        // The backward uses the forward's inverseRms: NaN there makes NaN of the row and of the
+        // The backward reads the forward's inverseRms: a NaN there makes NaN of the row and of the
         // gain's gradient.
         const kept = [...inverseRms.keys()].filter((row) => Number.isFinite(inverseRms[row]));
         const rowsOf = ({ data }: Numbers | { data: Float32Array<ArrayBuffer> }): Numbers => ({
@@ -171,7 +172,7 @@ export function rmsNormHoldsInRange(
             }).inputGradient;
             return bound.map((x, j) => x + U * Math.abs(backwardTwins[i]!.inputGradient.data[j]!));
           }),
-          // Gradients near the end of float32's range.
+          // These gradients are near the end of float32's range.
           mayBeNaN: (i) => Math.abs(backwardTwins[0]!.inputGradient.data[i]!) > 2 ** 125,
         });
         const lost = kept.length < inverseRms.length;

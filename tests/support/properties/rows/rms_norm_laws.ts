@@ -13,7 +13,7 @@ const rmsNormExamples: readonly RmsNormDescription[] = [
   { rows: 3, columns: 5, seed: 82, pattern: "normal", epsilon: 0.3 },
 ];
 
-/** Moderate sizes: the Jacobian is a dense matrix here. */
+/** Small rows, because the Jacobian is a dense matrix here. */
 const smallRmsNorm = rmsNormDescription.filter(({ columns }) => columns >= 2 && columns <= 130);
 
 /**

@@ -13,8 +13,8 @@ const CONSTANTS = [2e-38, 1e-20, 1e-12, 1, 1e20, 3e38];
 const GRADIENTS = [5e-33, 1, 1e19];
 
 /**
- * V-scale agrees with the twin for all normal float32 values and constants. The gradient's own size
- * scales each row's bound: φ and the eigenvalue along v are at most 9/8.
+ * V-scale agrees with the twin for all normal float32 values and constants. Each row's bound is
+ * relative to its gradient, because φ and the eigenvalue along v are at most 9/8.
  */
 export function vScaleHoldsInRange(
   gpu: Gpu,
@@ -26,7 +26,7 @@ export function vScaleHoldsInRange(
         const shape = [1, CONSTANTS.length, VALUES.length, columns];
         const length = reference.elementCount(shape);
         const draw = (seed: number, size: (row: number) => number) => ({
-          // Between half the size and the size, so that no number is subnormal.
+          // Between half the size and the size, so no number is subnormal.
           data: randomNormal({ seed, length }).map((x, i) =>
             Math.sign(x) * size(Math.floor(i / columns)) * (0.5 + 0.5 * Math.min(1, Math.abs(x)))
           ),
@@ -77,7 +77,7 @@ export function vScaleHoldsInRange(
           expected: expected.valueGradient.data,
           bound: share,
         });
-        // The magnitudes of a head's terms. Heads whose terms exceed float32 are not compared.
+        // The magnitudes of a head's terms. Heads whose terms overflow float32 are not compared.
         const terms = CONSTANTS.map((c, head) =>
           VALUES.reduce((sum, _, t) => {
             const first = (head * VALUES.length + t) * columns;

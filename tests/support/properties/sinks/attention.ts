@@ -101,7 +101,7 @@ export const attentionProperties: readonly SinkProperty[] = [
       const settings: Partial<SinkSettings> = { ...small, position: 1 };
       const { attention } = measure(modules, trace, { settings }).layers[0]!;
       near(attention!.gradientSink.ratio, 4, "R_GS(1)");
-      // Column 1 of uniform weights: 1/2, 1/3, 1/4.
+      // Uniform weights for token 1: 1/2, 1/3, 1/4.
       near(attention!.heads[0]!.mass, 13 / 12, "M_1");
     },
   },

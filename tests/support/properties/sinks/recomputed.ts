@@ -23,7 +23,7 @@ export const recomputedProperties: readonly SinkProperty[] = [
       for (const [first, count, loss] of [[0, 1, 1], [1, 2, 2.5]] as const) {
         const cut = (numbers: Float64Array, name: string) => {
           const each = numbers.length / 3;
-          // A batch's gradients are those of its own mean loss.
+          // A batch's gradients belong to its own mean loss, so cutting the batch rescales them.
           const scale = name.includes("gradients") ? 3 / count : 1;
           return numbers.slice(first * each, (first + count) * each).map((x) => scale * x);
         };

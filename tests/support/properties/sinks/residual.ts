@@ -30,8 +30,8 @@ export const residualProperties: readonly SinkProperty[] = [
       const { byPosition, bloat, points } = result.layers[0]!.attention!.branch;
       allNear(byPosition.inputNorm, [4, 1], "‖h‖");
       allNear(byPosition.bloat, [3, 2], "Bloat");
-      // Sequences have 2/20, 5/40, 1/30. The second token's difference is 0 in two of them, where
-      // Compress is undefined.
+      // The first token's Compress is 2/20, 5/40 and 1/30. The second token's is undefined in two
+      // sequences, where its difference is 0.
       allNear(byPosition.compress, [0.1, 0.5], "Compress");
       allNear(byPosition.change, [1.2, 1], "Change");
       near(bloat?.ratio, 1.5, "Bloat at the sink");

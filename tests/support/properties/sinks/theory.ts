@@ -61,8 +61,8 @@ export const theoryProperties: readonly SinkProperty[] = [
   {
     name: "a sink's logit is one more key 0 of the query bound",
     check({ checkTheory }) {
-      // One query 0 with the sink's logit s = −ln 3: a = 3/4, y = 3/2, β = 2 − y. The mean key is
-      // 3; the key is 1 away from it, the sink 3.
+      // One query is 0, and the sink's logit is s = −ln 3: a = 3/4, y = 3/2, β = 2 − y. The mean
+      // key is 3; the key is 1 away from it, the sink 3.
       const { config, trace } = handTrace({
         batch: 1,
         context: 1,
@@ -88,7 +88,7 @@ export const theoryProperties: readonly SinkProperty[] = [
   {
     name: "bounds are attained where they must be",
     check({ checkTheory }) {
-      // One query head reads each value head, and only one query sees the last position.
+      // Each value head has one query head, and only one query sees the last position.
       const config = { keyValueHeads: 4, vScale: "none" as const };
       const model = tracedModel({ config, batch: 2 });
       const { checks } = checkTheory(model.trace, model);
@@ -96,8 +96,8 @@ export const theoryProperties: readonly SinkProperty[] = [
         const { slack } = checks.find((check) => check.name === name)!;
         assert(Math.abs(slack[0]!.all[0]! - 1) < 1e-9, `${name}: least slack ${slack[0]!.all[0]}`);
       }
-      // Compress is attained by a gradient orthogonal to h with equal gains: J is then a multiple
-      // of the identity.
+      // A gradient orthogonal to h, with equal gains, attains the Compress bound, because J acts on
+      // it like a multiple of the identity.
       const trace = handTrace({
         batch: 1,
         context: 2,
