@@ -1,5 +1,5 @@
-// Naive RMSNorm, first step: the inverse root mean square of each row. Needs workgroup_sum.wgsl before
-// it.
+// Naive RMSNorm, first step: the inverse root mean square of each row. Needs workgroup_sum.wgsl
+// before it.
 //
 //   inverseRms = 1 / sqrt(mean(x²) + epsilon)
 //
