@@ -18,8 +18,8 @@ export interface ScalingResult {
   /** ns per FLOP or per byte. */
   readonly perUnit?: number;
   /**
-   * The same as CPU time of all of the process's threads, for adapters on the CPU: the machine's
-   * other work changes it less.
+   * `time`, `interval` and `perUnit` in CPU time of all of the process's threads, if the adapter is
+   * the CPU: other programs affect it less.
    */
   readonly cpu?: Pick<ScalingResult, "time" | "interval" | "perUnit">;
   readonly flops: number;

@@ -143,7 +143,7 @@ onEachRuntime(
     const half = (all + without) / 2;
     assertEquals(await run({ keptBytes: half }), again);
     assertEquals(memory[2], half);
-    // Without a backward pass: the same losses, with less memory, at least by every layer's input.
+    // Without a backward pass, losses are the same, and the memory of all layers' inputs is saved.
     using forward = new StreamedLlama(gpu, { ...shape, backward: false });
     const own = gpu.memory.bytes - before;
     assert(own < without - 4 * layers * BATCH * CONTEXT * modelDim, `${own} of ${without} bytes`);

@@ -303,7 +303,7 @@ Deno.test("attentionForward() and attentionBackward() share heads with the resul
         separate[name].data.forEach((x, i) => {
           sum[Math.floor(i / (block * group)) * block + i % block]! += x;
         });
-        // The same terms in another order. Their size is at most:
+        // The same terms are added in another order. A bound on their size:
         const largest = norm(drawn.outputGradient.data) *
           (name === "valueGradient"
             ? 1

@@ -13,7 +13,7 @@ const variable = "GRADSINK_TEST_RUNTIMES";
 const mayAsk = Deno.permissions.querySync({ name: "env", variable }).state === "granted";
 const wanted = (mayAsk && Deno.env.get(variable)?.split(",")) || ["deno", "dawn"];
 
-/** Why tests of a runtime are ignored; undefined if they are not. */
+/** Why tests of a runtime are ignored; undefined if they run. */
 function leftOut(
   runtime: Runtime,
   permissions: readonly TestPermission[] = [],
@@ -124,7 +124,7 @@ export async function onEachFitRuntime(
   }
 }
 
-/** What {@linkcode siblingGpu} changes. */
+/** Options of {@linkcode siblingGpu}. */
 export interface SiblingOptions {
   /**
    * Pretends that the adapter is on the CPU, or that it is not. The choice of kernels depends on
@@ -133,7 +133,7 @@ export interface SiblingOptions {
   readonly software?: boolean;
   /** Pretends another maker. The choice of kernels depends on it. */
   readonly vendor?: string;
-  /** Limits smaller than the device's, which little data then reaches. */
+  /** Smaller limits than the device's, for tests with little data. */
   readonly limits?: Readonly<Record<string, number>>;
 }
 

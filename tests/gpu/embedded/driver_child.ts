@@ -6,7 +6,7 @@
  */
 import { activateEmbeddedDriver, installEmbeddedDriver } from "../../../src/gpu/embedded/driver.ts";
 
-/** What the child prints. */
+/** The child's output. */
 export interface ChildReport {
   readonly notices: readonly string[];
   readonly folder: string;

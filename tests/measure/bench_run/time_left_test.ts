@@ -61,7 +61,7 @@ Deno.test("TimeLeft exceeds a budget that is not enough, from the start on, and 
   // Three processes for 28 rows cost 21 s before they take samples.
   const first = run.secondsLeft;
   assert(first > 21 && first < 60, `${first}`);
-  // This machine needs longer than assumed: 0.8 s for each.
+  // This machine takes 0.8 s for each, longer than assumed.
   run.batch(3.2, 0.1);
   const second = run.secondsLeft;
   assert(second > first, `${second}`);

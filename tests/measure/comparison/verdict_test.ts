@@ -118,7 +118,7 @@ const worlds: Readonly<Record<string, World>> = {
   shared: { sigma: 0.06, rowSigma: 0.03, processSigma: 0.05, bursts: 0.3 },
 };
 
-/** Verdicts on `count` tables of 24 rows, corrected over each table. */
+/** Verdicts on `count` tables of 24 rows, with p-values corrected within each table. */
 function tables(world: World, { processes, factor, count }: {
   readonly processes: number;
   readonly factor: number;

@@ -266,7 +266,7 @@ Deno.test("parseHuggingFaceConfig() refuses a sliding window only if it excludes
     'layer_types names "chunked_attention", wanted full_attention or sliding_attention',
   );
   refused({ ...mistral, layer_types: ["full_attention"] }, "wanted a list of the 2 layers' kinds");
-  // What a file leaves out is the family's default.
+  // A missing field has the family's default.
   const long = { sliding_window: undefined, max_position_embeddings: 8192 };
   const byDefault = "sliding_window is missing, which stands for 4096 in";
   refused({ ...mistral, ...long }, `${byDefault} mistral, wanted at least the context of 8192`);

@@ -365,7 +365,7 @@ test("fetchModel() says that the hub cannot be reached", () =>
     await refused("give the folder of a model on this machine, or try again with a network");
   }));
 
-/** What a child process prints, with the scene's cache. */
+/** Runs a child process on the scene's cache and returns its output. */
 async function child(
   scene: Scene,
   { flags, shell = 'exec "$@"', environment = {} }: {

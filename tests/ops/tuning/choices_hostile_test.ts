@@ -76,7 +76,7 @@ function replaced(
     .replace(JSON.stringify(PLACE), () => text.startsWith('"') ? text : JSON.stringify(text));
 }
 
-// True if each choice names a variant that its operator has.
+// True if every chosen variant is one of its operator's.
 function isHarmless(taken: ReadonlyMap<string, string>): boolean {
   return [...taken].every(([key, variant]) => {
     const operator = tunableOperators.get(key.split(" ")[0]!);
@@ -166,7 +166,7 @@ Deno.test("applyTuning() never takes a kernel that computes in f16, not even wit
         assertEquals(parseTuning(formatTuning(identity, [{ ...choice, dtype }]), identity), []);
       }
       assertEquals(await isCurrent(halves, choice), false);
-      // Even if a saved training run names the kernel.
+      // A saved training run that names the kernel does not change this.
       using gpu = createDryGpu(halves);
       gpu.variants.set(`${name} ${entry.shapeClass}`, variant);
       assert(operator.choose(gpu, dimensions) !== variant);
@@ -199,7 +199,7 @@ function lengthsOf({ dimensionNames }: TunableOperator): fc.Arbitrary<Dimensions
   ])));
 }
 
-// Lengths with which a plan would make millions of parts or fill the memory.
+// Lengths that split the work into millions of parts, or fill the memory.
 const endless: readonly [string, Dimensions][] = [
   ["attentionBackward", { B: 2 ** 24, Hq: 2 ** 24, Hkv: 2 ** 24, T: 256, D: 64 }],
   ["attentionBackward", { B: 1, Hq: 1, Hkv: 1, T: 2 ** 19, D: 64 }],

@@ -68,8 +68,7 @@ Deno.test("intervals of R_GS contain other sequences' mean about as often as pro
   const held = intervals.filter(([low, high]) => low <= mean && mean <= high).length;
   // 95 % of 120 are 114; a binomial count out of 120 is above 105 in 999 of 1,000 cases.
   assert(held >= 105, `${held} of 120`);
-  // Nor are the intervals too wide: they have 1 to √2 times the width of 4 standard deviations over
-  // trials.
+  // The intervals are 1 to √2 times as wide as 4 standard deviations over trials.
   const deviation = Math.sqrt(
     ratios.reduce((sum, each) => sum + (each - mean) ** 2, 0) / (ratios.length - 1),
   );

@@ -1,4 +1,4 @@
-/** What eight GPUs with Mesa's drivers report about themselves in Deno and in Dawn. */
+/** Eight GPUs with Mesa's drivers, as Deno and Dawn describe them. */
 import type { GpuInfo } from "../../../src/gpu/gpu_info.ts";
 
 /** A GPU as both runtimes report it. */

@@ -3,7 +3,7 @@ import type { Property } from "../check_cases.ts";
 
 /** A broken kernel. */
 export interface Mutant {
-  /** What is wrong with it. */
+  /** The fault. */
   readonly name: string;
   /** The kernel's file. */
   readonly file: string;

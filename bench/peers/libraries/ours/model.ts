@@ -37,7 +37,7 @@ export async function prepareModel(
     run: () => run(() => {}),
     finish: () => gpu.sync(),
     async read() {
-      // The gradients belong to a layer only while it is the current one.
+      // The gradients must be read before the next layer overwrites them.
       await run(async (layer, { gradients }) => {
         if (layer === 0) found.embeddedGradient = await gradients.input.read();
       });

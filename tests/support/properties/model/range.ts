@@ -68,8 +68,8 @@ export function gradientNormHoldsInRange(gpu: Gpu): Promise<Report> {
 }
 
 /**
- * A NaN, an infinity or a norm beyond float32 in the gradients makes a step of AdamW change not one
- * bit.
+ * A step of AdamW changes nothing if the gradients contain a NaN or infinity, or have a norm beyond
+ * float32.
  */
 export function adamWStops(gpu: Gpu): Promise<Report> {
   return account(gpu, "adamW after a norm that is not finite", async function* (arena, tally) {
@@ -116,8 +116,8 @@ export function adamWStops(gpu: Gpu): Promise<Report> {
 }
 
 /**
- * A gradient whose square overflows float32 makes NaN of its own element and no other. Tiny
- * gradients still move their parameters.
+ * A gradient whose square overflows float32 makes only its own element NaN. Tiny gradients still
+ * move their parameters.
  */
 export function adamWHoldsInRange(gpu: Gpu): Promise<Report> {
   return account(gpu, "adamW in float32's range", async function* (arena, tally) {
@@ -152,8 +152,8 @@ export function adamWHoldsInRange(gpu: Gpu): Promise<Report> {
       tally.within("adamW's parameter", {
         actual: kept.map((i) => actual[i]!),
         expected: kept.map((i) => -0.5 * gradient[i]! / (Math.abs(gradient[i]!) + epsilon)),
-        // The square of a gradient of 10⁻²⁰ may be flushed. Its root is then missing next to ε,
-        // which changes the sum by 10⁻⁸ of it.
+        // The square of a gradient of 10⁻²⁰ may be flushed. Its root is then missing beside ε, a
+        // relative change of 10⁻⁸.
         bound: kept.map((i) =>
           40 * U + 2 * Math.sqrt(2 * FLUSH) / epsilon * Number(gradient[i]! < 1e-18)
         ),
