@@ -50,7 +50,7 @@ const TONES: Readonly<Record<NonNullable<ChainCell["expected"]>, Tone>> = {
   "against the theory": "bad",
 };
 
-function effectCell(cell: ChainCell | undefined): Cell {
+function effectCell(cell: ChainCell | undefined, seeds: number): Cell {
   if (cell?.effect.median === undefined) {
     // The caption explains "never".
     return cell?.moment === "equal sink" ? "never" : cell?.remark ?? NO_DATA;
@@ -62,7 +62,8 @@ function effectCell(cell: ChainCell | undefined): Cell {
   const sign = above && !/^0(\.0*)?( |$)/.test(size) ? "+" : "";
   const judged = cell.verdict === "too few seeds" ? "" : ` ${verdictWord(cell)}`;
   const aside = expected === undefined || expected === "as expected" ? "" : `, ${expected}`;
-  const text = `${sign}${size}${judged}${aside}`;
+  const some = effect.count < seeds ? `, ${effect.count} of ${seeds} seeds` : "";
+  const text = `${sign}${size}${judged}${aside}${some}`;
   return expected === undefined ? text : { text, tone: TONES[expected] };
 }
 
@@ -121,7 +122,7 @@ export function chainTable(chain: SettingChain, moment: ChainMoment): Table {
           ),
         ]
         : [],
-      ...variants.map((variant) => effectCell(find(link, variant))),
+      ...variants.map((variant) => effectCell(find(link, variant), chain.seeds.length)),
     ]),
   };
 }

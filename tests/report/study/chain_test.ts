@@ -96,3 +96,17 @@ Deno.test("chainTable() and chainSummaryTable() show verdicts with six seeds, an
     assertStringIncludes(picture, `>${word}<`);
   }
 });
+
+Deno.test("chainTable() says how many seeds have a figure where some lack it", () => {
+  const records = syntheticStudy([1, 2, 3], { names: ["shallow"] });
+  for (const { record } of records) {
+    if (record.arm.seed === 2 && record.arm.variant === "none") {
+      Object.assign(record.final!, { quantization: null });
+    }
+  }
+  const { rows } = chainTable(chainsOf(mergeStudy(records).groups)[0]!, "equal step");
+  for (const [title, , ...cells] of rows.map((row) => row.map(cellText))) {
+    const said = cells.filter((cell) => cell.endsWith(", 2 of 3 seeds"));
+    assertEquals(said.length, title!.startsWith("loss increase") ? cells.length : 0, title);
+  }
+});
