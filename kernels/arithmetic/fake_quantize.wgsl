@@ -1,12 +1,12 @@
-// Rounds a tensor to the 255 numbers that INT8 can hold under one scale for all of it, and stays in
+// Rounds a tensor to the 255 numbers that INT8 can hold with one scale for the whole tensor, in
 // float32:
 //
 //   output = s clamp(round(x / s), −127, 127)    s = maximum / 127
 //
-// Needs range.wgsl and arithmetic/quantized.wgsl in front. Halves round to even. With a maximum of
-// zero everything becomes zero, with one below zero, which is no magnitude, NaN. A NaN stays one.
-// One workgroup of 64 invocations per run of 256 elements, each taking every 64th; workgroups are
-// spread over x and y. No barriers.
+// Needs range.wgsl and arithmetic/quantized.wgsl in front. Halves round to even. A maximum of zero
+// makes every number zero; a negative one is no magnitude and makes every number NaN. A NaN stays
+// NaN. One workgroup of 64 invocations per run of 256 elements, each taking every 64th; workgroups
+// are spread over x and y. No barriers.
 
 const LANES: u32 = 64u;
 const RUN: u32 = 256u;

@@ -1,5 +1,5 @@
-// Rounds every row of a matrix to the 255 numbers that INT8 can hold under a scale of the row's
-// own, and stays in float32:
+// Rounds every row of a matrix to the 255 numbers that INT8 can hold with a separate scale per row,
+// in float32:
 //
 //   output = s clamp(round(x / s), −127, 127)    s = max |x| / 127
 //

@@ -1,12 +1,12 @@
-// A number rounded to INT8 under the scale s = maximum / 127, in float32. Put in front of the
+// Rounds a number to INT8 with the scale s = maximum / 127, in float32. Put this file in front of
 // kernels that need it.
 //
 //   s clamp(round(x / s), −127, 127) = whole · size · rest    whole = clamp(round(x · up / divisor))
 //
-// For most maxima size = divisor = s, and up = rest = 1 changes no bit. Below 2⁻⁶⁰ up = 2⁶⁴ keeps
-// the divisor from being a subnormal number, which adapters may take for zero, and rest = 2⁻⁶⁴.
-// Above 2¹²⁶ size = maximum / 128 and rest, 128 / 127 rounded down, since a rounded s times 127
-// could leave float32.
+// For most maxima size = divisor = s, and up = rest = 1 changes no bit. For maxima below 2⁻⁶⁰, up =
+// 2⁶⁴ prevents a subnormal divisor, which adapters may treat as zero, and rest = 2⁻⁶⁴. For maxima
+// above 2¹²⁶, size = maximum / 128 and rest is 128 / 127 rounded down, because a rounded s times
+// 127 could exceed float32.
 struct Steps {
   up: f32,
   divisor: f32,
@@ -27,7 +27,7 @@ fn stepsOf(maximum: f32) -> Steps {
   );
 }
 
-// clamp may lose a NaN, so a NaN is recognized by its bits and passed on.
+// clamp may lose a NaN, so recognize a NaN by its bits and return it.
 fn quantized(x: f32, steps: Steps) -> f32 {
   let whole = clamp(round(x * steps.up / steps.divisor), -127.0, 127.0);
   let isNotANumber = (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u;

@@ -1,7 +1,7 @@
 /**
- * A pretrained model's forward pass, and its backward pass to the states alone, for models that are
- * larger than what a GPU holds: no gradients by weights, one layer's weights at a time, and its
- * states computed again on the way back.
+ * A pretrained model's forward pass, and its backward pass to the states alone, for models that
+ * exceed a GPU's memory. It computes no gradients by weights, holds one layer's weights at a time,
+ * and recomputes a layer's states in the backward pass.
  */
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Plan } from "../gpu/plan.ts";
@@ -26,33 +26,33 @@ import { Workspace } from "./workspace.ts";
 
 export type { LogitsMemory, TokenLosses } from "./streamed/head.ts";
 
-/** What a {@linkcode StreamedLlama} is made from. */
+/** Options of {@linkcode StreamedLlama}. */
 export interface StreamedLlamaOptions {
-  /** The weights on disk; theirs is the shape. */
+  /** The weights on disk, which give the model's shape. */
   readonly source: WeightSource;
-  /** B: the sequences of a batch. */
+  /** B: the number of sequences in a batch. */
   readonly batch: number;
-  /** T: the tokens of a sequence. */
+  /** T: the number of tokens in a sequence. */
   readonly context: number;
-  /** Which kernels to take where there is a choice. Default: `steps`. */
+  /** How to choose between kernels. Default: `steps`. */
   readonly kernels?: KernelPreference;
   /**
-   * The position of attention's precise backward pass, as `LlamaOptions` has it. Default: none, the
+   * The position of attention's precise backward pass, as in `LlamaOptions`. Default: none, the
    * usual form.
    */
   readonly precisePosition?: number;
   /**
-   * What happens to the input of each linear map of the decoder layers; planned once for all
-   * layers, under layer 0's names.
+   * Replaces the input of each linear map of the decoder layers. It is planned once for all layers,
+   * under layer 0's names.
    */
   readonly linearInput?: LinearInput;
   /** How much memory the logits take. */
   readonly logits?: LogitsMemory;
-  /** Whether there is a way back: a model without one takes less memory. Default: true. */
+  /** Whether to plan a backward pass; without one, the model needs less memory. Default: true. */
   readonly backward?: boolean;
   /**
-   * The bytes of GPU memory up to which layers' states are kept for the way back, all that the
-   * model takes beside them included. The states of other layers are computed again. Default: 2²⁸.
+   * The GPU memory in bytes, including all of the model's, up to which layers' states are kept for
+   * the backward pass. The states of other layers are recomputed. Default: 2²⁸.
    */
   readonly keptBytes?: number;
 }
@@ -62,16 +62,16 @@ const KEPT_BYTES = 2 ** 28;
 /** Options of the forward pass. */
 export interface StreamedForwardOptions {
   /**
-   * The layer to begin at: its input is that of the last forward pass, which had the same tokens.
-   * Default: 0.
+   * The first layer to run. Its input is that of the last forward pass, which must have had the
+   * same tokens. Default: 0.
    */
   readonly firstLayer?: number;
-  /** Called with every slice of the vocabulary: its first token, and the logits [B · T, tokens]. */
+  /** Called with each slice of the vocabulary: its first token, and its logits [B · T, tokens]. */
   readonly onLogits?: (first: number, logits: Float32Array) => void;
   /** Called before each layer is enqueued. */
   readonly onLayerStart?: (layer: number) => void | Promise<void>;
   /**
-   * Called with each layer's output [B, T, d], which it may change, before the next layer sees it.
+   * Called with each layer's output [B, T, d], which it may change before the next layer reads it.
    */
   readonly onOutput?: (layer: number, output: Tensor) => void | Promise<void>;
 }
@@ -79,15 +79,15 @@ export interface StreamedForwardOptions {
 /** Callbacks of the backward pass. */
 export interface StreamedBackwardOptions {
   /**
-   * Called with each layer's states and gradients, from the last layer to the first. They are the
-   * layer's until the promise is settled.
+   * Called with each layer's states and gradients, from the last layer to the first. They stay
+   * valid until the returned promise settles.
    */
   readonly onLayer: (layer: number, trace: LayerTrace<Tensor>) => void | Promise<void>;
 }
 
 /**
  * A pretrained model for one batch size and context. The forward pass keeps every layer's input,
- * and as many layers' states as memory allows. The backward pass computes the other states again.
+ * and as many layers' states as memory allows. The backward pass recomputes the other states.
  *
  * @example
  * ```ts
@@ -121,11 +121,11 @@ export class StreamedLlama {
   readonly #weights: LayerWeights;
   readonly #head: StreamedHead;
   /**
-   * The input of every layer, and the last one's output: [B, T, d] each. Without a way back they
-   * are one tensor.
+   * The input of every layer, and the last layer's output: [B, T, d] each. Without a backward pass
+   * they are one tensor.
    */
   readonly #states: readonly Tensor[];
-  /** What the layer's plans read: its input, and the gradient by its output. */
+  /** The tensors that the layer's plans read: its input, and the gradient by its output. */
   readonly #input: Tensor;
   readonly #outputGradient: Tensor;
   readonly #output: Tensor;
@@ -135,10 +135,10 @@ export class StreamedLlama {
     readonly plans: readonly Plan[];
     readonly kept: KeptStates;
   } | undefined;
-  /** The layer that `#forward` ran last: its states are in memory. */
+  /** The layer that `#forward` ran last, whose states are in memory. */
   #computed: number | undefined;
   #ran = false;
-  /** The layer up to which `#states` are those of the last batch's tokens. */
+  /** The last layer of which `#states` holds the input for the current tokens. */
   #known = 0;
 
   /**
@@ -146,7 +146,7 @@ export class StreamedLlama {
    *
    * @param gpu the GPU to run on
    * @param options the weights on disk, the batch size and the context
-   * @throws {RangeError} for a model, batch or context that cannot be, or sizes beyond the adapter
+   * @throws {RangeError} for an impossible model, batch or context, or sizes beyond the adapter
    */
   constructor(gpu: Gpu, options: StreamedLlamaOptions) {
     const { source, batch, context, kernels, precisePosition, linearInput, logits } = options;
@@ -209,7 +209,7 @@ export class StreamedLlama {
     const outputGradient = this.#outputGradient;
     const trace = planLayerBackward(build, plans, { layer: 0, state, outputGradient });
     const kept = new KeptStates(workspace, state, {
-      // The last layer's are there when the way back begins.
+      // The last layer's states are still in memory when the backward pass begins.
       layers: Array.from({ length: config.layers - 1 }, (_, i) => config.layers - 2 - i),
       bytes: mostBytes - this.#gpu.memory.bytes,
     });
@@ -220,11 +220,11 @@ export class StreamedLlama {
    * Computes a batch's losses, and keeps what the backward pass needs.
    *
    * @param batch inputs and targets, [B, T] each
-   * @param options callbacks that read or change states on the way
+   * @param options callbacks that read or change states during the pass
    * @returns the losses, in nats
    * @throws {TypeError} for tokens of a wrong type or number
-   * @throws {RangeError} for a token outside the vocabulary, or a first layer whose input is not
-   *   there
+   * @throws {RangeError} for a token outside the vocabulary, or a first layer whose input is
+   *   unknown
    * @throws {CheckpointError} if the weights cannot be read
    * @throws {GpuError} if the GPU fails
    */
@@ -252,7 +252,8 @@ export class StreamedLlama {
       this.#copy(this.#output, this.#states[layer + 1]!);
       if (this.#back !== undefined) this.#known = layer;
     }
-    // A changed output is not what computing again would give, but the states in front of it are.
+    // A callback may have changed the output in memory. Then recompute the layer's states from its
+    // input.
     this.#computed = options.onOutput === undefined ? layers - 1 : undefined;
     const losses = await this.#head.forward(batch.targets, options);
     this.#ran = true;
@@ -260,10 +261,11 @@ export class StreamedLlama {
   }
 
   /**
-   * Computes gradients from the mean loss of the last forward pass down to its first layer's input.
+   * Computes gradients backward from the mean loss of the last forward pass to its first layer's
+   * input.
    *
    * @param options callbacks that read gradients
-   * @throws {TypeError} if nothing was computed forward, or the model was made without a way back
+   * @throws {TypeError} if there was no forward pass, or the model has no backward pass
    * @throws {CheckpointError} if the weights cannot be read
    * @throws {GpuError} if the GPU fails
    */
@@ -305,7 +307,7 @@ export class StreamedLlama {
     });
   }
 
-  /** The tokens' rows of the embedding, of which no more is read than that: [B, T, d]. */
+  /** Reads the tokens' rows of the embedding, and no others: [B, T, d]. */
   async #embed(tokens: Uint32Array): Promise<Float32Array<ArrayBuffer>> {
     const { modelDim } = this.source.architecture.config;
     const rows = new Map<number, Promise<Float32Array>>();

@@ -1,13 +1,14 @@
 /**
- * The end of a model whose vocabulary is too large for one buffer: the final norm, and the head,
- * the logits and the cross-entropy in slices of the vocabulary.
+ * The end of a model with a vocabulary too large for one buffer: the final norm, then the head, the
+ * logits and the cross-entropy in slices of the vocabulary.
  *
- * A slice's kernels give log Σ e^z over its own columns, and that minus the target's logit where
- * the target is among them. Both are numbers per row, from which the CPU makes the loss in float64:
+ * For each row, a slice's kernels give logSumExp_slice = log Σ e^z over the slice's columns, and
+ * loss_slice = logSumExp_slice minus the target's logit, which counts as 0 if the target is in
+ * another slice. The CPU combines them in float64:
  *
  *     logSumExp = log Σ_slices e^(logSumExp_slice)    z_target = Σ_slices (logSumExp_slice − loss_slice)
  *
- * The way back takes the same slices: each adds its share to the gradient by the final norm's
+ * The backward pass uses the same slices; each adds its share to the gradient by the final norm's
  * output.
  */
 import type { Gpu } from "../../gpu/gpu.ts";
@@ -32,7 +33,7 @@ export interface LogitsMemory {
   /** The most bytes of a slice's weights, and of its logits. Default: 2²⁴. */
   readonly sliceBytes?: number;
   /**
-   * Up to this many bytes of logits are kept for the way back; more are computed again. Default:
+   * Up to this many bytes of logits are kept for the backward pass; more are recomputed. Default:
    * 2²⁷.
    */
   readonly keptBytes?: number;
@@ -40,16 +41,16 @@ export interface LogitsMemory {
 
 const LOGITS_MEMORY: Required<LogitsMemory> = { sliceBytes: 2 ** 24, keptBytes: 2 ** 27 };
 
-/** Columns of the logits, from `first` on. */
+/** A range of columns of the logits, from `first` on. */
 interface Slice {
   readonly first: number;
   readonly count: number;
 }
 
 /**
- * Cuts a vocabulary into slices of one length; the last one may be shorter.
+ * Splits a vocabulary into slices of equal length; the last one may be shorter.
  *
- * @param options V, d, B · T, and the most bytes of a slice
+ * @param options V, d, B · T, and the most bytes per slice
  */
 export function vocabularySlices(
   { vocabulary, modelDim, rows, sliceBytes = LOGITS_MEMORY.sliceBytes }: {
@@ -61,7 +62,7 @@ export function vocabularySlices(
 ): Slice[] {
   const most = Math.max(1, Math.floor(sliceBytes / (4 * Math.max(modelDim, rows))));
   const even = Math.ceil(vocabulary / Math.ceil(vocabulary / most));
-  // Whole tiles of the matrix product, where the limit leaves room for them.
+  // Use whole tiles of the matrix product if the limit allows.
   const length = Math.min(most, 64 * Math.ceil(even / 64));
   return Array.from({ length: Math.ceil(vocabulary / length) }, (_, i) => ({
     first: i * length,
@@ -69,16 +70,16 @@ export function vocabularySlices(
   }));
 }
 
-/** What slices of one length share. */
+/** The plans and tensors that slices of equal length share. */
 interface SlicePlans {
   /** [count, d] */
   readonly weights: Tensor;
   /** [B · T, count] */
   readonly logits: Tensor;
   readonly project: readonly Plan[];
-  /** undefined without a way back. */
+  /** undefined without a backward pass. */
   readonly back: {
-    /** From the logits' gradient to its share of the norm's, added to the others. */
+    /** From the logits' gradient to its share of the norm's gradient, added to the other shares. */
     readonly plans: readonly Plan[];
     readonly logitsGradient: Tensor;
   } | undefined;
@@ -87,21 +88,21 @@ interface SlicePlans {
 interface PlannedSlice extends Slice {
   readonly shared: SlicePlans;
   readonly forward: Plan;
-  /** undefined without a way back. */
+  /** undefined without a backward pass. */
   readonly backward: Plan | undefined;
   /** [B · T] */
   readonly loss: Tensor;
   readonly logSumExp: Tensor;
-  /** Where the logits are kept, if they are: to there, and from there. */
+  /** If the logits are kept: the plans that copy them away and back. */
   readonly keep: Plan | undefined;
   readonly restore: Plan | undefined;
 }
 
 /** A model's loss, token by token. */
 export interface TokenLosses {
-  /** The mean, in nats. */
+  /** The mean loss, in nats. */
   readonly loss: number;
-  /** In nats: [B · T]. */
+  /** Each token's loss, in nats: [B · T]. */
   readonly tokenLosses: Float64Array<ArrayBuffer>;
 }
 
@@ -121,16 +122,16 @@ export class StreamedHead {
     readonly plans: readonly Plan[];
     readonly inputGradient: Tensor;
   } | undefined;
-  /** What slices of the weights are read into. */
+  /** The buffer for slices of the weights. */
   readonly #read: Float32Array<ArrayBuffer>;
   #gainIsThere = false;
 
   /**
    * Plans the end of a model.
    *
-   * @param build of the model, whose workspace takes charge of what is made
-   * @param options the last hidden state [B, T, d], where the head's weights come from, what writes
-   *   them, how much memory the logits take, and whether there is a way back
+   * @param build the model; its workspace owns the new plans and tensors
+   * @param options the last hidden state [B, T, d], the source of the head's weights, the writer of
+   *   weights to the GPU, the memory for logits, and whether to plan a backward pass
    * @throws {RangeError} for sizes beyond the adapter
    */
   constructor(
@@ -187,7 +188,7 @@ export class StreamedHead {
    * Computes the losses.
    *
    * @param targets [B · T]
-   * @param options `onLogits`: called with every slice's first column and its logits [B · T,
+   * @param options `onLogits`: called with each slice's first column and its logits [B · T,
    *   columns]
    */
   async forward(
@@ -218,10 +219,11 @@ export class StreamedHead {
   }
 
   /**
-   * Enqueues the way back from the mean loss to the last hidden state; after `forward`.
+   * Enqueues the backward pass from the mean loss to the last hidden state. Call it after
+   * `forward`.
    *
    * @returns the loss's gradient by the last hidden state, [B, T, d]
-   * @throws {TypeError} if none was planned
+   * @throws {TypeError} if no backward pass was planned
    */
   async backward(): Promise<Tensor> {
     if (this.#back === undefined) throw new TypeError("StreamedHead: it has no way back");
@@ -323,9 +325,9 @@ function planShared(
 }
 
 /**
- * The whole vocabulary's numbers from those of its slices.
+ * Combines the losses and logSumExp of all slices into those of the whole vocabulary.
  *
- * @param parts of every slice the loss and logSumExp of every row
+ * @param parts for each slice, the loss and logSumExp of every row
  */
 export function joinSlices(
   parts: readonly (readonly [loss: Float32Array, logSumExp: Float32Array])[],

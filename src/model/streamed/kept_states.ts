@@ -1,6 +1,6 @@
 /**
- * The states of layers that the way back needs, kept instead of computed again as far as memory
- * allows: a copy costs a hundredth of the matrix products that it saves.
+ * Keeps layers' states for the backward pass, as far as memory allows, instead of recomputing them:
+ * a copy costs a hundredth of the matrix products that it saves.
  */
 import type { Gpu } from "../../gpu/gpu.ts";
 import type { Tensor } from "../../gpu/tensor.ts";
@@ -8,8 +8,8 @@ import type { LayerState } from "../llama/layer.ts";
 import type { Workspace } from "../workspace.ts";
 
 /**
- * The tensors that the backward pass to the states reads, and those that its trace shows. A layer's
- * input is kept anyway; the inputs of weight gradients, `merged` and `hidden`, are not read.
+ * The tensors that the backward pass to the states or its trace reads. A layer's input is kept
+ * anyway, and `merged` and `hidden`, the inputs of weight gradients, are not read.
  */
 function tensorsOf({ attention, half, mlp, output }: LayerState): Tensor[] {
   const own = attention === undefined ? [] : [
@@ -33,10 +33,9 @@ export class KeptStates {
   readonly #copies: ReadonlyMap<number, Tensor>;
 
   /**
-   * @param workspace takes charge of the copies
-   * @param state what every layer's forward pass fills
-   * @param options the layers to copy, in order of preference, and the bytes available for all
-   *   copies
+   * @param workspace owns the copies
+   * @param state the tensors that every layer's forward pass fills
+   * @param options the layers to copy, in order of preference, and the bytes for all copies
    */
   constructor(
     workspace: Workspace,
@@ -53,12 +52,12 @@ export class KeptStates {
     );
   }
 
-  /** How many layers have a copy. */
+  /** The number of layers with a copy. */
   get count(): number {
     return this.#copies.size;
   }
 
-  /** Enqueues copying a layer's states away, if there is a place for them. */
+  /** Enqueues copying a layer's states away, if it has a place. */
   keep(layer: number): void {
     this.#copy(layer, (tensor, copy) => [tensor, copy]);
   }
@@ -66,7 +65,7 @@ export class KeptStates {
   /**
    * Enqueues copying a layer's states back.
    *
-   * @returns false if there is no copy of them
+   * @returns false if the layer has no copy
    */
   restore(layer: number): boolean {
     return this.#copy(layer, (tensor, copy) => [copy, tensor]);

@@ -1,6 +1,6 @@
 /**
- * The inputs of a streamed model's linear maps, layer by layer though all layers share their plans:
- * the largest magnitude of each, and their rounding to INT8.
+ * Measures or rounds the inputs of a streamed model's linear maps: the largest magnitude of each,
+ * and rounding to INT8. It works layer by layer, although all layers share their plans.
  */
 import type { Gpu } from "../../gpu/gpu.ts";
 import type { Plan } from "../../gpu/plan.ts";
@@ -13,26 +13,29 @@ import { Workspace } from "../workspace.ts";
 const { query, attentionOutput, gate, down } = layerParameterNames(0);
 
 /**
- * The linear maps of a layer by the names that they have in layer 0. Maps of the same input are
- * one: attention's three projections, and SwiGLU's two.
+ * The linear maps of a layer, by their names in layer 0. Maps with the same input count as one:
+ * attention's three projections, and SwiGLU's two.
  */
 export const LINEAR_MAPS: readonly string[] = [query, attentionOutput, gate, down];
 
-/** The largest magnitudes of the inputs: [layers][linear map], in the order of LINEAR_MAPS. */
+/**
+ * The largest magnitudes of the inputs: [layers][linear map], in the order of {@linkcode
+ * LINEAR_MAPS}.
+ */
 export type LinearMaxima = readonly Float32Array<ArrayBuffer>[];
 
-/** Measures the largest magnitude of every linear map's input on the way forward. */
+/** Measures the largest magnitude of every linear map's input in the forward pass. */
 export class LinearMaximaMeter implements Disposable {
   readonly #gpu: Gpu;
   readonly #workspace: Workspace;
   readonly #layers: number;
-  /** The maximum of each linear map in the running layer, [1] each. */
+  /** The maximum of each linear map in the current layer, [1] each. */
   readonly #current: readonly Tensor[];
   /** [layers · maps] */
   readonly #all: Tensor;
   #ran = false;
 
-  /** @param gpu the model's GPU @param layers how many it has */
+  /** @param gpu the model's GPU ⏎@param layers the number of layers */
   constructor(gpu: Gpu, layers: number) {
     this.#gpu = gpu;
     this.#layers = layers;
@@ -41,7 +44,7 @@ export class LinearMaximaMeter implements Disposable {
     this.#all = this.#workspace.keep(gpu.empty([layers * LINEAR_MAPS.length]));
   }
 
-  /** For the model's constructor. */
+  /** The option `linearInput` of the model. */
   readonly linearInput: LinearInput = (plans, linear, input) => {
     const maximum = this.#current[LINEAR_MAPS.indexOf(linear)]!;
     this.#workspace.add(plans, {
@@ -50,12 +53,12 @@ export class LinearMaximaMeter implements Disposable {
     return input;
   };
 
-  /** For the model's forward pass. */
+  /** The option `onLayerStart` of the forward pass. */
   readonly onLayerStart = (): void => {
     for (const maximum of this.#current) maximum.write(new Float32Array(1));
   };
 
-  /** For the model's forward pass. */
+  /** The option `onOutput` of the forward pass. */
   readonly onOutput = (layer: number): void => {
     this.#gpu.guard("LinearMaximaMeter", () => {
       const encoder = this.#gpu.device.createCommandEncoder();
@@ -76,7 +79,7 @@ export class LinearMaximaMeter implements Disposable {
   /**
    * The largest |input| of each linear map, layer by layer, in the last forward pass.
    *
-   * @throws {TypeError} if there was none
+   * @throws {TypeError} if there was no forward pass
    */
   async read(): Promise<LinearMaxima> {
     if (!this.#ran) throw new TypeError("LinearMaximaMeter: read() wants a forward pass first");
@@ -88,7 +91,7 @@ export class LinearMaximaMeter implements Disposable {
     );
   }
 
-  /** Frees everything of its own. */
+  /** Frees its own tensors and plans. */
   [Symbol.dispose](): void {
     this.#workspace[Symbol.dispose]();
   }
@@ -99,14 +102,14 @@ export class LinearRounding implements Disposable {
   readonly #gpu: Gpu;
   readonly #workspace: Workspace;
   readonly #down: boolean;
-  /** The scales of the layer that runs, [1] each; undefined for every row's own. */
+  /** The scales of the current layer, [1] each; undefined if every row has its own scale. */
   readonly #current: readonly Tensor[] | undefined;
-  /** What static scales come from; to be set before a forward pass that needs them. */
+  /** The maxima for static scales. Set them before a forward pass that needs them. */
   maxima: LinearMaxima | undefined;
 
   /**
    * @param gpu the GPU that holds the model
-   * @param options as a QuantizedEvaluation takes them
+   * @param options the options of QuantizedEvaluation
    */
   constructor(
     gpu: Gpu,
@@ -123,7 +126,7 @@ export class LinearRounding implements Disposable {
       : LINEAR_MAPS.map(() => this.#workspace.keep(gpu.empty([1])));
   }
 
-  /** For the model's constructor. */
+  /** The option `linearInput` of the model. */
   readonly linearInput: LinearInput = (plans: Plan[], linear, input) => {
     if (this.#down && linear !== down) return input;
     const maximum = this.#current?.[LINEAR_MAPS.indexOf(linear)];
@@ -134,7 +137,7 @@ export class LinearRounding implements Disposable {
   };
 
   /**
-   * For the model's forward pass.
+   * The option `onLayerStart` of the forward pass.
    *
    * @throws {TypeError} if scales are static and `maxima` is not set
    */
@@ -148,16 +151,16 @@ export class LinearRounding implements Disposable {
     });
   };
 
-  /** Frees everything of its own; to be called after the model is disposed of. */
+  /** Frees its own tensors and plans; call it after disposing of the model. */
   [Symbol.dispose](): void {
     this.#workspace[Symbol.dispose]();
   }
 }
 
 /**
- * The larger of two inputs' magnitudes, map by map.
+ * Combines maxima of several batches: the largest for each map.
  *
- * @param maxima of at least one batch
+ * @param maxima the maxima of at least one batch
  */
 export function joinMaxima(maxima: readonly LinearMaxima[]): LinearMaxima {
   const [first, ...others] = maxima as readonly [LinearMaxima, ...LinearMaxima[]];

@@ -1,14 +1,14 @@
-/** The memory of a pretrained model's passes, counted before anything is allocated. */
+/** Counts the memory of a pretrained model's passes before anything is allocated. */
 import { createDryGpu } from "../../gpu/dry_gpu.ts";
 import type { Gpu } from "../../gpu/gpu.ts";
 import { StreamedLlama, type StreamedLlamaOptions } from "../streamed.ts";
 import { UNSETTLED_BYTES } from "./weights.ts";
 
-/** Bytes on the GPU; on one that computes on the CPU they are the machine's. */
+/** Bytes on the GPU, which are the machine's if the adapter computes on the CPU. */
 export interface StreamedMemory {
-  /** What is allocated as long as the model is. */
+  /** Bytes that are allocated as long as the model exists. */
   readonly model: number;
-  /** What a driver may hold of uploads that are under way, and one tensor that is read. */
+  /** The most bytes that a driver may hold for pending uploads and one tensor that is read. */
   readonly transfers: number;
   readonly total: number;
 }
@@ -17,9 +17,9 @@ export interface StreamedMemory {
  * Counts the bytes that a {@linkcode StreamedLlama} allocates, by planning it on a GPU that
  * allocates nothing.
  *
- * @param gpu on which it is to run
+ * @param gpu the GPU to run on
  * @param options the model, the batch size and the context
- * @throws {RangeError} for a model, batch or context that cannot be, or sizes beyond the adapter
+ * @throws {RangeError} for an impossible model, batch or context, or sizes beyond the adapter
  *
  * @example
  * ```ts

@@ -1,6 +1,6 @@
 /**
- * The weights of one layer at a time on the GPU: read from disk while the layer before computes,
- * and overwritten.
+ * The weights of one layer at a time on the GPU: read from disk while the previous layer computes,
+ * then overwritten.
  */
 import type { Gpu } from "../../gpu/gpu.ts";
 import type { Tensor } from "../../gpu/tensor.ts";
@@ -9,7 +9,7 @@ import { type LayerParameterNames, layerParameterNames } from "../../reference/l
 import type { WeightSource } from "../pretrained/weights.ts";
 import type { Workspace } from "../workspace.ts";
 
-/** Parameters that one kernel reads as one, and the elements of each. */
+/** Parameters that one kernel reads as one matrix, and each one's elements. */
 interface Unit {
   readonly shape: readonly number[];
   readonly parts: readonly { readonly name: keyof LayerParameterNames; readonly length: number }[];
@@ -42,26 +42,26 @@ function unitsOf(config: LlamaConfig): Unit[] {
 }
 
 /**
- * What is written to the GPU before its work is waited for: what a driver keeps of it until then
- * takes memory.
+ * How many bytes to write to the GPU before waiting for it: until then a driver's copies take
+ * memory.
  */
 export const UNSETTLED_BYTES: number = 2 ** 25;
 
-/** Writes to the GPU, and waits for it now and then. */
+/** Writes to the GPU, and waits for it from time to time. */
 export class Uploads {
   readonly #gpu: Gpu;
   #bytes = 0;
 
-  /** @param gpu where */
+  /** @param gpu the GPU to write to */
   constructor(gpu: Gpu) {
     this.#gpu = gpu;
   }
 
   /**
-   * Writes numbers into a tensor, in the order of what is enqueued.
+   * Writes numbers to a tensor, in the order of enqueued work.
    *
-   * @param tensor of any shape
-   * @param data of its length
+   * @param tensor a tensor of any shape
+   * @param data as many numbers as the tensor has
    */
   async write(tensor: Tensor, data: Float32Array<ArrayBuffer>): Promise<void> {
     if (this.#bytes + data.byteLength > UNSETTLED_BYTES) {
@@ -73,22 +73,22 @@ export class Uploads {
   }
 }
 
-/** One layer's weights, which are another layer's a moment later. */
+/** The weights of one layer at a time, in tensors that all layers share. */
 export class LayerWeights {
-  /** The tensors as kernels read them, by their names in layer 0. */
+  /** The tensors in the form that kernels read, by their names in layer 0. */
   readonly units: ReadonlyMap<string, Tensor>;
   readonly #source: WeightSource;
   readonly #uploads: Uploads;
   readonly #parts: readonly { readonly name: keyof LayerParameterNames; readonly tensor: Tensor }[];
-  /** What weights are read into, part by part. */
+  /** The buffers into which weights are read, part by part. */
   readonly #buffers: readonly Float32Array<ArrayBuffer>[];
-  /** The layer whose weights are in the buffers once they are read. */
+  /** The layer whose weights the buffers hold once `read` resolves. */
   #buffered: { readonly layer: number; readonly read: Promise<void> } | undefined;
   #present: number | undefined;
 
   /**
-   * @param workspace takes charge of the tensors
-   * @param options the source of the weights, and what writes them
+   * @param workspace owns the tensors
+   * @param options the source of the weights, and the writer to the GPU
    * @throws {RangeError} if a matrix is larger than the adapter allows
    */
   constructor(
@@ -114,33 +114,33 @@ export class LayerWeights {
     this.#buffers = parts.map(({ tensor }) => new Float32Array(tensor.length));
   }
 
-  /** The layer whose weights are on the GPU once what is enqueued is done. */
+  /** The layer whose weights are on the GPU once enqueued work is done. */
   get present(): number | undefined {
     return this.#present;
   }
 
   /**
-   * Puts a layer's weights on the GPU for what is enqueued from now on.
+   * Puts a layer's weights on the GPU for work that is enqueued afterwards.
    *
-   * @param layer which
-   * @param next the layer after it, whose weights are read in the meantime
+   * @param layer the layer's index
+   * @param next the next layer, whose weights are read meanwhile
    * @throws {CheckpointError} if they cannot be read
    */
   async load(layer: number, next: number | undefined): Promise<void> {
     if (this.#present !== layer) {
       await this.#read(layer);
-      // Half of another layer's weights must not be taken for a whole.
+      // A partial write must not count as a loaded layer.
       this.#present = undefined;
       for (const [i, { tensor }] of this.#parts.entries()) {
         await this.#uploads.write(tensor, this.#buffers[i]!);
       }
       this.#present = layer;
     }
-    // The code that loads that layer reports what fails.
+    // The later call that loads this layer reports the error.
     if (next !== undefined) this.#read(next).catch(() => {});
   }
 
-  /** Reads a layer's weights into the buffers, unless they are there or on their way. */
+  /** Reads a layer's weights into the buffers, unless they are there or being read. */
   #read(layer: number): Promise<void> {
     if (this.#buffered?.layer === layer) return this.#buffered.read;
     const names = layerParameterNames(layer);

@@ -1,6 +1,6 @@
 /**
- * Rounding to INT8 and back, to see what quantization does to a model; and the magnitudes that it
- * scales by.
+ * Rounds to INT8 and back, which shows the effect of quantization on a model, and finds the
+ * magnitudes that set the scales.
  */
 import absoluteMaximumSource from "../../../kernels/arithmetic/absolute_maximum.wgsl" with {
   type: "text",
@@ -44,7 +44,7 @@ export interface FakeQuantizeOptions {
   readonly input: Tensor;
   /**
    * `[1]`: the magnitude that becomes 127, for the whole tensor; a negative one makes every output
-   * NaN. Default: each row's own largest.
+   * NaN. Default: each row's own largest magnitude.
    */
   readonly maximum?: Tensor;
 }
@@ -60,8 +60,8 @@ export interface AbsoluteMaximumOptions {
   /** Any shape. */
   readonly input: Tensor;
   /**
-   * `[1]`, not negative: what was found in other tensors before, changed in place. Default: a new
-   * tensor of 0.
+   * `[1]`, at least 0: the maximum of earlier tensors, changed in place. Default: a new tensor of
+   * 0.
    */
   readonly maximum?: Tensor;
 }
@@ -106,8 +106,8 @@ export function planFakeQuantize(
   const plan = new Plan(gpu, {
     operator,
     tensors: { input, maximum, ...outputs },
-    // An element: a quotient, a rounding, a clamp and a product; beside them the maximum where it
-    // is not given.
+    // Per element: a quotient, a rounding, a clamp and a product; and the maximum if it is not
+    // given.
     cost: { flops: (maximum === undefined ? 5 : 4) * input.length, bytes: 8 * input.length },
     dispatches: [
       maximum === undefined
@@ -129,9 +129,9 @@ export function planFakeQuantize(
 }
 
 /**
- * What is left of numbers that go through symmetric INT8: `s clamp(round(x / s), −127, 127)` with
- * `s = maximum / 127`, in float32; halves round to even. With `maximum` one scale serves the whole
- * tensor (static), without it every row has its own (dynamic, per token).
+ * Rounds numbers to symmetric INT8 and back: `s clamp(round(x / s), −127, 127)` with `s = maximum /
+ * 127`, in float32; halves round to even. With `maximum`, the whole tensor has one scale (static);
+ * without it, every row has its own scale (dynamic, per token).
  *
  * @param gpu the GPU that holds the tensors
  * @param options `input` […, d], `maximum` [1]
@@ -153,11 +153,11 @@ export function fakeQuantize(gpu: Gpu, options: FakeQuantizeOptions): FakeQuanti
 }
 
 /**
- * Prepares the search for the largest magnitude of a tensor: `maximum ← max(maximum, max |x|)`, so
- * that running it for many tensors calibrates one scale for all of them.
+ * Prepares finding the largest magnitude of a tensor: `maximum ← max(maximum, max |x|)`. Running it
+ * for many tensors calibrates one scale for all.
  *
  * @param gpu the GPU that holds the tensors
- * @param options the tensor, and what was found before
+ * @param options the tensor, and the maximum of earlier ones
  * @returns the plan and its output tensor
  * @throws {TypeError} for wrong types or shapes
  *
@@ -180,7 +180,7 @@ export function planAbsoluteMaximum(
   const { input, maximum: given } = options;
   checkTensor(gpu, input, { operator, name: "input" });
   if (given !== undefined) checkShape(gpu, given, { operator, name: "maximum", wanted: [1] });
-  const maximum = given ?? gpu.empty([1]); // new buffers are zeros
+  const maximum = given ?? gpu.empty([1]); // New buffers are zero.
   const plan = new Plan(gpu, {
     operator,
     tensors: { input, maximum },

@@ -133,10 +133,9 @@ export interface GradientRow {
   /** [D] */
   readonly gradient: Float64Array;
   /**
-   * The size of the terms before they cancel, added up like random numbers: √Σ (a_tj (|⟨g_t, v_j⟩|
-   * +
-   * |D_t|) k_j scale)² at the largest. The float32 row's error is a few roundings of this,
-   * however small the row itself is; queryGradient's first row is exactly zero.
+   * The size of the terms before they cancel, added up like random numbers, at the largest:
+   * √Σ (a_tj (|⟨g_t, v_j⟩| + |D_t|) k_j scale)². The float32 row's error is a few roundings of
+   * this, however small the row itself is; queryGradient's first row is exactly zero.
    */
   readonly magnitude: number;
 }
