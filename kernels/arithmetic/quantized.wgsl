@@ -1,7 +1,8 @@
 // Rounds a number to INT8 with the scale s = maximum / 127, in float32. Put this file in front of
 // kernels that need it.
 //
-//   s clamp(round(x / s), −127, 127) = whole · size · rest    whole = clamp(round(x · up / divisor))
+//   s clamp(round(x / s), −127, 127) = whole · size · rest
+//   whole = clamp(round(x · up / divisor), −127, 127)
 //
 // For most maxima size = divisor = s, and up = rest = 1 changes no bit. For maxima below 2⁻⁶⁰, up =
 // 2⁶⁴ prevents a subnormal divisor, which adapters may treat as zero, and rest = 2⁻⁶⁴. For maxima

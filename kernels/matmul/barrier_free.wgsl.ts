@@ -1,33 +1,34 @@
 /**
  * Matrix product for adapters that compute on the CPU and have no subgroups of one size. Needs
- * matmul/operands.wgsl in front, and says there what it computes.
+ * matmul/operands.wgsl in front, which defines the product.
  *
- * Every invocation computes a part of the product in registers, as large as the compiler can hold,
- * because a load costs as much as dozens of multiply-adds there and a barrier more. The invocations
- * of a workgroup own the same `rows` rows and neighboring columns, `lanes` apart from group to
- * group: all of them read the same number of left and neighboring numbers of right, which some
- * compilers turn into one load each. The products of `step` k are added to an accumulator in one
- * statement, because carrying it around the loop costs more than adding to it. No barrier, no
+ * Every invocation computes a part of the product in registers, as large as they can hold, because
+ * on such adapters a load costs as much as dozens of multiply-adds, and a barrier more. The
+ * invocations of a workgroup own the same `rows` rows and neighboring columns; an invocation's
+ * columns are `lanes` apart. All invocations read the same number of left and neighboring numbers
+ * of right; some compilers turn each into one load. One statement adds the products of `step` k to
+ * an accumulator, because carrying it around the loop costs more than adding to it. No barrier, no
  * workgroup memory.
  *
- * Rows and columns past the end are read at the last ones and, with `guarded`, not written; without
- * it there are none, since a condition around the stores triples the time to compile.
+ * Rows and columns past the end read the last ones and, with `guarded`, are not written. Without
+ * `guarded` there are none past the end; a condition around the stores would triple the compile
+ * time.
  */
 import { unroll } from "../unroll.ts";
 
 /** Options of the kernel. */
 export interface MatmulBarrierFreeOptions {
-  /** Invocations of a workgroup, side by side. */
+  /** Invocations per workgroup, along the columns. */
   readonly lanes: number;
-  /** Rows of a tile. */
+  /** Rows per tile. */
   readonly rows: number;
-  /** Columns of an invocation, `lanes` apart. */
+  /** Columns per invocation, `lanes` apart. */
   readonly groups: number;
-  /** Products that are added at once. */
+  /** The number of k whose products are added at once. */
   readonly step: number;
-  /** Whether K may be no multiple of `step`. */
+  /** Whether K may not be a multiple of `step`. */
   readonly remainder: boolean;
-  /** Whether a tile may reach past the last row or column, or a workgroup have no tile. */
+  /** Whether a tile may extend past the last row or column, or a workgroup may have no tile. */
   readonly guarded: boolean;
 }
 

@@ -1,17 +1,17 @@
-// Shared by the matrix product's kernels; put in front of each of them.
+// Shared by the matrix product's kernels. Put this file in front of each.
 //
 //   product[b][m][n] = sum_k left[b](m, k) right[b](k, n)
 //
-// Operands are read through strides, counted in elements, so that one kernel serves all four
+// Operands are read with strides, counted in elements, so one kernel serves all four
 // transpositions: a matrix stored [M, K] has row stride K and inner stride 1, one stored [K, M] has
 // row stride 1 and inner stride M. A batch stride of 0 lets all batches read the same matrix.
 //
-// The product is stored [B, M, N], row-major: row stride N, column stride 1. A kernel that computes
-// the transposed product from exchanged operands, because its tiles fit that better, writes it with
-// the strides exchanged.
+// The product is stored [B, M, N], row-major: row stride N, column stride 1. A kernel may compute
+// the transposed product from exchanged operands, if its tiles fit that better; it then writes with
+// exchanged strides.
 //
-// A kernel that reads four numbers of an operand at a time makes its alias a vec4f; the operand's
-// strides then count vec4f. One that writes four makes Stored a vec4f.
+// A kernel that reads an operand four numbers at a time makes the operand's alias a vec4f; its
+// strides then count vec4f. A kernel that writes four numbers at a time makes Stored a vec4f.
 
 alias Left = f32;
 alias Right = f32;
@@ -31,7 +31,7 @@ struct Parameters {
   productRow: u32,
   productColumn: u32,
   productBatch: u32,
-  firstColumn: u32, // of the part of the product that is computed; `columns` is where it ends
+  firstColumn: u32, // of the computed part of the product, which ends at `columns`
 }
 
 @group(0) @binding(0) var<uniform> parameters: Parameters;
@@ -39,8 +39,8 @@ struct Parameters {
 @group(0) @binding(2) var<storage, read> right: array<Right>;
 @group(0) @binding(3) var<storage, read_write> product: array<Stored>; // [B, M, N]
 
-// Where a workgroup's tile of the product begins. Tiles are counted through the columns first, then
-// the rows, then the batches; workgroups past the last tile have batch >= B and nothing to do.
+// The start of a workgroup's tile in the product. Tiles are counted along the columns, then the
+// rows, then the batches. Workgroups past the last tile have batch >= B and nothing to do.
 struct Tile {
   row: u32,
   column: u32,

@@ -1,11 +1,11 @@
-// Copies the matrices of an operand of the matrix product to where they can be read four numbers at
-// a time: for each k, the numbers of all rows of left, or columns of right, side by side. Past the
-// last of them stands the last one again, so that what is computed from it is as finite as that.
+// Copies the matrices of an operand of the matrix product into a layout that can be read four
+// numbers at a time: for each k, the numbers of all rows of left, or columns of right, are
+// contiguous. Past the last one it repeats the last one, so results computed from it are as finite.
 //
-// 16 invocations per workgroup, side by side along the other length, in x; four k in y; batches in
-// z. Every invocation copies a vec4f at each of the four k. Those past an end copy what is last
-// once more: a loop, a condition or a division costs more than that on adapters that compute on the
-// CPU. No barriers.
+// 16 invocations per workgroup along the other length, in x; four k in y; batches in z. Every
+// invocation copies a vec4f at each of the four k. Invocations past an end copy the last numbers
+// again: on adapters that compute on the CPU, a loop, a condition or a division would cost more. No
+// barriers.
 
 struct Parameters {
   inner: u32, // K

@@ -1,24 +1,24 @@
-// Matrix product. Needs matmul/operands.wgsl in front, which says what it computes.
+// Matrix product. Needs matmul/operands.wgsl in front, which defines it.
 //
 // One workgroup computes a 64x64 tile of the product and walks K in steps of 16. Each step it
-// brings 64x16 numbers of the left operand and 16x64 of the right one into workgroup memory, as
-// vec4f of four rows or four columns at one k. Invocation (x, y) owns the 4x4 block of rows
-// 4x..4x+3 and columns 4y..4y+3: a mat4x4f with one column of the mat4x4f for each column of the
-// tile, to which every k adds an outer product.
+// copies 64x16 numbers of the left operand and 16x64 of the right one to workgroup memory, as vec4f
+// of four rows or four columns at one k. Invocation (x, y) owns the 4x4 block of rows 4x..4x+3 and
+// columns 4y..4y+3: a mat4x4f with one column of the mat4x4f for each column of the tile, to which
+// every k adds an outer product.
 //
-// Barriers: two per step. The first stands between writing and reading the tiles; the second keeps
-// the next step from overwriting what a slower invocation still reads.
+// Barriers: two per step. The first separates writing and reading the tiles; the second keeps the
+// next step from overwriting numbers that a slower invocation still reads.
 //
-// Rows, columns and k past the end of an operand are read at its last ones: no address is out of
-// range. A k past the end is never multiplied, and such a row or column meets only blocks that are
-// not written, so a NaN or an infinity stays in its row and its column of the product.
+// Rows, columns and k past the end of an operand read its last ones, so no address is out of range.
+// A k past the end is never multiplied, and rows and columns past the end only affect blocks that
+// are not written. So a NaN or an infinity stays in its row and its column of the product.
 //
 // Source: Volkov and Demmel, "Benchmarking GPUs to tune dense linear algebra", SC 2008 (blocks in
 // registers over tiles in shared memory).
 
 const STEP: u32 = 16u; // of k
 const BLOCKS: u32 = 16u; // 4x4 blocks along either side of a tile
-const PITCH: u32 = 17u; // BLOCKS and one more: neighbors in k do not fall into the same bank
+const PITCH: u32 = 17u; // BLOCKS + 1, so neighbors in k use different banks
 const FOUR: vec4u = vec4u(0u, 1u, 2u, 3u);
 
 var<workgroup> leftTile: array<vec4f, STEP * PITCH>; // [k][x] of four rows
@@ -36,8 +36,8 @@ fn main(
     return;
   }
 
-  // What this invocation brings: one vec4f of either operand a step. Neighboring invocations go
-  // along the direction that is contiguous in memory.
+  // The vec4f of each operand that this invocation copies per step. Neighboring invocations follow
+  // the direction that is contiguous in memory.
   let leftPlace = select(
     vec2u(index / STEP, index % STEP), vec2u(index % BLOCKS, index / BLOCKS), parameters.leftRow == 1u);
   let rightPlace = select(

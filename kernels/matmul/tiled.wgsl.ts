@@ -1,23 +1,23 @@
 /**
- * Matrix product for GPUs: tiles in workgroup memory, and in registers a part of the tile for every
- * invocation. Needs matmul/operands.wgsl in front, and says there what it computes.
+ * Matrix product for GPUs: tiles in workgroup memory, and each invocation's part of a tile in
+ * registers. Needs matmul/operands.wgsl in front, which defines the product.
  *
  * One workgroup of `across` × `down` invocations computes a tile of (4 · `quadsDown` · `down`) × (4
- * · `quadsAcross` · `across`) numbers and walks K in steps of `step`. Each step it brings its rows
- * of the left operand and its columns of the right one into workgroup memory, as vec4f of four rows
+ * · `quadsAcross` · `across`) numbers and walks K in steps of `step`. Each step it copies its rows
+ * of the left operand and its columns of the right one to workgroup memory, as vec4f of four rows
  * or four columns at one k. Invocation (x, y) owns the quads of rows y, y + down, … and the quads
- * of columns x, x + across, …: neighbors read neighboring vec4f, so that no two of them want
- * different words of one bank. Where the k of a step are written out, their indices are constants,
- * which compilers put into the instructions and need not clamp.
+ * of columns x, x + across, …: neighbors read neighboring vec4f, so no two of them need different
+ * words of one bank. If the k of a step are written out, their indices are constants, which
+ * compilers put into the instructions and need not clamp.
  *
- * Barriers: two per step. The first stands between writing and reading the tiles; the second keeps
- * the next step from overwriting what a slower invocation still reads.
+ * Barriers: two per step. The first separates writing and reading the tiles; the second keeps the
+ * next step from overwriting numbers that a slower invocation still reads.
  *
- * Rows, columns and k past the end are read at the last ones: no address is out of range. A k past
- * the end is zero in both operands, or is not multiplied; such a row or column is not written.
+ * Rows, columns and k past the end read the last ones, so no address is out of range. A k past the
+ * end is zero in both operands or is not multiplied; a row or column past the end is not written.
  *
- * Operands that lie in whole vec4f are read four numbers at a time, and the product is stored so;
- * the aliases Left, Right and Stored are vec4f then, and the operands' strides count vec4f.
+ * Operands in whole vec4f are read four numbers at a time, and the product is stored likewise; the
+ * aliases Left, Right and Stored are then vec4f, and the operands' strides count vec4f.
  *
  * Source: Volkov and Demmel, "Benchmarking GPUs to tune dense linear algebra", SC 2008; Boehm, "How
  * to optimize a CUDA matmul kernel for cuBLAS-like performance", 2022.
@@ -28,24 +28,23 @@ import { tiledLoads } from "./tiled_loads.ts";
 
 /** The tile that a workgroup computes. */
 export interface MatmulTile {
-  /** Invocations of a workgroup, one below the other. */
+  /** Invocations per workgroup, along the rows. */
   readonly down: number;
-  /** Invocations of a workgroup, side by side. */
+  /** Invocations per workgroup, along the columns. */
   readonly across: number;
-  /** Groups of four rows that an invocation owns. */
+  /** Groups of four rows per invocation. */
   readonly quadsDown: number;
-  /** Groups of four columns that an invocation owns. */
+  /** Groups of four columns per invocation. */
   readonly quadsAcross: number;
   /**
-   * K of one step, 8 or 16; with either of the tile's sides it makes a whole number of vec4f per
-   * invocation.
+   * The number of k per step, 8 or 16. With either side of the tile it must give a whole number of
+   * vec4f per invocation.
    */
   readonly step: number;
   /** Unused vec4f between the tile's rows in workgroup memory, against bank conflicts. */
   readonly padding: number;
   /**
-   * How the tiles are stored. Default: f32. With f16 the operands are rounded to it; sums are f32
-   * all the same.
+   * How the tiles are stored. Default: f32. With f16 the operands are rounded; sums are always f32.
    */
   readonly storage?: "f32" | "f16";
 }
@@ -58,12 +57,15 @@ export interface MatmulTiledOptions extends MatmulTile {
   readonly storesVectors: boolean;
   /** Whether K is a multiple of the step. */
   readonly wholeSteps: boolean;
-  /** K of a step that are written out together: 1, 4 or all. More are faster, and take registers. */
+  /**
+   * The number of k in a step that are written out together: 1, 4 or all. More are faster but need
+   * registers.
+   */
   readonly together: number;
 }
 
 /**
- * The workgroup memory that the kernel takes.
+ * The workgroup memory of the kernel.
  *
  * @param tile the tile
  * @returns bytes
@@ -75,7 +77,7 @@ export function matmulTiledMemory(
     (down * quadsDown + across * quadsAcross + 2 * padding);
 }
 
-// The quad of four columns of row i that number (i, q) of an invocation is.
+// Stores quad q of row i of an invocation: four columns of the product.
 function store({ down, across, storesVectors }: MatmulTiledOptions, i: number, q: number): string {
   const row = `row${i}_${q}`;
   const column = `column${i}_${q}`;
@@ -98,8 +100,8 @@ ${
   }`;
 }
 
-// The k of a step: all written out, or in a loop. The compiler does not know how many turns the
-// loop has: it would write them out itself.
+// Writes the k of a step: all written out, or in a loop whose count compilers do not know, because
+// they would unroll it.
 function steps(
   { step, together }: MatmulTiledOptions,
   products: (group: string, k: string) => string,
@@ -115,7 +117,7 @@ ${unroll(together, (i) => products("k / 4u", together === 1 ? "k % 4u" : String(
  *
  * Dispatch: as many workgroups as the product has tiles, spread over x and y.
  *
- * @param options the tile, and how the operands and the product lie
+ * @param options the tile, and the layouts of the operands and the product
  * @returns WGSL
  */
 export function matmulTiled(options: MatmulTiledOptions): string {
@@ -137,7 +139,7 @@ export function matmulTiled(options: MatmulTiledOptions): string {
     quads: leftQuads,
     firstReader: 0,
   });
-  // Where few invocations read an operand, others read the other one.
+  // If few invocations read the left operand, others read the right one.
   const right = tiledLoads({
     ...shared,
     name: "right",

@@ -1,7 +1,7 @@
 /**
- * How the tiled kernel of the matrix product brings an operand into workgroup memory: as vec4f of
- * four rows of left, or columns of right, at one k. Where everything is read before anything is
- * written, many reads are on their way at once.
+ * Copies an operand to workgroup memory for the tiled kernel of the matrix product: as vec4f of
+ * four rows of left, or columns of right, at one k. If all reads come before all writes, many reads
+ * are in flight at once.
  */
 import { unroll } from "../unroll.ts";
 import { COMPONENTS, type MatmulLoad } from "./subgroup_loads.ts";
@@ -12,35 +12,35 @@ export interface TiledOperand {
   readonly load: MatmulLoad;
   /** Groups of four rows or columns in the tile. */
   readonly quads: number;
-  /** K of one step. */
+  /** The number of k per step. */
   readonly step: number;
   readonly invocations: number;
-  /** The first invocation that reads, where not all of them do. */
+  /** The first invocation that reads, if not all of them do. */
   readonly firstReader: number;
-  /** Whether everything is read before anything is written: faster, and more registers. */
+  /** Whether all reads come before all writes, which is faster but needs more registers. */
   readonly readsFirst: boolean;
-  /** Whether the kernel multiplies all k of a step, those past the end too. */
+  /** Whether the kernel multiplies all k of a step, even those past the end. */
   readonly multipliesAll: boolean;
-  /** Whether K is a multiple of the step: no k is past the end. */
+  /** Whether K is a multiple of the step, so no k is past the end. */
   readonly wholeSteps: boolean;
 }
 
-/** The parts of the kernel that bring an operand into workgroup memory. */
+/** The parts of the kernel that copy an operand to workgroup memory. */
 export interface TiledLoads {
-  /** Before the steps: what each invocation reads, and where to. */
+  /** Before the steps: the places that each invocation reads from and writes to. */
   readonly setup: string;
-  /** In a step, from k = `first` on: reads. */
+  /** In a step: reads from k = `first` on. */
   readonly read: string;
-  /** Writes what was read. */
+  /** Writes the numbers that `read` loaded. */
   readonly write: string;
-  /** How many invocations read, where not all of them do; else 0. */
+  /** How many invocations read, if not all of them do; else 0. */
   readonly readers: number;
 }
 
 /**
- * Writes how an operand is brought into workgroup memory.
+ * Writes the code that copies an operand to workgroup memory.
  *
- * @param operand which, and how it lies
+ * @param operand the operand, and its layout
  */
 export function tiledLoads(operand: TiledOperand): TiledLoads {
   switch (operand.load) {
@@ -65,24 +65,25 @@ function names({ name }: TiledOperand) {
   };
 }
 
-// Past the last k both operands are zero, where the kernel multiplies these.
+// Makes numbers past the last k zero in both operands, if the kernel multiplies them.
 function orZero(operand: TiledOperand, numbers: string, k: string): string {
   return operand.wholeSteps || !operand.multipliesAll
     ? `InTile(${numbers})`
     : `InTile(select(vec4f(), ${numbers}, first + ${k} < parameters.inner))`;
 }
 
-// At most the last k, so that no address is out of range.
+// Limits k to the last one, so no address is out of range.
 function atMost(operand: TiledOperand, k: string): string {
   return operand.wholeSteps ? `(first + ${k})` : `min(first + ${k}, parameters.inner - 1u)`;
 }
 
-// Where registers are few, each step computes its places anew: none waits for the next step.
+// With few registers, each step computes its places again instead of keeping them for the next
+// step.
 function placed({ readsFirst }: TiledOperand, places: string): string {
   return readsFirst ? "" : `${places}\n`;
 }
 
-// Neighboring invocations go along the direction that is contiguous in memory.
+// Neighboring invocations follow the direction that is contiguous in memory.
 function scalars(operand: TiledOperand): TiledLoads {
   const { name, quads, step, invocations } = operand;
   const { line, lines, outer, inner, batch, tile } = names(operand);
@@ -148,7 +149,7 @@ function alongOuter(operand: TiledOperand): TiledLoads {
   };
 }
 
-// Eight invocations write to four neighboring quads at two groups of four k, which lie in different
+// Eight invocations write to four neighboring quads at two groups of four k, which are in different
 // banks.
 function blockOf(unit: string, groups: number): { readonly group: string; readonly quad: string } {
   if (groups === 2) return { group: `${unit} % 2u`, quad: `${unit} / 2u` };
@@ -158,7 +159,7 @@ function blockOf(unit: string, groups: number): { readonly group: string; readon
   };
 }
 
-// Blocks of four k in four rows or columns, each transposed by the invocation that reads it.
+// Copies blocks of four k in four rows or columns; the invocation that reads a block transposes it.
 function alongInner(operand: TiledOperand): TiledLoads {
   const { name, quads, step, invocations, firstReader } = operand;
   const { line, lines, outer, batch, tile } = names(operand);

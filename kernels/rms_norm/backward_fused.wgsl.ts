@@ -1,8 +1,9 @@
 /**
- * RMSNorm backward for GPUs: inputGradient and the runs of gainGradient in one pass. With u = gain
- * * g, per row:
+ * RMSNorm backward for GPUs: inputGradient and the runs of gainGradient in one pass. With
+ * u = gain g, per row:
  *
- *     dx = inverseRms (u − x inverseRms <u, x> inverseRms / d)     partialGain[run][c] = Σ over the run's rows of g x inverseRms
+ *     dx = inverseRms (u − x inverseRms <u, x> inverseRms / d)
+ *     partialGain[run][c] = Σ over the run's rows of g x inverseRms
  *
  * A workgroup of LANES invocations walks one run of rows. An invocation keeps K elements of the
  * row, of the gain and of the gain's gradient sums in registers, so memory is read once and written

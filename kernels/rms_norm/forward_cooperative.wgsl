@@ -1,7 +1,9 @@
-// RMSNorm, forward, a workgroup per row:  inverseRms = 1 / sqrt(mean(x²) + epsilon),  y = gain * x
-// * inverseRms. Needs rows/element_vector.wgsl or rows/element_scalar.wgsl, and
-//   rows/sum_subgroup.wgsl or rows/sum_workgroup.wgsl in front, and rms_norm/inverse.wgsl with its
-//   own needs.
+// RMSNorm, forward, a workgroup per row:
+//
+//   inverseRms = 1 / sqrt(mean(x²) + epsilon),  y = gain * x * inverseRms
+//
+// Needs in front rows/element_vector.wgsl or rows/element_scalar.wgsl, rows/sum_subgroup.wgsl or
+// rows/sum_workgroup.wgsl, and rms_norm/inverse.wgsl with its own needs.
 //
 // One workgroup of LANES invocations per row; neighbors read neighboring elements. The row is read
 // twice, the second time from the cache. Barriers: those of rowSum. Any d with the scalar element.

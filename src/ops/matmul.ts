@@ -74,8 +74,8 @@ export function planMatmul(gpu: Gpu, options: MatmulOptions): Planned<MatmulResu
  * `matmul(left, g, transposeLeft)`. The gradient of a shared right operand is a sum over all
  * batches too: give `left` and `g` as tensors of shape [B·M, K] and [B·M, N].
  *
- * The same input gives the same bits on one adapter. A NaN or an infinity reaches no other row or
- * column of the product than its own.
+ * The same input gives the same bits on one adapter. A NaN or an infinity affects only its own row
+ * or column of the product.
  *
  * @param gpu the GPU that holds the tensors
  * @param options `left` [..., M, K] or, with `transposeLeft`, [..., K, M]; `right` [..., K, N] or,

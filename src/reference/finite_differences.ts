@@ -187,6 +187,18 @@ export function complexStepDerivative(
  * @param start The real point.
  * @param options direction: the real direction, zero by default; h: the complex distance.
  * @returns The moved point.
+ *
+ * @example
+ * ```ts
+ * import { reference } from "@gradsink/gradsink";
+ *
+ * const { rmsNormRow } = reference.complexNumbers;
+ * const gain = reference.moveComplex([1, 1], { h: { re: 0, im: 0 } });
+ * const first = reference.complexStepDerivative((h) =>
+ *   rmsNormRow(reference.moveComplex([1, 7], { direction: [1, 0], h }), { gain, epsilon: 0 })[0]!
+ * );
+ * console.log(first); // ∂y₀/∂x₀ = 0.196
+ * ```
  */
 export function moveComplex(
   start: ArrayLike<number>,

@@ -1,12 +1,12 @@
 /**
- * Weights times rows of a buffer, added to an invocation's sums:
+ * Adds weights times rows of a buffer to an invocation's sums:
  *
  *     name[row, d] += Σ_column weight[row, column] · buffer[column, d]
  *
- * The weights lie in `tile`; the buffer's rows are read from global memory, those of several
- * columns before the first of them is multiplied, so that their ways overlap. What a row does not
- * see is never multiplied, not even by zero: the edges of what is seen have code of their own, four
- * columns long, and the groups inside need no mask.
+ * The weights lie in `tile`. The buffer's rows are read from global memory: those of several
+ * columns before the first product, so their latencies overlap. A masked column is never
+ * multiplied, not even by zero: separate code handles single columns at the edges of the visible
+ * ones, and the groups inside need no mask.
  */
 import { type Group, groupAt, groupsTogether, weightAt, weightPlace } from "./memory.ts";
 import { declareSeen, type Edge, type Sight } from "./sight.ts";
@@ -18,21 +18,18 @@ import { unroll } from "../../unroll.ts";
 /** `name{row}_{n} += weights in tile × rows of a buffer`, over the tile's columns. */
 export interface Accumulation {
   readonly name: string;
-  /**
-   * What the weights of a block of rows are multiplied by, the text in front of them. Default:
-   * nothing.
-   */
+  /** The factor of a block of rows' weights, as text in front of them. Default: none. */
   readonly unit?: (a: number) => string;
-  /** The columns' rows of D numbers. */
+  /** The buffer whose rows are multiplied, one per column. */
   readonly columns: Operand;
   readonly sight: Sight;
-  /** 32-bit numbers that the invocation holds beside these sums and needs later. Default: none. */
+  /** 32-bit numbers that the invocation must keep besides these sums. Default: none. */
   readonly beside?: number;
 }
 
 /**
- * Computes `Accumulation`, with `isWhole` as `sight` says. Needs the weights in `tile`; no
- * barriers.
+ * Computes an {@linkcode Accumulation} for the columns that `sight` shows. Needs the weights in
+ * `tile`; no barriers.
  */
 export function accumulate(
   options: AttentionTiledOptions,
@@ -65,8 +62,8 @@ export function accumulate(
   }
         }
       }`;
-  // Some groups of four columns from column `column` on: of a batch of them first the loads, then
-  // the products.
+  // Multiplies some groups of four columns from column `column` on, in batches: first a batch's
+  // loads, then its products.
   const multiply = (count: number, groupOf: (index: number) => Group) => {
     const batch = Math.min(4 * count, powerOfTwo(loads / chunks));
     const each = (from: number, line: (j: number) => string) =>
@@ -125,20 +122,19 @@ export function accumulate(
 }
 
 /**
- * Registers for the sums of a row, what waits beside them, and the vec4f of global memory on their
- * way to them.
+ * Registers per row for its sums, for numbers to keep, and for vec4f in flight from global memory.
  */
 const REGISTERS_OF_ROW = 24;
 
-/** vec4f that are on their way at once. */
+/** The number of vec4f loads in flight at once. */
 function loadsAtOnce(options: AttentionTiledOptions, beside: number): number {
   const { ownRows, chunks } = tileOf(options);
   const left = (REGISTERS_OF_ROW * ownRows - 4 * ownRows * chunks - beside) / 4;
   return Math.max(4, Math.min(16, powerOfTwo(left)));
 }
 
-// Groups of four columns that are written out together: as many multiply-adds as in `products`, if
-// there is room for what they read.
+// Groups of four columns to write out together: as many multiply-adds as in `products`, if
+// registers can hold their loads.
 function groupsOfRun(options: AttentionTiledOptions, loads: number): number {
   const { ownRows, chunks } = tileOf(options);
   const { writtenOut = 256 } = options;
@@ -146,7 +142,7 @@ function groupsOfRun(options: AttentionTiledOptions, loads: number): number {
   return Math.min(powerOfTwo(groups), groupsTogether(options));
 }
 
-// The largest one that is no larger, from 1 on.
+// The largest power of two that is not greater, at least 1.
 function powerOfTwo(number: number): number {
   return 2 ** Math.floor(Math.log2(Math.max(1, number)));
 }

@@ -1,19 +1,19 @@
 /**
  * Attention backward, keyGradient alone, for GPUs: attention/tiled/backward_key_value.wgsl.ts
- * without the sums of valueGradient, where both together take more registers than an invocation
- * has.
+ * without the sums of valueGradient, for GPUs on which both together need more registers than an
+ * invocation has.
  *
  * To try it: `deno task bench --kernels=attention --passes=backward --variants=tiled-32x64-2x4`.
  *
- * Source: as there.
+ * Source: see there.
  */
 import { attentionBackwardKeyValueTiled } from "./backward_key_value.wgsl.ts";
 import type { AttentionTiledOptions } from "./tile.ts";
 
 /**
- * Writes the kernel; needs not_a_number.wgsl in front.
+ * Writes the kernel. It needs not_a_number.wgsl in front.
  *
- * Bindings: as in attention/tiled/backward_key_value.wgsl.ts up to 6 valve, which is only read; 7
+ * Bindings: as in attention/tiled/backward_key_value.wgsl.ts up to 6 valve, which it only reads; 7
  * keyGradient [B, Hkv, T, D]. Dispatch: (⌈T / rows⌉, Hkv, B).
  *
  * @param options the tile

@@ -5,9 +5,9 @@
  *     u_s = Σ_{t≥s} a_ts g_t                           valueGradient: u_s through φ's Jacobian
  *     ∂L/∂z_ts = a_ts (factor_s ⟨g_t, v_s⟩ − D_t)      keyGradient:   scale Σ_{t≥s} ∂L/∂z_ts q_t
  *
- * where factor is 1, or V-scale's r / (r + C). A workgroup computes one tile of keys of one key and
- * value head; for every query head of the group it walks the query tiles from the diagonal to the
- * end.
+ * where factor is 1, or r / (r + C) with V-scale. A workgroup computes one tile of keys of one key
+ * and value head; for every query head of the group it walks the query tiles from the diagonal to
+ * the end.
  *
  * One query tile, and its barriers (besides two per step of `products`):
  *
@@ -19,11 +19,11 @@
  *
  * One for V-scale at the end. Workgroup memory: memory.ts. Masked queries are never multiplied.
  *
- * The two gradients can have a kernel each: half as many sums in registers, for one more product
- * (the logits, twice).
+ * The two gradients can have separate kernels: with half as many sums in registers, but one more
+ * product (the logits are computed twice).
  *
- * With f16 query, key, the weights and the gradients of the logits are rounded, the latter two in
- * the scale of their row: see attention/tiled/backward_query.wgsl.ts.
+ * With f16, query, key, the weights and the logits' gradients are rounded, the latter two with a
+ * scale per row: see attention/tiled/backward_query.wgsl.ts.
  *
  * To try it: `deno task bench --kernels=attention --passes=backward --variants=tiled-64x64-4x4`.
  *
@@ -54,7 +54,7 @@ import { unroll } from "../../unroll.ts";
 export type KeyValueGradients = "both" | "key" | "value";
 
 /**
- * The valve of this invocation's rows: declares `squaredNorm{a}` and `constant{a}`, 1 and 0 without
+ * Declares `squaredNorm{a}` and `constant{a}`, (r, C) of this invocation's rows; 1 and 0 without
  * V-scale.
  */
 function declareValve(options: AttentionTiledOptions): string {
@@ -82,8 +82,8 @@ function declareValve(options: AttentionTiledOptions): string {
 }
 
 /**
- * Multiplies ⟨g, v⟩ of this invocation's rows by V-scale's factors. They are read for every tile: no
- * register holds them through the loops.
+ * Multiplies ⟨g, v⟩ of this invocation's rows by V-scale's factors. They are read again for every
+ * tile, so they occupy no registers in the loops.
  */
 function multiplyByFactors(options: AttentionTiledOptions): string {
   const { side } = tileOf(options);
@@ -104,7 +104,7 @@ function multiplyByFactors(options: AttentionTiledOptions): string {
       }`;
 }
 
-/** The rows that exist: writes `gradient(row, n)` to a buffer. */
+/** Writes `gradient(row, n)` to a buffer, for existing rows. */
 function write(
   options: AttentionTiledOptions,
   { before = () => "", line }: {
@@ -127,7 +127,7 @@ function write(
   }`);
 }
 
-// V-scale needs <v, u> of every row, a share from each invocation of it.
+// V-scale needs <v, u> of every row; each invocation of the row adds a share.
 function writeValueGradient(options: AttentionTiledOptions): string {
   const { across } = options;
   const { vector, vectors, chunks } = tileOf(options);
@@ -179,16 +179,16 @@ function writeValueGradient(options: AttentionTiledOptions): string {
 }
 
 /**
- * Writes the kernel; needs not_a_number.wgsl in front.
+ * Writes the kernel. It needs not_a_number.wgsl in front.
  *
  * Bindings: 0 uniform parameters; 1 query [B, Hq, T, D]; 2 key and 3 value [B, Hkv, T, D]; 4
  * outputGradient [B, Hq, T, D]; 5 rowStatistics [B, Hq, T] of (logSumExp, D); 6 valve [B, Hkv, T]:
- * in (r, C), out (term of dC, 0), only read where the kernel computes no valueGradient; from 7 on
- * keyGradient, then valueGradient [B, Hkv, T, D], those that the kernel computes. Dispatch: (⌈T /
+ * in (r, C), out (term of dC, 0), only read if the kernel computes no valueGradient; from 7 on
+ * keyGradient, then valueGradient [B, Hkv, T, D], if the kernel computes them. Dispatch: (⌈T /
  * rows⌉, Hkv, B).
  *
  * @param options the tile
- * @param gradients which gradients it computes. Default: both
+ * @param gradients the gradients to compute. Default: both
  * @returns WGSL
  */
 export function attentionBackwardKeyValueTiled(
@@ -199,7 +199,7 @@ export function attentionBackwardKeyValueTiled(
   const { rows, columns, ownRows, chunks, storage } = tileOf(options);
   const ofKey = gradients !== "value", ofValue = gradients !== "key";
   const outputs = [...ofKey ? ["keyGradient"] : [], ...ofValue ? ["valueGradient"] : []];
-  // Beside a gradient's sums there are the other one's, and the other weights.
+  // Besides a gradient's sums, registers hold the other gradient's sums and the other weights.
   const beside = ofKey && ofValue ? 4 * ownRows * chunks + ownRows * columns / across : 0;
   const shared = (name: string, weights: string, buffer: string) => `
       ${publishLargest(options, weights, sight)}
@@ -251,7 +251,7 @@ fn main(
   let y = lane.y;
   let length = parameters.sequenceLength;
   let groupSize = parameters.queryHeads / parameters.keyValueHeads;
-  let firstRow = workgroup.x * ${rows}u; // the first keys have the most queries: longest first already
+  let firstRow = workgroup.x * ${rows}u; // the first keys have the most queries
   let rowHead = (workgroup.z * parameters.keyValueHeads + workgroup.y) * length;
   let scale = parameters.scale * LOG2_E;
   ${declarePositions(options)}

@@ -4,8 +4,8 @@
  *
  *     ∂L/∂z_tj = a_tj (factor_j ⟨g_t, v_j⟩ − D_t)      ∂L/∂q_t = scale Σ_{j≤t} ∂L/∂z_tj k_j
  *
- * where factor is 1, or V-scale's r / (r + C). A workgroup computes one tile of query rows of one
- * head and walks the key tiles up to the diagonal.
+ * where factor is 1, or r / (r + C) with V-scale. A workgroup computes one tile of query rows of
+ * one head and walks the key tiles up to the diagonal.
  *
  * One key tile, and its barriers (besides two per step of `products`):
  *
@@ -15,14 +15,14 @@
  *
  * Workgroup memory: memory.ts. Masked keys are never multiplied.
  *
- * With f16 query, key and the gradients of the logits are rounded, the latter in the scale of their
- * row, so that each of them keeps 11 bits, however small. outputGradient and value are not: ⟨g_t,
- * v_j⟩ − D_t cancels where a query attends to one key. On a sink of 99 %, with normal numbers,
- * rounding them would take the error of the sink's key gradient from 3e-4 to 1e-2.
+ * With f16, query, key and the logits' gradients are rounded, the latter with a scale per row, so
+ * each keeps 11 bits, however small. outputGradient and value are not rounded, because ⟨g_t, v_j⟩ −
+ * D_t cancels if a query attends to one key. With a sink of 99 % and normally distributed numbers,
+ * rounding them would raise the error of the sink's key gradient from 3e-4 to 1e-2.
  *
  * To try it: `deno task bench --kernels=attention --passes=backward --variants=tiled-64x64-4x4`.
  *
- * Source: Dao, arXiv 2307.08691, algorithm 2, split into two passes so that no sum needs atomics.
+ * Source: Dao, arXiv 2307.08691, algorithm 2, split into two passes, so no sum needs atomics.
  */
 import { accumulate } from "./accumulate.ts";
 import { declarations } from "./memory.ts";
@@ -48,13 +48,13 @@ import { unroll } from "../../unroll.ts";
 /** Options of the kernel. */
 export interface AttentionBackwardQueryTiledOptions extends AttentionTiledOptions {
   /**
-   * Whether the first query has a gradient: it has one with a learned sink, and with a gradient of
-   * logSumExp. Default: false.
+   * Whether the first query has a gradient, as with a learned sink or a gradient of logSumExp.
+   * Default: false.
    */
   readonly firstQuery?: boolean;
 }
 
-/** (L_t, D_t) of this invocation's rows, the former in base 2: `logSumExp{a}` and `rowDot{a}`. */
+/** Declares `logSumExp{a}`, in base 2, and `rowDot{a}`: (L_t, D_t) of this invocation's rows. */
 function declareRowStatistics(options: AttentionBackwardQueryTiledOptions): string {
   const { side, vector } = tileOf(options);
   return eachBlock(options, (a) => `
@@ -81,7 +81,7 @@ function declareRowStatistics(options: AttentionBackwardQueryTiledOptions): stri
 }
 
 /**
- * Writes the kernel; needs not_a_number.wgsl in front.
+ * Writes the kernel. It needs not_a_number.wgsl in front.
  *
  * Bindings: 0 uniform parameters; 1 query [B, Hq, T, D]; 2 key and 3 value [B, Hkv, T, D]; 4
  * outputGradient [B, Hq, T, D]; 5 rowStatistics [B, Hq, T] of (logSumExp, D); 6 valve [B, Hkv, T]
@@ -96,7 +96,7 @@ export function attentionBackwardQueryTiled(options: AttentionBackwardQueryTiled
   const { rows, columns, vectors, chunks, storage } = tileOf(options);
   return `
 const LOG2_E: f32 = 1.4426950408889634;
-const NO_WEIGHT: f32 = 3.4e38; // a logSumExp beside which every logit's exponential is zero
+const NO_WEIGHT: f32 = 3.4e38; // as logSumExp it makes every weight zero
 
 struct Parameters {
   queryHeads: u32, // Hq

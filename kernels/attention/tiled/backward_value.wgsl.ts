@@ -1,17 +1,18 @@
 /**
  * Attention backward, valueGradient alone, for GPUs: attention/tiled/backward_key_value.wgsl.ts
- * without the sums of keyGradient, where both together take more registers than an invocation has.
- * It runs after the kernel of keyGradient, which reads the valve that this one replaces.
+ * without the sums of keyGradient, for GPUs on which both together need more registers than an
+ * invocation has. It must run after the kernel of keyGradient, which reads `valve`, because it
+ * overwrites `valve`.
  *
  * To try it: `deno task bench --kernels=attention --passes=backward --variants=tiled-32x64-2x4`.
  *
- * Source: as there.
+ * Source: see there.
  */
 import { attentionBackwardKeyValueTiled } from "./backward_key_value.wgsl.ts";
 import type { AttentionTiledOptions } from "./tile.ts";
 
 /**
- * Writes the kernel; needs not_a_number.wgsl in front.
+ * Writes the kernel. It needs not_a_number.wgsl in front.
  *
  * Bindings: as in attention/tiled/backward_key_value.wgsl.ts up to 6 valve; 7 valueGradient [B,
  * Hkv, T, D]. Dispatch: (⌈T / rows⌉, Hkv, B).

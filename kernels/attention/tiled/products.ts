@@ -1,11 +1,11 @@
 /**
- * Inner products of a tile's rows with its columns, `step` of the D numbers at a time:
+ * Computes inner products of a tile's rows with its columns, `step` of the D numbers at a time:
  *
  *     name[row, column] = Σ_d rows[row, d] · columns[column, d]
  *
- * At each d an invocation reads a vector of each of its blocks from workgroup memory and multiplies
- * all with all. Several groups of four d are written out: their places are constants, and their
- * readings start together.
+ * At each d an invocation reads one vector per block from workgroup memory, and multiplies those of
+ * rows with those of columns. Several groups of four d are written out, so their indices are
+ * constants and their reads start together.
  */
 import { groupsTogether, operandPlace, stagedOperands } from "./memory.ts";
 import { type Operand, stage } from "./staging.ts";
@@ -24,13 +24,14 @@ export interface Products {
   readonly name: string;
   readonly rows: Operand;
   readonly columns: Operand;
-  /** Whether operands are never rounded. Default: not. With f16 a step is then half as long. */
+  /** Whether operands are never rounded. Default: false. With f16 a step is then half as long. */
   readonly exact?: boolean;
 }
 
 /**
- * Computes `Products`, declared as `name{a}_{b}_{c}`. Barriers: two per step. The first keeps
- * `tile` until nobody reads what was there; the second stands between writing and reading.
+ * Computes {@linkcode Products}, declared as `name{a}_{b}_{c}`. Two barriers per step: the first
+ * waits until all have read the earlier contents of `tile`; the second separates writing and
+ * reading.
  */
 export function products(
   options: AttentionTiledOptions,

@@ -1,21 +1,21 @@
 /**
- * Weights of any size in f16: each row of a tile is multiplied by a power of two of its own before
- * it is shared, and divided by it where it is read, which rounds nothing. Without f16 none of this
- * is done.
+ * Keeps weights of any size in f16. Each row of a tile is multiplied by its own power of two before
+ * it is shared, and divided by it after it is read, which rounds nothing. Without f16 none of this
+ * happens.
  *
- * f16 has 11 bits down to 2^-14 and ends at 65,504. With a row's largest weight between 2^14 and
- * 2^15, all weights above 2^-28 of it keep 11 bits; what is smaller may be flushed to zero, and is
- * off by no more than that.
+ * f16 has 11 bits down to 2^-14 and ends at 65,504. A row's largest weight is scaled to between
+ * 2^14 and 2^15. Then all weights above 2^-28 of it keep 11 bits; smaller ones may be flushed to
+ * zero, an error of at most 2^-28.
  */
 import { combined, publish, share } from "./memory.ts";
 import type { Sight } from "./sight.ts";
 import { type AttentionTiledOptions, column, eachBlock, eachCell, tileOf } from "./tile.ts";
 
-/** WGSL that the functions below use. */
+/** WGSL functions that the functions below use. */
 export function scaleDeclarations(options: AttentionTiledOptions): string {
   return tileOf(options).storage === "f32" ? "" : `
-// e where each row's largest weight is 2^(e - 127) or a little more, within what both powers below
-// can be.
+// e such that 2^(e - 127) is a row's largest weight or slightly less, clamped so both powers below
+// exist.
 fn exponents(largest: vec4f) -> vec4u {
   return clamp(bitcast<vec4u>(largest) >> vec4u(23u), vec4u(15u), vec4u(254u));
 }
@@ -28,13 +28,13 @@ fn reduction(largest: vec4f) -> vec4f {
 }
 
 /**
- * Publishes the largest weight of each row in this invocation's part of the tile; needs a barrier
- * after the last reading of `partial`, and one before `shareScaled`. What a row does not see may be
- * of any size, and does not count.
+ * Publishes the largest weight of each row in this invocation's part of the tile. It needs a
+ * barrier after the last read of `partial`, and one before `shareScaled`. Masked columns may have
+ * any size and do not count.
  *
  * @param options the tile
- * @param name of the weights, `name{a}_{b}_{c}`
- * @param sight who sees what
+ * @param name the weights' name, `name{a}_{b}_{c}`
+ * @param sight which rows see which columns
  */
 export function publishLargest(
   options: AttentionTiledOptions,
@@ -55,7 +55,7 @@ export function publishLargest(
       ${publish(options, (a) => `${name}Most${a}`)}`;
 }
 
-/** `share`, of rows brought to a size that f16 keeps. */
+/** Calls `share` for rows that are scaled to a size that f16 keeps. */
 export function shareScaled(options: AttentionTiledOptions, name: string): string {
   const { storage } = tileOf(options);
   if (storage === "f32") return share(options, name);
@@ -74,7 +74,7 @@ export function shareScaled(options: AttentionTiledOptions, name: string): strin
       ${share(options, name, (a) => `${name}Factor${a} * `)}`;
 }
 
-/** What `accumulate` multiplies weights by that `shareScaled` shared. */
+/** The factor by which `accumulate` multiplies the weights of `shareScaled` to undo their scale. */
 export function unitOf(options: AttentionTiledOptions, name: string): (a: number) => string {
   return tileOf(options).storage === "f32" ? () => "" : (a) => `${name}Unit${a} * `;
 }

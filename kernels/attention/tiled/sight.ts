@@ -5,15 +5,15 @@
  *     rows are queries, columns keys:   row t sees columns j ≤ t
  *     rows are keys, columns queries:   row s sees columns t ≥ s, up to the end of the sequence
  *
- * Most tiles are whole: every row sees every column. In those that the diagonal or the end of the
+ * Most tiles are whole: every row sees every column. In tiles that the diagonal or the end of the
  * sequence crosses, an invocation walks the groups of four columns that all of its rows see, and at
- * the edges single columns that some see.
+ * the edges single columns that only some rows see.
  */
 import { type AttentionTiledOptions, component, eachBlock, tileOf } from "./tile.ts";
 
 /**
- * Columns of a tile that some of an invocation's rows see: `from` and the one after the last,
- * counted in the tile.
+ * A range of the tile's columns that only some of an invocation's rows see: the first and one past
+ * the last.
  */
 export interface Edge {
   readonly from: string;
@@ -21,20 +21,22 @@ export interface Edge {
 }
 
 /**
- * Who sees what. Texts of WGSL; `firstRow` and `firstColumn` are the tile's, `position{a}` an
- * invocation's rows.
+ * Tells which rows see which columns, as WGSL texts. `firstRow` and `firstColumn` are the tile's;
+ * `position{a}` are an invocation's rows.
  */
 export interface Sight {
-  /** A condition, the same for the whole workgroup, under which every row sees every column. */
+  /** A condition under which every row sees every column, uniform over the workgroup. */
   whole(options: AttentionTiledOptions): string;
-  /** Which rows of block a see a column, counted in the head: a vector of truth values. */
+  /**
+   * Which rows of block a see a column, as a vector of booleans. The column is counted in the head.
+   */
   seen(options: AttentionTiledOptions, a: number, column: string): string;
   /**
-   * Declares `fullFrom` and `fullTo`, the groups of four columns that all of this invocation's rows
-   * see, and what `edges` needs.
+   * Declares `fullFrom` and `fullTo`, the range of groups of four columns that all of this
+   * invocation's rows see, and the variables for `edges`.
    */
   declareGroups(options: AttentionTiledOptions): string;
-  /** The columns before those groups, and after them. */
+  /** The columns before and after those groups. */
   readonly edges: { readonly before?: Edge; readonly after: Edge };
 }
 
@@ -81,10 +83,10 @@ export const queriesFromTheRow: Sight = {
 };
 
 /**
- * Declares `seen{a}`: which rows of each block see a column.
+ * Declares `seen{a}`: the rows of each block that see a column.
  *
  * @param options the tile
- * @param sight who sees what
+ * @param sight which rows see which columns
  * @param column the column, counted in the head
  */
 export function declareSeen(

@@ -1,21 +1,21 @@
 /**
- * Staging: brings `step` D numbers of a tile's rows and columns from global memory to workgroup
- * memory, turned by a quarter. A unit is one vec4f of each of a block's rows; written, it is four
- * vectors of the block's rows.
+ * Staging copies `step` of the D numbers of a tile's rows and columns from global memory to
+ * workgroup memory, transposed. A unit is one vec4f from each of a block's rows; it is written as
+ * four vectors of the block's rows.
  *
  *     units of 8 neighboring invocations   2 neighboring vec4f × 4 blocks
  *     of 8 · step/8 of them                whole lines of `step` numbers
  *
- * So reading takes whole lines of global memory, and writing meets each bank once (memory.ts).
+ * So reads use whole lines of global memory, and writes use each bank once (memory.ts).
  *
- * Invocations share the units of both operands out among themselves: where one operand has fewer
- * units than there are invocations, the others take the other operand's.
+ * Invocations divide the units of both operands among themselves. If one operand has fewer units
+ * than there are invocations, the remaining invocations take units of the other operand.
  */
 import { groupAt, operandPlace, type Staged } from "./memory.ts";
 import { type AttentionTiledOptions, component, tileOf } from "./tile.ts";
 import { unroll } from "../../unroll.ts";
 
-/** Where the rows or columns of a product lie. */
+/** The place of a product's rows or columns in memory. */
 export interface Operand {
   /** `array<vec4f>`, D / 4 per row. */
   readonly buffer: string;
@@ -25,13 +25,12 @@ export interface Operand {
   readonly first: string;
 }
 
-// How many neighboring blocks 8 neighboring invocations stage: four, or fewer in tiles too small
-// for that.
+// How many neighboring blocks 8 neighboring invocations stage: four, or fewer in small tiles.
 function nearBlocks(blocks: number): number {
   return blocks % 4 === 0 ? 4 : blocks % 2 === 0 ? 2 : 1;
 }
 
-/** Rows of a tile past the end of the sequence are its last row. */
+/** Rows of a tile past the end of the sequence repeat its last row. */
 function unit(
   options: AttentionTiledOptions,
   side: "rows" | "columns",
@@ -74,12 +73,12 @@ function unit(
 }
 
 /**
- * Stages a step of both operands, from vec4f `firstVector` of each row on; needs a barrier before
- * and after.
+ * Stages a step of both operands, from vec4f `firstVector` of each row on. It needs a barrier
+ * before and after.
  *
  * @param options the tile
- * @param operands of the rows and of the columns
- * @param staged how they are kept
+ * @param operands the operands of the rows and of the columns
+ * @param staged how `tile` stores them
  */
 export function stage(
   options: AttentionTiledOptions,
@@ -100,7 +99,7 @@ export function stage(
       {${body(side, `invocation + ${pass * invocations}u`)}
       }`)
   );
-  // What is left of each operand, side by side if both find invocations.
+  // The remaining units of each operand, staged together if there are enough invocations for both.
   const rests = parts.map(({ side, units }) => ({ side, units, rest: units % invocations }))
     .filter(({ rest }) => rest > 0);
   const together = rests.reduce((sum, { rest }) => sum + rest, 0) <= invocations;

@@ -1,23 +1,23 @@
 /**
- * How the tiled kernels of attention keep vectors in `tile`, their workgroup memory: as they are,
- * or rounded to f16, two numbers per word, which needs no feature of the adapter.
+ * How the tiled kernels of attention store vectors in `tile`, their workgroup memory: unchanged, or
+ * rounded to f16 with two numbers per word, which needs no feature of the adapter.
  */
 
-/** How numbers are kept. */
+/** The type of stored numbers. */
 export type TileStorage = "f32" | "f16";
 
-/** A place in `tile`, `planes` groups further down: the text of its index. */
+/** The text of an index in `tile`, `planes` groups further on. */
 export type Place = (planes: number) => string;
 
-/** A way of keeping vectors in `tile`. */
+/** A way to store vectors in `tile`. */
 export interface Keeping {
-  /** A statement that keeps a vector. */
+  /** A statement that stores a vector. */
   put(place: Place, value: string): string;
-  /** The vector that is kept. */
+  /** The stored vector. */
   get(place: Place): string;
 }
 
-/** Bytes of a vector of `tile`. */
+/** Bytes per vector of `tile`. */
 export function elementBytes(storage: TileStorage, side: 2 | 4): number {
   return storage === "f16" ? 2 * side : 4 * side;
 }
@@ -33,16 +33,16 @@ const ways: Readonly<Record<TileStorage, Keeping>> = {
   },
 };
 
-/** A vector in one element of `tile`. */
+/** Stores a vector in one element of `tile`. */
 export function keeping(storage: TileStorage): Keeping {
   return ways[storage];
 }
 
 /**
- * A vec4f that is not rounded, where elements of `tile` have half its size: x and y there, z and w
- * some groups later.
+ * Stores an unrounded vec4f in elements of half its size: x and y in one, z and w some groups
+ * later.
  *
- * @param groups how many
+ * @param groups the number of groups between them
  */
 export function keepingInPlanes(groups: number): Keeping {
   const half = (place: string, value: string) => `${place} = bitcast<vec2u>(${value});`;
@@ -57,10 +57,10 @@ export function elementType(storage: TileStorage, side: 2 | 4): string {
   return storage === "f16" ? "vec2u" : `vec${side}f`;
 }
 
-/** WGSL that the ways of keeping use. */
+/** WGSL functions for storing. */
 export function storageFunctions(storage: TileStorage): string {
   return storage === "f32" ? "" : `
-// One at a time: a number that f16 cannot hold may spoil what is packed with it.
+// Convert one number at a time: a number that f16 cannot hold may corrupt the one packed with it.
 fn toHalf(x: f32) -> u32 {
   return pack2x16float(vec2f(x, 0.0)) & 0xffffu;
 }

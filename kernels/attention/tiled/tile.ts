@@ -1,25 +1,24 @@
 /**
  * The register tile of the attention kernels for GPUs. A workgroup of `across` × `down` invocations
- * owns a tile of rows and walks past tiles of columns: queries against keys, or keys against
- * queries.
+ * owns a tile of rows and walks past tiles of columns: queries past keys, or keys past queries.
  *
- * A tile is cut into blocks of `side` × `side` cells. Invocation (x, y) owns blocksDown ×
+ * A tile consists of blocks of `side` × `side` cells. Invocation (x, y) owns blocksDown ×
  * blocksAcross of them:
  *
  *     its rows      side · blocksDown neighbors, from side · blocksDown · y on
  *     its columns   x + across · b + columnBlocks · c, for its block b and the block's column c
  *
- * It holds in registers, for each of its blocks of rows a and each of its columns (b, c), one
- * vector of `side` rows: `name{a}_{b}_{c}`. Of results with D numbers per row it holds the vec4f x,
- * x + across, … of its rows: `name{row}_{n}`. Columns are dealt out, so that neighboring
- * invocations write the lines of workgroup memory that lie side by side (memory.ts); rows are
- * neighbors, so that the diagonal crosses few of an invocation's groups of columns (accumulate.ts).
+ * Its registers hold one vector of `side` rows, `name{a}_{b}_{c}`, for each of its blocks of rows a
+ * and each of its columns (b, c). For results with D numbers per row they hold the vec4f x, x +
+ * across, … of its rows: `name{row}_{n}`. An invocation's columns are spread, so neighboring
+ * invocations write neighboring lines of workgroup memory (memory.ts). Its rows are contiguous, so
+ * the diagonal crosses few of its groups of columns (accumulate.ts).
  *
- * The kernels are composed of these pieces:
+ * The kernels consist of these parts:
  *
- *     memory.ts      what lies where in workgroup memory
- *     storage.ts     how a number is kept there: f32, or rounded to f16
- *     staging.ts     global memory → workgroup memory, turned by a quarter
+ *     memory.ts      the layout of workgroup memory
+ *     storage.ts     number types in workgroup memory: f32, or rounded to f16
+ *     staging.ts     global memory → workgroup memory, transposed
  *     products.ts    rows × columns over D: logits, and the gradients of the weights
  *     sight.ts       which rows see which columns
  *     accumulate.ts  weights × rows of a buffer: output, and the gradients
@@ -33,34 +32,33 @@
 import type { TileStorage } from "./storage.ts";
 import { unroll } from "../../unroll.ts";
 
-/** Options of a tiled kernel of attention. */
+/** Options of attention's tiled kernels. */
 export interface AttentionTiledOptions {
-  /** Invocations of a workgroup, one below the other. */
+  /** Invocations per workgroup, along the rows. */
   readonly down: number;
-  /** Invocations of a workgroup, side by side. */
+  /** Invocations per workgroup, along the columns. */
   readonly across: number;
-  /** Blocks that an invocation owns, one below the other. */
+  /** Blocks per invocation, along the rows. */
   readonly blocksDown: number;
-  /** Blocks that an invocation owns, side by side. */
+  /** Blocks per invocation, along the columns. */
   readonly blocksAcross: number;
   /**
-   * Rows, and columns, of a block: a vector of workgroup memory holds this many numbers. Default:
+   * Rows, and columns, of a block; a vector in workgroup memory holds this many numbers. Default:
    * 4.
    */
   readonly side?: 2 | 4;
-  /** D numbers that are in workgroup memory at once, a multiple of 8. */
+  /** How many of the D numbers are in workgroup memory at once, a multiple of 8. */
   readonly step: number;
   /** D, a multiple of 4. */
   readonly headDim: number;
   /**
-   * Multiply-adds of a loop's turn, so many that counting and jumping take a small part of it.
-   * Default: 256. Fewer make kernels that compile faster.
+   * Multiply-adds in one iteration of a loop, enough to make the loop's overhead small. Default:
+   * 256. Fewer compile faster.
    */
   readonly writtenOut?: number;
   /**
-   * How operands and weights are kept in workgroup memory. Default: f32. With f16, for blocks of 4
-   * × 4, they are rounded to it, except for those that a kernel wants exact; sums are f32 all the
-   * same.
+   * How operands and weights are stored in workgroup memory. Default: f32. With f16, which needs
+   * blocks of 4 × 4, they are rounded, except those that a kernel needs exact; sums are always f32.
    */
   readonly storage?: TileStorage;
 }
@@ -72,26 +70,26 @@ export interface Tile {
   readonly side: 2 | 4;
   /** The WGSL type of a block's rows in one column: `vec2f` or `vec4f`. */
   readonly vector: string;
-  /** The same for positions and for truth values. */
+  /** The same type for positions and for booleans. */
   readonly positions: string;
   readonly truths: string;
-  /** Blocks of the tile, one below the other. */
+  /** Blocks of the tile, along the rows. */
   readonly rowBlocks: number;
-  /** Blocks of the tile, side by side. */
+  /** Blocks of the tile, along the columns. */
   readonly columnBlocks: number;
   readonly rows: number;
   readonly columns: number;
-  /** Rows of one invocation. */
+  /** Rows per invocation. */
   readonly ownRows: number;
   readonly invocations: number;
   /** D / 4 */
   readonly vectors: number;
-  /** vec4f of each of an invocation's rows. */
+  /** vec4f per row of an invocation. */
   readonly chunks: number;
   readonly storage: TileStorage;
 }
 
-/** The lengths of a tile. */
+/** Computes the lengths of a tile. */
 export function tileOf(options: AttentionTiledOptions): Tile {
   const { down, across, blocksDown, blocksAcross, side = 4, headDim, storage = "f32" } = options;
   const rowBlocks = down * blocksDown, columnBlocks = across * blocksAcross;
@@ -112,7 +110,7 @@ export function tileOf(options: AttentionTiledOptions): Tile {
   };
 }
 
-/** A line for each block of rows of an invocation. */
+/** One line per block of rows of an invocation. */
 export function eachBlock(
   { blocksDown }: AttentionTiledOptions,
   line: (a: number) => string,
@@ -120,7 +118,7 @@ export function eachBlock(
   return unroll(blocksDown, line);
 }
 
-/** A line for each column of an invocation: block b, column c of it. */
+/** One line per column of an invocation: column c of block b. */
 export function eachColumn(
   { blocksAcross, side = 4 }: AttentionTiledOptions,
   line: (b: number, c: number) => string,
@@ -128,7 +126,7 @@ export function eachColumn(
   return unroll(blocksAcross, (b) => unroll(side, (c) => line(b, c)));
 }
 
-/** A line for each block of rows and each column. */
+/** One line per block of rows and column. */
 export function eachCell(
   options: AttentionTiledOptions,
   line: (a: number, b: number, c: number) => string,
@@ -136,7 +134,7 @@ export function eachCell(
   return eachBlock(options, (a) => eachColumn(options, (b, c) => line(a, b, c)));
 }
 
-/** A line for each row of an invocation: its block, and its component of the block's vectors. */
+/** One line per row of an invocation: its block, and its component of the block's vectors. */
 export function eachRow(
   { blocksDown, side = 4 }: AttentionTiledOptions,
   line: (row: number, a: number, component: string) => string,
@@ -145,7 +143,7 @@ export function eachRow(
 }
 
 /**
- * A line for each vec4f of D numbers that an invocation holds: row, n, the row's block and
+ * One line per vec4f of D numbers that an invocation holds: row, n, and the row's block and
  * component.
  */
 export function eachChunk(
@@ -167,8 +165,8 @@ export function counting({ side = 4 }: AttentionTiledOptions): string {
 }
 
 /**
- * Where this invocation's rows are: declares `firstBlock`, the first of its blocks in the tile, and
- * `position{a}`, the rows of block a, counted in the head.
+ * Declares `firstBlock`, the first of this invocation's blocks in the tile, and `position{a}`, the
+ * rows of block a, counted in the head.
  */
 export function declarePositions(options: AttentionTiledOptions): string {
   const { side } = tileOf(options);
@@ -184,8 +182,9 @@ export function declarePositions(options: AttentionTiledOptions): string {
 }
 
 /**
- * The end of a loop that is not written out. Compilers would write out a loop of few turns that they
- * can count, or bound, and run out of registers. No sequence is so long that this adds anything.
+ * The end of a loop that compilers must not unroll: they would unroll a loop with a known or
+ * bounded small count, and run out of registers. No sequence is long enough for the added term to
+ * count.
  */
 export function uncounted(end: string): string {
   return `${end} + (length >> 31u)`;
@@ -196,17 +195,17 @@ export function column(options: AttentionTiledOptions, b: number, c: number): st
   return `(x + ${columnOffset(options, b, c)}u)`;
 }
 
-/** The same without x. */
+/** The same position without x. */
 export function columnOffset(options: AttentionTiledOptions, b: number, c: number): number {
   return options.across * b + tileOf(options).columnBlocks * c;
 }
 
-/** 2 to the power of each number of a block's vector; NaN is handed on. Needs not_a_number.wgsl. */
+/** 2 to the power of each number of a block's vector; NaN stays NaN. Needs not_a_number.wgsl. */
 export function exponential2({ side = 4 }: AttentionTiledOptions, argument: string): string {
   return side === 4 ? `exponential2(${argument})` : `exponential2(vec4f(${argument}, vec2f())).xy`;
 }
 
-/** Whether this invocation holds a vec4f n of its rows: the last ones may lie past D. */
+/** Whether this invocation holds vec4f n of its rows: the last ones may lie past D. */
 export function holds(options: AttentionTiledOptions, n: number): string {
   return `x + ${n * options.across}u < ${tileOf(options).vectors}u`;
 }

@@ -1,7 +1,7 @@
 // Gated attention, backward. With g the loss's gradient by the output and σ the logistic function
 // of a gate's logit x:
 //
-//   inputGradient = σ(x) g logitsGradient = σ(x) σ(−x) Σ g input, over the gate's numbers
+//   inputGradient = σ(x) g    logitsGradient = σ(x) σ(−x) Σ g input,  over the gate's numbers
 //
 // σ(−x) replaces 1 − σ(x), which loses digits if the gate is open. Needs rows/element_*.wgsl,
 // model/sigmoid.wgsl and model/attention_gate/opening.wgsl in front.

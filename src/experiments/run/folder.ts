@@ -1,8 +1,10 @@
 /**
  * A run's folder:
  *
- *     settings.json the run's settings metrics.jsonl losses and measurements checkpoints/step-N the
- * model after N steps, in Hugging Face's layout run.lock locked by the training process
+ *     settings.json       the run's settings
+ *     metrics.jsonl       losses and measurements
+ *     checkpoints/step-N  the model after N steps, in Hugging Face's layout
+ *     run.lock            locked by the training process
  */
 import { join } from "node:path";
 import { writeTextFile } from "../../files/write.ts";

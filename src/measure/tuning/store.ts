@@ -40,7 +40,7 @@ export async function storeTuning(
   using _lock = await takeTurn(place);
   const kept = await currentChoices(info, await readTuning(info, source));
   for (const choice of choices) {
-    kept.delete(choiceKey(choice)); // Re-added last: the earliest are dropped if there are too many.
+    kept.delete(choiceKey(choice)); // re-added last: the earliest are dropped first
     kept.set(choiceKey(choice), choice);
   }
   const text = formatTuning(place.identity, [...kept.values()].slice(-MAXIMUM_TUNING_ENTRIES));

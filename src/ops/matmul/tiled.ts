@@ -1,6 +1,6 @@
 /**
- * The tiled kernels of the matrix product: which tiles there are, and which one a GPU runs where
- * nothing was measured.
+ * The tiled kernels of the matrix product: their tiles, and a GPU's default tile without
+ * measurements.
  */
 import matmulOperandsSource from "../../../kernels/matmul/operands.wgsl" with { type: "text" };
 import {
@@ -18,7 +18,7 @@ import { type MatmulCall, matmulParameters, type MatmulShape } from "./shape.ts"
 
 /**
  * The tiles that are worth trying on a GPU; each is a variant. An invocation holds 8 × 8 numbers of
- * the product in the first two, then 8 × 4 and 4 × 4.
+ * the product with the first two, 8 × 4 and 4 × 4 with the others.
  */
 export const matmulTiles: Readonly<Record<string, MatmulTile>> = {
   "tiled": { down: 8, across: 8, quadsDown: 2, quadsAcross: 2, step: 16, padding: 1 },
@@ -34,12 +34,13 @@ function sizeOf({ down, across, quadsDown, quadsAcross }: MatmulTile) {
 }
 
 /**
- * Registers of an invocation beside the product's numbers and the operands': addresses, and what is
- * on its way.
+ * An invocation's registers besides the product's and the operands' numbers: addresses, and loads
+ * in flight.
  */
 const OTHER_REGISTERS = 48;
 
-// What compilers took. Intel's reads the operands of four k ahead, where these are written out.
+// The registers that compilers used. Intel's compiler reads the operands of four k ahead if these
+// are written out.
 function registersOf({ quadsDown, quadsAcross }: MatmulTile, { vendor }: Gpu["info"]): number {
   const ahead = vendor === "intel" ? 4 : 1;
   return 16 * quadsDown * quadsAcross + 4 * ahead * (quadsDown + quadsAcross) + OTHER_REGISTERS;
@@ -51,7 +52,8 @@ function fits(tile: MatmulTile, { info }: Gpu): boolean {
 
 const SMALL = "tiled-64-4x4";
 
-// Enough tiles for every core of a large GPU, and of those the largest one that its registers hold.
+// The largest tile that fits an invocation's registers and still gives every core of a large GPU a
+// tile.
 function bestTile(gpu: Gpu, { batches, rows, columns }: MatmulShape): string {
   const numbers = batches * rows * columns;
   const wanted = numbers >= 2 ** 22
@@ -62,14 +64,14 @@ function bestTile(gpu: Gpu, { batches, rows, columns }: MatmulShape): string {
   return wanted.find((name) => fits(matmulTiles[name]!, gpu)) ?? SMALL;
 }
 
-// How many k of a step are written out together. On the CPU more than one would take longer to
-// compile, and run no faster.
+// How many k of a step to write out together. On the CPU more than one would compile longer and run
+// no faster.
 function together(gpu: Gpu, { step }: MatmulTile): number {
   return gpu.info.software ? 1 : fits(matmulTiles[SMALL]!, gpu) ? step : 4;
 }
 
-// Four numbers at a time where both operands and the product lie in whole vec4f; else one at a
-// time, wherever they lie.
+// Read and store four numbers at a time if both operands and the product are in whole vec4f, else
+// one at a time.
 function readingsOf(shape: MatmulShape): {
   readonly left: MatmulReading;
   readonly right: MatmulReading;
@@ -103,9 +105,9 @@ function kernelOf(gpu: Gpu, tile: MatmulTile, shape: MatmulShape): Kernel {
 }
 
 /**
- * A tiled kernel as a variant.
+ * Makes a variant of a tiled kernel.
  *
- * @param name the variant's
+ * @param name the variant's name
  * @param tile its tile
  */
 export function tiledVariant(name: string, tile: MatmulTile): Variant<MatmulShape, MatmulCall> {

@@ -24,7 +24,7 @@ import { unfitForSubgroupSize } from "../shared/unfit.ts";
 import { spreadWorkgroups } from "../shared/validation.ts";
 import type { Variant, VariantPlan } from "../shared/variants.ts";
 
-/** Rows and columns of the product that one workgroup computes. */
+/** Rows and columns of the product per workgroup. */
 interface TileSize {
   readonly rows: number;
   readonly columns: number;
@@ -41,7 +41,7 @@ function tileCount(shape: MatmulShape, tile: TileSize): number {
     Math.ceil(shape.columns / tile.columns);
 }
 
-// A kernel that reads single numbers, wherever they lie.
+// Plans a kernel that reads single numbers, with any strides.
 function planScalars(
   gpu: Gpu,
   { shape, left, right, product }: MatmulCall,
@@ -58,7 +58,7 @@ function planScalars(
   };
 }
 
-// Whether the tiles cover the product exactly, with a workgroup for each and none too many.
+// Whether the tiles cover the product exactly, with one workgroup per tile and no others.
 function isExact(gpu: Gpu, shape: MatmulShape, tile: TileSize): boolean {
   return shape.rows % tile.rows === 0 && shape.columns % tile.columns === 0 &&
     tileCount(shape, tile) <= gpu.device.limits.maxComputeWorkgroupsPerDimension;
@@ -82,8 +82,8 @@ const subgroup: Variant<MatmulShape, MatmulCall> = {
     planSubgroup(gpu, call, { subgroupSize: gpu.info.subgroupSize?.maximum ?? 4 }),
 };
 
-// Measured: SwiftShader, with four lanes, compiles quickly and reads what neighboring lanes share
-// at once; lavapipe, with eight, does neither.
+// Measured: SwiftShader, with four lanes, compiles fast and reads contiguous numbers of neighboring
+// lanes at once; lavapipe, with eight, does neither.
 function barrierFreeTile(gpu: Gpu): Omit<MatmulBarrierFreeOptions, "remainder" | "guarded"> {
   return gpu.info.subgroupSize?.maximum === 4
     ? { lanes: 4, rows: 32, groups: 16, step: 4 }
@@ -99,7 +99,7 @@ const barrierFree: Variant<MatmulShape, MatmulCall> = {
     const best = barrierFreeTile(gpu);
     const columns = best.lanes * best.groups;
     const guarded = !isExact(gpu, call.shape, { rows: best.rows, columns });
-    // As above: guarded stores are slow to compile.
+    // Fewer rows, because guarded stores compile slowly.
     const options = { ...best, rows: guarded ? 16 : best.rows };
     const tile = { rows: options.rows, columns };
     const remainder = call.shape.inner % options.step !== 0;
@@ -118,8 +118,8 @@ export const matmulVariants: readonly Variant<MatmulShape, MatmulCall>[] = [
 ];
 
 /**
- * Kernels that round both operands to f16 and add in f32: half the workgroup memory and its
- * traffic. An operand beyond 65,504 becomes infinite. They run only where they are named.
+ * The variants that round both operands to f16 and add in f32, which halves the workgroup memory
+ * and its traffic. An operand beyond 65,504 becomes infinite. They run only if named.
  */
 export const matmulHalfVariants: readonly Variant<MatmulShape, MatmulCall>[] = Object.entries(
   matmulTiles,

@@ -3,10 +3,9 @@
  * = h + r(h̃), h̃ = RMSNorm(h). With u = γ ⊙ ∇h̃ and r = rms(h), ∇h − ∇h′ = J(h)ᵀ ∇h̃ = u/r − h
  * ⟨u,h⟩/(d r³).
  *
- * What rounding explains. The RMSNorm's backward pass is off by (d + 30) η times 2‖u‖/r, the
- * magnitude of its two terms, each a sum of d products; η is the unit roundoff. ∇h, the stored sum,
- * is rounded, so its difference from ∇h′ is off by 2η (‖∇h‖ + ‖∇h′‖), however small the difference
- * is.
+ * Rounding: the RMSNorm's backward pass is off by (d + 30) η times 2‖u‖/r, the magnitude of its two
+ * terms, each a sum of d products; η is the unit roundoff. ∇h, the stored sum, is rounded, so its
+ * difference from ∇h′ is off by 2η (‖∇h‖ + ‖∇h′‖), however small the difference is.
  *
  * Source: Chen, Lin, Yao, arXiv 2603.17771.
  */
