@@ -80,7 +80,8 @@ class Training {
       this.model.computeGradients();
       this.optimizer.step(1e-4);
     }
-    // In Deno this call waits, and awaiting it would sleep 10 ms more; elsewhere the await waits.
+    // In Deno the call itself waits, and awaiting its promise would sleep 10 ms more. In other
+    // runtimes only awaiting it waits.
     const done = this.#gpu.device.queue.onSubmittedWorkDone();
     let end = performance.now();
     await done;

@@ -114,7 +114,7 @@ function register(stage: Stage, rehearsed: readonly Rehearsed[]): void {
       name: `${kernel} ${pass}, ${title}`,
       group: `${kernel} ${pass}, ${shape.name} (${formatShape(shape.dimensions)})${runs}`,
       baseline: variant === naive.name,
-      // Deno runs one or two more.
+      // Deno adds one or two iterations.
       n: Math.min(30, Math.max(3, n)),
       async fn(b: Deno.BenchContext): Promise<void> {
         if (fault !== undefined) throw new Error(fault);

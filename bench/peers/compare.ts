@@ -10,7 +10,7 @@ import type { Stretch } from "./protocol.ts";
 import { MODEL_TOLERANCE, modelStretches } from "./model_works.ts";
 import { TOLERANCE, type WantedNumbers, wantedOf, type Work } from "./works.ts";
 
-/** The result of one library, or of one of its ways, with one work. */
+/** The result of a library, or of one of its ways to do the work. */
 export interface PeerResult {
   readonly library: string;
   readonly way: string;
@@ -175,7 +175,7 @@ async function prepareOn(
       faulty.push({ library, ...known, error, status: "failed", reason, ...nothing });
       continue;
     }
-    // Times it again, with the waiting spread over several runs.
+    // Time it again with several runs, to spread the cost of waiting.
     const few = Math.ceil(Math.min(8, SAMPLE_TIME / 4 / pilot.wall));
     const second = await contender.ask({ type: "sample", way: index, runs: few });
     const time = second.type === "sampled" ? second.wall / few : pilot.wall;

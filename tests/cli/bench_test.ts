@@ -254,7 +254,7 @@ testBench(
 );
 
 testBench("bench() leaves a valid file at whatever moment it is killed", async (folder) => {
-  // Moments from before the first write to the end of a run of a second and a half.
+  // In ms: from before the first write to just before the end of a run, which takes 1.5 s.
   const moments = randomUniform({ seed: 11, length: 8, minimum: 150, maximum: 1400 });
   const counts: number[] = [];
   for (const [i, moment] of moments.entries()) {

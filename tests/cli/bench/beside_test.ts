@@ -190,7 +190,7 @@ Deno.test("partnersOf() pairs equal variants, and otherwise each side's default"
   ]);
   // If the default has changed, the two defaults are compared, because callers get them.
   assertEquals(found([job(0, "new")], [job(5, "old")]), ["0 0 old"]);
-  // A variant that one side lacks is measured alone, and no job is a partner twice.
+  // A variant that one side lacks is measured alone, and no job has two partners.
   assertEquals(found([job(0, "new"), job(1, "old", false)], [job(0, "old")]), ["1 1 old"]);
   assertEquals(found([job(0, "a"), job(1, "c", false)], [job(0, "a")]), ["0 0 a"]);
 });

@@ -28,7 +28,7 @@ function embeddedDriver(): string {
   return `${projectCacheFolder(variables)}/${driverFolderName()}/${ICD_FILE}`;
 }
 
-/** Why this machine has not two drivers to choose from; undefined if it has. */
+/** Why this machine lacks two drivers to choose from; undefined if it has them. */
 function reasonAgainst(): string | undefined {
   const [missing] = missingFlags(["run", "read", "env", "ffi"]);
   if (missing !== undefined) return `needs ${missing}`;

@@ -213,7 +213,7 @@ Deno.test("readDriverTar() refuses an archive that lacks a file", async () => {
 Deno.test("readDriverTar() refuses a damaged header and a truncated archive", async () => {
   const tar = await packTar(expectedEntries());
   const damaged = tar.slice();
-  damaged[136]! ^= 1; // the modification time: only the checksum shows it
+  damaged[136]! ^= 1; // a byte of the modification time, which only the checksum protects
   await assertRejects(() => readDriverTar(damaged), Error, "damaged");
   await assertRejects(() => readDriverTar(tar.slice(0, 520)), Error, "damaged");
 });

@@ -42,7 +42,7 @@ Deno.test("judge() believes no change within the spread of processes, and says h
   const { verdict, doubt } = judge(pair);
   assertEquals([verdict, doubt?.kind], ["ambiguous", "chance"]);
   assert(doubt!.timesProcesses! > 1 && doubt!.timesProcesses! < 5, `${doubt!.timesProcesses}`);
-  // With that many times as many processes the verdict is clear, if they differ as these do.
+  // With `more` times as many such processes, the verdict is clear.
   const { evidence: [first], ...rest } = pair;
   const more = doubt!.timesProcesses!;
   const evidence = [{ ...first!, error: first!.error / Math.sqrt(more), df: first!.df * more }];
@@ -88,9 +88,9 @@ Deno.test("comparePair() believes no change that the CPU time does not show, on 
   assertEquals([crowded.verdict, crowded.doubt?.kind], ["ambiguous", "CPU time"]);
   assertEquals(judge(comparePair(a, spent(1500, 2020))).verdict, "slower");
   assertEquals(judge(comparePair(a, spent(1500, 2900), { sameMachine: true })).verdict, "slower");
-  // A change of CPU time alone decides nothing.
+  // CPU time alone decides nothing.
   assertEquals(judge(comparePair(a, spent(1000, 3000), { sameMachine: true })).verdict, "same");
-  // If time and CPU time contradict each other, they decide nothing.
+  // Nor do time and CPU time that contradict each other.
   assertEquals(comparePair(a, spent(1500, 1500), { sameMachine: true }).pValue, 1);
 });
 

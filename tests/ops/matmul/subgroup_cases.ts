@@ -19,8 +19,8 @@ export interface SubgroupCase {
   readonly rows: number;
   readonly left: MatmulReading;
   /**
-   * For the whole tiles, and then for the remaining columns: the width, the extra columns, and how
-   * to read the right operand. If the remainder has extra columns, it includes the last whole tile.
+   * The whole tiles, then the remaining columns; kernels/matmul/subgroup.wgsl.ts explains the
+   * fields. If the remainder has extra columns, it includes the last whole tile.
    */
   readonly parts: readonly {
     readonly width: number;

@@ -111,10 +111,10 @@ function valve(
  * Bounds of attentionForward's errors.
  *
  * Weight j of a row is exp(z_j − m), where the running maximum m cancels. The tiles' corrections
- * multiply it by further exponentials; their arguments add up to at most the row's range. Errors of
- * weights that do not cancel against the denominator's are Δa_j ≤ a_j (exp(ρ_j)/Σ a exp(−ρ) − 1),
- * and no more than those of all others together. A learned sink is one more weight at the end,
- * without a value; only the change to base 2 rounds its logit.
+ * multiply it by further exponentials, whose arguments add up to at most the row's range. An error
+ * ρ_j that does not cancel against the denominator's changes the weight by Δa_j ≤ a_j (exp(ρ_j)/Σ a
+ * exp(−ρ) − 1), but by no more than all other weights change together. A learned sink is one more
+ * weight at the end, without a value; only the change to base 2 rounds its logit.
  */
 export function attentionForwardBounds(
   drawn: AttentionCase,
@@ -150,8 +150,8 @@ export function attentionForwardBounds(
     const factorError = (j: number) => j > t ? 0 : pass.factorError[keyRows + j]!;
     let denominator = 0;
     for (let j = 0; j <= last; j++) {
-      // The tiles' corrections together lower a weight by at most the distance from this logit to
-      // the row's maximum.
+      // The tiles' corrections divide a weight by at most the exponential of this logit's distance
+      // from the row's maximum.
       const range = largest - z[j]!;
       // In the subgroup kernels the maximum lags by at most 4 powers of two, from the second tile
       // on.

@@ -14,7 +14,7 @@ export interface HubBehavior {
   refusals?: number;
   /** Ends the connection of every download after this many bytes. */
   breakAfter?: number | undefined;
-  /** How many downloads have other bytes than announced. */
+  /** The number of downloads with wrong bytes. */
   corrupt?: number;
   /** Ignores the requested range. */
   ignoreRange?: boolean;

@@ -114,7 +114,7 @@ export class TheoryPanel {
       : "Computed by the float64 reference.";
     const text = sentence(input, output);
     byId("theory-text", HTMLParagraphElement).textContent = text;
-    // Screen readers speak the result once the user lets go.
+    // Screen readers speak the result once the user lets go of the slider.
     clearTimeout(this.#spoken);
     this.#spoken = setTimeout(() => {
       byId("theory-spoken", HTMLParagraphElement).replaceChildren(element("span", text));

@@ -23,10 +23,7 @@ export const SWIFTSHADER = fileURLToPath(new URL("swiftshader-deno.json", fixtur
 /** A JSON file that is not a result file. */
 export const FIXTURE_OF_NOTHING = fileURLToPath(new URL("../../../../deno.json", import.meta.url));
 
-/**
- * Runs before a page's script and removes WebGPU, which is faster than a browser that computes on
- * the CPU.
- */
+/** Runs before a page's script and removes WebGPU. Computing on the CPU would take longer. */
 export const WITHOUT_GPU = "delete Navigator.prototype.gpu;";
 
 /** Asserts that the page requested only its own files, and that nothing went wrong. */

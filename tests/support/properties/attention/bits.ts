@@ -254,8 +254,8 @@ export const attentionRepeatsItself = propertyOf({
 });
 
 /**
- * V-scale does not change logSumExp's bits in either mode, and in mode "backward-only" no bit of
- * the forward.
+ * V-scale changes no bit of logSumExp in either mode, and no bit of the forward in mode
+ * "backward-only".
  */
 export const vScaleLeavesTheWeightsAlone = propertyOf({
   name: "V-scale leaves the attention weights alone",
