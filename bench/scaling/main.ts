@@ -51,7 +51,7 @@ const options = {
     { default: "240" },
   ),
   seed: { ...seed, description: "Seed of the inputs" },
-  out: takes("NAME", "Write NAME.json and NAME.svg", { default: "results/scaling" }),
+  out: takesPath("NAME", "Write NAME.json and NAME.svg", { default: "results/scaling" }),
   resume: takesPath(
     "FILE",
     "Keep an earlier run's results on this adapter, and measure the rest",

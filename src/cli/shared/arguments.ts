@@ -8,6 +8,9 @@
 import * as fallback from "./arguments_fallback.ts";
 import { closest, wantedNames } from "../../closest.ts";
 import { absolutePath } from "./place.ts";
+import { UsageError } from "./usage_error.ts";
+
+export { UsageError };
 
 const library: typeof fallback = await (import("@std/cli/parse-args") as Promise<unknown>).then(
   (module) => module as typeof fallback,
@@ -87,11 +90,6 @@ export interface ParsedArguments<Options extends OptionSpecifications> {
   readonly values: { readonly [Name in NamesOf<Options, "value">]: ValueOf<Options[Name]> };
   /** Everything else, in order. */
   readonly operands: readonly string[];
-}
-
-/** A mistake in the command line; the message is one line. */
-export class UsageError extends Error {
-  override readonly name = "UsageError";
 }
 
 /**

@@ -4,6 +4,7 @@
  */
 import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { UsageError } from "./usage_error.ts";
 
 /** The variable in which `deno task` stores the folder it was called in. */
 const CALLED_IN = "INIT_CWD";
@@ -28,14 +29,29 @@ export function enterUserFolder(): void {
  * Makes a path from the command line absolute, so messages and files say exactly which path was
  * meant.
  *
- * @param path the given path
+ * @param path the given path, or its `file:` URL
  * @returns the absolute path; the given path without the permission to know the current folder
+ * @throws {UsageError} for a `~` that the shell has not replaced, and for a URL of no local file
  */
 export function absolutePath(path: string): string {
+  if (/^~([/\\]|$)/.test(path)) {
+    throw new UsageError(
+      `the path ${JSON.stringify(path)} begins with ~, which shells replace only where a word ` +
+        `begins: wanted the whole path, or ./${path} for a folder of that name`,
+    );
+  }
   try {
-    return resolve(path);
+    return resolve(/^file:\/\//i.test(path) ? pathOfUrl(path) : path);
   } catch (error) {
     if (error instanceof Deno.errors.NotCapable) return path;
     throw error;
+  }
+}
+
+function pathOfUrl(url: string): string {
+  try {
+    return fileURLToPath(url);
+  } catch {
+    throw new UsageError(`${JSON.stringify(url)} is no file's URL here: wanted a path`);
   }
 }
