@@ -4,7 +4,7 @@
  */
 import { escapeTerminal } from "../../escape.ts";
 import { UsageError } from "./arguments.ts";
-import { type CommandOutput, standardOutput } from "./output.ts";
+import { type CommandOutput, OutputError, standardOutput } from "./output.ts";
 import { type InterruptOptions, listenForInterrupts } from "./interrupts.ts";
 import { enterUserFolder } from "./place.ts";
 
@@ -54,7 +54,7 @@ export async function runCommand<Request>(
     return 0;
   } catch (error) {
     const usage = error instanceof UsageError;
-    if (!usage && !explains(error)) throw error;
+    if (!usage && !(error instanceof OutputError) && !explains(error)) throw error;
     const message = error instanceof Error ? error.message : String(error);
     const hint = usage && !message.includes("--help") ? " (see --help)" : "";
     output.err(`${name}: ${escapeTerminal(message.replaceAll(/\s+/g, " "))}${hint}\n`);

@@ -1,4 +1,10 @@
 /** Writes a command's output. */
+import { systemReason } from "../../files/system_reason.ts";
+
+/** Standard output that takes no more text, such as a file on a full disk. */
+export class OutputError extends Error {
+  override readonly name = "OutputError";
+}
 
 /** The output of a command; tests replace it. */
 export interface CommandOutput {
@@ -14,7 +20,7 @@ export interface CommandOutput {
 export function standardOutput(): CommandOutput {
   return {
     out: (text) => writeAll(Deno.stdout, text),
-    err: (text) => writeAll(Deno.stderr, text),
+    err: (text) => writeOrDrop(Deno.stderr, text),
     color: Deno.stdout.isTerminal() && !Deno.noColor,
   };
 }
@@ -22,12 +28,27 @@ export function standardOutput(): CommandOutput {
 /**
  * Writes a whole text at once. If the reader has left, as `head` does, the rest is dropped without
  * an error, and the command keeps its exit code.
+ *
+ * @throws {OutputError} if the text cannot be written for another reason
  */
 export function writeAll(stream: { writeSync(bytes: Uint8Array): number }, text: string): void {
   const bytes = new TextEncoder().encode(text);
   try {
     for (let offset = 0; offset < bytes.length;) offset += stream.writeSync(bytes.subarray(offset));
   } catch (error) {
-    if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+    if (error instanceof Deno.errors.BrokenPipe) return;
+    throw new OutputError(`output cannot be written: ${systemReason(error)}`, { cause: error });
+  }
+}
+
+/**
+ * Writes to standard error. A text that cannot be written is dropped: nothing else can report it, and
+ * the exit code still does.
+ */
+export function writeOrDrop(stream: { writeSync(bytes: Uint8Array): number }, text: string): void {
+  try {
+    writeAll(stream, text);
+  } catch (error) {
+    if (!(error instanceof OutputError)) throw error;
   }
 }

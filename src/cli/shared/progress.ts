@@ -2,7 +2,7 @@
  * The bench's progress on stderr: a bar with the time left on a terminal, plain lines elsewhere.
  */
 
-import { writeAll } from "./output.ts";
+import { writeOrDrop } from "./output.ts";
 
 /** The stream that shows progress. */
 export interface ProgressOutput {
@@ -82,7 +82,7 @@ function timeLeft({ done, total, secondsLeft }: ProgressState, elapsed: number):
 /** Progress on this process's stderr. */
 export function stderrOutput(): ProgressOutput {
   return {
-    write: (text) => writeAll(Deno.stderr, text),
+    write: (text) => writeOrDrop(Deno.stderr, text),
     columns() {
       if (!Deno.stderr.isTerminal()) return undefined;
       try {

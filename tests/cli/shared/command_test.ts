@@ -5,13 +5,14 @@
 import { fileURLToPath } from "node:url";
 import { UsageError } from "../../../src/cli/shared/arguments.ts";
 import { runCommand } from "../../../src/cli/shared/command.ts";
+import { OutputError, writeAll, writeOrDrop } from "../../../src/cli/shared/output.ts";
 import { writeResultFile } from "../../../src/measure/result_file/store.ts";
 import {
   noisySamples,
   syntheticMeasurement,
   syntheticResultFile,
 } from "../../measure/synthetic.ts";
-import { assertEquals, assertRejects } from "../../support/assert/assert.ts";
+import { assertEquals, assertRejects, assertThrows } from "../../support/assert/assert.ts";
 import { recordOutput } from "../record_output.ts";
 
 async function ran(
@@ -55,6 +56,18 @@ Deno.test("runCommand() throws unexpected errors", async () => {
   await assertRejects(() => ran(defect, explains), TypeError);
   assertEquals((await ran(new RangeError("too large"), explains)).code, 1);
   assertEquals((await ran(new UsageError("no"), explains)).code, 2);
+});
+
+Deno.test("a full disk behind standard output is told in one line, and one behind standard error is not", async () => {
+  const full = {
+    writeSync: () => {
+      throw new Error("No space left on device (os error 28)");
+    },
+  };
+  const error = assertThrows(() => writeAll(full, "a"), OutputError);
+  const err = "tune: output cannot be written: No space left on device\n";
+  assertEquals(await ran(error, () => false), { code: 1, out: "", err });
+  writeOrDrop(full, "a");
 });
 
 const missing: string[] = [];
