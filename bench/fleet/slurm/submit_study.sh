@@ -3,7 +3,7 @@
 #
 #   bash bench/fleet/slurm/submit_study.sh 10 [OPTIONS of deno task study]
 #
-# Here in ten parts. All variants of a setting and seed stay in one part, so more parts than settings × seeds are idle.
+# Here in ten parts. All variants of a setting and seed are in one part, so parts beyond settings × seeds have no work.
 set -euo pipefail
 
 parts="${1:?wanted the number of parts, such as 10}"
