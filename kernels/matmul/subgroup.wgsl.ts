@@ -1,23 +1,22 @@
 /**
  * Matrix product for adapters that compute on the CPU and have subgroups. Needs
- * matmul/operands.wgsl in front, and says there what it computes.
+ * matmul/operands.wgsl in front, which says what it computes.
  *
- * On such adapters a load is spelled out lane by lane and costs as much as dozens of multiply-adds,
- * and so does a barrier. So one subgroup is a workgroup and computes a tile of `rows` × (S `width`
- * + `extra`) numbers, S lanes wide. A lane holds `width` columns: groups of four, l, l + S, …, each
- * of them as one vec4f per row, or single ones, l, l + S, …. Every number of the left operand is
- * loaded by one lane and broadcast from there. K goes in steps of four, so that loads can be whole
- * vec4f, whichever way the operands lie; and the four products of a step are added to an
- * accumulator in one statement, because carrying an accumulator around the loop costs more than
- * adding to it. What is left of K is one shorter step. No barrier, no workgroup memory.
+ * On such adapters a load or a barrier costs as much as dozens of multiply-adds, because it runs
+ * lane by lane. So a workgroup is one subgroup, S lanes wide, and computes a tile of `rows` × (S
+ * `width` + `extra`) numbers without barriers or workgroup memory. A lane holds `width` columns:
+ * either groups of four neighbors, with one vec4f per row and group, or the single columns l, l +
+ * S, …. One lane loads a number of the left operand and broadcasts it. K goes in steps of four, so
+ * loads can be whole vec4f for either order of the operand in memory. One statement adds the four
+ * products of a step to an accumulator, because carrying an accumulator around the loop costs more
+ * than an addition. The rest of K is one shorter step.
  *
- * Extra columns are for lengths a little beyond whole lanes. There lane l computes the numbers of
- * row l, l + S, … of the tile, whose left operand it has loaded anyway. Numbers of rows that no
- * lane holds whole are computed by all of them.
+ * Extra columns serve lengths slightly beyond whole lanes. There lane l computes the numbers of
+ * rows l, l + S, … of the tile, whose left operand it has loaded anyway. If no lane holds a row
+ * whole, all lanes compute its numbers.
  *
- * Rows and columns past the end are read at the last ones, computed, and written over the last
- * ones: the same number again. A condition around the stores would triple the time to compile and
- * halve a tile's rows with it.
+ * Rows and columns past the end repeat the last one and store the same number again. A condition
+ * around the stores would triple the compile time and, with it, halve the rows of a tile.
  */
 import {
   COMPONENTS,
@@ -34,37 +33,37 @@ import { unroll } from "../unroll.ts";
 export interface MatmulSubgroupOptions {
   /** S, the size of every subgroup: a power of two, at least 4. */
   readonly subgroupSize: number;
-  /** Rows of a tile; a multiple of 4 where left is read `along-outer`. */
+  /** Rows of a tile; a multiple of 4 if left is read `along-outer`. */
   readonly rows: number;
-  /** Columns of a lane; a multiple of 4 where right is read `along-outer`. */
+  /** Columns of a lane; a multiple of 4 if right is read `along-outer`. */
   readonly width: number;
   /**
-   * Whether they are neighbors, in groups of four, where there are that many; so where right is
-   * read `along-outer`.
+   * Whether a lane's columns are neighbors in groups of four, if `width` allows groups. Always true
+   * if right is read `along-outer`.
    */
   readonly grouped: boolean;
   /**
-   * Columns of a tile beside those of its lanes: at most 4, and none where left is read
-   * `along-outer`. Where right is read so, all tiles begin at a multiple of 4 even so.
+   * Columns of a tile in addition to those of its lanes: at most 4, and none if left is read
+   * `along-outer`. If right is read `along-outer`, every tile must still begin at a multiple of 4.
    */
   readonly extra: number;
-  /** How left is read; `along-inner` only where K is a multiple of 4. */
+  /** How left is read; `along-inner` only if K is a multiple of 4. */
   readonly left: MatmulLoad;
-  /** How right is read; `along-inner` only where K is a multiple of 4. */
+  /** How right is read; `along-inner` only if K is a multiple of 4. */
   readonly right: MatmulLoad;
   /** K modulo 4. */
   readonly remainder: number;
   /**
-   * Whether the product is stored as vec4f, which makes Stored one: `width` and its rows are whole
-   * vec4f then, columns are grouped, and none is extra.
+   * Whether the product is stored as vec4f, with Stored as vec4f. Then `width` and the product's
+   * rows are multiples of 4, columns are grouped, and there are no extra columns.
    */
   readonly storedVectors: boolean;
   /** Whether there may be workgroups without a tile. */
   readonly spare: boolean;
 }
 
-// The columns of a lane. Where rows are read or written as vec4f, the first column of every group
-// of four is a multiple of 4 from the tile's first.
+// The columns of a lane. If rows are read or written as vec4f, each group of four begins at a
+// multiple of 4 from the tile's first column.
 function columns(options: MatmulSubgroupOptions): string {
   const { subgroupSize: S, width, right, storedVectors } = options;
   if (groupSize(options) === 1) {
@@ -80,13 +79,13 @@ function columns(options: MatmulSubgroupOptions): string {
   });
 }
 
-/** An accumulator of an extra column. */
+/** An accumulator for an extra column. */
 interface Extra {
   readonly name: string;
   readonly column: number;
-  /** The factor of the column's number at k + u. */
+  /** The left operand's number at k + u. */
   readonly factor: (u: number) => string;
-  /** Where the row begins in the product. */
+  /** The index of the row's start in the product. */
   readonly row: string;
 }
 
@@ -109,13 +108,13 @@ function extras({ rows, extra, subgroupSize: S }: MatmulSubgroupOptions, left: L
     .flat();
 }
 
-// The products of k, k + 1, … k + step - 1, added to every accumulator.
+// Adds the products of k, k + 1, … k + step - 1 to every accumulator.
 function accumulate(options: MatmulSubgroupOptions, step: number): string {
   const { rows, width, extra } = options;
   const left = leftLoads(options.left, options);
   const right = rightLoads(options.right, options);
-  // Which comes first changes what the compiler keeps in registers: measured on lavapipe 25, 3 to
-  // 17 %.
+  // The order of the loads decides which values the compiler keeps in registers, which changes the
+  // time by 3 to 17 % on lavapipe 25.
   const loads = options.left === "along-outer" && options.right === "along-inner"
     ? `${left.loads(step)}\n${right.loads(step)}`
     : `${right.loads(step)}\n${left.loads(step)}`;
@@ -139,7 +138,7 @@ function accumulate(options: MatmulSubgroupOptions, step: number): string {
   return `${loads}\n${extraNumbers}\n${extraProducts}\n${products}`;
 }
 
-// The row of the product that is row i of the tile, which left's loads read.
+// The row of the product for row i of the tile, the same row that left's loads read.
 function rowOf(i: number, { left }: MatmulSubgroupOptions): string {
   const row = left === "along-outer"
     ? `min(tile.row + ${i - i % 4}u, (parameters.rows - 1u) / 4u * 4u) + ${i % 4}u`
@@ -147,7 +146,7 @@ function rowOf(i: number, { left }: MatmulSubgroupOptions): string {
   return `min(${row}, parameters.rows - 1u)`;
 }
 
-// The stores of row i.
+// Stores row i.
 function store(i: number, options: MatmulSubgroupOptions): string {
   const { width, storedVectors } = options;
   const row = `  let row${i} = productStart + ${rowOf(i, options)} * parameters.productRow;`;

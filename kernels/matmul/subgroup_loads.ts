@@ -1,22 +1,21 @@
 /**
- * How the subgroup kernel of the matrix product reads its operands: each of three ways, for either
- * side.
+ * How the subgroup kernel of the matrix product reads its operands, in three ways for either side.
  */
 import { unroll } from "../unroll.ts";
 
 /**
- * How an operand is read. `along-inner`: four k at a time, of a matrix that is contiguous along K;
- * `along-outer`: four rows of left or columns of right at a time, of one that is contiguous that
- * way; `scalar`: number by number, however it lies. The first two make the operand's alias a vec4f
- * and want whole vec4f: K, or the other length, is a multiple of four.
+ * How an operand is read. `along-inner`: four k at a time, from a matrix contiguous along K.
+ * `along-outer`: four rows of left or columns of right at a time, from a matrix contiguous in that
+ * direction. `scalar`: number by number, in any order. The first two make the operand's alias a
+ * vec4f, so K, or the other length, must be a multiple of four.
  */
 export type MatmulLoad = "along-inner" | "along-outer" | "scalar";
 
-/** k of a step: a vec4f. */
+/** The k of one step; they fit a vec4f. */
 export const STEP = 4;
 export const COMPONENTS = ["x", "y", "z", "w"];
 
-/** The part of the tile that a side's loads depend on. */
+/** The properties of a tile that loads depend on. */
 interface Tile {
   /** S */
   readonly subgroupSize: number;
@@ -24,28 +23,28 @@ interface Tile {
   readonly rows: number;
   /** Columns of a lane. */
   readonly width: number;
-  /** Whether columns of a lane are neighbors, in groups of four, where it has that many. */
+  /** Whether a lane's columns are neighbors in groups of four, if `width` allows groups. */
   readonly grouped: boolean;
-  /** Columns of a tile beside those of its lanes. */
+  /** Columns of a tile in addition to those of its lanes. */
   readonly extra: number;
 }
 
 /**
- * The loads of the left operand: where each lane reads, what it reads for `step` k from k on, and
- * who holds a number.
+ * The loads of the left operand: where each lane reads, the loads of `step` k from k on, and the
+ * lane that holds a number.
  */
 export interface LeftLoads {
   readonly setup: string;
   readonly loads: (step: number) => string;
   /** The number of row i at k + u, broadcast. */
   readonly number: (i: number, u: number) => string;
-  /** The tile's first rows, of which lane l holds row l, l + S, … whole. */
+  /** The tile's first `held` rows: lane l holds all numbers of rows l, l + S, …. */
   readonly held: number;
   /** The number at k + u of the lane's own row, l + S j. */
   readonly own: (j: number, u: number) => string;
 }
 
-/** The loads of the right operand: r0_u, r1_u, … are a lane's groups of columns at k + u. */
+/** The loads of the right operand: r0_u, r1_u, … are the groups of a lane's columns at k + u. */
 export interface RightLoads {
   readonly setup: string;
   readonly loads: (step: number) => string;
@@ -54,7 +53,8 @@ export interface RightLoads {
 }
 
 /**
- * Rows of left that are dealt to the lanes number by number, at four k, if it is read as `scalar`.
+ * The number of left's rows that lanes share number by number, four k at a time, if left is read as
+ * `scalar`.
  */
 export function dealtRows({ subgroupSize: S, rows }: Pick<Tile, "subgroupSize" | "rows">): number {
   const beyond = rows % S;
@@ -65,7 +65,7 @@ function place(name: string, { subgroupSize: S }: Tile, index: number, component
   return `subgroupBroadcast(${name}${Math.floor(index / S)}${component}, ${index % S}u)`;
 }
 
-// Lane l reads row l, l + S, … of the tile, and the last one where there are no more.
+// Lane l reads rows l, l + S, … of the tile, and the last row again past the end.
 function leftRows({ subgroupSize: S, rows }: Tile): string {
   return unroll(Math.ceil(rows / S), (j) => {
     const row = `${j * S}u + lane`;
@@ -87,8 +87,8 @@ function leftAlongInner(tile: Tile): LeftLoads {
   };
 }
 
-// Rows that fill no group of S are dealt to the lanes with their four k, where that takes fewer
-// loads.
+// The rows beyond whole groups of S, with four k each, are spread over all lanes if that takes
+// fewer loads.
 function leftScalar(tile: Tile): LeftLoads {
   const { subgroupSize: S, rows } = tile;
   const dealt = dealtRows(tile);
@@ -118,8 +118,8 @@ function leftScalar(tile: Tile): LeftLoads {
   };
 }
 
-// The vec4f of four rows at one k, counted through the rows and then the k, are dealt to the lanes
-// in turn.
+// The vec4f of four rows at one k are spread over the lanes in turn, first along the rows, then
+// along k.
 function leftAlongOuter(tile: Tile): LeftLoads {
   const { subgroupSize: S, rows } = tile;
   const quads = rows / 4;
@@ -151,7 +151,7 @@ export function leftLoads(load: MatmulLoad, tile: Tile): LeftLoads {
   return load === "along-inner" ? leftAlongInner(tile) : leftAlongOuter(tile);
 }
 
-// Columns are those of the names column0, column1, … that the kernel declares.
+// Uses the names column0, column1, … that the kernel declares.
 function rightStarts(width: number): string {
   return unroll(
     width,
@@ -160,7 +160,7 @@ function rightStarts(width: number): string {
   );
 }
 
-// Where an extra column begins in right.
+// The index of an extra column's start in right.
 function extraStart(name: string, { subgroupSize: S, width }: Tile, column: string): string {
   return `
   let ${name} = rightStart +
@@ -169,7 +169,7 @@ function extraStart(name: string, { subgroupSize: S, width }: Tile, column: stri
   }u + ${column}, parameters.columns - 1u) * parameters.rightColumn;`;
 }
 
-// What a lane's columns hold at k + u, as groups of four where there are four.
+// Declares the numbers of a lane's columns at k + u, in groups of four if possible.
 function groups(tile: Tile, step: number, number: (c: number, u: number) => string): string {
   const { width } = tile;
   const size = groupSize(tile);
@@ -180,7 +180,7 @@ function groups(tile: Tile, step: number, number: (c: number, u: number) => stri
     }));
 }
 
-/** Columns that a lane adds up as one vector. */
+/** How many columns a lane sums as one vector. */
 export function groupSize({ width, grouped }: Pick<Tile, "width" | "grouped">): 1 | 4 {
   return grouped && width % 4 === 0 ? 4 : 1;
 }
@@ -198,7 +198,7 @@ function rightAlongInner(tile: Tile): RightLoads {
   };
 }
 
-// The numbers of extra columns at four k are dealt to the lanes.
+// The extra columns' numbers at four k are spread over the lanes.
 function rightScalar(tile: Tile): RightLoads {
   const { subgroupSize: S, width, extra } = tile;
   const deals = Math.ceil(STEP * extra / S);

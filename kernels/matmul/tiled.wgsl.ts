@@ -7,7 +7,7 @@
  * of the left operand and its columns of the right one to workgroup memory, as vec4f of four rows
  * or four columns at one k. Invocation (x, y) owns the quads of rows y, y + down, … and the quads
  * of columns x, x + across, …: neighbors read neighboring vec4f, so no two of them need different
- * words of one bank. If the k of a step are written out, their indices are constants, which
+ * words of one bank. If the k of a step are unrolled, their indices are constants, which
  * compilers put into the instructions and need not clamp.
  *
  * Barriers: two per step. The first separates writing and reading the tiles; the second keeps the
@@ -58,7 +58,7 @@ export interface MatmulTiledOptions extends MatmulTile {
   /** Whether K is a multiple of the step. */
   readonly wholeSteps: boolean;
   /**
-   * The number of k in a step that are written out together: 1, 4 or all. More are faster but need
+   * The number of k in a step that are unrolled together: 1, 4 or all. More are faster but need
    * registers.
    */
   readonly together: number;
@@ -100,7 +100,7 @@ ${
   }`;
 }
 
-// Writes the k of a step: all written out, or in a loop whose count compilers do not know, because
+// Writes the k of a step: all unrolled, or in a loop whose count compilers do not know, because
 // they would unroll it.
 function steps(
   { step, together }: MatmulTiledOptions,

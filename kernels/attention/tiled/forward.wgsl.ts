@@ -5,23 +5,23 @@
  *     y_t  = Σ_j exp(z_tj) φ(v_j) / Σ_j exp(z_tj)
  *     L_t  = log Σ_j exp(z_tj)
  *
- * with φ(v) = v, or V-scale's; with a learned sink both sums have one more term, exp(s), without a
- * value. A workgroup computes one tile of query rows of one head and walks
- * the key tiles up to the diagonal, with a running maximum m and the sums relative to it: when m
- * grows, what was added shrinks by exp(m_old − m).
+ * where φ(v) = v, or V-scale's φ. With a learned sink both sums have one more term, exp(s), without
+ * a value. A workgroup computes one tile of query rows of one head. It walks the key tiles up to
+ * the diagonal and keeps a running maximum m and sums relative to it: when m grows, the sums are
+ * multiplied by exp(m_old − m).
  *
  * One key tile, and its barriers (besides two per step of `products`):
  *
  *     logits                              products.ts
- *     largest of each row → partial       barrier; nobody reads the operands in `tile` any more
+ *     largest of each row → partial       barrier: the operands in `tile` are no longer needed
  *     weights exp(z − m) → tile           barrier
  *     sums += weights × value             accumulate.ts
  *
  * One barrier at the end, for the sums of the weights. Workgroup memory: memory.ts. Masked keys are
  * never multiplied.
  *
- * With f16 query, key and the weights are rounded; the latter, which are 1 at most, are shared as
- * multiples of 2^-14, so that those above 2^-28 keep 11 bits.
+ * With f16, query, key and the weights are rounded. The weights, which are at most 1, are shared as
+ * multiples of 2^-14, so weights above 2^-28 keep 11 bits.
  *
  * To try it: `deno task bench --kernels=attention --passes=forward --variants=tiled-64x64-4x4`.
  *
@@ -54,7 +54,7 @@ export interface AttentionForwardTiledOptions extends AttentionTiledOptions {
 }
 
 /**
- * Of a row's softmax, before its first key: the largest logit, and the sum of the exponentials
+ * Declares a row's softmax before its first key: the largest logit, and the sum of the exponentials
  * relative to it.
  */
 function declareSoftmax(options: AttentionForwardTiledOptions): string {
@@ -66,18 +66,15 @@ function declareSoftmax(options: AttentionForwardTiledOptions): string {
   ${
       eachBlock(options, (a) => `
   var maximum${a} = ${vector}(sinkMaximum);
-  var sum${a} = ${vector}(sinkSum); // over this invocation's keys only; over all at the end`)
+  var sum${a} = ${vector}(sinkSum); // over this invocation's keys; over all keys at the end`)
     }`;
   }
   return eachBlock(options, (a) => `
   var maximum${a} = ${vector}(MASKED);
-  var sum${a} = ${vector}(); // over this invocation's keys only; over all at the end`);
+  var sum${a} = ${vector}(); // over this invocation's keys; over all keys at the end`);
 }
 
-/**
- * Scales the logits, hides those of the keys that a row does not see, and raises the maximum:
- * `newMaximum{a}`.
- */
+/** Scales the logits, hides those of masked keys, and computes the new maximum `newMaximum{a}`. */
 function raiseMaximum(options: AttentionTiledOptions): string {
   const { vector } = tileOf(options);
   return `
@@ -99,7 +96,7 @@ function raiseMaximum(options: AttentionTiledOptions): string {
   }`;
 }
 
-/** Puts a number in the place of what a row does not see. */
+/** Replaces the numbers of masked keys. */
 function hide(options: AttentionTiledOptions, name: string, hidden: string): string {
   return eachCell(options, (a, b, c) => `
       ${name}${a}_${b}_${c} = select(${hidden}, ${name}${a}_${b}_${c},
@@ -107,7 +104,8 @@ function hide(options: AttentionTiledOptions, name: string, hidden: string): str
 }
 
 /**
- * Makes weights of the logits and adds them up; what was added before shrinks to the new maximum.
+ * Turns the logits into weights and adds them to the sum, after the older sum is scaled to the new
+ * maximum.
  */
 function weigh(options: AttentionTiledOptions): string {
   const { vector } = tileOf(options);
@@ -155,14 +153,14 @@ export function attentionForwardTiled(options: AttentionForwardTiledOptions): st
   const { rows, columns, vectors, vector, chunks, storage } = tileOf(options);
   const unit = storage === "f16" ? "16384.0 * " : "";
   return `
-const MASKED: f32 = -3.4e38; // finite: a shader compiler may assume that there are no infinities
+const MASKED: f32 = -3.4e38; // finite, because compilers may assume no infinities
 const LN_2: f32 = 0.6931471805599453;
 
 struct Parameters {
   queryHeads: u32, // Hq
   keyValueHeads: u32, // Hkv
   sequenceLength: u32, // T
-  scale: f32, // times log2(e)
+  scale: f32, // multiplied by log2(e)
   vScaleFull: u32, // 1: factors come from valve
 }
 

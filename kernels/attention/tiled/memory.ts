@@ -1,5 +1,5 @@
 /**
- * What lies where in the workgroup memory of attention's tiled kernels.
+ * The layout of workgroup memory in attention's tiled kernels.
  *
  * `tile[turn][group][e][block]` holds, one after the other,
  *
@@ -9,21 +9,22 @@
  * The columns' operands stand beside those of the rows, or below them, whichever takes less memory.
  * `partial[x][block]` holds a vector of each invocation for each of its blocks of rows.
  *
- * The operands of the rows are staged again for each tile of columns. If they stayed, tiled-64x64-4x4
- * would take 38 KiB at D 64 in place of 21: more than browsers give, and room for 3 subgroups of a
- * SIMD unit in place of 4 on RDNA 2. It would save 1 of 40 instructions (`deno task compilers`).
+ * The operands of the rows are staged again for each tile of columns. Keeping them would take 38
+ * KiB instead of 21 in tiled-64x64-4x4 at D 64. That is more than browsers allow, and fits 3 instead
+ * of 4 subgroups on a SIMD unit of RDNA 2. It would save 1 of 40 instructions (`deno task
+ * compilers`).
  *
- * A turn of the kernels' loops writes out its groups and their e: indexes that are constants cost
- * no instruction, neither to compute nor to check.
+ * A turn of the kernels' loops unrolls its groups and their e, because computing and checking
+ * constant indices costs no instructions.
  *
- * Banks: workgroup memory serves 128 bytes at once, one number from each of 32 banks: 8 invocations
- * with a vec4f each, or 16 with a half of that. The pitches, which are odd, and the order of
- * staging.ts keep their vectors apart:
+ * Workgroup memory serves 128 bytes at once, one number from each of 32 banks: a vec4f for each of
+ * 8 invocations, or half of one for 16. The odd pitches and the order of staging.ts keep vectors in
+ * different banks:
  *
  *     staging   4 · pitch · vector + block   2 vectors × 4 blocks: 4 · pitch is 4 modulo 8
  *     weights   pitch · x + block            neighbors differ by an odd number
  *     partial   pitch · x + block            the same
- *     reading   blocks that are neighbors, or one for all
+ *     reading   neighboring blocks, or one block for all
  *
  * Source: Ruetsch and Micikevicius, "Optimizing matrix transpose in CUDA", NVIDIA 2009 (padding
  * against bank conflicts).
@@ -51,7 +52,7 @@ interface Layout {
   /** Where the operand of columns begins. */
   readonly columnsTurn: number;
   readonly columnsBlock: number;
-  /** Vectors of one x in `partial`, with the padding. */
+  /** Vectors of one x in `partial`, including padding. */
   readonly partialPitch: number;
 }
 
@@ -83,11 +84,11 @@ function layoutOf(options: AttentionTiledOptions): Layout {
   };
 }
 
-/** Groups of four d that a turn of the loop over d writes out; at most half of a step. */
+/** How many groups of four d a turn of the loop over d unrolls; at most half of a step. */
 export function groupsTogether(options: AttentionTiledOptions): number {
   const { ownRows, columns, storage } = tileOf(options);
   const multiplyAdds = 4 * ownRows * columns / options.across;
-  // With f16 the operands that are not rounded have steps of half the length.
+  // With f16, steps of unrounded operands are half as long.
   const groups = options.step / (storage === "f16" ? 8 : 4);
   return Math.max(1, Math.min((options.writtenOut ?? 256) / multiplyAdds, groups / 2));
 }
@@ -125,13 +126,13 @@ ${
 ${storageFunctions(storage)}`;
 }
 
-/** A group of four d, or columns: the texts of its indexes in `tile`. */
+/** The WGSL for the indices of a group of four d, or four columns, in `tile`. */
 export interface Group {
   readonly turn: string;
   readonly group: string;
 }
 
-/** The group of a number that is known when the kernel runs. */
+/** The group with a number that is only known at run time. */
 export function groupAt(options: AttentionTiledOptions, group: string): Group {
   const { together } = layoutOf(options);
   return together === 1
@@ -169,17 +170,17 @@ function plus(name: string, constant: number): string {
   return constant === 0 ? name : `${name} + ${constant}u`;
 }
 
-/** How operands are kept, and how many D numbers of them at once. */
+/** How `tile` stores operands, and how many of their D numbers at once. */
 export interface Staged {
   readonly step: number;
   readonly keep: Keeping;
 }
 
 /**
- * How `tile` keeps operands.
+ * Returns how `tile` stores operands.
  *
  * @param options the tile
- * @param exact whether they must not be rounded: with f16, half as many at once
+ * @param exact whether they must not be rounded; with f16 this halves the step
  */
 export function stagedOperands(options: AttentionTiledOptions, exact: boolean): Staged {
   const { storage } = tileOf(options);
@@ -208,20 +209,20 @@ export function share(
 }
 
 /**
- * Writes `name{a}` to `partial`; needs a barrier before `combined`, and one after the last reading
- * before it.
+ * Writes `name{a}` to `partial`. It needs a barrier after the last read of `partial`, and one
+ * before `combined`.
  */
 export function publish(options: AttentionTiledOptions, name: (a: number) => string): string {
   return eachBlock(options, (a) => `partial[x][${plus("firstBlock", a)}] = ${name(a)};`);
 }
 
 /**
- * Declares `name{a}`: what all invocations of a row published, combined from the left.
+ * Declares `name{a}`: the numbers that all invocations of a row published, combined in order.
  *
  * @param options the tile
- * @param name of the results
- * @param start what the first one is combined with
- * @param combine the text that combines two
+ * @param name the name of the results
+ * @param start WGSL for the initial value
+ * @param combine WGSL that combines two numbers
  */
 export function combined(
   options: AttentionTiledOptions,

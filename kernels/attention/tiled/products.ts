@@ -4,7 +4,7 @@
  *     name[row, column] = Σ_d rows[row, d] · columns[column, d]
  *
  * At each d an invocation reads one vector per block from workgroup memory, and multiplies those of
- * rows with those of columns. Several groups of four d are written out, so their indices are
+ * rows with those of columns. Several groups of four d are unrolled, so their indices are
  * constants and their reads start together.
  */
 import { groupsTogether, operandPlace, stagedOperands } from "./memory.ts";

@@ -1,5 +1,5 @@
 /**
- * How a kernel of the matrix product reads an operand: as it lies, or from a copy that it can read
+ * How a kernel of the matrix product reads an operand: directly, or from a copy that it can read
  * four numbers at a time.
  */
 import matmulPackSource from "../../../kernels/matmul/pack.wgsl" with { type: "text" };
@@ -13,7 +13,7 @@ import { unfitForStorage } from "../shared/unfit.ts";
 
 const packKernel: Kernel = { parts: [{ file: "matmul/pack.wgsl", source: matmulPackSource }] };
 
-/** Which operand. */
+/** The left or the right operand. */
 export type MatmulSide = "left" | "right";
 
 /** A way of reading an operand. */
@@ -31,15 +31,15 @@ function storedBatches(shape: MatmulShape, side: MatmulSide): number {
   return shape[side].batch === 0 ? 1 : shape.batches;
 }
 
-/** The numbers of an operand's packed copy. */
+/** The length of an operand's packed copy, in numbers. */
 export function packedLength(shape: MatmulShape, side: MatmulSide): number {
   const vectors = Math.ceil(outerLength(shape, side) / 4);
   return 4 * storedBatches(shape, side) * shape.inner * vectors;
 }
 
 /**
- * The best way of reading an operand as it lies: four numbers at a time where all its rows are
- * whole vec4f.
+ * The best way to read an operand without a copy: four numbers at a time if its contiguous length
+ * is a multiple of four.
  */
 export function directReading(shape: MatmulShape, side: MatmulSide): MatmulReading {
   const alongInner = shape[side].inner === 1;
@@ -54,7 +54,8 @@ function packingWorkgroups(shape: MatmulShape, side: MatmulSide): [number, numbe
 }
 
 /**
- * Reading an operand's packed copy; undefined if a buffer, or a dispatch, cannot be large enough.
+ * The way to read an operand's packed copy; undefined if a buffer or dispatch would exceed the
+ * adapter's limits.
  */
 export function packedReading(
   gpu: Gpu,
@@ -68,17 +69,17 @@ export function packedReading(
     : { load: "along-outer", packed: true };
 }
 
-/** An operand, ready to be read. */
+/** An operand that a kernel can read. */
 export interface MatmulOperand {
-  /** In elements of the kernel's reads: single numbers or vectors. */
+  /** In elements of the kernel's reads: numbers or vectors. */
   readonly strides: MatmulStrides;
   readonly buffer: Tensor | GPUBuffer;
-  /** The copy that comes first. */
+  /** Makes the packed copy, if there is one. */
   readonly dispatches: readonly Dispatch[];
   readonly scratch: readonly GPUBuffer[];
 }
 
-// A matrix with one row, or one k, has any stride in that direction.
+// The stride of a direction with one element does not matter.
 function inVectors({ outer, inner, batch }: MatmulStrides): MatmulStrides {
   return inner === 1
     ? { outer: outer / 4, inner, batch: batch / 4 }

@@ -6,9 +6,9 @@ import type { Tensor } from "../../gpu/tensor.ts";
 import { checkMatmulShapes } from "../../reference/matmul.ts";
 import { checkTensor, elementCount } from "../shared/validation.ts";
 
-/** Steps between neighbors of one operand, counted in elements. */
+/** The strides of an operand, in elements. */
 export interface MatmulStrides {
-  /** From a row of left, or a column of right, to the next. */
+  /** From one row of left, or column of right, to the next. */
   readonly outer: number;
   /** From one k to the next. */
   readonly inner: number;
@@ -28,7 +28,7 @@ export interface MatmulShape {
   readonly inner: number;
   readonly left: MatmulStrides;
   readonly right: MatmulStrides;
-  /** Whether what is computed is stored transposed. Default: false. */
+  /** Whether the product is stored transposed. Default: false. */
   readonly storedTransposed?: boolean;
 }
 
@@ -45,19 +45,18 @@ export interface MatmulOptions {
   /** `[…, M, K]`, or `[…, K, M]` with `transposeLeft`. */
   readonly left: Tensor;
   /**
-   * `[…, K, N]`, or `[…, N, K]` with `transposeRight`; without leading dimensions it is shared by
-   * all batches.
+   * `[…, K, N]`, or `[…, N, K]` with `transposeRight`. Without leading dimensions all batches share
+   * it.
    */
   readonly right: Tensor;
   /** Whether the left operand is stored transposed. Default: false. */
   readonly transposeLeft?: boolean;
   /** Whether the right operand is stored transposed. Default: false. */
   readonly transposeRight?: boolean;
-  /** Where the product goes, `[…, M, N]`; neither of the operands. Default: a new tensor. */
+  /** The tensor to write, `[…, M, N]`; neither of the operands. Default: a new tensor. */
   readonly product?: Tensor;
   /**
-   * The name of one of the operator's variants. Default: the fastest known for this adapter and
-   * shape.
+   * The name of a variant of the operator. Default: the fastest known for this adapter and shape.
    */
   readonly variant?: string;
 }
@@ -103,8 +102,8 @@ export function checkMatmul(
 }
 
 /**
- * A multiplication and an addition for each of B M N K terms; the operands read once, the product
- * written once.
+ * A multiplication and an addition for each of B M N K terms; each operand is read once and the
+ * product written once.
  */
 export function matmulCost({ batches, rows, columns, inner, right }: MatmulShape): Cost {
   const rightElements = (right.batch === 0 ? 1 : batches) * inner * columns;
@@ -116,14 +115,17 @@ function upToPowerOfTwo(length: number, least: number, most: number): number {
   return 2 ** Math.min(most, Math.max(least, Math.ceil(Math.log2(length))));
 }
 
-/** What shapes share a tuned variant: the transposition, and the lengths up to powers of two. */
+/**
+ * The class of shapes that share a tuned variant: the transposition, and the lengths rounded up to
+ * powers of two.
+ */
 export function matmulShapeClass({ rows, columns, inner, left, right }: MatmulShape): string {
   const transposition = (left.inner === 1 ? "N" : "T") + (right.inner === 1 ? "T" : "N");
   const [m, n, k] = [rows, columns, inner].map((length) => upToPowerOfTwo(length, 5, 12));
   return `${transposition} M<=${m} N<=${n} K<=${k}`;
 }
 
-/** The same product from the other side: Pᵀ = Rᵀ Lᵀ, stored where P goes. */
+/** The same product with exchanged operands: Pᵀ = Rᵀ Lᵀ, stored in the place of P. */
 export function exchangeOperands(shape: MatmulShape): MatmulShape {
   return {
     ...shape,
@@ -138,7 +140,7 @@ export function exchangeOperands(shape: MatmulShape): MatmulShape {
 /** Some columns of a product. */
 export interface ColumnRange {
   readonly first: number;
-  /** The last one, and one more. */
+  /** The column after the last. */
   readonly end: number;
 }
 

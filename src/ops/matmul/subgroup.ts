@@ -1,11 +1,15 @@
 /**
- * The matrix product on CPUs with subgroups: some 1,000 lines (choice of tiles, cost model,
- * packing, kernel; tests not counted) that make it 2.3 to 5.1 times as fast as `barrier-free` and
- * 5.2 to 10.7 times as fast as `portable`.
+ * The matrix product on CPUs with subgroups. It takes about 1,000 lines (choice of tiles, cost
+ * model, packing, kernel, without tests), and is 2.3 to 5.1 times as fast as `barrier-free` and 5.2
+ * to 10.7 times as fast as `portable`.
  *
- * CPU time on lavapipe 25, medians of ratios of 15 alternating runs, for M × N × K: 512 × 512 × 512
- * 3.3 and 6.0; 256 × 768 × 256 3.0 and 6.1; 333 × 517 × 129 2.3 and 5.2; 2,048 × 24 × 256 5.1 and
- * 10.7.
+ * CPU times of `barrier-free` and `portable` relative to it on lavapipe 25, medians of 15
+ * alternating runs, for M × N × K:
+ *
+ * - 512 × 512 × 512: 3.3 and 6.0
+ * - 256 × 768 × 256: 3.0 and 6.1
+ * - 333 × 517 × 129: 2.3 and 5.2
+ * - 2,048 × 24 × 256: 5.1 and 10.7
  */
 import matmulOperandsSource from "../../../kernels/matmul/operands.wgsl" with { type: "text" };
 import { matmulSubgroup } from "../../../kernels/matmul/subgroup.wgsl.ts";
@@ -58,7 +62,7 @@ function kernelOf(
 }
 
 /**
- * Plans a product by the subgroup kernel.
+ * Plans a product with the subgroup kernel.
  *
  * @param gpu the GPU that holds the tensors
  * @param call the call

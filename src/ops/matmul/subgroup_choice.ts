@@ -1,25 +1,27 @@
 /**
- * Which tile of the subgroup kernel fits a product, from which side, and how the operands are read.
+ * Chooses the subgroup kernel's tile for a product, whether to exchange the operands, and how to
+ * read them.
  */
 import type { Gpu } from "../../gpu/gpu.ts";
 import { directReading, type MatmulReading, type MatmulSide, packedReading } from "./packing.ts";
 import { exchangeOperands, type MatmulShape } from "./shape.ts";
 import { type SubgroupChoice, subgroupCost, type SubgroupPart } from "./subgroup_cost.ts";
 
-// Taller tiles are no faster: their code outgrows the caches for it, and takes seconds to compile.
+// Taller tiles are no faster, because their code exceeds the caches, and they take seconds to
+// compile.
 const MOST_ROWS = 33;
 const MOST_EXTRA = 4;
 
 const scalar: MatmulReading = { load: "scalar", packed: false };
 
-// SwiftShader, with four lanes, takes more columns per lane.
+// On SwiftShader, with four lanes, more columns per lane are faster.
 function widthsFor(subgroupSize: number): readonly number[] {
   return subgroupSize === 4 ? [1, 2, 3, 4, 8, 12, 16] : [1, 2, 3, 4];
 }
 
-// Measured: SwiftShader, with four lanes, reads and writes at once what neighboring lanes have side
-// by side, and likes single numbers. Lavapipe reads them up to 30 % faster so where rows of right
-// are longer than a KiB, and a few per cent slower where they are not.
+// Measured: SwiftShader, with four lanes, accesses neighboring lanes' neighboring numbers at once,
+// so single columns are faster. On lavapipe single columns are up to 30 % faster for scalar reads
+// from rows of right longer than 1 KiB, and a few per cent slower for shorter ones.
 function groupsColumns(
   subgroupSize: number,
   { right: { inner, outer } }: MatmulShape,
@@ -28,7 +30,7 @@ function groupsColumns(
   return subgroupSize > 4 && (load !== "scalar" || Math.max(inner, outer) <= 256);
 }
 
-// Lengths that divide the rows evenly among as many tiles.
+// Tile heights that divide the rows evenly among their tiles.
 function* rowsOfTiles(rows: number, multiple: number): Generator<number> {
   const most = Math.floor(MOST_ROWS / multiple) * multiple;
   for (let length = multiple; length <= most; length += multiple) {
@@ -37,8 +39,8 @@ function* rowsOfTiles(rows: number, multiple: number): Generator<number> {
   }
 }
 
-// All columns in tiles of one width; or as many whole tiles as fit, and one tile for the rest,
-// which may have extra columns.
+// Either all columns in tiles of one width, or as many whole tiles as fit and one tile for the
+// rest, which may have extra columns.
 function* partitions(
   subgroupSize: number,
   shape: MatmulShape,
@@ -112,12 +114,12 @@ function* choices(gpu: Gpu, shape: MatmulShape, subgroupSize: number): Generator
   }
 }
 
-// The choices by the call's lengths and strides: weighing thousands of them takes a millisecond,
-// longer than a small product.
+// The choices by lengths and strides. Weighing thousands of them takes a millisecond, longer than a
+// small product.
 const chosen = new WeakMap<Gpu, Map<string, SubgroupChoice>>();
 
 /**
- * Chooses the tile of the least cost.
+ * Chooses the tile with the lowest estimated cost.
  *
  * @param gpu the GPU
  * @param shape the call

@@ -1,6 +1,6 @@
 /**
- * Estimates the cost of a way to compute a product by the subgroup kernel: how often each kind of
- * instruction runs, times its cost.
+ * Estimates the time that a choice of the subgroup kernel takes: how often each kind of instruction
+ * runs, times its cost.
  */
 import { dealtRows } from "../../../kernels/matmul/subgroup_loads.ts";
 import { type MatmulReading, packedLength } from "./packing.ts";
@@ -10,25 +10,25 @@ import type { ColumnRange, MatmulShape } from "./shape.ts";
 export interface SubgroupPart extends ColumnRange {
   /** Columns of a lane. */
   readonly width: number;
-  /** Whether they are neighbors, in groups of four, where there are that many. */
+  /** Whether a lane's columns are neighbors in groups of four, if `width` allows groups. */
   readonly grouped: boolean;
-  /** Columns of a tile beside those of its lanes. */
+  /** Columns of a tile in addition to those of its lanes. */
   readonly extra: number;
   readonly right: MatmulReading;
 }
 
 /** How the kernel computes a product. */
 export interface SubgroupChoice {
-  /** The product, or its transpose, from exchanged operands. */
+  /** The product, or its transpose with exchanged operands. */
   readonly shape: MatmulShape;
   /** Rows of a tile. */
   readonly rows: number;
   readonly left: MatmulReading;
-  /** All columns; or whole tiles, and a strip of others. */
+  /** All columns in one part, or whole tiles and a strip for the rest. */
   readonly parts: readonly SubgroupPart[];
 }
 
-/** What each of these costs one subgroup, in nanoseconds of one core. */
+/** The time of each for one subgroup, in nanoseconds of one core. */
 interface Costs {
   readonly dispatch: number;
   readonly workgroup: number;
@@ -37,7 +37,7 @@ interface Costs {
   /** A multiply-add into one accumulator. */
   readonly multiplyAdd: number;
   readonly broadcast: number;
-  /** For each step with extra columns, beside what they add to the other counts. */
+  /** For each step with extra columns, in addition to their other counts. */
   readonly extraColumns: number;
   readonly numberLoad: number;
   readonly vectorLoad: number;
@@ -45,15 +45,15 @@ interface Costs {
   readonly vectorStore: number;
   readonly packedVector: number;
   /**
-   * For each accumulator, load and store that is written down: to compile it, over a hundred
-   * thousand runs.
+   * The compile time of an accumulator, load or store in the code, divided by a hundred thousand
+   * runs.
    */
   readonly compiled: number;
 }
 
-// Fitted to the times of some hundred products by tiles of all kinds, which they meet within 8 to
-// 15 %: lavapipe 25, whose subgroups have eight lanes, and SwiftShader, four. Its are divided by
-// five, as its multiply-adds take five times as long.
+// Fitted to measured times of hundreds of products with tiles of all kinds; the error is 8 to 15 %.
+// Lavapipe 25 has eight lanes per subgroup, SwiftShader four. SwiftShader's costs are divided
+// by five, because its multiply-adds take five times as long.
 const eightLanes: Costs = {
   dispatch: 25_000,
   workgroup: 140,
@@ -83,8 +83,8 @@ const fourLanes: Costs = {
   compiled: 10,
 };
 
-// How much more a separate strip takes than its tiles: another kernel, which may want
-// compiling, too.
+// The relative cost of a separate strip in addition to its tiles: another kernel, which may need
+// compiling.
 const MORE_PARTS = 0.02;
 
 /** Whether a part is stored four numbers at a time. */
@@ -105,7 +105,7 @@ export function tileCount(
     Math.ceil((end - first) / (subgroupSize * width + extra));
 }
 
-// Loads of a step of this many k.
+// The loads of a step of k numbers along K.
 function loadCounts(
   S: number,
   { rows, left }: SubgroupChoice,
@@ -154,7 +154,7 @@ function partCost(S: number, costs: Costs, choice: SubgroupChoice, part: Subgrou
 }
 
 /**
- * What a choice costs, in about nanoseconds of one core.
+ * The estimated time of a choice, roughly in nanoseconds of one core.
  *
  * @param subgroupSize the size of the subgroups
  * @param choice the choice

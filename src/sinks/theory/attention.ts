@@ -6,7 +6,7 @@
  * whose share of the weight is b_t, S1, S3, S4 and S6 replace A1's sum, A3, A4 and A7. With gates,
  * g is the gradient before them; theory/gate.ts checks the gates.
  *
- * What rounding explains. Weights are recomputed in float64 from the traced q and k. The model's
+ * Rounding: weights are recomputed in float64 from the traced q and k. The model's
  * own weights differ by the rounding of a logit, at most (D/4 + 6) u |z|, twice (in z and in
  * logSumExp), by exp and log, and by the sums over T. Together this is ρ = u ((D/2 + 32) Z + T +
  * 50), where Z is the largest |scale| ‖q_t‖ ‖k_s‖ of a head and u the unit roundoff of the traced

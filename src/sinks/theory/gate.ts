@@ -2,8 +2,7 @@
  * Checks the gradients at the gates of a traced layer: ∇y = σ(x) ⊙ ∇y′. So a closed gate closes the
  * value path.
  *
- * What rounding explains: one product of two traced numbers, and flushing below the smallest normal
- * number.
+ * Rounding: one product of two traced numbers, and flushing below the smallest normal number.
  *
  * Source: Qiu et al., NeurIPS 2025.
  */
