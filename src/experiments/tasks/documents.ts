@@ -3,13 +3,14 @@
  * lines file. Documents are read on demand. Skipped files are reported with reasons.
  */
 import { basename } from "node:path";
+import { plural } from "../../plural.ts";
 import { CorpusError } from "./text_corpus.ts";
-import { describePassed, findFiles } from "./text_files.ts";
+import { describePassed, findFiles, listed } from "./text_files.ts";
 import type { TextDocument } from "./token_texts.ts";
 
 /** The documents of a file or a folder, in the order of names. */
 export interface Documents extends Iterable<TextDocument> {
-  /** The files skipped so far, in one line; empty if there are none. */
+  /** The files and JSON lines skipped so far, in one line each; empty if there are none. */
   readonly notes: readonly string[];
 }
 
@@ -17,6 +18,7 @@ export interface Documents extends Iterable<TextDocument> {
 const MOST_TEXT_BYTES = 2 ** 26;
 /** The number of JSON lines' bytes to read at a time. */
 const CHUNK_BYTES = 2 ** 20;
+const LINE_FEED = 10;
 /** The longest line of JSON; a longer one is not a document. */
 const MOST_LINE_BYTES = 2 ** 26;
 
@@ -33,15 +35,22 @@ const MOST_LINE_BYTES = 2 ** 26;
 export function readDocuments(path: string): Documents {
   const isFolder = statOf(path).isDirectory;
   const passed: string[] = [];
+  const empty: string[] = [];
   return {
     get notes() {
-      return passed.length === 0 ? [] : [describePassed(passed)];
+      return [
+        ...passed.length === 0 ? [] : [describePassed(passed)],
+        ...empty.length === 0
+          ? []
+          : [`${plural(empty.length, "line")} without text passed over: ${listed(empty)}`],
+      ];
     },
     *[Symbol.iterator]() {
       for (const file of findFiles(path)) {
         if ("reason" in file) passed.push(`${file.path} (${file.reason})`);
-        else if (/\.(jsonl|ndjson)$/i.test(file.path)) yield* linesOf(file.path);
-        else {
+        else if (/\.(jsonl|ndjson)$/i.test(file.path)) {
+          yield* linesOf(file.path, (name) => empty.push(name));
+        } else {
           const read = readText(file.path);
           if ("text" in read) {
             if (read.cut) passed.push(`${file.path} (but for its first ${MOST_TEXT_BYTES} bytes)`);
@@ -90,44 +99,66 @@ function readText(
     // If a file is cut, its last character may be incomplete.
     const decoder = new TextDecoder(encoding, { fatal: true });
     const text = decoder.decode(bytes.subarray(0, length), { stream: cut });
-    return text.includes("\0") ? { reason: "no text: it holds zero bytes" } : { text, cut };
+    if (text.includes("\0")) return { reason: "no text: it holds zero bytes" };
+    return text.trim() === "" ? { reason: "only white space" } : { text, cut };
   } catch {
     return { reason: "neither UTF-8 nor UTF-16 with a mark" };
   }
 }
 
-/** Reads the documents of a file of JSON lines. */
-function* linesOf(path: string): Generator<TextDocument> {
+/** Reads the documents of a file of JSON lines; `skip` receives the names of those without text. */
+function* linesOf(path: string, skip: (name: string) => void): Generator<TextDocument> {
   using file = Deno.openSync(path, { read: true });
-  const decoder = new TextDecoder("utf-8", { fatal: true });
-  const chunk = new Uint8Array(CHUNK_BYTES);
   let line = 0;
-  let rest = "";
   const fail = (problem: string): never => {
     throw new CorpusError(`--corpus: ${path}: line ${line}: ${problem}`);
   };
-  for (let ended = false; !ended;) {
-    const count = file.readSync(chunk);
-    ended = count === null;
+  for (const bytes of byteLines(file)) {
+    line++;
+    if (bytes === undefined) fail(`has more than ${MOST_LINE_BYTES} bytes`);
+    let content = "";
     try {
-      rest += ended
-        ? decoder.decode()
-        : decoder.decode(chunk.subarray(0, count!), { stream: true });
+      content = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
     } catch {
-      throw new CorpusError(`--corpus: ${path}: behind line ${line}: is not UTF-8`);
+      fail("is not UTF-8");
     }
-    const lines = rest.split("\n");
-    rest = ended ? "" : lines.pop()!;
-    for (const text of lines) {
-      line++;
-      if (text.trim() === "") continue;
-      yield { name: `${basename(path)}:${line}`, text: textOf(text, fail) };
+    if (content.trim() === "") continue;
+    const name = `${basename(path)}:${line}`;
+    const text = textOf(content, fail);
+    if (text.trim() === "") skip(name);
+    else yield { name, text };
+  }
+}
+
+/** Splits a file at line feeds, before decoding; ends with undefined at a line that is too long. */
+function* byteLines(file: Deno.FsFile): Generator<Uint8Array<ArrayBuffer> | undefined> {
+  let pending: Uint8Array[] = [];
+  let length = 0;
+  const take = (): Uint8Array<ArrayBuffer> => {
+    const line = new Uint8Array(length);
+    let offset = 0;
+    for (const part of pending) {
+      line.set(part, offset);
+      offset += part.length;
     }
-    if (rest.length > MOST_LINE_BYTES) {
-      line++;
-      fail(`has more than ${MOST_LINE_BYTES} characters`);
+    [pending, length] = [[], 0];
+    return line;
+  };
+  for (;;) {
+    const chunk = new Uint8Array(CHUNK_BYTES);
+    const count = file.readSync(chunk);
+    if (count === null) break;
+    for (let start = 0; start < count;) {
+      const feed = chunk.subarray(0, count).indexOf(LINE_FEED, start);
+      const end = feed < 0 ? count : feed;
+      pending.push(chunk.subarray(start, end));
+      length += end - start;
+      if (length > MOST_LINE_BYTES) return yield undefined;
+      if (feed >= 0) yield take();
+      start = end + 1;
     }
   }
+  if (length > 0) yield take();
 }
 
 function textOf(line: string, fail: (problem: string) => never): string {
@@ -141,7 +172,15 @@ function textOf(line: string, fail: (problem: string) => never): string {
     return fail("is no object");
   }
   const { text } = value as Record<string, unknown>;
-  if (typeof text === "string") return text;
+  if (typeof text === "string") {
+    return text.isWellFormed() ? text : fail('"text" holds half of a surrogate pair');
+  }
+  if (text !== undefined) return fail(`"text" is ${shortened(text)}, wanted a string`);
   const names = Object.keys(value).slice(0, 8).map((name) => JSON.stringify(name.slice(0, 50)));
-  return fail(`has no "text" that is a text, but ${names.join(", ") || "nothing"}`);
+  return fail(`has no "text", but ${names.join(", ") || "nothing"}`);
+}
+
+function shortened(value: unknown): string {
+  const text = JSON.stringify(value);
+  return text.length > 50 ? `${text.slice(0, 50)}…` : text;
 }

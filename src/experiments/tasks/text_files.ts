@@ -1,5 +1,6 @@
 /** Finds the text files in the user's folders, and says why it skips the others. */
 import { join } from "node:path";
+import { plural } from "../../plural.ts";
 
 /** A file to read, or something in the folder that is not read. */
 export type FoundFile =
@@ -15,7 +16,12 @@ export type FoundFile =
  *   read
  */
 export function* findFiles(path: string): Generator<FoundFile> {
-  if (!Deno.statSync(path).isDirectory) return yield { path };
+  const info = Deno.statSync(path);
+  if (info.isFile) return yield { path };
+  // Opening a pipe would wait for its other end.
+  if (!info.isDirectory) {
+    return yield { path, reason: "a pipe or device: write its text to a file" };
+  }
   const entries = [...Deno.readDirSync(path)].sort((a, b) => a.name < b.name ? -1 : 1);
   for (const { name, isDirectory, isFile, isSymlink } of entries) {
     const inner = join(path, name);
@@ -65,7 +71,15 @@ export function whyNoText(bytes: Uint8Array): string | undefined {
  * @param passed paths with reasons, at least one
  */
 export function describePassed(passed: readonly string[]): string {
-  const shown = passed.slice(0, 5).join(", ");
-  const rest = passed.length > 5 ? ` and ${passed.length - 5} others` : "";
-  return `${passed.length} ${passed.length === 1 ? "file" : "files"} passed over: ${shown}${rest}`;
+  return `${plural(passed.length, "file")} passed over: ${listed(passed)}`;
+}
+
+/**
+ * Lists the first names.
+ *
+ * @param names at least one
+ */
+export function listed(names: readonly string[]): string {
+  const shown = names.slice(0, 5).join(", ");
+  return names.length > 5 ? `${shown} and ${names.length - 5} others` : shown;
 }

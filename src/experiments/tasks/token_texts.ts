@@ -7,6 +7,7 @@ import { plural } from "../../plural.ts";
 import type { Tokenizer } from "../../model/pretrained/tokenizer.ts";
 import { checkBatch, type Task, type TokenBatch } from "./task.ts";
 import { CorpusError } from "./text_corpus.ts";
+import { listed } from "./text_files.ts";
 
 /** A document with a name for messages. */
 export interface TextDocument {
@@ -248,11 +249,6 @@ function apart(documents: Iterable<TextDocument>, { tokenizer, room, texts }: Wa
       ? `it has ${plural(pieces.length, "document")}, and --documents=apart makes one text of each`
       : `there are ${left}`,
   };
-}
-
-function listed(names: readonly string[]): string {
-  const shown = names.slice(0, 5).join(", ");
-  return names.length > 5 ? `${shown} and ${names.length - 5} others` : shown;
 }
 
 /** The assumed characters per token. If tokens are shorter, more of the text is read. */

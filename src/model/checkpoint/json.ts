@@ -8,14 +8,22 @@ const MOST_TEXT_BYTES = 2 ** 27;
  * Reads a text file.
  *
  * @param path a regular file
- * @throws {CheckpointError} if it is missing, cannot be read, or is longer than any such file
+ * @returns the text, without a byte order mark
+ * @throws {CheckpointError} if it is missing, cannot be read, is not UTF-8, or is longer than any
+ *   such file
  */
 export async function readText(path: string): Promise<string> {
   try {
     const { size, isFile } = await Deno.stat(path);
     if (!isFile) throw new Error("it is not a regular file");
     if (size > MOST_TEXT_BYTES) throw new Error(`it has ${size} bytes`);
-    return await Deno.readTextFile(path);
+    const bytes = await Deno.readFile(path);
+    try {
+      // Fatal: a replacement character in a vocabulary would be another token.
+      return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    } catch {
+      throw new Error("it is not UTF-8");
+    }
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) throw new CheckpointError(`${path}: no such file`);
     throw new CheckpointError(`${path}: cannot be read: ${reasonOf(error)}`);
@@ -43,8 +51,8 @@ export async function readJsonObject(path: string): Promise<Record<string, unkno
 export function parseJson(text: string, path: string): unknown {
   try {
     return JSON.parse(text);
-  } catch {
-    throw new CheckpointError(`${path}: is not JSON`);
+  } catch (error) {
+    throw new CheckpointError(`${path}: is not JSON: ${reasonOf(error)}`);
   }
 }
 

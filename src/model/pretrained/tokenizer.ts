@@ -7,8 +7,10 @@ import type { Tokenizer as Library } from "@huggingface/tokenizers";
 import { CheckpointError } from "../checkpoint/error.ts";
 import { readJsonObject, reasonOf, shown } from "../checkpoint/json.ts";
 import type { Architecture } from "./architecture.ts";
+import { compareSettings } from "./tokenizer/agreement.ts";
 import { exactComponents } from "./tokenizer/components.ts";
 import { specialTokens } from "./tokenizer/special_tokens.ts";
+import { checkVocabulary } from "./tokenizer/vocabulary.ts";
 
 /** A tokenizer for one model. */
 export interface Tokenizer {
@@ -65,23 +67,33 @@ export async function openTokenizer(
   },
 ): Promise<Tokenizer> {
   const path = join(folder, "tokenizer.json");
-  const { parts, notes } = exactComponents(await readTokenizer(folder, path), path);
-  const settings = await readOptional(join(folder, "tokenizer_config.json"));
-  const library = await loadLibrary(path, [parts, settings ?? {}]);
+  const given = await readTokenizer(folder, path);
+  const { parts, notes } = exactComponents(given, path);
+  const added = checkVocabulary(parts, path);
+  const settings = await readOptional(join(folder, "tokenizer_config.json")) ?? {};
+  // Without the settings: the library would change texts by some that Hugging Face's tokenizers do
+  // not follow, such as remove_space.
+  const library = await loadLibrary(path, { ...parts, added_tokens: added });
   const prefix = prefixOf(library, path);
   const named = await specialTokens(folder, {
-    settings: settings ?? {},
+    settings,
     architecture,
     idOf: (token) => library.token_to_id(token),
   });
-  refuseContradiction(folder, { settings: settings ?? {}, prefix, beginToken: named.beginToken });
+  const differences = compareSettings(folder, {
+    settings,
+    parts: given,
+    added: new Map(added.map(({ content, id }) => [content as string, id as number])),
+    prefix,
+    beginToken: named.beginToken,
+  });
   const { vocabulary } = architecture.config;
   for (const token of [...prefix, named.beginToken, named.endToken]) {
     if (token !== undefined) checkToken(token, { library, vocabulary, path });
   }
   return {
     ...named,
-    notes: [...notes, ...named.notes],
+    notes: [...notes, ...differences, ...named.notes],
     prefix,
     encode: (text) => {
       const { ids } = library.encode(text, { add_special_tokens: false });
@@ -123,7 +135,7 @@ async function readOptional(path: string): Promise<Record<string, unknown> | und
 
 async function loadLibrary(
   path: string,
-  files: readonly [tokenizer: object, settings: object],
+  tokenizer: object,
 ): Promise<Library> {
   // Not a literal, so Deno downloads the library only if a tokenizer is opened.
   const specifier = "@huggingface/tokenizers";
@@ -134,7 +146,7 @@ async function loadLibrary(
     throw new CheckpointError(`${specifier}: cannot be loaded: ${reasonOf(error)}`);
   }
   try {
-    return new module.Tokenizer(...files);
+    return new module.Tokenizer(tokenizer, {});
   } catch (error) {
     throw new CheckpointError(`${path}: is no tokenizer that can be read: ${reasonOf(error)}`);
   }
@@ -143,10 +155,18 @@ async function loadLibrary(
 /** The tokens that the tokenizer puts before every text, found by encoding one piece of text. */
 function prefixOf(library: Library, path: string): number[] {
   const piece = "\0";
-  const whole = library.post_processor?.post_process([piece], null, true).tokens ?? [piece];
+  let whole: readonly string[];
+  try {
+    whole = library.post_processor?.post_process([piece], null, true).tokens ?? [piece];
+  } catch (error) {
+    throw new CheckpointError(`${path}: post_processor: cannot be read: ${reasonOf(error)}`);
+  }
   const start = whole.indexOf(piece);
   if (start < 0) {
     throw new CheckpointError(`${path}: its post_processor leaves the text out`);
+  }
+  if (whole.lastIndexOf(piece) !== start) {
+    throw new CheckpointError(`${path}: its post_processor repeats the text`);
   }
   return whole.slice(0, start).map((spelling) => {
     const token = library.token_to_id(spelling);
@@ -155,27 +175,6 @@ function prefixOf(library: Library, path: string): number[] {
       `${path}: its post_processor adds ${shown(spelling)}, which is not in its vocabulary`,
     );
   });
-}
-
-/**
- * Refuses an `add_bos_token` that contradicts the post-processor: programs differ in which they
- * follow.
- */
-function refuseContradiction(
-  folder: string,
-  { settings, prefix, beginToken }: {
-    readonly settings: Readonly<Record<string, unknown>>;
-    readonly prefix: readonly number[];
-    readonly beginToken: number | undefined;
-  },
-): void {
-  const { add_bos_token: asked } = settings;
-  const begins = beginToken !== undefined && prefix.includes(beginToken);
-  if (typeof asked !== "boolean" || beginToken === undefined || asked === begins) return;
-  throw new CheckpointError(
-    `${folder}: tokenizer_config.json says add_bos_token ${asked}, but tokenizer.json's post_processor ` +
-      `${begins ? "adds" : "does not add"} it: change one of them`,
-  );
 }
 
 function checkToken(

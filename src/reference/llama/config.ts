@@ -248,10 +248,10 @@ export function checkConfig(config: LlamaConfig): void {
   );
   const { normEpsilon, ropeBase, tiedHead, vScale, layersWithoutAttention } = config;
   refuseUnless(
-    Number.isFinite(normEpsilon) && normEpsilon > 0,
+    Number.isFinite(normEpsilon) && normEpsilon > 0 && normEpsilon <= 1,
     "normEpsilon",
     normEpsilon,
-    "a finite number above 0",
+    "a number above 0, and at most 1",
   );
   refuseUnless(
     Number.isFinite(ropeBase) && ropeBase > 1,

@@ -1,9 +1,11 @@
 import { join } from "node:path";
 import { readDocuments } from "../../../src/experiments/tasks/documents.ts";
-import { CorpusError } from "../../../src/experiments/tasks/text_corpus.ts";
-import { assert, assertEquals, assertThrows } from "../../support/assert/assert.ts";
+import { CorpusError, readCorpus } from "../../../src/experiments/tasks/text_corpus.ts";
+import { assert, assertEquals, assertRejects, assertThrows } from "../../support/assert/assert.ts";
 import { inFolder } from "../../support/folder.ts";
+import { joined } from "../../support/model/safetensors.ts";
 import { testWith } from "../../support/permitted.ts";
+import { testWithPipe } from "../../support/pipe.ts";
 
 const test = testWith("read", "write");
 
@@ -116,10 +118,33 @@ test("readDocuments() reads JSON lines of any length, longer than a chunk, too",
     for (const end of ["", "\n", "\n\n"]) {
       await write(folder, { "a.ndjson": text + end });
       const read = [...readDocuments(path)];
-      assertEquals(read.map(({ text }) => text), lines.map(({ text }) => text));
-      assertEquals(read.map(({ name }) => name), [1, 3, 5, 7].map((line) => `a.ndjson:${line}`));
+      assertEquals(read.map(({ text }) => text), [long, "short", "last\n"]);
+      assertEquals(read.map(({ name }) => name), [1, 3, 7].map((line) => `a.ndjson:${line}`));
     }
   }));
+
+test("readDocuments() skips documents without text, and says so", () =>
+  inFolder(async (folder) => {
+    const lines = ['\ufeff{"text":""}', '{"text":" \\n"}', '{"text":"a"}'].join("\n");
+    await write(folder, { "a.jsonl": lines, "b.txt": " \n\t", "c.txt": "\ufeffc" });
+    const documents = readDocuments(folder);
+    assertEquals([...documents].map(({ text }) => text), ["a", "c"]);
+    assertEquals(documents.notes, [
+      `1 file passed over: ${join(folder, "b.txt")} (only white space)`,
+      "2 lines without text passed over: a.jsonl:1, a.jsonl:2",
+    ]);
+  }));
+
+testWithPipe(
+  "readDocuments() and readCorpus() do not wait for a pipe",
+  async (_folder, path) => {
+    const says = `${path} (a pipe or device: write its text to a file)`;
+    const documents = readDocuments(path);
+    assertEquals([[...documents], documents.notes], [[], [`1 file passed over: ${says}`]]);
+    await assertRejects(() => readCorpus(path), CorpusError, says);
+  },
+  { file: "a.jsonl" },
+);
 
 test("readDocuments() names the malformed line of a JSON lines file", () =>
   inFolder(async (folder) => {
@@ -129,10 +154,20 @@ test("readDocuments() names the malformed line of a JSON lines file", () =>
       [`${good}{`, "line 2: is not JSON"],
       [`${good}\n[1]\n`, "line 3: is no object"],
       [`${good}null`, "line 2: is no object"],
-      ['{"content":"a","id":1}', 'line 1: has no "text" that is a text, but "content", "id"'],
-      ['{"text":5}', 'line 1: has no "text" that is a text, but "text"'],
-      ["{}", 'line 1: has no "text" that is a text, but nothing'],
-      [Uint8Array.of(0x7b, 0xff), "behind line 0: is not UTF-8"],
+      ['{"content":"a","id":1}', 'line 1: has no "text", but "content", "id"'],
+      ['{"text":5}', 'line 1: "text" is 5, wanted a string'],
+      ['{"text":null}', 'line 1: "text" is null, wanted a string'],
+      ["{}", 'line 1: has no "text", but nothing'],
+      ['{"text":"\\ud83d"}', 'line 1: "text" holds half of a surrogate pair'],
+      [Uint8Array.of(0x7b, 0xff), "line 1: is not UTF-8"],
+      [
+        joined([
+          ...[good, good].map((text) => new TextEncoder().encode(text)),
+          Uint8Array.of(0xc3, 10),
+        ]),
+        "line 3: is not UTF-8",
+      ],
+      [new Uint8Array(2 ** 26 + 2).fill(0x20), "line 1: has more than 67108864 bytes"],
     ];
     for (const [content, message] of cases) {
       await write(folder, { "a.jsonl": content });

@@ -111,6 +111,9 @@ test("openTokenizer() refuses a damaged tokenizer, or another model's", () =>
     await refused("tokenizer.json: is not JSON");
     await Deno.writeTextFile(file, "{}");
     await refused("tokenizer.json: model: is missing, wanted an object");
+    const bpe = (parts: object) => ({
+      model: { type: "BPE", vocab: { a: 0, b: 1, ab: 2 }, merges: ["a b"], ...parts },
+    });
     const wrong: readonly [Readonly<Record<string, unknown>>, string][] = [
       [{ model: { type: "Tiktoken", vocab: {} } }, 'model.type is "Tiktoken", wanted one of BPE'],
       [{ model: { vocab: { a: 0 }, merges: [] } }, "model.type is missing, wanted one of BPE"],
@@ -118,15 +121,61 @@ test("openTokenizer() refuses a damaged tokenizer, or another model's", () =>
         { model: { type: "BPE", vocab: { a: 0 }, merges: [], dropout: 0.1 } },
         "model.dropout is 0.1",
       ],
-      [{ model: { type: "BPE" } }, "is no tokenizer that can be read: "],
+      [{ model: { type: "BPE" } }, "model.vocab: is missing, wanted an object"],
+      [bpe({ vocab: [] }), "model.vocab: is [], wanted an object"],
+      [bpe({ vocab: { a: "0" } }), 'model.vocab gives "a" the number "0", wanted an integer of'],
+      [bpe({ vocab: { a: -1 } }), 'model.vocab gives "a" the number -1, wanted'],
+      [bpe({ vocab: { a: 0.5 } }), 'model.vocab gives "a" the number 0.5, wanted'],
+      [bpe({ merges: undefined }), "model.merges: is missing, wanted a list"],
+      [bpe({ merges: {} }), "model.merges: is {}, wanted a list"],
+      [bpe({ merges: ["ab"] }), 'model.merges has "ab", wanted two tokens'],
+      [bpe({ merges: [["a", "b", "c"]] }), 'model.merges has ["a","b","c"], wanted two tokens'],
+      [bpe({ merges: [5] }), "model.merges has 5, wanted two tokens"],
+      [bpe({ merges: ["a c"] }), 'model.merges has "a c", but model.vocab has no "c"'],
+      [bpe({ merges: ["b a"] }), 'model.merges has "b a", but model.vocab has no "ba"'],
+      [{ model: { type: "Unigram", vocab: {} } }, "model.vocab: is {}, wanted a list"],
+      [{ model: { type: "Unigram", vocab: [["a"]] } }, 'model.vocab has ["a"] at place 0, wanted'],
+      [{ model: { type: "WordPiece", vocab: null } }, "model.vocab: is null, wanted an object"],
+      [{ added_tokens: {} }, "added_tokens: is {}, wanted a list"],
+      [{ added_tokens: [null] }, "added_tokens[0]: is null, wanted an object"],
+      [{ added_tokens: [{ id: "0", content: "a" }] }, "wanted an id of at least 0 and a content"],
+      [{ added_tokens: [{ id: 0, content: "" }] }, "wanted an id of at least 0 and a content"],
+      [
+        { ...bpe({}), added_tokens: [{ id: 7, content: "a" }] },
+        'added_tokens gives "a" the id 7, but model.vocab 0',
+      ],
+      [
+        { ...bpe({}), added_tokens: [{ id: 1, content: "new" }] },
+        'added_tokens gives "new" the id 1, which model.vocab gives "b"',
+      ],
+      [{ pre_tokenizer: { type: "Split", pattern: null } }, "pattern: is null, wanted an object"],
+      [
+        { pre_tokenizer: { type: "Split", pattern: { Regexp: "a" } } },
+        'pre_tokenizer: pattern is {"Regexp":"a"}, wanted a Regex or a String',
+      ],
+      [{ normalizer: { type: "Replace", pattern: {} } }, "normalizer: pattern is {}, wanted a Reg"],
+      [{ pre_tokenizer: { type: "Sequence", pretokenizers: [null] } }, "is null, wanted an object"],
+      [
+        { post_processor: { type: "TemplateProcessing", single: [5], pair: [] } },
+        "post_processor: cannot be read: ",
+      ],
       [{ normalizer: { type: "Shout" } }, "is no tokenizer that can be read: Unknown Normalizer"],
       [{ pre_tokenizer: { type: "Shout" } }, "is no tokenizer that can be read: Unknown PreTok"],
-      [{ added_tokens: undefined }, "is no tokenizer that can be read: "],
     ];
     for (const [change, message] of wrong) {
       await copy(folder, "smollm", { "tokenizer.json": change });
       await refused(message);
     }
+    const text = { Sequence: { id: "A", type_id: 0 } };
+    const single = [text, text];
+    await copy(folder, "smollm", {
+      "tokenizer.json": { post_processor: { type: "TemplateProcessing", single, pair: [] } },
+    });
+    await refused("tokenizer.json: its post_processor repeats the text");
+    await Deno.writeFile(file, Uint8Array.of(0x7b, 0xff, 0x7d));
+    await refused("tokenizer.json: cannot be read: it is not UTF-8");
+    await copy(folder, "smollm", { "tokenizer_config.json": { add_bos_token: "true" } });
+    await refused('says add_bos_token "true", wanted true or false');
     await copy(folder, "smollm", { "tokenizer_config.json": { add_bos_token: true } });
     await refused("tokenizer_config.json says add_bos_token true, but tokenizer.json's post_proc");
     await copy(folder, "llama3", { "tokenizer_config.json": { add_bos_token: false } });
@@ -233,4 +282,57 @@ test("openTokenizer() notes where its tokens may differ from Hugging Face's", ()
     assertEquals(await notes({ normalizer: { type: "Precompiled", precompiled_charsmap: "" } }), [
       "/tokenizer.json: the normalizer Precompiled is computed by JavaScript's NFKC instead",
     ]);
+  }));
+
+// transformers 5.24 gives the same tokens with and without these fields.
+test("openTokenizer() ignores what transformers ignores in tokenizer_config.json", () =>
+  inFolder(async (folder) => {
+    const text = "It was  the best of times, É worst";
+    const plain = [293, 267, 221, 263, 221, 299, 84, 265, 286, 12, 283, 232, 258, 316, 319];
+    const ignored = [
+      {},
+      { remove_space: true },
+      { do_lowercase_and_remove_accent: true },
+      { do_lower_case: true },
+      { chat_template: "{% for message in" },
+      { chat_template: [{ name: "tool", template: 5 }] },
+      { model_max_length: 4 },
+    ];
+    for (const change of ignored) {
+      await copy(folder, "smollm", { "tokenizer_config.json": change });
+      const { encode, notes } = await open(folder);
+      assertEquals([encode(text), notes], [plain, []], JSON.stringify(change));
+    }
+  }));
+
+test("openTokenizer() compares tokenizer_config.json with tokenizer.json", () =>
+  inFolder(async (folder) => {
+    const noted = async (change: Readonly<Record<string, unknown>>) => {
+      await copy(folder, "smollm", { "tokenizer_config.json": change });
+      return (await open(folder)).notes.map((note) => note.replace(folder, ""));
+    };
+    const decoder = (id: number, content: string) => ({
+      added_tokens_decoder: { [id]: { content, special: true } },
+    });
+    assertEquals(await noted(decoder(0, "<|endoftext|>")), []);
+    assertEquals(await noted({ additional_special_tokens: ["<|endoftext|>"] }), []);
+    const cut = (tokens: string) => [
+      `: tokenizer_config.json adds ${tokens} that tokenizer.json lacks, "times" for one, at which ` +
+      "transformers would cut texts; tokenizer.json counts",
+    ];
+    assertEquals(await noted(decoder(5, "times")), cut("1 token"));
+    const more = { additional_special_tokens: ["times", { content: "best" }] };
+    assertEquals(await noted({ ...decoder(5, "times"), ...more }), cut("2 tokens"));
+    await assertRejects(
+      () => noted(decoder(7, "<|endoftext|>")),
+      CheckpointError,
+      'added_tokens_decoder gives "<|endoftext|>" the number 7, but tokenizer.json 0: change one',
+    );
+    assertEquals(await noted({ add_prefix_space: true }), [
+      ": tokenizer_config.json says add_prefix_space true, but tokenizer.json does not add a " +
+      "space; tokenizer.json counts",
+    ]);
+    await copy(folder, "sentencepiece", { "tokenizer_config.json": { add_prefix_space: false } });
+    const { notes: [note] } = await open(folder);
+    assert(note!.endsWith("tokenizer.json adds a space; tokenizer.json counts"), note);
   }));

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { CheckpointError } from "../../../src/model/checkpoint/error.ts";
-import { openWeights } from "../../../src/model/pretrained/weights.ts";
+import { openWeights, readArchitecture } from "../../../src/model/pretrained/weights.ts";
 import { listParameters } from "../../../src/reference/llama/parameters.ts";
 import { assert, assertEquals, assertRejects } from "../../support/assert/assert.ts";
 import { inFolder } from "../../support/folder.ts";
@@ -113,6 +113,26 @@ test("openWeights() notes unknown fields", () =>
         join(folder, "config.json")
       }: fields that are not known and were not read: auto_map, gate_softness`,
     ]);
+  }));
+
+test("readArchitecture() reads JSON with a byte order mark, and shows where it is malformed", () =>
+  inFolder(async (folder) => {
+    const path = join(folder, "config.json");
+    const text = JSON.stringify(CONFIGS.llamaOf4, null, 2).replaceAll("\n", "\r\n");
+    await Deno.writeTextFile(path, `\ufeff${text}`);
+    assertEquals((await readArchitecture(folder)).family, "llama");
+    const refused = async (content: Uint8Array | string, message: string) => {
+      const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
+      await Deno.writeFile(path, bytes);
+      const error = await assertRejects(() => readArchitecture(folder), CheckpointError, message);
+      assert(!error.message.includes("\n"), error.message);
+    };
+    await refused(text.replace(",", ",,"), "config.json: is not JSON: Expected");
+    await refused(text.replace(",", ",,"), "(line 2 column");
+    await refused("", "config.json: is not JSON: Unexpected end");
+    const units = Uint16Array.from([...`\ufeff${text}`].map((each) => each.charCodeAt(0)));
+    await refused(new Uint8Array(units.buffer), "cannot be read: it is not UTF-8");
+    await refused("[]", "config.json: is [], wanted an object");
   }));
 
 test("openWeights() accepts a sliding window up to the requested context", () =>

@@ -137,10 +137,11 @@ Deno.test("checkConfig() names the field, what was given and what is wanted", ()
     [{ headDim: 18 }, "headDim is 18, wanted a multiple of 4"],
     [{ queryHeads: 3 }, "queryHeads is 3, wanted a multiple of the 2 key and value heads"],
     [{ keyValueHeads: 3 }, "queryHeads is 4, wanted a multiple of the 3 key and value heads"],
-    [{ normEpsilon: 0 }, "normEpsilon is 0, wanted a finite number above 0"],
+    [{ normEpsilon: 0 }, "normEpsilon is 0, wanted a number above 0, and at most 1"],
+    [{ normEpsilon: 1e300 }, "normEpsilon is 1e+300, wanted a number above 0, and at most 1"],
     [{ ropeBase: 1 }, "ropeBase is 1, wanted a finite number above 1"],
     // Text compares like a number, but does not compute like one.
-    [{ normEpsilon: "1e-5" }, 'normEpsilon is "1e-5", wanted a finite number above 0'],
+    [{ normEpsilon: "1e-5" }, 'normEpsilon is "1e-5", wanted a number above 0, and at most 1'],
     [{ ropeBase: "10000" }, 'ropeBase is "10000", wanted a finite number above 1'],
     [{ ropeScaling: { type: "linear", factor: "2" } }, 'ropeScaling.factor is "2", wanted'],
     [{ tiedHead: 1 }, "tiedHead is 1, wanted true or false"],
@@ -174,5 +175,5 @@ Deno.test("checkConfig() names the field, what was given and what is wanted", ()
       `LlamaConfig: ${message}`,
     );
   }
-  assertEquals(wrong.length, 30);
+  assertEquals(wrong.length, 31);
 });

@@ -63,9 +63,10 @@ export class TensorFile implements Disposable {
     };
     let file: Deno.FsFile | undefined;
     try {
+      // Before it is opened: opening a pipe would wait for its other end.
+      if (!(await Deno.stat(path)).isFile) return fail("is not a regular file");
       file = await Deno.open(path, { read: true });
-      const { size, isFile } = await file.stat();
-      if (!isFile) return fail("is not a regular file");
+      const { size } = await file.stat();
       if (size < 8) return fail(`has ${size} bytes, too few for a safetensors file`);
       const first = await readExactly(file, new Uint8Array(Math.min(size, POINTER.length)));
       if (new TextDecoder().decode(first) === POINTER) {

@@ -46,6 +46,9 @@ export function exactComponents(parts: Fields, path: string): ExactComponents {
   if (normalizers.some(({ type }) => type === "Precompiled")) {
     notes.push(`${path}: the normalizer Precompiled is computed by JavaScript's NFKC instead`);
   }
+  for (const part of normalizers) {
+    if (part.type === "Replace") checkPattern(part, `${path}: normalizer`);
+  }
   const preTokenizers = listOf(parts.pre_tokenizer, "pretokenizers", `${path}: pre_tokenizer`)
     .flatMap((part) => exactPreTokenizer(part, path));
   const patterns = preTokenizers.map(({ pattern }) => pattern)
@@ -83,7 +86,7 @@ function listOf(part: unknown, inner: string, path: string): Fields[] {
   const fields = objectOf(part, path);
   const parts = fields[inner];
   return fields.type === "Sequence" && Array.isArray(parts)
-    ? parts.flatMap((each) => listOf(each, inner, path))
+    ? parts.flatMap((each) => listOf(objectOf(each, path), inner, path))
     : [fields];
 }
 
@@ -126,6 +129,7 @@ function exactPreTokenizer(part: Fields, path: string): Fields[] {
       }
       break;
     case "Split": {
+      checkPattern(part, `${path}: pre_tokenizer`);
       const inverted = part.invert === true;
       const behavior = behaviorOf(part);
       if (JSON.stringify(part.pattern ?? null).includes("\\\\G")) break;
@@ -136,6 +140,13 @@ function exactPreTokenizer(part: Fields, path: string): Fields[] {
       return [part];
   }
   throw new CheckpointError(`${path}: the pre_tokenizer ${shown(part)} is not computed`);
+}
+
+/** The library would drop a text whose pattern it does not know. */
+function checkPattern({ pattern }: Fields, path: string): void {
+  const { Regex: regex, String: text } = objectOf(pattern, `${path}: pattern`);
+  if (typeof (regex ?? text) === "string") return;
+  throw new CheckpointError(`${path}: pattern is ${shown(pattern)}, wanted a Regex or a String`);
 }
 
 function behaviorOf({ behavior }: Fields): string {

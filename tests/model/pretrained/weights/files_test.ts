@@ -8,6 +8,7 @@ import { CONFIGS } from "../../../support/model/configs.ts";
 import { shardName, writeIndex, writeModel } from "../../../support/model/pretrained.ts";
 import { safetensorsFile } from "../../../support/model/safetensors.ts";
 import { testWith } from "../../../support/permitted.ts";
+import { testWithPipe } from "../../../support/pipe.ts";
 
 const test = testWith("read", "write");
 
@@ -171,3 +172,10 @@ testLinks(
       assertEquals(weights.architecture.family, "llama");
     }),
 );
+
+testWithPipe("openWeights() does not wait for a pipe", async (folder, pipe) => {
+  await writeModel(folder, CONFIGS.llamaOf4, { shards: 2 });
+  await Deno.remove(join(folder, shardName(1, 2)));
+  await Deno.rename(pipe, join(folder, shardName(1, 2)));
+  await refused(folder, `${shardName(1, 2)}: is not a regular file`);
+}, { file: "pipe" });

@@ -1,0 +1,106 @@
+/**
+ * Compares tokenizer_config.json with tokenizer.json, which alone decides here. Programs differ in
+ * which of the two they follow.
+ */
+import { plural } from "../../../plural.ts";
+import { CheckpointError } from "../../checkpoint/error.ts";
+import { objectOf, shown } from "../../checkpoint/json.ts";
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/** What both files say. */
+export interface Agreement {
+  /** tokenizer_config.json's fields. */
+  readonly settings: Fields;
+  /** tokenizer.json's parts. */
+  readonly parts: Fields;
+  /** The numbers of its added tokens by their text. */
+  readonly added: ReadonlyMap<string, number>;
+  /** The tokens that its post-processor puts before a text. */
+  readonly prefix: readonly number[];
+  readonly beginToken: number | undefined;
+}
+
+/**
+ * Checks that the two files agree.
+ *
+ * @param folder of both
+ * @param files what they say
+ * @returns notes on what tokenizer_config.json says and is not followed, one line each
+ * @throws {CheckpointError} if they contradict each other on BOS, or on a token's number
+ */
+export function compareSettings(folder: string, files: Agreement): readonly string[] {
+  refuseOtherBegin(folder, files);
+  return [...missingTokens(folder, files), ...otherSpace(folder, files)];
+}
+
+function refuseOtherBegin(folder: string, { settings, prefix, beginToken }: Agreement): void {
+  const { add_bos_token: asked } = settings;
+  if (asked === undefined || asked === null) return;
+  if (typeof asked !== "boolean") {
+    throw new CheckpointError(
+      `${folder}: tokenizer_config.json says add_bos_token ${shown(asked)}, wanted true or false`,
+    );
+  }
+  const begins = beginToken !== undefined && prefix.includes(beginToken);
+  if (beginToken === undefined || asked === begins) return;
+  throw new CheckpointError(
+    `${folder}: tokenizer_config.json says add_bos_token ${asked}, but tokenizer.json's post_processor ` +
+      `${begins ? "adds" : "does not add"} it: change one of them`,
+  );
+}
+
+/** transformers cuts texts at tokens that only tokenizer_config.json names. */
+function missingTokens(folder: string, { settings, added }: Agreement): string[] {
+  const missing: string[] = [];
+  const decoder = objectOf(
+    settings.added_tokens_decoder ?? {},
+    `${folder}: tokenizer_config.json: added_tokens_decoder`,
+  );
+  for (const [id, token] of Object.entries(decoder)) {
+    const content = contentOf(token);
+    const known = added.get(content);
+    if (known === undefined) missing.push(content);
+    else if (String(known) !== id) {
+      throw new CheckpointError(
+        `${folder}: tokenizer_config.json's added_tokens_decoder gives ${shown(content)} the ` +
+          `number ${id}, but tokenizer.json ${known}: change one of them`,
+      );
+    }
+  }
+  const more = settings.additional_special_tokens;
+  for (const token of Array.isArray(more) ? more : []) {
+    const content = contentOf(token);
+    if (!added.has(content) && !missing.includes(content)) missing.push(content);
+  }
+  if (missing.length === 0) return [];
+  return [
+    `${folder}: tokenizer_config.json adds ${
+      plural(missing.length, "token")
+    } that tokenizer.json ` +
+    `lacks, ${
+      shown(missing[0])
+    } for one, at which transformers would cut texts; tokenizer.json counts`,
+  ];
+}
+
+function contentOf(token: unknown): string {
+  const content = typeof token === "object" && token !== null
+    ? (token as { content?: unknown }).content
+    : token;
+  return String(content);
+}
+
+/** Some of transformers' classes change tokenizer.json's parts to follow `add_prefix_space`. */
+function otherSpace(folder: string, { settings, parts }: Agreement): string[] {
+  const { add_prefix_space: asked } = settings;
+  if (typeof asked !== "boolean") return [];
+  const text = JSON.stringify([parts.normalizer ?? null, parts.pre_tokenizer ?? null]);
+  const adds = text.includes('"add_prefix_space":true') || text.includes('"type":"Prepend"') ||
+    /"prepend_scheme":"(first|always)"/.test(text);
+  if (adds === asked) return [];
+  return [
+    `${folder}: tokenizer_config.json says add_prefix_space ${asked}, but tokenizer.json ` +
+    `${adds ? "adds" : "does not add"} a space; tokenizer.json counts`,
+  ];
+}

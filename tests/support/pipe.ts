@@ -1,0 +1,26 @@
+/** Named pipes: opening one to read waits until something opens it to write. */
+import { join } from "node:path";
+import { assert } from "./assert/assert.ts";
+import { testOnDisk } from "./folder.ts";
+
+/**
+ * Registers a test with a named pipe in a temporary folder. It is ignored on Windows, which has none
+ * in folders.
+ *
+ * @param name the test's name
+ * @param run called with the folder and the pipe's path
+ * @param options.file the pipe's name
+ */
+export function testWithPipe(
+  name: string,
+  run: (folder: string, pipe: string) => Promise<void>,
+  { file }: { readonly file: string },
+): void {
+  if (Deno.build.os === "windows") return Deno.test.ignore(`${name} [not on Windows]`, () => {});
+  testOnDisk("run")(name, async (folder) => {
+    const pipe = join(folder, file);
+    const { success } = await new Deno.Command("mkfifo", { args: [pipe] }).output();
+    assert(success);
+    await run(folder, pipe);
+  });
+}
