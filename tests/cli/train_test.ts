@@ -43,7 +43,7 @@ const TINY = [
   "--final-batches=16",
 ];
 
-Deno.test("train refuses a mistaken command line by one line and exit code 2", async () => {
+Deno.test("train refuses a wrong command line in one line with exit code 2", async () => {
   const mistakes: readonly [string[], string][] = [
     [
       ["smok"],
@@ -92,7 +92,7 @@ Deno.test("train refuses a mistaken command line by one line and exit code 2", a
   assertEquals(mistakes.length, 25);
 });
 
-test("train refuses unusable folders and texts by one line and exit code 1, and writes nothing", () =>
+test("train refuses unusable folders and texts in one line with exit code 1, and writes nothing", () =>
   inFolder(async (folder) => {
     const short = join(folder, "short.txt");
     const empty = join(folder, "empty");

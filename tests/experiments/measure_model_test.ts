@@ -159,7 +159,7 @@ onEachRuntime("SinkMeter agrees with attentionSinkStatistics() on the GPU", asyn
 });
 
 onEachRuntime(
-  "measureModel() takes a step of several micro-batches for what it is",
+  "measureModel() scales gradients of several micro-batches like those of one batch",
   async (gpu) => {
     const options = { config, batch: 2, context: 12, parameters, kernels: "start" as const };
     using one = new Llama(gpu, options);

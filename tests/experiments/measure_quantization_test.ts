@@ -108,7 +108,7 @@ onEachRuntime("measureQuantization() measures on the batches that it is given", 
   assertEquals(asked, [7, 8, 7, 7, 8, 7, 7]);
 }, { runtimes: ["deno"] });
 
-onEachRuntime("measureQuantization() refuses numbers of batches that cannot be", async (gpu) => {
+onEachRuntime("measureQuantization() refuses impossible numbers of batches", async (gpu) => {
   using model = new Llama(gpu, { config, batch: 4, context: 6, parameters, kernels: "start" });
   const { task } = tokens(9);
   for (const [name, value] of [["batches", 0], ["calibrationBatches", 1.5]] as const) {

@@ -29,7 +29,7 @@ eachRuntime("tensor() and read() keep every bit", async (runtime) => {
   assertEquals(tensor.shape, [7, 1]);
 });
 
-eachRuntime("tensor() refuses what is not numbers of that shape", async (runtime) => {
+eachRuntime("tensor() refuses anything but numbers of the given shape", async (runtime) => {
   using gpu = await openGpu({ runtime });
   const refused: [unknown, unknown, string][] = [
     [[1, 2], [3], "2 elements, wanted 3"],
@@ -137,40 +137,50 @@ eachRuntime("a disposed tensor or Gpu refuses to be used", async (runtime) => {
   assertThrows(() => rmsNormForward(gpu, { input, gain }), TypeError, "gpu has been disposed of");
 });
 
-eachRuntime("a kernel that does not compile ends as a GpuError with its line", async (runtime) => {
-  using gpu = await openGpu({ runtime });
-  gpu.pipelines.rewrite = ({ source }) => source.replace("var squares = 0.0;", "var squares = 0u;");
-  const { output } = rmsNormForward(gpu, { ...row(gpu), variant: "portable" });
-  const error = await assertRejects(
-    () => output.read(),
-    GpuError,
-    "rmsNormForward: rms_norm/inverse.wgsl:34",
-  );
-  assertEquals(error.operator, "rmsNormForward");
-  assert(error.message.includes("squares += x * x"), error.message);
-  await assertRejects(() => gpu.sync(), GpuError, "rms_norm/inverse.wgsl:34"); // again
-});
+eachRuntime(
+  "a kernel that does not compile causes a GpuError with the faulty line",
+  async (runtime) => {
+    using gpu = await openGpu({ runtime });
+    gpu.pipelines.rewrite = ({ source }) =>
+      source.replace("var squares = 0.0;", "var squares = 0u;");
+    const { output } = rmsNormForward(gpu, { ...row(gpu), variant: "portable" });
+    const error = await assertRejects(
+      () => output.read(),
+      GpuError,
+      "rmsNormForward: rms_norm/inverse.wgsl:34",
+    );
+    assertEquals(error.operator, "rmsNormForward");
+    assert(error.message.includes("squares += x * x"), error.message);
+    await assertRejects(() => gpu.sync(), GpuError, "rms_norm/inverse.wgsl:34"); // again
+  },
+);
 
-eachRuntime("a helper file's error is found in the helper file", async (runtime) => {
-  using gpu = await openGpu({ runtime });
-  gpu.pipelines.rewrite = ({ file, source }) =>
-    file === "workgroup_sum.wgsl" ? source.replace("return sum;", "return summ;") : source;
-  const { output } = rmsNormForward(gpu, { ...row(gpu), variant: "portable" });
-  await assertRejects(() => output.read(), GpuError, "workgroup_sum.wgsl:18");
-});
+eachRuntime(
+  "an error in a helper file is reported with the helper's name and line",
+  async (runtime) => {
+    using gpu = await openGpu({ runtime });
+    gpu.pipelines.rewrite = ({ file, source }) =>
+      file === "workgroup_sum.wgsl" ? source.replace("return sum;", "return summ;") : source;
+    const { output } = rmsNormForward(gpu, { ...row(gpu), variant: "portable" });
+    await assertRejects(() => output.read(), GpuError, "workgroup_sum.wgsl:18");
+  },
+);
 
-eachRuntime("what the device refuses ends as a GpuError of that operator", async (runtime) => {
-  using gpu = await openGpu({ runtime });
-  const { output } = rmsNormForward(gpu, row(gpu));
-  gpu.guard(
-    "tooLarge",
-    () => gpu.device.createBuffer({ size: 2 ** 45, usage: GPUBufferUsage.STORAGE }),
-  );
-  const error = await assertRejects(() => output.read(), GpuError, "tooLarge: ");
-  assertEquals(error.operator, "tooLarge");
-});
+eachRuntime(
+  "an error from the device becomes a GpuError that names the operator",
+  async (runtime) => {
+    using gpu = await openGpu({ runtime });
+    const { output } = rmsNormForward(gpu, row(gpu));
+    gpu.guard(
+      "tooLarge",
+      () => gpu.device.createBuffer({ size: 2 ** 45, usage: GPUBufferUsage.STORAGE }),
+    );
+    const error = await assertRejects(() => output.read(), GpuError, "tooLarge: ");
+    assertEquals(error.operator, "tooLarge");
+  },
+);
 
-eachRuntime("what a submission of many plans ends with names a few of them", async (runtime) => {
+eachRuntime("an error in a submission of many plans names a few of them", async (runtime) => {
   using gpu = await openGpu({ runtime });
   const buffer = gpu.storage(4);
   const source = `struct Parameters { value: f32 }
@@ -202,7 +212,7 @@ eachRuntime("an error outside any operator is not lost", async (runtime) => {
 });
 
 eachRuntime(
-  "a lost device ends as a GpuError, also for work enqueued after it",
+  "a lost device causes a GpuError, also for later work",
   async (runtime) => {
     using gpu = await openGpu({ runtime });
     const { gain } = row(gpu);
@@ -215,7 +225,7 @@ eachRuntime(
   },
 );
 
-eachRuntime("read() in flight when the Gpu is disposed of rejects", async (runtime) => {
+eachRuntime("read() rejects if the Gpu is disposed of meanwhile", async (runtime) => {
   const gpu = await openGpu({ runtime });
   const { output } = rmsNormForward(gpu, row(gpu));
   const reading = output.read();

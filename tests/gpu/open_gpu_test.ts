@@ -21,7 +21,7 @@ Deno.test("openGpu() refuses unknown options", async () => {
 });
 
 eachRuntime(
-  "openGpu() describes what it opened, and asks for all that the adapter has",
+  "openGpu() describes the device, and requests the adapter's features and larger limits",
   async (runtime) => {
     using gpu = await openGpu({ runtime });
     const { info } = gpu;
@@ -40,7 +40,7 @@ eachRuntime(
 );
 
 eachRuntime(
-  "openGpu() opens software where it is asked for, and refuses it where it is not wanted",
+  "openGpu() opens a software adapter on request, and never if it is unwanted",
   async (runtime) => {
     using gpu = await openGpu({ runtime, software: "always" });
     assert(gpu.info.software);
@@ -88,7 +88,7 @@ for (const [name, breakIt, message] of broken) {
   });
 }
 
-Deno.test("GpuError carries its operator", () => {
+Deno.test("GpuError names its operator", () => {
   const error = new GpuError("attentionForward", "out of memory");
   assertEquals([error.name, error.operator, error.message], [
     "GpuError",

@@ -45,7 +45,7 @@ eachRuntime("a kernel without parameters needs no uniform", async (runtime) => {
   assertEquals(gpu.uniform([]).size, 16);
 });
 
-eachRuntime("what a dispatch gives and its kernel declares must agree", async (runtime) => {
+eachRuntime("a dispatch must provide what its kernel declares", async (runtime) => {
   using gpu = await openGpu({ runtime, tuning: false });
   const x = gpu.tensor([1, -2, 3, -4], [4]), y = gpu.empty([4]), z = gpu.empty([4]);
   const before = gpu.memory;
@@ -96,44 +96,47 @@ eachRuntime("what a dispatch gives and its kernel declares must agree", async (r
   assertEquals([...await y.read()], [2, -4, 6, -8]); // the Gpu still works
 });
 
-eachRuntime("what one dispatch of an own kernel writes shares no memory", async (runtime) => {
-  using gpu = await openGpu({ runtime, tuning: false });
-  const whole = gpu.tensor(Float32Array.from({ length: 16 }, (_, i) => i), [16]);
-  const source = `${input}\n${output}\n${main("y[id.x] = x[id.x] + 1.0;")}`;
-  const scratch = gpu.storage(16);
-  const plan = (x: number, y: number) =>
-    softcap(gpu, source, { buffers: [whole.slice(x, [4]), whole.slice(y, [4])] });
-  for (const [x, y, words] of [[0, 0, "lie in the same memory"], [1, 3, "2 elements"]] as const) {
-    const { message } = assertThrows(() => plan(x, y), TypeError);
-    for (const word of ["softcap: ", "binding 1 (x)", "binding 2 (y)", "softcap writes", words]) {
-      assert(message.includes(word), message);
+eachRuntime(
+  "a dispatch cannot write memory that another of its bindings shares",
+  async (runtime) => {
+    using gpu = await openGpu({ runtime, tuning: false });
+    const whole = gpu.tensor(Float32Array.from({ length: 16 }, (_, i) => i), [16]);
+    const source = `${input}\n${output}\n${main("y[id.x] = x[id.x] + 1.0;")}`;
+    const scratch = gpu.storage(16);
+    const plan = (x: number, y: number) =>
+      softcap(gpu, source, { buffers: [whole.slice(x, [4]), whole.slice(y, [4])] });
+    for (const [x, y, words] of [[0, 0, "lie in the same memory"], [1, 3, "2 elements"]] as const) {
+      const { message } = assertThrows(() => plan(x, y), TypeError);
+      for (const word of ["softcap: ", "binding 1 (x)", "binding 2 (y)", "softcap writes", words]) {
+        assert(message.includes(word), message);
+      }
     }
-  }
-  assertThrows(
-    () => softcap(gpu, source, { buffers: [scratch, { buffer: scratch, offset: 0, size: 8 }] }),
-    TypeError,
-    "2 elements in common",
-  );
-  // Slices may be adjacent, in any order, and a dispatch may read what an earlier one wrote.
-  const steps = [[0, 5], [5, 10], [0, 6], [5, 10], [9, 0], [4, 12]] as const;
-  using chain = new Plan(gpu, {
-    operator: "chain",
-    cost: { flops: 1, bytes: 1 },
-    dispatches: steps.map(([x, y]) => ({
-      kernel: { parts: [{ file: "next.wgsl", source }] },
-      parameters: [],
-      buffers: [whole.slice(x, [4]), whole.slice(y, [4])],
-      workgroups: [1],
-    })),
-  });
-  const wanted = Array.from({ length: 16 }, (_, i) => i);
-  for (const [x, y] of steps) {
-    wanted.splice(y, 4, ...wanted.slice(x, x + 4).map((number) => number + 1));
-  }
-  gpu.run(chain);
-  assertEquals([...await whole.read()], wanted);
-  assert(chain.dispatches > 4);
-});
+    assertThrows(
+      () => softcap(gpu, source, { buffers: [scratch, { buffer: scratch, offset: 0, size: 8 }] }),
+      TypeError,
+      "2 elements in common",
+    );
+    // Slices may be adjacent, in any order, and a dispatch may read what an earlier one wrote.
+    const steps = [[0, 5], [5, 10], [0, 6], [5, 10], [9, 0], [4, 12]] as const;
+    using chain = new Plan(gpu, {
+      operator: "chain",
+      cost: { flops: 1, bytes: 1 },
+      dispatches: steps.map(([x, y]) => ({
+        kernel: { parts: [{ file: "next.wgsl", source }] },
+        parameters: [],
+        buffers: [whole.slice(x, [4]), whole.slice(y, [4])],
+        workgroups: [1],
+      })),
+    });
+    const wanted = Array.from({ length: 16 }, (_, i) => i);
+    for (const [x, y] of steps) {
+      wanted.splice(y, 4, ...wanted.slice(x, x + 4).map((number) => number + 1));
+    }
+    gpu.run(chain);
+    assertEquals([...await whole.read()], wanted);
+    assert(chain.dispatches > 4);
+  },
+);
 
 Deno.test("bindings are found in WGSL however they are written", () => {
   const text = `// @group(0) @binding(9) var<storage> nothing: array<f32>;

@@ -20,7 +20,7 @@ Deno.test("specialize() rewrites constants in their own type, and aliases", () =
   ]);
 });
 
-Deno.test("specialize() leaves a source alone when given nothing", () => {
+Deno.test("specialize() without changes leaves the source as it is", () => {
   assertEquals(specialize(source, {}), source);
 });
 

@@ -2,19 +2,22 @@ import { openGpu } from "../../mod.ts";
 import { assert, assertEquals, assertRejects, assertThrows } from "../support/assert/assert.ts";
 import { eachRuntime } from "../support/gpu.ts";
 
-eachRuntime("Tensor.write() overwrites for what is enqueued later", async (runtime) => {
-  using gpu = await openGpu({ runtime });
-  const tensor = gpu.tensor([1, 2, 3], [3]);
-  const before = tensor.read();
-  await before;
-  tensor.write(Float32Array.of(4, 5, 6));
-  assertEquals([...await before], [1, 2, 3]);
-  assertEquals([...await tensor.read()], [4, 5, 6]);
-  assertEquals([...tensor.uploaded ?? []], [4, 5, 6]);
-  assertThrows(() => tensor.write(Float32Array.of(1)), TypeError, "wanted a Float32Array of 3");
-  tensor.dispose();
-  assertThrows(() => tensor.write(Float32Array.of(1, 2, 3)), TypeError, "disposed");
-});
+eachRuntime(
+  "Tensor.write() changes what is read later, not what was read before",
+  async (runtime) => {
+    using gpu = await openGpu({ runtime });
+    const tensor = gpu.tensor([1, 2, 3], [3]);
+    const before = tensor.read();
+    await before;
+    tensor.write(Float32Array.of(4, 5, 6));
+    assertEquals([...await before], [1, 2, 3]);
+    assertEquals([...await tensor.read()], [4, 5, 6]);
+    assertEquals([...tensor.uploaded ?? []], [4, 5, 6]);
+    assertThrows(() => tensor.write(Float32Array.of(1)), TypeError, "wanted a Float32Array of 3");
+    tensor.dispose();
+    assertThrows(() => tensor.write(Float32Array.of(1, 2, 3)), TypeError, "disposed");
+  },
+);
 
 eachRuntime(
   "Tensor.slice() shares memory, reads and writes its own part, and frees nothing",

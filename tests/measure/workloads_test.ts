@@ -101,7 +101,7 @@ Deno.test("createWorkload().check() fails for every broken kernel", async () => 
   }
 });
 
-Deno.test("createWorkload().check() rejects where the kernel does not compile", async () => {
+Deno.test("createWorkload().check() rejects if the kernel does not compile", async () => {
   const gpu = await testGpu("deno");
   const faulty = siblingGpu(gpu, {});
   faulty.pipelines.rewrite = ({ source }) => source.replace("fn main(", "fn main(missing: None, ");
@@ -109,7 +109,7 @@ Deno.test("createWorkload().check() rejects where the kernel does not compile", 
   await assertRejects(() => workload.check(), GpuError, "rmsNormForward");
 });
 
-onEachRuntime("createWorkload() frees everything, also where it fails", async (gpu) => {
+onEachRuntime("createWorkload() frees everything, also if it fails", async (gpu) => {
   const sibling = siblingGpu(gpu, {});
   for (const kernel of operatorNames) {
     for (const pass of passesOf(kernel)) {
@@ -140,7 +140,7 @@ Deno.test("every operator with several variants is measured, under its own name"
   assertEquals(missing, []);
 });
 
-Deno.test("createWorkload() takes implementations that have some of the operators", async () => {
+Deno.test("createWorkload() accepts implementations of only some operators", async () => {
   const gpu = await testGpu("deno");
   const half = {
     name: "half",
@@ -155,7 +155,7 @@ Deno.test("createWorkload() takes implementations that have some of the operator
   );
 });
 
-Deno.test("createWorkload() throws for what it does not know", async () => {
+Deno.test("createWorkload() throws for unknown variants, operators and passes", async () => {
   const gpu = await testGpu("deno");
   const sound = work("rms-norm", "forward");
   assertThrows(

@@ -51,7 +51,7 @@ const tiny = "--shapes=quick --kernels=v-scale --passes=forward --budget=3";
 // SIGINT in its shell alone, as from the runner at a time limit. It then uploads a valid,
 // incomplete file.
 testWithFolder(
-  "bench.yml ends in one page of two adapters, though their benches are cut short",
+  "bench.yml makes one page of two adapters whose benches were cut short",
   async (folder) => {
     const { jobs } = parseWorkflow(await Deno.readTextFile(path));
     const artifacts = `${folder}/artifacts`;

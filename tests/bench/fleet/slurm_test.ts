@@ -3,7 +3,7 @@ import { startBash, testWithFolder, until } from "./machines.ts";
 import { resultStatus, textOfPage } from "./results.ts";
 import { assert, assertEquals, assertStringIncludes } from "../../support/assert/assert.ts";
 
-testWithFolder("submit.sh measures every type of GPU and ends in one page", async (folder) => {
+testWithFolder("submit.sh measures every type of GPU and makes one page", async (folder) => {
   const { clone, env } = await makeCluster(folder);
   const { code, output } = await startBash(
     ["bench/fleet/slurm/submit.sh", "a100:2,h100", "--shapes=quick", "--kernels=v-scale,rms-norm"],

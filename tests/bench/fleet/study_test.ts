@@ -12,7 +12,7 @@ async function exists(path: string): Promise<boolean> {
   return await Deno.stat(path).then(() => true, () => false);
 }
 
-testWithFolder("submit_study.sh trains every part once and ends in one page", async (folder) => {
+testWithFolder("submit_study.sh trains every part once and makes one page", async (folder) => {
   const { clone, env } = await makeCluster(folder);
   const { code, output } = await startBash(
     ["bench/fleet/slurm/submit_study.sh", "3", ...SMALL, "--seeds=2"],

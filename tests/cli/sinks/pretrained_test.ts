@@ -212,7 +212,7 @@ const mistakes: Readonly<Record<string, Mistake>> = {
 };
 
 for (const [name, mistake] of Object.entries(mistakes)) {
-  test(`runSinks() refuses by one line, before any work: ${name}`, () =>
+  test(`runSinks() refuses in one line, before any work: ${name}`, () =>
     withModel(async (scene) => {
       const { args = [], says } = await mistake(scene);
       const output = recordOutput();

@@ -130,7 +130,7 @@ onEachRuntime(
 );
 
 onEachRuntime(
-  "measureModel() says of a gradient below its floor that it is, but not in the precise form",
+  "measureModel() marks gradients below their rounding floor; in the precise form none is",
   async (gpu) => {
     const parameters = strongSink(22);
     const usual = await measured(gpu, parameters);

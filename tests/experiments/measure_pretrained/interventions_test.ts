@@ -78,7 +78,7 @@ function lossFrom(
 }
 
 onEachRuntime(
-  "measurePretrained() replaces massive activations where they come up first, as the twin does",
+  "measurePretrained() replaces massive activations where they first occur, as the twin does",
   async (gpu) => {
     using source = await massiveModel();
     const { config } = source.architecture;

@@ -61,7 +61,7 @@ Deno.test("TokenTexts joins documents with EOS between them, and begins every te
   assertEquals(joined.notes, ["3 documents are joined, with nothing between them"]);
 });
 
-Deno.test("TokenTexts takes each document from its beginning if they stay apart", () => {
+Deno.test("TokenTexts makes one text from the beginning of each document if they stay apart", () => {
   const documents = ["abcdefgh", "abc", "ABCDE", "x", "0123"].map((text) => document(text));
   const apart = (options: Partial<TokenTextsOptions>) =>
     spelled(documents, { documents: "apart", ...options });
@@ -75,7 +75,7 @@ Deno.test("TokenTexts takes each document from its beginning if they stay apart"
   ]);
 });
 
-Deno.test("TokenTexts puts BOS in front if the tokenizer has one but does not", () => {
+Deno.test("TokenTexts adds BOS on request if the tokenizer has one but does not add it", () => {
   const documents = [document("abcdefgh")];
   const without = { ...characters, prefix: [] };
   assertEquals(spelled(documents, { tokenizer: without, texts: 1 }).rows, ["abcd|e"]);

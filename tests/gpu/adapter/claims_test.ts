@@ -86,7 +86,7 @@ const wrongSizes: readonly (readonly [number, number, string])[] = [
   ],
 ];
 
-eachRuntime("an adapter that claims another size of subgroups runs without", async (runtime) => {
+eachRuntime("openGpu() uses no subgroups if their claimed size is wrong", async (runtime) => {
   for (const [minimum, maximum, note] of wrongSizes) {
     const [gpu, lines] = await noted(async () =>
       await openDevice(await find(runtime, claimingSizes(minimum, maximum)))
@@ -103,7 +103,7 @@ eachRuntime("an adapter that claims another size of subgroups runs without", asy
   }
 }, { unless: noSubgroups });
 
-eachRuntime("claims that hold, and none at all, are taken up without a word", async (runtime) => {
+eachRuntime("openGpu() accepts true claims, and missing ones, without a note", async (runtime) => {
   const cases: readonly [number | undefined, number | undefined, number, number][] = [
     [truth, truth, truth, truth],
     [truth / 2, 2 * truth, truth / 2, 2 * truth],
@@ -139,22 +139,26 @@ const wrongOperations = [
   ["subgroupMax(lane)", "subgroupMin(lane)"],
   ["subgroupAny(own == count)", "subgroupAny(own == 0u)"],
 ] as const;
-eachRuntime("each subgroup operation that miscomputes is found", async (runtime) => {
-  for (const [right, wrong] of wrongOperations) {
-    const { features, notes, faults, subgroupSize } = await examine(runtime, ({ subgroup }) => {
-      assert(subgroup.includes(right), right);
-      return { subgroup: subgroup.replaceAll(right, wrong) };
-    });
-    assertEquals(
-      notes,
-      ["subgroup operations miscompute: the feature subgroups is not used"],
-      wrong,
-    );
-    assertEquals([faults, subgroupSize, features.includes("subgroups")], [[], undefined, false]);
-  }
-}, { unless: noSubgroups });
+eachRuntime(
+  "openGpu() finds each subgroup operation that computes wrong results",
+  async (runtime) => {
+    for (const [right, wrong] of wrongOperations) {
+      const { features, notes, faults, subgroupSize } = await examine(runtime, ({ subgroup }) => {
+        assert(subgroup.includes(right), right);
+        return { subgroup: subgroup.replaceAll(right, wrong) };
+      });
+      assertEquals(
+        notes,
+        ["subgroup operations miscompute: the feature subgroups is not used"],
+        wrong,
+      );
+      assertEquals([faults, subgroupSize, features.includes("subgroups")], [[], undefined, false]);
+    }
+  },
+  { unless: noSubgroups },
+);
 
-eachRuntime("f16 that loses digits, or is refused, is not used", async (runtime) => {
+eachRuntime("openGpu() does not use f16 that loses digits or does not compile", async (runtime) => {
   for (
     const [right, wrong] of [
       ["f32(halves[lane])", "f32(halves[lane]) * 1.002"],
@@ -175,7 +179,7 @@ eachRuntime("f16 that loses digits, or is refused, is not used", async (runtime)
   }
 }, { unless: noHalf });
 
-eachRuntime("a workgroup that loses what it was given is a fault", async (runtime) => {
+eachRuntime("openGpu() finds workgroup memory that loses numbers", async (runtime) => {
   const { faults, notes } = await examine(runtime, ({ workgroup }) => ({
     workgroup: workgroup.replace("words[i] = i *", "words[i / 2u] = i *"),
   }));
@@ -183,48 +187,54 @@ eachRuntime("a workgroup that loses what it was given is a fault", async (runtim
   assert(/^it claims workgroups of \d+ invocations with \d+ bytes, and loses/.test(faults[0]!));
 });
 
-eachRuntime("what an adapter offers and refuses is left out, with a note", async (runtime) => {
-  const offering = ({ features }: GPUAdapter): Members => ({
-    features: new Set([...features, "shader-f16", "subgroups", "timestamp-query"]),
-    requestDevice: () => Promise.reject(new TypeError("nothing is granted")),
-  });
-  await assertRejects(
-    async () => await openDevice(await find(runtime, offering)),
-    TypeError,
-    "nothing is granted",
-  );
-  const [gpu, lines] = await noted(async () =>
-    await openDevice(
-      await find(runtime, (adapter) => ({
-        limits: forge(adapter.limits, { maxComputeWorkgroupStorageSize: 2 ** 30 }),
-        features: new Set(["timestamp-query"]),
-        requestDevice: (descriptor: GPUDeviceDescriptor) => {
-          const wanted = [...descriptor.requiredFeatures ?? []] as string[];
-          const { maxComputeWorkgroupStorageSize = 0 } = descriptor.requiredLimits ?? {};
-          return wanted.length > 0 || maxComputeWorkgroupStorageSize > 2 ** 20
-            ? Promise.reject(new TypeError("too much"))
-            : adapter.requestDevice(descriptor);
-        },
-      })),
-    )
-  );
-  assertEquals(gpu.info.notes, [
-    "it offers the feature timestamp-query and refuses it",
-    "it refuses its own limits: those of WebGPU are used",
-  ]);
-  assertEquals(lines.length, 2);
-  assert(!gpu.info.features.includes("timestamp-query"));
-  const { output } = rmsNormForward(gpu, {
-    input: gpu.tensor([3, 4], [1, 2]),
-    gain: gpu.tensor([1, 1], [2]),
-  });
-  assert(Math.abs((await output.read())[0]! - 3 / Math.sqrt(12.5)) < 1e-5);
-  gpu.dispose();
-}, {
-  unless: software ? undefined : "this machine has a GPU, whose drivers may grant one device only",
-});
+eachRuntime(
+  "openGpu() omits features and limits that an adapter offers but refuses, with a note",
+  async (runtime) => {
+    const offering = ({ features }: GPUAdapter): Members => ({
+      features: new Set([...features, "shader-f16", "subgroups", "timestamp-query"]),
+      requestDevice: () => Promise.reject(new TypeError("nothing is granted")),
+    });
+    await assertRejects(
+      async () => await openDevice(await find(runtime, offering)),
+      TypeError,
+      "nothing is granted",
+    );
+    const [gpu, lines] = await noted(async () =>
+      await openDevice(
+        await find(runtime, (adapter) => ({
+          limits: forge(adapter.limits, { maxComputeWorkgroupStorageSize: 2 ** 30 }),
+          features: new Set(["timestamp-query"]),
+          requestDevice: (descriptor: GPUDeviceDescriptor) => {
+            const wanted = [...descriptor.requiredFeatures ?? []] as string[];
+            const { maxComputeWorkgroupStorageSize = 0 } = descriptor.requiredLimits ?? {};
+            return wanted.length > 0 || maxComputeWorkgroupStorageSize > 2 ** 20
+              ? Promise.reject(new TypeError("too much"))
+              : adapter.requestDevice(descriptor);
+          },
+        })),
+      )
+    );
+    assertEquals(gpu.info.notes, [
+      "it offers the feature timestamp-query and refuses it",
+      "it refuses its own limits: those of WebGPU are used",
+    ]);
+    assertEquals(lines.length, 2);
+    assert(!gpu.info.features.includes("timestamp-query"));
+    const { output } = rmsNormForward(gpu, {
+      input: gpu.tensor([3, 4], [1, 2]),
+      gain: gpu.tensor([1, 1], [2]),
+    });
+    assert(Math.abs((await output.read())[0]! - 3 / Math.sqrt(12.5)) < 1e-5);
+    gpu.dispose();
+  },
+  {
+    unless: software
+      ? undefined
+      : "this machine has a GPU, whose drivers may grant one device only",
+  },
+);
 
-eachRuntime("an adapter with a fault is refused by name", async (runtime) => {
+eachRuntime("openGpu() refuses a faulty adapter by name", async (runtime) => {
   const found = await find(runtime, (adapter) => ({
     info: forge(adapter.info, { description: "Forged 9000" }),
     requestDevice: async (descriptor: GPUDeviceDescriptor) => {

@@ -52,7 +52,7 @@ Deno.test("packageCacheFolder() follows DENO_DIR", () => {
   assertEquals(packageCacheFolder({ HOME: "/home/me", DENO_DIR: "/deno/" }), "/deno/npm");
 });
 
-Deno.test("driverFolderName() carries the version and the archive's hash", () => {
+Deno.test("driverFolderName() contains the version and the archive's hash", () => {
   const version = embeddedPackage.specifier.split("@").at(-1)!;
   assertStringIncludes(driverFolderName(), version);
   assertStringIncludes(driverFolderName(), embeddedPackage.archiveSha256.slice(0, 12));
@@ -158,7 +158,7 @@ function expectedEntries(): TarEntry[] {
   return [...driverFileHashes.keys()].map((name) => fileEntry(name));
 }
 
-Deno.test("readDriverTar() takes the driver's files and passes over ANGLE's", async () => {
+Deno.test("readDriverTar() reads the driver's files and skips ANGLE's", async () => {
   const tar = await packTar([
     fileEntry("libEGL.so"),
     ...expectedEntries(),
@@ -299,7 +299,7 @@ Deno.test(`installEmbeddedDriver() repairs changed and missing files${installing
     }
   }));
 
-Deno.test(`installEmbeddedDriver() clears away what a killed installation left${installing.name}`, {
+Deno.test(`installEmbeddedDriver() removes a killed installation's leftovers${installing.name}`, {
   ignore: installing.ignore,
 }, () =>
   withEmptyCache(async (cacheFolder) => {
@@ -315,7 +315,7 @@ Deno.test(`installEmbeddedDriver() clears away what a killed installation left${
     await assertInstalled(cacheFolder);
   }));
 
-Deno.test(`installEmbeddedDriver() leaves nothing behind where it cannot write${installing.name}`, {
+Deno.test(`installEmbeddedDriver() leaves nothing behind if it cannot write${installing.name}`, {
   ignore: installing.ignore,
 }, () =>
   withEmptyCache(async (cacheFolder) => {
@@ -380,7 +380,7 @@ for (const runtime of ["deno", "dawn"] as const) {
   );
 }
 
-Deno.test(`installEmbeddedDriver() succeeds in processes that race${spawning.name}`, {
+Deno.test(`installEmbeddedDriver() succeeds in several processes at once${spawning.name}`, {
   ignore: spawning.ignore,
 }, () =>
   withEmptyCache(async (cacheFolder) => {

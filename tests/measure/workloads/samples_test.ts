@@ -119,7 +119,7 @@ Deno.test("largestError() is infinite for NaN, Infinity and missing numbers", ()
   }
 });
 
-Deno.test("largestError() throws where nothing would be compared", () => {
+Deno.test("largestError() throws if nothing would be compared", () => {
   assertThrows(() => largestError([]), RangeError, "no output");
   assertThrows(() => largestError([{ output: "a", actual: [], wanted: [] }]), RangeError, "a");
   assertThrows(() => largestError([{ output: "a", actual: [0], wanted: [0] }]), RangeError, "a");

@@ -114,7 +114,7 @@ Deno.test("attention's variants in f16 plan the kernels that were tested, in hal
   }
 });
 
-Deno.test("unfitTiled() follows the smaller storage: the largest tile fits the portable floor in f16", () => {
+Deno.test("unfitTiled() counts f16's smaller storage: the largest tile fits WebGPU's guaranteed memory", () => {
   const gpu = {
     device: {
       limits: {

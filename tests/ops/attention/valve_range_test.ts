@@ -5,7 +5,7 @@ import { onEachRuntime, portableGpu } from "../../support/gpu.ts";
 import { Arena } from "../../support/on_gpu.ts";
 
 onEachRuntime(
-  "a value row with a square beyond float32 makes NaN of what depends on it",
+  "a value row whose square overflows float32 spoils all results that depend on it",
   async (parent) => {
     for (const gpu of [parent, portableGpu(parent)]) {
       using arena = new Arena(gpu);

@@ -13,7 +13,7 @@ onEachRuntime(
 
 for (const variant of ["portable", "row-per-invocation"]) {
   onEachRuntime(
-    `crossEntropyForward() hands a NaN on to its row alone: ${variant}`,
+    `crossEntropyForward() passes a NaN on to its row only: ${variant}`,
     async (gpu) => {
       for (const [place, value] of [[70 + 5, NaN], [70 + 69, NaN], [70 + 3, Infinity]] as const) {
         const logits = drawUniform({ seed: 1, shape: [3, 70] });

@@ -330,7 +330,7 @@ Deno.test("rmsNormForward() and rmsNormBackward() choose by the adapter", async 
   }
 });
 
-Deno.test("rmsNormForward() names its variants if an unknown one is asked for", async () => {
+Deno.test("rmsNormForward() lists its variants if an unknown one is requested", async () => {
   const gpu = await testGpu("deno");
   using input = gpu.tensor([3, 4], [1, 2]);
   using gain = gpu.tensor([1, 1], [2]);

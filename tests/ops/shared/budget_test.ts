@@ -29,7 +29,7 @@ const known: readonly (readonly [
   ["qualcomm", "Turnip Adreno (TM) 730", "adreno-7xx", "turnip Mesa driver: Mesa 26.2.6", 128, 128],
 ];
 
-Deno.test("gpuBudget() knows GPUs by what Deno, Dawn and browsers tell", () => {
+Deno.test("gpuBudget() recognizes GPUs by the descriptions of Deno, Dawn and browsers", () => {
   for (const [vendor, deno, architecture, driver, inDeno, inDawn] of known) {
     const told = (runtime: Told["runtime"], changes: Partial<Told>) =>
       gpuBudget({ runtime, vendor, architecture: "", description: "", ...changes }).registers;

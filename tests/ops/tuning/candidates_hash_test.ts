@@ -120,7 +120,7 @@ Deno.test("candidatesHash() changes with any constant, and with the language fea
   assert(constants >= 10, `${constants} constants`);
 });
 
-test("candidatesHash() is of every kernel file that tuning chooses from", async () => {
+test("candidatesHash() covers every kernel file that tuning chooses from", async () => {
   const folder = new URL("../../../kernels/", import.meta.url);
   const files = (await readdir(folder, { recursive: true }))
     .filter((name) => /^(attention|rms_norm|v_scale|matmul)\/.*\.wgsl(\.ts)?$/.test(name))
@@ -152,7 +152,7 @@ test("candidatesHash() is of every kernel file that tuning chooses from", async 
   assertEquals(files.filter((name) => !hashed.has(name)), []);
 });
 
-Deno.test("the calls that tunableOperators hash are in the call's shape class, and fit every variant that it fits", () => {
+Deno.test("tunableOperators hash calls of the same shape class, which fit the same variants", () => {
   const lengths = [1, 4, 5, 63, 64, 96, 256, 1000, 4096, 2 ** 15];
   let compared = 0;
   for (const [name, operator] of tunableOperators) {

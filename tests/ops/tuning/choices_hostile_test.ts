@@ -84,7 +84,7 @@ function isHarmless(taken: ReadonlyMap<string, string>): boolean {
   });
 }
 
-Deno.test("parseTuning() takes up nothing but known kernels, whatever stands in whatever place", async () => {
+Deno.test("parseTuning() accepts only known kernels, whatever the file contains", async () => {
   const good = await tunedChoice();
   const file = JSON.parse(formatTuning(identity, [good, await tunedChoice({ variant: "tile" })]));
   const places = placesIn(file);
@@ -103,7 +103,7 @@ Deno.test("parseTuning() takes up nothing but known kernels, whatever stands in 
   assertEquals(Object.getOwnPropertyNames(Object.prototype).join(), before);
 });
 
-Deno.test("parseTuning() takes nothing of a file that is cut off at any byte", async () => {
+Deno.test("parseTuning() accepts nothing from a file cut off at any byte", async () => {
   const bytes = new TextEncoder().encode(formatTuning(identity, [await tunedChoice()]));
   const decoder = new TextDecoder("utf-8", { fatal: true });
   for (let length = 0; length < bytes.length - 1; length++) { // the last byte is only the line's end
@@ -112,7 +112,7 @@ Deno.test("parseTuning() takes nothing of a file that is cut off at any byte", a
   }
 });
 
-Deno.test("applyTuning() takes a file with changed bytes as it was, or not at all", async () => {
+Deno.test("applyTuning() makes the original choices or none from a file with changed bytes", async () => {
   const good = await tunedChoice();
   const bytes = new TextEncoder().encode(formatTuning(identity, [good]));
   const whole = await chosenBy(new TextDecoder().decode(bytes));
@@ -147,7 +147,7 @@ const named = new Map<string, readonly { readonly name: string }[]>([
   ["matmul", matmulHalfVariants],
 ]);
 
-Deno.test("applyTuning() never takes a kernel that computes in f16, not even with the right hash", async () => {
+Deno.test("applyTuning() never chooses a kernel that computes in f16, even if the hash is right", async () => {
   const halves = { ...info, features: [...info.features, "shader-f16"] };
   for (const [name, variants] of named) {
     const operator = tunableOperators.get(name)!;
@@ -174,7 +174,7 @@ Deno.test("applyTuning() never takes a kernel that computes in f16, not even wit
   }
 });
 
-Deno.test("applyTuning() passes over a kernel that the adapter cannot run, even with the right hash", async () => {
+Deno.test("applyTuning() skips a kernel that the adapter cannot run, even if the hash is right", async () => {
   const none = { ...info, features: [], subgroupSize: undefined };
   const { subgroupSize: _, ...without } = none;
   const operator = tunableOperators.get("rmsNormForward")!;
@@ -207,7 +207,7 @@ const endless: readonly [string, Dimensions][] = [
   ["vScaleForward", { B: 1, Hkv: 2 ** 24, T: 1, D: 4 }],
 ];
 
-Deno.test("isCurrent() says no within a moment, whatever lengths a file claims", async () => {
+Deno.test("isCurrent() is false within a moment, whatever lengths a file claims", async () => {
   const pretended = (lengths: { readonly [name: string]: number }, operator: TunableOperator) =>
     tunedChoice({
       operator: operator.operator,

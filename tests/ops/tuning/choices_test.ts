@@ -39,7 +39,7 @@ Deno.test("parseTuning() reads what formatTuning() writes, and applyTuning() cho
   assertEquals(tunedOperator.choose(gpu, { rows: 4096, d: 1023 }), "subgroup");
 });
 
-Deno.test("applyTuning() takes the last of several choices for the same calls", async () => {
+Deno.test("applyTuning() uses the last of several choices for the same calls", async () => {
   const text = formatTuning(identity, [
     await tunedChoice(),
     await tunedChoice({ variant: "portable" }),
@@ -47,7 +47,7 @@ Deno.test("applyTuning() takes the last of several choices for the same calls", 
   assertEquals([...(await chosenBy(text)).values()], ["portable"]);
 });
 
-Deno.test("parseTuning() passes over files that are stale, damaged, or hostile", async () => {
+Deno.test("parseTuning() skips stale, damaged and hostile files", async () => {
   const good = formatTuning(identity, [await tunedChoice()]);
   assertEquals((await chosenBy(good)).size, 1);
   const edit = (change: (file: Record<string, unknown>) => void): string => {
@@ -87,7 +87,7 @@ Deno.test("parseTuning() passes over files that are stale, damaged, or hostile",
   for (const [name, text] of files) assertEquals((await chosenBy(text)).size, 0, name);
 });
 
-Deno.test("applyTuning() passes over choices that do not hold, and takes the others", async () => {
+Deno.test("applyTuning() skips invalid choices, and uses the others", async () => {
   const good = await tunedChoice();
   const wrong: [string, unknown][] = [
     ["null", null],
