@@ -55,7 +55,7 @@ export function typedPermissionFlags(needs: readonly PermissionNeed[]): string {
  * Throws unless every permission is granted already. Never prompts.
  *
  * @param needs the permissions
- * @param options.action what they are for, for the message
+ * @param options.action their purpose, for the message
  * @throws {Deno.errors.NotCapable} that names every flag that is missing
  */
 export function requirePermissions(
@@ -83,7 +83,7 @@ export function hasPermissions(needs: readonly PermissionNeed[]): boolean {
  * Asks the user for missing permissions, if there is a terminal.
  *
  * @param needs the permissions
- * @param options.action what they are for, for the message
+ * @param options.action their purpose, for the message
  * @throws {Deno.errors.NotCapable} that names every missing flag, if the user refuses or cannot be
  *   asked
  */

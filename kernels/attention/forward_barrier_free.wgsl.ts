@@ -1,6 +1,6 @@
 /**
- * Fused causal attention, forward, for adapters that compute on the CPU and have no subgroups, or
- * narrow ones. It uses the formulas of attention/forward.wgsl in base 2.
+ * Fused causal attention, forward, for adapters that compute on the CPU and have no subgroups or
+ * only narrow ones. It uses the formulas of attention/forward.wgsl in base 2.
  *
  * On such adapters a barrier costs hundreds of cycles, and a load costs dozens of multiply-adds,
  * even if lanes read the same number. So every invocation computes R query rows from beginning to

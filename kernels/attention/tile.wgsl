@@ -4,7 +4,7 @@
 // keys, or keys and queries. Each of 8x8 invocations owns one 4x4 block of the tile. A block is a
 // mat4x4f with one column of the mat4x4f for each column of the tile; its components are the four
 // rows. With four rows and four columns of D numbers, the block of their inner products is
-// transpose(rows) * columns , summed over the vec4f of the D numbers. Rows of D numbers are read as
+// transpose(rows) * columns, summed over the vec4f of the D numbers. Rows of D numbers are read as
 // `vectors` = D / 4 vec4f, so D is a multiple of 4.
 //
 // Results with D numbers per row of the tile are spread over the invocations: (x, y) holds the

@@ -1,6 +1,6 @@
 // Copies the matrices of an operand of the matrix product into a layout that can be read four
 // numbers at a time: for each k, the numbers of all rows of left, or columns of right, are
-// contiguous. Past the last one it repeats the last one, so results computed from it are as finite.
+// contiguous. Past the last one it repeats the last one, which adds no NaN or infinity.
 //
 // 16 invocations per workgroup along the other length, in x; four k in y; batches in z. Every
 // invocation copies a vec4f at each of the four k. Invocations past an end copy the last numbers

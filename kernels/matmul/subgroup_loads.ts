@@ -11,7 +11,7 @@ import { unroll } from "../unroll.ts";
  */
 export type MatmulLoad = "along-inner" | "along-outer" | "scalar";
 
-/** The k of one step; they fit a vec4f. */
+/** The number of k in a step, as many as a vec4f holds. */
 export const STEP = 4;
 export const COMPONENTS = ["x", "y", "z", "w"];
 

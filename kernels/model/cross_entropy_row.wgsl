@@ -11,8 +11,7 @@ struct Parameters {
 
 @group(0) @binding(0) var<uniform> parameters: Parameters;
 @group(0) @binding(1) var<storage, read> logits: array<f32>; // [rows, V]
-@group(0) @binding(2) var<storage, read> classes: array<f32>; // [rows], whole numbers: the targets; 0 is taken for the
-// logit of a target outside all columns
+@group(0) @binding(2) var<storage, read> classes: array<f32>; // [rows]: the targets, as integers
 @group(0) @binding(3) var<storage, read_write> loss: array<f32>; // [rows]
 @group(0) @binding(4) var<storage, read_write> logSumExp: array<f32>; // [rows]
 

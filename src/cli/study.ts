@@ -29,7 +29,7 @@ export interface StudyHooks {
   readonly command?: (arm: StudyArm) => ChildCommand;
   /** The stream for the overview. Default: stderr. */
   readonly progress?: ProgressOutput;
-  /** Stops the study in order. Default: aborted by SIGINT and SIGTERM. */
+  /** Lets all runs save, then stops the study. Default: aborted by SIGINT and SIGTERM. */
   readonly signal?: AbortSignal;
 }
 
@@ -93,7 +93,7 @@ async function run(
     overview.clear();
     output.err("study: stopping; each run saves where it is\n");
   });
-  // The first Ctrl-C stops in order; the second ends at once, which leaves the runs intact too.
+  // The first Ctrl-C lets the runs save; the second ends at once, which leaves them intact too.
   const unlisten = hooks.signal === undefined
     ? listenForInterrupts(interrupt, { secondExits: true })
     : () => {};

@@ -127,7 +127,7 @@ function counter(
 }
 
 interface Measured extends PretrainedResult {
-  /** Each batch's largest inputs of linear maps, without rounding. */
+  /** The largest magnitudes of each batch's inputs to linear maps, from a pass without rounding. */
   readonly maxima: readonly LinearMaxima[];
 }
 

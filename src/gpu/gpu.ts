@@ -271,8 +271,7 @@ export class Gpu implements BufferOwner {
       });
       await staging.mapAsync(GPUMapMode.READ).catch(async (error: Error) => {
         this.#checkAlive();
-        // Wait for the reason behind it, if there is one: the report of a lost device may come a
-        // moment later.
+        // Wait for the cause of the error: the report of a lost device may come a moment later.
         await Promise.race([this.device.lost, new Promise((resolve) => setTimeout(resolve, 100))]);
         await this.#settle();
         throw new GpuError(operator, error.message);

@@ -122,7 +122,7 @@ export class BenchRun {
    * Measures the remaining jobs.
    *
    * @param session a session with an open adapter
-   * @param interrupt ends the run in order
+   * @param interrupt ends the run after the current sample
    * @throws {Error} if a new child cannot open the adapter again, or the file cannot be stored
    */
   async measure(session: RunSession, interrupt: AbortSignal): Promise<void> {
@@ -170,7 +170,7 @@ export class BenchRun {
       if (this.#waiting(round).length === 0) continue;
       const now = performance.now();
       const left = this.#end - closing - now;
-      // On a busy machine processes cost more than expected: fewer of them keep the budget.
+      // On a busy machine processes take longer than expected, so fewer of them fit the budget.
       if (round >= LEAST_PROCESSES && left < shortest / 2) {
         this.#processes = round;
         await this.#change({ settings: { ...this.#file.settings, processes: round } });

@@ -122,8 +122,8 @@ export function mergeCeilings(first: Ceilings, second: Ceilings): Ceilings {
     else if (found !== null) {
       const forms = bestForms([...known.forms ?? [], ...found.forms ?? []]);
       const { samples, ...rest } = better(found, known) ? found : known;
-      // All samples of one form together give the interval of its best rate; a median belongs to
-      // one process.
+      // A rate's interval comes from all samples of its form. Times in ns are medians, each of one
+      // process, so they are not pooled.
       const pool = rest.unit !== "ns" && found.method === known.method &&
         found.samples !== undefined && known.samples !== undefined;
       const all = pool ? [...known.samples!, ...found.samples!] : samples;

@@ -136,7 +136,7 @@ export function listJobs(
           ...{ id: jobs.length, kernel, pass, shape, dtype, variant, cache, chosen: own },
           ...own && tuned ? { tuned } : {},
         };
-        // A shape can be asked for by its name and by its lengths.
+        // A shape may be requested by its name or by its lengths.
         const key = jobKey(job);
         if (!keys.has(key)) jobs.push(job);
         keys.add(key);

@@ -104,7 +104,7 @@ class SequenceMean {
  * const gradients = { input: states, half: states, mlpNorm: states, output: states };
  * const layer = { input: states, half: states, mlpNorm: states, mlpResidual: states, output: states };
  * meter.add({ batch: 1, context: 2, layers: [{ ...layer, attention: undefined, gradients }] });
- * console.log(meter.result().layers[0]?.output.ratio); // token 0's norm against the early tokens'
+ * console.log(meter.result().layers[0]?.output.ratio); // token 0's norm / early tokens' norm
  * ```
  */
 export class SinkMeter {

@@ -3,7 +3,9 @@ import { attentionGates, type LlamaConfig } from "../reference/llama/config.ts";
 import type { LayerTrace, Trace } from "../reference/llama/trace.ts";
 import type { Numbers } from "./numbers.ts";
 
-/** A state's or gradient's name and elements, and its heads and their width per token. */
+/**
+ * The name and elements of a state or gradient, and its number of heads and their width per token.
+ */
 interface NamedState {
   readonly name: string;
   readonly data: Numbers;
@@ -109,7 +111,7 @@ export function checkLayerStates(layer: LayerTrace<Numbers>, options: LayerCheck
   for (const state of statesOf(layer, config)) checkState(state, options);
 }
 
-/** Does the same for its gradients; see {@linkcode checkLayerStates}. */
+/** Refuses a layer's gradients in the same way; see {@linkcode checkLayerStates}. */
 export function checkLayerGradients(layer: LayerTrace<Numbers>, options: LayerCheck): void {
   for (const state of gradientsOf(layer, options.config)) checkState(state, options);
 }

@@ -1,6 +1,6 @@
 /**
  * The tile of attention backward's panel kernels for adapters that compute on the CPU and have no
- * subgroups, or narrow ones.
+ * subgroups or only narrow ones.
  *
  * Every invocation computes R rows of `groups` columns that are `lanes` apart. All invocations of a
  * workgroup read the same number of the left operand and neighboring numbers of the right one; some

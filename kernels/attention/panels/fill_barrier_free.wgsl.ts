@@ -1,6 +1,6 @@
 /**
  * Attention backward in panels, first step, for adapters that compute on the CPU and have no
- * subgroups, or narrow ones. It uses the formulas of attention/panels/fill_subgroup.wgsl.ts.
+ * subgroups or only narrow ones. It uses the formulas of attention/panels/fill_subgroup.wgsl.ts.
  *
  * It first writes the logits and the weights' gradients to the panels, then changes them in place
  * in a rolled loop. Exponentials of all of a tile's numbers in registers would take long to

@@ -1,6 +1,7 @@
 /**
  * Attention backward in panels, second step, for adapters that compute on the CPU and have no
- * subgroups, or narrow ones. It computes the same as attention/panels/key_value_subgroup.wgsl.ts.
+ * subgroups or only narrow ones. It computes the same as
+ * attention/panels/key_value_subgroup.wgsl.ts.
  *
  * Source: Dao, arXiv 2307.08691, algorithm 2.
  */

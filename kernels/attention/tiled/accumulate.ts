@@ -133,8 +133,8 @@ function loadsAtOnce(options: AttentionTiledOptions, beside: number): number {
   return Math.max(4, Math.min(16, powerOfTwo(left)));
 }
 
-// Groups of four columns to write out together: as many multiply-adds as in `products`, if
-// registers can hold their loads.
+// Groups of four columns to unroll together: as many multiply-adds as in `products`, if registers
+// can hold their loads.
 function groupsOfRun(options: AttentionTiledOptions, loads: number): number {
   const { ownRows, chunks } = tileOf(options);
   const { writtenOut = 256 } = options;

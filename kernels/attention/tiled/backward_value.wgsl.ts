@@ -6,7 +6,7 @@
  *
  * To try it: `deno task bench --kernels=attention --passes=backward --variants=tiled-32x64-2x4`.
  *
- * Source: see there.
+ * Source: as in backward_key_value.wgsl.ts.
  */
 import { attentionBackwardKeyValueTiled } from "./backward_key_value.wgsl.ts";
 import type { AttentionTiledOptions } from "./tile.ts";

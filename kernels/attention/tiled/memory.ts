@@ -10,9 +10,9 @@
  * `partial[x][block]` holds a vector of each invocation for each of its blocks of rows.
  *
  * The operands of the rows are staged again for each tile of columns. Keeping them would take 38
- * KiB instead of 21 in tiled-64x64-4x4 at D 64. That is more than browsers allow, and fits 3 instead
- * of 4 subgroups on a SIMD unit of RDNA 2. It would save 1 of 40 instructions (`deno task
- * compilers`).
+ * KiB instead of 21 in tiled-64x64-4x4 at D 64. That is more than browsers allow, and leaves room
+ * for 3 instead of 4 subgroups on a SIMD unit of RDNA 2. It would save 1 of 40 instructions
+ * (`deno task compilers`).
  *
  * A turn of the kernels' loops unrolls its groups and their e, because computing and checking
  * constant indices costs no instructions.

@@ -7,7 +7,7 @@ export interface InterruptOptions {
 }
 
 /**
- * Aborts a controller at the first SIGINT or SIGTERM, so a command can end in order.
+ * Aborts a controller at the first SIGINT or SIGTERM, so a command can save before it ends.
  *
  * @param interrupt the controller to abort
  * @param options the effect of a second signal; default: none

@@ -67,7 +67,7 @@ export interface SinksRequest {
   readonly position: number;
   readonly window: number;
   readonly threshold: number;
-  /** A query head that the page shows besides its own choice. */
+  /** A query head that the page shows in addition to those it chooses. */
   readonly head: HeadPlace | undefined;
   readonly theory: boolean;
   /** Whether to measure interventions; for pretrained models only. */

@@ -9,7 +9,7 @@
  * numbers near a half round the other way, and each later layer adds to that. In PyTorch,
  * embeddings of SmolLM2-135M that differ by a millionth moved the loss of a text of 32 tokens by
  * 0.01 nats (down projections, a scale per token) to 0.12 (all linear maps, a scale per tensor;
- * standard deviations), and its float32 and float64 differ as much. The intervals over texts
+ * standard deviations), and float32 and float64 results differ as much. The intervals over texts
  * contain that chance.
  */
 import type { Gpu } from "../../gpu/gpu.ts";
@@ -31,7 +31,7 @@ export interface PretrainedQuantizationOptions {
   /** The model. */
   readonly model: StreamedLlamaOptions;
   readonly batches: readonly TokenBatch[];
-  /** Each batch's largest inputs of linear maps, without rounding. */
+  /** The largest magnitudes of each batch's inputs to linear maps, from a pass without rounding. */
   readonly maxima: readonly LinearMaxima[];
   /** Every text's loss without rounding, in nats per token. */
   readonly losses: readonly number[];

@@ -77,7 +77,7 @@ export class RunLoop {
     };
   }
 
-  /** Runs the rest of the run, or until the signal stops it. */
+  /** Finishes the run, unless the signal stops it first. */
   async go(): Promise<RunResult> {
     const { trainer, folder, rows, opened } = this.#parts;
     const { steps, reporting } = this.#settings;
@@ -103,7 +103,7 @@ export class RunLoop {
     };
   }
 
-  /** Runs the remaining steps, or until the signal stops it. */
+  /** Runs the remaining steps, unless the signal stops it first. */
   async #train(afterStep: () => Promise<void>): Promise<void> {
     const { gpu, trainer, report, hooks } = this.#parts;
     const { steps, reporting } = this.#settings;

@@ -56,8 +56,9 @@ export const SMALL = {
 } as const;
 
 /**
- * Bigram-Backcopy in all runs. Its table is close to its unigram: that gives much entropy, which
- * makes strong sinks. All seeds share one table and differ in initial weights and sequences.
+ * Bigram-Backcopy in all runs. Its table's rows are close to the unigram distribution: their high
+ * entropy makes strong sinks. All seeds share one table and differ in initial weights and
+ * sequences.
  */
 export const BACKCOPY = {
   name: "bigram-backcopy",

@@ -20,7 +20,7 @@ export interface BigramBackcopySettings {
    * repeats.
    */
   readonly triggers: number;
-  /** How close the table's rows are to the unigram; see `syntheticBigramTable`. */
+  /** How close the table's rows are to the unigram distribution; see `syntheticBigramTable`. */
   readonly concentration: number;
   /** The table's own seed, so runs with different seeds can share a table. */
   readonly tableSeed: number;

@@ -136,7 +136,7 @@ export function studyRunSettings(arm: StudyArm, scale: StudyScale): RunSettings 
     optimizer: {
       ...OPTIMIZER,
       learningRate,
-      // A fifteenth of a run, but at most the usual 100 steps.
+      // A fifteenth of a run, but no more than the usual 100 steps.
       warmUpSteps: Math.min(OPTIMIZER.warmUpSteps, Math.ceil(steps / 15)),
       ...arm.setting === "text-anchored" ? { weightDecay: 0.1 } : {},
     },

@@ -19,7 +19,7 @@ export interface BesideOptions {
   readonly sessions: readonly [own: RunSession, beside: RunSession];
   /** The second session's jobs by the ids of the run's own jobs, which they share. */
   readonly partners: ReadonlyMap<number, Job>;
-  /** Ends the measuring in order. */
+  /** Ends the measuring after the current sample. */
   readonly interrupt: AbortSignal;
 }
 
@@ -41,12 +41,12 @@ export class BesideSession implements RunSession {
     this.#measured = new Measured([...options.partners.values()]);
   }
 
-  /** Measures the machine's ceilings in the first session, for both. */
+  /** Measures the machine's ceilings in the first session, for both sessions. */
   ceilings(): Promise<MeasuredCeilings> {
     return this.#options.sessions[0].ceilings();
   }
 
-  /** Starts new processes for both. */
+  /** Starts new processes for both sessions. */
   async renew(): Promise<void> {
     await Promise.all(this.#options.sessions.map((session) => session.renew()));
   }

@@ -10,7 +10,7 @@ export class Measured {
   readonly #measurements: Map<string, Measurement>;
 
   /**
-   * Begins with a file's measurements.
+   * Starts with the measurements of earlier rounds.
    *
    * @param jobs all jobs of the run
    * @param measurements the measurements of earlier rounds

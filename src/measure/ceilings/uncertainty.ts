@@ -30,7 +30,8 @@ export function greatestRateInterval(rates: readonly number[]): Interval | undef
   const greatest = rates.toSorted((a, b) => b - a).slice(0, GREATEST);
   const [first] = greatest;
   if (first === undefined || greatest.length < 2) return undefined;
-  // Solves P(beyond) = (1 + factor)^−k, for the k gaps between the greatest samples.
+  // The truth lies beyond the interval with the probability BEYOND = (1 + factor)^−k, for the k
+  // gaps between the greatest samples.
   const factor = BEYOND ** (-1 / (greatest.length - 1)) - 1;
   return { low: first, high: first + factor * (first - greatest.at(-1)!) };
 }

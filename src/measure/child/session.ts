@@ -28,7 +28,7 @@ export interface SessionOptions {
   readonly longestRun?: number;
   /** The longest silence of a child, in ms, before it counts as hanging. */
   readonly deadline: number;
-  /** Ends the measuring in order. */
+  /** Ends the measuring after the current sample. */
   readonly interrupt: AbortSignal;
   /** Called with each step that begins. */
   readonly progress?: (step: string, job: Job | undefined) => void;

@@ -127,8 +127,8 @@ function prepareBackward(
     outputs: { ...gradients },
     tolerance: 1e-5,
     async samples(read): Promise<Sample[]> {
-      // The forward's results are inputs here; the check is of the gradients for exactly these
-      // inputs.
+      // The forward pass's results are inputs here, and the check computes gradients from exactly
+      // these.
       const backward = {
         ...numbers,
         output: await output.read(),

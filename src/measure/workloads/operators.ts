@@ -20,7 +20,7 @@ const operators: Record<string, MeasuredOperator> = {
   "matmul": matmul,
 };
 
-/** A measured operator's name, which result files have as `kernel`. */
+/** A measured operator's name; result files store it as `kernel`. */
 export type OperatorName = string;
 
 const names = Object.keys(operators);

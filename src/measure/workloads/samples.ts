@@ -1,4 +1,4 @@
-/** Compares a workload's output with float64: some rows of it. */
+/** Compares some rows of a workload's output with float64. */
 import { randomUniform } from "../../random.ts";
 import type { RowPlace } from "./attention/rows.ts";
 

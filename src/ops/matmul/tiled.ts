@@ -40,7 +40,7 @@ function sizeOf({ down, across, quadsDown, quadsAcross }: MatmulTile) {
 const OTHER_REGISTERS = 48;
 
 // The registers that compilers used. Intel's compiler reads the operands of four k ahead if these
-// are written out.
+// are unrolled.
 function registersOf({ quadsDown, quadsAcross }: MatmulTile, { vendor }: Gpu["info"]): number {
   const ahead = vendor === "intel" ? 4 : 1;
   return 16 * quadsDown * quadsAcross + 4 * ahead * (quadsDown + quadsAcross) + OTHER_REGISTERS;
@@ -64,8 +64,8 @@ function bestTile(gpu: Gpu, { batches, rows, columns }: MatmulShape): string {
   return wanted.find((name) => fits(matmulTiles[name]!, gpu)) ?? SMALL;
 }
 
-// How many k of a step to write out together. On the CPU more than one would compile longer and run
-// no faster.
+// How many k of a step to unroll together. On the CPU more than one would compile longer and run no
+// faster.
 function together(gpu: Gpu, { step }: MatmulTile): number {
   return gpu.info.software ? 1 : fits(matmulTiles[SMALL]!, gpu) ? step : 4;
 }

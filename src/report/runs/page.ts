@@ -13,7 +13,7 @@ interface Curve {
   readonly quantity: string;
   readonly scale: NonNullable<CurvePlotOptions["scale"]>;
   readonly reference?: number;
-  /** Which layer or head gives a step's number, if there are several. */
+  /** The layer or head whose number is drawn, if a step has several. */
   readonly over?: "largest" | "least";
 }
 

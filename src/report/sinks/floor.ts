@@ -3,7 +3,7 @@ import { hasSinkLogit } from "../../reference/llama/config.ts";
 import type { SinkMeasurement } from "../../sinks/measurement.ts";
 import { estimate, figure, NONE } from "./figure.ts";
 
-/** The text for a gradient that is exactly 0, whatever rounding makes of it. */
+/** The text for a gradient that is exactly 0, even if rounding makes it nonzero. */
 export const ZERO = "0";
 
 /** A path's gradient at s. */

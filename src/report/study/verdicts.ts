@@ -47,7 +47,7 @@ export const VERDICT_FORMS: Readonly<Record<ClaimVerdict, VerdictForm>> = {
   },
 };
 
-/** A verdict as a cell; the word says the same as the color. */
+/** A table cell with a verdict, in words as well as in color. */
 export function verdictCell(verdict: ClaimVerdict): Cell {
   return { text: verdict, tone: VERDICT_FORMS[verdict].tone };
 }

@@ -37,7 +37,7 @@ export function widen(
 ): Float32Array<ArrayBuffer> {
   const { buffer, byteOffset } = storedPart(numbers, type);
   const { length } = numbers;
-  // Go forward: a write never reaches stored numbers that are still to be read.
+  // Go forward, so no write overwrites stored numbers that are not yet read.
   if (type === "BF16") {
     const stored = new Uint16Array(buffer, byteOffset, length);
     const bits = new Uint32Array(numbers.buffer, numbers.byteOffset, length);
