@@ -2,6 +2,7 @@
  * Counts the instructions in the loops of a compiler's assembly: AMD's (ACO), NVIDIA's (NAK) and
  * Intel's.
  */
+import { naturalLoops } from "./assembly/loops.ts";
 import type { CompilerFamily } from "./gpus.ts";
 
 /** What a stretch of assembly consists of. */
@@ -16,7 +17,7 @@ export interface InstructionCounts {
   readonly memory: number;
 }
 
-/** A loop, without the loops within it. */
+/** A loop, its instructions without those of the loops within it. */
 export interface AssemblyLoop extends InstructionCounts {
   /** 1 for a loop that no other loop holds. */
   readonly depth: number;
@@ -25,7 +26,10 @@ export interface AssemblyLoop extends InstructionCounts {
 
 interface Dialect {
   readonly label: RegExp;
+  /** A jump, and where to. */
   readonly branch: RegExp;
+  /** What the program never goes past. */
+  readonly end: RegExp;
   /** Lines that are not instructions. */
   readonly skipped: RegExp;
   /** What an instruction is, by its text. */
@@ -38,6 +42,7 @@ const dialects: Readonly<Partial<Record<CompilerFamily, Dialect>>> = {
   amd: {
     label: /^(BB\d+):/,
     branch: /^s_c?branch\S*\s+(BB\d+)/,
+    end: /^s_(branch|endpgm|setpc)/,
     skipped: /^$/,
     // RDNA 3 writes two instructions that run as one with :: between them.
     fma: (line) =>
@@ -52,6 +57,7 @@ const dialects: Readonly<Partial<Record<CompilerFamily, Dialect>>> = {
   nvidia: {
     label: /^block\S* \d+ (L\d+)/,
     branch: /\bbra\b.* (L\d+)/,
+    end: /^(bra pT|exit)\b/, // others depend on a predicate
     skipped: /^(\}|$)/,
     fma: (line) => /(^|\s|=\s*)(ffma|hfma2)\b/.test(line) ? 1 : 0,
     workgroupMemory: /\b(ld|st|atom)\w*\.shared/,
@@ -60,6 +66,7 @@ const dialects: Readonly<Partial<Record<CompilerFamily, Dialect>>> = {
   intel: {
     label: /^(L\d+):/,
     branch: /\bwhile \(\d+\)\s+(L\d+)/,
+    end: /(?!)/, // some of a subgroup's invocations always go on
     skipped: /^((\([^)]*\)\s*)?sync\.nop|$)/,
     fma: (line) => /^(\([^)]*\)\s*)?mad\b/.test(line) && /:h?f\b/.test(line) ? 1 : 0,
     workgroupMemory: /\bsend\w*.*slm|\bslm\b/,
@@ -71,15 +78,17 @@ interface Block {
   readonly label: string;
   readonly lines: string[];
   readonly targets: string[];
+  /** Whether the program can go on to the next block. */
+  goesOn: boolean;
 }
 
-function blocksOf(text: string, { label, branch, skipped }: Dialect): Block[] {
-  const blocks: Block[] = [{ label: "", lines: [], targets: [] }];
+function blocksOf(text: string, { label, branch, end, skipped }: Dialect): Block[] {
+  const blocks: Block[] = [{ label: "", lines: [], targets: [], goesOn: true }];
   for (const raw of text.replaceAll("\0", "").split("\n")) {
     const line = raw.replace(/;.*$|\/\/.*$/, "").trim();
     const name = label.exec(line)?.[1];
     if (name !== undefined) {
-      blocks.push({ label: name, lines: [], targets: [] });
+      blocks.push({ label: name, lines: [], targets: [], goesOn: true });
       continue;
     }
     if (skipped.test(line)) continue;
@@ -87,6 +96,7 @@ function blocksOf(text: string, { label, branch, skipped }: Dialect): Block[] {
     block.lines.push(raw.trim());
     const target = branch.exec(line)?.[1];
     if (target !== undefined) block.targets.push(target);
+    if (end.test(line)) block.goesOn = false;
   }
   return blocks;
 }
@@ -103,15 +113,8 @@ function count(lines: readonly string[], dialect: Dialect): InstructionCounts {
   return { instructions: lines.length, fma, workgroupMemory, memory };
 }
 
-interface Span {
-  readonly from: number;
-  readonly to: number;
-}
-
-const inside = (inner: Span, outer: Span) => inner.from >= outer.from && inner.to <= outer.to;
-
 /**
- * The loops of a program: what lies between a label and the last branch back to it.
+ * The loops of a program.
  *
  * @param text assembly as the driver writes it
  * @param family the compiler that wrote it
@@ -121,23 +124,17 @@ export function loopsOf(text: string, family: CompilerFamily): AssemblyLoop[] | 
   const dialect = dialects[family];
   if (dialect === undefined) return undefined;
   const blocks = blocksOf(text, dialect);
-  const index = new Map(blocks.map(({ label }, i) => [label, i]));
-  const ends = new Map<number, number>(); // loops with one beginning are one loop
-  for (const [i, { targets }] of blocks.entries()) {
-    for (const target of targets) {
-      const start = index.get(target);
-      if (start !== undefined && start <= i) ends.set(start, Math.max(ends.get(start) ?? 0, i));
-    }
-  }
-  const spans = [...ends].map(([from, to]): Span => ({ from, to })).sort((a, b) => a.from - b.from);
-  return spans.map((span) => {
-    const inner = spans.filter((other) => other !== span && inside(other, span));
-    const own = blocks.filter((_, i) =>
-      inside({ from: i, to: i }, span) && !inner.some((each) => inside({ from: i, to: i }, each))
-    );
+  const numbers = new Map(blocks.map(({ label }, i) => [label, i]));
+  const loops = naturalLoops(blocks.map(({ targets, goesOn }, i) => [
+    ...goesOn && i + 1 < blocks.length ? [i + 1] : [],
+    ...targets.flatMap((target) => numbers.get(target) ?? []),
+  ]));
+  return loops.map(({ head, body }) => {
+    const inner = loops.filter((other) => other.head !== head && body.has(other.head));
+    const own = [...body].filter((block) => !inner.some((each) => each.body.has(block)));
     return {
-      ...count(own.flatMap(({ lines }) => lines), dialect),
-      depth: spans.filter((other) => inside(span, other)).length,
+      ...count(own.flatMap((block) => blocks[block]!.lines), dialect),
+      depth: loops.filter((other) => other.body.has(head)).length,
       innermost: inner.length === 0,
     };
   });

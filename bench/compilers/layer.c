@@ -74,15 +74,17 @@ static bool hasExtension(VkPhysicalDevice physical, PFN_vkGetInstanceProcAddr ge
   return found;
 }
 
-// For drivers that pay far more for the checks of buffers' bounds than the maker's own would.
+// For drivers that pay far more for the checks of buffers' bounds than the maker's own would. NVIDIA's driver in Mesa
+// checks them for null descriptors too, which Dawn asks for and never uses.
 static void leaveBoundsUnchecked(const VkDeviceCreateInfo *info) {
   if (info->pEnabledFeatures)
     ((VkPhysicalDeviceFeatures *)info->pEnabledFeatures)->robustBufferAccess = VK_FALSE;
-  void *features = find(info->pNext, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2);
-  if (features) ((VkPhysicalDeviceFeatures2 *)features)->features.robustBufferAccess = VK_FALSE;
-  void *robustness = find(info->pNext, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_ROBUSTNESS_2_FEATURES_EXT);
-  if (robustness)
-    ((VkPhysicalDeviceRobustness2FeaturesEXT *)robustness)->robustBufferAccess2 = VK_FALSE;
+  VkPhysicalDeviceFeatures2 *features =
+      (void *)find(info->pNext, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2);
+  if (features) features->features.robustBufferAccess = VK_FALSE;
+  VkPhysicalDeviceRobustness2FeaturesEXT *robustness =
+      (void *)find(info->pNext, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_ROBUSTNESS_2_FEATURES_EXT);
+  if (robustness) robustness->robustBufferAccess2 = robustness->nullDescriptor = VK_FALSE;
 }
 
 static VKAPI_ATTR VkResult VKAPI_CALL createDevice(VkPhysicalDevice physical,

@@ -49,6 +49,60 @@ Deno.test("loopsOf() finds the loops of NVIDIA's assembly", () => {
   ]);
 });
 
+// The compiler writes what follows the loop in front of the loop's last jump, which only L9 reaches.
+const parted = `
+block.u 0 L1 [] -> {
+      r4       = mov rZ            // delay=1
+} -> [1]
+block.u 1 L3 [0, 4] -> {
+      r4       = ffma r1 r2 r4     // delay=4
+                 bra !up0 L9       // delay=1
+} -> [2, 4]
+block.u 2 L5 [1] -> {
+      r5       = ffma r1 r2 r5     // delay=4
+      r5       = ffma r1 r2 r5     // delay=4
+                 exit              // delay=1
+} -> []
+block.u 4 L9 [1] -> {
+                 ld.global.a64.b128 r4..8 [r2..4]  // delay=1 rd:0
+                 bra pT L3         // delay=1
+} -> [1]
+`;
+
+Deno.test("loopsOf() follows jumps, not the order of the text", () => {
+  assertEquals(loopsOf(parted, "nvidia"), [
+    { instructions: 4, fma: 1, workgroupMemory: 0, memory: 1, depth: 1, innermost: true },
+  ]);
+});
+
+Deno.test("loopsOf() parts two loops that follow each other from one that holds both", () => {
+  const text = `
+BB0:
+  s_mov_b32 s0, 0
+BB1:
+  s_cbranch_scc1 BB5
+BB2:
+  v_fmac_f32_e32 v1, v2, v3
+  s_cbranch_scc1 BB2
+BB3:
+  s_nop 0
+  v_fmac_f32_e32 v1, v2, v3
+  s_cbranch_scc0 BB3
+BB4:
+  s_branch BB1
+BB5:
+  s_endpgm
+BB6: ; no jump leads here
+  s_branch BB1
+`;
+  const memory = { workgroupMemory: 0, memory: 0 };
+  assertEquals(loopsOf(text, "amd"), [
+    { instructions: 2, fma: 0, ...memory, depth: 1, innermost: false },
+    { instructions: 2, fma: 1, ...memory, depth: 2, innermost: true },
+    { instructions: 3, fma: 1, ...memory, depth: 2, innermost: true },
+  ]);
+});
+
 const intel = `
 L10:
 mad(8)          g10<1>F         g1<8,8,1>:f  g2<8,8,1>:f  g3<1,1,1>:f { align1 };

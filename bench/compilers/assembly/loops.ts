@@ -1,0 +1,101 @@
+/**
+ * The loops of a program, by its control flow. The order of the text does not tell: compilers put
+ * what follows a loop in front of the loop's last jump back.
+ *
+ * Source: Cooper, Harvey and Kennedy, "A simple, fast dominance algorithm", 2001; Aho, Lam, Sethi
+ * and Ullman, "Compilers", section 9.6 (natural loops).
+ */
+
+/** A loop: numbers of blocks. */
+export interface NaturalLoop {
+  /** The block through which the loop is entered. */
+  readonly head: number;
+  /** All blocks, with those of the loops within it. */
+  readonly body: ReadonlySet<number>;
+}
+
+/**
+ * Finds the loops that control flow enters through one block only.
+ *
+ * @param successors of each block, by number; block 0 is the first of the program
+ * @returns in the order of their heads
+ */
+export function naturalLoops(successors: readonly (readonly number[])[]): NaturalLoop[] {
+  const order = reversePostorder(successors);
+  const reached = new Set(order);
+  const predecessors = successors.map((): number[] => []);
+  for (const block of order) for (const next of successors[block]!) predecessors[next]!.push(block);
+  const dominates = dominance(order, predecessors);
+  const bodies = new Map<number, Set<number>>();
+  for (const block of reached) {
+    for (const head of successors[block]!) {
+      if (!dominates(head, block)) continue;
+      const body = bodies.get(head) ?? new Set([head]);
+      bodies.set(head, addPredecessors(body, block, predecessors));
+    }
+  }
+  return [...bodies].sort(([a], [b]) => a - b).map(([head, body]) => ({ head, body }));
+}
+
+// Everything from which `block` is reached without passing what the body already has.
+function addPredecessors(
+  body: Set<number>,
+  block: number,
+  predecessors: readonly (readonly number[])[],
+): Set<number> {
+  const waiting = [block];
+  for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+    if (body.has(next)) continue;
+    body.add(next);
+    waiting.push(...predecessors[next]!);
+  }
+  return body;
+}
+
+function reversePostorder(successors: readonly (readonly number[])[]): number[] {
+  const order: number[] = [];
+  const seen = new Set([0]);
+  const stack = [{ block: 0, next: 0 }]; // not recursive: programs can have thousands of blocks
+  while (stack.length > 0) {
+    const top = stack.at(-1)!;
+    const next = successors[top.block]?.[top.next++];
+    if (next === undefined) {
+      order.push(top.block);
+      stack.pop();
+    } else if (!seen.has(next)) {
+      seen.add(next);
+      stack.push({ block: next, next: 0 });
+    }
+  }
+  return order.reverse();
+}
+
+// Whether every way to a block passes another one.
+function dominance(
+  order: readonly number[],
+  predecessors: readonly (readonly number[])[],
+): (above: number, below: number) => boolean {
+  const place = new Map(order.map((block, i) => [block, i]));
+  const parents = new Map([[order[0]!, order[0]!]]); // the nearest block that dominates each
+  const meet = (a: number, b: number): number => {
+    while (a !== b) {
+      if (place.get(a)! > place.get(b)!) a = parents.get(a)!;
+      else b = parents.get(b)!;
+    }
+    return a;
+  };
+  for (let changed = true; changed;) {
+    changed = false;
+    for (const block of order.slice(1)) {
+      const known = predecessors[block]!.filter((each) => parents.has(each));
+      const parent = known.reduce(meet);
+      changed ||= parents.get(block) !== parent;
+      parents.set(block, parent);
+    }
+  }
+  return (above, below) => {
+    let block = below;
+    while (block !== above && block !== order[0]) block = parents.get(block)!;
+    return block === above;
+  };
+}
