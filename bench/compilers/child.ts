@@ -5,6 +5,7 @@
 import { fileURLToPath } from "node:url";
 import type { GpuInfo } from "../../src/gpu/gpu_info.ts";
 import type { CollectReport, CollectRequest, Compiled } from "./collect.ts";
+import { keptFile } from "./collect/kept.ts";
 import type { PretendedGpu } from "./gpus.ts";
 import type { PreparedDrivers } from "./prepare.ts";
 import type { KernelSelection } from "./works.ts";
@@ -24,8 +25,13 @@ export interface CompileOptions {
   readonly drivers: PreparedDrivers;
   readonly runtime: "deno" | "dawn";
   readonly selection: KernelSelection;
-  /** A folder for assembly, SPIR-V and WGSL. */
+  /**
+   * A folder for assembly, SPIR-V and WGSL. With it every kernel is compiled, even if it was
+   * compiled before.
+   */
   readonly keep: string | undefined;
+  /** The folder of what was compiled before. */
+  readonly kept: string;
   /** ms for all kernels. */
   readonly deadline: number;
   readonly interrupt: AbortSignal;
@@ -104,7 +110,7 @@ export async function compileOn(gpu: PretendedGpu, options: CompileOptions): Pro
 
 async function runChild(
   gpu: PretendedGpu,
-  { drivers, runtime, selection, keep, skip, stop }: CompileOptions & {
+  { drivers, runtime, selection, keep, kept, skip, stop }: CompileOptions & {
     readonly skip: readonly number[];
     readonly stop: AbortSignal;
   },
@@ -120,6 +126,7 @@ async function runChild(
       log: `${folder}/log`,
       texts: `${folder}/texts`,
       skip,
+      kept: await keptFile(gpu, { drivers, runtime, folder: kept }),
       ...keep === undefined ? {} : { keep: `${keep}/${gpu.name}` },
     };
     return await talk(await startChild(gpu, drivers, folder), { request, stop, report });

@@ -6,6 +6,7 @@
 import { createDryGpu } from "../../src/gpu/dry_gpu.ts";
 import { describe, type GpuInfo } from "../../src/gpu/gpu_info.ts";
 import { type AssemblyLoop, loopsOf } from "./assembly.ts";
+import { type KeptKernel, KeptKernels } from "./collect/kept.ts";
 import type { Executable } from "./figures.ts";
 import type { CompilerFamily } from "./gpus.ts";
 import { type KernelSelection, listWorks, type Work } from "./works.ts";
@@ -22,18 +23,15 @@ export interface CollectRequest {
   readonly keep?: string;
   /** Numbers of kernels that were compiled, or failed, before. */
   readonly skip: readonly number[];
+  /** The file of kernels that were compiled before. */
+  readonly kept: string;
 }
 
 /** The outcome of a kernel. */
-export interface Compiled extends Omit<Work, "code"> {
+export interface Compiled extends Omit<Work, "code">, KeptKernel {
   /** Equal for kernels with the same WGSL. */
   readonly code: number;
-  readonly workgroup: readonly number[];
-  /** Empty if it did not compile. */
-  readonly executables: readonly Executable[];
-  /** The loops of the first executable, if its assembly is read. */
-  readonly loops?: readonly AssemblyLoop[];
-  /** Why it did not compile. */
+  /** Why it did not compile: then there are no executables. */
   readonly error?: string;
 }
 
@@ -152,12 +150,13 @@ async function collect(
   report({ type: "opened", info, total: works.length });
   if (request.keep !== undefined) Deno.mkdirSync(request.keep, { recursive: true });
   const codes = new Map<string, number>();
-  const known = new Map<number, Pick<Compiled, "workgroup" | "executables" | "loops" | "error">>();
+  const kept = new KeptKernels(request.kept);
+  const known = new Map<number, KeptKernel & Pick<Compiled, "error">>();
   for (const [number, { code, ...work }] of works.entries()) {
     const id = codes.get(code) ?? number;
     codes.set(code, id);
     if (request.skip.includes(number)) continue;
-    let found = known.get(id);
+    let found = known.get(id) ?? (request.keep === undefined ? await kept.find(code) : undefined);
     if (found === undefined) {
       report({ type: "begin", number, work });
       const label = `${work.operator} ${work.variant} ${work.shape} ${work.file}`;
@@ -170,8 +169,9 @@ async function collect(
         ...loops === undefined ? {} : { loops },
         ...error === undefined ? {} : { error },
       };
-      known.set(id, found);
+      if (error === undefined) await kept.keep(code, found);
     }
+    known.set(id, found);
     report({ type: "compiled", number, result: { ...work, code: id, ...found } });
   }
 }

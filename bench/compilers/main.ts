@@ -42,6 +42,7 @@ async function run(
         await compileOn(gpu, {
           ...request,
           drivers,
+          kept: `${folder}/results`,
           interrupt,
           progress: (done, total, text) =>
             // Counts every GPU as having as many kernels as this one.
@@ -70,7 +71,7 @@ function format(
   if (format === "json") return formatJson(report, results, runtime);
   if (report.rows.length === 0) return "";
   return format === "markdown"
-    ? formatMarkdown(report)
+    ? formatMarkdown(report, ["deno task compilers", ...Deno.args].join(" "))
     : formatTerminalTable(longTable(report), { color });
 }
 

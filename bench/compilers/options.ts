@@ -17,9 +17,19 @@ import {
   runtime,
   someOf,
 } from "../../src/cli/shared/options.ts";
+import { createDryGpu } from "../../src/gpu/dry_gpu.ts";
+import { shapeOfLengths } from "../../src/measure/workloads/shapes.ts";
 import { type Dimensions, tunableOperators } from "../../src/ops/tuning/operators.ts";
 import { type PretendedGpu, pretendedGpus } from "./gpus.ts";
-import { familyNames, type KernelSelection } from "./works.ts";
+import {
+  type Calls,
+  callsOf,
+  checkedCalls,
+  families,
+  type Family,
+  familyNames,
+  type KernelSelection,
+} from "./works.ts";
 
 const gpuNames = pretendedGpus.map(({ name }) => name);
 
@@ -28,19 +38,21 @@ const options = {
   kernels: takes("LIST", `Some of ${familyNames.join(", ")}`),
   variants: takes(
     "LIST",
-    "all (what tuning tries, and what computes in f16), chosen (defaults), or names",
-    { default: "all" },
+    "all (what tuning tries, and what computes in f16), chosen (defaults), or names (default all, with --check chosen)",
   ),
-  lengths: takes(
-    "LIST",
-    "Change lengths, such as D=256,T=4096 or M=512,N=512,K=512",
+  shape: takes(
+    "LENGTHS",
+    "These shapes alone, with / between several: B1,H8,T1024,D96 or Hq32,Hkv4,T2048,D128/rows512,d2048/M512,N512,K512",
   ),
+  lengths: takes("LIST", "Change lengths of the usual shapes, such as D=256,T=4096"),
   runtime,
   format: takes("FORM", "Output format", {
     choices: ["table", "markdown", "json"],
     default: "table",
   }),
-  check: flag("Fail if a default kernel spills registers on a GPU"),
+  check: flag(
+    "Fail if a default kernel spills registers on a GPU; without --shape and --lengths, over more shapes than usual",
+  ),
   keep: takesPath(
     "FOLDER",
     "Keep the assembly, the SPIR-V and the WGSL of every kernel in this folder",
@@ -80,11 +92,16 @@ Usage: deno task compilers [OPTIONS]
 ${formatOptions(options)}
 GPUs:
 ${gpus}
+The usual shapes are attention of T 1024 and 4096 with D 64 and 128, RMSNorm of d 1024, 2048 and 4096, V-scale of D 64
+and 128, and matrix products of 512³ and 2048³. --check takes D from 16 to 256, groups of eight query heads, odd lengths
+and thin products too.
+
 AMD's and Intel's drivers are those that Linux runs. Those for NVIDIA, Apple and Qualcomm are Mesa's, not the makers' own:
 they show registers and spills, but the makers' instructions differ.
 
 The first call on Debian or Ubuntu fetches the drivers through apt, about 600 MB, and builds two small libraries. It needs
-root only to install what these are built with.
+root only to install what these are built with. What was compiled is kept there too: a second run takes seconds, and one
+that was interrupted goes on. With --keep everything is compiled again.
 
 Exit codes:
   0    every kernel compiled
@@ -107,21 +124,30 @@ export function parseCompilers(args: readonly string[]): CompilersRequest | unde
   if (switches.help) return undefined;
   refuseOperands(operands, "compilers");
   const names = someOf("gpus", { given: listOf("gpus", values.gpus), known: gpuNames });
-  const kernels = someOf("kernels", {
-    given: listOf("kernels", values.kernels),
-    known: familyNames,
-  });
+  const named = listOf("kernels", values.kernels);
+  const kernels = someOf("kernels", { given: named, known: familyNames });
   const deadline = Number(values.deadline);
   if (!(deadline > 0 && deadline <= 86400)) {
     throw wrongValue("deadline", values.deadline, "seconds above 0 and up to 86400");
   }
+  if (values.shape !== undefined && values.lengths !== undefined) {
+    throw new UsageError("--shape and --lengths are both given, wanted one of them");
+  }
+  const calls = values.shape !== undefined
+    ? shapesOf(values.shape, { kernels, named: named !== undefined })
+    : switches.check && values.lengths === undefined
+    ? checkedCalls
+    : undefined;
+  const selection = {
+    kernels: values.shape === undefined ? kernels : kernels.filter((name) => calls![name]),
+    variants: variantsOf(values.variants ?? (switches.check ? "chosen" : "all")),
+    lengths: lengthsOf(values.lengths),
+    ...calls === undefined ? {} : { calls },
+  };
+  if (values.shape !== undefined || values.lengths !== undefined) checkCalls(selection);
   return {
     gpus: pretendedGpus.filter(({ name }) => names.includes(name)),
-    selection: {
-      kernels,
-      variants: variantsOf(values.variants),
-      lengths: lengthsOf(values.lengths),
-    },
+    selection,
     runtime: values.runtime,
     format: values.format,
     check: switches.check,
@@ -129,6 +155,71 @@ export function parseCompilers(args: readonly string[]): CompilersRequest | unde
     deadline: 1000 * deadline,
     drivers: values.drivers,
   };
+}
+
+// The families' own names are those of the bench's operators, except for the model's kernels, which
+// have no lengths.
+function shapesOf(
+  text: string,
+  { kernels, named }: { readonly kernels: readonly Family[]; readonly named: boolean },
+): Calls {
+  const known = kernels.filter((family) => family !== "model");
+  const calls: Partial<Record<Family, Dimensions[]>> = {};
+  const wanted = known.map((family) =>
+    `${family} ${tunableOperators.get(families[family][0])!.dimensionNames.join(" ")}`
+  ).join("; ");
+  for (const part of text.split("/")) {
+    const fitting = known.flatMap((family) => {
+      const shape = shapeOfLengths(family, part.trim());
+      return shape === undefined ? [] : [[family, shape.dimensions] as const];
+    });
+    if (fitting.length === 0) {
+      throw new UsageError(
+        `--shape has ${JSON.stringify(part.slice(0, 100))}, wanted the lengths of an operator, ` +
+          `each at least 1, as in B1,H8,T1024,D64: ${wanted}`,
+      );
+    }
+    for (const [family, dimensions] of fitting) (calls[family] ??= []).push(dimensions);
+  }
+  const without = kernels.find((family) => calls[family] === undefined);
+  if (named && without !== undefined) {
+    throw new UsageError(`--kernels names ${without}, but --shape has no lengths of it`);
+  }
+  return calls;
+}
+
+// A GPU on which every call can be planned that can be planned at all.
+const roomy = {
+  runtime: "deno",
+  backend: "",
+  vendor: "",
+  architecture: "",
+  device: "",
+  description: "",
+  software: false,
+  features: [],
+  limits: {
+    maxBufferSize: 2 ** 40,
+    maxStorageBufferBindingSize: 2 ** 40,
+    maxComputeWorkgroupStorageSize: 16384,
+    maxComputeInvocationsPerWorkgroup: 256,
+    maxComputeWorkgroupsPerDimension: 65535,
+  },
+} as const;
+
+/** Refuses lengths that an operator refuses, before any GPU is opened. */
+function checkCalls(selection: KernelSelection): void {
+  using dry = createDryGpu(roomy);
+  for (const operator of selection.kernels.flatMap((family): string[] => [...families[family]])) {
+    for (const call of callsOf(operator, selection)) {
+      try {
+        using _plan = tunableOperators.get(operator)!.plan(dry, call);
+      } catch (error) {
+        if (!(error instanceof TypeError || error instanceof RangeError)) throw error;
+        throw new UsageError(error.message);
+      }
+    }
+  }
 }
 
 function variantsOf(text: string): KernelSelection["variants"] {

@@ -126,7 +126,7 @@ export function longTable({ rows }: Report): Table {
 /** Explains the cells of {@linkcode wideTable}. */
 export const LEGEND =
   "Registers of an invocation (AMD: vector registers; Apple: halves of 16 bits; Adreno: registers " +
-  "of four numbers; Intel: live registers of a thread, of 128, and the subgroup's lanes); occupancy (AMD: subgroups of " +
+  "of four numbers; Intel: live registers of a thread, of 128, bmg of 256, and the subgroup's lanes); occupancy (AMD: subgroups of " +
   "a SIMD unit; NVIDIA: of a multiprocessor; Adreno: of a core; Apple: invocations of a core); the share of FMAs among " +
   "the instructions of the loops; spills, if any; ← runs by default.";
 
@@ -160,9 +160,10 @@ export function wideTable({ rows }: Report): Table {
  * The wide table in Markdown, with its legend.
  *
  * @param report the report
+ * @param command the command line that makes it
  */
-export function formatMarkdown(report: Report): string {
-  return `${LEGEND}\n\nMade by \`deno task compilers\`; nothing is timed.\n\n` +
+export function formatMarkdown(report: Report, command: string): string {
+  return `\`\`\`sh\n${command}\n\`\`\`\n\n${LEGEND}\nNothing is timed.\n\n` +
     formatMarkdownTable(wideTable(report));
 }
 

@@ -35,7 +35,12 @@ export interface KernelSelection {
   readonly variants: "all" | "chosen" | readonly string[];
   /** Lengths in place of the usual ones, for the operators that have them. */
   readonly lengths: Dimensions;
+  /** The calls of each family in place of the usual ones. Default: the usual ones. */
+  readonly calls?: Calls;
 }
+
+/** Calls by family. */
+export type Calls = Readonly<Partial<Record<Family, readonly Dimensions[]>>>;
 
 /** A kernel to compile. */
 export interface Work {
@@ -51,30 +56,61 @@ export interface Work {
   readonly code: string;
 }
 
-const usualLengths: Readonly<Record<string, readonly Dimensions[]>> = {
+const usualCalls: Calls = {
   attention: [1024, 4096].flatMap((T) => [64, 128].map((D) => ({ B: 1, Hq: 8, Hkv: 8, T, D }))),
-  rmsNorm: [1024, 2048, 4096].map((d) => ({ rows: 4096, d })),
-  vScale: [64, 128].map((D) => ({ B: 1, Hkv: 8, T: 1024, D })),
+  "rms-norm": [1024, 2048, 4096].map((d) => ({ rows: 4096, d })),
+  "v-scale": [64, 128].map((D) => ({ B: 1, Hkv: 8, T: 1024, D })),
   matmul: [512, 2048].map((length) => ({ B: 1, M: length, N: length, K: length })),
+};
+
+const headDims = [16, 32, 64, 80, 96, 112, 128, 160, 192, 256];
+
+/**
+ * The calls that no default may spill on: more head dimensions, eight query heads to a key head,
+ * learned sinks, odd lengths, and products that fill no tile.
+ */
+export const checkedCalls: Calls = {
+  attention: headDims.flatMap((D) => [
+    { B: 1, Hq: 8, Hkv: 8, T: 1024, D },
+    { B: 1, Hq: 8, Hkv: 1, T: 1023, D },
+    { B: 1, Hq: 8, Hkv: 8, T: 4096, D },
+    { B: 1, Hq: 8, Hkv: 8, T: 1024, D, sink: 1 },
+    { B: 1, Hq: 8, Hkv: 8, T: 4096, D, sink: 1 },
+  ]),
+  "rms-norm": [64, 768, 1000, 1024, 2048, 4096, 8192].map((d) => ({ rows: 4096, d })),
+  "v-scale": headDims.map((D) => ({ B: 1, Hkv: 8, T: 1024, D })),
+  matmul: [
+    ...usualCalls.matmul!,
+    { B: 1, M: 1, N: 4096, K: 4096 },
+    { B: 1, M: 127, N: 129, K: 65 },
+    { B: 1, M: 4096, N: 1000, K: 1024 },
+    { B: 8, M: 256, N: 256, K: 64 },
+    ...[[1, 0], [0, 1]].map(([transposeLeft, transposeRight]) => ({
+      ...usualCalls.matmul![1]!,
+      transposeLeft: transposeLeft!,
+      transposeRight: transposeRight!,
+    })),
+  ],
 };
 
 /**
  * The calls of an operator.
  *
  * @param operator its name
- * @param lengths in place of the usual ones
+ * @param selection lengths in place of the usual ones, or calls
  * @returns each once
  */
-export function callsOf(operator: string, lengths: Dimensions): Dimensions[] {
-  const family = operator.replace(/(Forward|Backward)$/, "");
+export function callsOf(
+  operator: string,
+  { lengths, calls = usualCalls }: Pick<KernelSelection, "lengths" | "calls">,
+): Dimensions[] {
+  const family = familyNames.find((name) =>
+    (families[name] as readonly string[]).includes(operator)
+  );
   const { dimensionNames } = tunableOperators.get(operator)!;
   const own = Object.entries(lengths).filter(([name]) => dimensionNames.includes(name));
-  const calls = (usualLengths[family] ?? []).map((usual) => ({
-    ...usual,
-    ...Object.fromEntries(own),
-  }));
-  const unique = new Map(calls.map((call) => [JSON.stringify(call), call]));
-  return [...unique.values()];
+  const changed = (calls[family!] ?? []).map((call) => ({ ...call, ...Object.fromEntries(own) }));
+  return [...new Map(changed.map((call) => [JSON.stringify(call), call])).values()];
 }
 
 /** Lengths that tables leave out where they are as usual. */
@@ -134,9 +170,9 @@ function operatorWorks(
   { name, selection }: { readonly name: string; readonly selection: KernelSelection },
 ): Work[] {
   const operator = tunableOperators.get(name)!;
-  const { variants: wanted, lengths } = selection;
+  const { variants: wanted } = selection;
   const works: Work[] = [];
-  for (const call of callsOf(name, lengths)) {
+  for (const call of callsOf(name, selection)) {
     const chosen = operator.choose(dry, call);
     const names = [...operator.variants, ...operator.namedOnly].filter((variant) =>
       wanted === "all" || (wanted === "chosen" ? variant === chosen : wanted.includes(variant))

@@ -73,6 +73,7 @@ export interface TunableOperator {
   choose(gpu: Gpu, dimensions: Dimensions): string;
   /**
    * Plans a call on new tensors with undefined contents, by default with the variant of `choose`.
+   * Among attention's lengths `vScale: 1` adds V-scale, and `sink: 1` a learned sink.
    *
    * @throws {RangeError} for a variant that cannot run here, or sizes beyond the adapter
    */
@@ -125,7 +126,7 @@ function attentionShape({ B, Hq, Hkv, T, D }: Dimensions): AttentionShape {
   return { batches: B!, queryHeads: Hq!, keyValueHeads: Hkv!, sequenceLength: T!, headDim: D! };
 }
 
-function attentionTensors(gpu: Gpu, { B, Hq, Hkv, T, D, vScale }: Dimensions) {
+function attentionTensors(gpu: Gpu, { B, Hq, Hkv, T, D, vScale, sink }: Dimensions) {
   const query = gpu.empty([B!, Hq!, T!, D!]);
   const key = gpu.empty([B!, Hkv!, T!, D!]);
   return {
@@ -133,6 +134,7 @@ function attentionTensors(gpu: Gpu, { B, Hq, Hkv, T, D, vScale }: Dimensions) {
     key,
     value: gpu.empty(key.shape),
     ...vScale === 1 ? { vScale: { constant: gpu.empty([Hkv!]), mode: "full" as const } } : {},
+    ...sink === 1 ? { sinkLogit: gpu.empty([Hq!]) } : {},
   };
 }
 

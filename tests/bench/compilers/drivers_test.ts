@@ -6,6 +6,7 @@ import { defaultDriversFolder } from "../../../bench/compilers/folder.ts";
 import { findDrivers } from "../../../bench/compilers/prepare.ts";
 import { reportOf } from "../../../bench/compilers/report.ts";
 import { assert, assertEquals, assertStringIncludes } from "../../support/assert/assert.ts";
+import { inFolder, namesIn } from "../../support/folder.ts";
 
 Deno.test("parseSystem() knows Debian, Ubuntu, and what is made of them", () => {
   assertEquals(parseSystem('ID=debian\nVERSION_CODENAME="bookworm"\n'), {
@@ -50,33 +51,57 @@ const options = {
   keep: undefined,
   progress() {},
 } as const;
+const interrupt = new AbortController().signal;
 
 Deno.test({
-  name: `AMD's compiler compiles a matrix product${reason === undefined ? "" : ` [${reason}]`}`,
+  name: `AMD's compiler compiles a matrix product, once${
+    reason === undefined ? "" : ` [${reason}]`
+  }`,
   ignore: reason !== undefined,
-  async fn() {
-    const drivers = (await findDrivers(gpu, defaultDriversFolder()))!;
-    const interrupt = new AbortController().signal;
-    const result = await compileOn(gpu, { ...options, drivers, deadline: 60_000, interrupt });
-    assertEquals([result.info?.vendor, result.problem], ["amd", undefined]);
-    assertStringIncludes(result.info!.description, "NAVI31");
-    const { rows, failures } = reportOf([result]);
-    assertEquals([rows.length, failures], [1, []]);
-    const [row] = rows;
-    assertEquals([row!.workgroup, row!.subgroupSize, row!.spills], [[16, 16, 1], 64, 0]);
-    assert(row!.registers >= 64 && row!.registers <= 256, `${row!.registers} registers`);
-    assert(row!.fmaShare! > 0.4 && row!.fmaShare! < 1, `${row!.fmaShare} of FMAs`);
-    assertEquals(row!.loops.some(({ fma }) => fma >= 64), true);
-  },
+  fn: () =>
+    inFolder(async (folder) => {
+      const drivers = (await findDrivers(gpu, defaultDriversFolder()))!;
+      let compiled = 0;
+      const compile = () =>
+        compileOn(gpu, {
+          ...options,
+          drivers,
+          kept: folder,
+          deadline: 60_000,
+          interrupt,
+          progress: () => compiled++,
+        });
+      const result = await compile();
+      assertEquals([result.info?.vendor, result.problem], ["amd", undefined]);
+      assertStringIncludes(result.info!.description, "NAVI31");
+      const { rows, failures } = reportOf([result]);
+      assertEquals([rows.length, failures], [1, []]);
+      const [row] = rows;
+      assertEquals([row!.workgroup, row!.subgroupSize, row!.spills], [[16, 16, 1], 64, 0]);
+      assert(row!.registers >= 64 && row!.registers <= 256, `${row!.registers} registers`);
+      assert(row!.fmaShare! > 0.4 && row!.fmaShare! < 1, `${row!.fmaShare} of FMAs`);
+      assertEquals(row!.loops.some(({ fma }) => fma >= 64), true);
+      // What was compiled is kept, also beside half a line of a process that ended.
+      assertEquals(compiled, 1);
+      const [name] = await namesIn(folder);
+      await Deno.writeTextFile(`${folder}/${name}`, '{"digest":', { append: true });
+      assertEquals([await compile(), compiled], [result, 1]);
+    }),
 });
 
 Deno.test({
   name: `a GPU ends at its deadline${reason === undefined ? "" : ` [${reason}]`}`,
   ignore: reason !== undefined,
-  async fn() {
-    const drivers = (await findDrivers(gpu, defaultDriversFolder()))!;
-    const interrupt = new AbortController().signal;
-    const result = await compileOn(gpu, { ...options, drivers, deadline: 1, interrupt });
-    assertEquals([result.compiled, result.problem], [[], "not done after 0.001 s"]);
-  },
+  fn: () =>
+    inFolder(async (folder) => {
+      const drivers = (await findDrivers(gpu, defaultDriversFolder()))!;
+      const result = await compileOn(gpu, {
+        ...options,
+        drivers,
+        kept: folder,
+        deadline: 1,
+        interrupt,
+      });
+      assertEquals([result.compiled, result.problem], [[], "not done after 0.001 s"]);
+    }),
 });

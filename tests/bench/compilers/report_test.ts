@@ -101,7 +101,8 @@ Deno.test("longTable() has a line for every kernel and GPU", () => {
 
 Deno.test("formatMarkdown() has a column for every GPU, and marks defaults and spills", () => {
   const other = result("bmg", [compiled(0, { chosen: true })]);
-  const text = formatMarkdown(reportOf([results[0]!, other]));
+  const text = formatMarkdown(reportOf([results[0]!, other]), "deno task compilers --gpus=dg2");
+  assertStringIncludes(text, "```sh\ndeno task compilers --gpus=dg2\n```\n");
   assertStringIncludes(text, "| kernel | dg2 | bmg |");
   assertStringIncludes(text, "98r s8 58% \\!5 ←");
   assertStringIncludes(text, "| 98r s8 58% \\!7 | – |");

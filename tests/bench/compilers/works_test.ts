@@ -1,6 +1,7 @@
 /** Which kernels are compiled. */
 import {
   callsOf,
+  checkedCalls,
   families,
   familyNames,
   listWorks,
@@ -13,7 +14,7 @@ import { info } from "../../support/tuned_choice.ts";
 
 Deno.test("callsOf() puts lengths in place of the usual ones, each call once", () => {
   const name = (operator: string, lengths: Record<string, number>) =>
-    callsOf(operator, lengths).map(shapeText);
+    callsOf(operator, { lengths }).map(shapeText);
   assertEquals(name("attentionForward", {}), [
     "T1024 D64",
     "T1024 D128",
@@ -29,14 +30,47 @@ Deno.test("callsOf() puts lengths in place of the usual ones, each call once", (
   assertEquals(name("matmul", { M: 64 }), ["64×512×512", "64×2048×2048"]);
 });
 
-Deno.test("every operator is in a family, with usual lengths of its own", () => {
+Deno.test("every operator is in a family, with usual and checked lengths of its own", () => {
   assertEquals(Object.values(families).flat().sort(), [...tunableOperators.keys()].sort());
   for (const [operator, { dimensionNames }] of tunableOperators) {
-    const calls = callsOf(operator, {});
-    assert(calls.length > 0, operator);
     const needed = dimensionNames.filter((name) => !name.startsWith("transpose"));
-    for (const call of calls) assertEquals(Object.keys(call), needed, operator);
+    for (const selection of [{ lengths: {} }, { lengths: {}, calls: checkedCalls }]) {
+      const calls = callsOf(operator, selection);
+      assert(calls.length > 0, operator);
+      for (const call of calls) {
+        const names = Object.keys(call).filter((name) => !/^(transpose|sink)/.test(name));
+        assertEquals(names, needed, operator);
+      }
+    }
   }
+});
+
+Deno.test("checkedCalls has long and short heads, groups of heads, and lengths that fill no tile", () => {
+  const attention = checkedCalls.attention!;
+  for (const D of [32, 64, 96, 128, 256]) {
+    assert(attention.some((call) => call.D === D && call.Hq === 8 * call.Hkv!), `D ${D}`);
+    assert(attention.some((call) => call.D === D && call.T! % 2 === 1), `D ${D}`);
+    assert(attention.some((call) => call.D === D && call.sink === 1), `D ${D}`);
+  }
+  assert(checkedCalls.matmul!.some(({ M, N, K }) => [M, N, K].every((length) => length! % 4 > 0)));
+});
+
+Deno.test("listWorks() lists the kernels of a learned sink where a call has one", () => {
+  const call = { B: 1, Hq: 8, Hkv: 8, T: 64, D: 64 };
+  const works = listWorks(createDryGpu(info), {
+    kernels: ["attention"],
+    variants: "chosen",
+    lengths: {},
+    calls: { attention: [call, { ...call, sink: 1 }] },
+  });
+  const forward = works.filter(({ operator }) => operator === "attentionForward");
+  assertEquals(forward.map(({ shape, code }) => [shape, code.includes("sinkLogit")]), [
+    ["T64 D64", false],
+    ["T64 D64 sink1", true],
+  ]);
+  assert(
+    works.some(({ operator, shape }) => operator === "attentionBackward" && shape.includes("sink")),
+  );
 });
 
 Deno.test("listWorks() lists the kernels that tuning tries, the f16 ones, and the defaults alone", () => {

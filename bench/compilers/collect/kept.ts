@@ -1,0 +1,94 @@
+/**
+ * Kernels that were compiled before: one file for each GPU and runtime, one line of JSON for each
+ * kernel. So a run that was interrupted goes on, and a second one takes seconds.
+ */
+import { fileURLToPath } from "node:url";
+import { sha256 } from "../../../src/sha256.ts";
+import type { AssemblyLoop } from "../assembly.ts";
+import type { Executable } from "../figures.ts";
+import type { PretendedGpu } from "../gpus.ts";
+import type { PreparedDrivers } from "../prepare.ts";
+
+/** What a compiler made of a WGSL text. */
+export interface KeptKernel {
+  readonly workgroup: readonly number[];
+  readonly executables: readonly Executable[];
+  /** The loops of the first executable, if its assembly is read. */
+  readonly loops?: readonly AssemblyLoop[];
+}
+
+// What reads the assembly.
+const readers = ["../assembly.ts", "../assembly/loops.ts"];
+
+/**
+ * The file of a GPU. Its name says what the results depend on, besides the WGSL: the driver, the
+ * runtime, and what reads the assembly. Files of the same GPU and runtime that depend on anything
+ * else are removed.
+ *
+ * @param gpu the GPU
+ * @param options the drivers, the runtime, and the folder, which is made
+ */
+export async function keptFile(
+  gpu: PretendedGpu,
+  { drivers: { libraries, layers }, runtime, folder }: {
+    readonly drivers: PreparedDrivers;
+    readonly runtime: "deno" | "dawn";
+    readonly folder: string;
+  },
+): Promise<string> {
+  const { size, mtime } = await Deno.stat(`${libraries}/libvulkan_${gpu.driver}.so`);
+  const texts = await Promise.all(
+    readers.map((name) => Deno.readTextFile(fileURLToPath(new URL(name, import.meta.url)))),
+  );
+  const version = runtime === "deno" ? Deno.version.deno : import.meta.resolve("webgpu");
+  const parts = [size, mtime, layers, gpu.environment, version, texts];
+  const digest = await sha256(JSON.stringify(parts));
+  const prefix = `${gpu.name}-${runtime}-`;
+  const name = `${prefix}${digest.slice(0, 12)}.jsonl`;
+  await Deno.mkdir(folder, { recursive: true });
+  for await (const entry of Deno.readDir(folder)) {
+    if (entry.name.startsWith(prefix) && entry.name !== name) {
+      await Deno.remove(`${folder}/${entry.name}`).catch(() => {}); // another run was faster
+    }
+  }
+  return `${folder}/${name}`;
+}
+
+/** The kernels of a file, by the digests of their WGSL. */
+export class KeptKernels {
+  readonly #path: string;
+  readonly #kernels = new Map<string, KeptKernel>();
+
+  /** @param path the file, which need not exist */
+  constructor(path: string) {
+    this.#path = path;
+    let text = "";
+    try {
+      text = Deno.readTextFileSync(path);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
+    for (const line of text.split("\n")) {
+      try {
+        const { digest, ...kernel } = JSON.parse(line) as KeptKernel & { readonly digest: string };
+        this.#kernels.set(digest, kernel);
+      } catch {
+        // half a line of a run that was ended: its kernel is compiled again
+      }
+    }
+  }
+
+  /** What was made of a WGSL text, if it was compiled before. */
+  async find(code: string): Promise<KeptKernel | undefined> {
+    return this.#kernels.get(await sha256(code));
+  }
+
+  /** Keeps what was made of a WGSL text. */
+  async keep(code: string, kernel: KeptKernel): Promise<void> {
+    const digest = await sha256(code);
+    this.#kernels.set(digest, kernel);
+    // A line of its own, even after half a line.
+    const line = `\n${JSON.stringify({ digest, ...kernel })}\n`;
+    Deno.writeTextFileSync(this.#path, line, { append: true });
+  }
+}
