@@ -22,9 +22,9 @@ export interface AttentionBarrierFreeOptions {
 const COMPONENTS = ["x", "y", "z", "w"] as const;
 
 /**
- * Declares and computes the inner products of an invocation's query rows, which begin at `place0`,
- * …, with the keys of the tile, at `columnPlace0`, …: `score0_0`, …, each a vec4f for one row and
- * four keys.
+ * Computes the inner products of an invocation's query rows with the keys of the tile, as
+ * `score0_0`, …, each a vec4f for one row and four keys. The rows begin at `place0`, …, the keys at
+ * `columnPlace0`, ….
  */
 export function scores({ rows: R, columns: C }: AttentionBarrierFreeOptions): string {
   const each = (line: (r: number, j: number) => string) =>

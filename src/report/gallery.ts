@@ -16,8 +16,8 @@ import { type Cell, numberColumns, type Table, textColumns } from "./table.ts";
 export interface GalleryRow {
   readonly machine: Machine;
   /**
-   * The geometric mean of the share of the roofline, over measurements with a hot cache that have
-   * one.
+   * The geometric mean of the share of the roofline, over the hot-cache measurements that have a
+   * share.
    */
   readonly share: number | undefined;
   /** How many measurements have a share, and how many could have one. */

@@ -94,7 +94,7 @@ export function orderStatisticInterval(
 
 /**
  * A confidence interval of the median: from order statistics for fewer than 20 samples, else from a
- * block bootstrap, which unlike a plain one holds when the machine drifts.
+ * block bootstrap, which, unlike a plain bootstrap, holds if the machine drifts.
  *
  * @param samples in the order of measuring
  * @param options confidence and seed

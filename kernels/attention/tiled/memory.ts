@@ -140,7 +140,7 @@ export function groupAt(options: AttentionTiledOptions, group: string): Group {
     : { turn: `${group} / ${together}u`, group: `${group} % ${together}u` };
 }
 
-/** The place of a block of rows, or columns, at `e` of a group of four d. */
+/** The place of a block of rows, or columns, in `tile`, at number `e` of a group of four d. */
 export function operandPlace(
   options: AttentionTiledOptions,
   side: "rows" | "columns",

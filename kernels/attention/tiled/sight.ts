@@ -28,7 +28,7 @@ export interface Sight {
   /** A condition under which every row sees every column, uniform over the workgroup. */
   whole(options: AttentionTiledOptions): string;
   /**
-   * Which rows of block a see a column, as a vector of booleans. The column is counted in the head.
+   * Which rows of block a see a column, as a vector of booleans. `column` is its index in the head.
    */
   seen(options: AttentionTiledOptions, a: number, column: string): string;
   /**
@@ -87,7 +87,7 @@ export const queriesFromTheRow: Sight = {
  *
  * @param options the tile
  * @param sight which rows see which columns
- * @param column the column, counted in the head
+ * @param column the column's index in the head
  */
 export function declareSeen(
   options: AttentionTiledOptions,

@@ -21,7 +21,7 @@ export interface Operand {
   readonly buffer: string;
   /** The index of the first row of the head. */
   readonly head: string;
-  /** The first row of the tile, counted in the head. */
+  /** The index of the tile's first row in the head. */
   readonly first: string;
 }
 

@@ -166,7 +166,7 @@ export function counting({ side = 4 }: AttentionTiledOptions): string {
 
 /**
  * Declares `firstBlock`, the first of this invocation's blocks in the tile, and `position{a}`, the
- * rows of block a, counted in the head.
+ * indices in the head of block a's rows.
  */
 export function declarePositions(options: AttentionTiledOptions): string {
   const { side } = tileOf(options);
@@ -190,12 +190,12 @@ export function uncounted(end: string): string {
   return `${end} + (length >> 31u)`;
 }
 
-/** The position of column (b, c) of this invocation, counted in the tile. */
+/** The index of this invocation's column (b, c) in the tile. */
 export function column(options: AttentionTiledOptions, b: number, c: number): string {
   return `(x + ${columnOffset(options, b, c)}u)`;
 }
 
-/** The same position without x. */
+/** The same index without x. */
 export function columnOffset(options: AttentionTiledOptions, b: number, c: number): number {
   return options.across * b + tileOf(options).columnBlocks * c;
 }

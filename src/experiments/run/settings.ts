@@ -24,7 +24,7 @@ export interface BigramBackcopySettings {
   readonly concentration: number;
   /** The table's own seed, so runs with different seeds can share a table. */
   readonly tableSeed: number;
-  /** A file or folder of text to count the table from, instead of drawing it. */
+  /** A file or folder of text from which the table is counted; without it, the table is drawn. */
   readonly corpus?: string | undefined;
 }
 

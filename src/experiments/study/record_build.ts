@@ -124,7 +124,7 @@ function thinned(final: SinkMeasurement): SinkMeasurement {
       ...theory,
       checks: theory.checks.map((check) => ({
         ...check,
-        // The place of a worst case that held does not matter.
+        // If a check held, the place of its worst case does not matter.
         where: check.violations === 0 ? "" : check.where,
         slack: check.slack.map(withoutBins),
       })),

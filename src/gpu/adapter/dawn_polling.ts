@@ -71,8 +71,8 @@ export function pauseAfter(waited: number): number {
   return pause < SHORTEST_PAUSE ? 0 : pause;
 }
 
-// Native functions have no source text, and those of Dawn's polls no name; bound functions have
-// one.
+// Native functions have no source text, and Dawn's poll functions have no name; bound functions
+// have a name.
 function isBinding(callback: unknown): boolean {
   return typeof callback === "function" && callback.name === "" &&
     /^function \(\) \{ \[native code\] \}$/.test(Function.prototype.toString.call(callback));

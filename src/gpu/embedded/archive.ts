@@ -48,7 +48,7 @@ export const driverFileHashes: ReadonlyMap<string, string> = new Map([
 // ANGLE's OpenGL libraries, which the archive also holds but nothing here uses.
 const passedOver: ReadonlySet<string> = new Set(["libEGL.so", "libGLESv2.so"]);
 
-// The archive unpacks to 15.2 MB; more than this is not that archive.
+// The archive unpacks to 15.2 MB; a larger one is another archive.
 const MAXIMUM_TAR_BYTES = 32 * 1024 * 1024;
 
 /**

@@ -1,7 +1,6 @@
 /**
  * Two measuring sessions that take samples in turns and look like one session. A run measures its
- * jobs in the first; the second measures the same work of another version, whose measurements make
- * a second file.
+ * jobs in the first; the second measures the same work of another version, for a second file.
  */
 import type { Batch, MeasuringSession } from "../child/session.ts";
 import type { Job } from "../jobs.ts";

@@ -12,7 +12,7 @@ import type { StoppingRule } from "../sampling/stopping.ts";
 import type { VisitPlan } from "../sampling/visits.ts";
 import type { VariantQuestion } from "../workloads/variants.ts";
 
-/** The version of the protocol for turns, including all that a batch in turns needs. */
+/** The version of the protocol for batches in turns. */
 export const TURNS = 1;
 
 /** A turn of two processes that measure in turns; see `sampling/turns.ts`. */

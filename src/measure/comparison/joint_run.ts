@@ -57,8 +57,8 @@ export function estimatePairs(
 }
 
 /**
- * The share of a row's rounds at each end that the mean leaves out. Some process keeps one of the
- * machine's two speeds for its whole life while its partner does not, which visits cannot show.
+ * The share of a row's rounds at each end that the mean leaves out. A process may keep one of the
+ * machine's two speeds for its whole life while its partner does not; visits cannot show that.
  */
 const TRIMMED = 0.2;
 

@@ -21,8 +21,8 @@ const LEAST_ROWS = 6;
 const MAD_TO_DEVIATION = 1.4826;
 
 /**
- * The efficiency of the median absolute deviation: as good as 37 % of the values with the standard
- * one.
+ * The efficiency of the median absolute deviation: it is as precise as the standard deviation of 37
+ * % of the values.
  */
 const MAD_EFFICIENCY = 0.37;
 

@@ -63,8 +63,8 @@ export function listTuningWork(info: GpuInfo, work: readonly Work[]): TuningWork
   return [...byClass.values()].sort((a, b) => a.flops - b.flops);
 }
 
-// This process cannot plan a custom operator: it runs few candidates at a time, in the order of its
-// shapes.
+// This process cannot plan a custom operator, so few candidates run at a time, and the shapes keep
+// their order.
 function costOf(
   operator: TunableOperator,
   { dry, dimensions, usual }: {

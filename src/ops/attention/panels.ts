@@ -42,7 +42,9 @@ export interface PanelChunk {
  * stays linear in T.
  */
 const MOST_KEYS = 1024;
-/** Both panels' bytes beyond which chunks get smaller, down to one tile of keys of one group. */
+/**
+ * If both panels exceed this many bytes, chunks get smaller, down to one tile of keys of one group.
+ */
 const MOST_BYTES = 2 ** 25;
 
 /**

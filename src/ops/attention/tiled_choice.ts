@@ -10,7 +10,7 @@ import { type AttentionTile, attentionTiles, keyValueTile, unfitTiled } from "./
 /** The fields of `GpuInfo` that a budget depends on. */
 export type BudgetInfo = Parameters<typeof gpuBudget>[0];
 
-/** A kernel of the pass that it names. */
+/** A tiled kernel of attention: the forward pass, or the gradients that it computes. */
 export type TiledPass = "forward" | "query" | "key" | "value" | "key and value";
 
 // How many tiles of rows × columns, and of rows × D, an invocation holds at once.

@@ -198,7 +198,7 @@ function sumRow(gpu: Gpu, { columns }: RowShape): RowSum {
 const subgroup: ForwardVariant = {
   name: "subgroup",
   unfit: unfitForSubgroups,
-  // On the CPU it also suits too few rows to keep the other kernels' lanes busy.
+  // On the CPU it also suits calls with too few rows to keep the other kernels' lanes busy.
   suits: (gpu, { rows, columns }) =>
     !gpu.info.software || fillsSubgroup(gpu, columns) ||
     rows < 8 * ROWS && !suitsTiles(gpu, { rows, columns }),

@@ -58,7 +58,7 @@ const WIDTH = 560;
 /** Tables with more rows are folded up. */
 const LONG_TABLE = 64;
 
-/** A head's part of a picture's id. */
+/** The part of a picture's id that names a head. */
 function headId({ layer, head, why }: AttentionMap): string {
   return `${layer}-${head}-${why.replaceAll(" ", "-")}`;
 }

@@ -59,8 +59,8 @@ export class KeySums {
   /** The most that rounding can explain. */
   tolerance = 0;
   /**
-   * The most that flushing products of tiny weights to 0 takes from a row of the values' and of the
-   * keys' gradients.
+   * The most that a row of the values' and of the keys' gradients can lose if products of tiny
+   * weights are flushed to 0.
    */
   valueFlush = 0;
   keyFlush = 0;

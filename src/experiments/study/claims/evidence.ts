@@ -24,7 +24,7 @@ export type ClaimVerdict = typeof CLAIM_VERDICTS[number];
 /** A one-sided test passes at this level, before correction. */
 export const LEVEL = 0.05;
 
-/** The levels of sink strength at which arms are compared: the highest one that all reach. */
+/** The levels of sink strength for comparing arms; the highest level that all arms reach counts. */
 export const STRENGTHS = [0.9, 0.7, 0.5, 0.3, 0.2] as const;
 
 /** The time at which pairs are compared: after equal steps, or at equal sink strength. */

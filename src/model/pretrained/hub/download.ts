@@ -28,7 +28,9 @@ export interface DownloadOptions {
    * @throws {PassingError} if another attempt may succeed
    */
   readonly read: (offset: number) => Promise<ReadableStream<Uint8Array>>;
-  /** The cause if the bytes ended early, unless the stream's own error tells it; else undefined. */
+  /**
+   * Why the bytes ended early; undefined if they did not, or if the stream's own error tells why.
+   */
   readonly failure: () => Error | undefined;
   /** Called with the number of bytes so far. */
   readonly onProgress: (bytes: number) => void;
