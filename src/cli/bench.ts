@@ -8,7 +8,7 @@ import type { NamedResult } from "../measure/comparison/machine.ts";
 import { RESULT_SCHEMA, type ResultFile } from "../measure/result_file.ts";
 import { formatResultFile } from "../measure/result_file/parse.ts";
 import { checkWritable } from "../files/write.ts";
-import { writeResultFile } from "../measure/result_file/store.ts";
+import { createResultFile, writeResultFile } from "../measure/result_file/store.ts";
 import { type AdapterChoice, listJobs, listWork, type Work } from "../measure/jobs.ts";
 import { formatRun } from "../report/run_table.ts";
 import { UsageError } from "./shared/arguments.ts";
@@ -140,7 +140,6 @@ async function measure(
       measurements: [],
     };
     if (resumed !== undefined) refuseOtherMachine(resumed, fresh);
-    const path = request.resume ?? request.out ?? await defaultPath(fresh);
     const work = listWork(selection, { software: opened.info.software });
     const { variants } = selection;
     const found = await session.choose(work, typeof variants === "string" ? [] : variants);
@@ -166,6 +165,7 @@ async function measure(
     for (const name of pair?.alone ?? []) {
       output.err(`bench: ${escapeTerminal(request.beside!)} has no ${name}: measured alone\n`);
     }
+    const path = request.resume ?? await claimOutput(request, fresh);
     run = new BenchRun({
       file: resumed ?? fresh,
       opened,
@@ -232,11 +232,16 @@ async function exists(path: string): Promise<boolean> {
   }
 }
 
-async function defaultPath(file: ResultFile): Promise<string> {
+// Creates the file before anything is measured, so that no other run can take its name meanwhile.
+async function claimOutput({ out }: BenchRequest, file: ResultFile): Promise<string> {
+  if (out !== undefined) {
+    if (await createResultFile(out, file)) return out;
+    throw new Error(`--out: ${out} exists already: another run created it meanwhile`);
+  }
   for (let number = 1;; number++) {
     const ending = number === 1 ? "" : `-${number}`;
     const path = `${RESULTS}/${resultFileName(file)}${ending}.json`;
-    if (!await exists(path) && !await exists(besidePath(path))) return path;
+    if (!await exists(besidePath(path)) && await createResultFile(path, file)) return path;
   }
 }
 

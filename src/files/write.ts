@@ -14,6 +14,47 @@ import { systemReason } from "./system_reason.ts";
  * @throws {FileError} if it cannot be written; the old file then stays unchanged
  */
 export async function writeTextFile(path: string, text: string): Promise<void> {
+  await write(path, text, Deno.rename);
+}
+
+/**
+ * Writes text to a new file, as {@linkcode writeTextFile} does. Of two programs that create the same
+ * file at the same time, one gets `false`.
+ *
+ * @param path the file, in an existing folder
+ * @param text the content
+ * @returns whether the file is new; an existing one stays unchanged
+ * @throws {FileError} if it cannot be written
+ */
+export async function createTextFile(path: string, text: string): Promise<boolean> {
+  let created = true;
+  await write(path, text, async (temporary, target) => {
+    try {
+      // Unlike a rename, a link never replaces a file.
+      await Deno.link(temporary, target);
+      await Deno.remove(temporary);
+    } catch (error) {
+      // Some file systems have no links: there, claim the name with an empty file.
+      if (!(error instanceof Deno.errors.AlreadyExists)) {
+        try {
+          (await Deno.open(target, { write: true, createNew: true })).close();
+          return await Deno.rename(temporary, target);
+        } catch (second) {
+          if (!(second instanceof Deno.errors.AlreadyExists)) throw second;
+        }
+      }
+      created = false;
+      await Deno.remove(temporary);
+    }
+  });
+  return created;
+}
+
+async function write(
+  path: string,
+  text: string,
+  move: (temporary: string, target: string) => Promise<void>,
+): Promise<void> {
   const target = await writableTarget(path);
   const temporary = join(
     dirname(target),
@@ -30,7 +71,7 @@ export async function writeTextFile(path: string, text: string): Promise<void> {
       }
       await output.sync();
     }
-    await Deno.rename(temporary, target);
+    await move(temporary, target);
   } catch (error) {
     if (created) await Deno.remove(temporary).catch(() => {}); // The first error matters more.
     throw fileError(path, `cannot be written: ${systemReason(error)}`);

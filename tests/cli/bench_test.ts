@@ -96,6 +96,18 @@ async function readIfThere(path: string): Promise<ResultFile | undefined> {
   return parseResultFile(text, path);
 }
 
+testBench("of two runs with the same --out, one ends before it measures", async (folder) => {
+  const args = ["--kernels=v-scale", "--passes=forward", "--cache=hot", "--budget=30"];
+  const path = `${folder}/a.json`;
+  const runs = await Promise.all([1, 2].map(() => run([`--out=${path}`, ...args])));
+  // A run that starts much later finds the file as it reads its command line.
+  const [won, lost] = runs.toSorted((a, b) => a.code - b.code);
+  assertEquals(won!.code, 0, won!.stderr);
+  assert(lost!.code === 1 || lost!.code === 2, lost!.stderr);
+  assertStringIncludes(lost!.stderr, `${path} exists already`);
+  assertEquals((await readResultFile(path)).status, "complete");
+});
+
 testBench("bench() writes every measurement of the grid, and a table", async (folder) => {
   const path = `${folder}/a.json`;
   const { code, stdout, stderr } = await run([

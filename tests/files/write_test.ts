@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "../support/assert/assert.ts";
 import { join } from "node:path";
-import { checkWritable, writeTextFile } from "../../src/files/write.ts";
+import { checkWritable, createTextFile, writeTextFile } from "../../src/files/write.ts";
 import { namesIn, testOnDisk } from "../support/folder.ts";
 import { messageOf } from "../support/assert/file_error.ts";
 
@@ -36,6 +36,26 @@ test(
     assertEquals(await Deno.readTextFile(path), "x");
   },
 );
+
+test("createTextFile() lets one of many writers create a file, with and without links", async (folder) => {
+  const { link } = Deno;
+  try {
+    for (const name of ["linked", "renamed"]) {
+      const path = join(folder, name);
+      if (name === "renamed") {
+        Deno.link = () => Promise.reject(new Deno.errors.NotSupported("no links here"));
+      }
+      const texts = Array.from({ length: 8 }, (_, i) => `writer ${i}`);
+      const created = await Promise.all(texts.map((text) => createTextFile(path, text)));
+      assertEquals(created.filter((each) => each).length, 1);
+      assertEquals(await Deno.readTextFile(path), texts[created.indexOf(true)]);
+      assertEquals(await createTextFile(path, "later"), false);
+    }
+  } finally {
+    Deno.link = link;
+  }
+  assertEquals((await namesIn(folder)).toSorted(), ["linked", "renamed"]);
+});
 
 test(
   "writeTextFile() removes its temporary file when the last step fails",

@@ -1,6 +1,6 @@
 /** Reads and writes result files on disk. */
 import { readText } from "../../files/read.ts";
-import { writeTextFile } from "../../files/write.ts";
+import { createTextFile, writeTextFile } from "../../files/write.ts";
 import type { ResultFile } from "../result_file.ts";
 import { formatResultFile, parseResultFile } from "./parse.ts";
 
@@ -25,4 +25,16 @@ export async function readResultFile(path: string): Promise<ResultFile> {
  */
 export async function writeResultFile(path: string, file: ResultFile): Promise<void> {
   await writeTextFile(path, formatResultFile(file, path));
+}
+
+/**
+ * Writes a new result file.
+ *
+ * @param path the file, in an existing folder
+ * @param file the content
+ * @returns whether the file is new; an existing one stays unchanged
+ * @throws {FileError} if the content breaks the schema, or the file cannot be written
+ */
+export async function createResultFile(path: string, file: ResultFile): Promise<boolean> {
+  return await createTextFile(path, formatResultFile(file, path));
 }
