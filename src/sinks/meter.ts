@@ -60,7 +60,7 @@ export interface TracedBatchOptions {
   readonly oracleLoss?: number | undefined;
 }
 
-/** A mean over sequences; unknown as soon as one batch does not know its value. */
+/** A mean over sequences; unknown if any batch's value is unknown. */
 class SequenceMean {
   #sum: number | undefined = 0;
   #sequences = 0;

@@ -42,8 +42,8 @@ export function writeAll(stream: { writeSync(bytes: Uint8Array): number }, text:
 }
 
 /**
- * Writes to standard error. A text that cannot be written is dropped: nothing else can report it, and
- * the exit code still does.
+ * Writes to standard error. A text that cannot be written is dropped, because only the exit code
+ * can report that.
  */
 export function writeOrDrop(stream: { writeSync(bytes: Uint8Array): number }, text: string): void {
   try {

@@ -31,7 +31,7 @@ export function enterUserFolder(): void {
  *
  * @param path the given path, or its `file:` URL
  * @returns the absolute path; the given path without the permission to know the current folder
- * @throws {UsageError} for a `~` that the shell has not replaced, and for a URL of no local file
+ * @throws {UsageError} if the path begins with a `~`, or a URL is not of a local file
  */
 export function absolutePath(path: string): string {
   if (/^~([/\\]|$)/.test(path)) {

@@ -13,7 +13,7 @@ export interface RunState {
   readonly oracleLosses: readonly (number | null)[];
   /** The adapter's description. */
   readonly adapter: string;
-  /** The chosen variants: other variants add in another order, so they differ in bits. */
+  /** The chosen variants: other variants add in another order, so results would differ in bits. */
   readonly variants: Readonly<Record<string, string>>;
   /** SHA-256 of the user's text; null without text. */
   readonly corpusDigest: string | null;

@@ -66,8 +66,8 @@ export class TextCorpus implements Task {
         `TextCorpus: firstToken is ${firstToken}, wanted an integer from 0 to 255`,
       );
     }
-    // A context needs one byte more than its tokens, the last target. A first token replaces one of
-    // these bytes.
+    // A context needs one byte more than its tokens, for the last target. A first token replaces
+    // one of these bytes.
     const needed = firstToken === undefined ? 1 : 0;
     const total = Math.floor((bytes.length - needed) / context);
     if (total < 2) {

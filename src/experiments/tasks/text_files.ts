@@ -75,7 +75,7 @@ export function describePassed(passed: readonly string[]): string {
 }
 
 /**
- * Lists the first names.
+ * Writes the first five names and the number of others.
  *
  * @param names at least one
  */

@@ -1,6 +1,6 @@
 /**
- * Decides whether one measurement is faster or slower than another one or the same, or whether
- * their processes cannot tell.
+ * Decides whether one measurement is faster than another, slower or the same, or whether their
+ * processes cannot tell.
  *
  * "Faster" and "slower" need three things: the times differ by more than the threshold; the
  * difference is significant by Welch's test over processes, after Holm's correction for the whole

@@ -33,7 +33,9 @@ export interface GridShape<Lengths = Dimensions> extends Shape<Lengths> {
 
 /** One pass of an operator. */
 export interface PassDescription<Lengths, Plan extends Planner> {
-  /** The name of its operator in `src/ops`, for errors and tuned choices: `rmsNormForward`. */
+  /**
+   * The name of its operator in `src/ops`, for errors and tuned choices, such as `rmsNormForward`.
+   */
   readonly operator: string;
   /** Its planner in `src/ops`. */
   readonly plan: Plan;

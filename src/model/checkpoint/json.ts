@@ -19,7 +19,7 @@ export async function readText(path: string): Promise<string> {
     if (size > MOST_TEXT_BYTES) throw new Error(`it has ${size} bytes`);
     const bytes = await Deno.readFile(path);
     try {
-      // Fatal: a replacement character in a vocabulary would be another token.
+      // Invalid bytes must fail: replacement characters in a vocabulary would be other tokens.
       return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
     } catch {
       throw new Error("it is not UTF-8");

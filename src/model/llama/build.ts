@@ -56,7 +56,10 @@ export interface LlamaBuild {
   readonly batch: number;
   /** T */
   readonly context: number;
-  /** The parameters in the form that kernels read: a unit of several has its first one's name. */
+  /**
+   * The parameters in the form that kernels read. A unit of several parameters has the first one's
+   * name.
+   */
   readonly units: ReadonlyMap<string, Tensor>;
   /**
    * The tensors for the parameters' gradients, by the same names; undefined if only the states'
@@ -160,7 +163,7 @@ export function startBuild(
   };
 }
 
-/** A parameter's tensor; a unit of several has its first one's name. */
+/** A parameter's tensor. A unit of several parameters has the first one's name. */
 export function parameterOf({ units }: LlamaBuild, name: string): Tensor {
   return tensorOf(units, name);
 }

@@ -71,8 +71,8 @@ export async function openTokenizer(
   const { parts, notes } = exactComponents(given, path);
   const added = checkVocabulary(parts, path);
   const settings = await readOptional(join(folder, "tokenizer_config.json")) ?? {};
-  // Without the settings: the library would change texts by some that Hugging Face's tokenizers do
-  // not follow, such as remove_space.
+  // Do not pass the settings: the library follows some that Hugging Face's tokenizers ignore, such
+  // as remove_space.
   const library = await loadLibrary(path, { ...parts, added_tokens: added });
   const prefix = prefixOf(library, path);
   const named = await specialTokens(folder, {

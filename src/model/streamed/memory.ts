@@ -8,7 +8,7 @@ import { UNSETTLED_BYTES } from "./weights.ts";
 export interface StreamedMemory {
   /** Bytes that are allocated as long as the model exists. */
   readonly model: number;
-  /** The most bytes that a driver may hold for pending uploads and one tensor that is read. */
+  /** The most bytes that a driver holds for pending uploads and for one tensor's readback. */
   readonly transfers: number;
   readonly total: number;
 }

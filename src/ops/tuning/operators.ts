@@ -73,7 +73,7 @@ export interface TunableOperator {
   choose(gpu: Gpu, dimensions: Dimensions): string;
   /**
    * Plans a call on new tensors with undefined contents, by default with the variant of `choose`.
-   * Among attention's lengths `vScale: 1` adds V-scale, and `sink: 1` a learned sink.
+   * In attention's lengths `vScale: 1` adds V-scale, and `sink: 1` adds a learned sink.
    *
    * @throws {RangeError} for a variant that cannot run here, or sizes beyond the adapter
    */

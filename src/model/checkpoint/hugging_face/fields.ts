@@ -37,8 +37,8 @@ const READ = [
 ];
 
 /**
- * Fields of training, sampling, classification and programs, which do not change the loss of given
- * tokens.
+ * Fields for training, sampling, classification and other programs; they do not change the loss of
+ * given tokens.
  */
 const WITHOUT_EFFECT = [
   // Training, and number types that the loader chooses.

@@ -63,7 +63,7 @@ export class TensorFile implements Disposable {
     };
     let file: Deno.FsFile | undefined;
     try {
-      // Before it is opened: opening a pipe would wait for its other end.
+      // Check this first: opening a pipe would wait for its other end.
       if (!(await Deno.stat(path)).isFile) return fail("is not a regular file");
       file = await Deno.open(path, { read: true });
       const { size } = await file.stat();

@@ -1,6 +1,6 @@
 /**
- * Compares tokenizer_config.json with tokenizer.json, which alone decides here. Programs differ in
- * which of the two they follow.
+ * Compares tokenizer_config.json with tokenizer.json. Programs differ in which of the two they
+ * follow; this one follows tokenizer.json alone.
  */
 import { plural } from "../../../plural.ts";
 import { CheckpointError } from "../../checkpoint/error.ts";
@@ -8,15 +8,15 @@ import { objectOf, shown } from "../../checkpoint/json.ts";
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** What both files say. */
+/** The contents of both files that are compared. */
 export interface Agreement {
   /** tokenizer_config.json's fields. */
   readonly settings: Fields;
   /** tokenizer.json's parts. */
   readonly parts: Fields;
-  /** The numbers of its added tokens by their text. */
+  /** The numbers of tokenizer.json's added tokens, by the tokens' text. */
   readonly added: ReadonlyMap<string, number>;
-  /** The tokens that its post-processor puts before a text. */
+  /** The tokens that tokenizer.json's post-processor puts before a text. */
   readonly prefix: readonly number[];
   readonly beginToken: number | undefined;
 }
@@ -24,9 +24,9 @@ export interface Agreement {
 /**
  * Checks that the two files agree.
  *
- * @param folder of both
- * @param files what they say
- * @returns notes on what tokenizer_config.json says and is not followed, one line each
+ * @param folder the folder of both
+ * @param files their contents
+ * @returns notes on ignored settings of tokenizer_config.json, one line each
  * @throws {CheckpointError} if they contradict each other on BOS, or on a token's number
  */
 export function compareSettings(folder: string, files: Agreement): readonly string[] {
@@ -50,7 +50,7 @@ function refuseOtherBegin(folder: string, { settings, prefix, beginToken }: Agre
   );
 }
 
-/** transformers cuts texts at tokens that only tokenizer_config.json names. */
+/** Finds tokens that only tokenizer_config.json names; transformers would cut texts at them. */
 function missingTokens(folder: string, { settings, added }: Agreement): string[] {
   const missing: string[] = [];
   const decoder = objectOf(
@@ -91,7 +91,7 @@ function contentOf(token: unknown): string {
   return String(content);
 }
 
-/** Some of transformers' classes change tokenizer.json's parts to follow `add_prefix_space`. */
+/** Compares `add_prefix_space`: some classes of transformers change tokenizer.json's parts to match it. */
 function otherSpace(folder: string, { settings, parts }: Agreement): string[] {
   const { add_prefix_space: asked } = settings;
   if (typeof asked !== "boolean") return [];

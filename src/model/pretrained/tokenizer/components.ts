@@ -142,7 +142,7 @@ function exactPreTokenizer(part: Fields, path: string): Fields[] {
   throw new CheckpointError(`${path}: the pre_tokenizer ${shown(part)} is not computed`);
 }
 
-/** The library would drop a text whose pattern it does not know. */
+/** Refuses a pattern of unknown form, because the library would drop the text. */
 function checkPattern({ pattern }: Fields, path: string): void {
   const { Regex: regex, String: text } = objectOf(pattern, `${path}: pattern`);
   if (typeof (regex ?? text) === "string") return;

@@ -1,6 +1,6 @@
 /**
- * Checks a tokenizer's vocabulary, merges and added tokens. The library takes whatever is there, and
- * would give other tokens than Hugging Face's tokenizers, or drop parts of a text.
+ * Checks a tokenizer's vocabulary, merges and added tokens. The library checks nothing: with wrong
+ * ones it gives other tokens than Hugging Face's tokenizers, or drops parts of a text.
  */
 import { CheckpointError } from "../../checkpoint/error.ts";
 import { objectOf, shown } from "../../checkpoint/json.ts";
@@ -12,7 +12,7 @@ type Fields = Readonly<Record<string, unknown>>;
  *
  * @param parts tokenizer.json's parts
  * @param path for messages
- * @returns the added tokens, none where the file lacks them
+ * @returns the added tokens; empty if the file has none
  * @throws {CheckpointError} that names the first token that is malformed, missing, or has two
  *   numbers
  */
@@ -39,7 +39,7 @@ function idsOf(model: Fields, path: string): ReadonlyMap<string, number> {
   return ids as ReadonlyMap<string, number>;
 }
 
-/** Unigram lists its pieces with their scores; a piece's place is its number. */
+/** A Unigram model lists pieces with their scores; a piece's index is its token number. */
 function piecesOf(model: Fields, path: string): ReadonlyMap<string, number> {
   const pieces = listAt(model.vocab, `${path}: model.vocab`);
   return new Map(pieces.map((piece, id) => {
@@ -60,7 +60,7 @@ function checkMerges(
   const prefix = model.continuing_subword_prefix ?? "";
   const skipped = typeof prefix === "string" ? prefix.length : 0;
   for (const merge of listAt(model.merges, `${path}: model.merges`)) {
-    // A line that merges.txt began with, in files of converters.
+    // Some converters keep the first line of merges.txt.
     if (typeof merge === "string" && merge.startsWith("#version")) continue;
     const pair = typeof merge === "string" ? merge.split(" ") : merge;
     if (
