@@ -5,11 +5,11 @@
 import { naturalLoops } from "./assembly/loops.ts";
 import type { CompilerFamily } from "./gpus.ts";
 
-/** What a stretch of assembly consists of. */
+/** Counts of the instructions in a part of a program. */
 export interface InstructionCounts {
   /** All instructions. */
   readonly instructions: number;
-  /** Fused multiplications and additions of floating-point numbers; two in a packed one. */
+  /** Fused multiply-adds of floating-point numbers; a packed instruction counts as two. */
   readonly fma: number;
   /** Accesses to workgroup memory. */
   readonly workgroupMemory: number;
@@ -17,7 +17,7 @@ export interface InstructionCounts {
   readonly memory: number;
 }
 
-/** A loop, its instructions without those of the loops within it. */
+/** A loop. Its counts exclude the loops within it. */
 export interface AssemblyLoop extends InstructionCounts {
   /** 1 for a loop that no other loop holds. */
   readonly depth: number;
@@ -26,13 +26,13 @@ export interface AssemblyLoop extends InstructionCounts {
 
 interface Dialect {
   readonly label: RegExp;
-  /** A jump, and where to. */
+  /** A jump, with its target. */
   readonly branch: RegExp;
-  /** What the program never goes past. */
+  /** An instruction after which the next block is not reached. */
   readonly end: RegExp;
   /** Lines that are not instructions. */
   readonly skipped: RegExp;
-  /** What an instruction is, by its text. */
+  /** Recognizes an instruction by its text. */
   readonly fma: (line: string) => number;
   readonly workgroupMemory: RegExp;
   readonly memory: RegExp;
@@ -44,7 +44,7 @@ const dialects: Readonly<Partial<Record<CompilerFamily, Dialect>>> = {
     branch: /^s_c?branch\S*\s+(BB\d+)/,
     end: /^s_(branch|endpgm|setpc)/,
     skipped: /^$/,
-    // RDNA 3 writes two instructions that run as one with :: between them.
+    // RDNA 3 writes two instructions that run together, with :: between them.
     fma: (line) =>
       line.split("::").map((part) => part.trim())
         .filter((part) =>
@@ -78,7 +78,7 @@ interface Block {
   readonly label: string;
   readonly lines: string[];
   readonly targets: string[];
-  /** Whether the program can go on to the next block. */
+  /** Whether the program can continue with the next block. */
   goesOn: boolean;
 }
 
@@ -116,9 +116,10 @@ function count(lines: readonly string[], dialect: Dialect): InstructionCounts {
 /**
  * The loops of a program.
  *
- * @param text assembly as the driver writes it
+ * @param text the driver's assembly
  * @param family the compiler that wrote it
- * @returns in the order of their beginnings; undefined for a compiler whose assembly is not read
+ * @returns the loops in the order of their beginnings; undefined if this compiler's assembly cannot
+ * be read
  */
 export function loopsOf(text: string, family: CompilerFamily): AssemblyLoop[] | undefined {
   const dialect = dialects[family];
@@ -143,8 +144,8 @@ export function loopsOf(text: string, family: CompilerFamily): AssemblyLoop[] | 
 /**
  * The share of FMAs among the instructions of those innermost loops that have FMAs.
  *
- * @param loops of a program
- * @returns from 0 to 1; undefined where no loop has an FMA
+ * @param loops a program's loops
+ * @returns from 0 to 1; undefined if no loop has an FMA
  */
 export function fmaShare(loops: readonly AssemblyLoop[]): number | undefined {
   const computing = loops.filter(({ innermost, fma }) => innermost && fma > 0);

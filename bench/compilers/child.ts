@@ -1,6 +1,5 @@
 /**
- * Runs collect.ts on a pretended GPU: in a process of its own, started by the loader that belongs
- * to the drivers.
+ * Runs collect.ts for a simulated GPU, in a separate process that the drivers' own loader starts.
  */
 import { fileURLToPath } from "node:url";
 import type { GpuInfo } from "../../src/gpu/gpu_info.ts";
@@ -10,27 +9,27 @@ import type { PretendedGpu } from "./gpus.ts";
 import type { PreparedDrivers } from "./prepare.ts";
 import type { KernelSelection } from "./works.ts";
 
-/** What a GPU's compiler made of a selection. */
+/** The results of a GPU's compiler. */
 export interface GpuResult {
   readonly gpu: PretendedGpu;
   /** The adapter's info from the WebGPU implementation; undefined if it did not open. */
   readonly info: GpuInfo | undefined;
   readonly compiled: readonly Compiled[];
-  /** Why some kernels are missing. */
+  /** The reason why some kernels are missing. */
   readonly problem?: string;
 }
 
-/** How kernels are compiled. */
+/** Options of compiling. */
 export interface CompileOptions {
   readonly drivers: PreparedDrivers;
   readonly runtime: "deno" | "dawn";
   readonly selection: KernelSelection;
   /**
-   * A folder for assembly, SPIR-V and WGSL. With it every kernel is compiled, even if it was
-   * compiled before.
+   * A folder for assembly, SPIR-V and WGSL. If it is given, kernels are compiled even if stored
+   * results exist.
    */
   readonly keep: string | undefined;
-  /** The folder of what was compiled before. */
+  /** The folder of stored results. */
   readonly kept: string;
   /** ms for all kernels. */
   readonly deadline: number;
@@ -38,18 +37,18 @@ export interface CompileOptions {
   readonly progress: (done: number, total: number, text: string) => void;
 }
 
-/** A process that died; the message says of what. */
+/** A process that died; the message says why. */
 class ChildError extends Error {}
 
-/** After this many dead processes, the remaining kernels are not compiled. */
+/** After so many deaths the remaining kernels are not compiled. */
 const MOST_DEATHS = 8;
 
 /**
- * Compiles a selection for a GPU. A kernel on which the compiler dies is recorded as failed, and a
- * new process goes on with the next.
+ * Compiles a selection of kernels for a GPU. If a kernel ends the compiler, it counts as failed, and
+ * a new process continues with the next.
  *
  * @param gpu the GPU
- * @param options what to compile, and how
+ * @param options the kernels, and how to compile them
  */
 export async function compileOn(gpu: PretendedGpu, options: CompileOptions): Promise<GpuResult> {
   const compiled = new Map<number, Compiled>();
@@ -185,7 +184,7 @@ async function talk(
 ): Promise<string> {
   const kill = () => {
     try {
-      child.kill("SIGKILL"); // a compiler at work answers to nothing else
+      child.kill("SIGKILL"); // nothing else ends a busy compiler
     } catch {
       // it has ended by itself
     }
@@ -212,7 +211,7 @@ async function talk(
   }
 }
 
-// A last line without its end is half a report of a process that died.
+// A process that died may leave half a line, which is dropped.
 async function* linesOf(stream: ReadableStream<Uint8Array>): AsyncGenerator<string> {
   let rest = "";
   for await (const text of stream.pipeThrough(new TextDecoderStream())) {

@@ -1,7 +1,7 @@
 /**
- * The process on a pretended GPU: compiles kernels and writes what came of each to standard output,
- * one line of JSON for each report. Started by child.ts, which writes the request to its standard
- * input. Nothing is computed.
+ * The process for a simulated GPU. It compiles kernels and writes the results to standard output,
+ * one JSON object per line. child.ts starts it and writes the request to its standard input. No
+ * kernel runs.
  */
 import { createDryGpu } from "../../src/gpu/dry_gpu.ts";
 import { describe, type GpuInfo } from "../../src/gpu/gpu_info.ts";
@@ -11,7 +11,7 @@ import type { Executable } from "./figures.ts";
 import type { CompilerFamily } from "./gpus.ts";
 import { type KernelSelection, listWorks, type Work } from "./works.ts";
 
-/** What the process is asked. */
+/** A request to the process. */
 export interface CollectRequest {
   readonly runtime: "deno" | "dawn";
   readonly family: CompilerFamily;
@@ -21,9 +21,9 @@ export interface CollectRequest {
   readonly texts: string;
   /** A folder for the assembly, the SPIR-V and the WGSL of every kernel. */
   readonly keep?: string;
-  /** Numbers of kernels that were compiled, or failed, before. */
+  /** Numbers of kernels that earlier processes compiled, or failed to compile. */
   readonly skip: readonly number[];
-  /** The file of kernels that were compiled before. */
+  /** The file of stored results. */
   readonly kept: string;
 }
 
@@ -31,18 +31,18 @@ export interface CollectRequest {
 export interface Compiled extends Omit<Work, "code">, KeptKernel {
   /** Equal for kernels with the same WGSL. */
   readonly code: number;
-  /** Why it did not compile: then there are no executables. */
+  /** The reason why it did not compile; it then has no executables. */
   readonly error?: string;
 }
 
-/** A line of the process. */
+/** A line that the process writes. */
 export type CollectReport =
   | { readonly type: "opened"; readonly info: GpuInfo; readonly total: number }
-  /** Sent before a kernel is compiled: it was being compiled if the process dies. */
+  /** Sent before a kernel is compiled, to identify the kernel if the process dies. */
   | { readonly type: "begin"; readonly number: number; readonly work: Omit<Work, "code"> }
   | { readonly type: "compiled"; readonly number: number; readonly result: Compiled };
 
-/** What is asked of the adapter, as far as it has it. */
+/** The limits to request from the adapter. */
 const LIMITS = [
   "maxBufferSize",
   "maxStorageBufferBindingSize",
@@ -67,9 +67,9 @@ async function openDevice(
     .filter((feature) => adapter.features.has(feature as GPUFeatureName));
   const request = (features: readonly string[]) =>
     adapter.requestDevice({ requiredFeatures: features as GPUFeatureName[], requiredLimits });
-  // Deno does not list subgroups, but has them.
+  // Deno does not list subgroups, but grants them.
   const device = await request([...listed, "subgroups"]).catch(() => request(listed));
-  // Nothing runs here, so nothing shows more than the adapter claims.
+  // No kernel runs, so the adapter's claims cannot be tested.
   const { subgroupMinSize: minimum = 4, subgroupMaxSize: maximum = 128 } = adapter.info;
   const features: string[] = [...device.features].sort();
   const truth = {
@@ -87,7 +87,7 @@ interface LayerLine {
   readonly executables: readonly Executable[];
 }
 
-// The layer writes its line before the call that compiles returns.
+// The layer writes its line before createComputePipeline() returns.
 function layerLines(log: string): string[] {
   try {
     return Deno.readTextFileSync(log).trimEnd().split("\n").filter((line) => line !== "");
@@ -109,7 +109,7 @@ async function compile(
     layout: "auto",
     compute: { module, entryPoint: "main" },
   });
-  // Dawn's answers wait for a queue, which a pretended device does not have.
+  // Dawn answers only via a queue, which a simulated device does not have.
   const error = runtime === "deno" ? await device.popErrorScope() : null;
   const lines = layerLines(log);
   if (error !== null) return { error: error.message };
@@ -118,8 +118,8 @@ async function compile(
     : { error: "the driver made no pipeline" };
 }
 
-// The assembly of the first executable. The texts are kept under names that people find, or
-// removed.
+// Returns the loops of the first executable's assembly. Gives the texts readable names if they are
+// to be kept, and removes the originals.
 function takeTexts(
   { number }: LayerLine,
   { name, code }: { readonly name: string; readonly code: string },

@@ -1,6 +1,7 @@
-// A Vulkan layer that asks the driver what its compiler made of every compute pipeline, through
-// VK_KHR_pipeline_executable_properties. It writes one line of JSON for each pipeline to $GRADSINK_LAYER_LOG, and the
-// driver's texts (assembly among them) and the SPIR-V to $GRADSINK_LAYER_TEXTS/NUMBER.NAME. Everything else passes through.
+// A Vulkan layer that asks the driver for its compiler's statistics on every compute pipeline,
+// through VK_KHR_pipeline_executable_properties. It writes one line of JSON per pipeline to
+// $GRADSINK_LAYER_LOG, and the driver's texts (such as assembly) and the SPIR-V to
+// $GRADSINK_LAYER_TEXTS/NUMBER.NAME. Other calls pass through.
 //
 // It is in C because the Vulkan loader loads layers as shared libraries.
 #include <stdbool.h>
@@ -15,7 +16,7 @@ static PFN_vkGetDeviceProcAddr nextDevice;
 static VkInstance theInstance;
 static bool tells; // whether the driver has the extension
 static int pipelines;
-// The newest shader module: the pipelines are made one after the other, each from a module of its own.
+// The newest shader module. Each pipeline is made right after its module.
 static uint32_t *spirv;
 static size_t spirvSize;
 
@@ -30,7 +31,7 @@ static VkBaseOutStructure *find(const void *chain, VkStructureType type) {
   return each;
 }
 
-// The loader hands its links down a chain in which other structures have the same type.
+// The loader's links are in a chain with other structures of the same type.
 static VkLayerInstanceCreateInfo *instanceLink(const VkInstanceCreateInfo *info) {
   VkLayerInstanceCreateInfo *each = (VkLayerInstanceCreateInfo *)info->pNext;
   while (each && !(each->sType == VK_STRUCTURE_TYPE_LOADER_INSTANCE_CREATE_INFO &&
@@ -74,8 +75,8 @@ static bool hasExtension(VkPhysicalDevice physical, PFN_vkGetInstanceProcAddr ge
   return found;
 }
 
-// For drivers that pay far more for the checks of buffers' bounds than the maker's own would. NVIDIA's driver in Mesa
-// checks them for null descriptors too, which Dawn asks for and never uses.
+// Turns off bounds checks, for drivers in which they cost far more than in the maker's own. Mesa's
+// driver for NVIDIA also checks for null descriptors, which Dawn requests but never uses.
 static void leaveBoundsUnchecked(const VkDeviceCreateInfo *info) {
   if (info->pEnabledFeatures)
     ((VkPhysicalDeviceFeatures *)info->pEnabledFeatures)->robustBufferAccess = VK_FALSE;
@@ -139,7 +140,7 @@ static void writeString(FILE *file, const char *text) {
   fputc('"', file);
 }
 
-// Of the SPIR-V's OpExecutionMode LocalSize.
+// From the SPIR-V's OpExecutionMode LocalSize.
 static void workgroupSize(uint32_t size[3]) {
   size_t words = spirvSize / 4;
   for (size_t at = 5; at < words && spirv[at] >> 16; at += spirv[at] >> 16)
@@ -228,7 +229,7 @@ static void report(VkDevice device, VkPipeline pipeline, const void *stage) {
   get(device, &info, &count, each);
   uint32_t size[3] = {0, 0, 0};
   workgroupSize(size);
-  // The subgroup size on which the WebGPU implementation insists; 0 if on none.
+  // The subgroup size that the WebGPU implementation requires; 0 if none.
   const VkPipelineShaderStageRequiredSubgroupSizeCreateInfo *required =
       (const void *)find(stage, VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO);
   fprintf(file, "{\"number\":%d,\"requiredSubgroupSize\":%u,\"workgroup\":[%u,%u,%u],\"executables\":[",
@@ -262,7 +263,7 @@ static VKAPI_ATTR VkResult VKAPI_CALL createComputePipelines(VkDevice device, Vk
     mine[i].flags |= VK_PIPELINE_CREATE_CAPTURE_STATISTICS_BIT_KHR |
                      VK_PIPELINE_CREATE_CAPTURE_INTERNAL_REPRESENTATIONS_BIT_KHR;
   }
-  // Without the cache, from which a pipeline would come without its statistics.
+  // Without the cache: a cached pipeline has no statistics.
   VkResult result = create(device, VK_NULL_HANDLE, count, mine, allocator, created);
   free(mine);
   if (result == VK_SUCCESS)

@@ -75,7 +75,7 @@ function format(
     : formatTerminalTable(longTable(report), { color });
 }
 
-// What went wrong, and the exit code that says so.
+// Reports the failures, and returns the exit code.
 function conclude(
   report: Report,
   { check, output }: { readonly check: boolean; readonly output: CommandOutput },

@@ -38,11 +38,11 @@ const options = {
   kernels: takes("LIST", `Some of ${familyNames.join(", ")}`),
   variants: takes(
     "LIST",
-    "all (what tuning tries, and what computes in f16), chosen (defaults), or names (default all, with --check chosen)",
+    "all (tuning's candidates and those in f16), chosen (defaults), or names (default all, with --check chosen)",
   ),
   shape: takes(
     "LENGTHS",
-    "These shapes alone, with / between several: B1,H8,T1024,D96 or Hq32,Hkv4,T2048,D128/rows512,d2048/M512,N512,K512",
+    "Only these shapes, separated by /: B1,H8,T1024,D96 or Hq32,Hkv4,T2048,D128/rows512,d2048/M512,N512,K512",
   ),
   lengths: takes("LIST", "Change lengths of the usual shapes, such as D=256,T=4096"),
   runtime,
@@ -51,7 +51,7 @@ const options = {
     default: "table",
   }),
   check: flag(
-    "Fail if a default kernel spills registers on a GPU; without --shape and --lengths, over more shapes than usual",
+    "Fail if a default kernel spills registers on a GPU; without --shape and --lengths, compile more shapes",
   ),
   keep: takesPath(
     "FOLDER",
@@ -65,7 +65,7 @@ const options = {
   help,
 } as const satisfies OptionSpecifications;
 
-/** What the command is asked. */
+/** The options of a command line. */
 export interface CompilersRequest {
   readonly gpus: readonly PretendedGpu[];
   readonly selection: KernelSelection;
@@ -84,8 +84,8 @@ export function compilersHelp(): string {
   const gpus = pretendedGpus.map(({ name, product }) => `  ${name.padEnd(width)}${product}\n`).join(
     "",
   );
-  return `Shows what GPUs' compilers make of the kernels: registers, spills, occupancy, instructions. No GPU is needed: Mesa's
-drivers compile for devices that are only pretended. Nothing is timed.
+  return `Shows how GPUs' compilers compile the kernels: registers, spills, occupancy, instructions. No GPU is needed, because
+Mesa's drivers compile for simulated devices. Nothing is timed.
 
 Usage: deno task compilers [OPTIONS]
 
@@ -93,19 +93,18 @@ ${formatOptions(options)}
 GPUs:
 ${gpus}
 The usual shapes are attention of T 1024 and 4096 with D 64 and 128, RMSNorm of d 1024, 2048 and 4096, V-scale of D 64
-and 128, and matrix products of 512³ and 2048³. --check takes D from 16 to 256, groups of eight query heads, odd lengths
-and thin products too.
+and 128, and matrix products of 512³ and 2048³. --check adds D from 16 to 256, groups of eight query heads, odd lengths
+and thin products.
 
-AMD's and Intel's drivers are those that Linux runs. Those for NVIDIA, Apple and Qualcomm are Mesa's, not the makers' own:
-they show registers and spills, but the makers' instructions differ.
+Linux uses Mesa's drivers for AMD and Intel. NVIDIA's, Apple's and Qualcomm's own compilers differ from Mesa's.
 
-The first call on Debian or Ubuntu fetches the drivers through apt, about 600 MB, and builds two small libraries. It needs
-root only to install what these are built with. What was compiled is kept there too: a second run takes seconds, and one
-that was interrupted goes on. With --keep everything is compiled again.
+On Debian or Ubuntu the first run fetches the drivers through apt, about 600 MB, and builds two small libraries. Root is
+needed only to install missing build tools. Results are stored beside the drivers, so an interrupted run continues and a
+second run takes seconds. With --keep everything is compiled again.
 
 Exit codes:
   0    every kernel compiled
-  1    it could not begin or go on
+  1    a failure, such as missing drivers or an empty selection
   2    a mistake in the command line
   3    a kernel did not compile, or with --check a default spills
   130  interrupted
@@ -157,8 +156,8 @@ export function parseCompilers(args: readonly string[]): CompilersRequest | unde
   };
 }
 
-// The families' own names are those of the bench's operators, except for the model's kernels, which
-// have no lengths.
+// Families have the names of the bench's operators, except for the model's kernels, which have no
+// lengths.
 function shapesOf(
   text: string,
   { kernels, named }: { readonly kernels: readonly Family[]; readonly named: boolean },
@@ -188,7 +187,7 @@ function shapesOf(
   return calls;
 }
 
-// A GPU on which every call can be planned that can be planned at all.
+// A GPU with limits large enough for every valid call.
 const roomy = {
   runtime: "deno",
   backend: "",

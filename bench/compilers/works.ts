@@ -1,6 +1,6 @@
 /**
- * Which kernels are compiled: every operator's variants on usual lengths, and what a model needs
- * beside them.
+ * Lists the kernels to compile: every operator's variants on usual lengths, and a model's other
+ * kernels.
  */
 import type { Gpu } from "../../src/gpu/gpu.ts";
 import { recordPlan } from "../../src/gpu/dry_gpu.ts";
@@ -10,7 +10,7 @@ import { type Dimensions, tunableOperators } from "../../src/ops/tuning/operator
 import { initialParameters } from "../../src/reference/llama/parameters.ts";
 import { PLAIN_LLAMA } from "../../src/reference/llama/config.ts";
 
-/** What `--kernels` chooses from, with the operators of each. */
+/** The choices of `--kernels`, with the operators of each. */
 export const families = {
   "attention": ["attentionForward", "attentionBackward"],
   "rms-norm": ["rmsNormForward", "rmsNormBackward"],
@@ -35,7 +35,7 @@ export interface KernelSelection {
   readonly variants: "all" | "chosen" | readonly string[];
   /** Lengths in place of the usual ones, for the operators that have them. */
   readonly lengths: Dimensions;
-  /** The calls of each family in place of the usual ones. Default: the usual ones. */
+  /** Calls of each family. Default: the usual ones. */
   readonly calls?: Calls;
 }
 
@@ -66,8 +66,8 @@ const usualCalls: Calls = {
 const headDims = [16, 32, 64, 80, 96, 112, 128, 160, 192, 256];
 
 /**
- * The calls that no default may spill on: more head dimensions, eight query heads to a key head,
- * learned sinks, odd lengths, and products that fill no tile.
+ * The calls of `--check`, on which no default may spill: more head dimensions, eight query heads
+ * per key head, learned sinks, odd lengths, and products that fill no tile.
  */
 export const checkedCalls: Calls = {
   attention: headDims.flatMap((D) => [
@@ -94,11 +94,10 @@ export const checkedCalls: Calls = {
 };
 
 /**
- * The calls of an operator.
+ * The calls of an operator, without duplicates.
  *
  * @param operator its name
- * @param selection lengths in place of the usual ones, or calls
- * @returns each once
+ * @param selection calls, or changes to the usual lengths
  */
 export function callsOf(
   operator: string,
@@ -113,7 +112,7 @@ export function callsOf(
   return [...new Map(changed.map((call) => [JSON.stringify(call), call])).values()];
 }
 
-/** Lengths that tables leave out where they are as usual. */
+/** Lengths that tables omit if they are as usual. */
 const USUAL: Dimensions = { B: 1, Hq: 8, Hkv: 8, rows: 4096 };
 
 /**
@@ -141,8 +140,8 @@ interface Heard {
 /**
  * Lists the kernels of a selection on a GPU.
  *
- * @param dry made by `createDryGpu`; what is compiled on it is overheard from now on
- * @param selection which kernels
+ * @param dry made by `createDryGpu`; its compilations are recorded from now on
+ * @param selection the kernels
  */
 export function listWorks(dry: Gpu, selection: KernelSelection): Work[] {
   const heard = overhear(dry);
@@ -205,7 +204,7 @@ const modelConfig = {
   vScale: "learned" as const,
 };
 
-// What training a model compiles beside the operators with several variants.
+// A model's kernels in training, without those of operators with several variants.
 function modelWorks(dry: Gpu, heard: readonly Heard[]): Work[] {
   const before = heard.length;
   const parameters = initialParameters(modelConfig, { seed: 1 });

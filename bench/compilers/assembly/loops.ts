@@ -1,24 +1,24 @@
 /**
- * The loops of a program, by its control flow. The order of the text does not tell: compilers put
- * what follows a loop in front of the loop's last jump back.
+ * Finds a program's loops in its control flow. The order of the text is not enough: compilers may
+ * put code that follows a loop before the loop's last jump.
  *
  * Source: Cooper, Harvey and Kennedy, "A simple, fast dominance algorithm", 2001; Aho, Lam, Sethi
  * and Ullman, "Compilers", section 9.6 (natural loops).
  */
 
-/** A loop: numbers of blocks. */
+/** A loop of blocks, which are given by number. */
 export interface NaturalLoop {
   /** The block through which the loop is entered. */
   readonly head: number;
-  /** All blocks, with those of the loops within it. */
+  /** All its blocks, including those of inner loops. */
   readonly body: ReadonlySet<number>;
 }
 
 /**
- * Finds the loops that control flow enters through one block only.
+ * Finds the loops that have a single entry.
  *
- * @param successors of each block, by number; block 0 is the first of the program
- * @returns in the order of their heads
+ * @param successors each block's successors, by number; block 0 is the program's first
+ * @returns the loops in the order of their heads
  */
 export function naturalLoops(successors: readonly (readonly number[])[]): NaturalLoop[] {
   const order = reversePostorder(successors);
@@ -37,7 +37,7 @@ export function naturalLoops(successors: readonly (readonly number[])[]): Natura
   return [...bodies].sort(([a], [b]) => a - b).map(([head, body]) => ({ head, body }));
 }
 
-// Everything from which `block` is reached without passing what the body already has.
+// Adds all blocks from which `block` is reached without passing through the body.
 function addPredecessors(
   body: Set<number>,
   block: number,
@@ -70,7 +70,7 @@ function reversePostorder(successors: readonly (readonly number[])[]): number[] 
   return order.reverse();
 }
 
-// Whether every way to a block passes another one.
+// Whether every path to a block passes through another one.
 function dominance(
   order: readonly number[],
   predecessors: readonly (readonly number[])[],

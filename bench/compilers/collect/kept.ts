@@ -1,6 +1,6 @@
 /**
- * Kernels that were compiled before: one file for each GPU and runtime, one line of JSON for each
- * kernel. So a run that was interrupted goes on, and a second one takes seconds.
+ * Stores compiled kernels' results: one file per GPU and runtime, one JSON object per line and
+ * kernel. So an interrupted run continues, and a second run takes seconds.
  */
 import { fileURLToPath } from "node:url";
 import { sha256 } from "../../../src/sha256.ts";
@@ -9,7 +9,7 @@ import type { Executable } from "../figures.ts";
 import type { PretendedGpu } from "../gpus.ts";
 import type { PreparedDrivers } from "../prepare.ts";
 
-/** What a compiler made of a WGSL text. */
+/** The compiler's results for a WGSL text. */
 export interface KeptKernel {
   readonly workgroup: readonly number[];
   readonly executables: readonly Executable[];
@@ -17,16 +17,16 @@ export interface KeptKernel {
   readonly loops?: readonly AssemblyLoop[];
 }
 
-// What reads the assembly.
+// The modules that read the assembly.
 const readers = ["../assembly.ts", "../assembly/loops.ts"];
 
 /**
- * The file of a GPU. Its name says what the results depend on, besides the WGSL: the driver, the
- * runtime, and what reads the assembly. Files of the same GPU and runtime that depend on anything
- * else are removed.
+ * Finds the file of a GPU's results. Its name has a hash of everything but the WGSL that determines
+ * them: the driver, the runtime, and the modules that read the assembly. Removes the GPU's files
+ * with another hash.
  *
  * @param gpu the GPU
- * @param options the drivers, the runtime, and the folder, which is made
+ * @param options the drivers, the runtime, and the folder to make
  */
 export async function keptFile(
   gpu: PretendedGpu,
@@ -54,7 +54,7 @@ export async function keptFile(
   return `${folder}/${name}`;
 }
 
-/** The kernels of a file, by the digests of their WGSL. */
+/** The stored kernels of one file, by digest of their WGSL. */
 export class KeptKernels {
   readonly #path: string;
   readonly #kernels = new Map<string, KeptKernel>();
@@ -73,21 +73,21 @@ export class KeptKernels {
         const { digest, ...kernel } = JSON.parse(line) as KeptKernel & { readonly digest: string };
         this.#kernels.set(digest, kernel);
       } catch {
-        // half a line of a run that was ended: its kernel is compiled again
+        // an ended run's half line: its kernel is compiled again
       }
     }
   }
 
-  /** What was made of a WGSL text, if it was compiled before. */
+  /** The results for a WGSL text, if they are stored. */
   async find(code: string): Promise<KeptKernel | undefined> {
     return this.#kernels.get(await sha256(code));
   }
 
-  /** Keeps what was made of a WGSL text. */
+  /** Stores the results for a WGSL text. */
   async keep(code: string, kernel: KeptKernel): Promise<void> {
     const digest = await sha256(code);
     this.#kernels.set(digest, kernel);
-    // A line of its own, even after half a line.
+    // The first line break ends an interrupted run's half line.
     const line = `\n${JSON.stringify({ digest, ...kernel })}\n`;
     Deno.writeTextFileSync(this.#path, line, { append: true });
   }

@@ -1,4 +1,4 @@
-/** Loops and FMAs are found in the assembly of each compiler that is read. */
+/** Finding loops and FMAs in the assembly of each supported compiler. */
 import { fmaShare, loopsOf } from "../../../bench/compilers/assembly.ts";
 import { assertEquals } from "../../support/assert/assert.ts";
 
@@ -49,7 +49,7 @@ Deno.test("loopsOf() finds the loops of NVIDIA's assembly", () => {
   ]);
 });
 
-// The compiler writes what follows the loop in front of the loop's last jump, which only L9 reaches.
+// The code after the loop comes before the loop's last jump. Only L9 reaches it.
 const parted = `
 block.u 0 L1 [] -> {
       r4       = mov rZ            // delay=1
@@ -75,7 +75,7 @@ Deno.test("loopsOf() follows jumps, not the order of the text", () => {
   ]);
 });
 
-Deno.test("loopsOf() parts two loops that follow each other from one that holds both", () => {
+Deno.test("loopsOf() separates two consecutive loops from the loop around them", () => {
   const text = `
 BB0:
   s_mov_b32 s0, 0
@@ -120,12 +120,12 @@ Deno.test("loopsOf() finds the loops of Intel's assembly", () => {
   ]);
 });
 
-Deno.test("loopsOf() says of compilers whose assembly it does not read that it does not", () => {
+Deno.test("loopsOf() returns undefined for compilers whose assembly it cannot read", () => {
   assertEquals(loopsOf(amd, "apple"), undefined);
   assertEquals(loopsOf(amd, "qualcomm"), undefined);
 });
 
-Deno.test("fmaShare() is of loops with FMAs only", () => {
+Deno.test("fmaShare() considers only loops with FMAs", () => {
   const loop = { workgroupMemory: 0, memory: 0, depth: 1 };
   assertEquals(fmaShare([]), undefined);
   const idle = { ...loop, instructions: 90, fma: 0, innermost: true };

@@ -1,4 +1,4 @@
-/** Where the drivers come from, and one run on them. */
+/** The source of the drivers, and one run with them. */
 import { ownSite, parseSystem } from "../../../bench/compilers/apt.ts";
 import { compileOn } from "../../../bench/compilers/child.ts";
 import { pretendedGpus } from "../../../bench/compilers/gpus.ts";
@@ -8,7 +8,7 @@ import { reportOf } from "../../../bench/compilers/report.ts";
 import { assert, assertEquals, assertStringIncludes } from "../../support/assert/assert.ts";
 import { inFolder, namesIn } from "../../support/folder.ts";
 
-Deno.test("parseSystem() knows Debian, Ubuntu, and what is made of them", () => {
+Deno.test("parseSystem() recognizes Debian, Ubuntu and their derivatives", () => {
   assertEquals(parseSystem('ID=debian\nVERSION_CODENAME="bookworm"\n'), {
     id: "debian",
     codename: "bookworm",
@@ -20,7 +20,7 @@ Deno.test("parseSystem() knows Debian, Ubuntu, and what is made of them", () => 
   assertEquals(parseSystem(""), undefined);
 });
 
-Deno.test("ownSite() is that of the machine's own release, whatever else apt reads", () => {
+Deno.test("ownSite() finds the machine's own release among all of apt's sources", () => {
   const targets = [
     "https://packages.test/other nodistro main",
     "http://mirror.test/debian-security bookworm-security main",
@@ -81,7 +81,7 @@ Deno.test({
       assert(row!.registers >= 64 && row!.registers <= 256, `${row!.registers} registers`);
       assert(row!.fmaShare! > 0.4 && row!.fmaShare! < 1, `${row!.fmaShare} of FMAs`);
       assertEquals(row!.loops.some(({ fma }) => fma >= 64), true);
-      // What was compiled is kept, also beside half a line of a process that ended.
+      // Results are stored, even after half a line of a process that ended.
       assertEquals(compiled, 1);
       const [name] = await namesIn(folder);
       await Deno.writeTextFile(`${folder}/${name}`, '{"digest":', { append: true });

@@ -1,4 +1,4 @@
-/** Every driver's statistics are read alike. */
+/** Reading every driver's statistics. */
 import { figuresOf } from "../../../bench/compilers/figures.ts";
 import { pretendedGpus } from "../../../bench/compilers/gpus.ts";
 import { assertEquals, assertThrows } from "../../support/assert/assert.ts";
@@ -33,7 +33,7 @@ Deno.test("figuresOf() counts AMD's occupancy in the subgroups that run", () => 
   assertEquals(read("vega10", 64).occupancy, 9);
 });
 
-Deno.test("figuresOf() adds up what is spilled and what is read back", () => {
+Deno.test("figuresOf() adds up registers that are spilled and read back", () => {
   const others: readonly [string, Record<string, number>][] = [
     ["dg2", {
       "Max live registers": 98,
@@ -64,7 +64,7 @@ Deno.test("figuresOf() adds up what is spilled and what is read back", () => {
   }
 });
 
-Deno.test("figuresOf() says which statistic a driver does not report", () => {
+Deno.test("figuresOf() names a statistic that a driver does not report", () => {
   assertThrows(
     () => figuresOf(executable(8, { Spills: 0 }), gpu("dg2")),
     Error,

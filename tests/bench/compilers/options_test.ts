@@ -5,7 +5,7 @@ import { checkedCalls } from "../../../bench/compilers/works.ts";
 import { UsageError } from "../../../src/cli/shared/arguments.ts";
 import { assertEquals, assertStringIncludes, assertThrows } from "../../support/assert/assert.ts";
 
-Deno.test("parseCompilers() takes every GPU and kernel unless it is told which", () => {
+Deno.test("parseCompilers() selects all GPUs and kernels by default", () => {
   const request = parseCompilers([])!;
   assertEquals(request.gpus, pretendedGpus);
   assertEquals(request.selection, {
@@ -38,7 +38,7 @@ Deno.test("parseCompilers() reads a selection", () => {
   assertEquals([runtime, format, check, deadline], ["dawn", "json", true, 2500]);
 });
 
-Deno.test("parseCompilers() takes shapes as the bench does, for the operators that have them", () => {
+Deno.test("parseCompilers() reads shapes as the bench does, for the operators that have them", () => {
   const selection = (...args: string[]) => parseCompilers(args)!.selection;
   const attention = { B: 1, Hq: 8, Hkv: 1, T: 1023, D: 96 };
   const both = { B: 1, Hq: 8, Hkv: 8, T: 9, D: 64 };
@@ -57,7 +57,7 @@ Deno.test("parseCompilers() takes shapes as the bench does, for the operators th
   });
 });
 
-Deno.test("parseCompilers() checks defaults over more shapes than usual, unless it is told which", () => {
+Deno.test("parseCompilers() with --check selects defaults over more shapes, unless shapes are given", () => {
   const selection = (...args: string[]) => parseCompilers(["--check", ...args])!.selection;
   assertEquals([selection().variants, selection().calls], ["chosen", checkedCalls]);
   assertEquals(selection("--variants=all").variants, "all");
@@ -65,7 +65,7 @@ Deno.test("parseCompilers() checks defaults over more shapes than usual, unless 
   assertEquals(selection("--shape=M3,N4,K5").calls, { matmul: [{ B: 1, M: 3, N: 4, K: 5 }] });
 });
 
-Deno.test("parseCompilers() names what is wrong, and what is near", () => {
+Deno.test("parseCompilers() names a mistake, and suggests what was meant", () => {
   const mistakes: readonly (readonly [string | readonly string[], string])[] = [
     ["--gpus=navi32", "did you mean navi31?"],
     ["--kernels=matmull", "did you mean matmul?"],

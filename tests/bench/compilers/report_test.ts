@@ -1,4 +1,4 @@
-/** What the compilers made of the kernels, as it is shown. */
+/** The report of the compiled kernels. */
 import type { GpuResult } from "../../../bench/compilers/child.ts";
 import type { Compiled } from "../../../bench/compilers/collect.ts";
 import { pretendedGpus } from "../../../bench/compilers/gpus.ts";
@@ -75,7 +75,7 @@ Deno.test("reportOf() makes one row of calls that run the same kernel", () => {
   assertEquals(rows[0]!.fmaShare, 0.58);
 });
 
-Deno.test("reportOf() keeps what did not compile, and what a GPU did not reach", () => {
+Deno.test("reportOf() lists kernels that did not compile or were not reached", () => {
   assertEquals(reportOf(results).failures, [
     { gpu: "adl", kernel: "", reason: "not done after 600 s" },
     {
@@ -86,7 +86,7 @@ Deno.test("reportOf() keeps what did not compile, and what a GPU did not reach",
   ]);
 });
 
-Deno.test("spillingDefaults() are defaults only", () => {
+Deno.test("spillingDefaults() lists only defaults", () => {
   assertEquals(spillingDefaults(reportOf(results)).map(({ variant }) => variant), ["tiled-64"]);
 });
 

@@ -1,4 +1,4 @@
-/** Which kernels are compiled. */
+/** The list of kernels to compile. */
 import {
   callsOf,
   checkedCalls,
@@ -12,7 +12,7 @@ import { tunableOperators } from "../../../src/ops/tuning/operators.ts";
 import { assert, assertEquals } from "../../support/assert/assert.ts";
 import { info } from "../../support/tuned_choice.ts";
 
-Deno.test("callsOf() puts lengths in place of the usual ones, each call once", () => {
+Deno.test("callsOf() replaces usual lengths, and lists each call once", () => {
   const name = (operator: string, lengths: Record<string, number>) =>
     callsOf(operator, { lengths }).map(shapeText);
   assertEquals(name("attentionForward", {}), [
@@ -30,7 +30,7 @@ Deno.test("callsOf() puts lengths in place of the usual ones, each call once", (
   assertEquals(name("matmul", { M: 64 }), ["64×512×512", "64×2048×2048"]);
 });
 
-Deno.test("every operator is in a family, with usual and checked lengths of its own", () => {
+Deno.test("every operator is in a family, with usual lengths and lengths to check", () => {
   assertEquals(Object.values(families).flat().sort(), [...tunableOperators.keys()].sort());
   for (const [operator, { dimensionNames }] of tunableOperators) {
     const needed = dimensionNames.filter((name) => !name.startsWith("transpose"));
@@ -55,7 +55,7 @@ Deno.test("checkedCalls has long and short heads, groups of heads, and lengths t
   assert(checkedCalls.matmul!.some(({ M, N, K }) => [M, N, K].every((length) => length! % 4 > 0)));
 });
 
-Deno.test("listWorks() lists the kernels of a learned sink where a call has one", () => {
+Deno.test("listWorks() lists the kernels of a learned sink if a call has one", () => {
   const call = { B: 1, Hq: 8, Hkv: 8, T: 64, D: 64 };
   const works = listWorks(createDryGpu(info), {
     kernels: ["attention"],
@@ -90,7 +90,7 @@ Deno.test("listWorks() lists the kernels that tuning tries, the f16 ones, and th
   const chosen = list("chosen");
   assert(chosen.length > 0 && chosen.every((work) => work.chosen));
   assertEquals(chosen, all.filter((work) => work.chosen));
-  // Named, it is compiled all the same.
+  // If named, it is compiled nevertheless.
   const named = list(["barrier-free"]).filter(({ operator }) => operator !== "model");
   assertEquals([...new Set(named.map(({ variant }) => variant))], ["barrier-free"]);
 });
