@@ -4,7 +4,7 @@
  * The bits come from xoroshiro128+ (npm:pure-rand). The rest uses only additions, multiplications,
  * divisions and square roots, which IEEE 754 rounds correctly. `Math.log`, `Math.sin` and
  * `Math.cos` are not used: their last bit may differ between engines. All values are float32
- * numbers, so that a GPU and a float64 computation see identical inputs.
+ * numbers, so a GPU and a float64 computation see identical inputs.
  */
 import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
 import { uniformFloat64 } from "pure-rand/distribution/uniformFloat64";

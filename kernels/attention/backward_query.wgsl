@@ -14,7 +14,7 @@
 // Barriers: two per key tile, before and after `logitGradients` is read. Masked keys are never
 // multiplied.
 //
-// Source: Dao, arXiv 2307.08691, algorithm 2, split into two passes so that no sum needs atomics.
+// Source: Dao, arXiv 2307.08691, algorithm 2, split into two passes, so no sum needs atomics.
 
 @group(0) @binding(1) var<storage, read> query: array<vec4f>; // [B, Hq, T, D]
 @group(0) @binding(2) var<storage, read> key: array<vec4f>; // [B, Hkv, T, D]

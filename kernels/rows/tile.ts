@@ -58,7 +58,7 @@ export function tileBegin(): string {
   let firstVector = top / PHASES * groupLength;`;
 }
 
-/** The row of the tile whose number this lane holds in a bank. */
+/** The row of the tile that this lane's number in a bank belongs to. */
 export function bankRow({ phases }: RowTile, bank: number): string {
   return `(${Math.floor(bank / phases)}u * LANES + lane.x) * PHASES + ${bank % phases}u`;
 }

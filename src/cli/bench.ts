@@ -232,7 +232,7 @@ async function exists(path: string): Promise<boolean> {
   }
 }
 
-// Creates the file before anything is measured, so that no other run can take its name meanwhile.
+// Creates the file before anything is measured, so no other run can take its name.
 async function claimOutput({ out }: BenchRequest, file: ResultFile): Promise<string> {
   if (out !== undefined) {
     if (await createResultFile(out, file)) return out;

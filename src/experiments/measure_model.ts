@@ -42,7 +42,7 @@ export interface MeasureModelOptions extends MeasuredBatches {
   readonly intervals?: boolean;
   /**
    * Whether to measure the states element by element and the attention to every position, and a
-   * head whose attention to show. Default: no.
+   * further head for the attention maps. Default: no.
    */
   readonly states?: { readonly head?: HeadPlace | undefined };
   /** Receives each batch's numbers, which are not kept. */

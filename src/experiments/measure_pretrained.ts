@@ -42,7 +42,7 @@ export interface MeasurePretrainedOptions
   readonly interventions?: boolean;
   /** Whether to round inputs of linear maps to INT8. Default: true. */
   readonly quantization?: boolean;
-  /** A further head whose attention to show. */
+  /** A further head for the attention maps. */
   readonly head?: HeadPlace | undefined;
   /**
    * Whether attention's backward pass uses its precise form for s, which keeps gradients at strong

@@ -1,7 +1,7 @@
 /** Describes in one line what is wrong with a result file, from the schema validator's findings. */
 import { truncate } from "../escape.ts";
 
-/** The fields that this file reads of a validator's finding. */
+/** The used fields of a validator's finding. */
 export interface SchemaError {
   /** The JSON Schema keyword that failed. */
   readonly keyword: string;

@@ -18,8 +18,8 @@ export async function writeTextFile(path: string, text: string): Promise<void> {
 }
 
 /**
- * Writes text to a new file, as {@linkcode writeTextFile} does. Of two programs that create the same
- * file at the same time, one gets `false`.
+ * Writes text to a new file, as {@linkcode writeTextFile} does. If two programs create the same file
+ * at the same time, one of them gets `false`.
  *
  * @param path the file, in an existing folder
  * @param text the content
@@ -34,7 +34,7 @@ export async function createTextFile(path: string, text: string): Promise<boolea
       await Deno.link(temporary, target);
       await Deno.remove(temporary);
     } catch (error) {
-      // Some file systems have no links: there, claim the name with an empty file.
+      // Some file systems have no links. There, an empty file claims the name.
       if (!(error instanceof Deno.errors.AlreadyExists)) {
         try {
           (await Deno.open(target, { write: true, createNew: true })).close();

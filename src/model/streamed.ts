@@ -135,7 +135,7 @@ export class StreamedLlama {
     readonly plans: readonly Plan[];
     readonly kept: KeptStates;
   } | undefined;
-  /** The layer that `#forward` ran last, whose states are in memory. */
+  /** The layer that `#forward` ran last; its states are in memory. */
   #computed: number | undefined;
   #ran = false;
   /** The last layer of which `#states` holds the input for the current tokens. */

@@ -13,7 +13,7 @@ export interface NonFiniteDetails {
   readonly checkpoint: string | undefined;
 }
 
-/** A run whose loss or gradient is no longer a finite number. */
+/** The loss or a gradient of a run is no longer a finite number. */
 export class NonFiniteError extends RunError {
   override readonly name = "NonFiniteError";
   readonly details: NonFiniteDetails;

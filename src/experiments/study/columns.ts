@@ -5,8 +5,8 @@
 import { isRecord } from "../../files/untrusted_json.ts";
 
 /**
- * A column is a list of values, or a tree of columns. For lists of equal length, the empty name
- * holds the columns of their elements.
+ * A column is a list of values, or a tree of columns by field name. If the values are lists of
+ * equal length, the name "" holds the columns of their elements.
  */
 export type Columns = readonly unknown[] | {
   readonly [name: string]: Columns | readonly Columns[];

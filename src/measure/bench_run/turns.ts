@@ -6,7 +6,7 @@
  *
  * A turn begins only when each process waits for one or has ended its batch, so no sample is taken
  * while the other process compiles or measures. In each sweep both visit every piece of work; the
- * one that begins alternates between sweeps.
+ * first one alternates between sweeps.
  *
  * This file does not depend on how processes run.
  */

@@ -70,7 +70,7 @@ export async function predictRun(
 }
 
 /**
- * Chooses the work per dispatch of the ceilings' kernels, so that none lasts long on a slow GPU.
+ * Chooses the work per dispatch of the ceilings' kernels, so none lasts long on a slow GPU.
  *
  * @param gpu the GPU
  * @param options.timer times a small dispatch

@@ -34,7 +34,7 @@ export interface PairComparison {
   readonly machineChange: MachineChange | undefined;
   /** Whether the two were measured in turns, so the ratio compares neighboring visits. */
   readonly inTurns: boolean;
-  /** The logarithms of ratios that must all show a change; the one of `ratio` comes first. */
+  /** The logarithms of ratios that must all show a change; the logarithm of `ratio` comes first. */
   readonly evidence: readonly Evidence[];
 }
 

@@ -64,7 +64,7 @@ export function largestError(samples: readonly Sample[]): { error: number; outpu
     let difference = actual.length === wanted.length ? 0 : Infinity;
     for (let i = 0; i < wanted.length; i++) {
       const distance = Math.abs(actual[i]! - wanted[i]!);
-      // Comparisons with NaN are false. This one is written so that NaN counts as an error.
+      // Comparisons with NaN are false, so `!(distance <= difference)` counts NaN as an error.
       if (!(distance <= difference)) difference = Number.isNaN(distance) ? Infinity : distance;
     }
     if (difference / scale > worst.error) worst = { error: difference / scale, output };

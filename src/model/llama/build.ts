@@ -80,8 +80,8 @@ export interface LlamaBuild {
 
 /**
  * Replaces the input of a linear map, for example by quantized values; it may add plans. Maps with
- * the same input are one, named after the first: `q_proj` for attention's three projections and its
- * gates, `gate_proj` for SwiGLU's two.
+ * the same input count as one, named after the first: `q_proj` for attention's three projections
+ * and its gates, `gate_proj` for SwiGLU's two.
  */
 export type LinearInput = (plans: Plan[], linear: string, input: Tensor) => Tensor;
 

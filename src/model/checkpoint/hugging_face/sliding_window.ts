@@ -51,7 +51,7 @@ export function refuseSlidingWindow(
   );
 }
 
-/** The window of Mistral and Qwen models whose file names none. */
+/** The window of Mistral and Qwen models if the file names none. */
 const DEFAULT_WINDOW = 4096;
 
 const KINDS = ["full_attention", "sliding_attention"];
