@@ -51,6 +51,10 @@ export interface MatmulSubgroupOptions {
   readonly left: MatmulLoad;
   /** How right is read; `along-inner` only if K is a multiple of 4. */
   readonly right: MatmulLoad;
+  /** Whether right is an image: not read as `scalar` then, and no extra columns. */
+  readonly rightImage: boolean;
+  /** Steps of four k in one turn of the loop. K is a multiple of them if there are several. */
+  readonly steps: number;
   /** K modulo 4. */
   readonly remainder: number;
   /**
@@ -60,7 +64,26 @@ export interface MatmulSubgroupOptions {
   readonly storedVectors: boolean;
   /** Whether there may be workgroups without a tile. */
   readonly spare: boolean;
+  /**
+   * Whether tiles are counted through the rows first: neighbors in time read the same columns of
+   * right, which come from the cache then.
+   */
+  readonly rowsFirst: boolean;
 }
+
+// Where a workgroup's tile begins, if tiles are counted through the rows first.
+const ROWS_FIRST = `
+fn tileOfRowsFirst(workgroup: vec3u, workgroups: vec3u, size: vec2u) -> Tile {
+  let index = workgroup.y * workgroups.x + workgroup.x;
+  let tilesDown = (parameters.rows + size.x - 1u) / size.x;
+  let tilesAcross = (parameters.columns - parameters.firstColumn + size.y - 1u) / size.y;
+  let columnOfTiles = index / tilesDown;
+  return Tile(
+    (index % tilesDown) * size.x,
+    parameters.firstColumn + (columnOfTiles % tilesAcross) * size.y,
+    columnOfTiles / tilesAcross);
+}
+`;
 
 // The columns of a lane. If rows are read or written as vec4f, each group of four begins at a
 // multiple of 4 from the tile's first column.
@@ -171,7 +194,7 @@ function store(i: number, options: MatmulSubgroupOptions): string {
  * @returns WGSL, for the feature `subgroups`
  */
 export function matmulSubgroup(options: MatmulSubgroupOptions): string {
-  const { subgroupSize: S, rows, width, extra, remainder, storedVectors, spare } = options;
+  const { subgroupSize: S, rows, width, extra, steps, remainder, storedVectors, spare } = options;
   const size = groupSize(options);
   const zero = size === 1 ? "0.0" : "vec4f()";
   const left = leftLoads(options.left, options);
@@ -179,14 +202,16 @@ export function matmulSubgroup(options: MatmulSubgroupOptions): string {
   const rest = `  {\n    let k = whole;\n${accumulate(options, remainder)}\n  }`;
   const storedAt = (column: string) =>
     `min(${column}, parameters.columns - 1u) * parameters.productColumn`;
-  return `
+  return `${options.rowsFirst ? ROWS_FIRST : ""}
 @compute @workgroup_size(${S})
 fn main(
   @builtin(workgroup_id) workgroup: vec3u,
   @builtin(num_workgroups) workgroups: vec3u,
   @builtin(subgroup_invocation_id) lane: u32,
 ) {
-  let tile = tileOf(workgroup, workgroups, vec2u(${rows}u, ${S * width + extra}u));
+  let tile = ${
+    options.rowsFirst ? "tileOfRowsFirst" : "tileOf"
+  }(workgroup, workgroups, vec2u(${rows}u, ${S * width + extra}u));
 ${spare ? "  if (tile.batch >= parameters.batches) { return; }" : ""}
   let leftStart = tile.batch * parameters.leftBatch;
   let rightStart = tile.batch * parameters.rightBatch;
@@ -197,8 +222,17 @@ ${rightLoads(options.right, options).setup}
 ${unroll(rows, (i) => unroll(width / size, (v) => `  var p${i}_${v} = ${zero};`))}
 ${beyond.map(({ name }) => `  var ${name} = 0.0;`).join("\n")}
   let whole = parameters.inner${remainder === 0 ? "" : ` - ${remainder}u`};
-  for (var k = 0u; k < whole; k += ${STEP}u) {
-${accumulate(options, STEP)}
+${
+    steps === 1
+      ? `  for (var k = 0u; k < whole; k += ${STEP}u) {\n${accumulate(options, STEP)}\n  }`
+      : `  for (var first = 0u; first < whole; first += ${steps * STEP}u) {
+${
+        unroll(
+          steps,
+          (i) => `    {\n    let k = first + ${i * STEP}u;\n${accumulate(options, STEP)}\n    }`,
+        )
+      }
+  }`
   }
 ${remainder === 0 ? "" : rest}
 ${storedVectors ? "" : unroll(width, (c) => `  let stored${c} = ${storedAt(`column${c}`)};`)}

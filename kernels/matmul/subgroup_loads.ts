@@ -27,6 +27,8 @@ interface Tile {
   readonly grouped: boolean;
   /** Columns of a tile in addition to those of its lanes. */
   readonly extra: number;
+  /** Whether right is an image: read along one of its sides then, without extra columns. */
+  readonly rightImage: boolean;
 }
 
 /**
@@ -185,6 +187,48 @@ export function groupSize({ width, grouped }: Pick<Tile, "width" | "grouped">): 
   return grouped && width % 4 === 0 ? 4 : 1;
 }
 
+// A layer of an image has 16 texels of a row, which are 64 columns.
+const IMAGE_WIDTH = 16;
+
+function imageAlongInner(tile: Tile): RightLoads {
+  const { width } = tile;
+  return {
+    setup: unroll(
+      width,
+      (c) => `  let rightRow${c} = min(column${c}, parameters.columns - 1u);`,
+    ),
+    loads: (step) =>
+      `    let texel = k / ${STEP}u;\n` +
+      unroll(
+        width,
+        (c) =>
+          `    let number${c} = textureLoad(right, vec2u(texel % ${IMAGE_WIDTH}u, rightRow${c}), texel / ${IMAGE_WIDTH}u);`,
+      ) + "\n" + groups(tile, step, (c, u) => `number${c}.${COMPONENTS[u]}`),
+    extra: noExtra,
+  };
+}
+
+function imageAlongOuter({ width }: Tile): RightLoads {
+  return {
+    setup: unroll(width / 4, (v) =>
+      `  let rightQuad${v} = column${4 * v} / 4u;
+  let rightPlace${v} = rightQuad${v} % ${IMAGE_WIDTH}u;
+  let rightLayer${v} = rightQuad${v} / ${IMAGE_WIDTH}u;`),
+    loads: (step) =>
+      unroll(step, (u) =>
+        unroll(
+          width / 4,
+          (v) =>
+            `    let r${v}_${u} = textureLoad(right, vec2u(rightPlace${v}, k + ${u}u), rightLayer${v});`,
+        )),
+    extra: noExtra,
+  };
+}
+
+function noExtra(): never {
+  throw new RangeError("a right operand that is an image has no extra columns");
+}
+
 // Lane e reads extra column e.
 function rightAlongInner(tile: Tile): RightLoads {
   const { width, extra } = tile;
@@ -248,5 +292,8 @@ function rightAlongOuter({ subgroupSize: S, width, extra }: Tile): RightLoads {
 /** Right's loads. */
 export function rightLoads(load: MatmulLoad, tile: Tile): RightLoads {
   if (load === "scalar") return rightScalar(tile);
+  if (tile.rightImage) {
+    return load === "along-inner" ? imageAlongInner(tile) : imageAlongOuter(tile);
+  }
   return load === "along-inner" ? rightAlongInner(tile) : rightAlongOuter(tile);
 }

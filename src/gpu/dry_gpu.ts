@@ -64,6 +64,15 @@ export function createDryGpu(info: GpuInfo): Gpu {
     popErrorScope: () => Promise.resolve(null),
     destroy(): void {},
     createBuffer: ({ size }: { size: number }): DryBuffer => ({ size, bytes: [], destroy() {} }),
+    createTexture: (
+      { size: [width, height, depthOrArrayLayers] }: { size: readonly [number, number, number] },
+    ) => ({
+      width,
+      height,
+      depthOrArrayLayers,
+      createView: () => ({}),
+      destroy() {},
+    }),
     createShaderModule: ({ code }: { code: string }) => ({
       code,
       getCompilationInfo: () => Promise.resolve({ messages: [] }),

@@ -5,6 +5,9 @@ import type { BufferOwner, Scalar } from "./owner.ts";
 import { encodeForRun, type Plan } from "./plan.ts";
 import { Tensor } from "./tensor.ts";
 
+/** Bytes of a texel of `texture`. */
+const TEXEL_BYTES = 16;
+
 /**
  * An opened GPU: makes tensors, runs plans, reports errors. Opened by `openGpu`.
  *
@@ -30,6 +33,7 @@ export class Gpu implements BufferOwner {
   /** The tuned choices for this adapter: the name of a variant by operator and shape class. */
   readonly variants: Map<string, string> = new Map();
   readonly #buffers = new Set<GPUBuffer>();
+  readonly #textures = new Set<GPUTexture>();
   readonly #checks = new Set<Promise<void>>();
   #failure: { readonly order: number; readonly error: GpuError } | undefined;
   #order = 0;
@@ -58,11 +62,17 @@ export class Gpu implements BufferOwner {
     return this.#disposed;
   }
 
-  /** The GPU buffers that are alive, and their bytes. Zero once everything has been disposed of. */
+  /**
+   * The GPU buffers and textures that are alive, and their bytes. Zero once everything has been
+   * disposed of.
+   */
   get memory(): { readonly buffers: number; readonly bytes: number } {
     let bytes = 0;
     for (const buffer of this.#buffers) bytes += buffer.size;
-    return { buffers: this.#buffers.size, bytes };
+    for (const { width, height, depthOrArrayLayers } of this.#textures) {
+      bytes += TEXEL_BYTES * width * height * depthOrArrayLayers;
+    }
+    return { buffers: this.#buffers.size + this.#textures.size, bytes };
   }
 
   /**
@@ -153,8 +163,9 @@ export class Gpu implements BufferOwner {
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
-    for (const buffer of this.#buffers) buffer.destroy();
+    for (const resource of [...this.#buffers, ...this.#textures]) resource.destroy();
     this.#buffers.clear();
+    this.#textures.clear();
     this.device.destroy();
   }
 
@@ -239,9 +250,30 @@ export class Gpu implements BufferOwner {
     return buffer;
   }
 
-  /** Frees a buffer made by `storage` or `uniform`. Work already enqueued still finishes. */
-  free(buffer: GPUBuffer): void {
-    if (this.#buffers.delete(buffer)) buffer.destroy();
+  /**
+   * A texture of four float32 in a texel that kernels read, counted until `free`.
+   *
+   * @param size its width and height, in texels, and its layers
+   */
+  texture(size: readonly [width: number, height: number, layers: number]): GPUTexture {
+    this.#checkAlive();
+    const usage = GPUTextureUsage.STORAGE_BINDING | GPUTextureUsage.COPY_DST;
+    const texture = this.guard(
+      this.#lastOperator,
+      () => this.device.createTexture({ size: [...size], format: "rgba32float", usage }),
+    );
+    this.#textures.add(texture);
+    return texture;
+  }
+
+  /**
+   * Frees a buffer made by `storage` or `uniform`, or a texture. Work already enqueued still
+   * finishes.
+   */
+  free(resource: GPUBuffer | GPUTexture): void {
+    const known = this.#buffers.delete(resource as GPUBuffer) ||
+      this.#textures.delete(resource as GPUTexture);
+    if (known) resource.destroy();
   }
 
   /**

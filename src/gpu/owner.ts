@@ -18,8 +18,10 @@ export interface BufferOwner {
   storage(size: number): GPUBuffer;
   /** Makes a uniform buffer with these numbers. */
   uniform(scalars: readonly Scalar[]): GPUBuffer;
-  /** Frees a buffer. */
-  free(buffer: GPUBuffer): void;
+  /** Makes a texture of four float32 in a texel that kernels read. */
+  texture(size: readonly [width: number, height: number, layers: number]): GPUTexture;
+  /** Frees a buffer or texture. */
+  free(resource: GPUBuffer | GPUTexture): void;
   /** Waits for all enqueued work and copies bytes of a buffer to the CPU. */
   readBuffer(
     buffer: GPUBuffer,

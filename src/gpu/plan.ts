@@ -2,6 +2,7 @@ import type { BufferOwner } from "./owner.ts";
 import { checkDispatches } from "./plan/checked.ts";
 import type { Cost, PlanOptions } from "./plan/dispatch.ts";
 import { type BoundDispatch, Staging } from "./plan/staging.ts";
+import { MatrixImage } from "./plan/matrix_image.ts";
 import { Tensor } from "./tensor.ts";
 
 export type { Bound, Cost, Dispatch, PlanOptions } from "./plan/dispatch.ts";
@@ -77,8 +78,8 @@ export class Plan {
   readonly #gpu: BufferOwner;
   readonly #steps: readonly Step[];
   readonly #buffers: readonly GPUBuffer[];
-  /** The tensors that a run reads or writes, with their names. */
-  readonly #tensors: ReadonlyMap<Tensor, string>;
+  /** The tensors and images that a run reads or writes, with their names. */
+  readonly #tensors: ReadonlyMap<Tensor | MatrixImage, string>;
   readonly #written: ReadonlySet<Tensor>;
   #disposed = false;
 
@@ -106,7 +107,9 @@ export class Plan {
       const checked = checkDispatches(gpu, options);
       const all = checked.flatMap(({ bindings }) => bindings);
       this.#tensors = new Map(
-        all.flatMap(({ bound, name }) => bound instanceof Tensor ? [[bound, name]] : []),
+        all.flatMap(({ bound, name }) =>
+          bound instanceof Tensor || bound instanceof MatrixImage ? [[bound, name]] : []
+        ),
       );
       this.#written = new Set(
         all.flatMap(({ bound, written }) => written && bound instanceof Tensor ? [bound] : []),

@@ -168,7 +168,11 @@ export class StreamedLlama {
     try {
       const uploads = new Uploads(gpu);
       const state = () => workspace.keep(gpu.empty([batch, context, config.modelDim]));
-      this.#weights = new LayerWeights(workspace, { source, uploads });
+      this.#weights = new LayerWeights(workspace, {
+        source,
+        uploads,
+        images: kernels !== "start",
+      });
       this.#input = state();
       this.#outputGradient = state();
       const shared = backward ? undefined : state();
@@ -183,6 +187,7 @@ export class StreamedLlama {
           units: this.#weights.units,
           gradients: undefined,
         }),
+        ...kernels === "start" ? {} : { images: this.#weights.images },
         ...linearInput === undefined ? {} : { linearInput },
       };
       const forward: Plan[] = [];

@@ -146,14 +146,18 @@ Deno.test("bindings are found in WGSL however they are written", () => {
 /* @group(0) @binding(8) var<storage> nothing: array<f32>; */
 @group(0) @binding(3) var < storage , read_write > ab: array<f32>;
 @group(1) @binding(4) var<storage, read_write> other: array<f32>;
-fn main() { ab[0] = a[0] + parameters.b; }`;
+@binding(4) @group(0) var image : texture_storage_2d<rgba32float, read>;
+@group(0) @binding(5) var copied: texture_storage_2d< rgba32float , write >;
+fn main() { ab[0] = a[0] + parameters.b + textureLoad(image, vec2u()).x; }`;
   assertEquals(
     kernelBindings(text)?.map((each) => Object.values(each).join(" ")),
     [
-      "0 parameters true false true",
-      "1 a false false true",
-      "2 b false false false",
-      "3 ab false true true",
+      "0 parameters true false false true",
+      "1 a false false false true",
+      "2 b false false false false",
+      "3 ab false false true true",
+      "4 image false true false true",
+      "5 copied false true true false",
     ],
   );
   assertEquals(

@@ -1,15 +1,17 @@
 /** Checks a plan's dispatches before anything is created for them. */
 import type { BufferOwner } from "../owner.ts";
 import type { PreparedKernel } from "../pipelines.ts";
+import { MatrixImage } from "./matrix_image.ts";
 import { Tensor } from "../tensor.ts";
 import type { Bound, Dispatch, PlanOptions } from "./dispatch.ts";
 import { checkBindings } from "./kernel_bindings.ts";
 import { commonBytes, type NamedRegion, namedRegions, refuseSharing, regionOf } from "./sharing.ts";
 import type { Binding, BoundDispatch } from "./staging.ts";
 
-/** A buffer that a dispatch binds, named after the operator's argument or the kernel's variable. */
-export interface NamedBinding extends Binding, NamedRegion {
+/** What a dispatch binds, named after the operator's argument or the kernel's variable. */
+export interface NamedBinding extends Binding {
   readonly bound: Bound;
+  readonly name: string;
 }
 
 /** A dispatch that passed every check. */
@@ -37,20 +39,26 @@ export function checkDispatches(gpu: BufferOwner, options: PlanOptions): Checked
     if (kernel.bindings !== undefined) {
       checkBindings(label, kernel.bindings, {
         parameters: parameters.length,
-        buffers: buffers.length,
+        images: buffers.map((bound) => bound instanceof MatrixImage),
       });
     }
     checkWorkgroupCounts(gpu, label, workgroups);
     return { kernel, parameters, workgroups, bindings: bindAll(buffers, { named, kernel }) };
   });
-  const all = checked.flatMap(({ bindings }) => bindings);
+  const all = checked.flatMap(({ bindings }) => bindings.filter(inBuffer));
   refuseSharing(
     operator,
     named,
     ({ region }) => all.some((other) => other.written && commonBytes(other.region, region) > 0),
   );
-  for (const { bindings } of checked) refuseSharing(operator, bindings, ({ written }) => written);
+  for (const { bindings } of checked) {
+    refuseSharing(operator, bindings.filter(inBuffer), ({ written }) => written);
+  }
   return checked;
+}
+
+function inBuffer(binding: NamedBinding): binding is NamedBinding & NamedRegion {
+  return binding.region !== undefined;
 }
 
 function bindAll(
@@ -62,6 +70,12 @@ function bindAll(
 ): NamedBinding[] {
   return buffers.map((bound, i) => {
     const declared = kernel.bindings?.find(({ binding }) => binding === i + 1);
+    const place = `binding ${i + 1}${declared ? ` (${declared.name})` : ""}`;
+    // If the kernel's text does not say, count the binding as written: the stricter case.
+    const written = declared?.written ?? true;
+    if (bound instanceof MatrixImage) {
+      return { bound, name: place, region: undefined, resource: bound.view, written };
+    }
     const region = regionOf(bound);
     const argument = named.find((other) =>
       other.region.buffer === region.buffer && commonBytes(other.region, region) > 0
@@ -69,11 +83,10 @@ function bindAll(
     const whole = bound instanceof Tensor ? bound.isWhole : !("buffer" in bound);
     return {
       bound,
-      name: argument?.name ?? `binding ${i + 1}${declared ? ` (${declared.name})` : ""}`,
+      name: argument?.name ?? place,
       region,
       resource: whole ? { buffer: region.buffer } : region,
-      // If the kernel's text does not say, count the binding as written: the stricter case.
-      written: declared?.written ?? true,
+      written,
     };
   });
 }

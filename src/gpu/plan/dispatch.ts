@@ -1,5 +1,6 @@
 /** What a plan consists of: dispatches, their buffers, and the cost of a run. */
 import type { Scalar } from "../owner.ts";
+import type { MatrixImage } from "./matrix_image.ts";
 import type { Kernel } from "../pipelines.ts";
 import type { Tensor } from "../tensor.ts";
 
@@ -14,8 +15,8 @@ export interface Cost {
   readonly bytes: number;
 }
 
-/** What a dispatch binds to a kernel's storage binding. */
-export type Bound = Tensor | GPUBuffer | GPUBufferBinding;
+/** What a kernel's binding is bound to: an image where it declares a storage texture. */
+export type Bound = Tensor | GPUBuffer | GPUBufferBinding | MatrixImage;
 
 /** One dispatch of a plan. */
 export interface Dispatch {
@@ -27,7 +28,7 @@ export interface Dispatch {
    */
   readonly parameters: readonly Scalar[];
   /**
-   * The kernel's storage buffers, bound from 1 on. A tensor can be a slice that begins anywhere:
+   * The kernel's storage buffers and images, bound from 1 on. A tensor can be a slice that begins anywhere:
    * the plan copies a slice that WebGPU cannot bind.
    */
   readonly buffers: readonly Bound[];

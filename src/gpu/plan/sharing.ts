@@ -1,5 +1,6 @@
 /** Finds the memory of a plan's arguments, and refuses forbidden sharing. */
 import { Tensor } from "../tensor.ts";
+import type { MatrixImage } from "./matrix_image.ts";
 import type { Bound } from "./dispatch.ts";
 
 /** A range of a buffer's bytes. */
@@ -16,7 +17,7 @@ export interface NamedRegion {
 }
 
 /** The region of a bound tensor or buffer. */
-export function regionOf(bound: Bound): Region {
+export function regionOf(bound: Exclude<Bound, MatrixImage>): Region {
   if (bound instanceof Tensor) return bound.region;
   if (!("buffer" in bound)) return { buffer: bound, offset: 0, size: bound.size };
   const { buffer, offset = 0, size = buffer.size - offset } = bound;

@@ -14,15 +14,16 @@ import { commonBytes, type Region } from "./sharing.ts";
 export interface BoundDispatch {
   readonly kernel: PreparedKernel;
   readonly parameters: readonly Scalar[];
-  readonly resources: readonly GPUBufferBinding[];
+  readonly resources: readonly GPUBindingResource[];
   readonly workgroups: readonly [number, number?, number?];
 }
 
 /** A bound region, and whether the kernel writes it. */
 export interface Binding {
-  /** The WebGPU binding, for a region that can be bound directly. */
-  readonly resource: GPUBufferBinding;
-  readonly region: Region;
+  /** The WebGPU binding, for a region that can be bound directly, or for an image. */
+  readonly resource: GPUBindingResource;
+  /** undefined for an image, which shares no memory. */
+  readonly region: Region | undefined;
   readonly written: boolean;
 }
 
@@ -66,8 +67,11 @@ export class Staging {
     const after: BoundDispatch[] = [];
     const writtenCopies = new Set<Copy>();
     const resources = bindings.map((binding) => {
-      if (!this.#needsCopy(binding, bindings)) return binding.resource;
-      const copy = this.#copyOf(binding.region);
+      const { region } = binding;
+      if (region === undefined || !this.#needsCopy({ ...binding, region }, bindings)) {
+        return binding.resource;
+      }
+      const copy = this.#copyOf(region);
       if (!copy.fresh) before.push(this.#move(copy, "in"));
       copy.fresh = true;
       if (binding.written) {
@@ -79,17 +83,21 @@ export class Staging {
     // A write makes other copies of the same memory stale, but not the copy that it went to.
     for (const { region } of bindings.filter(({ written }) => written)) {
       for (const copy of this.#copies) {
-        if (!writtenCopies.has(copy) && commonBytes(copy.region, region) > 0) copy.fresh = false;
+        if (region === undefined || writtenCopies.has(copy)) continue;
+        if (commonBytes(copy.region, region) > 0) copy.fresh = false;
       }
     }
     return [...before, { ...dispatch, resources }, ...after];
   }
 
-  #needsCopy({ region, written }: Binding, bindings: readonly Binding[]): boolean {
+  #needsCopy(
+    { region, written }: { readonly region: Region; readonly written: boolean },
+    bindings: readonly Binding[],
+  ): boolean {
     if (region.offset % this.#alignment !== 0) return true;
     return !written &&
       bindings.some((other) =>
-        other.written && other.region.buffer === region.buffer &&
+        other.written && other.region?.buffer === region.buffer &&
         other.region.offset % this.#alignment === 0
       );
   }

@@ -5,7 +5,9 @@ import type { Tensor } from "../../gpu/tensor.ts";
 import { attentionBackwardVariants } from "../../ops/attention/backward_variants.ts";
 import { attentionForwardVariants } from "../../ops/attention/forward_variants.ts";
 import type { AttentionShape } from "../../ops/attention/shape.ts";
+import { MatrixImage } from "../../gpu/plan/matrix_image.ts";
 import { planMatmul } from "../../ops/matmul.ts";
+import { planImageMatmul, type RightOperand } from "../../ops/matmul/by_image.ts";
 import { rotaryAngles } from "../../ops/model/projections.ts";
 import type { Variant } from "../../ops/shared/variants.ts";
 import { type LlamaConfig, vScaleConstant } from "../../reference/llama/config.ts";
@@ -61,6 +63,8 @@ export interface LlamaBuild {
    * name.
    */
   readonly units: ReadonlyMap<string, Tensor>;
+  /** The weights of linear maps that are in images instead, by the same names. Default: none. */
+  readonly images?: ReadonlyMap<string, MatrixImage>;
   /**
    * The tensors for the parameters' gradients, by the same names; undefined if only the states'
    * gradients are wanted.
@@ -207,11 +211,38 @@ export function product(
   return workspace.add(plans, planMatmul(workspace.gpu, { ...options, ...variant })).product;
 }
 
+/**
+ * Plans a product by weights.
+ *
+ * @param build the model
+ * @param plans the list to add to
+ * @param options the rows `left`, and the weights in a tensor or an image
+ * @returns the product
+ */
+export function weightProduct(
+  build: LlamaBuild,
+  plans: Plan[],
+  options: {
+    readonly left: Tensor;
+    readonly right: RightOperand;
+    readonly transposeRight?: boolean;
+  },
+): Tensor {
+  const { right } = options;
+  if (!(right instanceof MatrixImage)) return product(build, plans, { ...options, right });
+  const { workspace } = build;
+  return workspace.add(plans, planImageMatmul(workspace.gpu, { ...options, right })).product;
+}
+
+function weightsOf(build: LlamaBuild, name: string): RightOperand {
+  return build.images?.get(name) ?? parameterOf(build, name);
+}
+
 /** Plans a linear map y = x Wᵀ of rows `[B, T, inputs]` by a parameter `[outputs, inputs]`. */
 export function linear(build: LlamaBuild, plans: Plan[], input: Tensor, name: string): Tensor {
-  return product(build, plans, {
+  return weightProduct(build, plans, {
     left: input,
-    right: parameterOf(build, name),
+    right: weightsOf(build, name),
     transposeRight: true,
   });
 }
@@ -240,7 +271,7 @@ export function linearBackward(
       product: gradient,
     });
   }
-  return product(build, plans, { left: outputGradient, right: parameterOf(build, name) });
+  return weightProduct(build, plans, { left: outputGradient, right: weightsOf(build, name) });
 }
 
 /** Views `[B, T, n]` as `[B · T, n]`. */

@@ -20,12 +20,13 @@ import {
   planCrossEntropyBackward,
   planCrossEntropyForward,
 } from "../../ops/model/cross_entropy.ts";
+import type { RightOperand } from "../../ops/matmul/by_image.ts";
 import { planRmsNormForward } from "../../ops/rms_norm.ts";
 import { EMBEDDING, FINAL_NORM, HEAD } from "../../reference/llama/parameters.ts";
 import type { WeightSource } from "../pretrained/weights.ts";
-import { type LlamaBuild, product, rowsOf } from "../llama/build.ts";
+import { type LlamaBuild, rowsOf, weightProduct } from "../llama/build.ts";
 import { planNormBackward } from "../llama/layer.ts";
-import type { Uploads } from "./weights.ts";
+import { allocateWeights, partOf, type Uploads } from "./weights.ts";
 import { mean } from "../../statistics/mean.ts";
 
 /** How much memory the logits take. */
@@ -73,7 +74,7 @@ export function vocabularySlices(
 /** The plans and tensors that slices of equal length share. */
 interface SlicePlans {
   /** [count, d] */
-  readonly weights: Tensor;
+  readonly weights: RightOperand;
   /** [B · T, count] */
   readonly logits: Tensor;
   readonly project: readonly Plan[];
@@ -244,9 +245,10 @@ export class StreamedHead {
   }
 
   async #load({ first, count, shared }: PlannedSlice): Promise<void> {
-    const into = this.#read.subarray(0, shared.weights.length);
+    const place = partOf(shared.weights, 0, count * this.#source.shapes.get(this.#name)![1]!);
+    const into = this.#read.subarray(0, place.length);
     const weights = await this.#source.read(this.#name, { start: first, count }, into);
-    await this.#uploads.write(shared.weights, weights);
+    await this.#uploads.write(place, weights);
   }
 }
 
@@ -313,13 +315,17 @@ function planShared(
 ): SlicePlans {
   const { workspace, config: { modelDim } } = build;
   const { gpu } = workspace;
-  const weights = workspace.keep(gpu.empty([count, modelDim]));
+  const weights = allocateWeights(workspace, [count, modelDim], build.images !== undefined);
   const project: Plan[] = [];
-  const logits = product(build, project, { left: norm, right: weights, transposeRight: true });
+  const logits = weightProduct(build, project, {
+    left: norm,
+    right: weights,
+    transposeRight: true,
+  });
   if (normGradient === undefined) return { weights, logits, project, back: undefined };
   const logitsGradient = workspace.keep(gpu.empty(logits.shape));
   const plans: Plan[] = [];
-  const term = product(build, plans, { left: logitsGradient, right: weights });
+  const term = weightProduct(build, plans, { left: logitsGradient, right: weights });
   workspace.add(plans, planAccumulate(gpu, { term, total: normGradient }));
   return { weights, logits, project, back: { plans, logitsGradient } };
 }

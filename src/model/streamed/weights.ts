@@ -3,7 +3,9 @@
  * then overwritten.
  */
 import type { Gpu } from "../../gpu/gpu.ts";
+import { MatrixImage } from "../../gpu/plan/matrix_image.ts";
 import type { Tensor } from "../../gpu/tensor.ts";
+import { type RightOperand, suitsImage } from "../../ops/matmul/by_image.ts";
 import type { LlamaConfig } from "../../reference/llama/config.ts";
 import { type LayerParameterNames, layerParameterNames } from "../../reference/llama/parameters.ts";
 import type { WeightSource } from "../pretrained/weights.ts";
@@ -43,9 +45,46 @@ function unitsOf(config: LlamaConfig): Unit[] {
 
 /**
  * How many bytes to write to the GPU before waiting for it: until then a driver's copies take
- * memory.
+ * memory. Each wait leaves the GPU idle, in Deno for more than 10 ms.
  */
-export const UNSETTLED_BYTES: number = 2 ** 25;
+export const UNSETTLED_BYTES: number = 2 ** 27;
+
+/** Where numbers are written: a tensor, or rows of an image. */
+interface Place {
+  readonly length: number;
+  write(data: Float32Array<ArrayBuffer>): void;
+}
+
+/**
+ * Allocates the weights of a linear map: as an image where that is faster.
+ *
+ * @param workspace takes charge of them
+ * @param shape `[outputs, inputs]`
+ * @param images whether an image is allowed
+ */
+export function allocateWeights(
+  workspace: Workspace,
+  shape: readonly [outputs: number, inputs: number],
+  images: boolean,
+): RightOperand {
+  const { gpu } = workspace;
+  return images && suitsImage(gpu, shape)
+    ? workspace.keep(new MatrixImage(gpu, shape))
+    : workspace.keep(gpu.empty(shape));
+}
+
+/**
+ * Some of a matrix's rows, or a vector's elements, to be written.
+ *
+ * @param whole the matrix or vector
+ * @param start the first element
+ * @param length of the part: whole rows of a matrix
+ */
+export function partOf(whole: RightOperand, start: number, length: number): Place {
+  if (!(whole instanceof MatrixImage)) return whole.slice(start, [length]);
+  const firstRow = start / whole.shape[1];
+  return { length, write: (data) => whole.write(firstRow, data) };
+}
 
 /** Writes to the GPU, and waits for it from time to time. */
 export class Uploads {
@@ -58,17 +97,17 @@ export class Uploads {
   }
 
   /**
-   * Writes numbers to a tensor, in the order of enqueued work.
+   * Writes numbers, in the order of enqueued work.
    *
-   * @param tensor a tensor of any shape
-   * @param data as many numbers as the tensor has
+   * @param target where to write them
+   * @param data as many numbers as the target has
    */
-  async write(tensor: Tensor, data: Float32Array<ArrayBuffer>): Promise<void> {
+  async write(target: Place, data: Float32Array<ArrayBuffer>): Promise<void> {
     if (this.#bytes + data.byteLength > UNSETTLED_BYTES) {
       await this.#gpu.sync();
       this.#bytes = 0;
     }
-    tensor.write(data);
+    target.write(data);
     this.#bytes += data.byteLength;
   }
 }
@@ -77,9 +116,14 @@ export class Uploads {
 export class LayerWeights {
   /** The tensors in the form that kernels read, by their names in layer 0. */
   readonly units: ReadonlyMap<string, Tensor>;
+  /** The weights that are in images instead, by the same names. */
+  readonly images: ReadonlyMap<string, MatrixImage>;
   readonly #source: WeightSource;
   readonly #uploads: Uploads;
-  readonly #parts: readonly { readonly name: keyof LayerParameterNames; readonly tensor: Tensor }[];
+  readonly #parts: readonly {
+    readonly name: keyof LayerParameterNames;
+    readonly place: Place;
+  }[];
   /** The buffers into which weights are read, part by part. */
   readonly #buffers: readonly Float32Array<ArrayBuffer>[];
   /** The layer whose weights the buffers hold once `read` resolves. */
@@ -87,31 +131,41 @@ export class LayerWeights {
   #present: number | undefined;
 
   /**
-   * @param workspace owns the tensors
-   * @param options the source of the weights, and the writer to the GPU
+   * @param workspace owns the tensors and images
+   * @param options the source of the weights, the writer to the GPU, and whether images are allowed
    * @throws {RangeError} if a matrix is larger than the adapter allows
    */
   constructor(
     workspace: Workspace,
-    { source, uploads }: { readonly source: WeightSource; readonly uploads: Uploads },
+    { source, uploads, images: allowed }: {
+      readonly source: WeightSource;
+      readonly uploads: Uploads;
+      readonly images: boolean;
+    },
   ) {
     this.#source = source;
     this.#uploads = uploads;
     const names = layerParameterNames(0);
     const units = new Map<string, Tensor>();
-    const parts: { name: keyof LayerParameterNames; tensor: Tensor }[] = [];
+    const images = new Map<string, MatrixImage>();
+    const parts: { name: keyof LayerParameterNames; place: Place }[] = [];
     for (const { shape, parts: own } of unitsOf(source.architecture.config)) {
-      const tensor = workspace.keep(workspace.gpu.empty(shape));
-      units.set(names[own[0]!.name], tensor);
+      const whole = shape.length === 2
+        ? allocateWeights(workspace, shape as [number, number], allowed)
+        : workspace.keep(workspace.gpu.empty(shape));
+      const unit = names[own[0]!.name];
+      if (whole instanceof MatrixImage) images.set(unit, whole);
+      else units.set(unit, whole);
       let start = 0;
       for (const { name, length } of own) {
-        parts.push({ name, tensor: tensor.slice(start, [length]) });
+        parts.push({ name, place: partOf(whole, start, length) });
         start += length;
       }
     }
     this.units = units;
+    this.images = images;
     this.#parts = parts;
-    this.#buffers = parts.map(({ tensor }) => new Float32Array(tensor.length));
+    this.#buffers = parts.map(({ place }) => new Float32Array(place.length));
   }
 
   /** The layer whose weights are on the GPU once enqueued work is done. */
@@ -131,8 +185,8 @@ export class LayerWeights {
       await this.#read(layer);
       // A partial write must not count as a loaded layer.
       this.#present = undefined;
-      for (const [i, { tensor }] of this.#parts.entries()) {
-        await this.#uploads.write(tensor, this.#buffers[i]!);
+      for (const [i, { place }] of this.#parts.entries()) {
+        await this.#uploads.write(place, this.#buffers[i]!);
       }
       this.#present = layer;
     }

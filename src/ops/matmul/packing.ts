@@ -5,6 +5,7 @@
 import matmulPackSource from "../../../kernels/matmul/pack.wgsl" with { type: "text" };
 import type { MatmulLoad } from "../../../kernels/matmul/subgroup_loads.ts";
 import type { Gpu } from "../../gpu/gpu.ts";
+import type { MatrixImage } from "../../gpu/plan/matrix_image.ts";
 import type { Kernel } from "../../gpu/pipelines.ts";
 import type { Dispatch } from "../../gpu/plan.ts";
 import type { Tensor } from "../../gpu/tensor.ts";
@@ -21,6 +22,8 @@ export interface MatmulReading {
   readonly load: MatmulLoad;
   /** Whether it is copied first. */
   readonly packed: boolean;
+  /** Whether the operand is an image. Default: false. */
+  readonly image?: boolean;
 }
 
 function outerLength(shape: MatmulShape, side: MatmulSide): number {
@@ -73,7 +76,7 @@ export function packedReading(
 export interface MatmulOperand {
   /** In elements of the kernel's reads: numbers or vectors. */
   readonly strides: MatmulStrides;
-  readonly buffer: Tensor | GPUBuffer;
+  readonly buffer: Tensor | GPUBuffer | MatrixImage;
   /** Makes the packed copy, if there is one. */
   readonly dispatches: readonly Dispatch[];
   readonly scratch: readonly GPUBuffer[];
@@ -91,14 +94,14 @@ function inVectors({ outer, inner, batch }: MatmulStrides): MatmulStrides {
  *
  * @param gpu the GPU that holds the tensor
  * @param shape the call
- * @param options which operand, its tensor, and how it is read
+ * @param options which operand, its tensor or image, and how it is read
  */
 export function planOperand(
   gpu: Gpu,
   shape: MatmulShape,
   { side, tensor, reading }: {
     readonly side: MatmulSide;
-    readonly tensor: Tensor;
+    readonly tensor: Tensor | MatrixImage;
     readonly reading: MatmulReading;
   },
 ): MatmulOperand {

@@ -2,6 +2,7 @@
 import type { Gpu } from "../../gpu/gpu.ts";
 import type { Scalar } from "../../gpu/owner.ts";
 import type { Cost } from "../../gpu/plan.ts";
+import { MatrixImage } from "../../gpu/plan/matrix_image.ts";
 import type { Tensor } from "../../gpu/tensor.ts";
 import { checkMatmulShapes } from "../../reference/matmul.ts";
 import { checkTensor, elementCount } from "../shared/validation.ts";
@@ -75,11 +76,12 @@ export interface MatmulOptions {
 export function checkMatmul(
   gpu: Gpu,
   operator: string,
-  options: MatmulOptions,
+  options: Omit<MatmulOptions, "right"> & { readonly right: Tensor | MatrixImage },
 ): { readonly shape: MatmulShape; readonly productShape: readonly number[] } {
   const { left, right, transposeLeft = false, transposeRight = false } = options;
   checkTensor(gpu, left, { operator, name: "left" });
-  checkTensor(gpu, right, { operator, name: "right" });
+  if (!(right instanceof MatrixImage)) checkTensor(gpu, right, { operator, name: "right" });
+  else if (right.freed) throw new TypeError(`${operator}: right has been disposed of`);
   const { leading, shared, rows, columns, inner } = checkMatmulShapes(operator, options);
   const batches = elementCount(leading);
   const fold = shared && !transposeLeft;

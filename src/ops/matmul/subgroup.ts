@@ -14,11 +14,14 @@
 import matmulOperandsSource from "../../../kernels/matmul/operands.wgsl" with { type: "text" };
 import { matmulSubgroup } from "../../../kernels/matmul/subgroup.wgsl.ts";
 import type { Gpu } from "../../gpu/gpu.ts";
+import { MatrixImage } from "../../gpu/plan/matrix_image.ts";
 import type { Kernel } from "../../gpu/pipelines.ts";
+import type { Tensor } from "../../gpu/tensor.ts";
 import { type MatmulOperand, type MatmulReading, type MatmulSide, planOperand } from "./packing.ts";
 import { type MatmulCall, matmulParameters } from "./shape.ts";
 import { chooseSubgroupTile } from "./subgroup_choice.ts";
 import {
+  stepsOf,
   storesVectors,
   type SubgroupChoice,
   type SubgroupPart,
@@ -26,6 +29,18 @@ import {
 } from "./subgroup_cost.ts";
 import { spreadWorkgroups } from "../shared/validation.ts";
 import type { VariantPlan } from "../shared/variants.ts";
+
+const RIGHT_BUFFER = "var<storage, read> right: array<Right>;";
+
+// The kernel's operands: right is a buffer, or an image.
+function operandsSource({ image = false }: MatmulReading): string {
+  return image
+    ? matmulOperandsSource.replace(
+      RIGHT_BUFFER,
+      "var right: texture_storage_2d_array<rgba32float, read>;",
+    )
+    : matmulOperandsSource;
+}
 
 function kernelOf(
   { shape, rows, left }: SubgroupChoice,
@@ -42,9 +57,12 @@ function kernelOf(
     extra,
     left: left.load,
     right: right.load,
+    rightImage: right.image ?? false,
+    steps: stepsOf(shape, right),
     remainder: shape.inner % 4,
     storedVectors,
     spare,
+    rowsFirst: right.image ?? false,
   });
   const alias = ({ load }: MatmulReading) => load === "scalar" ? "f32" : "vec4f";
   return {
@@ -55,7 +73,7 @@ function kernelOf(
       Stored: storedVectors ? "vec4f" : "f32",
     },
     parts: [
-      { file: "matmul/operands.wgsl", source: matmulOperandsSource },
+      { file: "matmul/operands.wgsl", source: operandsSource(right) },
       { file: "matmul/subgroup.wgsl.ts", source },
     ],
   };
@@ -65,14 +83,19 @@ function kernelOf(
  * Plans a product with the subgroup kernel.
  *
  * @param gpu the GPU that holds the tensors
- * @param call the call
+ * @param call the call; right can be an image
  * @param subgroupSize the size of its subgroups
  * @param choice tile and loads. Default: the best for the shape
  */
 export function planSubgroup(
   gpu: Gpu,
-  call: MatmulCall,
-  { subgroupSize, choice = chooseSubgroupTile(gpu, call.shape, subgroupSize) }: {
+  call: Omit<MatmulCall, "right"> & { readonly right: Tensor | MatrixImage },
+  {
+    subgroupSize,
+    choice = chooseSubgroupTile(gpu, call.shape, subgroupSize, {
+      rightImage: call.right instanceof MatrixImage,
+    }),
+  }: {
     readonly subgroupSize: number;
     readonly choice?: SubgroupChoice;
   },

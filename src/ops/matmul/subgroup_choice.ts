@@ -11,6 +11,10 @@ import { type SubgroupChoice, subgroupCost, type SubgroupPart } from "./subgroup
 // compile.
 const MOST_ROWS = 33;
 const MOST_EXTRA = 4;
+// Where right is an image, its loads are cheap and lanes take more columns. More accumulators
+// than that take longer to compile than they save.
+const IMAGE_WIDTHS = [4, 8];
+const MOST_WITH_IMAGE = 128;
 
 const scalar: MatmulReading = { load: "scalar", packed: false };
 
@@ -99,7 +103,33 @@ function readings(
   );
 }
 
-function* choices(gpu: Gpu, shape: MatmulShape, subgroupSize: number): Generator<SubgroupChoice> {
+// Right is an image: whole tiles of one width, from this side alone.
+function* imageChoices(
+  gpu: Gpu,
+  shape: MatmulShape,
+  subgroupSize: number,
+): Generator<SubgroupChoice> {
+  const right = { ...directReading(shape, "right"), image: true };
+  const columns = { first: 0, end: shape.columns, grouped: true, extra: 0, right };
+  for (const left of readings(gpu, shape, { side: "left", subgroupSize })) {
+    for (const width of IMAGE_WIDTHS) {
+      for (const rows of rowsOfTiles(shape.rows, left.load === "along-outer" ? 4 : 1)) {
+        if (rows * width > MOST_WITH_IMAGE) continue;
+        yield { shape, rows, left, parts: [{ ...columns, width }] };
+      }
+    }
+  }
+}
+
+function* choices(
+  gpu: Gpu,
+  shape: MatmulShape,
+  { subgroupSize, rightImage }: ChoiceOptions,
+): Generator<SubgroupChoice> {
+  if (rightImage) {
+    yield* imageChoices(gpu, shape, subgroupSize);
+    return;
+  }
   for (const turned of [shape, exchangeOperands(shape)]) {
     for (const left of readings(gpu, turned, { side: "left", subgroupSize })) {
       const quads = left.load === "along-outer";
@@ -118,31 +148,39 @@ function* choices(gpu: Gpu, shape: MatmulShape, subgroupSize: number): Generator
 // small product.
 const chosen = new WeakMap<Gpu, Map<string, SubgroupChoice>>();
 
+interface ChoiceOptions {
+  readonly subgroupSize: number;
+  readonly rightImage: boolean;
+}
+
 /**
  * Chooses the tile with the lowest estimated cost.
  *
  * @param gpu the GPU
  * @param shape the call
  * @param subgroupSize the size of its subgroups
+ * @param options `rightImage`: whether right is an image. Default: false
  */
 export function chooseSubgroupTile(
   gpu: Gpu,
   shape: MatmulShape,
   subgroupSize: number,
+  { rightImage = false }: { readonly rightImage?: boolean } = {},
 ): SubgroupChoice {
   const ofGpu = chosen.get(gpu) ?? new Map<string, SubgroupChoice>();
   chosen.set(gpu, ofGpu);
-  const key = JSON.stringify([subgroupSize, shape]);
-  const known = ofGpu.get(key) ?? leastCost(gpu, shape, subgroupSize);
+  const options = { subgroupSize, rightImage };
+  const key = JSON.stringify([options, shape]);
+  const known = ofGpu.get(key) ?? leastCost(gpu, shape, options);
   ofGpu.set(key, known);
   return known;
 }
 
-function leastCost(gpu: Gpu, shape: MatmulShape, subgroupSize: number): SubgroupChoice {
+function leastCost(gpu: Gpu, shape: MatmulShape, options: ChoiceOptions): SubgroupChoice {
   let best: SubgroupChoice | undefined;
   let least = Infinity;
-  for (const choice of choices(gpu, shape, subgroupSize)) {
-    const total = subgroupCost(subgroupSize, choice);
+  for (const choice of choices(gpu, shape, options)) {
+    const total = subgroupCost(options.subgroupSize, choice);
     if (total < least) [best, least] = [choice, total];
   }
   return best!;

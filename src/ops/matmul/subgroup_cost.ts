@@ -17,6 +17,15 @@ export interface SubgroupPart extends ColumnRange {
   readonly right: MatmulReading;
 }
 
+/**
+ * Steps of four k in one turn of the kernel's loop. Accumulators are masked once a turn, which takes
+ * a tenth of the time; where loads are written out for every lane, two steps would outgrow the
+ * caches for instructions.
+ */
+export function stepsOf({ inner }: MatmulShape, { image = false }: MatmulReading): number {
+  return image && inner % 8 === 0 ? 2 : 1;
+}
+
 /** How the kernel computes a product. */
 export interface SubgroupChoice {
   /** The product, or its transpose with exchanged operands. */
@@ -41,6 +50,8 @@ interface Costs {
   readonly extraColumns: number;
   readonly numberLoad: number;
   readonly vectorLoad: number;
+  /** A vector from an image. */
+  readonly imageLoad: number;
   readonly numberStore: number;
   readonly vectorStore: number;
   readonly packedVector: number;
@@ -63,6 +74,7 @@ const eightLanes: Costs = {
   extraColumns: 35,
   numberLoad: 7.5,
   vectorLoad: 15.5,
+  imageLoad: 4,
   numberStore: 13.5,
   vectorStore: 36,
   packedVector: 77,
@@ -77,11 +89,15 @@ const fourLanes: Costs = {
   extraColumns: 0,
   numberLoad: 2.4,
   vectorLoad: 6.4,
+  imageLoad: Infinity,
   numberStore: 6.4,
   vectorStore: 26,
   packedVector: 33,
   compiled: 10,
 };
+
+// The share of an accumulator's time that is left where it is masked once in two steps.
+const TWO_STEPS = 0.9;
 
 // The relative cost of a separate strip in addition to its tiles: another kernel, which may need
 // compiling.
@@ -111,7 +127,7 @@ function loadCounts(
   { rows, left }: SubgroupChoice,
   { width, extra, right }: SubgroupPart,
   k: number,
-): { readonly numbers: number; readonly vectors: number } {
+): { readonly numbers: number; readonly vectors: number; readonly images: number } {
   const dealt = dealtRows({ subgroupSize: S, rows });
   const ofLeft = {
     "scalar": k * Math.ceil((rows - dealt) / S) + Math.ceil(4 * dealt / S),
@@ -124,7 +140,8 @@ function loadCounts(
     "along-outer": k * width / 4 + Math.min(extra, 1),
   }[right.load];
   const numbers = (left.load === "scalar" ? ofLeft : 0) + (right.load === "scalar" ? ofRight : 0);
-  return { numbers, vectors: ofLeft + ofRight - numbers };
+  const images = right.image ? ofRight : 0;
+  return { numbers, vectors: ofLeft + ofRight - numbers - images, images };
 }
 
 function partCost(S: number, costs: Costs, choice: SubgroupChoice, part: SubgroupPart): number {
@@ -134,13 +151,15 @@ function partCost(S: number, costs: Costs, choice: SubgroupChoice, part: Subgrou
   const accumulators = rows * width + extra * (Math.ceil((rows - dealt) / S) + dealt);
   const inVectors = storesVectors(shape, part);
   const stores = inVectors ? accumulators / 4 : accumulators;
+  const inTurn = stepsOf(shape, part.right);
   const step = (k: number) => {
-    const { numbers, vectors } = loadCounts(S, choice, part, k);
+    const { numbers, vectors, images } = loadCounts(S, choice, part, k);
     return {
-      written: accumulators + numbers + vectors,
-      time: accumulators * (costs.carry + k * costs.multiplyAdd) +
+      written: inTurn * (accumulators + numbers + vectors + images),
+      time: accumulators * (costs.carry + k * costs.multiplyAdd) * (inTurn > 1 ? TWO_STEPS : 1) +
         k * (rows + extra) * costs.broadcast + Math.min(extra, 1) * costs.extraColumns +
-        numbers * costs.numberLoad + vectors * costs.vectorLoad,
+        numbers * costs.numberLoad + vectors * costs.vectorLoad +
+        (images === 0 ? 0 : images * costs.imageLoad),
     };
   };
   const remainder = shape.inner % 4;

@@ -2,7 +2,8 @@
  * Products by the subgroup kernel, each with a given tile: by itself, matmul() chooses this kernel
  * only for large products.
  */
-import type { Gpu, planMatmul } from "../../../mod.ts";
+import type { Gpu, planMatmul, Tensor } from "../../../mod.ts";
+import { MatrixImage } from "../../../src/gpu/plan/matrix_image.ts";
 import { Plan } from "../../../src/gpu/plan.ts";
 import type { MatmulReading } from "../../../src/ops/matmul/packing.ts";
 import { checkMatmul, exchangeOperands, matmulCost } from "../../../src/ops/matmul/shape.ts";
@@ -34,6 +35,8 @@ export interface SubgroupCase {
 const packed: MatmulReading = { load: "along-outer", packed: true };
 const alongOuter: MatmulReading = { load: "along-outer", packed: false };
 const alongInner: MatmulReading = { load: "along-inner", packed: false };
+const imageAlongOuter: MatmulReading = { load: "along-outer", packed: false, image: true };
+const imageAlongInner: MatmulReading = { load: "along-inner", packed: false, image: true };
 const scalar: MatmulReading = { load: "scalar", packed: false };
 
 /** Every layout of both operands and every kind of tile, with rows, columns and k past the end. */
@@ -147,6 +150,41 @@ export const subgroupCases: readonly SubgroupCase[] = [
     parts: [{ width: 8, grouped: false, right: scalar }],
   },
   {
+    name: "an image along K, in two steps a turn",
+    description: describeMatmul({
+      rows: 13,
+      columns: 37,
+      inner: 72,
+      transposeRight: true,
+      seed: 33,
+    }),
+    rows: 6,
+    left: alongInner,
+    parts: [{ width: 8, right: imageAlongInner }],
+  },
+  {
+    name: "an image along its columns, and a K that ends within a step",
+    description: describeMatmul({
+      leading: [2],
+      rows: 20,
+      columns: 44,
+      inner: 11,
+      transposeLeft: true,
+      shared: true,
+      seed: 34,
+    }),
+    rows: 8,
+    left: alongOuter,
+    parts: [{ width: 4, right: imageAlongOuter }],
+  },
+  {
+    name: "an image along its columns, in two steps a turn",
+    description: describeMatmul({ rows: 11, columns: 76, inner: 16, seed: 35 }),
+    rows: 5,
+    left: scalar,
+    parts: [{ width: 8, right: imageAlongOuter }],
+  },
+  {
     name: "one row, whose numbers are dealt",
     description: describeMatmul({ rows: 1, columns: 40, inner: 20, seed: 31 }),
     rows: 1,
@@ -160,6 +198,27 @@ export function unfitForSubgroups(gpu: Gpu): string | undefined {
   const strides = { outer: 1, inner: 1, batch: 0 };
   const shape = { rows: 1, columns: 1, inner: 1, batches: 1, left: strides, right: strides };
   return matmulVariants.find(({ name }) => name === "subgroup")!.unfit(gpu, shape);
+}
+
+/** An image of a tensor that the CPU wrote last. */
+export function imageOf(gpu: Gpu, tensor: Tensor): MatrixImage {
+  const image = new MatrixImage(gpu, tensor.shape as [number, number]);
+  image.write(0, new Float32Array(tensor.uploaded!));
+  return image;
+}
+
+/** The same plan; it takes its image along when it is disposed of. */
+export function withImage<Planned extends { readonly plan: Plan }>(
+  planned: Planned,
+  image: MatrixImage | undefined,
+): Planned {
+  const { plan } = planned;
+  const dispose = plan.dispose.bind(plan);
+  plan.dispose = () => {
+    dispose();
+    image?.dispose();
+  };
+  return planned;
 }
 
 /** Plans products with a case's tile. */
@@ -188,15 +247,14 @@ export function plannerFor({ name, exchanged = false, rows, left, parts }: Subgr
         ...strip === undefined ? [] : [{ ...usual, first: end, end: shape.columns, ...strip }],
       ],
     };
-    const call = { shape: given, left: options.left, right: options.right, product };
-    return {
-      plan: new Plan(gpu, {
-        operator: "matmul",
-        cost: matmulCost(given),
-        ...planSubgroup(gpu, call, { subgroupSize, choice }),
-      }),
-      product,
-    };
+    const image = tiles!.right.image ? imageOf(gpu, options.right) : undefined;
+    const call = { shape: given, left: options.left, right: image ?? options.right, product };
+    const plan = new Plan(gpu, {
+      operator: "matmul",
+      cost: matmulCost(given),
+      ...planSubgroup(gpu, call, { subgroupSize, choice }),
+    });
+    return withImage({ plan, product }, image);
   };
   return { name, plan };
 }

@@ -1,0 +1,67 @@
+/**
+ * The matrix product with a right operand in an image, for weights that are uploaded anyway: on
+ * lavapipe it takes 0.75 of the time where K is contiguous, 0.9 where it is not.
+ */
+import type { Gpu } from "../../gpu/gpu.ts";
+import { MatrixImage } from "../../gpu/plan/matrix_image.ts";
+import { Plan } from "../../gpu/plan.ts";
+import type { Tensor } from "../../gpu/tensor.ts";
+import type { MatmulResult } from "../matmul.ts";
+import type { Planned } from "../shared/run_once.ts";
+import { unfitForSubgroupSize } from "../shared/unfit.ts";
+import { checkCall, outputTensors } from "../shared/validation.ts";
+import { checkMatmul, matmulCost, type MatmulOptions } from "./shape.ts";
+import { planSubgroup } from "./subgroup.ts";
+
+/** Arguments of {@linkcode planImageMatmul}. */
+export interface ImageMatmulOptions extends Pick<MatmulOptions, "left" | "transposeRight"> {
+  /** `[K, N]`, or `[N, K]` with `transposeRight`. */
+  readonly right: MatrixImage;
+}
+
+/**
+ * Whether a matrix is better kept in an image on this adapter, and can be. Of four lanes, as
+ * SwiftShader has them, buffers are read as well.
+ *
+ * @param gpu the GPU
+ * @param shape `[rows, columns]`
+ */
+export function suitsImage(gpu: Gpu, shape: readonly [rows: number, columns: number]): boolean {
+  return gpu.info.software && unfitForSubgroupSize(gpu, [8, 16, 32]) === undefined &&
+    MatrixImage.holds(gpu, shape);
+}
+
+/**
+ * Prepares a product of a tensor by an image.
+ *
+ * @param gpu the GPU, with subgroups of one size
+ * @param options the operands
+ * @returns the plan and its output tensor `[…, M, N]`
+ * @throws {TypeError} for wrong types or shapes
+ * @throws {RangeError} if the adapter has no subgroups of one size, or for sizes beyond it
+ */
+export function planImageMatmul(gpu: Gpu, options: ImageMatmulOptions): Planned<MatmulResult> {
+  const operator = "matmul";
+  checkCall(operator, gpu, options);
+  const { shape, productShape } = checkMatmul(gpu, operator, options);
+  const { left, right } = options;
+  const unfit = unfitForSubgroupSize(gpu);
+  if (unfit !== undefined) throw new RangeError(`${operator}: an image cannot be read: ${unfit}`);
+  const outputs = outputTensors(gpu, operator, {
+    shapes: { product: productShape },
+    given: {},
+    inputs: { left },
+  });
+  const plan = new Plan(gpu, {
+    operator,
+    tensors: { left, ...outputs },
+    cost: matmulCost(shape),
+    ...planSubgroup(gpu, { shape, left, right, ...outputs }, {
+      subgroupSize: gpu.info.subgroupSize!.maximum,
+    }),
+  });
+  return { plan, ...outputs };
+}
+
+/** A right operand, wherever it is. */
+export type RightOperand = Tensor | MatrixImage;
