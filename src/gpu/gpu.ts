@@ -251,7 +251,7 @@ export class Gpu implements BufferOwner {
   }
 
   /**
-   * A texture of four float32 in a texel that kernels read, counted until `free`.
+   * A texture of four float32 in a texel that kernels read, counted until `freeTexture`.
    *
    * @param size its width and height, in texels, and its layers
    */
@@ -266,14 +266,14 @@ export class Gpu implements BufferOwner {
     return texture;
   }
 
-  /**
-   * Frees a buffer made by `storage` or `uniform`, or a texture. Work already enqueued still
-   * finishes.
-   */
-  free(resource: GPUBuffer | GPUTexture): void {
-    const known = this.#buffers.delete(resource as GPUBuffer) ||
-      this.#textures.delete(resource as GPUTexture);
-    if (known) resource.destroy();
+  /** Frees a buffer made by `storage` or `uniform`. Work already enqueued still finishes. */
+  free(buffer: GPUBuffer): void {
+    if (this.#buffers.delete(buffer)) buffer.destroy();
+  }
+
+  /** Frees a texture made by `texture`. Work already enqueued still finishes. */
+  freeTexture(texture: GPUTexture): void {
+    if (this.#textures.delete(texture)) texture.destroy();
   }
 
   /**

@@ -20,8 +20,10 @@ export interface BufferOwner {
   uniform(scalars: readonly Scalar[]): GPUBuffer;
   /** Makes a texture of four float32 in a texel that kernels read. */
   texture(size: readonly [width: number, height: number, layers: number]): GPUTexture;
-  /** Frees a buffer or texture. */
-  free(resource: GPUBuffer | GPUTexture): void;
+  /** Frees a buffer. */
+  free(buffer: GPUBuffer): void;
+  /** Frees a texture. */
+  freeTexture(texture: GPUTexture): void;
   /** Waits for all enqueued work and copies bytes of a buffer to the CPU. */
   readBuffer(
     buffer: GPUBuffer,

@@ -113,7 +113,7 @@ export class MatrixImage {
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
-    this.#gpu.free(this.#texture);
+    this.#gpu.freeTexture(this.#texture);
   }
 
   /** The same as `dispose()`, for `using`. */
