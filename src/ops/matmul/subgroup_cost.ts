@@ -89,7 +89,7 @@ const fourLanes: Costs = {
   extraColumns: 0,
   numberLoad: 2.4,
   vectorLoad: 6.4,
-  imageLoad: Infinity,
+  imageLoad: 6.4,
   numberStore: 6.4,
   vectorStore: 26,
   packedVector: 33,
@@ -159,7 +159,7 @@ function partCost(S: number, costs: Costs, choice: SubgroupChoice, part: Subgrou
       time: accumulators * (costs.carry + k * costs.multiplyAdd) * (inTurn > 1 ? TWO_STEPS : 1) +
         k * (rows + extra) * costs.broadcast + Math.min(extra, 1) * costs.extraColumns +
         numbers * costs.numberLoad + vectors * costs.vectorLoad +
-        (images === 0 ? 0 : images * costs.imageLoad),
+        images * costs.imageLoad,
     };
   };
   const remainder = shape.inner % 4;
