@@ -159,7 +159,7 @@ async function run(
         });
         if (interrupt.aborted) break; // the libraries may have been interrupted, too
         results.push(withAbsent(result, field.absent));
-        // Written after each work, so that no end of the run loses results.
+        // Written after each work, so that results are kept however the run ends.
         if (request.out !== undefined) await write(results, { request, adapter, versions });
       } finally {
         await Promise.all(field.participants.map(({ contender }) => contender.close()));

@@ -142,7 +142,7 @@ async function run(
       earlier,
       progress: (done, total, text) => progress.show({ done, total, text }),
       interrupted: () => interrupt.aborted,
-      // Written after each call, so that no end of the run loses results.
+      // Written after each call, so that results are kept however the run ends.
       result: (results) => write(results, { request, adapter: name, suite, earlier }),
     });
     progress.clear();

@@ -86,7 +86,7 @@ Deno.test("createWorkload().check() fails for every broken kernel", async () => 
       return part.source.replaceAll(find, replace);
     };
     const sibling = siblingGpu(gpu, {});
-    // If the inputs come from a kernel, it is a sound one.
+    // Inputs that come from a kernel come from the unbroken one.
     using workload = createWorkload(sibling, work(kernel, pass));
     assert((await workload.check()).error <= (await workload.check()).tolerance);
     const mutated = siblingGpu(gpu, {});

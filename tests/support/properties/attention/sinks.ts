@@ -130,7 +130,7 @@ export const sinksObeyTheirIdentities = sinkProperty({
       for (let i = 0; i < headDim; i++) {
         const at = row * headDim + i;
         wanted[at] = scale * (share * D + (1 - share) * l) * first[i]!;
-        // The errors of the right side: in b, and in D through the output.
+        // The errors of the formula's right side: in b, and through the output in D.
         const ofShare = share * (Math.expm1(2 * forwardErrors.logSumExp[row]! + 8 * U));
         let ofD = 0;
         g.forEach((x, j) => ofD += Math.abs(x) * forwardErrors.output[row * headDim + j]!);
