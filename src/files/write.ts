@@ -18,8 +18,8 @@ export async function writeTextFile(path: string, text: string): Promise<void> {
 }
 
 /**
- * Writes text to a new file, as {@linkcode writeTextFile} does. If two programs create the same file
- * at the same time, one of them gets `false`.
+ * Writes text to a new file, as {@linkcode writeTextFile} does. If two programs create the same
+ * file at the same time, one of them gets `false`.
  *
  * @param path the file, in an existing folder
  * @param text the content

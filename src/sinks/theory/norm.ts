@@ -92,7 +92,7 @@ function compareRow(
   const computed = (width + 30) * unit;
   const where = () =>
     `layer ${layer}, ${branch}, sequence ${Math.floor(row / context)}, position ${row % context}`;
-  /** The scale and tolerance for errors of `computed` times the terms, plus `rounding`. */
+  /** A scale, and the tolerance relative to it: `computed`, and an absolute error `rounding`. */
   const allowing = (scale: number, rounding: number) => ({
     scale,
     tolerance: computed + (scale === 0 ? 0 : rounding / scale),
