@@ -58,7 +58,7 @@ Deno.test("runCommand() throws unexpected errors", async () => {
   assertEquals((await ran(new UsageError("no"), explains)).code, 2);
 });
 
-Deno.test("a full disk behind standard output is told in one line, and one behind standard error is not", async () => {
+Deno.test("a full disk behind standard output is reported in one line, one behind standard error is not", async () => {
   const full = {
     writeSync: () => {
       throw new Error("No space left on device (os error 28)");

@@ -1,4 +1,4 @@
-/** Products of tensors by images, through the operator and with its own choice of tiles. */
+/** Products of a tensor and an image, by the operator with its own choice of tiles. */
 import type { planMatmul } from "../../../mod.ts";
 import { createDryGpu } from "../../../src/gpu/dry_gpu.ts";
 import { planImageMatmul, suitsImage } from "../../../src/ops/matmul/by_image.ts";
@@ -8,7 +8,7 @@ import { gpuInfo } from "../../support/gpu/info.ts";
 import { describeMatmul, matmulContainsNonFinite, matmulMatchesTwin } from "./properties.ts";
 import { imageOf, unfitForSubgroups, withImage } from "./subgroup_cases.ts";
 
-// Tensors of at most 4,096 elements, which the CPU knows.
+// Tensors of at most 4,096 elements, whose numbers the CPU keeps.
 const examples = [
   describeMatmul({ rows: 33, columns: 40, inner: 72, transposeRight: true, seed: 1 }),
   describeMatmul({ leading: [3], rows: 7, columns: 76, inner: 40, shared: true, seed: 2 }),

@@ -200,14 +200,14 @@ export function unfitForSubgroups(gpu: Gpu): string | undefined {
   return matmulVariants.find(({ name }) => name === "subgroup")!.unfit(gpu, shape);
 }
 
-/** An image of a tensor that the CPU wrote last. */
+/** An image with the numbers of a tensor, which the CPU must have written last. */
 export function imageOf(gpu: Gpu, tensor: Tensor): MatrixImage {
   const image = new MatrixImage(gpu, tensor.shape as [number, number]);
   image.write(0, new Float32Array(tensor.uploaded!));
   return image;
 }
 
-/** The same plan; it takes its image along when it is disposed of. */
+/** The plan, which now also disposes of its image. */
 export function withImage<Planned extends { readonly plan: Plan }>(
   planned: Planned,
   image: MatrixImage | undefined,
