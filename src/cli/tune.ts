@@ -181,7 +181,8 @@ async function conclude(
   out(`${formatTuningRun(outcomes, interrupt.aborted ? [] : missed, { color })}\n`);
   const own = request.selection.operator?.digest;
   const place = request.dryRun ? undefined : await tuningPlace(info, own);
-  if (place !== undefined) {
+  const isKept = outcomes.some(({ decided, winner }) => decided && winner !== undefined);
+  if (place !== undefined && isKept) {
     const user = own === undefined ? "openGpu" : "deno task bench --operator";
     err(`tune: kept in ${escapeTerminal(place.path)}; ${user} takes it up\n`);
     if (isTuningOff()) err("tune: but GRADSINK_TUNING=off says that it does not\n");

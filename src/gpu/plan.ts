@@ -93,8 +93,8 @@ export class Plan {
    * @param gpu the GPU that holds the tensors
    * @param options the operator's name, cost and dispatches; `scratch` belongs to the plan from
    *   here on
-   * @throws {TypeError} if a dispatch's buffers differ from its kernel's bindings, or a written
-   *   buffer shares memory with another one; nothing is enqueued
+   * @throws {TypeError} if an option is missing, a dispatch's buffers differ from its kernel's
+   *   bindings, or a written buffer shares memory with another one; nothing is enqueued
    * @throws {RangeError} if a dispatch has more workgroups than the adapter runs
    */
   constructor(gpu: BufferOwner, options: PlanOptions) {

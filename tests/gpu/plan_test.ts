@@ -165,3 +165,28 @@ fn main() { ab[0] = a[0] + parameters.b + textureLoad(image, vec2u()).x; }`;
     undefined,
   );
 });
+
+Deno.test("new Plan names the option that a file without types lacks", () => {
+  const dispatch = {
+    kernel: { parts: [{ file: "a.wgsl", source: "" }] },
+    ...{ parameters: [], buffers: [], workgroups: [1] },
+  };
+  const cases: readonly [change: object, says: string][] = [
+    [{ cost: undefined }, "no valid cost, wanted { flops, bytes }, numbers from 0 on"],
+    [{ cost: { flops: 1 } }, "no valid cost"],
+    [{ cost: { flops: NaN, bytes: 1 } }, "no valid cost"],
+    [{ dispatches: undefined }, "no list of dispatches, wanted one dispatch at least"],
+    [{ dispatches: [{ ...dispatch, kernel: "a" }] }, "no list of kernel.parts in a dispatch"],
+    [{ dispatches: [{ ...dispatch, parameters: undefined }] }, "no list of parameters in a disp"],
+    [{ dispatches: [{ ...dispatch, buffers: {} }] }, "no list of buffers in a dispatch"],
+    [{ dispatches: [{ ...dispatch, workgroups: 4 }] }, "no list of workgroups in a dispatch"],
+  ];
+  for (const [change, says] of cases) {
+    const options = { operator: "softcap", cost: { flops: 1, bytes: 1 }, dispatches: [dispatch] };
+    assertThrows(
+      () => new Plan({} as Gpu, { ...options, ...change } as unknown as PlanOptions),
+      TypeError,
+      `softcap: new Plan has ${says}`,
+    );
+  }
+});

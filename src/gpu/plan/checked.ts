@@ -25,11 +25,12 @@ export interface CheckedDispatch extends Omit<BoundDispatch, "resources"> {
  *
  * @param gpu the GPU to plan for
  * @param options the plan's options
- * @throws {TypeError} if a dispatch's buffers differ from its kernel's bindings, or a written
- *   buffer shares memory with another one
+ * @throws {TypeError} if an option is missing, a dispatch's buffers differ from its kernel's
+ *   bindings, or a written buffer shares memory with another one
  * @throws {RangeError} if a dispatch has more workgroups than the adapter runs
  */
 export function checkDispatches(gpu: BufferOwner, options: PlanOptions): CheckedDispatch[] {
+  checkOptions(options);
   const { operator } = options;
   const named = namedRegions(options.tensors ?? {});
   const checked = options.dispatches.map((dispatch): CheckedDispatch => {
@@ -59,6 +60,27 @@ export function checkDispatches(gpu: BufferOwner, options: PlanOptions): Checked
 
 function inBuffer(binding: NamedBinding): binding is NamedBinding & NamedRegion {
   return binding.region !== undefined;
+}
+
+/** Callers write kernels of their own in files that nothing has checked for types. */
+function checkOptions({ operator, cost, dispatches }: PlanOptions): void {
+  const refuse = (what: string, wanted: string): never => {
+    throw new TypeError(`${operator}: new Plan has no ${what}, wanted ${wanted}`);
+  };
+  const { flops, bytes } = cost ?? {};
+  if (![flops, bytes].every((count) => typeof count === "number" && count >= 0)) {
+    refuse("valid cost", "{ flops, bytes }, numbers from 0 on");
+  }
+  const list = (what: string, value: unknown, items: string): void => {
+    if (!Array.isArray(value)) refuse(`list of ${what}`, items);
+  };
+  list("dispatches", dispatches, "one dispatch at least");
+  for (const { kernel, parameters, buffers, workgroups } of dispatches) {
+    list("kernel.parts in a dispatch", kernel?.parts, "[{ file, source }]");
+    list("parameters in a dispatch", parameters, "[{ u32: … }, { f32: … }], [] for none");
+    list("buffers in a dispatch", buffers, "tensors for the bindings from 1 on");
+    list("workgroups in a dispatch", workgroups, "their numbers along x, y and z");
+  }
 }
 
 function bindAll(

@@ -99,7 +99,10 @@ export function checkBindings(
   const rule = "Binding 0 is always the uniform parameters, storage buffers are bound from 1 on";
   const first = at(0);
   if (first !== undefined && !first.uniform) {
-    throw new TypeError(`${label} has the storage buffer ${first.name} at binding 0. ${rule}`);
+    throw new TypeError(
+      `${label} has the storage buffer ${first.name} at binding 0. ${rule}` +
+        "; without parameters, leave binding 0 free",
+    );
   }
   if (first === undefined && given.parameters > 0) {
     throw new TypeError(
