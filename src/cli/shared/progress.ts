@@ -31,7 +31,9 @@ const LINE_EVERY = 5_000;
 /** Shows a run's progress. */
 export class Progress {
   readonly #output: ProgressOutput;
-  readonly #start: number;
+  /** Where the stage began that is shown: its time and what was done of it. */
+  #start: { readonly time: number; readonly done: number };
+  #last = { done: 0, total: 0 };
   #lastLine = -Infinity;
   #lastDone = -1;
   #shown = false;
@@ -39,14 +41,21 @@ export class Progress {
   /** Shows nothing yet. */
   constructor(output: ProgressOutput) {
     this.#output = output;
-    this.#start = output.now();
+    this.#start = { time: output.now(), done: 0 };
   }
 
   /** Shows the run's current state. */
   show(state: ProgressState): void {
     const { write, columns, now } = this.#output;
     const width = columns();
-    const left = timeLeft(state, now() - this.#start);
+    const { done, total } = state;
+    const last = this.#last;
+    // Another stage has a pace of its own.
+    if (last.total > 0 && (total !== last.total || done < last.done)) {
+      this.#start = { time: now(), done };
+    }
+    this.#last = { done, total };
+    const left = timeLeft(state, { elapsed: now() - this.#start.time, from: this.#start.done });
     if (width === undefined) {
       const due = state.done !== this.#lastDone && now() - this.#lastLine >= LINE_EVERY;
       if (!due) return;
@@ -69,9 +78,12 @@ export class Progress {
   }
 }
 
-function timeLeft({ done, total, secondsLeft }: ProgressState, elapsed: number): string {
+function timeLeft(
+  { done, total, secondsLeft }: ProgressState,
+  { elapsed, from }: { readonly elapsed: number; readonly from: number },
+): string {
   if (secondsLeft === undefined && done >= total) return "";
-  const byPace = done === 0 ? Infinity : elapsed / done * (total - done) / 1000;
+  const byPace = done <= from ? Infinity : elapsed / (done - from) * (total - done) / 1000;
   const seconds = Math.round(secondsLeft ?? byPace);
   if (seconds === Infinity) return "";
   return seconds < 60

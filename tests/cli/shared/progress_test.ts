@@ -37,3 +37,27 @@ Deno.test("Progress shows the time left as told, or as the pace predicts", () =>
     "10/10  at work",
   ]);
 });
+
+Deno.test("Progress gives each stage a pace of its own", () => {
+  const at = (after: number, done: number, total: number, text: string) => ({
+    after,
+    done,
+    total,
+    text,
+  });
+  assertEquals(
+    lines([
+      ...[at(10, 5, 10, "read"), at(20, 10, 10, "read")],
+      ...[at(30, 1, 20, "layers"), at(39, 10, 20, "layers")],
+      ...[at(60, 1, 20, "again"), at(70, 11, 20, "again")],
+    ]),
+    [
+      "5/10  read  10 s left",
+      "10/10  read",
+      "1/20  layers", // nothing is known of this stage
+      "10/20  layers  10 s left",
+      "1/20  again",
+      "11/20  again  9 s left",
+    ],
+  );
+});
