@@ -39,7 +39,7 @@ export function pretrainedSummary(
       model.storedAs.join(" and ")
     }`,
     `${data.sequences} texts of ${data.context} tokens, documents ${texts.documents}, BOS ${texts.begin}; ` +
-    `the first begins with ${tokens}`,
+    `the first begins with the tokens, and their numbers, ${tokens}`,
     `loss ${figure(loss)}${inBrackets(intervals.loss)} nats per token`,
     `sink rate ${figure(rate)}${
       inBrackets(intervals.sinkRate)
@@ -49,9 +49,9 @@ export function pretrainedSummary(
         : `; uniform attention would score ${figure(summary.uniformScore)}`
     }`,
     ...range(intervals.gradientSink) === undefined ? [] : [
-      `the median of R_GS(${s}) over layers: ${
+      `R_GS(${s}) of many such texts, median over layers: ${
         range(intervals.gradientSink)
-      } with 95 %, as many texts would give it`,
+      } (95 % interval)`,
     ],
     massive.length === 0
       ? "no massive activation: none over 100 and 1000 × its text's median magnitude"
@@ -137,7 +137,7 @@ export function layerTable(
   const cosineAt = [1, 8, 31].filter((position) => positions.includes(position));
   return {
     caption: `By layer: the share of (text, head) pairs that sink at position ${s} and at the ` +
-      "next strongest, R_GS with the 95 % interval of what many texts would give, and the cosine to the first token's state",
+      "next strongest, R_GS and its 95 % interval for many such texts, and the cosine to the first token's state",
     columns: [
       { title: "layer" },
       ...numberColumns(`sinks at ${s}`, "next: at", "R_GS", "95 % interval"),

@@ -1,4 +1,5 @@
 /** Writes measurements of sinks and gradient sinks for a terminal. */
+import { plural } from "../../plural.ts";
 import { escapeTerminal } from "../../escape.ts";
 import { describeInterventions } from "../../reference/llama/config.ts";
 import type { SinkMeasurement } from "../../sinks/measurement.ts";
@@ -28,7 +29,9 @@ export function sinkSummary(measurement: SinkMeasurement): string[] {
       : source === null
       ? []
       : [`${source.run}, step ${source.step}: ${source.task}, ${describeInterventions(config)}`],
-    `L${config.layers} d${config.modelDim} Hq${config.queryHeads} Hkv${config.keyValueHeads} D${config.headDim}${
+    `${plural(config.layers, "layer")}, d ${config.modelDim}, ${
+      plural(config.queryHeads, "query head")
+    }, ${plural(config.keyValueHeads, "key and value head")}, D ${config.headDim}${
       pretrained === undefined
         ? `; ${data.sequences} ${data.split ?? "validation"} sequences of ${data.context} tokens`
         : ""

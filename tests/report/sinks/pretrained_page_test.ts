@@ -123,7 +123,10 @@ Deno.test("formatSinkMeasurement() of a pretrained model shows the texts, the to
   const measurement = measure("some-model");
   const text = formatSinkMeasurement(measurement);
   assertStringIncludes(text, "some-model: llama, 135M parameters, stored as BF16");
-  assertStringIncludes(text, "documents apart, BOS never; the first begins with The 504, <b> 7");
+  assertStringIncludes(
+    text,
+    "documents apart, BOS never; the first begins with the tokens, and their numbers, The 504, <b> 7",
+  );
   assertStringIncludes(text, "a note");
   assert(/loss 2\.00 \(\d\.\d+ to \d\.\d+\) nats per token/.test(text), text.slice(0, 600));
   assertStringIncludes(text, "The three largest |h| after every layer");
