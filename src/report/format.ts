@@ -2,6 +2,7 @@
  * Writes numbers for people: three significant digits and a unit. Missing data reads "no data",
  * never NaN.
  */
+import type { Interval } from "../statistics/summary.ts";
 
 /** The text for a missing figure. */
 export const NO_DATA = "no data";
@@ -77,12 +78,25 @@ export function formatThreshold(share: number): string {
  */
 export function formatChange(ratio: number | undefined): string {
   if (ratio === undefined) return NO_DATA;
-  if (ratio >= 10) {
-    return `×${ratio >= 1e6 ? ratio.toExponential(1) : threeDigits(Math.min(ratio, 1e6))}`;
-  }
+  if (ratio >= 10) return times(ratio);
   const percent = 100 * (ratio - 1);
   const text = Math.abs(percent).toFixed(1);
   return text === "0.0" ? "0.0 %" : `${percent < 0 ? "−" : "+"}${text} %`;
+}
+
+function times(ratio: number): string {
+  return `×${ratio >= 1e6 ? ratio.toExponential(1) : threeDigits(Math.min(ratio, 1e6))}`;
+}
+
+/**
+ * The interval of a relative change, in percent or as factors.
+ *
+ * @param interval of new divided by old
+ * @returns for example `−16.0 % … −12.4 %`
+ */
+export function formatChangeInterval({ low, high }: Interval): string {
+  const format = high >= 10 ? times : formatChange;
+  return `${format(low)} … ${format(high)}`;
 }
 
 /**

@@ -1,6 +1,7 @@
 import { assertEquals } from "../support/assert/assert.ts";
 import {
   formatChange,
+  formatChangeInterval,
   formatDuration,
   formatFactor,
   formatPrecision,
@@ -45,6 +46,8 @@ Deno.test("formatChange() shows a sign, and a factor in place of large percentag
     [1e7, "×1.0e+7"],
   ];
   for (const [ratio, text] of known) assertEquals(formatChange(ratio), text);
+  assertEquals(formatChangeInterval({ low: 0.84, high: 1.126 }), "−16.0 % … +12.6 %");
+  assertEquals(formatChangeInterval({ low: 8.092, high: 14.6 }), "×8.09 … ×14.6");
 });
 
 Deno.test("format functions show missing numbers as missing", () => {

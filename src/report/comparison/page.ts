@@ -23,7 +23,13 @@ import {
   variantTable,
 } from "./table.ts";
 import { distributionPlot } from "./distribution_plot.ts";
-import { formatChange, formatFactor, formatThreshold, NO_DATA } from "../format.ts";
+import {
+  formatChange,
+  formatChangeInterval,
+  formatFactor,
+  formatThreshold,
+  NO_DATA,
+} from "../format.ts";
 import { html, htmlTable, type Markup } from "../html.ts";
 import { type PageSection, renderPage } from "../page.ts";
 import { cellText } from "../table.ts";
@@ -101,9 +107,7 @@ function cards(comparison: Comparison): Markup {
           : html`${formatChange(total.ratioToFirst)} <small>${
             total.ratioInterval === undefined
               ? ""
-              : `${formatChange(total.ratioInterval.low)} … ${
-                formatChange(total.ratioInterval.high)
-              }, `
+              : `${formatChangeInterval(total.ratioInterval)}, `
           }time against the baseline</small>`)
         : html`${formatFactor(total.geometricMean)} <small>the best time</small>`;
       return html`

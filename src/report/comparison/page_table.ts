@@ -9,6 +9,7 @@ import { rowName, throughput, throughputOf } from "./bar_plot.ts";
 import { ceilingCell, type Remark, rowRemarks, shareText, verdictCell } from "./table.ts";
 import {
   formatChange,
+  formatChangeInterval,
   formatDuration,
   formatFactor,
   formatPrecision,
@@ -157,9 +158,7 @@ export function pairMarkup(comparison: Comparison): Markup {
             pair?.ratio,
           )}</td><td data-align="right">${pair?.interval === undefined
             ? NO_DATA
-            : `${formatChange(pair.interval.low)} … ${
-              formatChange(pair.interval.high)
-            }`}</td><td class="${tone}">${cellText(
+            : formatChangeInterval(pair.interval)}</td><td class="${tone}">${cellText(
               verdict,
             )}</td><td data-align="right">${formatProbability(
               pair?.correctedPValue,

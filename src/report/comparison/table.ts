@@ -9,6 +9,7 @@ import type { Measurement } from "../../measure/result_file.ts";
 import type { Verdict } from "../../measure/comparison/verdict.ts";
 import {
   formatChange,
+  formatChangeInterval,
   formatDuration,
   formatFactor,
   formatPrecision,
@@ -192,9 +193,7 @@ export function pairTable(comparison: Comparison): Table {
         timeCell(a!),
         timeCell(b!),
         formatChange(pair?.ratio),
-        pair?.interval === undefined
-          ? NO_DATA
-          : `${formatChange(pair.interval.low)} … ${formatChange(pair.interval.high)}`,
+        pair?.interval === undefined ? NO_DATA : formatChangeInterval(pair.interval),
         formatProbability(pair?.correctedPValue),
         verdictCell(pair),
         `${shareText(a!)} → ${shareText(b!)}`,
@@ -277,7 +276,7 @@ export function changeText(
   const change = formatChange(ratioToFirst);
   return ratioInterval === undefined
     ? change
-    : `${change} (${formatChange(ratioInterval.low)} … ${formatChange(ratioInterval.high)})`;
+    : `${change} (${formatChangeInterval(ratioInterval)})`;
 }
 
 /**
