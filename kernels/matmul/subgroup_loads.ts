@@ -27,7 +27,7 @@ interface Tile {
   readonly grouped: boolean;
   /** Columns of a tile in addition to those of its lanes. */
   readonly extra: number;
-  /** Whether right is an image: read along one of its sides then, without extra columns. */
+  /** Whether right is an image, which is not read as `scalar` and has no extra columns. */
   readonly rightImage: boolean;
 }
 
@@ -187,7 +187,7 @@ export function groupSize({ width, grouped }: Pick<Tile, "width" | "grouped">): 
   return grouped && width % 4 === 0 ? 4 : 1;
 }
 
-// A layer of an image has 16 texels of a row, which are 64 columns.
+// The texels in a row of an image's layer: 64 columns.
 const IMAGE_WIDTH = 16;
 
 function imageAlongInner(tile: Tile): RightLoads {

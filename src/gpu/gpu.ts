@@ -5,7 +5,7 @@ import type { BufferOwner, Scalar } from "./owner.ts";
 import { encodeForRun, type Plan } from "./plan.ts";
 import { Tensor } from "./tensor.ts";
 
-/** Bytes of a texel of `texture`. */
+/** Bytes per texel of a texture: four float32. */
 const TEXEL_BYTES = 16;
 
 /**
@@ -251,7 +251,8 @@ export class Gpu implements BufferOwner {
   }
 
   /**
-   * A texture of four float32 in a texel that kernels read, counted until `freeTexture`.
+   * Makes a texture with four float32 per texel for kernels to read, and counts it until
+   * `freeTexture`.
    *
    * @param size its width and height, in texels, and its layers
    */

@@ -18,7 +18,7 @@ export interface BufferOwner {
   storage(size: number): GPUBuffer;
   /** Makes a uniform buffer with these numbers. */
   uniform(scalars: readonly Scalar[]): GPUBuffer;
-  /** Makes a texture of four float32 in a texel that kernels read. */
+  /** Makes a texture with four float32 per texel for kernels to read. */
   texture(size: readonly [width: number, height: number, layers: number]): GPUTexture;
   /** Frees a buffer. */
   free(buffer: GPUBuffer): void;

@@ -8,7 +8,7 @@ import { checkBindings } from "./kernel_bindings.ts";
 import { commonBytes, type NamedRegion, namedRegions, refuseSharing, regionOf } from "./sharing.ts";
 import type { Binding, BoundDispatch } from "./staging.ts";
 
-/** What a dispatch binds, named after the operator's argument or the kernel's variable. */
+/** A bound buffer or image, named after the operator's argument or the kernel's variable. */
 export interface NamedBinding extends Binding {
   readonly bound: Bound;
   readonly name: string;

@@ -15,7 +15,7 @@ export interface Cost {
   readonly bytes: number;
 }
 
-/** What a kernel's binding is bound to: an image where it declares a storage texture. */
+/** A resource to bind: an image if the kernel declares a storage texture. */
 export type Bound = Tensor | GPUBuffer | GPUBufferBinding | MatrixImage;
 
 /** One dispatch of a plan. */
@@ -28,8 +28,8 @@ export interface Dispatch {
    */
   readonly parameters: readonly Scalar[];
   /**
-   * The kernel's storage buffers and images, bound from 1 on. A tensor can be a slice that begins anywhere:
-   * the plan copies a slice that WebGPU cannot bind.
+   * The kernel's storage buffers and images, bound from 1 on. A tensor can be a slice that begins
+   * anywhere: the plan copies a slice that WebGPU cannot bind.
    */
   readonly buffers: readonly Bound[];
   /** Workgroups in x, y and z. */

@@ -85,8 +85,8 @@ export function kernelBindings(code: string): KernelBinding[] | undefined {
  *
  * @param label the operator and the kernel, for the beginning of the message
  * @param bindings the kernel's bindings
- * @param given how many parameters the dispatch has, and whether what it binds is an image: one
- *   entry for each binding from 1 on
+ * @param given the number of the dispatch's parameters; for each binding from 1 on, whether it
+ *   gives an image
  * @throws {TypeError} that says which binding is wrong and what to do
  */
 export function checkBindings(

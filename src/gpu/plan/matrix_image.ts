@@ -6,18 +6,19 @@ const TEXEL = 4;
 /** Columns of a block. */
 const BLOCK = 64;
 
-/** What every adapter allows. */
+/** The limits of every adapter. */
 const GUARANTEED = { rows: 8192, blocks: 256 };
 
 /**
- * A matrix in a read-only storage texture. Each layer is a block of 64 columns, each texel four
- * neighboring numbers of a row: what a tile of a product reads lies side by side, whether it goes
- * along the rows or the columns.
+ * A matrix in a read-only storage texture. Each layer is a block of 64 columns, and each texel
+ * holds four neighboring numbers of a row. So numbers that a tile of a product reads together are
+ * close in memory, along rows and along columns.
  *
- * Mesa's lavapipe reads an image at a fifth of the cost of a storage buffer: it calls a function
- * that gathers whole texels, where a buffer's reads are written out for every lane and number.
+ * On Mesa's lavapipe reading an image costs a fifth of reading a storage buffer: lavapipe calls a
+ * function that gathers whole texels, but unrolls a buffer's reads for every lane and number.
  *
- * Give it to a `Plan` whose kernel declares a `texture_storage_2d_array<rgba32float, read>` there.
+ * Give it to a `Plan` for a binding that the kernel declares as
+ * `texture_storage_2d_array<rgba32float, read>`.
  *
  * @example
  * ```ts
@@ -33,7 +34,7 @@ const GUARANTEED = { rows: 8192, blocks: 256 };
 export class MatrixImage {
   /** The matrix: `[rows, columns]`. */
   readonly shape: readonly [rows: number, columns: number];
-  /** What kernels bind. */
+  /** The view that kernels bind. */
   readonly view: GPUTextureView;
   readonly #gpu: BufferOwner;
   readonly #texture: GPUTexture;
@@ -80,9 +81,9 @@ export class MatrixImage {
   }
 
   /**
-   * Overwrites whole rows, in the order of what is enqueued.
+   * Overwrites whole rows, in the order of enqueued work.
    *
-   * @param firstRow where they begin
+   * @param firstRow the first of them
    * @param data the rows, row-major
    * @throws {TypeError} if the image has been disposed of
    * @throws {RangeError} if the data are not whole rows of this matrix

@@ -44,21 +44,21 @@ function unitsOf(config: LlamaConfig): Unit[] {
 }
 
 /**
- * How many bytes to write to the GPU before waiting for it: until then a driver's copies take
- * memory. Each wait leaves the GPU idle, in Deno for more than 10 ms.
+ * How many bytes to write to the GPU before waiting for it. Until then a driver's copies take
+ * memory, but each wait leaves the GPU idle, in Deno for more than 10 ms.
  */
 export const UNSETTLED_BYTES: number = 2 ** 27;
 
-/** Where numbers are written: a tensor, or rows of an image. */
+/** A place to write numbers: a tensor, or rows of an image. */
 interface Place {
   readonly length: number;
   write(data: Float32Array<ArrayBuffer>): void;
 }
 
 /**
- * Allocates the weights of a linear map: as an image where that is faster.
+ * Allocates the weights of a linear map, as an image if that is faster.
  *
- * @param workspace takes charge of them
+ * @param workspace owns them
  * @param shape `[outputs, inputs]`
  * @param images whether an image is allowed
  */
@@ -74,11 +74,11 @@ export function allocateWeights(
 }
 
 /**
- * Some of a matrix's rows, or a vector's elements, to be written.
+ * A part of a matrix or vector as a place to write.
  *
  * @param whole the matrix or vector
  * @param start the first element
- * @param length of the part: whole rows of a matrix
+ * @param length the number of elements: whole rows of a matrix
  */
 export function partOf(whole: RightOperand, start: number, length: number): Place {
   if (!(whole instanceof MatrixImage)) return whole.slice(start, [length]);

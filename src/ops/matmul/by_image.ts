@@ -1,6 +1,6 @@
 /**
- * The matrix product with a right operand in an image, for weights that are uploaded anyway: on
- * lavapipe it takes 0.75 of the time where K is contiguous, 0.9 where it is not.
+ * The matrix product with a right operand in an image, for weights that are uploaded anyway. On
+ * lavapipe it takes 0.75 of the time if K is contiguous in the operand, else 0.9.
  */
 import type { Gpu } from "../../gpu/gpu.ts";
 import { MatrixImage } from "../../gpu/plan/matrix_image.ts";
@@ -20,8 +20,8 @@ export interface ImageMatmulOptions extends Pick<MatmulOptions, "left" | "transp
 }
 
 /**
- * Whether a matrix is better kept in an image on this adapter, and can be. Of four lanes, as
- * SwiftShader has them, buffers are read as well.
+ * Whether an image can hold a matrix and is faster than a buffer on this adapter. With four lanes,
+ * as on SwiftShader, it is not faster.
  *
  * @param gpu the GPU
  * @param shape `[rows, columns]`
@@ -63,5 +63,5 @@ export function planImageMatmul(gpu: Gpu, options: ImageMatmulOptions): Planned<
   return { plan, ...outputs };
 }
 
-/** A right operand, wherever it is. */
+/** A right operand, in a tensor or an image. */
 export type RightOperand = Tensor | MatrixImage;

@@ -11,8 +11,8 @@ import { type SubgroupChoice, subgroupCost, type SubgroupPart } from "./subgroup
 // compile.
 const MOST_ROWS = 33;
 const MOST_EXTRA = 4;
-// Where right is an image, its loads are cheap and lanes take more columns. More accumulators
-// than that take longer to compile than they save.
+// If right is an image, loads are cheap, so lanes take more columns. More accumulators than
+// MOST_WITH_IMAGE take longer to compile than they save.
 const IMAGE_WIDTHS = [4, 8];
 const MOST_WITH_IMAGE = 128;
 
@@ -103,7 +103,7 @@ function readings(
   );
 }
 
-// Right is an image: whole tiles of one width, from this side alone.
+// The choices if right is an image: whole tiles of one width, without exchanged operands.
 function* imageChoices(
   gpu: Gpu,
   shape: MatmulShape,
