@@ -2,6 +2,7 @@ import { type Gpu, matmul, planMatmul } from "../../mod.ts";
 import { matmulShapeClass } from "../../src/ops/matmul/shape.ts";
 import { matmulVariants } from "../../src/ops/matmul/variants.ts";
 import { assertEquals, assertThrows } from "../support/assert/assert.ts";
+import { compileOnly } from "../support/gpu/compile_only.ts";
 import { onEachFitRuntime, onEachRuntime, siblingGpu } from "../support/gpu.ts";
 import {
   describeMatmul,
@@ -19,20 +20,22 @@ function isSlowToCompile({ info }: Gpu, variant: string): boolean {
   return info.runtime === "dawn" && info.software && /^(tiled|barrier-free)/.test(variant);
 }
 
-async function compileOnly(gpu: Gpu, variant: string): Promise<void> {
+async function compileVariant(gpu: Gpu, variant: string): Promise<void> {
   const hardware = ["amd", ""].map((vendor) => siblingGpu(gpu, { software: false, vendor }));
-  for (const on of [gpu, ...hardware]) {
-    for (const [m, k, n] of [[3, 5, 7], [8, 12, 4], [8, 16, 4]] as const) {
-      for (const [transposeLeft, transposeRight] of [[false, false], [true, true]] as const) {
-        using left = on.empty(transposeLeft ? [k, m] : [m, k]);
-        using right = on.empty(transposeRight ? [n, k] : [k, n]);
-        const options = { left, right, transposeLeft, transposeRight, variant };
-        const { plan, product } = planMatmul(on, options);
-        await on.sync();
-        plan.dispose();
-        product.dispose();
+  for (const each of [gpu, ...hardware]) {
+    await compileOnly(each, (on, visit) => {
+      for (const [m, k, n] of [[3, 5, 7], [8, 12, 4], [8, 16, 4]] as const) {
+        for (const [transposeLeft, transposeRight] of [[false, false], [true, true]] as const) {
+          using left = on.empty(transposeLeft ? [k, m] : [m, k]);
+          using right = on.empty(transposeRight ? [n, k] : [k, n]);
+          const options = { left, right, transposeLeft, transposeRight, variant };
+          const { plan, product } = planMatmul(on, options);
+          visit(plan);
+          plan.dispose();
+          product.dispose();
+        }
       }
-    }
+    });
   }
 }
 
@@ -78,7 +81,7 @@ for (const variant of matmulVariants) {
   );
   await onEachFitRuntime(
     `matmul() as "${name}" compiles`,
-    (gpu) => compileOnly(gpu, name),
+    (gpu) => compileVariant(gpu, name),
     { unfit: cannotRun, runtimes: ["dawn"] },
   );
 }

@@ -2,16 +2,15 @@
  * A small tile for attention's tiled kernels, for tests that compile them again: it compiles faster
  * than a real one.
  */
-import { type Gpu, type Plan, planAttentionBackward, planAttentionForward } from "../../../mod.ts";
+import { type Gpu, planAttentionBackward, planAttentionForward } from "../../../mod.ts";
 import { attentionBackwardKeyTiled } from "../../../kernels/attention/tiled/backward_key.wgsl.ts";
 import { attentionBackwardKeyValueTiled } from "../../../kernels/attention/tiled/backward_key_value.wgsl.ts";
 import { attentionBackwardQueryTiled } from "../../../kernels/attention/tiled/backward_query.wgsl.ts";
 import { attentionBackwardValueTiled } from "../../../kernels/attention/tiled/backward_value.wgsl.ts";
 import { attentionForwardTiled } from "../../../kernels/attention/tiled/forward.wgsl.ts";
 import type { AttentionTiledOptions } from "../../../kernels/attention/tiled/tile.ts";
-import { createDryGpu, recordPlan } from "../../../src/gpu/dry_gpu.ts";
 import { keyValueTile } from "../../../src/ops/attention/tiled.ts";
-import { assertEquals } from "../assert/assert.ts";
+import { compileOnly } from "../gpu/compile_only.ts";
 import type { Rewrites } from "../forced_kernels.ts";
 import { siblingGpu, testGpu } from "../gpu.ts";
 
@@ -78,39 +77,19 @@ export async function gpuWithRegisters(): Promise<Gpu> {
   return siblingGpu(await testGpu("deno"), { vendor: "nvidia" });
 }
 
-/**
- * Compiles the kernels of attention forward and backward as a variant, and runs none. On
- * SwiftShader only the runtime's WGSL compiler sees them: its driver goes on to machine code at
- * once, which takes minutes for all tiles.
- */
-export async function compileVariant(gpu: Gpu, variant: string): Promise<void> {
-  if (!/swiftshader/i.test(gpu.info.description)) {
-    planVariant(gpu, variant, () => {});
-    return gpu.sync();
-  }
-  const dry = createDryGpu(gpu.info);
-  dry.pipelines.rewrite = (part) => gpu.pipelines.rewrite(part);
-  const texts: string[] = [];
-  planVariant(dry, variant, (plan) => {
-    texts.push(...recordPlan(plan).dispatches.map(({ code }) => code));
+/** Compiles the kernels of attention forward and backward as a variant, and runs none. */
+export function compileVariant(gpu: Gpu, variant: string): Promise<void> {
+  return compileOnly(gpu, (on, visit) => {
+    const empty = () => on.empty([1, 1, 8, 36]);
+    const inputs = { query: empty(), key: empty(), value: empty() };
+    const results = { output: empty(), logSumExp: on.empty([1, 1, 8]), outputGradient: empty() };
+    const plans = [
+      planAttentionForward(on, { ...inputs, variant }),
+      planAttentionBackward(on, { ...inputs, ...results, variant }),
+    ];
+    for (const { plan } of plans) visit(plan);
+    for (const made of [...plans, inputs, results]) {
+      for (const each of Object.values(made)) each.dispose();
+    }
   });
-  for (const code of texts) {
-    const { messages } = await gpu.device.createShaderModule({ code }).getCompilationInfo();
-    const errors = messages.filter(({ type }) => type === "error").map(({ message }) => message);
-    assertEquals(errors, [], variant);
-  }
-}
-
-function planVariant(gpu: Gpu, variant: string, visit: (plan: Plan) => void): void {
-  const empty = () => gpu.empty([1, 1, 8, 36]);
-  const inputs = { query: empty(), key: empty(), value: empty() };
-  const results = { output: empty(), logSumExp: gpu.empty([1, 1, 8]), outputGradient: empty() };
-  const plans = [
-    planAttentionForward(gpu, { ...inputs, variant }),
-    planAttentionBackward(gpu, { ...inputs, ...results, variant }),
-  ];
-  for (const { plan } of plans) visit(plan);
-  for (const made of [...plans, inputs, results]) {
-    for (const each of Object.values(made)) each.dispose();
-  }
 }
