@@ -179,6 +179,27 @@ testTune(
 );
 
 testTune(
+  "tune() says why nothing runs, and that it keeps a choice only where it does",
+  async (folder) => {
+    const root = new URL("../../", import.meta.url);
+    const text = await Deno.readTextFile(new URL("bench/operators/softcap.ts", root));
+    await Deno.writeTextFile(`${folder}/a.ts`, text.replace("cost: cost({ n }),", ""));
+    const tune = fileURLToPath(new URL("src/cli/tune.ts", root));
+    const what = ["--shapes=n4096", "--passes=forward", "--budget=1"];
+    const { code, stdout, stderr } = await run(
+      ["-A", tune, `--operator=${folder}/a.ts`, ...what],
+      { folder },
+    );
+    assertEquals(code, 3, stderr);
+    assertStringIncludes(
+      stdout,
+      "vec4 failed: softcap: new Plan has no valid cost, wanted { flops",
+    );
+    assert(!stderr.includes("kept in"), stderr);
+  },
+);
+
+testTune(
   "openGpu() ignores a poisoned cache, and tune() overwrites it",
   async (folder) => {
     const first = await tuneFaulty([...small, "--passes=backward"], folder);
