@@ -58,7 +58,7 @@ function kernelOf(
     left: left.load,
     right: right.load,
     rightImage: right.image ?? false,
-    steps: stepsOf(shape, right),
+    steps: stepsOf({ shape, rows }, part),
     remainder: shape.inner % 4,
     storedVectors,
     spare,

@@ -17,15 +17,6 @@ export interface SubgroupPart extends ColumnRange {
   readonly right: MatmulReading;
 }
 
-/**
- * Steps of four k in one turn of the kernel's loop. Accumulators are masked once a turn, which takes
- * a tenth of the time; where loads are written out for every lane, two steps would outgrow the
- * caches for instructions.
- */
-export function stepsOf({ inner }: MatmulShape, { image = false }: MatmulReading): number {
-  return image && inner % 8 === 0 ? 2 : 1;
-}
-
 /** How the kernel computes a product. */
 export interface SubgroupChoice {
   /** The product, or its transpose with exchanged operands. */
@@ -96,6 +87,21 @@ const fourLanes: Costs = {
   compiled: 10,
 };
 
+// The most rows of a tile whose two steps fit into the caches for instructions, if right is an
+// image. Loads from buffers take so much code that one step nearly fills these caches.
+const ROWS_OF_TWO_STEPS = 16;
+
+/**
+ * Steps of four k in one turn of the kernel's loop: accumulators are masked once a turn, which takes
+ * a tenth of their time.
+ */
+export function stepsOf(
+  { shape, rows }: Pick<SubgroupChoice, "shape" | "rows">,
+  { right: { image = false } }: Pick<SubgroupPart, "right">,
+): number {
+  return image && rows <= ROWS_OF_TWO_STEPS && shape.inner % 8 === 0 ? 2 : 1;
+}
+
 // The share of an accumulator's time that is left where it is masked once in two steps.
 const TWO_STEPS = 0.9;
 
@@ -151,7 +157,7 @@ function partCost(S: number, costs: Costs, choice: SubgroupChoice, part: Subgrou
   const accumulators = rows * width + extra * (Math.ceil((rows - dealt) / S) + dealt);
   const inVectors = storesVectors(shape, part);
   const stores = inVectors ? accumulators / 4 : accumulators;
-  const inTurn = stepsOf(shape, part.right);
+  const inTurn = stepsOf(choice, part);
   const step = (k: number) => {
     const { numbers, vectors, images } = loadCounts(S, choice, part, k);
     return {
