@@ -93,7 +93,7 @@ export const mutants: readonly Mutant[] = [
       "      }\n      workgroupBarrier();\n    }\n  }\n",
       "      }\n    }\n  }\n",
     ],
-    ["no barrier before V-scale's products are read", "workgroupBarrier(); // also", "// also"],
+    ["no barrier before V-scale's products are read", "\n    workgroupBarrier();", "\n    "],
     ["the second query head of a group is lost", "member < groupSize", "member < 1u"],
     [
       "the query heads of a group overlap",
