@@ -3,10 +3,10 @@
  *
  *     name[row, d] += Σ_column weight[row, column] · buffer[column, d]
  *
- * The weights lie in `tile`. The buffer's rows are read from global memory: those of several
- * columns before the first product, so their latencies overlap. A masked column is never
- * multiplied, not even by zero: separate code handles single columns at the edges of the visible
- * ones, and the groups inside need no mask.
+ * The weights lie in workgroup memory (memory.ts). The buffer's rows are read from global memory:
+ * those of several columns before the first product, so their latencies overlap. A masked column is
+ * never multiplied, not even by zero: separate code handles single columns at the edges of the
+ * visible ones, and the groups inside need no mask.
  */
 import { type Group, groupAt, groupsTogether, weightAt, weightPlace } from "./memory.ts";
 import { declareSeen, type Edge, type Sight } from "./sight.ts";
@@ -28,8 +28,8 @@ export interface Accumulation {
 }
 
 /**
- * Computes an {@linkcode Accumulation} for the columns that `sight` shows. Needs the weights in
- * `tile`; no barriers.
+ * Computes an {@linkcode Accumulation} for the columns that `sight` shows. Needs the shared weights
+ * (memory.ts); no barriers.
  */
 export function accumulate(
   options: AttentionTiledOptions,
@@ -40,7 +40,10 @@ export function accumulate(
   const weights = (group: Group, e: number) =>
     eachBlock(
       options,
-      (a) => `let weights${a} = ${unit(a)}${keeping(storage).get(weightPlace(group, e, a))};`,
+      (a) =>
+        `let weights${a} = ${unit(a)}${
+          keeping(storage).get(weightPlace(options, { group, e, a }))
+        };`,
     );
   const loads = loadsAtOnce(options, beside);
   const together = groupsTogether(options);
@@ -133,12 +136,12 @@ function loadsAtOnce(options: AttentionTiledOptions, beside: number): number {
   return Math.max(4, Math.min(16, powerOfTwo(left)));
 }
 
-// Groups of four columns to unroll together: as many multiply-adds as in `products`, if registers
-// can hold their loads.
+// Groups of four columns to unroll together: as many multiply-adds as in `products`, but at most two
+// batches of loads.
 function groupsOfRun(options: AttentionTiledOptions, loads: number): number {
   const { ownRows, chunks } = tileOf(options);
   const { writtenOut = 256 } = options;
-  const groups = Math.min(writtenOut / (16 * ownRows * chunks), loads / (4 * chunks));
+  const groups = Math.min(writtenOut / (16 * ownRows * chunks), 2 * loads / (4 * chunks));
   return Math.min(powerOfTwo(groups), groupsTogether(options));
 }
 

@@ -258,12 +258,11 @@ fn main(
   ${ofKey ? eachChunk(options, (r, n) => `var keySum${r}_${n} = vec4f();`) : ""}
   ${ofValue ? eachChunk(options, (r, n) => `var valueSum${r}_${n} = vec4f();`) : ""}
 
-  let lastTile = (length - 1u) / ${columns}u;
   for (var member = 0u; member < groupSize; member++) {
     let columnHead =
       (workgroup.z * parameters.queryHeads + workgroup.y * groupSize + member) * length;
-    for (var queryTile = firstRow / ${columns}u; queryTile <= lastTile; queryTile++) {
-      let firstColumn = queryTile * ${columns}u;
+    let firstTile = firstRow / ${columns}u;
+    for (var firstColumn = ${columns}u * firstTile; firstColumn < length; firstColumn += ${columns}u) {
       let isWhole = ${sight.whole(options)};
       ${
     products(options, {

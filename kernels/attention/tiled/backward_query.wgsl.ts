@@ -54,7 +54,10 @@ export interface AttentionBackwardQueryTiledOptions extends AttentionTiledOption
   readonly firstQuery?: boolean;
 }
 
-/** Declares `logSumExp{a}`, in base 2, and `rowDot{a}`: (L_t, D_t) of this invocation's rows. */
+/**
+ * Declares `logSumExp{a}`, in base 2, and `rowDot{a}`: (L_t, D_t) of this invocation's rows. Every
+ * tile reads them again, so that no register holds them through the loops.
+ */
 function declareRowStatistics(options: AttentionBackwardQueryTiledOptions): string {
   const { side, vector } = tileOf(options);
   return eachBlock(options, (a) => `
@@ -134,12 +137,10 @@ fn main(
     (workgroup.z * parameters.keyValueHeads + workgroup.y / groupSize) * length;
   let scale = parameters.scale * LOG2_E;
   ${declarePositions(options)}
-  ${declareRowStatistics(options)}
   ${eachChunk(options, (r, n) => `var running${r}_${n} = vec4f();`)}
 
-  let lastTile = min(firstRow + ${rows - 1}u, length - 1u) / ${columns}u;
-  for (var keyTile = 0u; keyTile <= lastTile; keyTile++) {
-    let firstColumn = keyTile * ${columns}u;
+  let lastRow = min(firstRow + ${rows - 1}u, length - 1u);
+  for (var firstColumn = 0u; firstColumn <= lastRow; firstColumn += ${columns}u) {
     let isWhole = ${sight.whole(options)};
     ${
     products(options, {
@@ -166,6 +167,7 @@ fn main(
       }`)
   }
     }
+    ${declareRowStatistics(options)}
     ${
     eachCell(options, (a, b, c) => `
     let logitGradient${a}_${b}_${c} =

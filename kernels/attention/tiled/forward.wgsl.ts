@@ -192,9 +192,8 @@ fn main(
   ${declareSoftmax(options)}
   ${eachChunk(options, (r, n) => `var running${r}_${n} = vec4f();`)}
 
-  let lastTile = min(firstRow + ${rows - 1}u, length - 1u) / ${columns}u;
-  for (var keyTile = 0u; keyTile <= lastTile; keyTile++) {
-    let firstColumn = keyTile * ${columns}u;
+  let lastRow = min(firstRow + ${rows - 1}u, length - 1u);
+  for (var firstColumn = 0u; firstColumn <= lastRow; firstColumn += ${columns}u) {
     let isWhole = ${sight.whole(options)};
     ${
     products(options, {
@@ -220,6 +219,11 @@ fn main(
   ${publish(options, (a) => `sum${a}`)}
   workgroupBarrier();
   ${
+    sink
+      ? "let head = rowHead / length % parameters.queryHeads; // no register holds it through the loops"
+      : ""
+  }
+  ${
     combined(options, "total", {
       start: () => `${vector}()`,
       combine: (sum, next) => `${sum} + ${next}`,
@@ -239,7 +243,7 @@ fn main(
       let logarithm = passNotANumber(log2(vec4f(total${a}.${e})), vec4f(total${a}.${e})).x;
       logSumExp[index] = ${
       sink
-        ? `sinkLogSumExp(maximum${a}.${e}, logarithm, workgroup.y)`
+        ? `sinkLogSumExp(maximum${a}.${e}, logarithm, head)`
         : `(maximum${a}.${e} + logarithm) * LN_2`
     };
     }

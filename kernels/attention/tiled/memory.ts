@@ -4,10 +4,11 @@
  * `tile[turn][group][e][block]` holds, one after the other,
  *
  *     operands   a block of rows, or of columns, at d = 4 · (together · turn + group) + e
- *     weights    a block of rows at the column of that number
+ *     weights    a block of rows at the column of that number, in place of d
  *
- * The columns' operands stand beside those of the rows, or below them, whichever takes less memory.
- * `partial[x][block]` holds a vector of each invocation for each of its blocks of rows.
+ * The columns' operands stand beside those of the rows, or below them, and the weights lie over the
+ * operands, or in `weights`, an array of their own: whatever takes least memory. `partial[x][block]`
+ * holds a vector of each invocation for each of its blocks of rows.
  *
  * The operands of the rows are staged again for each tile of columns. Keeping them would take 38
  * KiB instead of 21 in tiled-64x64-4x4 at D 64. That is more than browsers allow, and leaves room
@@ -38,21 +39,37 @@ import {
   type Place,
   storageFunctions,
 } from "./storage.ts";
-import { type AttentionTiledOptions, columnOffset, eachBlock, eachCell, tileOf } from "./tile.ts";
+import {
+  type AttentionTiledOptions,
+  columnOffset,
+  eachBlock,
+  eachCell,
+  tileOf,
+  uncounted,
+} from "./tile.ts";
 import { unroll } from "../../unroll.ts";
 
-/** The lengths of `tile` and `partial`. */
-interface Layout {
-  /** Groups of four d, or four columns, that are written out together. */
-  readonly together: number;
-  /** How often these groups are walked in a step. */
+/** The lengths of an array of vectors: `[turns][together][4][pitch]`. */
+interface Rectangle {
   readonly turns: number;
   /** Vectors of one d, or one column, with the padding. */
   readonly pitch: number;
-  /** Where the operand of columns begins. */
+}
+
+/** What lies in `tile`, and where the columns' operand begins. */
+interface Operands extends Rectangle {
   readonly columnsTurn: number;
   readonly columnsBlock: number;
-  /** Vectors of one x in `partial`, including padding. */
+}
+
+/** The lengths of `tile`, `weights` and `partial`. */
+interface Layout {
+  /** Groups of four d, or four columns, that are written out together. */
+  readonly together: number;
+  readonly tile: Operands;
+  /** Undefined where the weights lie in `tile`. */
+  readonly weights: Rectangle | undefined;
+  /** Vectors of one x in `partial`, with the padding. */
   readonly partialPitch: number;
 }
 
@@ -63,25 +80,30 @@ function odd(length: number): number {
 function layoutOf(options: AttentionTiledOptions): Layout {
   const { rowBlocks, columnBlocks, columns } = tileOf(options);
   const together = groupsTogether(options);
-  const steps = options.step / 4 / together, weights = columns / 4 / together;
-  const beside = {
-    turns: Math.max(steps, weights),
-    pitch: odd(rowBlocks + columnBlocks),
-    columnsTurn: 0,
-    columnsBlock: rowBlocks,
-  };
+  const steps = options.step / 4 / together;
+  const beside = { pitch: odd(rowBlocks + columnBlocks), columnsTurn: 0, columnsBlock: rowBlocks };
   const below = {
-    turns: Math.max(2 * steps, weights),
     pitch: odd(Math.max(rowBlocks, columnBlocks)),
     columnsTurn: steps,
     columnsBlock: 0,
   };
-  const size = ({ turns, pitch }: typeof beside) => turns * pitch;
-  return {
-    ...(size(beside) <= size(below) ? beside : below),
-    together,
-    partialPitch: odd(rowBlocks),
-  };
+  const weights = { turns: columns / 4 / together, pitch: odd(rowBlocks) };
+  const operands = [{ ...beside, turns: steps }, { ...below, turns: 2 * steps }];
+  const layouts = [
+    ...operands.map((each) => ({
+      tile: { ...each, turns: Math.max(each.turns, weights.turns) },
+      weights: undefined,
+    })),
+    ...operands.map((tile) => ({ tile, weights })),
+  ];
+  const least = layouts.reduce((a, b) => vectorsOf(b) < vectorsOf(a) ? b : a);
+  return { ...least, together, partialPitch: odd(rowBlocks) };
+}
+
+// Vectors of `tile` and `weights`, for each group that is written out and each of its four d.
+function vectorsOf({ tile, weights }: Pick<Layout, "tile" | "weights">): number {
+  const size = ({ turns, pitch }: Rectangle) => turns * pitch;
+  return size(tile) + (weights === undefined ? 0 : size(weights));
 }
 
 /** How many groups of four d a turn of the loop over d unrolls; at most half of a step. */
@@ -101,23 +123,25 @@ export function groupsTogether(options: AttentionTiledOptions): number {
  */
 export function attentionTiledMemory(options: AttentionTiledOptions): number {
   const { side, storage } = tileOf(options);
-  const { turns, together, pitch, partialPitch } = layoutOf(options);
-  return elementBytes(storage, side) * 4 * together * turns * pitch +
-    4 * side * options.across * partialPitch;
+  const layout = layoutOf(options);
+  return elementBytes(storage, side) * 4 * layout.together * vectorsOf(layout) +
+    4 * side * options.across * layout.partialPitch;
 }
 
-/** Declares `tile`, with `partial` if a kernel shares a number for each row. */
+/** Declares `tile` and `weights`, with `partial` if a kernel shares a number for each row. */
 export function declarations(
   options: AttentionTiledOptions,
   { partial }: { readonly partial: boolean },
 ): string {
   const { side, storage, vector } = tileOf(options);
-  const { turns, together, pitch, partialPitch } = layoutOf(options);
-  const element = elementType(storage, side);
+  const { tile, weights, together, partialPitch } = layoutOf(options);
+  const array = ({ turns, pitch }: Rectangle) =>
+    `array<array<array<array<${elementType(storage, side)}, ${pitch}>, 4>, ${together}>, ${turns}>`;
   return `
 // [turn][group][e][block] of operands at d, or of weights at a column: 4 (${together} turn + group)
 // + e
-var<workgroup> tile: array<array<array<array<${element}, ${pitch}>, 4>, ${together}>, ${turns}>;
+var<workgroup> tile: ${array(tile)};
+${weights === undefined ? "" : `var<workgroup> weights: ${array(weights)};`}
 ${
     partial
       ? `var<workgroup> partial: array<array<${vector}, ${partialPitch}>, ${options.across}>; // [x][block]`
@@ -150,20 +174,32 @@ export function operandPlace(
     readonly block: string;
   },
 ): Place {
-  const { columnsTurn, columnsBlock } = layoutOf(options);
+  const { columnsTurn, columnsBlock } = layoutOf(options).tile;
   const [down, right] = side === "rows" ? [0, 0] : [columnsTurn, columnsBlock];
   return (planes) => `tile[${plus(turn, down + planes)}][${group}][${e}u][${plus(block, right)}]`;
 }
 
 /** The place of an invocation's block a of weights at `e` of a group of four columns. */
-export function weightPlace({ turn, group }: Group, e: number, a: number): Place {
-  return () => `tile[${turn}][${group}][${e}u][${plus("firstBlock", a)}]`;
+export function weightPlace(
+  options: AttentionTiledOptions,
+  { group: { turn, group }, e, a }: {
+    readonly group: Group;
+    readonly e: number | string;
+    readonly a: number;
+  },
+): Place {
+  const array = layoutOf(options).weights === undefined ? "tile" : "weights";
+  const component = typeof e === "number" ? `${e}u` : e;
+  return () => `${array}[${turn}][${group}][${component}][${plus("firstBlock", a)}]`;
 }
 
 /** The place of an invocation's block a of weights at any column. */
 export function weightAt(options: AttentionTiledOptions, column: string, a: number): Place {
-  const { turn, group } = groupAt(options, `${column} / 4u`);
-  return () => `tile[${turn}][${group}][${column} % 4u][${plus("firstBlock", a)}]`;
+  return weightPlace(options, {
+    group: groupAt(options, `${column} / 4u`),
+    e: `${column} % 4u`,
+    a,
+  });
 }
 
 function plus(name: string, constant: number): string {
@@ -190,7 +226,7 @@ export function stagedOperands(options: AttentionTiledOptions, exact: boolean): 
 }
 
 /**
- * Writes this invocation's weights `name{a}_{b}_{c}` to `tile`; needs a barrier before and after.
+ * Writes this invocation's weights `name{a}_{b}_{c}` to `tile` or `weights`; needs a barrier before and after.
  *
  * @param options the tile
  * @param name of the weights
@@ -232,12 +268,17 @@ export function combined(
     readonly combine: (sum: string, next: string) => string;
   },
 ): string {
+  const { across } = options;
+  const written = across > 32 ? 16 : across; // of 64 invocations, the code would be too long
+  const next = (a: number, l: string) =>
+    `${name}${a} = ${combine(`${name}${a}`, `partial[${l}][${plus("firstBlock", a)}]`)};`;
   return eachBlock(options, (a) => `
     var ${name}${a} = ${start(a)};
     ${
-    unroll(
-      options.across,
-      (l) => `${name}${a} = ${combine(`${name}${a}`, `partial[${l}u][${plus("firstBlock", a)}]`)};`,
-    )
+    written === across
+      ? unroll(across, (l) => next(a, `${l}u`))
+      : `for (var first = 0u; first < ${uncounted(`${across}u`)}; first += ${written}u) {
+      ${unroll(written, (l) => next(a, plus("first", l)))}
+    }`
   }`);
 }

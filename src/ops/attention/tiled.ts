@@ -11,7 +11,8 @@ export type AttentionTile = Omit<AttentionTiledOptions, "headDim">;
  * The tiles that are worth trying on a GPU. A name gives the workgroup's rows × columns, and those
  * of an invocation unless they are 8 × 4, or 4 × 4 in tiled-32x32. Larger tiles do more arithmetic
  * per number read. Smaller ones need fewer registers and keep every core busy if there are few
- * rows. The last two are for compilers that give an invocation 64 registers.
+ * rows. The last three are for compilers that give an invocation 64 registers, and the very last
+ * for D above 128.
  */
 export const attentionTiles: Readonly<Record<string, AttentionTile>> = {
   "tiled-64x32": { down: 8, across: 8, blocksDown: 2, blocksAcross: 1, step: 32 },
@@ -21,6 +22,7 @@ export const attentionTiles: Readonly<Record<string, AttentionTile>> = {
   "tiled-64x64-4x4": { down: 16, across: 16, blocksDown: 1, blocksAcross: 1, step: 32 },
   "tiled-32x64-2x4": { down: 16, across: 16, blocksDown: 1, blocksAcross: 2, side: 2, step: 32 },
   "tiled-16x64-2x2": { down: 8, across: 32, blocksDown: 1, blocksAcross: 1, side: 2, step: 32 },
+  "tiled-8x128-2x2": { down: 4, across: 64, blocksDown: 1, blocksAcross: 1, side: 2, step: 32 },
 };
 
 /** The same tiles in f16, if their vectors have four numbers. */

@@ -13,19 +13,27 @@ export type BudgetInfo = Parameters<typeof gpuBudget>[0];
 /** A tiled kernel of attention: the forward pass, or the gradients that it computes. */
 export type TiledPass = "forward" | "query" | "key" | "value" | "key and value";
 
-// How many tiles of rows × columns, and of rows × D, an invocation holds at once.
-const held: Readonly<Record<TiledPass, { readonly cells: number; readonly sums: number }>> = {
-  forward: { cells: 1, sums: 1 },
-  query: { cells: 2, sums: 1 },
-  key: { cells: 2, sums: 1 },
-  value: { cells: 1, sums: 1 },
-  "key and value": { cells: 2, sums: 2 },
+/** What an invocation holds at once: tiles of rows × columns, and of rows × D. */
+interface Held {
+  readonly cells: number;
+  readonly sums: number;
+  /** 32-bit numbers beyond what kernels with one gradient need. */
+  readonly others: number;
+}
+
+const held: Readonly<Record<TiledPass, Held>> = {
+  forward: { cells: 1, sums: 1, others: 0 },
+  query: { cells: 2, sums: 1, others: 0 },
+  key: { cells: 2, sums: 1, others: 0 },
+  value: { cells: 1, sums: 1, others: 0 },
+  "key and value": { cells: 2, sums: 2, others: 16 },
 };
 
 /**
  * The most 32-bit numbers that an invocation of a tiled kernel holds at once: its part of the tile
  * and its sums, operands, addresses, and numbers per row. Fitted to the reports of Intel's compiler
- * for D 64 and 128 (`deno task compilers`), with errors of about 10.
+ * for D from 16 to 256 (`deno task compilers`), with errors of about 10. With three or four vec4f
+ * per row the compiler needs up to 40 more.
  *
  * @param tile the tile
  * @param headDim D
@@ -37,9 +45,9 @@ export function tiledRegisters(
   pass: TiledPass,
 ): number {
   const rows = side * blocksDown;
-  const { cells, sums } = held[pass];
+  const { cells, sums, others } = held[pass];
   const chunks = Math.ceil(headDim / 4 / across);
-  return cells * rows * side * blocksAcross + sums * rows * 4 * chunks + 40 + 8 * rows;
+  return cells * rows * side * blocksAcross + sums * rows * 4 * chunks + others + 40 + 8 * rows;
 }
 
 /**
@@ -80,10 +88,11 @@ export function bestTile(
   const wishes = [
     ...rows >= MANY_ROWS && takes("tiled-64x64") <= registers ? ["tiled-64x64"] : [],
     ...takes("tiled-64x64-4x4") <= mostRegisters ? ["tiled-64x64-4x4"] : [],
-    // This small tile needs about 10 registers fewer than the estimate.
-    ...takes("tiled-32x64-2x4") - 10 <= mostRegisters ? ["tiled-32x64-2x4"] : [],
-    "tiled-16x64-2x2",
-    "tiled-32x64-2x4", // for sequences twice as long
+    // These small tiles need about 10 registers fewer than the estimate.
+    ...["tiled-32x64-2x4", "tiled-16x64-2x2"].filter((name) => takes(name) - 10 <= mostRegisters),
+    "tiled-8x128-2x2",
+    "tiled-16x64-2x2", // for sequences twice as long
+    "tiled-32x64-2x4", // and again twice as long
     "tiled-32x32", // needs the least workgroup memory
   ];
   return wishes.find((name) => unfitTiled(gpu, shape, attentionTiles[name]!) === undefined) ??

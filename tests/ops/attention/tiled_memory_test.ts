@@ -33,7 +33,7 @@ function workgroupArrays(source: string): Map<string, WorkgroupArray> {
 }
 
 /** Variables that an index may contain, in the order of an address function's arguments. */
-const NAMES = ["x", "y", "invocation", "turn", "run", "group", "j"] as const;
+const NAMES = ["x", "y", "invocation", "turn", "run", "group", "j", "first"] as const;
 const DEFINED = ["unit", "vector", "block", "firstBlock"] as const;
 
 type Lane = readonly number[];
@@ -82,13 +82,13 @@ function conflicts(
   { across, down }: AttentionTiledOptions,
 ): { readonly access: string; readonly degree: number }[] {
   const arrays = workgroupArrays(source);
-  const accesses = [...source.matchAll(/\b(tile|partial)((?:\[[^\]]+\])+)/g)];
+  const accesses = [...source.matchAll(/\b(tile|weights|partial)((?:\[[^\]]+\])+)/g)];
   return accesses.map(({ 0: access, 1: name, index }) => {
     const array = arrays.get(name!)!;
     const addressOf = addressesOf(access, source.slice(0, index), array);
     const addresses = Array.from(
       { length: across * down },
-      (_, lane) => addressOf(lane % across, Math.floor(lane / across), lane, 0, 0, 0, 0),
+      (_, lane) => addressOf(lane % across, Math.floor(lane / across), lane, 0, 0, 0, 0, 0),
     );
     const together = BANKS / array.words;
     let degree = 1;

@@ -37,6 +37,7 @@ import { attentionObeysItsIdentities } from "../../support/properties/attention/
 import {
   attentionWithSinksMatchesTwin,
   sinkExamples,
+  sinksHaveLimits,
 } from "../../support/properties/attention/sinks.ts";
 import { lawsOfAttention } from "../../support/properties/attention/of_variants.ts";
 import {
@@ -190,6 +191,9 @@ testMutants(variant, rewrites, [
       /firstSum\(workgroup\.y\), x == 0u/g,
       "firstSum(workgroup.y), true",
     ],
+  }],
+  [forwardKernel, (gpu) => sinksHaveLimits(gpu, { examples: sinkExamples.slice(0, 1), runs: 0 }), {
+    "a sink near the end of f32 is the first head's": [/ % parameters\.queryHeads/g, " % 1u"],
   }],
   [keyKernel, backwardTwin, {
     "V-scale's factor is lost": [/(weightGradient\d_\d_\d\.[xyzw]) \*= factor;/g, ""],
