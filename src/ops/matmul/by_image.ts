@@ -1,6 +1,10 @@
 /**
- * The matrix product with a right operand in an image, for weights that are uploaded anyway. On
- * lavapipe it takes 0.75 of the time if K is contiguous in the operand, else 0.9.
+ * The matrix product with a right operand in an image, for weights that are uploaded anyway.
+ *
+ * CPU time on lavapipe 25, the best of 7 alternating runs, for 128 rows by the matrices of
+ * SmolLM2-135M: 0.77 to 0.86 of the time with a buffer where K is contiguous, 0.64 to 0.85 where
+ * the columns are. Copying a right operand to an image first does not pay: kernels write images at
+ * 7 ns per number.
  */
 import type { Gpu } from "../../gpu/gpu.ts";
 import { MatrixImage } from "../../gpu/plan/matrix_image.ts";
