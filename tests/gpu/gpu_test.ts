@@ -147,11 +147,11 @@ eachRuntime(
     const error = await assertRejects(
       () => output.read(),
       GpuError,
-      "rmsNormForward: rms_norm/inverse.wgsl:34",
+      "rmsNormForward: rms_norm/inverse.wgsl:35",
     );
     assertEquals(error.operator, "rmsNormForward");
     assert(error.message.includes("squares += x * x"), error.message);
-    await assertRejects(() => gpu.sync(), GpuError, "rms_norm/inverse.wgsl:34"); // again
+    await assertRejects(() => gpu.sync(), GpuError, "rms_norm/inverse.wgsl:35"); // again
   },
 );
 
