@@ -1,5 +1,28 @@
 /** `deno task page`: builds the page and serves it on this machine. */
+import { formatOptions, parseArguments, UsageError } from "../../src/cli/shared/arguments.ts";
+import { runCommand } from "../../src/cli/shared/command.ts";
+import { help } from "../../src/cli/shared/options.ts";
+import { type CommandOutput, standardOutput } from "../../src/cli/shared/output.ts";
 import { buildPage, contentPolicy, distribution } from "./build.ts";
+
+const USUAL_PORT = 8017;
+
+const options = { help } as const;
+
+const helpText = `Builds the page that measures in a browser and serves it on this machine.
+
+Usage: deno task page [PORT]
+
+Open the printed address in a browser with WebGPU. No other machine can reach the page. PORT is ${USUAL_PORT} by
+default; 0 takes any free port. Ctrl-C ends the command. deno task page:build builds the page without serving it.
+
+${formatOptions(options)}
+Exit codes:
+  0    this help
+  1    the page cannot be built, or the port cannot be opened
+  2    a mistake in the command line
+  130  ended by Ctrl-C
+`;
 
 const types: Readonly<Record<string, string>> = {
   html: "text/html; charset=utf-8",
@@ -46,24 +69,69 @@ export async function answer(request: Request, folder: URL = distribution): Prom
   }
 }
 
-if (import.meta.main) {
-  const port = Number(Deno.args[0] ?? 8017);
-  if (Deno.args.length > 1 || !Number.isInteger(port) || port < 0 || port > 65_535) {
-    console.error("page: wanted at most a port, such as: deno task page 8017");
-    Deno.exit(2);
-  }
-  await buildPage();
-  try {
-    // Browsers allow WebGPU on localhost without a certificate. The server does not answer other
-    // machines.
-    Deno.serve({
-      hostname: "127.0.0.1",
-      port,
-      onListen: ({ port }) => console.log(`gradsink in the browser: http://localhost:${port}/`),
-    }, (request) => answer(request));
-  } catch (error) {
-    if (!(error instanceof Deno.errors.AddrInUse)) throw error;
-    console.error(`page: port ${port} is in use, choose another: deno task page ${port + 1}`);
-    Deno.exit(1);
-  }
+/** Parts that tests replace. */
+export interface PageHooks {
+  /** Builds the page. Default {@linkcode buildPage}. */
+  readonly build?: () => Promise<void>;
+  /** Serves the page. Default `Deno.serve`. */
+  readonly serve?: (options: Deno.ServeTcpOptions, handler: Deno.ServeHandler) => unknown;
 }
+
+/**
+ * Runs the command. The server goes on after it returns.
+ *
+ * @param args the words after `page`
+ * @param output the streams to write to
+ * @param hooks for tests
+ * @returns the exit code: 0 serving or help, 1 no page or no server, 2 wrong usage
+ */
+export async function page(
+  args: readonly string[],
+  output: CommandOutput,
+  { build = buildPage, serve = Deno.serve }: PageHooks = {},
+): Promise<number> {
+  return await runCommand(
+    {
+      name: "page",
+      parse(given) {
+        const { switches, operands: [text = String(USUAL_PORT), extra] } = parseArguments(given, {
+          options,
+        });
+        if (switches.help) return undefined;
+        if (extra !== undefined) {
+          throw new UsageError(`unexpected ${JSON.stringify(extra)}: page takes one port`);
+        }
+        const port = /^\d+$/.test(text) ? Number(text) : NaN;
+        if (!(port <= 65_535)) {
+          throw new UsageError(
+            `the port is ${JSON.stringify(text)}, wanted a whole number from 0 to 65535`,
+          );
+        }
+        return { port };
+      },
+      help: () => helpText,
+      async run({ port }) {
+        await build();
+        try {
+          // Browsers allow WebGPU on localhost without a certificate. The server does not answer
+          // other machines.
+          serve({
+            hostname: "127.0.0.1",
+            port,
+            onListen: ({ port }) =>
+              output.out(`gradsink in the browser: http://localhost:${port}/\n`),
+          }, (request) => answer(request));
+        } catch (error) {
+          if (!(error instanceof Deno.errors.AddrInUse)) throw error;
+          const other = port < 65_535 ? port + 1 : USUAL_PORT;
+          throw new Error(`port ${port} is in use, choose another: deno task page ${other}`);
+        }
+        return 0;
+      },
+    },
+    args,
+    output,
+  );
+}
+
+if (import.meta.main) Deno.exitCode = await page(Deno.args, standardOutput());

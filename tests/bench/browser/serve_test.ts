@@ -1,7 +1,8 @@
 import { pathToFileURL } from "node:url";
 import { contentPolicy } from "../../../bench/browser/build.ts";
-import { answer } from "../../../bench/browser/serve.ts";
+import { answer, page } from "../../../bench/browser/serve.ts";
 import { assert, assertEquals, assertStringIncludes } from "../../support/assert/assert.ts";
+import { recordOutput } from "../../cli/record_output.ts";
 import { testOnDisk } from "../../support/folder.ts";
 
 const test = testOnDisk();
@@ -45,4 +46,55 @@ test("answer() serves the build's files under a strict policy, and nothing else"
 Deno.test("contentPolicy forbids everything that it does not name", () => {
   assertStringIncludes(contentPolicy, "default-src 'none'");
   assert(!/unsafe|https?:|\*|data:|blob:/.test(contentPolicy), contentPolicy);
+});
+
+// Runs the command with a build and a server that only note their calls.
+async function runPage(...args: string[]) {
+  const recorded = recordOutput();
+  const calls: string[] = [];
+  const code = await page(args, recorded, {
+    build: () => Promise.resolve(void calls.push("build")),
+    serve({ hostname, port }) {
+      calls.push(`serve ${hostname}:${port}`);
+      if (port === 1234) throw new Deno.errors.AddrInUse("in use");
+    },
+  });
+  return { code, calls, ...recorded.texts };
+}
+
+Deno.test("deno task page builds the page, then serves it on the given port", async () => {
+  for (const [args, port] of [[[], 8017], [["0"], 0], [["65535"], 65_535]] as const) {
+    const { code, calls, err } = await runPage(...args);
+    assertEquals(code, 0, err);
+    assertEquals(calls, ["build", `serve 127.0.0.1:${port}`]);
+  }
+  const { code, err } = await runPage("1234");
+  assertEquals(code, 1);
+  assertStringIncludes(err, "page: port 1234 is in use, choose another: deno task page 1235");
+});
+
+Deno.test("deno task page --help prints its help and builds nothing", async () => {
+  for (const flag of ["--help", "-h"]) {
+    const { code, calls, out, err } = await runPage(flag);
+    assertEquals({ code, calls, err }, { code: 0, calls: [], err: "" });
+    for (const part of ["Usage: deno task page [PORT]", "-h, --help", "8017", "Exit codes:"]) {
+      assertStringIncludes(out, part);
+    }
+  }
+});
+
+Deno.test("deno task page refuses a wrong command line before it builds", async () => {
+  const cases: [string[], string][] = [
+    [["--port=8017"], 'unknown option "--port"'],
+    [["8017", "8018"], 'unexpected "8018"'],
+    [["65536"], 'the port is "65536"'],
+    [["1.5"], 'the port is "1.5"'],
+    [[""], 'the port is ""'],
+    [["--", "-1"], 'the port is "-1"'],
+  ];
+  for (const [args, message] of cases) {
+    const { code, calls, err } = await runPage(...args);
+    assertEquals({ code, calls }, { code: 2, calls: [] }, message);
+    assertStringIncludes(err, message);
+  }
 });
