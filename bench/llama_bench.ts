@@ -31,7 +31,7 @@ interface Size {
   readonly config: LlamaConfig;
 }
 
-/** The baselines of the study's settings. */
+/** The study's settings, each with its baseline model, which has no V-scale. */
 const sizes = (["shallow", "deep", "text-anchored"] as const).map((setting): Size => {
   // Texts do not influence a step's time, so none is read.
   const scale = { ...defaultScale([setting]), corpus: "" };

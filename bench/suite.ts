@@ -1,7 +1,8 @@
 /**
- * Registers `Deno.bench` benchmarks of operators: fused and naive, group by group, on shapes that
- * suit the adapter. Each file that calls {@linkcode benchOperators} ends with a table of GPU times
- * on stderr. stdout is Deno's own report, so `deno bench --json` stays valid JSON.
+ * Registers `Deno.bench` benchmarks of operators on shapes that suit the adapter. Fused and naive
+ * variants of the same work form a group. Each file that calls {@linkcode benchOperators} ends with
+ * a table of GPU times on stderr. stdout is Deno's own report, so `deno bench --json` stays valid
+ * JSON.
  *
  * Options go after `--`: `deno bench -- --grid=full` for more shapes (quick, default, full),
  * `--runtime=dawn` for Dawn (which needs `--allow-ffi`), `--software=always` for an adapter on the
@@ -36,7 +37,7 @@ interface Bench extends BenchedOperator {
   readonly variant: string;
 }
 
-/** A rehearsal's result. */
+/** What the rehearsal of a benchmark found: it compiles, checks and roughly times it. */
 interface Rehearsed {
   readonly bench: Bench;
   /** ns of one run, from the rehearsal. */

@@ -132,9 +132,9 @@ export function planNaiveAttentionForward(
 }
 
 /**
- * Attention backward in seven kernels: D_t, scores, weights, logit gradients, and the three
- * products. It keeps two T × T matrices per head in memory. V-scale adds kernels before and after,
- * learned sinks one more.
+ * Attention backward in seven kernels: D_t = ⟨g_t, y_t⟩ (output gradient and output), scores,
+ * weights, logit gradients, and the three products. It keeps two T × T matrices per head in memory.
+ * V-scale adds kernels before and after, learned sinks one more.
  *
  * @param gpu the GPU that holds the tensors
  * @param options those of `planAttentionBackward`

@@ -28,7 +28,7 @@ function kernel(file: string, source: string): Kernel {
   return { parts: [{ file, source }] };
 }
 
-// A kernel that needs workgroup_sum.wgsl before its source.
+// A kernel whose text follows that of workgroup_sum.wgsl.
 function reducing(file: string, source: string): Kernel {
   return { parts: [workgroupSum, { file, source }] };
 }

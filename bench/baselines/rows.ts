@@ -66,8 +66,8 @@ export function planNaiveRmsNormForward(
 }
 
 /**
- * RMSNorm backward in six kernels: normalize, gain, mean product, inputGradient; product and column
- * sum.
+ * RMSNorm backward in six kernels: normalize, gain, mean product, inputGradient; then product and
+ * column sum for gainGradient.
  *
  * @param gpu the GPU that holds the tensors
  * @param options those of `planRmsNormBackward`

@@ -65,7 +65,7 @@ interface Runner {
   readonly samples: number[];
   readonly cpuSamples: number[];
   readonly known: Pick<PeerResult, "way" | "error" | "first">;
-  /** The library's answer, stretch by stretch. */
+  /** The library's answer: the numbers of each stretch of its results that was requested. */
   readonly numbers: readonly (readonly number[])[];
   reason?: string;
 }

@@ -6,7 +6,7 @@
 
 import type { Work } from "./works.ts";
 
-/** A stretch of a result to return. */
+/** Consecutive numbers of one result, row-major, for the library to return. */
 export interface Stretch {
   readonly output: string;
   readonly start: number;

@@ -32,12 +32,15 @@ export interface Work {
   readonly folder?: string;
 }
 
-/** A stretch of one result in float64. */
+/** Consecutive numbers of one result in float64: the right answer for a stretch of it. */
 export interface WantedNumbers {
   readonly output: string;
   readonly start: number;
   readonly wanted: readonly number[];
-  /** The magnitude of the terms that were added up, if they may cancel. */
+  /**
+   * If the terms of a sum may cancel, their magnitude. The error is then relative to it, unless the
+   * row has a larger number.
+   */
   readonly magnitude?: number;
 }
 

@@ -65,7 +65,8 @@ Deno.test("runScaling() measures all series, and leaves out calls that would tak
   });
   assertEquals(results.length, 10);
   const [forward, backward] = results;
-  // The limit of 5 s is a twentieth of the budget: 2·8192²·64 ns is 8.6 s, 10·4096²·32 ns is 5.4 s.
+  // A call may take a twentieth of the budget, 5 s. One head of D = 64 takes 2 T² D ns forward,
+  // 8.6 s at T = 8192, and 5 T² D ns backward, 5.4 s at T = 4096.
   const status = (result: typeof forward) => result!.points.map(({ status }) => status);
   assertEquals(status(forward), [...Array(6).fill("ok"), "left-out", "left-out"]);
   assertEquals(status(backward), [...Array(5).fill("ok"), ...Array(3).fill("left-out")]);

@@ -123,7 +123,7 @@ Deno.test("sampleWork() makes spans of at least 50 steps of the clock", async ()
     ], machine.options()),
   );
   assert(hot!.repeats * 20e3 >= 50 * 65_536);
-  // An error of one step in a span of 50.
+  // A span of 50 steps is off by at most one step, 2 %.
   assert(hot!.samples.every((sample) => Math.abs(sample / 20e3 - 1) < 0.02));
   // A cold span is one run, so a sample needs several spans.
   assert(cold!.repeats > 1 && cold!.repeats <= 32, `${cold!.repeats}`);

@@ -41,7 +41,7 @@ function workOf(
   };
 }
 
-/** A fake tuner that runs heats on its own clock. */
+/** Runs heats, in which variants race, on a made-up clock; `heats` holds each heat's variants. */
 class FakeTuner {
   now = 0;
   readonly heats: (readonly string[])[] = [];

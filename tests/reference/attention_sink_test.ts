@@ -57,7 +57,8 @@ Deno.test("attentionForward() with a sink gives the values of a case worked by h
     0.2,
     0.6,
   ]);
-  // b is 2/3, 1/3 and 1/2, 1/5; g = 1, so D is the output; ∂L/∂s = Σ b (ℓ − D).
+  // The sinks' shares b are 2/3, 1/3 and 1/2, 1/5. g = 1, so D = ⟨g, y⟩ is the output. ∂L/∂s =
+  // Σ b (ℓ − D), where ℓ = ∂L/∂logSumExp.
   const outputGradient = tensor([1, 1, 1, 1], [1, 2, 2, 1]);
   const logSumExpGradient = tensor([1, 0, 0, 5], [1, 2, 2]);
   const inputs = { query, key, value, sinkLogit, ...forward, outputGradient };
@@ -287,7 +288,7 @@ Deno.test("S6: with sinks the bounds A5 to A7 hold, the sink being one more key 
           for (let j = 0; j <= t; j++) {
             rowOf(drawn.key, j).forEach((x, i) => mean[i]! += weights[t * length + j]! * x);
           }
-          let widest = norm(mean), steepest = Math.abs(slope(t)); // of the sink itself
+          let widest = norm(mean), steepest = Math.abs(slope(t)); // the sink counts as a key 0
           for (let j = 0; j <= t; j++) {
             widest = Math.max(widest, distance(rowOf(drawn.key, j), mean));
             steepest = Math.max(steepest, Math.abs(beta(t, j)));

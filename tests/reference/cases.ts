@@ -158,7 +158,7 @@ export class Tolerances {
   readonly #shares = new Map<string, number>();
   #vacuous = true;
 
-  /** Throws unless error ≤ tolerance. For a bound, the error is negative if it holds: the slack. */
+  /** Throws unless error ≤ tolerance. While an inequality holds, its error is minus its slack. */
   within(error: number, options: { readonly tolerance: number; readonly what: string }): void {
     const { tolerance, what } = options;
     assert(error <= tolerance, `${what}: error ${error}, tolerance ${tolerance}`);

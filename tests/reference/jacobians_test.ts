@@ -126,7 +126,8 @@ Deno.test("rmsNormBackward() stays below a target for which r is large enough (N
     seed: 604,
     runs: 200,
     check({ norm: norms, target, margin }, tolerances) {
-      // One row, scaled so that r = margin (‖γ‖_∞/τ) ‖g‖ for ε = 0.
+      // One row, scaled so that its root mean square r is margin (‖γ‖_∞/τ) ‖g‖, with the target τ
+      // and ε = 0.
       const drawn = drawNorm({ ...norms, epsilon: 0 }, 1);
       const largest = Math.max(...drawn.gain.data.map(Math.abs));
       const wanted = margin * (1 + 1e-12) * largest / target * norm(drawn.outputGradient.data);
@@ -178,7 +179,7 @@ Deno.test("rmsNormJacobian() is J(x)/c at c x, and x is its null space, with ε 
 
 const valveDescription = fc.record({
   headDim: fc.integer({ min: 1, max: 10 }),
-  // r/C from shut to open, including r = 3 C, where the gain is largest.
+  // r/C with r = ‖v‖², from a shut valve to an open one, including 3, where λ∥ is largest.
   ratio: fc.constantFrom(1e-6, 0.01, 0.5, 3, 20, 1e5),
   constant: fc.constantFrom(1e-3, 1, 52.4288),
   seed: fc.integer({ min: 0, max: 0x7fffffff }),

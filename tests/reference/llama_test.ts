@@ -136,7 +136,7 @@ Deno.test("llamaGradients()'s trace obeys the model's equations and the theory's
       assertEquals(layer.output, next.input);
       assertEquals(layer.gradients.output, next.gradients.input);
     }
-    // ∂L/∂γ = Σ ∂L/∂h̃ ⊙ h̃ / γ.
+    // ∂L/∂γ = Σ ∂L/∂h̃ ⊙ h̃ / γ over all rows, where h̃ is the norm's output.
     const gainGradient = (norm: Float64Array, by: Float64Array, gain: Float64Array) =>
       gain.map((value, i) => {
         let total = 0;

@@ -123,7 +123,8 @@ Deno.test("rmsNormBackward() agrees with complex steps in every element", () => 
             };
           });
         });
-        // Sums of d terms, at most ‖u‖/r each for the input and ‖g‖ ‖x‖/r for the gain.
+        // Sums of d terms with u = γ ⊙ g and r = rms(x): at most ‖u‖/r each for the input, and
+        // ‖g‖ ‖x‖/r for the gain.
         const u = norm(gain.data.map((x, i) => x * outputGradient.data[i]!)) * inverseRms.data[0]!;
         const gx = norm(outputGradient.data) * norm(input.data) * inverseRms.data[0]!;
         tolerances.within(distance(derivatives, gradients[`${name}Gradient`].data), {
@@ -166,7 +167,7 @@ Deno.test("rmsNormForward() and rmsNormBackward() obey the scaling laws", () => 
         });
         tolerances.holds(violation, { tolerance: tolerance * condition, what: name });
       }
-      // Input gradients cancel where u is parallel to x; their terms are u/r.
+      // Input gradients cancel where u = γ ⊙ g is parallel to x; their terms are u/rms(x).
       const largest = 2 * 2 * norm(outputGradient.data) * Math.max(...before.inverseRms.data);
       tolerances.within(
         distance(after.inputGradient.data.map((x) => factor * x), before.inputGradient.data),

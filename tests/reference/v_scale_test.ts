@@ -11,7 +11,7 @@ const description = fc.record({
   heads: fc.integer({ min: 1, max: 3 }),
   length: fc.integer({ min: 1, max: 5 }),
   headDim: fc.integer({ min: 1, max: 8 }),
-  // The ratio of C to ‖v‖²: from open valves to shut ones (C ≫ r).
+  // The ratio of C to ‖v‖²: from open valves to shut ones (C ≫ ‖v‖²).
   stiffness: fc.constantFrom(1e-3, 0.1, 1, 30, 1e4),
   size: fc.constantFrom(1e-4, 1, 100),
   seed: fc.integer({ min: 0, max: 0x7fffffff }),

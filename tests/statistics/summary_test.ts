@@ -132,7 +132,7 @@ Deno.test("isMultimodal() finds two hills, and rarely mistakes one for two", () 
 });
 
 Deno.test("normalTail() keeps its digits far out", () => {
-  // Values of Q(z) from the error function evaluated to 20 digits.
+  // Q(z), the probability that a normal value exceeds z, from the error function to 20 digits.
   const known: [number, number][] = [
     [0, 0.5],
     [1, 0.15865525393145705],

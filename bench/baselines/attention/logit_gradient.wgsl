@@ -2,6 +2,8 @@
 //
 //   dz_tj = a_tj (<g_t, v_j> - D_t)  for j <= t
 //
+// a are the weights, g is the output gradient, and D_t = <g_t, y_t> is read from memory.
+//
 // One invocation per pair, 16 x 16 per workgroup; dispatch (ceil(T / 16), ceil(T / 16), B Hq). No
 // barriers.
 
@@ -16,7 +18,7 @@ struct Parameters {
 @group(0) @binding(1) var<storage, read> weights: array<f32>; // [B, Hq, T, T]
 @group(0) @binding(2) var<storage, read> outputGradient: array<vec4f>; // [B, Hq, T, D]
 @group(0) @binding(3) var<storage, read> value: array<vec4f>; // [B, Hkv, T, D]
-@group(0) @binding(4) var<storage, read> rowDot: array<f32>; // [B, Hq, T]
+@group(0) @binding(4) var<storage, read> rowDot: array<f32>; // [B, Hq, T], D_t
 @group(0) @binding(5) var<storage, read_write> logitGradient: array<f32>; // [B, Hq, T, T]
 
 @compute @workgroup_size(16, 16)

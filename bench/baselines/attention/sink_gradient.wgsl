@@ -1,5 +1,6 @@
 // Naive attention backward, the sinks' part:  ds = -sum over batch and positions of
-// exp(s - logSumExp_t) D_t. Needs workgroup_sum.wgsl before it.
+// exp(s - logSumExp_t) D_t,  where D_t is the inner product of output and output gradient at t. The
+// text of workgroup_sum.wgsl is put before this one.
 //
 // One workgroup of 64 invocations per head, each taking every 64th position. One barrier.
 
@@ -12,7 +13,7 @@ struct Parameters {
 @group(0) @binding(0) var<uniform> parameters: Parameters;
 @group(0) @binding(1) var<storage, read> sinkLogit: array<f32>; // [Hq]
 @group(0) @binding(2) var<storage, read> logSumExp: array<f32>; // [B, Hq, T]
-@group(0) @binding(3) var<storage, read> rowDot: array<f32>; // [B, Hq, T], D
+@group(0) @binding(3) var<storage, read> rowDot: array<f32>; // [B, Hq, T], D_t
 @group(0) @binding(4) var<storage, read_write> sinkLogitGradient: array<f32>; // [Hq]
 
 @compute @workgroup_size(64)

@@ -1,5 +1,5 @@
-// Naive RMSNorm, first step: the inverse root mean square of each row. Needs workgroup_sum.wgsl
-// before it.
+// Naive RMSNorm, first step: the inverse root mean square of each row. The text of
+// workgroup_sum.wgsl is put before this one.
 //
 //   inverseRms = 1 / sqrt(mean(x²) + epsilon)
 //

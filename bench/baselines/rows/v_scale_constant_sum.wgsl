@@ -1,5 +1,6 @@
 // Naive V-scale backward, the constant's part:  dC = -sum over batch and positions of  r / (r + C)²
-// <v, u>. Needs workgroup_sum.wgsl before it.
+// <v, u>,  where r = |v|² and u is the gradient of the scaled value. The text of workgroup_sum.wgsl
+// is put before this one.
 //
 // One workgroup of 64 invocations per head, each taking every 64th position. One barrier.
 

@@ -26,7 +26,7 @@ workerScope.addEventListener("message", ({ data }) => {
   if (started) return handle(data);
   started = true;
   start(data as ToWorker).catch((error: unknown) => {
-    // Reported as the Worker's error on the page.
+    // Thrown outside the promise, so that the page gets it as the Worker's error.
     setTimeout(() => {
       throw error;
     });

@@ -19,7 +19,7 @@ import type { Attributes, Parent } from "./element.ts";
 import type { Mark } from "./mark.ts";
 import type { Frame, Scale } from "./scale.ts";
 
-// The hexagon as Observable Plot draws it, around a circle of the symbol's area.
+// The hexagon as Observable Plot draws it: with a corner at the top, and of area `size`.
 const symbolHexagon: SymbolType = {
   draw(context, size) {
     const radius = Math.sqrt(size / Math.PI) * Math.sqrt(2 * Math.PI / (3 * Math.sqrt(3)));

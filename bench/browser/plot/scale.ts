@@ -116,8 +116,8 @@ export interface StepScale {
  *
  * @param domain the steps in order
  * @param range the pixels of the first and the last step, the lesser one first
- * @param padding the space between steps as a share of a step, and at the ends; with 1 between,
- *   steps are points
+ * @param padding in distances between the starts of two steps: `inner`, the space between steps,
+ *   which are points if it is 1; `outer`, the space at each end
  */
 export function stepScale(
   domain: readonly unknown[],

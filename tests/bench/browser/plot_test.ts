@@ -6,7 +6,9 @@ import { testWith } from "../../support/permitted.ts";
 
 const test = testWith("read", "write", "run");
 
-/** In pixels. The library rounds the positions of bands differently. */
+/**
+ * How far apart two places may be, in pixels: the library rounds positions of bands differently.
+ */
 const NEAR = 1.6;
 
 interface Drawn {
@@ -72,7 +74,7 @@ function read(svg: string): Drawn {
       signs.push([x + number(node, "cx"), y + number(node, "cy"), "round"]);
     } else if (/translate/.test(node.getAttribute("transform") ?? "") && !/M\s*\d{2,}/.test(path)) {
       const corners = /A/i.test(path) ? "round" : path.replace(/[^MLHVZ]/gi, "").toUpperCase();
-      // The library's ticks are paths, too.
+      // Shorter paths are the library's ticks.
       if (path.length > 12) signs.push([x, y, corners]);
     } else if (/[HV]/.test(path)) {
       rounded.push(boxOf(path).map((size, i) => size + (i === 0 ? x : i === 1 ? y : 0)));

@@ -84,7 +84,9 @@ test("runSinks() measures a pretrained model on texts, and shows their beginning
     assert(Math.abs(largest / wanted - 1) < 1e-6, `${largest}, wanted ${wanted}`);
   }));
 
-/** A mistake, with the line that reports it. */
+/**
+ * Makes a mistake; returns arguments that meet it, if any, and words of the line that reports it.
+ */
 type Mistake = (
   scene: Scene,
 ) => Promise<{ readonly args?: readonly string[]; readonly says: string }>;

@@ -32,7 +32,7 @@ export interface World {
 
 const POSITIONS = [...Array.from({ length: 32 }, (_, i) => i), 63];
 
-/** The training progress, and V-scale's effect, as factors. */
+/** A moment of a made-up run: its progress in training, and whether V-scale acts. */
 interface Stage {
   readonly progress: number;
   readonly valve: boolean;

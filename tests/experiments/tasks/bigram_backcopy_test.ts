@@ -36,8 +36,9 @@ Deno.test("syntheticBigramTable() draws rows around the unigram, which differ mo
     return total / 31 / WEIGHT_SUM;
   });
   assertEquals(sum(table.unigram), WEIGHT_SUM);
-  // A row's shares are Beta(a, b) with a = cπ and b = c(1 − π). Their mean absolute deviation is 2
-  // aᵃ bᵇ / (B(a, b) (a + b)^(a + b + 1)). The mean of 31 rows differs from it by a few percent.
+  // The rows' shares of a character are Beta(a, b) with a = cπ and b = c(1 − π), where π is its
+  // unigram share and c the concentration. Their mean absolute deviation is 2 aᵃ bᵇ / (B(a, b)
+  // (a + b)^(a + b + 1)). The mean of 31 rows differs from it by a few percent.
   for (const [i, c] of [0.3, 3, 3000].entries()) {
     let wanted = 0;
     for (const weight of table.unigram) {

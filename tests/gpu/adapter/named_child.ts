@@ -13,7 +13,10 @@ export interface ChildReport {
   readonly names: readonly string[];
   /** For each adapter to find: its name in its runtime, or the error. */
   readonly found: readonly string[];
-  /** The Vulkan loader's variable that selects a device, after all of them were found. */
+  /**
+   * The value that the Vulkan loader's variable for selecting a device has after all adapters were
+   * found; null if it is unset.
+   */
   readonly selected: string | null;
 }
 

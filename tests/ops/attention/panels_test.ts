@@ -144,7 +144,8 @@ testMutants("panels", {}, [
 ], unfit);
 testMutants("panels-barrier-free", {}, [
   [plainPanels, twin, {
-    // SwiftShader computes the first query's gradient exactly even without this select.
+    // Exchanges the select's values. Removing it would show nothing on SwiftShader, which computes
+    // the first query's gradient exactly even without it.
     "all queries but the first have no gradient": [
       /select\(parameters\.scale, 0\.0/g,
       "select(0.0, parameters.scale",

@@ -16,7 +16,9 @@ interface Mutant {
   readonly to: string;
   /** The check that must fail. Default: the comparison with the twin. */
   readonly check?: typeof matmulMatchesTwin;
-  /** Pretends to be a hardware GPU that can unroll all k of a step, or only four. */
+  /**
+   * Pretends to be a hardware GPU: `known` ones unroll all k of a step, `unknown` ones only four.
+   */
   readonly hardware?: keyof typeof makers;
   /**
    * The name of the subgroup kernel's case that shows the fault. Default: the tiles chosen for the

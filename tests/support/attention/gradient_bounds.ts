@@ -41,9 +41,10 @@ export function valueBounds(
 }
 
 /**
- * A6: ‖∇_{k_s}L‖ ≤ |scale| Q_max B_max M_s, with maxima over t ≥ s, summed over a group. If β is a
- * difference of nearly equal terms, the bound is only rounding. So the excess is measured relative
- * to the terms: scale as in {@linkcode keyPath}.
+ * A6: ‖∇_{k_s}L‖ ≤ |scale| Q_max B_max M_s, where Q_max and B_max are the largest ‖q_t‖ and |β_ts|
+ * over t ≥ s, and the right side is summed over a group. If β is a difference of nearly equal
+ * terms, the bound is only rounding. So the excess is measured relative to the terms: scale as in
+ * {@linkcode keyPath}.
  */
 export function keyBound(numbers: AttentionNumbers): Violation {
   const layer = layerOf(numbers);
@@ -69,8 +70,9 @@ export function keyBound(numbers: AttentionNumbers): Violation {
 }
 
 /**
- * A7: ‖∇_{q_s}L‖ ≤ |scale| B_max ΔK_max, where ΔK_max is the largest distance of a key from Σ_j
- * a_sj k_j. Scale as in {@linkcode queryPath}, for the same reason as in A6.
+ * A7: ‖∇_{q_s}L‖ ≤ |scale| B_max ΔK_max, where B_max is the largest |β_sj| and ΔK_max the largest
+ * distance of a key from Σ_j a_sj k_j, over j ≤ s. Scale as in {@linkcode queryPath}, for the same
+ * reason as in A6.
  */
 export function queryBound(numbers: AttentionNumbers): Violation {
   const layer = layerOf(numbers);
@@ -98,9 +100,9 @@ export function queryBound(numbers: AttentionNumbers): Violation {
 
 /**
  * A8: M_s² ‖μ‖² ≤ E‖∇_{v_s}L‖² ≤ M_s² ‖μ‖² + σ² S_s + ρ (M_s² − S_s) for g_t = μ + ε_t with
- * zero-mean noise, tr Cov(ε_t) ≤ σ² and |tr Cov(ε_t, ε_t′)| ≤ ρ, from samples of ‖∇_{v_s}L‖² under
- * independent draws of the noise. The sample mean may be off by `standardErrors` of its standard
- * errors (5 hold with confidence 1 − 6e-7).
+ * zero-mean noise, tr Cov(ε_t) ≤ σ² and |tr Cov(ε_t, ε_t′)| ≤ ρ. `squaredNorms` are samples of
+ * ‖∇_{v_s}L‖² under independent draws of the noise. Their mean, which estimates the expectation,
+ * may be off by `standardErrors` of its standard errors (5 hold with confidence 1 − 6e-7).
  *
  * @returns The sample mean, both bounds, and the violation in units of the allowance, at most 1 if
  * the bounds hold. `fromUpper` is the signed distance of the mean from the upper bound in the same

@@ -212,9 +212,10 @@ export interface AttentionBackwardBounds {
 
 /**
  * Bounds of attentionBackward's errors. The probability exp(z − logSumExp) has the errors of the
- * logit and of exp. The logit's gradient a (f ⟨g, v⟩ − D) adds those of two inner products. Then
- * follow sums over at most T · group terms. The sink's share has only exp's error, and its gradient
- * is a sum over T · B terms.
+ * logit and of exp. The logit's gradient a (f ⟨g, v⟩ − D), where f is V-scale's φ or 1 and D is
+ * ⟨g, y⟩ minus the gradient of logSumExp, adds those of two inner products. Then follow sums over
+ * at most T · group terms. The sink's share has only exp's error, and its gradient is a sum over
+ * T · B terms.
  */
 export function attentionBackwardBounds(
   drawn: AttentionCase,

@@ -2,6 +2,10 @@
  * The exact identities and bounds of the gradient-sink theory for RMSNorm (N1 to N4) and V-scale
  * (V1 to V4), and comparisons of whole results, as functions of plain numbers from the float64 twin
  * or a GPU. violation.ts defines how violations are measured.
+ *
+ * RMSNorm: r = √(‖x‖²/d + ε), g is the output's gradient, γ the gain, u = γ ⊙ g. V-scale: r = ‖v‖²,
+ * ĝ is the gradient of the scaled value, λ∥ and λ⊥ are J_φ(v)'s eigenvalues along and across v.
+ * "Scale" is what a violation is relative to.
  */
 import * as reference from "../../../src/reference/mod.ts";
 import { distance, inner, norm, type Plain } from "../vectors.ts";
@@ -104,7 +108,7 @@ export function rmsNormBound(numbers: RmsNormNumbers): Violation {
   return worst.result();
 }
 
-/** N3: if r ≥ (‖γ‖_∞/τ) ‖g‖, then ‖∇_x L‖ ≤ τ. Rows with a smaller r are skipped. */
+/** N3: if r ≥ (‖γ‖_∞/τ) ‖g‖, then ‖∇_x L‖ ≤ τ, the target. Rows with a smaller r are skipped. */
 export function rmsNormMeetsTarget(
   numbers: RmsNormNumbers,
   options: { readonly target: number },

@@ -26,6 +26,7 @@ const MOST_ROWS = 400;
 const MOST_PICTURES = 40;
 /** The longest comparison in ms. After that the page gives up, because the files are too large. */
 const PATIENCE = 30_000;
+/** The relative change of a time that matters: 5 %. */
 const THRESHOLD = 0.05;
 
 /** The part of the page that compares. */

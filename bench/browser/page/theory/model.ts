@@ -25,6 +25,7 @@ export interface TheoryInput {
   readonly activation: number;
   /** The length of token 0's value, relative to the others. */
   readonly value: number;
+  /** V-scale's mode, or "none" without V-scale. */
   readonly valve: "none" | "full" | "backward-only";
   /** V-scale's C, relative to the squared length of the other values. */
   readonly constant: number;
@@ -32,28 +33,28 @@ export interface TheoryInput {
 
 /** The results; each list has a number for each of the first {@linkcode SHOWN} tokens. */
 export interface TheoryOutput {
-  /** M_t */
+  /** M_t = Σ_i a_it: the attention weight that token t gets from all rows. */
   readonly mass: readonly number[];
-  /** ‖∂L/∂v̂_t‖, before the valve in the backward direction. */
+  /** ‖∂L/∂v̂_t‖: the gradient that arrives at V-scale's output v̂, or at v without V-scale. */
   readonly arriving: readonly number[];
-  /** ‖∂L/∂v_t‖, after the valve. */
+  /** ‖∂L/∂v_t‖: the gradient that V-scale lets through to the value v. */
   readonly passing: readonly number[];
-  /** ‖∂L/∂h_t‖, after RMSNorm. */
+  /** ‖∂L/∂h_t‖: the gradient of the hidden state h, after RMSNorm's backward pass. */
   readonly hidden: readonly number[];
-  /** M_0 max ‖g_t‖, which no gradient at the sink's value exceeds. */
+  /** M_0 max ‖g_t‖, with the output gradients g: the most that can arrive at the sink's value. */
   readonly bound: number;
   /** Where it was computed: on the GPU, or by the float64 reference. */
   readonly by: "gpu" | "reference";
 }
 
-/** T */
+/** T, the length of the sequence. */
 export const TOKENS = 64;
 /** The number of tokens that are shown. */
 export const SHOWN = 12;
 const WIDTH = 32;
 const LENGTH = Math.sqrt(WIDTH);
 
-/** Tensors of one setting, in float32. */
+/** The tensors for one setting of the sliders, in float32. */
 interface Scene {
   readonly query: Float32Array;
   readonly key: Float32Array;
@@ -64,7 +65,7 @@ interface Scene {
   readonly gain: Float32Array;
 }
 
-/** The numbers of one setting, from the GPU or from the CPU. */
+/** The results for one setting of the sliders, from the GPU or from the CPU. */
 interface Computed {
   readonly mass: readonly number[];
   readonly arriving: ArrayLike<number>;

@@ -41,17 +41,18 @@ Deno.test("computeTheory() shows what the theory says", async () => {
   assert(strong.mass[0]! > 60 && weak.mass[0]! < 8, "a strong sink takes nearly all rows");
   assert(strong.arriving[0]! > 10 * weak.arriving[0]!, "and collects the gradients");
   assert(strong.arriving[0]! <= strong.bound, "within the bound");
-  // RMSNorm's Jacobian shrinks as 1 / length.
+  // RMSNorm's Jacobian shrinks as 1 / (length of the hidden state).
   const [short, long] = [await at({ activation: 10 }), await at({ activation: 100 })];
   assert(Math.abs(short.hidden[0]! / long.hidden[0]! - 10) < 0.01, "ten times as long, a tenth");
   assertEquals(short.hidden.slice(1), long.hidden.slice(1));
-  // For small values the valve passes at most 3r/C of the gradient, and without V-scale all of it.
-  // It does not change the weights.
+  // V-scale passes at most 3r/C of the gradient, r = ‖v‖², which is little for small values.
+  // Without V-scale all of it passes. V-scale does not change the attention weights.
   const open = await at({}), valved = await at({ valve: "full", value: 0.05 });
   assertEquals(open.passing, open.arriving);
   const share = valved.passing[0]! / valved.arriving[0]!;
   assert(share > 0 && share <= 3 * 0.05 ** 2, `the valve lets ${share} through`);
   assertEquals(valved.mass, open.mass);
-  // Backward-only has the same value gradients, which do not depend on the forward's values.
+  // Backward-only lets the same gradients through: those that arrive do not depend on whether the
+  // forward pass scales the values.
   assertEquals((await at({ valve: "backward-only", value: 0.05 })).passing, valved.passing);
 });

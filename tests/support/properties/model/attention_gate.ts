@@ -8,7 +8,7 @@ import type { Report } from "../../report.ts";
 import { FLUSH, U } from "../../tolerance.ts";
 import { account, numbersOf } from "./account.ts";
 
-/** Each: rows, gates per row, elements per gate, and the logits' scale. */
+/** For each case: rows, gates per row, elements per gate, and the logits' scale. */
 const SHAPES = [
   [13, 3, 8, 4],
   [9, 2, 5, 30],

@@ -46,7 +46,7 @@ export function swigluMatchesTwin(gpu: Gpu): Promise<Report> {
         bound: gradients.gateGradient.data.map((_, i) => {
           const [g, u, h] = [twin.gate.data[i]!, twin.up.data[i]!, hiddenGradient.data[i]!];
           const s = 1 / (1 + Math.exp(-g));
-          // 1 − s has the error of s, multiplied by g.
+          // The gradient is h u s (1 + g (1 − s)): 1 − s has the error of s, and g multiplies it.
           return Math.abs(h * u) * s * (1 + Math.abs(g)) * (relative(g) + 4 * U) +
             1e3 * scale ** 2 * FLUSH;
         }),

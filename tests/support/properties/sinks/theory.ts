@@ -61,8 +61,8 @@ export const theoryProperties: readonly SinkProperty[] = [
   {
     name: "a sink's logit is one more key 0 of the query bound",
     check({ checkTheory }) {
-      // One query is 0, and the sink's logit is s = −ln 3: a = 3/4, y = 3/2, β = 2 − y. The mean
-      // key is 3; the key is 1 away from it, the sink 3.
+      // One query is 0, and the sink's logit is s = −ln 3: a = 3/4, y = 3/2, β = 2 − y. The sink
+      // counts as a key 0 with a value 0. The mean key is 3: the key is 1 away from it, the sink 3.
       const { config, trace } = handTrace({
         batch: 1,
         context: 1,
@@ -81,7 +81,7 @@ export const theoryProperties: readonly SinkProperty[] = [
       });
       const { slack, violations } = checks.find(({ name }) => name === "query bound")!;
       assertEquals(violations, 0);
-      // B_max is D = 3/2, so the slack is (1/2 · 3/2 · 3) / (3/4).
+      // B_max is the sink's |β| = |0 − y| = 3/2, so the slack is (1/2 · 3/2 · 3) / (3/4).
       near(slack[0]!.all[0], 3, "slack of the query bound");
     },
   },
