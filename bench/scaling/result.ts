@@ -15,7 +15,7 @@ export interface ScalingResult {
   /** The time of one run, in ns. */
   readonly time?: number;
   readonly interval?: { readonly low: number; readonly high: number };
-  /** ns per FLOP or per byte. */
+  /** ns per unit of work: per FLOP or per byte, as the series' `unit` says. */
   readonly perUnit?: number;
   /**
    * `time`, `interval` and `perUnit` in CPU time of all of the process's threads, if the adapter is

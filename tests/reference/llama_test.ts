@@ -58,8 +58,8 @@ for (const [name, change] of Object.entries(models)) {
     const { config, parameters } = options;
     const { loss, gradients, trace } = llamaGradients(options);
     assertEquals(loss, llamaLoss(options));
-    // Backward-only has the gradient of sg(v) + φ(v) − sg(φ(v)), so the finite differences hold v
-    // fixed.
+    // Backward-only has the gradient of sg(v) + φ(v) − sg(φ(v)), where sg stops the gradient, so
+    // the finite differences hold v fixed.
     const held = config.vScale === "backward-only"
       ? trace.layers.map(({ attention }) => attention?.value)
       : undefined;

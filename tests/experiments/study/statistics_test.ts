@@ -27,7 +27,7 @@ Deno.test("summarizeSeeds() covers the true median of 5 seeds as often as promis
     const { interval } = summarizeSeeds([...randomNormal({ seed, length: 5 })]);
     if (interval!.low <= 0 && 0 <= interval!.high) held++;
   }
-  // Four standard errors of 0.54 %.
+  // The limit is four standard errors of the share, which are 0.54 % each.
   assert(Math.abs(held / trials - 0.9375) < 0.022, `${held / trials}`);
 });
 

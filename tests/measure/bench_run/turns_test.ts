@@ -70,7 +70,7 @@ class FakeProcesses {
     this.turns.leave(side);
   }
 
-  /** A side's visits, each as `id sweep`. */
+  /** A side's visits of jobs, each as the job's id and the sweep, such as `1 0`. */
   visits(side: Side): string[] {
     return this.log.filter((line) => new RegExp(`^${side} \\d`).test(line))
       .map((line) => line.split(" ").slice(1, 3).join(" "));

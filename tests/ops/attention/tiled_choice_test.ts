@@ -82,7 +82,7 @@ Deno.test("bestTile() names no tile that cannot run", () => {
       }
     }
   }
-  // With 16 rows per tile, the number of workgroups would exceed the limit of one dimension.
+  // With 16 rows per tile, 2^20 / 16 workgroups would exceed the limit of one dimension, 65,535.
   assertEquals(bestTile(gpus.unknown, shape(2 ** 20, 128), "forward"), "tiled-32x64-2x4");
   assertEquals(bestTile(gpus.unknown, shape(2 ** 19, 256), "forward"), "tiled-16x64-2x2");
   // WebGPU guarantees only 16 KiB of workgroup memory.

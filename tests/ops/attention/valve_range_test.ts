@@ -95,7 +95,8 @@ onEachRuntime(
         for (
           const [i, wanted] of [own(twin.output.data), own(gradients.valueGradient.data)].entries()
         ) {
-          // φ and J_φ take a sum of D squares and a product of D terms, each rounded a few times.
+          // φ and J_φ take a sum of D = 8 squares and an inner product of 8 terms, each rounded a
+          // few times.
           const largest = Math.max(...wanted.map(Math.abs));
           const worst = Math.max(...wanted.map((each, j) => Math.abs(each - found[i]![j]!)));
           assert(worst <= 64 * 2 ** -24 * largest, `${size} ${constant}: ${worst} of ${largest}`);

@@ -68,7 +68,7 @@ Deno.test("intervals of R_GS contain other sequences' mean about as often as pro
   const held = intervals.filter(([low, high]) => low <= mean && mean <= high).length;
   // 95 % of 120 are 114; a binomial count out of 120 is above 105 in 999 of 1,000 cases.
   assert(held >= 105, `${held} of 120`);
-  // The intervals are 1 to √2 times as wide as 4 standard deviations over trials.
+  // A normal 95 % interval is 2 · 1.96 standard deviations wide; these are 1 to √2 times as wide.
   const deviation = Math.sqrt(
     ratios.reduce((sum, each) => sum + (each - mean) ** 2, 0) / (ratios.length - 1),
   );

@@ -41,8 +41,8 @@ export const SMALL_TILE_VARIANT = "tiled-32x32";
 
 /**
  * With 12 numbers, a row has three vec4f columns for four invocations, so one has none. The step
- * does not divide D. There are more invocations than in a vector register or warp, so barriers
- * matter.
+ * does not divide D. The 32 invocations are more than a CPU's vector register has lanes, so
+ * barriers matter.
  */
 export const smallTile: AttentionTiledOptions = {
   down: 8,

@@ -13,7 +13,7 @@ import {
   vScaleForwardMatchesTwin,
 } from "./rows/twin.ts";
 
-/** Two columns per lane in all lanes; then three, but only two in the last lanes. */
+/** For eight lanes: two vec4f columns per lane; then three, but only two in the last lanes. */
 const headDims = [
   describeAttention({ batch: 2, keyHeads: 2, group: 2, length: 69, headDim: 64, seed: 111 }),
   describeAttention({ keyHeads: 2, length: 21, headDim: 84, seed: 112, vScale: FULL }),
@@ -46,7 +46,7 @@ export async function otherSpecializationMatchesTwin(
   const backward = await attentionBackwardMatchesTwin(sibling, pinned);
   await sibling.sync();
   // Forward, query and key-value: one kernel each, or one each per head dimension. Three more
-  // kernels are V-scale's, and two of rows.
+  // kernels, of V-scale and of rows, serve all head dimensions.
   const [few, many] = [3 + 3, 6 + 3];
   assert(
     sibling.pipelines.size === (gpu.info.software ? many : few),

@@ -24,7 +24,7 @@ export function vScaleForwardBounds(value: Numbers, constant: Numbers): Float64A
 
 /**
  * Bounds of V-scale's backward errors: the incoming gradient's error through |J_φ|, and the errors
- * of φ, of the factor 2C/(r + C)² and of ⟨v, u⟩.
+ * of φ, of the factor 2C/(r + C)², where r = ‖v‖², and of ⟨v, u⟩.
  *
  * @param options value and constant; the incoming gradient u with a bound of its error; the number
  *   of additions in ⟨v, u⟩

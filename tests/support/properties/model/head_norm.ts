@@ -90,8 +90,8 @@ export function headNormMatchesTwin(gpu: Gpu): Promise<Report> {
             inverseRms,
             outputGradient: toTwin(by),
           });
-          // (u − x̂ mean(u x̂)) / r: x̂ and 1/r have the errors above; the mean is a chain of D/4 + 3
-          // sums of products of u and x̂.
+          // (u − x̂ mean(u x̂)) / r with u = gain ⊙ gradient, x̂ = x/r: x̂ and 1/r have the errors
+          // above; the mean is a chain of D/4 + 3 sums of products of u and x̂.
           const bound = inputGradient.data.map((_, i) => {
             const row = Math.floor(i / headDim);
             const start = row * headDim;

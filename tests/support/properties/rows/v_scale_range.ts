@@ -9,7 +9,7 @@ import { account, numbersOf } from "../model/account.ts";
 
 const VALUES = [3e-38, 1e-30, 1e-20, 1e-15, 1e-6, 1, 1e9, 1e19, 3e38];
 const CONSTANTS = [2e-38, 1e-20, 1e-12, 1, 1e20, 3e38];
-// An adapter that flushes subnormal numbers also flushes products of 5e-33 with 10⁻⁶.
+// Products of 5e-33 with values of 10⁻⁶ are subnormal, so an adapter may flush them.
 const GRADIENTS = [5e-33, 1, 1e19];
 
 /**

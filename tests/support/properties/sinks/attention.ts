@@ -31,7 +31,8 @@ export const attentionProperties: readonly SinkProperty[] = [
       );
       near(head.idleScore, (1 / 2 + 1 / 3 + 1 / 4) / 3, "idle score");
       assertEquals(result.summary.sinkRate, 1);
-      // The second sequence's score is above ε, but not above that of uniform attention.
+      // The second sequence's score is above the threshold ε, but not above that of uniform
+      // attention.
       assertEquals([head.sinkRate, result.summary.sequenceSinkRate], [1 / 2, 1 / 2]);
       assertEquals([head.idleSinkRate, result.summary.idleSequenceSinkRate], [1 / 2, 1 / 2]);
       near(result.summary.uniformScore, (1 + 1 / 2 + 1 / 3) / 3, "uniform score");
@@ -71,7 +72,7 @@ export const attentionProperties: readonly SinkProperty[] = [
     name: "R_GS sums over the batch before the norm, and leaves s out of the mean",
     check(modules) {
       // At position 0 both sequences' gradients agree, at position 1 they cancel, and position 3 is
-      // beyond T_e.
+      // beyond `lastGradientPosition`, 2.
       const gradient = rows(3, 2, 1, 50, 3, -2, 1, 50);
       const trace = handTrace({
         batch: 2,
