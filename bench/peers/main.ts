@@ -62,8 +62,8 @@ Usage: deno task bench:peers [OPTIONS]
 ${formatOptions(options)}
 Deno fetches the libraries from npm, about 750 MB. PyTorch takes part if python3 has torch, with one thread per
 processor. Each library runs in its own process, a new one for each work. In each round the libraries take turns in
-random order. Only answers that agree with float64 are timed. The table shows each library's fastest way; --out keeps
-all ways. If the adapter computes on a busy machine's CPU, trust the ratio of CPU times.
+random order. Only answers that agree with float64 are timed. If a library can do a work in several ways, the table
+shows its fastest; --out keeps all. If the adapter computes on a busy machine's CPU, trust the ratio of CPU times.
 
 With --model, this project computes a model, and so does PyTorch if python3 also has transformers. The backward pass
 includes the gradients of states, but not of weights. Only answers that agree with each other are timed.

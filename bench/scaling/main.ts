@@ -47,7 +47,7 @@ const options = {
   tuning,
   budget: takes(
     "SECONDS",
-    "Approximate sampling time; skips a call that takes a twentieth of it",
+    "Approximate time of all sampling; a call that needs over a twentieth of it is left out",
     { default: "240" },
   ),
   seed: { ...seed, description: "Seed of the inputs" },

@@ -34,7 +34,7 @@ import {
 } from "../../../mod.ts";
 import { randomUniform } from "../../../src/random.ts";
 
-/** A tensor argument: its shape, and its elements if random ones will not do. */
+/** A tensor argument: its shape and its elements, row-major. */
 export interface Argument {
   readonly shape: readonly number[];
   readonly data: Float32Array<ArrayBuffer>;
