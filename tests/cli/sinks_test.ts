@@ -219,7 +219,8 @@ test("sinks --split=training measures on the batches of the run's next step", as
     const loss = await trainingLoss(accumulated, { step: 4, batch: 2, first: 12, count: 3 });
     assert(Math.abs(usual.loss! / loss - 1) < 1e-5, `${usual.loss}, wanted ${loss}`);
     assertEquals(usual.quantization!.loss.toFixed(4), loss.toFixed(4));
-    // The batch size differs, and none of those 24 sequences occurs again.
+    // In batches of 5, the first five batches hold the 24 sequences that the run has used. The
+    // sixth is measured.
     const other = await measured("--batches=1", "--batch=5", "--no-quantization", "--no-theory");
     const otherLoss = await trainingLoss(accumulated, { step: 4, batch: 5, first: 5, count: 1 });
     assert(Math.abs(other.loss! / otherLoss - 1) < 1e-5, `${other.loss}, wanted ${otherLoss}`);

@@ -18,7 +18,7 @@ interface Drawn {
   readonly bars: readonly (readonly number[])[];
   /** The words in order, including those of the axes. */
   readonly words: readonly string[];
-  /** The first and last point of each curve. */
+  /** The first point of each curve. */
   readonly curves: readonly (readonly number[])[];
   readonly titles: readonly string[];
 }

@@ -18,7 +18,7 @@ class FakeProcesses {
     this.turns = new Turns({ targetHalfWidth: 0, sweeps: 4, end: Infinity, seed: 1, ...options });
   }
 
-  /** A side's batch. `crash` ends the process at this visit of the job. */
+  /** Measures a side's batch. `crash` names the job and sweep at whose visit the process ends. */
   async measure(
     side: Side,
     { jobs, prepare = 0, plans = () => plan, time = () => 1, crash, crashesAtEnd = false }: {

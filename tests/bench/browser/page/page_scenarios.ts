@@ -109,8 +109,8 @@ export const followsTheSliders: Run = async (stage) => {
 
 async function audit({ page }: Opened): Promise<string[]> {
   await page.evaluate(axe.source);
-  // Passed and inapplicable rules report one element each, because describing all elements takes
-  // most of the time.
+  // With this option, axe's rules that pass or do not apply describe one element each: describing
+  // all would take most of the time.
   const { violations } = await page.evaluate(
     "axe.run(document, { resultTypes: ['violations'] })",
   ) as axe.AxeResults;

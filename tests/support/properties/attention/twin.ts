@@ -163,7 +163,7 @@ export const attentionKeepsItsPromise = propertyOf({
     const forward = reference.attentionForward(inputs);
     const expected = { ...forward, ...reference.attentionBackward({ ...inputs, ...forward }) };
     // With a saturated softmax, the gradients of queries and keys are only the rounding of ⟨g, v⟩ −
-    // D.
+    // ⟨g, y⟩.
     const least = 0.01 * absoluteMaximumOf(expected.valueGradient.data);
     const floors = {
       output: 0,
