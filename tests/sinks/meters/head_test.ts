@@ -50,8 +50,8 @@ Deno.test("HeadMeter finds numpy's sink rates on stored attention, in batches of
       assertEquals(found.at(-1)!.sinkRate, 0);
     }
   }
-  // The stored numbers must distinguish rates by pairs from rates by means, and uniform attention
-  // over few queries.
+  // The stored numbers must tell a rate over (sequence, head) pairs from one over mean scores, and a
+  // sink from uniform attention, which over few queries exceeds the threshold, too.
   assert(stored.cases.some(({ published, ofMeans }) => published > 0 && ofMeans === 0));
   assert(stored.cases.some(({ sinkRate, published }) => sinkRate < published));
 });

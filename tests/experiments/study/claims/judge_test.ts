@@ -168,7 +168,7 @@ Deno.test("judgeClaims() corrects over all tests of the study", () => {
   for (const { pValue, holm, least } of tests) {
     assertEquals([pValue >= least, holm >= pValue, least], [true, true, 1 / 32]);
   }
-  // All p-values are the least possible, and the correction multiplies them by their number.
+  // All p-values are the least possible, and Holm's correction multiplies each by their number.
   assertEquals(tests[0]!.holm, 1);
 });
 
