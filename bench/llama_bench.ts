@@ -71,7 +71,7 @@ class Training {
     this.#batch = { inputs, targets: inputs.map((_, i) => inputs[(i + 1) % inputs.length]!) };
   }
 
-  /** Trains a few steps and returns when the GPU is done. Returns ns per step. */
+  /** Trains STEPS steps and waits until the GPU is done. Returns ns per step. */
   async step(): Promise<number> {
     const begin = performance.now();
     const cpu = process.cpuUsage();

@@ -6,8 +6,8 @@
  *
  * Options go after `--`: `deno bench -- --grid=full` for more shapes (quick, default, full),
  * `--runtime=dawn` for Dawn (which needs `--allow-ffi`), `--software=always` for an adapter on the
- * CPU, `--variants=subgroup-16,naive` for variants other than `naive` and the operator's default
- * (`chosen`).
+ * CPU, `--adapter=NAME` for a certain GPU, `--variants=subgroup-16,naive` for variants other than
+ * `naive` and the operator's default (`chosen`).
  */
 import { openGpu, type OpenGpuOptions } from "../src/gpu/open_gpu.ts";
 import type { Gpu } from "../src/gpu/gpu.ts";

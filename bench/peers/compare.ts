@@ -74,8 +74,8 @@ interface Runner {
  * Compares libraries on one work.
  *
  * @param work the work to compute
- * @param participants the libraries. With a model's work, the other answers must agree with the
- *   first library's
+ * @param participants the libraries. With a model's work, the first one's answer is what the others
+ *   must agree with
  * @param options the budget, the seed of the turns, the clock
  */
 export async function compareOn(

@@ -31,7 +31,7 @@ export interface ScalingOptions {
 const LONGEST_SHARE = 1 / 20;
 
 /**
- * Measures every call of every series, the shorter ones first.
+ * Measures series by series, the shorter calls of each first.
  *
  * @param series the series to measure
  * @param options the session, the adapter, the budget
@@ -156,8 +156,9 @@ function summarize(samples: readonly number[], units: number): NonNullable<Scali
   };
 }
 
-// Extrapolates from the last call's time by the product of all lengths, and once more by T for
-// attention. On a CPU adapter it uses CPU time, because the machine may be busy only for a while.
+// Extrapolates from the last call's time by the product of all lengths; for attention, by its
+// heads, D and T². On a CPU adapter it uses CPU time, because the machine may be busy only for a
+// while.
 function expectedTime(
   points: readonly ScalingResult[],
   { dimensions, processors }: {

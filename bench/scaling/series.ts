@@ -34,15 +34,17 @@ export interface CallMemory {
 
 /** D of the attention series. */
 const HEAD_DIM = 64;
-/** The most FLOPs of a forward pass for which a series on a CPU keeps all heads. */
+/**
+ * The most FLOPs of attention's forward pass on a CPU: long sequences get fewer heads, at least 1.
+ */
 const SOFTWARE_FLOPS = 2e9;
 
 /**
  * The series: attention over T from 128 to 16,384; RMSNorm over rows and over d; V-scale over T and
  * over D.
  *
- * @param options.software whether the adapter computes on the CPU: attention then has fewer heads
- *   at long T, which does not change the cost per unit of work
+ * @param options.software whether the adapter computes on the CPU: attention then has 8 heads, or
+ *   fewer at long T, in place of 16, which does not change the cost per unit of work
  * @param options.longest the largest T and the most rows
  */
 export function scalingSeries(

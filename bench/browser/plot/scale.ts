@@ -115,7 +115,7 @@ export interface StepScale {
  * A scale of steps on whole pixels.
  *
  * @param domain the steps in order
- * @param range the pixels of the first and the last step, the lesser one first
+ * @param range the two ends in pixels, the lesser one first
  * @param padding in distances between the starts of two steps: `inner`, the space between steps,
  *   which are points if it is 1; `outer`, the space at each end
  */

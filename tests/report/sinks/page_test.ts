@@ -19,7 +19,7 @@ Deno.test("renderSinkPage() makes a page with pictures and tables that runs and 
   const page = renderSinkPage(measure("a run"), createSvgDocument());
   assertEquals(all(page, "script, link, img, iframe, [onload], [onerror]").length, 0);
   assertEquals(all(page, "section").length, 5);
-  // Two layers of two heads also make a map.
+  // One picture is a map of the heads, because there are two layers with two heads each.
   assertEquals(all(page, "svg[role=img]").length, 10);
   assertEquals(all(page, "table").length, 6);
   const ids = all(page, "[id]").map(({ id }) => id);

@@ -8,7 +8,7 @@ const settings = { ...DEFAULT_SINK_SETTINGS, idleFrom: 2, early: [1, 2] as const
 
 Deno.test("GateMeter finds each head's mean opening, at idle queries, at token 0 and after", () => {
   const meter = new GateMeter({ queryHeads: 2, context: 4 }, settings);
-  // [B, T, Hq]: the second head's gate is always 0.5.
+  // One gate per head, [B, T, Hq]: the second head's is always 0.5.
   meter.add(Float64Array.of(0.1, 0.5, 0.2, 0.5, 0.3, 0.5, 0.8, 0.5), {
     batch: 1,
     idle: Uint8Array.of(1, 1, 1, 0),
@@ -32,7 +32,7 @@ Deno.test("GateMeter finds each head's mean opening, at idle queries, at token 0
 
 Deno.test("GateMeter takes the mean of a head's gates, and has no idle mean without a mask", () => {
   const meter = new GateMeter({ queryHeads: 2, context: 2 }, { ...settings, early: [1, 1] });
-  // [B, T, Hq D] with D = 2.
+  // One gate per element, [B, T, Hq D] with D = 2.
   meter.add(Float64Array.of(0, 0.5, 1, 1, 0.5, 0.5, 0, 0), { batch: 1, idle: undefined });
   assertEquals(meter.result(), [
     { mean: 0.375, idleMean: null, opening: { sink: 0.25, early: 0.5, ratio: 0.5 } },

@@ -21,6 +21,6 @@ Deno.test("StateMeter finds the largest elements and their places, and massive o
   assert(Math.abs(median - 0.1) < 1e-6, `${median}`);
   assertEquals(largestByPosition[0], 150);
   assert(Math.abs(cosine[0]! - 1) < 1e-12, `${cosine[0]}`);
-  // Token 1 is (0.1, 0.1, 0.1), token 0 almost (0, −1, 0).
+  // Token 1 is (0.1, 0.1, 0.1), and token 0 has almost the direction (0, −1, 0).
   assert(Math.abs(cosine[1]! + 1 / Math.sqrt(3)) < 1e-2, `${cosine[1]}`);
 });
