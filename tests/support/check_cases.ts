@@ -8,7 +8,7 @@ import { type Report, Tally } from "./report.ts";
 export interface PropertyOptions<Description = never> {
   /** Pinned cases in place of the property's own. */
   readonly examples?: readonly Description[];
-  /** The seed of the drawn cases. Default: the property's fixed seed, or `GRADSINK_TEST_SEED`. */
+  /** The seed of the drawn cases. Default: `GRADSINK_TEST_SEED`, or else the property's own. */
   readonly seed?: number;
   /** The number of cases drawn after the pinned ones. Default: the property's own number. */
   readonly runs?: number;

@@ -47,8 +47,8 @@ export async function checkVariant(gpu: Gpu, { variant, kernels, rewrites, prope
 }
 
 /**
- * Ways to break a kernel's file: for each, the text to find, its replacement, and the property that
- * must fail.
+ * A kernel's file, the property that must fail on its mutants, and the mutants by name: the text to
+ * find and its replacement.
  */
 export type KernelMutants = readonly [
   file: string,

@@ -3,6 +3,7 @@
  * queries and keys unless f16 represents them. WGSL may round to either neighbor, and a number
  * below 2^-14 to zero; after the kernels' scaling that is 2^-28 of a row's largest weight.
  */
+
 /** The relative error of rounding to either neighbor in f16, which has 11 significant bits. */
 const HALF_U = 2 ** -10;
 /** The smallest normal f16. */

@@ -6,7 +6,7 @@ import type { Violation } from "./violation.ts";
 export interface Report {
   /** What was checked. */
   readonly name: string;
-  /** The number of drawn cases. */
+  /** The number of cases, pinned and drawn, in which something was compared. */
   readonly cases: number;
   /** The number of comparisons. */
   readonly comparisons: number;

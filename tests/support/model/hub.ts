@@ -31,7 +31,7 @@ export interface TestHub extends AsyncDisposable {
   /** The commit of `main`; a test may change it. */
   commit: string;
   readonly files: Map<string, Uint8Array<ArrayBuffer>>;
-  /** The requests received: method, path and range. */
+  /** The requests received: each its path and, if it has one, its range. */
   readonly requests: string[];
   /** The tokens that the server of large files received, which should be none. */
   readonly leaked: string[];
@@ -125,9 +125,7 @@ function refusal(status: number, code?: string): Response {
   });
 }
 
-/**
- * The hub's listing of a file: a small one is a Git object, a large one a pointer to its content.
- */
+/** The hub's listing of a file: a .safetensors file is in large file storage, any other in Git. */
 function listed(path: string, bytes: Uint8Array): Record<string, unknown> {
   const sha256 = createHash("sha256").update(bytes).digest("hex");
   const git = createHash("sha1").update(`blob ${bytes.length}\0`).update(bytes).digest("hex");
