@@ -43,8 +43,8 @@ function checkReach(
     readonly twinClean: Twins;
     readonly twinDirty: Twins;
     /**
-     * Whether the GPU must give NaN exactly where the twin does. It must for a NaN, but a compiler
-     * may assume that there are no infinities.
+     * Whether the GPU's number must be NaN or infinite wherever the twin's is. It must for a NaN,
+     * but a compiler may assume that there are no infinities.
      */
     readonly exact: boolean;
   },

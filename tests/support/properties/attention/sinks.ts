@@ -84,8 +84,8 @@ export const attentionWithSinksMatchesTwin = sinkProperty({
 
 /**
  * S1, S3 and S4 hold for the GPU's own numbers. With values of 1 the output is 1 − b_t. With one
- * key for all positions queryGradient is that key times the sum of a row of ∂L/∂z. The first
- * query's gradient has a closed form.
+ * key for all positions queryGradient is that key times scale and the sum of a row of ∂L/∂z. The
+ * first query's gradient has a closed form.
  *
  * The tolerances are the error bounds of both sides' passes, and exp's for b_t.
  */

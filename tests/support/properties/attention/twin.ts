@@ -38,7 +38,7 @@ const examples = describeEach([
   { batch: 2, keyHeads: 3, group: 1, length: 33, headDim: 12, seed: 13, vScale: BACKWARD_ONLY },
   { headDim: 256, length: 65, group: 8, seed: 14 },
   { headDim: 128, length: 34, group: 4, seed: 15, pattern: "sink" },
-  // A learned sink, alone and with V-scale, and in a loss that depends on logSumExp.
+  // A learned sink: with a loss that depends on logSumExp, and with V-scale.
   { ...grouped, length: 69, headDim: 12, seed: 19, sink: SINK_IN_LOSS },
   { keyHeads: 2, length: 69, headDim: 12, seed: 20, vScale: FULL, sink: SINK },
   // One row: the output is the value, and the query's gradient zero.
@@ -61,7 +61,7 @@ export const attentionForwardMatchesTwin = propertyOf({
 /** Options for comparing one case with the twin. */
 export interface TwinComparison {
   readonly tally: Tally;
-  /** The operands that the kernel rounds to f16. Default: none. */
+  /** How the kernel rounds to f16. Default: not at all. */
   readonly rounding?: HalfRounding;
   /** The operator's variant. Default: the operator's choice. */
   readonly variant?: string | undefined;

@@ -29,7 +29,8 @@ export function fakeQuantizeMatchesTwin(gpu: Gpu): Promise<Report> {
         const scale = (given ?? absoluteMaximumOf(row)) / 127;
         const whole = scale === 0 ? 0 : input.data[i]! / scale;
         expected[i] = scale * Math.max(-127, Math.min(127, roundHalfToEven(whole)));
-        // Near a half, within 20 U, either neighbor is right. Exact halves round to even.
+        // Near a half, within 20 roundings of 127, either neighbor is right. Exact halves round to
+        // even.
         const fraction = Math.abs(whole - Math.trunc(whole));
         const torn = Math.abs(fraction - 0.5) < 20 * U * 127 && fraction !== 0.5;
         bound[i] = torn ? 1.01 * scale : 8 * U * Math.abs(expected[i]!);

@@ -86,8 +86,7 @@ export const rmsNormScales = propertyOf({
 });
 
 /**
- * More rows than one dimension of a dispatch holds (65,535): the last rows agree with the twin,
- * too.
+ * More rows than one dimension of a dispatch holds, 65,535: all rows agree with the twin.
  */
 export const rmsNormTakesManyRows = propertyOf({
   name: "RMSNorm of more than 65,535 rows",
