@@ -12,7 +12,7 @@ export type AttentionPattern =
   | "huge logits" // ±1e4 and more
   | "sink" // queries attend mostly to the first key
   | "strong sink" // later queries attend to it with all but a millionth of their weight
-  | "tiny" // queries, keys and products around 1e-20
+  | "tiny" // queries, keys and values around 1e-20; with V-scale, values around 1e-12
   | "duplicated keys"
   | "constant";
 
@@ -61,7 +61,7 @@ export interface AttentionCase {
   readonly logSumExpGradient?: Numbers | undefined;
 }
 
-/** A case with the given fields; every size is 1 by default. */
+/** A case with the given fields. By default D is 8 and every other size 1. */
 export function describeAttention(
   description: Partial<AttentionDescription>,
 ): AttentionDescription {

@@ -149,7 +149,7 @@ export function aggregatedGradient(
   return { gradient, scale };
 }
 
-/** A gradient at one value row after V-scale's Jacobian; unchanged without V-scale. */
+/** V-scale at one value row v: v, its head's C, and λ∥ as `gain`; undefined without V-scale. */
 export function valveAt(
   numbers: AttentionNumbers,
   at: { keyHead: number; s: number },

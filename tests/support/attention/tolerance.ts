@@ -31,7 +31,7 @@ class Pass {
   readonly query: Float64Array;
   readonly key: Float64Array;
   readonly value: Float64Array;
-  /** v, or φ(v) under V-scale "full". */
+  /** v, or φ v under V-scale "full". */
   readonly used: Float64Array;
   /** The relative error of V-scale's factor φ per value row; 0 unless V-scale is "full". */
   readonly factorError: Float64Array;
