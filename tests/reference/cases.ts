@@ -53,7 +53,7 @@ export interface AttentionCase {
   readonly scale: number | undefined;
 }
 
-/** A tensor of standard normal float32 values. */
+/** A tensor of normal float32 values with mean 0 and standard deviation `size`, by default 1. */
 export function normal(
   shape: readonly number[],
   options: { readonly seed: number; readonly size?: number },
@@ -95,7 +95,7 @@ export function drawAttention(description: AttentionDescription): AttentionCase 
     query,
     key,
     value: normal(keyShape, { seed: seed + 2, size }),
-    // r is about D size² in these cases, so the valves range from shut to open.
+    // r = ‖v‖² is about D size² in these cases, so the valves range from shut to open.
     constant: uniform([keyHeads], {
       seed: seed + 3,
       minimum: 0.1 * headDim * size ** 2,
