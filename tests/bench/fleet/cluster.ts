@@ -1,10 +1,10 @@
 /** A Slurm cluster of one machine, with replacements for sbatch and srun. */
 import { cloneInto } from "./machines.ts";
 
-// sbatch runs an array's tasks at once, one after the other, and records its call. srun records its
-// process, so that a test can signal the step alone, as Slurm does. deno is the real command,
-// except for two kinds of processes: a measuring one claims to be the requested type of GPU, and a
-// training one makes up figures.
+// sbatch runs an array's tasks itself, without a queue and one after the other, and records its
+// call. srun records its process, so that a test can signal the step alone, as Slurm does. deno is
+// the real command, except for two kinds of processes: a measuring one claims to be the requested
+// type of GPU, and a training one makes up figures.
 const commands = {
   sbatch: `
 echo "$*" >> "$CLUSTER/submitted"
