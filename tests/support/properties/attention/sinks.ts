@@ -23,8 +23,8 @@ import { checkBackwardAgainstTwin, checkForwardAgainstTwin } from "./twin.ts";
 import { type BothPasses, forwardAndBackward } from "./passes.ts";
 
 /**
- * Two tiles and part of a third, groups, batches; with V-scale; sinks that take no weight, and all
- * of it.
+ * Two tiles and part of a third, with groups and batches; V-scale; a sink that takes hardly any
+ * weight, and one that takes all of it.
  */
 export const sinkExamples = describeEach([
   { batch: 2, keyHeads: 2, group: 2, length: 69, seed: 19, sink: SINK_IN_LOSS },
