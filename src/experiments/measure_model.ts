@@ -41,8 +41,8 @@ export interface MeasureModelOptions extends MeasuredBatches {
   /** Whether to compute intervals over sequences. Default false. */
   readonly intervals?: boolean;
   /**
-   * Whether to measure the states element by element and the attention to every position, and a
-   * further head for the attention maps. Default: no.
+   * If given, the states are measured element by element, and the attention to every position.
+   * `head` is a head to map in addition to those chosen by their score. Default: not measured.
    */
   readonly states?: { readonly head?: HeadPlace | undefined };
   /** Receives each batch's numbers, which are not kept. */
@@ -113,8 +113,9 @@ async function readAll<Tensors extends object>(
  * @param options the task, and the measurements to make
  * @returns all measurements except quantization
  * @throws {TypeError} if model and task differ in context or vocabulary
- * @throws {RangeError} that names the first state or gradient that is not finite; or for impossible
- *   settings, or a position other than that of the model's precise backward pass
+ * @throws {RangeError} if a state or gradient is not finite (the message names the first one), if
+ *   settings are impossible, or if the model has a `precisePosition` and `settings.position` is
+ *   another
  * @throws {GpuError} if the GPU fails
  */
 export async function measureModel(
@@ -189,7 +190,10 @@ export async function measureModel(
   };
 }
 
-/** α_s of every layer's query heads; an empty list for a layer without attention. */
+/**
+ * The sink score α_s of every layer's query heads: the mean attention to the measured position s. A
+ * layer without attention has an empty list.
+ */
 export function headScores({ layers }: Pick<SinkMeasurement, "layers">): number[][] {
   return layers.map(({ attention }) => (attention?.heads ?? []).map(({ score }) => score));
 }

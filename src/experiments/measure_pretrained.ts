@@ -45,8 +45,8 @@ export interface MeasurePretrainedOptions
   /** A further head for the attention maps. */
   readonly head?: HeadPlace | undefined;
   /**
-   * Whether attention's backward pass uses its precise form for s, which keeps gradients at strong
-   * sinks accurate. Default: true.
+   * Whether attention's backward pass uses its precise form for the measured position, which keeps
+   * gradients at strong sinks accurate. Default: true.
    */
   readonly precise?: boolean;
   /** Receives each batch's numbers, which are not kept. */
@@ -69,8 +69,8 @@ export interface PretrainedResult {
  * @param gpu the GPU to run on
  * @param options the model, the texts, and the measurements to make
  * @throws {TypeError} if texts and model differ in vocabulary
- * @throws {RangeError} that names the first state or gradient that is not finite; or for impossible
- *   settings or sizes
+ * @throws {RangeError} if a state or gradient is not finite (the message names the first one), or
+ *   if settings or sizes are impossible
  * @throws {CheckpointError} if the weights cannot be read
  * @throws {GpuError} if the GPU fails
  */

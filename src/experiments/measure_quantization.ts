@@ -18,7 +18,10 @@ export interface MeasureQuantizationOptions extends MeasuredBatches {
   readonly calibrationBatches?: number;
 }
 
-/** The roundings, by their names in measurements and as evaluations take them. */
+/**
+ * The roundings. `target` and `scaling` name each in a measurement; `linears` and `scale` are the
+ * options of the evaluation that computes it.
+ */
 export const QUANTIZATION_CASES: readonly (
   & Pick<QuantizationCase, "target" | "scaling">
   & QuantizedOptions

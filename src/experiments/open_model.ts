@@ -48,8 +48,8 @@ export const DEFAULT_CONTEXT = 1024;
  *
  * @param folder the folder of a run, or of a checkpoint in Hugging Face's layout
  * @param options the checkpoint's step, and other text
- * @throws {RunError} if there is no run or no such checkpoint, if it does not fit the run, or for a
- *   context that the model or the run does not have
+ * @throws {RunError} if there is no run or no such checkpoint, if the checkpoint does not fit the
+ *   run, or if `context` is longer than the model's or differs from the run's
  * @throws {CheckpointError} if the checkpoint is incomplete, has another shape, or holds a NaN or
  *   infinity
  * @throws {CorpusError} if the text cannot be read or used

@@ -63,7 +63,10 @@ export class Llama {
   readonly batch: number;
   readonly context: number;
   readonly microBatches: number;
-  /** The position of attention's precise backward pass; undefined for the usual form. */
+  /**
+   * The position at which attention's backward pass is precise, as in `LlamaOptions`; undefined for
+   * none.
+   */
   readonly precisePosition: number | undefined;
   /**
    * The parameters by name, in the order of `listParameters`. An optimizer changes them in place.

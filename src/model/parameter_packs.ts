@@ -40,7 +40,7 @@ export interface PackedTensors {
   readonly units: ReadonlyMap<string, Tensor>;
 }
 
-/** On every adapter a binding may begin at a multiple of this many elements. */
+/** The elements between places where a binding may begin on every adapter: WebGPU's 256 bytes. */
 const ALIGNMENT = 64;
 
 function unitsOf(config: LlamaConfig): Parameter[][] {

@@ -77,7 +77,7 @@ export class QuantizedEvaluation {
    * Plans the evaluation.
    *
    * @param gpu the GPU that holds the model
-   * @param model the model; later changes of its parameters and batch count too
+   * @param model the model; each pass uses its parameters and batch of that moment
    * @param options which inputs to round, and how
    * @throws {RangeError} for unknown options
    */

@@ -1,4 +1,4 @@
-/** The learning rate: a warm-up, then half a cosine down to a tenth of the peak. */
+/** The learning rate: a warm-up, then half a cosine down to a share of the peak. */
 
 /** The parameters of {@linkcode learningRate}. */
 export interface Schedule {

@@ -157,7 +157,7 @@ function dot(a: readonly Complex[], b: readonly Complex[]): Complex {
 }
 
 /**
- * V-scale's φ(r) v of one row.
+ * V-scale of one row: φ(r) v with r = ‖v‖² and φ(r) = r/(r + C).
  *
  * @param value The row v.
  * @param constant C.

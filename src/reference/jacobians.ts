@@ -6,7 +6,7 @@ import { dot, type ReferenceTensor, zeros } from "./tensor.ts";
 import { checkData, checkNumber, checkPositive, checkShape } from "./validation.ts";
 
 /**
- * J(x) = (1/r) diag(γ) (I − x xᵀ/(d r²)) of RMSNorm at one row.
+ * J(x) = (1/r) diag(γ) (I − x xᵀ/(d r²)) of RMSNorm at one row x, where r = √(mean(x²) + ε).
  *
  * @param options input [d], gain [d] and epsilon (default 1e-5).
  * @returns The matrix ∂y_i/∂x_j: [d, d].
@@ -48,7 +48,7 @@ export function rmsNormJacobian(
 }
 
 /**
- * J_φ(v) = φ(r) I + 2C/(r + C)² v vᵀ of V-scale at one row, r = ‖v‖².
+ * J_φ(v) = φ(r) I + 2C/(r + C)² v vᵀ of V-scale at one row v, where r = ‖v‖² and φ(r) = r/(r + C).
  *
  * @param options value [D], and its head's constant C > 0 as a number.
  * @returns The matrix ∂v̂_i/∂v_j, symmetric: [D, D].

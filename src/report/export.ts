@@ -50,7 +50,10 @@ interface OpenArray {
   readonly meaning: string;
 }
 
-/** Room for the tables: roughly this many bytes per token. */
+/**
+ * Room for the tables: roughly this many bytes for each norm in them, of a token in a layer's
+ * array.
+ */
 const TABLE_BYTES = 12;
 
 /**

@@ -19,7 +19,9 @@ export interface IntervalMeterOptions {
   readonly settings?: Partial<SinkSettings> | undefined;
 }
 
-/** Fewer groups of sequences say too little about how sequences differ. */
+/**
+ * The fewest groups of sequences for an interval: fewer say too little about how sequences differ.
+ */
 const LEAST_UNITS = 8;
 
 const SEED = 1;

@@ -96,11 +96,11 @@ export interface GateMeasurement {
 }
 
 /**
- * How much attention of one query head its extra logit takes: b_t = exp(s − logSumExp_t). The
- * scores of tokens do not include it.
+ * How much attention of one query head its extra logit takes: b_t = exp(s − logSumExp_t) of query
+ * t, where s is the logit, not the position. The scores of tokens do not include it.
  */
 export interface SinkLogitMeasurement {
-  /** s */
+  /** s, the logit. */
   readonly logit: number;
   /**
    * Mean of b_t over the window's queries and over sequences; comparable with the tokens' `score`.
@@ -113,7 +113,10 @@ export interface SinkLogitMeasurement {
 /** One query head. */
 export interface HeadMeasurement {
   readonly head: number;
-  /** α_s: mean of a_ts over the window's queries and over sequences. */
+  /**
+   * The sink score α_s: the mean over the window's queries t and over sequences of a_ts, the
+   * attention that query t pays to position s.
+   */
   readonly score: number;
   /**
    * The share of sequences whose own α_s counts as a sink, as in Gu et al. Older files lack it, and
@@ -124,9 +127,9 @@ export interface HeadMeasurement {
   readonly idleSinkRate?: number | null;
   /** Mean of a_ts over idle queries from `idleFrom` on; null if the task has none. */
   readonly idleScore: number | null;
-  /** M_s = Σ_{t≥s} a_ts, between 0 and T − s. */
+  /** The column mass M_s = Σ_{t≥s} a_ts, between 0 and T − s. */
   readonly mass: number;
-  /** S_s = Σ_{t≥s} a_ts² */
+  /** The column's second moment S_s = Σ_{t≥s} a_ts² */
   readonly secondMoment: number;
   /** Only if the head has a logit without a value. */
   readonly sinkLogit?: SinkLogitMeasurement;
@@ -144,9 +147,15 @@ export interface ValueHeadMeasurement {
    * backward-only V-scale.
    */
   readonly usedValue: SinkComparison;
-  /** The learned θ = ln λ; 0 for "fixed" and "backward-only", null without V-scale. */
+  /**
+   * V-scale's learned θ = ln λ, where λ multiplies its constant; 0 for "fixed" and "backward-only",
+   * null without V-scale.
+   */
   readonly theta: number | null;
-  /** C = λ d D σ²; null without V-scale. */
+  /**
+   * V-scale's constant C = λ d D σ², where σ is the deviation of initial weights; null without
+   * V-scale.
+   */
   readonly constant: number | null;
 }
 
@@ -199,14 +208,14 @@ export interface BranchMeasurement {
 
 /** Summed gradient norms at the attention's inner states, [positions] each. */
 export interface AttentionGradients {
-  /** ‖∇_{h̃_t}L‖ */
+  /** ‖∇_{h̃_t}L‖, by the RMSNorm output h̃ that feeds attention */
   readonly norm: readonly number[];
   /** ‖∇_{q_t}L‖: exactly 0 at position 0. */
   readonly query: readonly number[];
   readonly key: readonly number[];
   /** The gradient by v before V-scale. */
   readonly value: readonly number[];
-  /** ‖∇_{y_t}L‖ */
+  /** ‖∇_{y_t}L‖, by the heads' outputs y */
   readonly output: readonly number[];
 }
 
@@ -246,7 +255,7 @@ export interface AttentionMeasurement {
   readonly singleNormGradient: readonly number[];
   /** ‖v_t‖ over all value heads, before V-scale. */
   readonly value: SinkComparison;
-  /** ‖r_attn‖ */
+  /** ‖r_attn‖, the norm of what attention adds to the residual stream */
   readonly residual: SinkComparison;
   readonly branch: BranchMeasurement;
 }
@@ -259,11 +268,13 @@ export interface MassiveActivations {
   readonly largest: number;
   /** largest / median; null if the median is 0. */
   readonly ratio: number | null;
-  /** Elements above 100 × their batch's median magnitude: mean count per sequence. */
+  /**
+   * Elements with a magnitude above 100 × their batch's median magnitude: mean count per sequence.
+   */
   readonly above100: number;
-  /** Elements above 1000 × the median magnitude: mean count per sequence. */
+  /** The same above 1000 × the median magnitude. */
   readonly above1000: number;
-  /** Elements above 100 × at position s: mean count per sequence. */
+  /** The same above 100 × the median magnitude, at position s alone. */
   readonly above100AtSink: number;
 }
 
@@ -273,13 +284,16 @@ export interface LayerMeasurement {
   /** null in a layer without attention. */
   readonly attention: AttentionMeasurement | null;
   readonly mlp: {
-    /** ‖r_mlp‖ */
+    /** ‖r_mlp‖, the norm of what the MLP adds to the residual stream */
     readonly residual: SinkComparison;
-    /** Summed ‖∇_{h̃_t^{ℓ+½}}L‖, [positions]. */
+    /** Summed ‖∇_{h̃_t^{ℓ+½}}L‖, by the RMSNorm output that feeds the MLP: [positions]. */
     readonly normGradient: readonly number[];
     readonly branch: BranchMeasurement;
   };
-  /** ‖h_in‖, ‖h_half‖, ‖h_out‖: mean over sequences, at s compared with early tokens. */
+  /**
+   * The norms of the residual stream before the layer, between attention and MLP, and after the
+   * layer, ‖h_in‖, ‖h_half‖ and ‖h_out‖: means over sequences, at s compared with early tokens.
+   */
   readonly input: SinkComparison;
   readonly half: SinkComparison;
   readonly output: SinkComparison;
@@ -428,7 +442,8 @@ export interface SinkMeasurement {
   readonly config: LlamaConfig;
   readonly settings: SinkSettings;
   /**
-   * True if attention's backward pass used its precise form for s. Default: false, as in training.
+   * True if attention's backward pass used its precise form for position s, which rounds less.
+   * Default: false, as in training.
    */
   readonly precise?: boolean;
   readonly data: {
@@ -444,7 +459,10 @@ export interface SinkMeasurement {
   };
   /** The loss on the measured sequences, in nats per token; null if unknown. */
   readonly loss: number | null;
-  /** The oracle's loss on the same sequences; null if there is no oracle. */
+  /**
+   * The loss on the same sequences of the task's oracle, which knows how they are made; null if
+   * there is no oracle.
+   */
   readonly oracleLoss: number | null;
   /**
    * The positions that by-position arrays refer to, increasing: 0 … 31, then 2^k − 1, and the last

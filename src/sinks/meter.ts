@@ -30,18 +30,18 @@ export interface SinkMeterOptions {
   /** T of all batches. */
   readonly context: number;
   /**
-   * θ of each value head of each layer, if V-scale is learned. The entries of layers without
+   * V-scale's θ of each value head of each layer, if it is learned. The entries of layers without
    * attention are ignored.
    */
   readonly theta?: readonly (ArrayLike<number> | undefined)[] | undefined;
   /**
-   * s of each query head of each layer, if sinks are learned. The entries of layers without
-   * attention are ignored.
+   * The sink logit of each query head of each layer, if sinks are learned. The entries of layers
+   * without attention are ignored.
    */
   readonly sinks?: readonly (ArrayLike<number> | undefined)[] | undefined;
   /**
-   * Whether the traces' gradients come from attention's precise backward pass for s, which rounds
-   * less. Default: false.
+   * Whether the traces' gradients come from attention's precise backward pass for the measured
+   * position, which rounds less. Default: false.
    */
   readonly precise?: boolean | undefined;
   /** Settings that differ from {@linkcode DEFAULT_SINK_SETTINGS}. */
@@ -56,7 +56,10 @@ export interface TracedBatchOptions {
   readonly idle?: Uint8Array | undefined;
   /** The batch's mean loss, in nats per token. */
   readonly loss?: number | undefined;
-  /** The oracle's mean loss on the batch, in nats per token. */
+  /**
+   * The mean loss on the batch of the task's oracle, which knows how the sequences are made, in
+   * nats per token.
+   */
   readonly oracleLoss?: number | undefined;
 }
 
@@ -119,10 +122,10 @@ export class SinkMeter {
   #sequences = 0;
 
   /**
-   * @param options the model's configuration, T, θ, s, how the gradients were computed, and
-   *   settings that differ from the default ones
+   * @param options the model's configuration, T, θ, sink logits, how the gradients were computed,
+   *   and settings that differ from the default ones
    * @throws {RangeError} for an impossible configuration or settings
-   * @throws {TypeError} if θ or s is learned and not given for each head
+   * @throws {TypeError} if θ or sink logits are learned and not given for each head
    */
   constructor(options: SinkMeterOptions) {
     const { config, context, theta, sinks, precise = false, settings } = options;

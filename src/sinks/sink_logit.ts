@@ -5,10 +5,10 @@ import { hasSinkLogit, type LlamaConfig } from "../reference/llama/config.ts";
  * The sink logits of one layer, according to the model's configuration.
  *
  * @param config the model's configuration
- * @param sinks s of each query head if learned; otherwise s is 0
+ * @param sinks the logit of each query head if learned; otherwise all are 0
  * @returns undefined without sink logits
- * @throws {TypeError} if the model learns s and the argument is missing, or does not have one for
- *   each query head
+ * @throws {TypeError} if the model learns the logits and `sinks` is missing, or does not have one
+ *   for each query head
  */
 export function layerSinkLogits(
   config: LlamaConfig,

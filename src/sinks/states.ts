@@ -26,7 +26,9 @@ export interface StatesMeterOptions {
 
 /** Options of {@linkcode StatesMeter.result}. */
 export interface StatesResultOptions {
-  /** α_s of every layer's query heads; they decide which heads' attention is shown. */
+  /**
+   * The sink scores α_s of every layer's query heads; they decide which heads' attention is shown.
+   */
   readonly scores: readonly (readonly number[])[];
   /** A further head to show. */
   readonly head?: HeadPlace | undefined;

@@ -20,11 +20,11 @@ export interface TheoryOptions {
     readonly attention: ArrayLike<number> | undefined;
     readonly mlp: ArrayLike<number>;
   }[];
-  /** θ of each value head of each layer, if V-scale is learned. */
+  /** V-scale's θ of each value head of each layer, if it is learned. */
   readonly theta?: readonly (ArrayLike<number> | undefined)[] | undefined;
-  /** s of each query head of each layer, if sinks are learned. */
+  /** The sink logit of each query head of each layer, if sinks are learned. */
   readonly sinks?: readonly (ArrayLike<number> | undefined)[] | undefined;
-  /** s; its slack is shown separately. Default 0. */
+  /** s, the position whose slack is also shown separately. Default 0. */
   readonly position?: number | undefined;
   /**
    * How many of the batch's first sequences to check. The work grows with T²: by default 4
@@ -76,7 +76,7 @@ export class TheoryMeter {
    *
    * @param layer the layer's index
    * @param states the layer's states in the batch, as for {@linkcode SinkMeter}
-   * @throws {TypeError} if gains, θ or s do not fit the model
+   * @throws {TypeError} if gains, θ or sink logits do not fit the model
    */
   addLayer(layer: number, states: LayerTrace<Numbers>): void {
     const { config, gains, theta, sinks } = this.#options;

@@ -20,7 +20,10 @@ export function uniformScore(position: number, end: number): number {
   return sum / (end - position);
 }
 
-/** Weights come from float32 logits; their rounding moves a score by less than this share. */
+/**
+ * A score must exceed uniform attention's by this share, because the rounding of float32 logits
+ * alone moves it by less.
+ */
 const ROUNDING = 1e-5;
 
 /**

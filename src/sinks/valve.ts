@@ -5,9 +5,12 @@ import { type LlamaConfig, vScaleConstant } from "../reference/llama/config.ts";
 export interface LayerValve {
   /** Whether V-scale also acts on the forward pass. */
   readonly mode: "full" | "backward-only";
-  /** θ of each value head. */
+  /** V-scale's θ of each value head. */
   readonly theta: readonly number[];
-  /** C = d D σ² exp θ of each value head. */
+  /**
+   * V-scale's constant C = d D σ² exp θ of each value head, where σ is the deviation of initial
+   * weights.
+   */
   readonly constants: readonly number[];
 }
 

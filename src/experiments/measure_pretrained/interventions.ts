@@ -54,7 +54,8 @@ export async function measureInterventions(
       .map((each) => ({ ...each, sequence: each.sequence - first }));
     for (const [i, kind] of INTERVENTIONS.entries()) {
       const { tokenLosses } = await model.forward(batch, {
-        // Up to this layer, the model is unchanged.
+        // Up to this layer the model is unchanged, so later interventions begin with the input that
+        // the first one computed for it.
         firstLayer: i === 0 ? 0 : layer,
         onLayerStart: () => onLayer?.(),
         onOutput: async (at, output) => {
@@ -81,7 +82,10 @@ export async function measureInterventions(
   });
 }
 
-/** The first token's massive elements have different sizes, so they form their own groups. */
+/**
+ * The elements that share a mean: those of one dimension. The first token's are apart, because they
+ * are of another size than those of later tokens.
+ */
 function groupOf({ dimension, position }: LargeActivation): string {
   return `${dimension} ${position === 0}`;
 }

@@ -60,7 +60,10 @@ export class RunLoop {
   readonly #parts: RunParts;
   readonly #settings: RunSettings;
   readonly #adapter: string;
-  /** The losses since the last row; the oracle's are null for a task without an oracle. */
+  /**
+   * The losses since the last row: the model's, and those of the task's oracle, which knows how the
+   * sequences are made; null for a task without one.
+   */
   #pending: { losses: number[]; oracle: (number | null)[] };
   /** The oracle's losses of steps whose model losses are not yet read back. */
   #unread: (number | null)[] = [];

@@ -13,13 +13,19 @@ export interface TrainingRow {
   readonly step: number;
   /** The mean loss over the steps since the previous row, in nats per token. */
   readonly loss: number;
-  /** The oracle's loss over the same steps; null for a task without an oracle. */
+  /**
+   * The loss over the same steps of the task's oracle, which knows how the sequences are made; null
+   * for a task without one.
+   */
   readonly oracleLoss: number | null;
   /** The norm of all gradients before clipping, in the last of these steps. */
   readonly gradientNorm: number;
   /** The learning rate in the last of these steps. */
   readonly learningRate: number;
-  /** Tokens per second, not counting the time to measure and save. */
+  /**
+   * Tokens per second since the previous row, without the time to measure and save. The first row
+   * includes the compilation of kernels.
+   */
   readonly tokensPerSecond: number;
 }
 

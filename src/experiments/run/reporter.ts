@@ -9,7 +9,10 @@ export interface RunProgress {
   readonly activity: "preparing" | "training" | "measuring" | "saving";
   /** The latest loss, in nats per token; undefined before the first row. */
   readonly loss: number | undefined;
-  /** The oracle's loss on the same steps; undefined for a task without an oracle. */
+  /**
+   * The loss on the same steps of the task's oracle, which knows how the sequences are made;
+   * undefined for a task without one.
+   */
   readonly oracleLoss: number | undefined;
   readonly tokensPerSecond: number | undefined;
   /**
@@ -37,7 +40,10 @@ export class RunReporter {
   #pace = 0;
   #loss: number | undefined;
   #oracleLoss: number | undefined;
-  /** When the first step ended: it includes compilation, so it is not timed. */
+  /**
+   * When the first step ended. That step includes the compilation of kernels, so the estimate of
+   * the time left counts from its end. The first row's pace includes it.
+   */
   #compiled: { readonly step: number; readonly at: number } | undefined;
 
   /**
@@ -59,8 +65,8 @@ export class RunReporter {
   }
 
   /**
-   * Seconds per step since the last row. Long enough while unknown, so the loop waits for the first
-   * step.
+   * Seconds per step since the last row. While it is unknown, {@linkcode LOOK_UP_SECONDS}, so the
+   * loop waits for the first step.
    */
   get secondsPerStep(): number {
     return this.#pace === 0 ? LOOK_UP_SECONDS : this.#pace;

@@ -44,7 +44,7 @@ export type TaskSettings = BigramBackcopySettings | TextSettings;
 
 /** AdamW with decoupled weight decay, clipping, warm-up and cosine decay. */
 export interface OptimizerSettings {
-  /** The peak, which ends the warm-up. */
+  /** The peak learning rate, at the end of the warm-up. */
   readonly learningRate: number;
   /** The learning rate of the last step, as a share of the peak. */
   readonly finalShare: number;
@@ -53,7 +53,7 @@ export interface OptimizerSettings {
   readonly beta1: number;
   readonly beta2: number;
   readonly epsilon: number;
-  /** λ of `w ← w − η λ w`, for matrices. */
+  /** λ of `w ← w − η λ w` with the learning rate η; only matrices decay. */
   readonly weightDecay: number;
   /** The greatest global gradient norm: larger gradients are scaled down to it. */
   readonly clip: number;

@@ -9,7 +9,7 @@ import { RunError } from "./error.ts";
 export interface RunState {
   /** Losses of the steps since the last row of metrics. */
   readonly losses: readonly number[];
-  /** The oracle's losses of the same steps. */
+  /** The losses of the task's oracle on the same steps; null without an oracle. */
   readonly oracleLosses: readonly (number | null)[];
   /** The adapter's description. */
   readonly adapter: string;

@@ -1,6 +1,6 @@
 /**
- * The study's arms: every variant of the model with every seed in every setting. Two arms of one
- * setting differ only in variant and seed.
+ * The study's arms: every variant of the model with every seed in every setting. A setting is a
+ * task and a shape of the model, so two arms of one setting differ only in variant and seed.
  */
 import {
   type LlamaConfig,

@@ -48,7 +48,10 @@ export interface ChainCell {
   /** Medians of the pairs' figures; undefined without pairs. */
   readonly baseline: number | undefined;
   readonly figure: number | undefined;
-  /** Summarizes variant ÷ baseline, or variant − baseline. */
+  /**
+   * Summarizes the pairs' variant ÷ baseline, or variant − baseline for links that are compared by
+   * difference.
+   */
   readonly effect: SeedSummary;
   /** Two-sided; undefined without pairs. */
   readonly test?: { readonly pValue: number; readonly holm: number };

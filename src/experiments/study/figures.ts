@@ -1,4 +1,9 @@
-/** The figures that the study compares: each is one number of a run at one step. */
+/**
+ * The figures that the study compares: each is one number of a run at one step. Token 0 is the
+ * sink. h is the residual stream, h_in before a layer and h_out after it; h̃ is the RMSNorm's
+ * output that feeds attention, and r_mlp is what the MLP adds to the stream.
+ * src/reference/theory.md defines R_GS, Bloat, Compress and Change.
+ */
 import type { SinkPair, StudyRecord, TrajectoryLayer, TrajectoryPoint } from "./record.ts";
 import { firstReached } from "./statistics.ts";
 import { median } from "../../statistics/summary.ts";
@@ -77,7 +82,7 @@ export const sinkLogitShare: Figure = (moment) => {
   return found && (found.idleScore ?? found.score);
 };
 
-/** How far gates are open at the sink layer, over the same queries. */
+/** How far gates are open at the sink layer, over idle queries if the task has any. */
 export const gateOpening: Figure = (moment) => {
   const found = atSink(moment)?.attention?.gate;
   return found && (found.idleMean ?? found.mean);
@@ -110,7 +115,7 @@ export const queryOverValue: Figure = ({ point, record }) => {
 export const compressSlope: Figure = ({ point }) =>
   medianOf(attentionLayers(point).map(({ attention }) => attention!.branch.slope ?? undefined));
 
-/** The decades of ‖h‖ in the fit of Compress's slope: median over layers. */
+/** How many decades of ‖h‖ the fit of Compress's slope spans: median over layers. */
 export const compressDecades: Figure = ({ point }) =>
   medianOf(attentionLayers(point).map(({ attention }) => attention!.branch.decades ?? undefined));
 
@@ -160,7 +165,7 @@ export const mlpRatio: Figure = ({ point }) =>
 /** Validation loss, in nats per token. */
 export const validationLoss: Figure = ({ point }) => point.loss;
 
-/** Validation loss minus the oracle's. */
+/** Validation loss minus that of the oracle, which knows how the sequences are made. */
 export const oracleGap: Figure = ({ point }) =>
   point.oracleLoss === null ? undefined : point.loss - point.oracleLoss;
 

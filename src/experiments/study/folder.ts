@@ -11,7 +11,8 @@ import { matchedSettings, studyRunSettings, type StudyScale } from "./settings.t
 export const STUDY_FILE = "study.json";
 
 /**
- * The settings that all arms of a folder share. A corpus may have another path on another machine.
+ * The settings that all arms of a folder share. The corpus is left out, because its path may differ
+ * between machines.
  */
 function shared({ corpus: _, ...scale }: StudyScale): Record<string, number | undefined> {
   return scale;

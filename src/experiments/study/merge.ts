@@ -18,7 +18,7 @@ export interface StudyGroup {
   readonly variants: readonly StudyVariant[];
   /** The seeds of all runs, increasing. */
   readonly seeds: readonly number[];
-  /** The settings that all its runs share. */
+  /** The run settings (steps, learning rate and so on) that all its runs share. */
   readonly settings: StudyRecord["settings"];
 }
 
@@ -45,8 +45,8 @@ export interface NamedRecord {
 /**
  * Merges records.
  *
- * A run counts only if it is complete and has the settings of most runs in its setting (at a tie,
- * those of the earliest). If an arm has several complete runs, the first one counts.
+ * A run counts only if it is complete and has the same run settings as most runs of its study
+ * setting (at a tie, as the earliest). If an arm has several complete runs, the first one counts.
  *
  * @param found records, in the order of their folders
  * @param planned names of all planned arms, as far as known

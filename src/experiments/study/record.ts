@@ -20,7 +20,7 @@ export type SinkPair = readonly [sink: number, early: number];
 
 /** One layer's attention at one step. */
 export interface TrajectoryAttention {
-  /** α_0: mean over heads. */
+  /** The sink score α_0, the mean attention to token 0: mean over heads. */
   readonly score: number;
   /** The same over idle queries; null if the task has none. */
   readonly idleScore: number | null;
@@ -28,19 +28,26 @@ export interface TrajectoryAttention {
   readonly sinkRate: number;
   /** The published sink rate, which compares each sequence's score; older records lack it. */
   readonly sequenceSinkRate?: number;
-  /** ‖∇h̃‖ of gradients summed over sequences; the second figure is R_GS's mean. */
+  /**
+   * The norm of the gradient, summed over sequences, at h̃, the RMSNorm output that feeds
+   * attention. The second figure is the mean that the ratio R_GS divides by, not that over early
+   * tokens.
+   */
   readonly gradient: SinkPair;
-  /** Summed ‖∇q‖, ‖∇k‖, ‖∇v‖. */
+  /** Norms of the gradients by queries, keys and values, summed over sequences. */
   readonly paths: { readonly query: SinkPair; readonly key: SinkPair; readonly value: SinkPair };
   /** ‖v‖ before V-scale. */
   readonly valueNorm: SinkPair;
-  /** ‖r_attn‖ */
+  /** ‖r_attn‖, the norm of what attention adds to the residual stream. */
   readonly residual: SinkPair;
-  /** θ of each value head; null if none is learned. */
+  /** V-scale's θ of each value head; null if none is learned. */
   readonly theta: readonly number[] | null;
-  /** The share of attention that the heads' extra logits take; absent without them. */
+  /**
+   * The share of attention that the heads' extra logits, which have no values, take; absent without
+   * them.
+   */
   readonly sinkLogit?: {
-    /** s of each query head. */
+    /** The extra logit of each query head. */
     readonly logits: readonly number[];
     /** Means over heads, comparable with the scores of token 0. */
     readonly score: number;
@@ -60,7 +67,7 @@ export interface TrajectoryBranch {
   readonly bloat: SinkPair | null;
   readonly compress: SinkPair | null;
   readonly change: SinkPair | null;
-  /** The slope of log Compress against log ‖h‖, and the decades of ‖h‖. */
+  /** The slope of log Compress against log ‖h‖, and how many decades of ‖h‖ its fit spans. */
   readonly slope: number | null;
   readonly decades: number | null;
 }
@@ -73,7 +80,7 @@ export interface TrajectoryLayer {
   readonly mlp: { readonly residual: SinkPair; readonly branch: TrajectoryBranch };
   /** ‖h_in‖, which the layer's first RMSNorm divides by. */
   readonly input: SinkPair;
-  /** ‖h_out‖ */
+  /** ‖h_out‖, the norm of the residual stream after the layer. */
   readonly output: SinkPair;
   /** Largest magnitude of h_out over its median magnitude; null if the median is 0. */
   readonly massive: number | null;
@@ -84,9 +91,12 @@ export interface TrajectoryPoint {
   readonly step: number;
   /** The loss on validation sequences, in nats per token. */
   readonly loss: number;
-  /** The oracle's loss; null for text. */
+  /** The loss of the task's oracle, which knows how the sequences are made; null for text. */
   readonly oracleLoss: number | null;
-  /** Path gradients by position, mean over layers; null at most steps, to keep records small. */
+  /**
+   * Norms of the gradients by queries, keys and values at each position, mean over layers; null at
+   * most steps, to keep records small.
+   */
   readonly paths: {
     readonly query: readonly number[];
     readonly key: readonly number[];
@@ -106,7 +116,7 @@ export interface StudyRecord {
   /** The suite that measured the trained model, if not the one that trained it. */
   readonly measuredBy?: { readonly version: string; readonly commit: string | null };
   readonly arm: StudyArm;
-  /** The settings that all arms of a setting share, so without variant and seed. */
+  /** The run's settings except variant and seed, so all arms of one study setting have the same. */
   readonly settings: Readonly<Record<string, SettingValue>>;
   /** The planned number of steps. */
   readonly steps: number;
@@ -123,7 +133,7 @@ export interface StudyRecord {
   readonly trajectory: readonly TrajectoryPoint[];
   /**
    * The measurement of the trained model, with theory and quantization; null if there is none.
-   * By-position lists that no picture uses, and the bins of slack, are empty.
+   * By-position lists that no picture uses, and the histograms of the bounds' slack, are empty.
    */
   readonly final: SinkMeasurement | null;
 }

@@ -1,5 +1,5 @@
 /**
- * Makes a run's settings from an arm. The settings that all arms of a setting share are defined
+ * Makes a run's settings from an arm. What all arms of one study setting have in common is defined
  * once.
  */
 import type { LlamaConfig } from "../../reference/llama/config.ts";
@@ -16,7 +16,7 @@ export interface StudyScale {
   readonly learningRate: number;
   /** The number of measurements of a run, besides that at its beginning. */
   readonly measurements: number;
-  /** Validation sequences per measurement. With few of them, R_GS depends on the selection. */
+  /** Validation sequences per measurement. With few, the ratio R_GS depends on which ones. */
   readonly sequences: number;
   /** A file or folder of text, which the text settings need. */
   readonly corpus: string | undefined;
@@ -48,7 +48,7 @@ export const ANCHORED_SCALE: StudyScale = {
 /**
  * The defaults of a study.
  *
- * @param settings the study's settings
+ * @param settings the names of the study's settings
  */
 export function defaultScale(settings: readonly StudySetting[]): StudyScale {
   return settings.every((setting) => setting === "text-anchored") ? ANCHORED_SCALE : DEFAULT_SCALE;

@@ -127,7 +127,10 @@ export function countedBigramTable(options: CountedBigramTableOptions): BigramTa
   return { characters, unigram: integerWeights(unigram), rows: weights };
 }
 
-/** Separates this table's random numbers from others with the same seed. */
+/**
+ * An arbitrary constant, which separates this table's random numbers from others with the same
+ * seed.
+ */
 const BIGRAM_STREAM = 0xb16a;
 
 /**

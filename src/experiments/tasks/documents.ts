@@ -16,7 +16,7 @@ export interface Documents extends Iterable<TextDocument> {
 
 /** The most bytes to read of a text file: a model needs only a small part. */
 const MOST_TEXT_BYTES = 2 ** 26;
-/** The number of JSON lines' bytes to read at a time. */
+/** How many bytes of a JSON lines file to read at a time. */
 const CHUNK_BYTES = 2 ** 20;
 const LINE_FEED = 10;
 /** The longest line of JSON; a longer one is not a document. */

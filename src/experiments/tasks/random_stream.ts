@@ -31,6 +31,7 @@ export class RandomStream {
    * @throws {RangeError} if one of them is not a safe integer of at least 0
    */
   constructor(place: readonly number[]) {
+    // The first 128 bits of π's fraction; any numbers would do.
     const state = [0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344];
     const words = [place.length, ...place.flatMap(wordsOf)];
     for (const word of words) {

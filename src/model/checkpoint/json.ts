@@ -1,7 +1,7 @@
 /** Reads JSON files of a checkpoint. They may come from other people, so every field is checked. */
 import { CheckpointError } from "./error.ts";
 
-/** The longest text to read: a tokenizer's file has up to 35 MB. */
+/** The longest text to read, 128 MiB. Tokenizer files have up to 35 MB. */
 const MOST_TEXT_BYTES = 2 ** 27;
 
 /**

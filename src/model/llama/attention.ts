@@ -34,12 +34,15 @@ export interface AttentionState extends Omit<AttentionTrace<Tensor>, "gradients"
    * norms.
    */
   readonly headNorm: { readonly projections: Tensor; readonly inverseRms: Tensor } | undefined;
-  /** y with the heads joined along the last dimension: [B, T, Hq D] */
+  /** y, the heads' outputs, joined along the last dimension: [B, T, Hq D] */
   readonly merged: Tensor;
   /** The states of the gates; undefined without gates. */
   readonly gate: GateState | undefined;
   readonly vScale: AttentionVScale | undefined;
-  /** s of each query head; undefined without sinks. */
+  /**
+   * The extra logit of each query head, which takes attention but has no value: [Hq]; undefined
+   * without.
+   */
   readonly sinkLogit: Tensor | undefined;
 }
 
@@ -48,7 +51,7 @@ interface GateState {
   readonly logits: Tensor;
   /** The gates' values, in the logits' shape. */
   readonly opening: Tensor;
-  /** y′: [B, T, Hq D] */
+  /** y′, the heads' outputs after their gates: [B, T, Hq D] */
   readonly output: Tensor;
 }
 
@@ -56,7 +59,7 @@ function variantOf(name: string | undefined): { readonly variant?: string } {
   return name === undefined ? {} : { variant: name };
 }
 
-// With a single head, its rows have the same layout as the rows of all heads: nothing to split.
+// With a single head there is nothing to split: [B, T, D] and [B, 1, T, D] have the same layout.
 function split(
   { workspace, config }: LlamaBuild,
   plans: Plan[],

@@ -59,11 +59,14 @@ export interface LlamaBuild {
   /** T */
   readonly context: number;
   /**
-   * The parameters in the form that kernels read. A unit of several parameters has the first one's
-   * name.
+   * The parameters in the form that kernels read, by name. Matrices with the same input are stacked
+   * into one (a unit), under the first one's name.
    */
   readonly units: ReadonlyMap<string, Tensor>;
-  /** The weights of linear maps that are in images instead, by the same names. Default: none. */
+  /**
+   * The weights of linear maps that are stored in images (textures) instead, by the same names.
+   * Default: none.
+   */
   readonly images?: ReadonlyMap<string, MatrixImage>;
   /**
    * The tensors for the parameters' gradients, by the same names; undefined if only the states'
@@ -77,15 +80,18 @@ export interface LlamaBuild {
   readonly constant: Tensor | undefined;
   /** The sink logits if they are not learned: [Hq]. */
   readonly sinkLogit: Tensor | undefined;
-  /** The position of attention's precise backward pass; undefined for the usual form. */
+  /**
+   * The position at which attention's backward pass is precise, as in {@linkcode LlamaOptions};
+   * undefined for none.
+   */
   readonly precisePosition: number | undefined;
   readonly linearInput?: LinearInput;
 }
 
 /**
- * Replaces the input of a linear map, for example by quantized values; it may add plans. Maps with
- * the same input count as one, named after the first: `q_proj` for attention's three projections
- * and its gates, `gate_proj` for SwiGLU's two.
+ * Replaces the input of a linear map, for example by quantized values; it may add plans. It is
+ * called once for maps with the same input, by the first one's name: `q_proj` for attention's three
+ * projections and its gates, `gate_proj` for SwiGLU's two.
  */
 export type LinearInput = (plans: Plan[], linear: string, input: Tensor) => Tensor;
 
@@ -167,7 +173,7 @@ export function startBuild(
   };
 }
 
-/** A parameter's tensor. A unit of several parameters has the first one's name. */
+/** The tensor of a parameter, or of several that are stacked, by the first one's name. */
 export function parameterOf({ units }: LlamaBuild, name: string): Tensor {
   return tensorOf(units, name);
 }

@@ -15,26 +15,26 @@ import { linear, linearBackward, type LlamaBuild, parameterOf, wantedGradientOf 
 
 /** The tensors of a layer's forward pass that its backward pass and the trace need. */
 export interface LayerState {
-  /** h: [B, T, d] */
+  /** h, the residual stream before the layer: [B, T, d] */
   readonly input: Tensor;
   readonly attention: AttentionState | undefined;
-  /** h^{ℓ+½}: [B, T, d] */
+  /** h^{ℓ+½}, the stream between attention and MLP: [B, T, d] */
   readonly half: Tensor;
   readonly mlp: MlpState;
-  /** h^{ℓ+1}: [B, T, d] */
+  /** h^{ℓ+1}, the stream after the layer: [B, T, d] */
   readonly output: Tensor;
 }
 
 /** The MLP's tensors that the backward pass and the trace need. */
 export interface MlpState {
-  /** h̃^{ℓ+½}: [B, T, d] */
+  /** h̃^{ℓ+½}, the RMSNorm output that feeds the MLP: [B, T, d] */
   readonly norm: Tensor;
   readonly inverseRms: Tensor;
   /** Gate and up, joined along the last dimension: [B, T, 2 f] */
   readonly projections: Tensor;
-  /** g σ(g) u: [B, T, f] */
+  /** g σ(g) u with the gate g and the up projection u: [B, T, f] */
   readonly hidden: Tensor;
-  /** r_mlp: [B, T, d] */
+  /** r_mlp, which the MLP adds to the stream: [B, T, d] */
   readonly residual: Tensor;
 }
 

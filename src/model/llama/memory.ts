@@ -73,7 +73,10 @@ export function trainingMemory(
   };
 }
 
-/** The scratch elements for a gain's gradient: one row per group of rows. */
+/**
+ * The scratch elements for a gain's gradient: a partial sum [d] for each group of rows, of which
+ * there are at most 512.
+ */
 function gainLength({ modelDim }: LlamaConfig, rows: number): number {
   return Math.min(512, Math.ceil(rows / 8)) * modelDim;
 }

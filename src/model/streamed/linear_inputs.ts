@@ -13,8 +13,8 @@ import { Workspace } from "../workspace.ts";
 const { query, attentionOutput, gate, down } = layerParameterNames(0);
 
 /**
- * The linear maps of a layer, by their names in layer 0. Maps with the same input count as one:
- * attention's three projections, and SwiGLU's two.
+ * The linear maps of a layer, by their names in layer 0. Maps with the same input are one entry, by
+ * the first one's name: attention's three projections, and SwiGLU's two.
  */
 export const LINEAR_MAPS: readonly string[] = [query, attentionOutput, gate, down];
 

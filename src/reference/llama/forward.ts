@@ -57,7 +57,10 @@ export interface AttentionMemory {
   readonly key: ReferenceTensor;
   readonly value: ReferenceTensor;
   readonly vScale: ReferenceVScale | undefined;
-  /** s of each query head; undefined without sinks. */
+  /**
+   * The extra logit of each query head, which takes attention but has no value: [Hq]; undefined
+   * without.
+   */
   readonly sinkLogit: ReferenceTensor | undefined;
   readonly output: ReferenceTensor;
   readonly logSumExp: ReferenceTensor;
@@ -68,7 +71,7 @@ export interface AttentionMemory {
 
 /** The states of attention's gates that the backward pass needs. */
 export interface GateMemory {
-  /** [B T, G] each */
+  /** [B T, G] each, G gates per token */
   readonly logits: ReferenceTensor;
   readonly opening: ReferenceTensor;
   /** [B T, Hq D] */
@@ -165,7 +168,7 @@ export class LlamaForward {
     return { constant, mode: vScale === "backward-only" ? "backward-only" : "full" };
   }
 
-  /** s of each query head. */
+  /** The extra logit of each query head. */
   #sinkLogit(layer: number): ReferenceTensor | undefined {
     if (!hasSinkLogit(this.config)) return undefined;
     return this.config.sinkLogit === "learned"

@@ -45,7 +45,7 @@ export interface LayerParameterNames {
   readonly attentionOutput: string;
   /** [d], with a bias of attention's output */
   readonly attentionOutputBias: string;
-  /** s of learned sinks, one logit for each query head: [Hq] */
+  /** The learned sinks: one logit s for each query head, [Hq] */
   readonly sinks: string;
   /** W_G of gated attention: [Hq, d] or [Hq D, d] */
   readonly attentionGate: string;

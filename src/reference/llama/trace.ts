@@ -7,17 +7,20 @@
  * One layer's states. B sequences of T tokens; d, Hq, Hkv and D as in the model's configuration.
  */
 export interface LayerTrace<Numbers> {
-  /** h: [B, T, d] */
+  /** h, the residual stream before the layer: [B, T, d] */
   readonly input: Numbers;
   /** Undefined in a layer without attention. */
   readonly attention: AttentionTrace<Numbers> | undefined;
-  /** h^{ℓ+½} = h + r_attn: [B, T, d]; in a layer without attention it equals the input. */
+  /**
+   * h^{ℓ+½} = h + r_attn, the stream between attention and MLP: [B, T, d]; in a layer without
+   * attention it equals the input.
+   */
   readonly half: Numbers;
   /** h̃^{ℓ+½}, the RMSNorm output that feeds the MLP: [B, T, d] */
   readonly mlpNorm: Numbers;
-  /** r_mlp: [B, T, d] */
+  /** r_mlp, which the MLP adds to the stream: [B, T, d] */
   readonly mlpResidual: Numbers;
-  /** h^{ℓ+1} = h^{ℓ+½} + r_mlp: [B, T, d] */
+  /** h^{ℓ+1} = h^{ℓ+½} + r_mlp, the stream after the layer: [B, T, d] */
   readonly output: Numbers;
   /**
    * The loss's gradients by some of the states. The gradient by r_attn equals that by `half`; the
@@ -47,7 +50,7 @@ export interface AttentionTrace<Numbers> {
   readonly logSumExp: Numbers;
   /** How far each gate is open: [B, T, Hq] or [B, T, Hq D]; undefined without gates. */
   readonly opening?: Numbers;
-  /** r_attn: [B, T, d] */
+  /** r_attn, which attention adds to the stream: [B, T, d] */
   readonly residual: Numbers;
   /** The loss's gradients; the gradient by `value` includes V-scale. */
   readonly gradients: {

@@ -78,8 +78,8 @@ function barsOf(comparison: Comparison, group: OperatorGroup, unit: Throughput):
   );
 }
 
-// Beyond this ratio of bars, the shortest one is thinner than a line. Then points on a logarithmic
-// axis replace the bars, which have no zero to begin at there.
+// If the longest bar exceeds the shortest by this factor, the shortest is thinner than a line. Then
+// points on a logarithmic axis, which has no zero for bars to begin at, replace the bars.
 const WIDEST_BARS = 40;
 
 /**
@@ -171,7 +171,7 @@ export function barPlot(
   });
 }
 
-/** The intervals as lines: under a sign, but over a bar. */
+/** The intervals as lines. They are drawn before points' signs, but after bars. */
 function intervals(bars: readonly Bar[]): Plot.RuleY {
   return Plot.ruleY(bars.filter(({ low }) => low !== undefined), {
     fy: "shape",

@@ -1,6 +1,6 @@
 /**
- * Draws two machines: the change of every measurement with its interval, and a band for the
- * threshold.
+ * Draws two machines' comparison: the change of every measurement with its interval, and a band for
+ * changes within the threshold.
  */
 import * as Plot from "@observablehq/plot";
 import type { Comparison } from "../../measure/comparison.ts";

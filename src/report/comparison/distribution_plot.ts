@@ -62,7 +62,10 @@ function spreadsOf(comparison: Comparison, group: OperatorGroup, common: boolean
   );
 }
 
-/** The axis range around the hills: distant outliers would flatten the rest. */
+/**
+ * The axis range around most samples: with distant outliers, the histograms would be too narrow to
+ * read.
+ */
 function domainOf(spreads: readonly Spread[]): [number, number] {
   let [low, high] = [0.98, 1.02];
   for (const { values } of spreads) {

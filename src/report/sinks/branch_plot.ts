@@ -23,7 +23,7 @@ const BRANCHES = ["attention", "mlp"] as const;
 export interface BranchPlotOptions extends SinkPlotOptions {
   /** Compress's fitted lines, each labeled with its slope. */
   readonly fits?: readonly CompressFitRow[];
-  /** s, for the texts. Default 0. */
+  /** s, the sink's position, for the texts. Default 0. */
   readonly position?: number;
 }
 

@@ -41,7 +41,8 @@ export function summaryFloor(
 }
 
 /**
- * Without a known floor: a gradient that is smaller than the others by this factor is 0 in float32.
+ * Without a known floor: if token s's gradient is below this share of the early tokens', it is 0 in
+ * exact arithmetic, and float32's rounding error is what remains.
  */
 const ROUNDING = 2 ** -20;
 

@@ -3,7 +3,7 @@ import type { SinkMeasurement } from "../../sinks/measurement.ts";
 import type { AttentionMap, StatesMeasurement } from "../../sinks/states/measurement.ts";
 import type { HeatCell } from "./heat_map.ts";
 
-/** α_s of every query head: layers along x, heads along y. */
+/** The sink score α_s of every query head: layers along x, heads along y. */
 export function scoreCells({ layers }: SinkMeasurement): HeatCell[] {
   return layers.flatMap(({ layer, attention }) =>
     (attention?.heads ?? []).map(({ head, score }) => ({ x: layer, y: head, value: score }))
@@ -21,7 +21,8 @@ export function sinkRateCells({ layers, sinkPositions }: StatesMeasurement): Hea
 
 /** ‖h_out‖: the kept positions by their index along x, layers along y. */
 export function normCells({ layers, positions }: SinkMeasurement): HeatCell[] {
-  // Only powers of two were kept beyond the first 32: leave them out, because the map has no gaps.
+  // Beyond the first 32, a measurement keeps few positions: leave them out, because the map has no
+  // gaps.
   const dense = positions.filter((position, i) => position === i);
   return layers.flatMap(({ layer, outputByPosition }) =>
     dense.map((position, i) => ({ x: position, y: layer, value: outputByPosition[i]! }))

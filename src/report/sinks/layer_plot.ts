@@ -30,7 +30,7 @@ const TITLES: Readonly<Record<LayerQuantity, string>> = {
 export interface LayerNormPlotOptions extends SinkPlotOptions {
   /** The quantity to draw. */
   readonly quantity: LayerQuantity;
-  /** s, for the texts. Default 0. */
+  /** s, the sink's position, for the texts. Default 0. */
   readonly position?: number;
 }
 

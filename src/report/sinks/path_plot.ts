@@ -15,7 +15,7 @@ import type { PathGradientRow } from "./plot_rows.ts";
 
 const PATHS = ["value", "key", "query"] as const;
 
-/** A value that is smaller than the largest gradient by this factor is 0 in float32. */
+/** A gradient below this share of the largest one is counted as 0: float32 rounds to 24 bits. */
 const ROUNDING = 2 ** -23;
 
 /**

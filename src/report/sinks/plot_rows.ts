@@ -14,7 +14,10 @@ import type {
 import { slackRows as slackOf } from "../../sinks/theory.ts";
 import { belowFloor, summaryFloor, ZERO } from "./floor.ts";
 
-/** A gradient norm ‖∇h̃_t‖, for {@linkcode gradientViolinPlot}. */
+/**
+ * A gradient norm ‖∇h̃_t‖ at the RMSNorm output that feeds attention, for {@linkcode
+ * gradientViolinPlot}.
+ */
 export interface GradientNormRow {
   readonly series: string;
   readonly layer: number;

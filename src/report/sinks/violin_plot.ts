@@ -72,7 +72,7 @@ function density(logs: readonly number[]): { log: number; height: number }[] {
 export interface GradientViolinOptions extends SinkPlotOptions {
   /** R_GS of each series, for the text above its panel. */
   readonly ratios?: readonly GradientSinkRow[];
-  /** s. Default 0. */
+  /** s, the sink's position. Default 0. */
   readonly position?: number;
   /** T_e, the last position that s is compared with. Default 31. */
   readonly lastPosition?: number;
@@ -85,8 +85,8 @@ function ratioText(ratio: Quartiles | null | undefined, separator: " " | "\n"): 
 }
 
 /**
- * Draws ‖∇h̃‖ of token s and of the tokens it is compared with on a logarithmic axis, with one
- * panel per series.
+ * Draws the gradient norms ‖∇h̃‖ of token s and of the tokens that it is compared with. There is
+ * one panel per series, and the axis is logarithmic.
  *
  * @param rows of one or more runs; values of 0 are left out
  * @param options document, description, and R_GS

@@ -283,7 +283,7 @@ export function onsetTable(group: StudyGroup): Table {
 }
 
 /**
- * The table of the values that all arms of a setting share.
+ * The table of each study setting's run settings, which all its arms share.
  *
  * @param study the study
  */

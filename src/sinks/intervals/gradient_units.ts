@@ -3,7 +3,7 @@ import { type Numbers, rowDot, rowNorm } from "../numbers.ts";
 import type { StateShape } from "../meters/gradient.ts";
 import { SequenceUnits } from "./units.ts";
 
-/** Norms by position, for any resample. */
+/** Norms by position, from how often a resample draws each group of sequences. */
 export type ResampledNorms = (counts: ArrayLike<number>) => Float64Array<ArrayBuffer>;
 
 /** One state's gradients at the first positions, by groups of sequences. */

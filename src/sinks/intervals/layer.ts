@@ -36,11 +36,15 @@ export class LayerUnits {
   readonly #shape: Pick<LayerMeterOptions, "config" | "context">;
   readonly #norm: GradientUnits;
   readonly #paths: Readonly<Record<typeof PATHS[number], GradientUnits>>;
-  /** ‖n_b ∂L_b‖ by position, n_b being the sequences in batch b. */
+  /**
+   * The norms of each sequence's own gradient, n_b ∂L_b, by position. L_b is the mean loss over the
+   * n_b sequences of batch b.
+   */
   readonly #single: SequenceUnits;
   /**
-   * For each head: score, idle score's sum, sinks, idle sinks. Then the counts of sequences, idle
-   * queries and idle sequences.
+   * [4 Hq + 3], sums over sequences. Four lists by head: scores, sums of the attention from idle
+   * queries, sequences whose score counts as a sink, and sequences whose idle score does. Then the
+   * numbers of sequences, of idle queries, and of sequences with idle queries.
    */
   readonly #heads: SequenceUnits;
   readonly #positions: number;
@@ -133,8 +137,8 @@ export class LayerUnits {
   }
 
   /**
-   * Prepares inner products once, and returns a function from how often each group is drawn to the
-   * layer's figures.
+   * Prepares inner products once. The returned function takes how often each group of sequences is
+   * drawn, and gives the layer's figures.
    */
   draws(): (counts: ArrayLike<number>) => LayerDraw {
     const { queryHeads } = this.#shape.config;

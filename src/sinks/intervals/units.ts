@@ -1,6 +1,6 @@
 /**
- * The units that a bootstrap over sequences draws: sums of vectors over small groups of sequences.
- * Groups bound memory and time for any number of sequences.
+ * The units that a bootstrap over sequences draws: sums of one vector per sequence over small
+ * groups of sequences. Groups bound memory and time for any number of sequences.
  */
 /**
  * The most groups. When they are full, pairs of groups are joined, so at least half as many remain.

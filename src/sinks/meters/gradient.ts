@@ -18,7 +18,10 @@ export class GradientMeter {
   readonly #heads: number;
   readonly #context: number;
   readonly #width: number;
-  /** Σ over batches of n_b ∂L_b, where batch b has n_b sequences: [heads, T, width] */
+  /**
+   * Σ over batches of n_b ∂L_b, where L_b is the mean loss over the n_b sequences of batch b:
+   * [heads, T, width]
+   */
   readonly #sum: Float64Array;
   /** Σ over sequences of ‖n_b ∂L_b‖: [T] */
   readonly #single: Float64Array;

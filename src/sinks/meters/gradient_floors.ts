@@ -2,11 +2,12 @@
  * The rounding errors of the gradients by one key and by one query. They are called floors: a
  * gradient below its floor is noise.
  *
- * A logit's gradient is a_tj (⟨g_t, v_j⟩ − D_t) with D_t = ⟨g_t, y_t⟩. It loses digits if a query
- * gives one key almost all of its weight: y_t is then nearly that key's value, and the rounding of
- * y_t and of the two inner products dominates the difference. Each is off by about u ‖g_t ⊙ v_j‖,
- * where u is the unit roundoff. Roundings of different queries, heads and sequences are
- * independent, and so are those of one query's inner products. All keys of a query share its D_t:
+ * A logit's gradient is a_tj (⟨g_t, v_j⟩ − D_t) with D_t = ⟨g_t, y_t⟩, where y_t is the head's
+ * output for query t and g_t the loss's gradient by it. It loses digits if a query gives one key
+ * almost all of its weight: y_t is then nearly that key's value, and the rounding of y_t and of the
+ * two inner products dominates the difference. Each is off by about u ‖g_t ⊙ v_j‖, where u is the
+ * unit roundoff. Roundings of different queries, heads and sequences are independent, and so are
+ * those of one query's inner products. All keys of a query share its D_t:
  *
  *     by key s    3 u (Σ_t (a_ts ‖q_t‖ (‖g_t ⊙ v_s‖ + ‖g_t ⊙ y_t‖))²/D)^½
  *     by query s  3 u (Σ (‖g_s ⊙ y_s‖ ‖Σ_j a_sj k_j‖ + (Σ_j (a_sj ‖g_s ⊙ v_j‖ ‖k_j‖)²)^½)²/D)^½
@@ -52,7 +53,7 @@ export interface FloorOptions {
   readonly position: number;
   /** The learned sinks of the query heads; undefined without sinks. */
   readonly sinkLogits?: readonly number[] | undefined;
-  /** Whether the backward pass used its precise form for s. Default: false. */
+  /** Whether the backward pass used its precise form for position s. Default: false. */
   readonly precise?: boolean;
 }
 
@@ -146,12 +147,12 @@ interface Pair {
   readonly headDim: number;
 }
 
-/** ‖g_t ⊙ v_j‖ */
+/** The error of ⟨g_t, v_j⟩ in units of u: ‖g_t ⊙ v_j‖ */
 function valueSize({ value, outputGradient }: SlopeStates, pair: Pair): number {
   return productNorm(outputGradient, value, pair);
 }
 
-/** ‖g_t ⊙ y_t‖, plus the error of the precise form's third term. */
+/** The error of D_t in units of u, ‖g_t ⊙ y_t‖, plus that of the precise form's third term. */
 function rowSize(
   { output, outputGradient, taken, sinkWeight }: SlopeStates,
   pair: Pair,

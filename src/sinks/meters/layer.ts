@@ -23,9 +23,12 @@ export interface LayerMeterOptions {
   readonly context: number;
   /** V-scale's constants of this layer; undefined without V-scale. */
   readonly valve: LayerValve | undefined;
-  /** s of each query head; undefined if the model has no sink logits. */
+  /** The sink logit of each query head; undefined if the model has none. */
   readonly sinkLogits: readonly number[] | undefined;
-  /** Whether attention's backward pass used its precise form for s. Default: false. */
+  /**
+   * Whether attention's backward pass used its precise form for the measured position. Default:
+   * false.
+   */
   readonly precise?: boolean;
 }
 

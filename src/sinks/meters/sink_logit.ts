@@ -1,4 +1,4 @@
-/** How much attention the sinks' logits of one layer take. */
+/** How much attention the sink logits of one layer take. */
 import type { SinkLogitMeasurement, SinkSettings } from "../measurement.ts";
 import type { Numbers } from "../numbers.ts";
 import { idleQueries } from "./head.ts";
@@ -15,8 +15,8 @@ export class SinkLogitMeter {
   #idleQueries = 0;
 
   /**
-   * @param logits s of each query head
-   * @param options T, s, T_ε and the first idle position
+   * @param logits the sink logit of each query head
+   * @param options T, and settings: the position s, T_ε and the first idle position
    */
   constructor(
     logits: readonly number[],

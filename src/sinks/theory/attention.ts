@@ -2,9 +2,10 @@
  * Identities A1 to A4 and bounds A5 to A7 (src/reference/theory.md) on a traced layer. Here g =
  * ∂L/∂y, D_t = ⟨g_t, y_t⟩ and β_ts = ⟨g_t, v_s⟩ − D_t. All are per query head; gradients of keys
  * and values are summed over the query heads that share a key head. With full V-scale, v̂ replaces
- * v; in both forms of V-scale, J_φ(v) maps the gradient of v̂ to that of v. With a sink logit s,
- * whose share of the weight is b_t, S1, S3, S4 and S6 replace A1's sum, A3, A4 and A7. With gates,
- * g is the gradient before them; theory/gate.ts checks the gates.
+ * v; in both forms of V-scale, J_φ(v) maps the gradient of v̂ to that of v. With a sink logit,
+ * whose share of the weight is b_t, a row of weights sums to 1 − b_t (S1) instead of 1, and S3, S4
+ * and S6 replace A4, the zero of A3, and A7. With gates, g is the gradient before them;
+ * theory/gate.ts checks the gates.
  *
  * Rounding: weights are recomputed in float64 from the traced q and k. The model's
  * own weights differ by the rounding of a logit, at most (D/4 + 6) u |z|, twice (in z and in

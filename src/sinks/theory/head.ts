@@ -40,23 +40,29 @@ export interface AttentionLayer {
   readonly position: number;
 }
 
-/** Sums of one key head by key position, over the query heads that read it. */
+/**
+ * Sums of one key head over the query heads that read it, for each key position s: the right sides
+ * of A1, A2, A5 and A6 in src/reference/theory.md, and the magnitude of A2's terms.
+ */
 export class KeySums {
-  /** Σ a_ts g_t: [T, D] */
+  /** ∇v_s by A1, without V-scale: Σ a_ts g_t, [T, D] */
   readonly valueGradient: Float64Array;
-  /** Σ a_ts β_ts q_t/√D: [T, D] */
+  /** ∇k_s by A2: Σ a_ts β_ts q_t/√D, [T, D] */
   readonly keyGradient: Float64Array;
-  /** Σ a_ts ‖g_t‖: [T] */
+  /** A5's bound on ‖∇v_s‖ by single weights, and the magnitude of A1's terms: Σ a_ts ‖g_t‖, [T] */
   readonly weighted: Float64Array;
-  /** M_s max_t ‖g_t‖: [T] */
+  /** A5's bound by the column mass: M_s max_t ‖g_t‖, [T] */
   readonly mass: Float64Array;
-  /** √S_s (Σ_t ‖g_t‖²)^½: [T] */
+  /** A5's bound by the second moment: √S_s (Σ_t ‖g_t‖²)^½, [T] */
   readonly moment: Float64Array;
-  /** Q_max B_max M_s/√D: [T] */
+  /** A6's bound on ‖∇k_s‖: Q_max B_max M_s/√D, [T] */
   readonly key: Float64Array;
-  /** Σ a_ts ‖g_t‖ (‖v_s‖ + Σ_j a_tj ‖v_j‖) ‖q_t‖/√D: [T] */
+  /**
+   * The magnitude of A2's terms, which rounding errors are relative to: Σ a_ts ‖g_t‖ (‖v_s‖ + Σ_j
+   * a_tj ‖v_j‖) ‖q_t‖/√D, [T]
+   */
   readonly keyScale: Float64Array;
-  /** The most that rounding can explain. */
+  /** The most that rounding can explain, as a share of these magnitudes. */
   tolerance = 0;
   /**
    * The most that a row of the values' and of the keys' gradients can lose if products of tiny

@@ -92,7 +92,10 @@ function compareRow(
   const computed = (width + 30) * unit;
   const where = () =>
     `layer ${layer}, ${branch}, sequence ${Math.floor(row / context)}, position ${row % context}`;
-  /** A scale, and the tolerance relative to it: `computed`, and an absolute error `rounding`. */
+  /**
+   * A comparison's scale, and its tolerance relative to the scale: `computed`, plus the absolute
+   * error `rounding`.
+   */
   const allowing = (scale: number, rounding: number) => ({
     scale,
     tolerance: computed + (scale === 0 ? 0 : rounding / scale),

@@ -13,7 +13,7 @@ export interface CheckName {
 
 /** One comparison. */
 export interface Comparison {
-  /** Must be 0 for an identity, |left − right|, or at most 0 for a bound, left − right. */
+  /** For an identity |left − right|, which must be 0; for a bound left − right, at most 0. */
   readonly excess: number;
   /** The magnitude of the added terms. */
   readonly scale: number;

@@ -317,8 +317,8 @@ test("openTokenizer() compares tokenizer_config.json with tokenizer.json", () =>
     assertEquals(await noted(decoder(0, "<|endoftext|>")), []);
     assertEquals(await noted({ additional_special_tokens: ["<|endoftext|>"] }), []);
     const cut = (tokens: string) => [
-      `: tokenizer_config.json adds ${tokens} that tokenizer.json lacks, "times" for one, at which ` +
-      "transformers would cut texts; tokenizer.json counts",
+      `: tokenizer_config.json adds ${tokens} that tokenizer.json lacks, such as "times"; ` +
+      "transformers would split texts at them, but this program follows tokenizer.json",
     ];
     assertEquals(await noted(decoder(5, "times")), cut("1 token"));
     const more = { additional_special_tokens: ["times", { content: "best" }] };
@@ -330,9 +330,12 @@ test("openTokenizer() compares tokenizer_config.json with tokenizer.json", () =>
     );
     assertEquals(await noted({ add_prefix_space: true }), [
       ": tokenizer_config.json says add_prefix_space true, but tokenizer.json does not add a " +
-      "space; tokenizer.json counts",
+      "space; this program follows tokenizer.json",
     ]);
     await copy(folder, "sentencepiece", { "tokenizer_config.json": { add_prefix_space: false } });
     const { notes: [note] } = await open(folder);
-    assert(note!.endsWith("tokenizer.json adds a space; tokenizer.json counts"), note);
+    assert(
+      note!.endsWith("tokenizer.json adds a space; this program follows tokenizer.json"),
+      note,
+    );
   }));

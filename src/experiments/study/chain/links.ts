@@ -40,23 +40,32 @@ export interface ChainLink {
   readonly kind: "link" | "outcome";
 }
 
-/** The ratio of a hidden state's largest to its median magnitude: the largest over layers. */
+/**
+ * A hidden state's largest magnitude divided by its median magnitude, in the layer where this ratio
+ * is largest.
+ */
 const massiveRatio: Figure = ({ point }) => {
   const ratios = point.layers.flatMap(({ massive }) => massive ?? []);
   return ratios.length === 0 ? undefined : Math.max(...ratios);
 };
 
 /**
- * The ratio of the gradient by token 0's value or key to the mean over early tokens, at the sink
- * layer.
+ * The norm of the gradient by token 0's value or key, divided by its mean over early tokens, at the
+ * sink layer.
  */
 const pathRatio = (path: "value" | "key"): Figure => (moment) =>
   ratio(atSink(moment)?.attention?.paths[path]);
 
-/** A run has reached the oracle if its validation loss is less than this above it, in nats. */
+/**
+ * A run has reached the oracle if its validation loss exceeds the oracle's by less than this, in
+ * nats.
+ */
 export const AT_ORACLE = 0.01;
 
-/** The first measured step at the oracle; undefined before the last step and if there is none. */
+/**
+ * The first measured step that has reached the oracle; undefined if there is none. It is a figure
+ * of a whole run, so it is also undefined at every step but the last.
+ */
 const stepsToOracle: Figure = ({ record, point }) => {
   if (point !== record.trajectory.at(-1)) return undefined;
   const arrived = (at: TrajectoryPoint) => {
@@ -127,7 +136,7 @@ export function expectation(variant: StudyVariant, { id, kind }: ChainLink): Exp
   if (kind === "outcome" || id === "key-path") return undefined;
   const valve = variant === "fixed" || variant === "learned" || variant === "backward-only";
   if (valve && id === "sink") return "holds";
-  // V-scale does not fill the sink's value.
+  // V-scale need not enlarge the sink's small value, which is the link "drain".
   if (valve && id === "drain") return undefined;
   return "gives way";
 }

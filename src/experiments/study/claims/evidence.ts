@@ -8,7 +8,7 @@ import { median } from "../../../statistics/summary.ts";
 import { runsOf, type StudyGroup } from "../merge.ts";
 import { type SeedSummary, signFlipTest, summarizeSeeds } from "../statistics.ts";
 
-/** All verdicts on a claim, in the order of counting. */
+/** All verdicts on a claim, in the order in which reports count them. */
 export const CLAIM_VERDICTS = [
   "reproduced",
   "partly",
@@ -24,7 +24,10 @@ export type ClaimVerdict = typeof CLAIM_VERDICTS[number];
 /** A one-sided test passes at this level, before correction. */
 export const LEVEL = 0.05;
 
-/** The levels of sink strength for comparing arms; the highest level that all arms reach counts. */
+/**
+ * The sink strengths at which two arms can be compared. The one that the most pairs reach counts,
+ * and of several such the highest.
+ */
 export const STRENGTHS = [0.9, 0.7, 0.5, 0.3, 0.2] as const;
 
 /** The time at which pairs are compared: after equal steps, or at equal sink strength. */

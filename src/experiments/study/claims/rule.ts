@@ -14,13 +14,18 @@ export interface ClaimRule {
   judge(evidences: Evidences): RawClaim;
 }
 
-/** A sink: five times uniform attention in contexts of 64 tokens. */
+/**
+ * The strength of a sink: five times the score of uniform attention over idle queries in contexts
+ * of 64 tokens.
+ */
 export const SINK = 0.2;
 
-/** A sink: five times the score of uniform attention over idle queries in contexts of 64 tokens. */
+/** The fewest seeds n with which a test can pass: its smallest p-value is 2^−n. */
 export const LEAST_SEEDS = Math.ceil(-Math.log2(LEVEL));
 
-/** A weak sink. Below this level there is no sink, and claims about sinks are not judged. */
+/**
+ * The strength of a weak sink. Below it there is no sink, and claims about sinks are not judged.
+ */
 export const WEAK_SINK = 0.1;
 
 /** Whether a claim holds. */
@@ -31,7 +36,10 @@ export interface ClaimOutcome {
   readonly direction: boolean;
 }
 
-/** Gives the verdict, in the same way for every rule; {@linkcode CLAIM_VERDICTS} has the order. */
+/**
+ * Gives the verdict. For every rule the first that applies counts: a figure has no data, no test
+ * can pass with so few seeds, the rule holds, a test passes, the medians point the claim's way.
+ */
 function verdict(found: readonly Found[], { fully, direction }: ClaimOutcome): ClaimVerdict {
   if (found.some(({ count }) => count === 0)) return "no data";
   const tests = found.filter(({ evidence }) => evidence.test !== undefined);

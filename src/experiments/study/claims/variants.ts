@@ -33,11 +33,15 @@ const reported = {
   },
 } as const;
 
-/** A sink counts as kept at this share of the baseline's. The replies report 0.81 and 0.74. */
+/**
+ * A sink counts as kept from this share of the baseline's strength on. The authors' replies report
+ * shares of 0.81 and 0.74.
+ */
 const KEPT = 0.7;
 
 /**
- * A loss counts as no worse within this margin, in nats per token: the differences in the replies.
+ * A loss counts as no worse if it exceeds the baseline's by less than this, in nats per token. The
+ * authors' replies report differences of this size.
  */
 const LOSS_MARGIN = 0.015;
 

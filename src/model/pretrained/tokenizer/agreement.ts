@@ -50,7 +50,10 @@ function refuseOtherBegin(folder: string, { settings, prefix, beginToken }: Agre
   );
 }
 
-/** Finds tokens that only tokenizer_config.json names; transformers would cut texts at them. */
+/**
+ * Finds tokens that only tokenizer_config.json names. Hugging Face's transformers would split texts
+ * at them; this program does not.
+ */
 function missingTokens(folder: string, { settings, added }: Agreement): string[] {
   const missing: string[] = [];
   const decoder = objectOf(
@@ -78,9 +81,8 @@ function missingTokens(folder: string, { settings, added }: Agreement): string[]
     `${folder}: tokenizer_config.json adds ${
       plural(missing.length, "token")
     } that tokenizer.json ` +
-    `lacks, ${
-      shown(missing[0])
-    } for one, at which transformers would cut texts; tokenizer.json counts`,
+    `lacks, such as ${shown(missing[0])}; transformers would split texts at them, but this ` +
+    "program follows tokenizer.json",
   ];
 }
 
@@ -91,7 +93,10 @@ function contentOf(token: unknown): string {
   return String(content);
 }
 
-/** Compares `add_prefix_space`: some classes of transformers change tokenizer.json's parts to match it. */
+/**
+ * Compares `add_prefix_space` with tokenizer.json, whose parts add a space before a text or not.
+ * Some tokenizer classes of Hugging Face's transformers change these parts to match the setting.
+ */
 function otherSpace(folder: string, { settings, parts }: Agreement): string[] {
   const { add_prefix_space: asked } = settings;
   if (typeof asked !== "boolean") return [];
@@ -101,6 +106,6 @@ function otherSpace(folder: string, { settings, parts }: Agreement): string[] {
   if (adds === asked) return [];
   return [
     `${folder}: tokenizer_config.json says add_prefix_space ${asked}, but tokenizer.json ` +
-    `${adds ? "adds" : "does not add"} a space; tokenizer.json counts`,
+    `${adds ? "adds" : "does not add"} a space; this program follows tokenizer.json`,
   ];
 }

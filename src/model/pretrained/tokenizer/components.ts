@@ -1,7 +1,7 @@
 /**
- * Handles the parts of tokenizer.json that the library computes differently from Hugging Face's own
- * tokenizers. It rewrites them as parts that the library computes exactly, or refuses them by name,
- * because tokens would silently differ.
+ * Handles the parts of tokenizer.json that the library, @huggingface/tokenizers for JavaScript,
+ * computes differently from Hugging Face's tokenizers for Python. It rewrites them as parts that
+ * the library computes exactly, or refuses them by name, because tokens would silently differ.
  *
  * Sources: the README of @huggingface/tokenizers 0.2, "Regex compatibility", its code, and
  * tokenizers 0.23 for Python, whose results the tests contain.

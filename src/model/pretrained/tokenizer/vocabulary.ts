@@ -1,6 +1,7 @@
 /**
- * Checks a tokenizer's vocabulary, merges and added tokens. The library checks nothing: with wrong
- * ones it gives other tokens than Hugging Face's tokenizers, or drops parts of a text.
+ * Checks a tokenizer's vocabulary, merges and added tokens. The library, @huggingface/tokenizers,
+ * checks nothing: with wrong ones it gives other tokens than Hugging Face's tokenizers, or drops
+ * parts of a text.
  */
 import { CheckpointError } from "../../checkpoint/error.ts";
 import { objectOf, shown } from "../../checkpoint/json.ts";

@@ -101,16 +101,19 @@ async function checkTiedHead(
 }
 
 /**
- * The largest relative error of stored frequencies. They are powers in float32 with exponents up to
- * 14 (in natural units), rounded to 2⁻²⁴, plus a few operations; then they are rounded to the
- * stored type.
+ * The largest relative error of stored frequencies. Programs compute them in float32 as powers e^−x
+ * with x up to 14. Rounding x costs up to 14 · 2⁻²⁴, and a few more operations follow; 32 · 2⁻²⁴
+ * has room for both. Then the result is rounded to the stored type.
  */
 const COMPUTED = 32 * 2 ** -24;
 const ROUNDED = { F32: 0, F16: 2 ** -11, BF16: 2 ** -8 } as const;
 /** Half of each type's smallest number; it matters only for half precision. */
 const SMALLEST = { F32: 0, F16: 2 ** -25, BF16: 0 } as const;
 
-/** Stored frequencies must be those of config.json. Stretched ones were stored unstretched. */
+/**
+ * Stored frequencies must be those of config.json, stretched as it says or not: programs stored
+ * them before they stretched them.
+ */
 async function checkFrequencies(
   { file, name }: Place,
   { config }: Architecture,
