@@ -22,7 +22,7 @@ function scaled(value: number, units: readonly (readonly [number, string])[]): s
 }
 
 /**
- * A duration.
+ * Writes a duration.
  *
  * @param nanoseconds at least 0
  * @returns for example `12.3 µs`
@@ -33,7 +33,7 @@ export function formatDuration(nanoseconds: number | undefined): string {
 }
 
 /**
- * A rate with a decimal prefix.
+ * Writes a rate with a decimal prefix.
  *
  * @param perSecond at least 0
  * @param unit such as `FLOP/s` or `B/s`
@@ -49,7 +49,7 @@ export function formatRate(perSecond: number | undefined, unit: string): string 
 }
 
 /**
- * A share.
+ * Writes a share in percent.
  *
  * @param share 1 is 100 %
  * @returns for example `62.5 %`
@@ -61,7 +61,7 @@ export function formatShare(share: number | undefined): string {
 }
 
 /**
- * A threshold without trailing zeros.
+ * Writes a threshold in percent, without trailing zeros.
  *
  * @param share 1 is 100 %
  * @returns for example `5 %`
@@ -71,7 +71,7 @@ export function formatThreshold(share: number): string {
 }
 
 /**
- * A relative change with its sign.
+ * Writes a relative change in percent, with its sign.
  *
  * @param ratio new divided by old, above 0
  * @returns for example `−12.3 %`
@@ -89,7 +89,7 @@ function times(ratio: number): string {
 }
 
 /**
- * The interval of a relative change, in percent or as factors.
+ * Writes the interval of a relative change, in percent or as factors.
  *
  * @param interval of new divided by old
  * @returns for example `−16.0 % … −12.4 %`
@@ -100,7 +100,7 @@ export function formatChangeInterval({ low, high }: Interval): string {
 }
 
 /**
- * A factor.
+ * Writes a factor.
  *
  * @param factor at least 0
  * @returns for example `1.25×`
@@ -111,7 +111,7 @@ export function formatFactor(factor: number | undefined): string {
 }
 
 /**
- * The precision of a median.
+ * Writes the precision of a median.
  *
  * @param relative half the interval's width as a share of the median
  * @returns for example `±1.2 %`; empty if unknown
@@ -122,7 +122,7 @@ export function formatPrecision(relative: number | undefined): string {
 }
 
 /**
- * A p-value.
+ * Writes a p-value.
  *
  * @param p between 0 and 1
  * @returns for example `0.012`, or `<0.001`
@@ -133,7 +133,7 @@ export function formatProbability(p: number | undefined): string {
 }
 
 /**
- * A shape.
+ * Writes a shape.
  *
  * @param shape the dimensions by name
  * @returns for example `B1 Hq8 Hkv2 T512 D64`; a name of several lower-case letters gets an equals

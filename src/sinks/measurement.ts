@@ -125,7 +125,10 @@ export interface HeadMeasurement {
   readonly sinkRate?: number;
   /** The same for the idle score, over sequences with idle queries; null if there are none. */
   readonly idleSinkRate?: number | null;
-  /** Mean of a_ts over idle queries from `idleFrom` on; null if the task has none. */
+  /**
+   * The idle score: the mean of a_ts over idle queries from `idleFrom` on; null if the task has
+   * none.
+   */
   readonly idleScore: number | null;
   /** The column mass M_s = Σ_{t≥s} a_ts, between 0 and T − s. */
   readonly mass: number;

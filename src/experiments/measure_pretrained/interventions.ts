@@ -19,7 +19,7 @@ export interface InterventionOptions {
   readonly batches: readonly TokenBatch[];
   /** The layer, and its massive elements in all texts. */
   readonly massive: { readonly layer: number; readonly values: readonly LargeActivation[] };
-  /** Every text's unchanged loss, in nats per token. */
+  /** Every text's loss in the unchanged model, in nats per token. */
   readonly losses: readonly number[];
   /** Called before each layer of each batch and intervention. */
   readonly onLayer?: (() => void) | undefined;

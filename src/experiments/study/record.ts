@@ -24,9 +24,12 @@ export interface TrajectoryAttention {
   readonly score: number;
   /** The same over idle queries; null if the task has none. */
   readonly idleScore: number | null;
-  /** The share of heads that are sinks by their score, first averaged over sequences. */
+  /** The share of heads whose score, first averaged over sequences, exceeds the threshold. */
   readonly sinkRate: number;
-  /** The published sink rate, which compares each sequence's score; older records lack it. */
+  /**
+   * The sink rate as published: the share of (sequence, head) pairs with a sink. Older records lack
+   * it.
+   */
   readonly sequenceSinkRate?: number;
   /**
    * The norm of the gradient, summed over sequences, at h̃, the RMSNorm output that feeds

@@ -65,7 +65,7 @@ export function buildStudyRecord(parts: StudyRecordParts): StudyRecord {
   };
 }
 
-/** The shares of training at which path gradients are shown by position. */
+/** The shares of training at which gradients by queries, keys and values are shown by position. */
 export const SHOWN_SHARES = [0.1, 0.4, 1] as const;
 
 /** The measured steps nearest to these shares, and the last step. */

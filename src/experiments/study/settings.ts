@@ -72,8 +72,8 @@ const shapes: Readonly<Record<StudySetting, Shape & { readonly withoutAttention:
     feedForwardDim: 176,
     withoutAttention: [],
   },
-  // With a fixed first token, sinks, gradient sinks and a residual answer form within 20 million
-  // bytes.
+  // With a fixed first token, sinks, gradient sinks and, in answer to them, larger residual norms
+  // form within 20 million bytes.
   "text-anchored": {
     layers: 4,
     modelDim: 96,
@@ -136,7 +136,7 @@ export function studyRunSettings(arm: StudyArm, scale: StudyScale): RunSettings 
     optimizer: {
       ...OPTIMIZER,
       learningRate,
-      // A fifteenth of a run, but no more than the usual 100 steps.
+      // The warm-up takes a fifteenth of a run, but no more than the usual 100 steps.
       warmUpSteps: Math.min(OPTIMIZER.warmUpSteps, Math.ceil(steps / 15)),
       ...arm.setting === "text-anchored" ? { weightDecay: 0.1 } : {},
     },

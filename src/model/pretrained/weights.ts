@@ -31,7 +31,7 @@ export interface WeightSource extends Disposable {
   readonly notes: readonly string[];
 
   /**
-   * Reads a tensor, or rows of one, from just their bytes.
+   * Reads a tensor, or only some of its rows, without reading the file's other bytes.
    *
    * @param name one of {@linkcode shapes}
    * @param rows of a matrix, or elements of a vector; all of them by default

@@ -44,7 +44,7 @@ export class LinearMaximaMeter implements Disposable {
     this.#all = this.#workspace.keep(gpu.empty([layers * LINEAR_MAPS.length]));
   }
 
-  /** The option `linearInput` of the model. */
+  /** Pass it to the model as its option `linearInput`. */
   readonly linearInput: LinearInput = (plans, linear, input) => {
     const maximum = this.#current[LINEAR_MAPS.indexOf(linear)]!;
     this.#workspace.add(plans, {
@@ -53,12 +53,12 @@ export class LinearMaximaMeter implements Disposable {
     return input;
   };
 
-  /** The option `onLayerStart` of the forward pass. */
+  /** Pass it to the forward pass as its option `onLayerStart`. */
   readonly onLayerStart = (): void => {
     for (const maximum of this.#current) maximum.write(new Float32Array(1));
   };
 
-  /** The option `onOutput` of the forward pass. */
+  /** Pass it to the forward pass as its option `onOutput`. */
   readonly onOutput = (layer: number): void => {
     this.#gpu.guard("LinearMaximaMeter", () => {
       const encoder = this.#gpu.device.createCommandEncoder();
@@ -126,7 +126,7 @@ export class LinearRounding implements Disposable {
       : LINEAR_MAPS.map(() => this.#workspace.keep(gpu.empty([1])));
   }
 
-  /** The option `linearInput` of the model. */
+  /** Pass it to the model as its option `linearInput`. */
   readonly linearInput: LinearInput = (plans: Plan[], linear, input) => {
     if (this.#down && linear !== down) return input;
     const maximum = this.#current?.[LINEAR_MAPS.indexOf(linear)];
@@ -137,7 +137,7 @@ export class LinearRounding implements Disposable {
   };
 
   /**
-   * The option `onLayerStart` of the forward pass.
+   * Pass it to the forward pass as its option `onLayerStart`.
    *
    * @throws {TypeError} if scales are static and `maxima` is not set
    */

@@ -19,7 +19,7 @@ export function sinkRateCells({ layers, sinkPositions }: StatesMeasurement): Hea
   );
 }
 
-/** ‖h_out‖: the kept positions by their index along x, layers along y. */
+/** ‖h_out‖, the norm of the residual stream after each layer: positions along x, layers along y. */
 export function normCells({ layers, positions }: SinkMeasurement): HeatCell[] {
   // Beyond the first 32, a measurement keeps few positions: leave them out, because the map has no
   // gaps.

@@ -187,7 +187,10 @@ export function normTable(measurement: SinkMeasurement): Table {
   };
 }
 
-/** The table of value-state drain and V-scale, by value head. */
+/**
+ * The table of the values' norms at s, which are small at a sink (value-state drain), and of
+ * V-scale, by value head.
+ */
 export function valueTable(measurement: SinkMeasurement): Table {
   const { position: s, early } = measurement.settings;
   const valve = measurement.config.vScale !== "none";

@@ -157,7 +157,9 @@ interface NamedFigure {
   readonly name: string;
   readonly figure: Figure;
   readonly form: Evidence["form"];
-  /** Whether only some variants have this figure: a row needs a variant that has it. */
+  /**
+   * Whether only some variants have this figure: the row is left out if none of the group's has it.
+   */
   readonly ofSome?: true;
 }
 

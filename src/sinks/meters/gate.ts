@@ -9,7 +9,7 @@ export class GateMeter {
   readonly #heads: number;
   readonly #context: number;
   readonly #settings: SinkSettings;
-  /** Sums over sequences, mean over a head's gates: [Hq, T] */
+  /** The mean opening of a head's gates, summed over sequences: [Hq, T] */
   readonly #openings: Float64Array;
   readonly #idle: Float64Array;
   #sequences = 0;

@@ -8,7 +8,7 @@ import type { StateMeasurement, StatesMeasurement } from "../states/measurement.
 /** One layer's output h_out and its R_GS. */
 export interface PretrainedLayer extends StateMeasurement {
   readonly sinkRates: readonly number[];
-  /** The 95 % interval of R_GS(s) with many texts; null if a gradient vanishes. */
+  /** The 95 % interval of R_GS(s) as it would be with many texts; null if a gradient vanishes. */
   readonly gradientSinkInterval: Interval | null;
 }
 
@@ -65,7 +65,7 @@ export interface PretrainedMeasurement extends StatesMeasurement {
     readonly loss: Interval;
     /** The interval of the sink rate at position s. */
     readonly sinkRate: Interval;
-    /** The interval of the median of R_GS(s) over layers, with many texts. */
+    /** The interval of the median over layers of R_GS(s), as it would be with many texts. */
     readonly gradientSink: Interval | null;
   };
   /** Every text's share of (layer, query head) pairs whose α_s exceeds ε. */

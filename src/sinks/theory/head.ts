@@ -212,7 +212,7 @@ function addQuery(
   let meanValue = 0;
   for (let s = 0; s <= t; s++) meanValue += weights[t * context + s]! * numbers.v[s]!;
   const meanKey = new Float64Array(headDim), wanted = new Float64Array(headDim);
-  // A sink acts as one more key: a key 0 with a value 0.
+  // A sink logit acts as one more key, whose key and value vectors are 0.
   const sink = options.sink !== undefined;
   let rowSum = 0, largestBeta = sink ? Math.abs(own) : 0, queryScale = 0;
   for (let s = 0; s <= t; s++) {
