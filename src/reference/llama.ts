@@ -235,7 +235,7 @@ class LlamaBackward {
       gradients.set(names.sinks, by.sinkLogitGradient!.data);
     }
     if (this.#model.config.vScale === "learned") {
-      // C = exp(θ) C₁, so ∂L/∂θ = C ∂L/∂C.
+      // C = exp(θ) C₁ with a fixed C₁, so ∂L/∂θ = C ∂L/∂C.
       const constants = vScale!.constant.data;
       const theta = by.constantGradient!.data.map((each, h) => each * constants[h]!);
       gradients.set(names.theta, theta);

@@ -46,7 +46,10 @@ export interface SinkSettings {
    * T_e as requested: R_GS compares s with positions up to this one, or up to the sequence's end.
    */
   readonly lastGradientPosition: number;
-  /** The first position whose query can count as idle. */
+  /**
+   * The first position whose query can count as idle, which means that it has no reason to attend
+   * to a certain token.
+   */
   readonly idleFrom: number;
   /**
    * The first and last position of the early tokens, which are compared with s; s itself is left

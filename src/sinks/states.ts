@@ -52,7 +52,8 @@ export class StatesMeter {
   readonly #settings: SinkSettings;
   readonly #layers: readonly LayerMeters[];
   /**
-   * The number of positions that can be sinks: those with a whole window inside the text, and s.
+   * The number of positions that can be sinks: those whose score has a whole window of queries
+   * inside the text, and s.
    */
   readonly #sinkPositions: number;
 

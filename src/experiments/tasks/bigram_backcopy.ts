@@ -1,9 +1,10 @@
 /**
  * Bigram-Backcopy: the smallest task on which attention sinks form.
  *
- * A sequence begins with BOS and a character x₁ ~ π that is not a trigger. Then the character
- * before a trigger repeats after it, x_t = x_{t−2}; otherwise x_t ~ P(· | x_{t−1}). A copying head
- * has nothing to do except after triggers, and learns to attend to BOS elsewhere.
+ * A sequence begins with BOS and a character x₁ that is not a trigger, drawn from the table's
+ * unigram distribution π. Then the character before a trigger repeats after it, x_t = x_{t−2};
+ * otherwise x_t is drawn from the table's row of x_{t−1}. A copying head has nothing to do except
+ * after triggers, and learns to attend to BOS elsewhere.
  *
  * Source: Guo, Pai, Bai, Jiao, Jordan and Mei, "Active-Dormant Attention Heads", arXiv 2410.13835,
  * section 2. Any bigram table works; theirs comes from Shakespeare.

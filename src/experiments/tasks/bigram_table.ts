@@ -1,6 +1,6 @@
 /**
  * Bigram tables: how often characters follow each other, as integer weights. So draws have exactly
- * the probabilities in the oracle's loss.
+ * the probabilities from which the loss of a perfect model, the oracle, is computed.
  */
 import { RandomStream, WEIGHT_BITS } from "./random_stream.ts";
 

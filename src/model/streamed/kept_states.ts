@@ -8,8 +8,9 @@ import type { LayerState } from "../llama/layer.ts";
 import type { Workspace } from "../workspace.ts";
 
 /**
- * The tensors that the backward pass to the states or its trace reads. A layer's input is kept
- * anyway, and `merged` and `hidden`, the inputs of weight gradients, are not read.
+ * A layer's tensors that are read by its backward pass, which goes to the states but not to the
+ * weights, or by the trace. A layer's input is kept anyway, and `merged` and `hidden`, the inputs
+ * of weight gradients, are not read.
  */
 function tensorsOf({ attention, half, mlp, output }: LayerState): Tensor[] {
   const own = attention === undefined ? [] : [

@@ -32,7 +32,9 @@ export function belowFloor(
   return isZero ? ZERO : `below its floor (≤ ${figure(floor)})`;
 }
 
-/** The floor of a path's mean over layers. */
+/**
+ * The floor of a path's gradient at s as the mean over layers, below which it is rounding error.
+ */
 export function summaryFloor(
   { summary }: Pick<SinkMeasurement, "summary">,
   path: PathAtSink["path"],

@@ -35,7 +35,7 @@ const LEFT = 104;
 // Bold sans-serif letters of 12 pixels are 7.6 wide on average.
 const LETTER = 7.6;
 
-/** In narrower pictures the panels stand below each other. */
+/** In pictures narrower than this, in pixels, the panels stand below each other. */
 const BESIDE = 700;
 
 /**

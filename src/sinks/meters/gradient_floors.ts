@@ -64,7 +64,7 @@ interface SlopeStates extends FloorStates {
    * the usual form.
    */
   readonly taken: Numbers | undefined;
-  /** b_t: [B, Hq, T]; undefined without learned sinks. */
+  /** b_t, the learned sink's share of the weight: [B, Hq, T]; undefined without learned sinks. */
   readonly sinkWeight: Float64Array | undefined;
 }
 

@@ -203,7 +203,7 @@ export class LayerMeter {
     this.#massive = new MassiveMeter(settings.position);
   }
 
-  /** The MLP's tokens, for a fit over all layers. */
+  /** The MLP's tokens, for a fit of Compress over all layers. */
   get mlpRegression(): CompressRegression {
     return this.#mlp.regression;
   }

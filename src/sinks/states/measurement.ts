@@ -70,7 +70,7 @@ export interface TextAttention {
 
 /** The states of all layers. */
 export interface StatesMeasurement {
-  /** The positions with a whole window inside the text, and s. */
+  /** The positions whose score has a whole window of queries inside the text, and s. */
   readonly sinkPositions: readonly number[];
   readonly layers: readonly StateMeasurement[];
   /** Maps of means over texts; empty in a model without attention. */

@@ -60,7 +60,7 @@ export class PassingError extends Error {
 export class HubRequests {
   readonly #model: string;
   readonly #access: HubAccess;
-  /** The last failure: the library passes on only its message. */
+  /** The last failed request's error. The library, @huggingface/hub, passes on only its message. */
   failure: Error | undefined;
 
   /** @param model its name, for messages */
