@@ -47,8 +47,8 @@ export interface AttentionWeightsOptions {
   /** The factor of the logits. Default 1/√D. */
   readonly scale?: number | undefined;
   /**
-   * s of each query head, its learned sink: [Hq]. −Infinity means no sink; +Infinity or NaN makes
-   * the head NaN. Default: none.
+   * The learned sink logit s of each query head: [Hq]. −Infinity means no sink; +Infinity or NaN
+   * makes the head NaN. Default: none.
    */
   readonly sinkLogit?: ReferenceTensor | undefined;
 }

@@ -33,13 +33,16 @@ export interface AttentionSinkStatisticsOptions {
 
 /** The statistics of one position's attention column, each [B, Hq]. */
 export interface AttentionSinkStatistics {
-  /** M_s = Σ_{t≥s} a_ts */
+  /** The column mass M_s = Σ_{t≥s} a_ts */
   mass: ReferenceTensor;
-  /** S_s = Σ_{t≥s} a_ts² */
+  /** The column's second moment S_s = Σ_{t≥s} a_ts² */
   secondMoment: ReferenceTensor;
-  /** α_s: the mean of a_ts over the window's rows */
+  /** The sink score α_s: the mean of a_ts over the window's rows */
   score: ReferenceTensor;
-  /** The mean of b_t = exp(s − logSumExp_t) over all T rows; with learned sinks only */
+  /**
+   * The mean over all T rows of exp(sinkLogit − logSumExp_t), the learned sink's share of the
+   * weight; with learned sinks only
+   */
   sinkShare?: ReferenceTensor;
 }
 

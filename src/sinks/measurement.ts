@@ -204,7 +204,10 @@ export interface CompressFit {
 export interface BranchMeasurement {
   readonly byPosition: BranchByPosition;
   readonly points: BranchPoints;
-  /** null if Compress or ‖h‖ is 0 or the same for all tokens. */
+  /**
+   * null if Compress or ‖h‖ is the same for all tokens, or if fewer than 3 tokens have both above
+   * 0.
+   */
   readonly compressFit: CompressFit | null;
   /** Medians over sequences: their value at s compared with their mean over early tokens. */
   readonly bloat: SinkComparison | null;
@@ -216,7 +219,7 @@ export interface BranchMeasurement {
 export interface AttentionGradients {
   /** ‖∇_{h̃_t}L‖, by the RMSNorm output h̃ that feeds attention */
   readonly norm: readonly number[];
-  /** ‖∇_{q_t}L‖: exactly 0 at position 0. */
+  /** ‖∇_{q_t}L‖: at position 0 it is 0 apart from rounding, unless heads have sink logits. */
   readonly query: readonly number[];
   readonly key: readonly number[];
   /** The gradient by v before V-scale. */

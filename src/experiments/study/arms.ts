@@ -8,7 +8,7 @@ import {
   type VScaleVariant,
 } from "../../reference/llama/config.ts";
 
-/** The settings, in the tables' order. */
+/** The study's settings, in the tables' order. */
 export const STUDY_SETTINGS = ["shallow", "deep", "text", "text-anchored"] as const;
 
 /** A setting's name. */

@@ -40,7 +40,7 @@ interface Spot {
 /** Below this count a density would be a guess, so the values themselves are drawn. */
 const FEWEST_FOR_DENSITY = 12;
 
-/** Half the width of a violin; groups are 1 apart. */
+/** Half the width of a violin. The violins of token s and of the others are 1 apart. */
 const HALF_WIDTH = 0.42;
 
 /** A kernel density of log10 values at 64 places, by Silverman's rule, scaled to a maximum of 1. */

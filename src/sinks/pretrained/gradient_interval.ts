@@ -5,7 +5,10 @@
  */
 import { type Numbers, ratioOf, rowDot } from "../numbers.ts";
 
-/** One layer's ∇h̃ at the first positions, text by text. */
+/**
+ * One layer's ∇h̃, the gradients at the RMSNorm output that feeds attention, at the first
+ * positions, text by text.
+ */
 export class GradientGram {
   readonly #positions: number;
   readonly #context: number;
