@@ -299,7 +299,7 @@ class LlamaBackward {
   }
 
   /**
-   * The gradients by the input of the norm of queries or keys, [B T, H D], and by the norm's gain.
+   * The gradients by the input of the queries' or the keys' RMSNorm, [B T, H D], and by its gain.
    */
   #headNormBackward(layer: number, { kind, memory, merged, gradients }: {
     readonly kind: "query" | "key";

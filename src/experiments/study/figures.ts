@@ -140,7 +140,7 @@ function changes({ layers }: TrajectoryPoint): number[] {
 /** Change of token 0: median over all branches. */
 export const change: Figure = ({ point }) => median(changes(point));
 
-/** The Change farthest from 1, as a factor above 1. */
+/** The Change of token 0 that is farthest from 1, over all branches, as a factor above 1. */
 export const farthestChange: Figure = ({ point }) => {
   const all = changes(point).filter((each) => each > 0);
   return largest(all.map((each) => Math.max(each, 1 / each)));

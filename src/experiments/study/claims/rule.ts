@@ -1,4 +1,7 @@
-/** The form of a claim's rule, the levels of a sink, and the verdict from figures over seeds. */
+/**
+ * The form of a claim's rule, the strengths that count as a sink, and the verdict from figures over
+ * seeds.
+ */
 import type { VScaleVariant } from "../../../reference/llama/config.ts";
 import { type ClaimVerdict, type Evidences, type Found, LEVEL, type RawClaim } from "./evidence.ts";
 
