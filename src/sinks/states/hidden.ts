@@ -80,7 +80,8 @@ export class StateMeter {
     return Array.from(this.#largestByChannel, (sum) => sum / this.#texts);
   }
 
-  // Keeps each place once: token 0 has the same state in every text if nothing precedes it.
+  // Keeps each position and dimension once: in all texts that begin with the same token, token 0
+  // has the same state.
   #keep(found: LargeActivation): void {
     const { position, dimension, value } = found;
     const same = this.#largest.findIndex((each) =>
