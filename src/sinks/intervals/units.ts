@@ -14,7 +14,7 @@ const MOST_UNITS = 128;
 export class SequenceUnits {
   readonly #length: number;
   #units: Float32Array<ArrayBuffer>[] = [];
-  /** How many sequences a group holds, and the last group so far. */
+  /** How many sequences fill a group, and how many the last group has so far. */
   #size = 1;
   #filled = 0;
 
