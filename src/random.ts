@@ -49,7 +49,8 @@ export function mix(word: number): number {
 
 function createGenerator(seed: number): Generator {
   // Neighboring seeds must not give correlated arrays. So all 53 bits of the seed are hashed, and
-  // the first outputs, which still show the mostly empty initial state, are dropped.
+  // the first outputs, which still show the mostly empty initial state, are dropped. The constant,
+  // 2^32 divided by the golden ratio, keeps the hash of seed 0 from being 0.
   const high = Math.floor(seed / 2 ** 32);
   const generator = xoroshiro128plus(mix(seed ^ mix(high + 0x9e3779b9)));
   for (let i = 0; i < 32; i++) generator.next();

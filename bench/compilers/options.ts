@@ -34,11 +34,11 @@ import {
 const gpuNames = pretendedGpus.map(({ name }) => name);
 
 const options = {
-  gpus: takes("LIST", "GPUs from the list below, separated by commas"),
-  kernels: takes("LIST", `Some of ${familyNames.join(", ")}`),
+  gpus: takes("LIST", "GPUs from the list below, separated by commas (default all)"),
+  kernels: takes("LIST", `Some of ${familyNames.join(", ")} (default all)`),
   variants: takes(
     "LIST",
-    "all (tuning's candidates and those in f16), chosen (defaults), or names (default all, with --check chosen)",
+    "all (tuning's candidates and those in f16), chosen (defaults), or names (default: all; with --check: chosen)",
   ),
   shape: takes(
     "LENGTHS",

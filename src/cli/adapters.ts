@@ -70,5 +70,6 @@ export async function listAdapters(
 
 if (import.meta.main) {
   enterUserFolder();
-  Deno.exit(await listAdapters(Deno.args, standardOutput())); // A driver's threads would keep it.
+  // Exit explicitly: a driver's threads would keep the process alive.
+  Deno.exit(await listAdapters(Deno.args, standardOutput()));
 }

@@ -18,8 +18,9 @@ const helpText = `Checks result files of deno task bench before they are accepte
 
 Usage: deno task check:results FILE.json …
 
-A file must follow the schema and be plausible: such an adapter can reach the ceilings, the rates are below them,
-the answers were checked and are right, a clock can show the samples, and this repository knows the commit.
+A file must follow the schema and be plausible: an adapter can reach its ceilings (the GPU's best measured rates), the
+kernels' rates are below them, the answers were checked and are right, a clock can show the samples, and this
+repository knows the commit.
 
 ${formatOptions(options)}
 Exit codes:

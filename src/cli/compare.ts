@@ -43,7 +43,7 @@ const options = {
   html: takesPath("FILE", "Also write a page with pictures, in one file that needs no network"),
   gallery: takesPath(
     "FILE",
-    "Only write a page that lists all files and sorts them by share, error, age or name",
+    "Only write a page that lists all files and sorts them by share of the roofline, error, age or name",
   ),
   threshold: takes("PERCENT", "Smallest change that matters; smaller ones count as the same", {
     default: "5%",
@@ -62,14 +62,15 @@ const helpText = `Compares result files of deno task bench.
 
 Usage: deno task compare [OPTIONS] BASELINE.json OTHER.json …
 
-With one file it shows that machine alone. With two files it prints, for each measurement, the change from the first to the second, its 95 % interval, and a
-verdict: faster, slower, same or ambiguous. With more files it prints a matrix of all machines with ranks.
+With one file it shows that machine alone. With two files it prints, for each measurement, the change from the first to
+the second, its 95 % interval, and a verdict: faster, slower, same or ambiguous. With more files it prints a matrix of
+all machines with ranks.
 
-A verdict compares the values of several processes, not the samples of one process. faster and
-slower need a change above the threshold and Welch's test with Holm's correction over the whole table; on one
-machine the CPU time, or else the time relative to the reference kernel's, must show the change too. same needs the
-whole interval within the threshold. The remarks say why a row is ambiguous and what would settle it. For a file
-from one process, compare assumes that times differ by 10 % from process to process.
+A verdict compares the values of several processes, not the samples of one process. faster and slower need a change
+above the threshold and Welch's test with Holm's correction over the whole table. On one machine the CPU time must show
+the change too; if it was not measured, then the time relative to that of a reference kernel, which is the same in every
+file. same needs the whole interval within the threshold. The remarks say why a row is ambiguous and what would settle
+it. For a file from one process, compare assumes that times differ by 10 % from process to process.
 
 The two files of one \`deno task bench --beside\` were measured in turns. compare divides the times of neighboring
 turns; a round's value is the median of these ratios. Both sides ran under the same clock and load, so those cannot

@@ -23,7 +23,7 @@ import { absolutePath, enterUserFolder } from "./shared/place.ts";
 const options = {
   csv: takesPath(
     "FILE",
-    "Write every number of every run: run, step, quantity, layer, head, value, interval",
+    "Write every number as CSV, with the columns run, step, quantity, layer, head, value, interval",
   ),
   html: takesPath("FILE", "Write a page that plots the runs' curves together"),
   help,

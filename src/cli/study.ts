@@ -1,6 +1,6 @@
 /**
- * `deno task study`: trains the controlled study's arms (a model variant with a seed each), or
- * reports finished ones.
+ * `deno task study`: trains the controlled study's arms (each is one setting, model variant and
+ * seed), or reports finished ones.
  */
 import { join } from "node:path";
 import { escapeTerminal } from "../escape.ts";

@@ -62,8 +62,8 @@ function nestingDepth(text: string): number {
 /**
  * Finds a name or number that JSON or an object must not hold.
  *
- * @param value parsed JSON from a stranger⏎@returns the problem with its place; undefined if there
- *   is none
+ * @param value parsed JSON from a stranger
+ * @returns the problem with its place; undefined if there is none
  */
 export function contentProblem(value: unknown): string | undefined {
   return forbiddenContent(value, []);

@@ -53,12 +53,12 @@ export interface BenchRunOptions {
 const BUDGET = { hardware: 240, software: 180 };
 /** The least budget, in seconds, that leaves time for reliable ceilings. */
 const CEILINGS_BUDGET = 30;
-/** The closing ceilings take at most this share of the budget from the measurements. */
+/** The most time kept for the ceilings' second measurement, as a share of the budget. */
 const CLOSING_SHARE = 0.25;
 
 /**
- * Storing the file takes at most this share of the time: each of its thousands of samples is
- * checked.
+ * Storing the file takes at most this share of the time. It is slow, because it checks each of
+ * thousands of samples.
  */
 const KEEPING_SHARE = 0.05;
 

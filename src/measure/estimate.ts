@@ -6,9 +6,9 @@
  * its measurements (a busy machine, a low clock). So the table is split into each measurement's
  * mean, each round's effect, and a rest. The error of a mean has two sources. One is the rounds'
  * effects, which all measurements share; it has one degree of freedom less than there are rounds.
- * The other is the rest. Its variances are moderated over all measurements, because a variance with
- * two degrees of freedom is very uncertain. Intervals are Welch's, with Satterthwaite's degrees of
- * freedom.
+ * The other is the rest. Its variances are moderated (pulled toward a value common to all
+ * measurements), because a variance with two degrees of freedom is very uncertain. Intervals are
+ * Welch's, with Satterthwaite's degrees of freedom.
  *
  * Sources: T. Kalibera, R. Jones, Rigorous benchmarking in reasonable time (2013), for processes as
  * the level that counts; B. L. Welch, The generalization of "Student's" problem when several

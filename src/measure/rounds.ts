@@ -13,7 +13,7 @@ export const MOST_PROCESSES = 16;
  * busy cores, with the compiled kernels in the driver's cache.
  */
 export const PROCESS_COST = 1.5;
-/** The same time for each of its measurements. */
+/** What each of its measurements adds to that time, in seconds, without samples. */
 export const MEASUREMENT_COST = 0.1;
 /**
  * The ratio of the budget to the cost of all processes: a third for the processes, the rest for

@@ -70,7 +70,10 @@ export const MAXIMUM_SPANS = 32;
 /** A span is too short to time if it has fewer steps of its clock than this. */
 export const MINIMUM_QUANTA = 50;
 
-/** The time in ns that the calibration's anchors span. */
+/**
+ * The least time, in ns, over which the GPU's clock is compared with the host's to find the length
+ * of a tick.
+ */
 const CALIBRATION_TIME = 300e6;
 
 /**

@@ -1,5 +1,6 @@
 /**
- * Finds an operator's fastest variant on this adapter, for calls of one class.
+ * Finds an operator's fastest variant on this adapter for each class of calls. One call of a class
+ * is measured; all get its variant.
  *
  * The candidates of a call compete in heats, as many at a time as fit in memory; the fastest so far
  * and the default enter the next heat. A heat samples its candidates in turns, and drops a

@@ -20,7 +20,10 @@ export interface EstimatedVariance {
 /** Fewer rows say too little about how much variances differ. */
 const LEAST_ROWS = 4;
 
-/** A variance below this share of the median comes from the clock's step: it is not small. */
+/**
+ * The least variance, as a share of the rows' median: a smaller one means that the clock's step hid
+ * the differences.
+ */
 const LEAST_SHARE = 1e-5;
 
 /** ψ(x), the derivative of log Γ, for x > 0: by recurrence, then Stirling's series. */

@@ -34,7 +34,7 @@ function incompleteBeta(x: number, a: number, b: number): number {
   return front * fraction;
 }
 
-/** From here on the normal distribution is used: the tails differ by less than 1 % at t = 6. */
+/** From this df on the normal distribution is used: the tails differ by less than 1 % at t = 6. */
 const NORMAL_FROM = 1e5;
 
 /**

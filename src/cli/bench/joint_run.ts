@@ -53,7 +53,7 @@ export async function openJointRun(
         suite,
         settings: { ...own.settings, selection: { ...selection, ...operator } },
         ...warnings.length === 0 ? {} : { warnings },
-        // A process that ended has not reported its operator's digest.
+        // A process that ended early has not reported its operator's digest, so set it here.
         measurements: joint.measurements.map((each) =>
           each.operatorDigest === undefined || digest === undefined
             ? each

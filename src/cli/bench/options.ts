@@ -94,13 +94,16 @@ const options = {
   shapes,
   shape: takes(
     "LENGTHS",
-    "One shape by its lengths: B1,H8,T1024,D64 or rows512,d2048 or M512,N512,K512",
+    "One shape by its lengths: B1,H8,T1024,D64 (attention), rows512,d2048 (rms-norm), M512,N512,K512 (matmul), …",
   ),
   dtypes: takes(
     "A,B",
-    `Number formats: ${numberFormats.join(", ")} (default those of the variants)`,
+    `Number formats: ${numberFormats.join(", ")} (default: those of the selected variants)`,
   ),
-  cache: takes("A,B", "States of the cache: hot, cold (default both)"),
+  cache: takes(
+    "A,B",
+    "State of the cache before each run: hot (holds the data), cold (does not); default both",
+  ),
   variants: takes(
     "A,B",
     "chosen: this adapter's defaults; all: every variant except those in f16; or names (default chosen)",
@@ -109,7 +112,10 @@ const options = {
   software,
   adapter,
   tuning,
-  budget: takes("SECONDS", "Approximate time limit (default 240, software adapters 180)"),
+  budget: takes(
+    "SECONDS",
+    "Approximate time limit (default 240; 180 if the adapter computes on the CPU)",
+  ),
   seed,
   out: takesPath("FILE", "Write the result to a new file (default results/<date>-<adapter>.json)"),
   label: takes("TEXT", "Name this machine in the result file"),
@@ -140,8 +146,9 @@ To see the effect of a change, measure the old and the new state in turns. Check
 with \`git worktree add ../before HEAD~1\`, and run \`deno task bench --beside=../before\`. Two processes take
 samples in turns of some milliseconds, so both meet the same conditions, and the bench compares them turn by turn.
 It writes two files, FILE.json and FILE-beside.json, which \`deno task compare\` compares in the same way.
-On lavapipe with two cores and ten other busy threads, each of 10 runs with the default budget found a kernel that
-took 12 % more CPU time. Of 144 comparisons of equal kernels, none was called slower or faster.
+So it finds small changes: on Mesa's lavapipe (a GPU driver that computes on the CPU) with two cores and ten other busy
+threads, 10 of 10 runs with the default budget called a kernel slower that took 12 % more CPU time. Of 144 comparisons
+of equal kernels, none was called slower or faster.
 With --operator=NEW.ts, --beside=OLD.ts compares two versions of your operator.
 
 Some variants keep their tiles in f16 and add in f32. To measure them, name them with --variants:

@@ -16,10 +16,14 @@ export const runtime = takes("NAME", "The WebGPU implementation", {
 });
 
 /** `--software` */
-export const software = takes("WHEN", "Whether to take an adapter that computes on the CPU", {
-  choices: ["auto", "always", "never"],
-  default: "auto",
-});
+export const software = takes(
+  "WHEN",
+  "When to take an adapter that computes on the CPU (auto: if there is no hardware GPU)",
+  {
+    choices: ["auto", "always", "never"],
+    default: "auto",
+  },
+);
 
 /** `--adapter` */
 export const adapter = takes(
@@ -40,7 +44,7 @@ export const passes = takes("A,B", "Passes: forward, backward (default both)");
 /** `--shapes` */
 export const shapes = takes(
   "GRID",
-  "Grid (quick, default, full) or names of shapes; software adapters get smaller ones (default: default)",
+  "Grid of shapes (quick, default, full), or shapes by name; smaller ones on the CPU (default: default)",
 );
 
 /** `--seed` */

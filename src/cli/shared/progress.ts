@@ -31,7 +31,7 @@ const LINE_EVERY = 5_000;
 /** Shows a run's progress. */
 export class Progress {
   readonly #output: ProgressOutput;
-  /** Where the stage began that is shown: its time and what was done of it. */
+  /** The beginning of the shown stage: when it was, and how much was done then. */
   #start: { readonly time: number; readonly done: number };
   #last = { done: 0, total: 0 };
   #lastLine = -Infinity;

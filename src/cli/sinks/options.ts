@@ -124,7 +124,9 @@ const options = {
     { choices: DOCUMENT_POLICIES },
   ),
   position: takes("N", "The position to measure as a sink", { default: "0" }),
-  window: takes("N", "How many queries the sink score averages over", { default: "64" }),
+  window: takes("N", "The sink score is a mean over this many queries from --position on", {
+    default: "64",
+  }),
   threshold: takes("SCORE", "A head with a greater score counts as a sink", { default: "0.3" }),
   head: takes(
     "LAYER.HEAD",
@@ -151,7 +153,7 @@ with a tokenizer, or a name such as HuggingFaceTB/SmolLM2-135M, which is fetched
 and qwen3. A pretrained model is measured on --corpus, layer by layer, so it may exceed the GPU's memory.
 
 Attention's backward pass keeps gradients at --position accurate, however strong the sink there. If rounding still
-hides a gradient, the tables show it as below its floor.
+hides a gradient, the tables show it as below its floor, the size of its rounding error.
 
 ${formatOptions(options)}
 Exit codes:

@@ -47,13 +47,13 @@ export type StudyRequest =
     readonly command: "report";
     readonly folders: readonly string[];
     readonly out: string;
-    /** The folder for copies of the records that count; undefined for none. */
+    /** The folder for copies of the records in the report; undefined for none. */
     readonly records: string | undefined;
   };
 
-/** For the help: the default of a number, and its value in the setting `text-anchored`. */
+/** For the help: a number's default, and its default if `text-anchored` is the only setting. */
 function defaults(name: "steps" | "batch" | "learningRate"): string {
-  return `(default ${DEFAULT_SCALE[name]}, text-anchored alone ${ANCHORED_SCALE[name]})`;
+  return `(default ${DEFAULT_SCALE[name]}; ${ANCHORED_SCALE[name]} with --settings=text-anchored)`;
 }
 
 const runOptions = {
@@ -89,7 +89,7 @@ const runOptions = {
   shard: takes("I/N", "Do part I of N, to share the study among N machines", { default: "1/1" }),
   remeasure: flag("Measure the trained models of finished runs again, without training"),
   adapter,
-  list: flag("List the arms and their progress, and exit"),
+  list: flag("List the selected runs and their progress, and exit"),
   help,
 } as const satisfies OptionSpecifications;
 

@@ -71,8 +71,8 @@ export async function writeReport(
 }
 
 /**
- * Writes the records of all runs that count to a folder, by their arms' names. Only the first
- * seed's records keep single tokens, because the page plots no others.
+ * Copies the report's records to a folder, each under its arm's name. Only the first seed's records
+ * keep single tokens, because the page plots no others.
  */
 async function gather({ groups }: Study, folder: string): Promise<void> {
   await makeFolder(folder);

@@ -86,7 +86,10 @@ async function previousRecord(path: string): Promise<StudyRecord | undefined> {
   }
 }
 
-/** Measures the checkpoint. Gradients take the usual form, as at earlier points of the run. */
+/**
+ * Measures the checkpoint. Gradients come from attention's usual backward pass, not the precise
+ * one, as at earlier points of the run.
+ */
 async function measureFinal(
   { settings, checkpoint, step }: RunResult,
   options: OpenGpuOptions,

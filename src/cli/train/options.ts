@@ -42,15 +42,25 @@ const options = {
   resume: takesPath("FOLDER", "Continue the run in this folder with its settings"),
   corpus: takesPath(
     "PATH",
-    "Text file or folder; Bigram-Backcopy counts its bigrams; with --resume, the text's new place",
+    "Text file or folder to train on, or for Bigram-Backcopy to count bigrams in; with --resume, its new place",
   ),
-  "v-scale": takes("VARIANT", "V-scale on the value path", { choices: V_SCALE_VARIANTS }),
-  "sink-logit": takes("KIND", "An extra logit per query head, without a value", {
-    choices: SINK_LOGITS,
+  "v-scale": takes("VARIANT", "Kind of V-scale (it shrinks short value vectors)", {
+    choices: V_SCALE_VARIANTS,
   }),
-  "attention-gate": takes("KIND", "Gates on the outputs of attention's heads", {
-    choices: ATTENTION_GATES,
-  }),
+  "sink-logit": takes(
+    "KIND",
+    "Extra softmax logit of each query head (it belongs to no token)",
+    {
+      choices: SINK_LOGITS,
+    },
+  ),
+  "attention-gate": takes(
+    "KIND",
+    "Gates on attention's outputs (one per head or per element)",
+    {
+      choices: ATTENTION_GATES,
+    },
+  ),
   steps: takes("N", "Training steps"),
   seed: takes("N", "Seed of weights and batches"),
   batch: takes("N", "Sequences per micro-batch, which the GPU computes at once"),

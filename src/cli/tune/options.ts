@@ -58,8 +58,8 @@ export function tuneHelp(): string {
 Usage: deno task tune [OPTIONS]
 
 ${formatOptions(options)}
-tune times one shape per class of shapes. It checks a candidate's answer before its time counts, and saves every
-choice at once, so Ctrl-C keeps the choices so far. To ignore the choices, open the GPU with
+Similar shapes share a choice, so tune times only one of them. It checks a candidate's answer before its time counts,
+and saves every choice at once, so Ctrl-C keeps the choices so far. To ignore the choices, open the GPU with
 openGpu({ tuning: false }) or set GRADSINK_TUNING=off.
 
 Exit codes:

@@ -10,8 +10,8 @@ import { SELECT_VARIABLE } from "./vulkan_devices.ts";
  * @param wish the caller's choice; its runtime is Deno's or Dawn
  * @param wanted a part of its name, or its number
  * @throws {RangeError} that lists the candidates, if none or more than one matches
- * @throws {Error} if the runtime opens another GPU, with advice; or if the wish excludes such an
- *   adapter
+ * @throws {Error} if the runtime opens another GPU, with advice; or if `wish.software` excludes
+ *   the named one
  */
 export async function findNamedAdapter(wish: AdapterWish, wanted: string): Promise<FoundAdapter> {
   const runtime = wish.runtime === "dawn" ? "dawn" : "deno";
@@ -47,8 +47,8 @@ async function request(
     return { adapter, origin };
   };
   if (!("vulkan" in by)) return await ask(origin);
-  // Restore the variable afterwards: the loader reads it at every request, and a later one may name
-  // no GPU.
+  // Restore the variable afterwards: the loader reads it at every request, and a later request may
+  // name no GPU.
   const before = Deno.env.get(SELECT_VARIABLE);
   Deno.env.set(SELECT_VARIABLE, by.vulkan);
   try {

@@ -19,7 +19,7 @@
  * network permission: Deno fetches npm packages without one. Dawn is itself a library among Deno's
  * packages and needs `--allow-ffi=$HOME/.cache/gradsink,$HOME/.cache/deno/npm`. An `--allow-ffi`
  * with a list cannot grant a library by bare name, so a system loader is tried only under
- * `--allow-ffi` without one.
+ * `--allow-ffi` without a list.
  *
  * A project that uses this should set `"lock": false` or pass `--no-lock`. Otherwise Deno adds the
  * package to `deno.lock` when it fetches it, and then fetches it wherever that lockfile is used.

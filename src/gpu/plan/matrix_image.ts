@@ -6,7 +6,7 @@ const TEXEL = 4;
 /** Columns of a block. */
 const BLOCK = 64;
 
-/** The limits of every adapter. */
+/** What every WebGPU adapter allows: a texture's height, and its layers. */
 const GUARANTEED = { rows: 8192, blocks: 256 };
 
 /**

@@ -16,7 +16,7 @@ export const LEAST_SECONDS = 0.1;
 const LEAST_COST = { software: 0.5, hardware: MEASUREMENT_COST + LEAST_SECONDS };
 /** The assumed time for the ceilings, in seconds, until a run has measured its own. */
 const CEILINGS_COST = 12;
-/** The assumed cost has the weight of this many measurements. */
+/** In the mean with measured costs, the assumed cost has the weight of this many measurements. */
 const PRIOR = 4;
 
 /** A run's state. */

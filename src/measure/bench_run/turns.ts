@@ -2,7 +2,8 @@
  * Gives two measuring processes their turns. On a shared machine, samples of the same work flip
  * between two speeds every few hundred milliseconds, so two successive runs differ by more than
  * most changes of a kernel. If two processes visit the same work right after each other, both
- * nearly always meet the same speed, which cancels in the ratio of their times.
+ * nearly always meet the same speed, which cancels in the ratio of their times. (A visit takes a
+ * few samples of one piece of work.)
  *
  * A turn begins only when each process waits for one or has ended its batch, so no sample is taken
  * while the other process compiles or measures. In each sweep both visit every piece of work; the
@@ -18,7 +19,7 @@ import type { VisitPlan } from "../sampling/visits.ts";
 
 /** When to stop. */
 export interface TurnsOptions {
-  /** A median of ratios counts as precise if its interval has this relative half-width. */
+  /** A median of ratios is precise if its interval's relative half-width is at most this. */
   readonly targetHalfWidth: number;
   /** The most sweeps. */
   readonly sweeps: number;
@@ -40,8 +41,8 @@ export type Side = 0 | 1;
 const LEAST_SWEEPS = 3;
 
 /**
- * Sweeps last at least this many times the time until both sides were ready. On a busy machine,
- * where processes start slowly, fewer processes with more visits tell more.
+ * A batch's sweeps may last at least this many times as long as both sides took to get ready. On a
+ * busy machine, where processes start slowly, fewer processes with more visits tell more.
  */
 const LEAST_SHARE = 1;
 

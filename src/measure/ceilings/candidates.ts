@@ -41,7 +41,8 @@ export interface CandidateGroup {
 
 /** The numbers of independent accumulators to try, each for single numbers or vectors of four. */
 const ACCUMULATORS: readonly number[] = [1, 2, 4, 8, 16];
-// f16 holds integers exactly up to 2,048: enough for 1,024 steps from at most 23.
+// Additions of 1 to each accumulator, which begins at 22 or less: f16 holds integers exactly up to
+// 2,048.
 const STEPS = 1024;
 const UNROLLED = 16;
 // A value that no kernel here writes.

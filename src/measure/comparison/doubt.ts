@@ -29,14 +29,14 @@ export interface Doubt {
   readonly timesProcesses: number | undefined;
 }
 
-/** The largest such number that is advised; nobody would run more. */
+/** The largest `timesProcesses` that is advised; nobody would run more. */
 const MOST_TIMES = 16;
 
 /**
  * Finds the reason that prevents a verdict.
  *
  * @param pair an ambiguous comparison
- * @param options.limit the logarithm of the threshold's ratio
+ * @param options.limit log(1 + threshold), to compare with logarithms of ratios
  * @param options.level the significance level of this row after correction
  * @param options.correctedPValue the row's p-value after correction
  */
@@ -120,7 +120,8 @@ function repeated({ center, error, df }: Evidence, times: number) {
   return { center, error: error / Math.sqrt(times), df: df * times };
 }
 
-// The least factor that settles it, in steps of a half; undefined if even the largest does not.
+// The least factor on the number of processes that settles the comparison, in steps of a half;
+// undefined if even the largest does not.
 function timesFor(settled: (times: number) => boolean): number | undefined {
   if (!settled(MOST_TIMES)) return undefined;
   let times = 1.5;

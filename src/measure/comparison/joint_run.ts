@@ -57,8 +57,9 @@ export function estimatePairs(
 }
 
 /**
- * The share of a row's rounds at each end that the mean leaves out. A process may keep one of the
- * machine's two speeds for its whole life while its partner does not; visits cannot show that.
+ * The share of a row's rounds at each end that the mean leaves out. On a machine that flips between
+ * two speeds, a process may keep one for its whole life while its partner keeps the other; the
+ * round's visits cannot show that.
  */
 const TRIMMED = 0.2;
 

@@ -17,12 +17,12 @@ export const MACHINE_CHANGE = 0.03;
 /** Fewer rows do not show the machine's effect. */
 const LEAST_ROWS = 6;
 
-/** Converts a median absolute deviation to the standard deviation of a normal distribution. */
+/** A normal distribution's standard deviation divided by its median absolute deviation. */
 const MAD_TO_DEVIATION = 1.4826;
 
 /**
- * The efficiency of the median absolute deviation: it is as precise as the standard deviation of 37
- * % of the values.
+ * The efficiency of the median absolute deviation: it is as precise as a standard deviation from
+ * only 37 % of the values, so it gets that share of their degrees of freedom.
  */
 const MAD_EFFICIENCY = 0.37;
 

@@ -14,7 +14,7 @@ export interface MachineTotal {
   readonly meanRank: number | undefined;
   /** Geometric mean of the share of the roofline, over this machine's own rows. */
   readonly rooflineShare: number | undefined;
-  /** An interval from the geometric means of the ends of the rows' intervals. */
+  /** From the geometric mean of the rows' lower ends to that of their upper ends. */
   readonly rooflineInterval: Interval | undefined;
   /**
    * Geometric mean of the time relative to that on the first machine, over the rows that both have.

@@ -35,8 +35,8 @@ export interface Judgment {
 
 /**
  * The greatest corrected p-value that counts as a difference. It limits the chance of a false
- * verdict anywhere in a table. With three processes and bursts of other work, Welch's approximation
- * can double its level (simulated in the tests), so at most one table in twenty has a false
+ * verdict anywhere in a table. With three processes and bursts of other work, Welch's test can err
+ * twice as often as this (simulated in the tests), so at most one table in twenty has a false
  * verdict.
  */
 export const SIGNIFICANCE = 0.02;

@@ -40,7 +40,7 @@ export interface TensorSource {
  */
 export function tensorSource(seed: number): TensorSource {
   let draws = 0;
-  // Seeds of draws are far enough apart that neighboring seeds never share one.
+  // Room for 1,024 draws per seed, so neighboring seeds share no draw.
   const next = (): number => 1024 * seed + draws++;
   const elements = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
   return {

@@ -21,12 +21,11 @@ export interface StoppingRule {
 
 /** The least number of samples with a 95 % interval. */
 const INTERVAL_SAMPLES = 6;
-/** The number of sample counts over which the noise is compared. */
+/** The noise is estimated after each of this many latest samples, and compared. */
 const STABLE_WINDOW = 8;
+/** The earliest of these estimates needs this many samples. */
 const STABLE_FROM = 20;
-/**
- * The noise is stable if its greatest and least value in the window differ by less than this share.
- */
+/** The noise is stable if the least estimate is below the greatest by at most this share. */
 const STABLE_CHANGE = 0.1;
 
 /**
@@ -51,9 +50,9 @@ function noise(samples: readonly number[]): number {
 }
 
 /**
- * True once more samples no longer change the estimate of the noise: over the last eight sample
- * counts its greatest and least value differ by less than a tenth. With a target width alone, a
- * noisy machine would sample until the budget ends without learning more.
+ * True once more samples no longer change the estimate of the noise: the estimates after each of
+ * the last eight samples differ by at most a tenth. With a target width alone, a noisy machine
+ * would sample until the budget ends without learning more.
  *
  * @param samples in the order of measuring
  */

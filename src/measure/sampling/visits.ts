@@ -202,7 +202,7 @@ async function prepareVisits(
   const lists = { samples: [], cpuSamples: [], rounds: [], sweeps: [], readings: [] };
   const fields = { index, run, cache, ...lists };
   const counters = { elapsed: 0, failures: 0, long: time / repeats >= LONG_RUN };
-  // A visit takes at most an eighth of the greatest number, so there are visits at several moments.
+  // A visit takes at most an eighth of all samples, so there are visits at several moments.
   const most = Math.max(1, Math.floor(maximumSamples / 8));
   if (cache === "hot") {
     const samplesPerVisit = Math.min(most, spansPerSubmission(time, SUBMISSION_TIME));

@@ -80,8 +80,8 @@ function prepareForward(
   return {
     plan,
     outputs: { output, logSumExp },
-    // The accuracy goals of the project, here and below; the tests print which share of them is
-    // used.
+    // The project's accuracy goal, as in the passes below; tests print the share of it that the
+    // error takes.
     tolerance: 1e-5,
     samples(read): Sample[] {
       const { B, Hq, T, D } = numbers.dimensions;
@@ -185,8 +185,9 @@ function gradientSamples(
   return samples;
 }
 
-// ∂L/∂C = −Σ r/(r + C)² ⟨v, ∂L/∂φ(v)⟩. v is an eigenvector of φ's Jacobian, so ⟨v, ∂L/∂φ(v)⟩ = ⟨v,
-// ∂L/∂v⟩ / λ∥. So all terms of the sum follow from valueGradient, which has its own check.
+// ∂L/∂C = −Σ r/(r + C)² ⟨v, ∂L/∂φ(v)⟩, where V-scale's φ(v) = v·r/(r + C) and r = |v|². v is an
+// eigenvector of φ's Jacobian, of eigenvalue λ∥, so ⟨v, ∂L/∂φ(v)⟩ = ⟨v, ∂L/∂v⟩ / λ∥. So all terms
+// of the sum follow from valueGradient (∂L/∂v), which has its own check.
 function constantGradient(
   { dimensions, value, vScale }: AttentionGradientNumbers,
   valueGradient: Float32Array,

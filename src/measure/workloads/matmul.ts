@@ -6,7 +6,7 @@ import { type GridName, type GridShape, measured, quarter } from "./operator.ts"
 import type { Prepared, PrepareOptions } from "./prepare.ts";
 import { type Sample, samplePlaces } from "./samples.ts";
 
-/** The lengths of a matrix product. A switch is 1 if that operand is stored transposed. */
+/** The lengths of a matrix product. `transpose…` is 1 if that operand is stored transposed. */
 interface MatmulLengths {
   readonly B: number;
   readonly M: number;

@@ -73,7 +73,7 @@ export function largestError(samples: readonly Sample[]): { error: number; outpu
 }
 
 /**
- * Chooses rows to check: the first and last, those next to the edges of a 32 and a 64 tile, and
+ * Chooses rows to check: the first and last, those next to the edge of a tile of 32 or 64 rows, and
  * random ones.
  *
  * @param count the number of rows

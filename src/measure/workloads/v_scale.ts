@@ -40,7 +40,7 @@ function roughWork({ B, Hkv, T, D }: ValueLengths): number {
   return 20 * B * Hkv * T * D;
 }
 
-// Draws the inputs. C is about |v|² = D, where φ bends most.
+// Draws the inputs. C is about |v|² = D, where φ(v) = v·|v|²/(|v|² + C) bends most.
 function vScaleNumbers(
   { B, Hkv, T, D }: ValueLengths,
   seed: number,
@@ -89,7 +89,8 @@ function prepareForward(
   };
 }
 
-// √Σ (r/(r + C)² ‖v‖ ‖u‖)²: the terms of ∂L/∂C have random signs, and so do their roundings.
+// The size with which the error of ∂L/∂C is compared: √Σ (r/(r + C)² ‖v‖ ‖u‖)² over the values v,
+// with r = ‖v‖² and u = ∂L/∂φ(v). The terms of ∂L/∂C have random signs, and so do their roundings.
 function constantMagnitude(
   value: Float64Array,
   gradient: Float64Array,

@@ -17,12 +17,12 @@ export interface AttentionNumbers {
   readonly key: Float32Array;
   /** [B, Hkv, T, D] */
   readonly value: Float32Array;
-  /** V-scale: its mode, and C of each key head [Hkv]. */
+  /** V-scale: its mode, and its constant C for each key head [Hkv]. */
   readonly vScale?: {
     readonly constant: Float32Array;
     readonly mode: ReferenceVScale["mode"];
   };
-  /** s of each query head: [Hq]. */
+  /** The learned sink's logit s of each query head: [Hq]. */
   readonly sinkLogit?: Float32Array;
 }
 
@@ -60,7 +60,7 @@ function keyHeadOf(numbers: AttentionNumbers, queryHead: number): number {
   return Math.floor(queryHead / Hq) * Hkv + Math.floor((queryHead % Hq) / (Hq / Hkv));
 }
 
-// φ's factor r / (r + C) of one value row; 1 if the forward uses v itself.
+// V-scale's factor r / (r + C) of one value row v, with r = |v|²; 1 if the forward uses v itself.
 function valueFactor(numbers: AttentionNumbers, keyHead: number, row: number): number {
   const { value, vScale } = numbers;
   if (vScale?.mode !== "full") return 1;
@@ -103,8 +103,9 @@ export function attentionForwardRow(
   return { output, logSumExp: largest + Math.log(sum) };
 }
 
-// a_tj and ∂L/∂z_tj of one pair, with D_t = ⟨g_t, y_t⟩. The rounding error of ∂L/∂z_tj is relative
-// to `magnitude`.
+// The weight a_tj of query t and key j, and ∂L/∂z_tj of its logit: a_tj (⟨g_t, v_j⟩ − D_t), with
+// D_t = ⟨g_t, y_t⟩, the output row y_t and its gradient g_t. The rounding error of ∂L/∂z_tj is
+// relative to `magnitude`.
 function pair(
   numbers: AttentionGradientNumbers,
   { row, keyHead, keyRow }: {
@@ -133,9 +134,10 @@ export interface GradientRow {
   /** [D] */
   readonly gradient: Float64Array;
   /**
-   * The size of the terms before they cancel, added up like random numbers, at the largest:
-   * √Σ (a_tj (|⟨g_t, v_j⟩| + |D_t|) k_j scale)². The float32 row's error is a few roundings of
-   * this, however small the row itself is; queryGradient's first row is exactly zero.
+   * What the row's error is compared with: the size of the terms before they cancel, added up like
+   * random numbers, in the row's largest component. For queryGradient it is
+   * √Σ_j (a_tj (|⟨g_t, v_j⟩| + |D_t|) k_j/√D)². The float32 row's error is a few roundings of this,
+   * however small the row itself is; queryGradient's first row is exactly zero.
    */
   readonly magnitude: number;
 }
@@ -216,7 +218,8 @@ export function keyValueGradientRow(
 }
 
 /**
- * sinkLogitGradient of one query head: −Σ_t b_t D_t over all sequences, b_t = exp(s − logSumExp_t).
+ * sinkLogitGradient of one query head: −Σ_t b_t D_t over all sequences, with the sink's weight
+ * b_t = exp(s − logSumExp_t) and D_t = ⟨g_t, y_t⟩ of the output row y_t and its gradient g_t.
  *
  * @param numbers the backward call's inputs, with sinks
  * @param queryHead h
