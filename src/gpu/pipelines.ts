@@ -1,3 +1,4 @@
+/** Joins kernels' WGSL and compiles each kernel once per device. */
 import { GpuError } from "./gpu_error.ts";
 import type { Runtime } from "./gpu_info.ts";
 import { type KernelBinding, kernelBindings } from "./plan/kernel_bindings.ts";

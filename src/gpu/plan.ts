@@ -178,7 +178,7 @@ export class Plan {
   }
 }
 
-// Buffers that the step needs are added to the plan's own buffers.
+// Adds the buffers that the step needs to `buffers`, which the plan frees.
 function makeStep(
   gpu: BufferOwner,
   operator: string,

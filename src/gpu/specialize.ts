@@ -12,8 +12,9 @@ function literal(value: number | boolean | string, type: string): string {
 }
 
 /**
- * Rewrites top-of-file constants of a WGSL source. WGSL's `override` cannot set element types or
- * the sizes of arrays in functions; a `const NAME: u32 = 64u;` or `alias Name = f32;` can.
+ * Rewrites constants and aliases at module scope of a WGSL source. WGSL's `override` cannot set
+ * element types or the sizes of arrays in functions; a `const NAME: u32 = 64u;` or
+ * `alias Name = f32;` can.
  *
  * @param source the WGSL text
  * @param values the new value of each named constant or alias

@@ -18,7 +18,7 @@ export interface OperatorSource {
 }
 
 /**
- * Serves the bench until it ends.
+ * Serves the bench until the bench ends.
  *
  * @param source a custom operator to measure
  */

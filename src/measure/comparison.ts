@@ -279,7 +279,7 @@ function judgeAll(
   }));
 }
 
-/** The seconds to add to the larger budget to get this many times the processes, rounded. */
+/** The seconds to add to each run's budget for this many times the processes, in tens. */
 function moreSeconds(
   { processes, inTurns }: PairComparison,
   times: number,

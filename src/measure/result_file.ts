@@ -54,7 +54,7 @@ export interface MeasuredProcess {
   readonly samples: number;
   /** How many consecutive `throttleSamples` are from this process. */
   readonly throttleSamples: number;
-  /** Runs of the operator in each of its samples. */
+  /** How often each of its samples runs the operator. */
   readonly repeats?: number;
 }
 
@@ -72,7 +72,7 @@ export interface Measurement {
   readonly dtype: string;
   /** The name of the variant; `portable` is the plain one. */
   readonly variant: string;
-  /** True for the default variant without tuning, if several were measured. */
+  /** True for the variant that runs by default on this adapter: a tuned choice counts. */
   readonly chosen?: boolean;
   /** The variant's tuning parameters. */
   readonly tuning: Readonly<Record<string, number | string | boolean>>;
@@ -90,7 +90,7 @@ export interface Measurement {
   readonly timer: Timer;
   /** Nanoseconds for one run of the operator, in the order of measuring. */
   readonly samples: readonly number[];
-  /** Runs of the operator in one sample of the first process; a sample is their mean. */
+  /** How often one sample of the first process runs the operator; the sample is the mean time. */
   readonly repeats?: number;
   /**
    * The processes that took the samples, in order: a new one in each round of the bench. Absent in

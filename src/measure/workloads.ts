@@ -72,9 +72,9 @@ export interface Workload {
  * `largestError`. The inputs are normally distributed, so each term of a sum is off by a few
  * roundings of at most 2^-11 in random directions: two in a matrix product; three in attention, of
  * a query, a key (a logit of size 1 passes these on in full) and a weight. Three roundings together
- * have a standard deviation of 2^-11, and so has their sum, relative to the root of the sum of the
- * terms' squares. The worst of the checked numbers lies within five deviations; the rest is for
- * adapters that truncate.
+ * have a standard deviation of 2^-11, and so has a sum of such terms, relative to the root of the
+ * sum of the terms' squares. The worst of the checked numbers lies within five deviations; the rest
+ * is for adapters that truncate.
  */
 const HALF_TOLERANCE = 8 * 2 ** -11;
 

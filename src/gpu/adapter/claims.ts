@@ -10,7 +10,7 @@ import type { SubgroupSize } from "../gpu_info.ts";
 import { enableLine } from "../pipelines.ts";
 import type { FoundAdapter } from "./request.ts";
 
-/** What was found true of an opened device. */
+/** What the test kernels found about an opened device. */
 export interface Truth {
   /** The features to use, sorted. */
   readonly features: readonly string[];

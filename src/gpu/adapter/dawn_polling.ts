@@ -52,7 +52,7 @@ export function paceDawnPolling(): void {
     });
   }
 
-  // Node's promisify looks for a property of the function.
+  // Copy its properties too: Node's `promisify` finds the promise form of setImmediate in one.
   Object.defineProperties(setPacedImmediate, Object.getOwnPropertyDescriptors(setImmediate));
   scope.setImmediate = setPacedImmediate;
 }

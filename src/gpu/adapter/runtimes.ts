@@ -1,3 +1,4 @@
+/** The WebGPU implementations outside browsers: Deno's own and Dawn. */
 import { type RuntimeEntry, webGpu } from "./request.ts";
 import { paceDawnPolling } from "./dawn_polling.ts";
 

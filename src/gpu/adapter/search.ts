@@ -1,3 +1,4 @@
+/** Searches a machine for a usable adapter: the one that the user names, or the best. */
 import { EMBEDDED } from "./candidates.ts";
 import { findNamedAdapter } from "./named.ts";
 import { probeAdapter } from "./probe.ts";

@@ -24,7 +24,7 @@ export interface RunState {
   readonly measurements: readonly Measurement[];
   /** The number of measurements in each process. */
   readonly perProcess: number;
-  /** The end of the budget, in ms. */
+  /** The end of the budget, in ms on the same clock as `now`. */
   readonly end: number;
 }
 

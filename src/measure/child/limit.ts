@@ -1,8 +1,8 @@
 /**
  * Keeps single runs short, because drivers end long ones: browsers share the GPU with the screen,
- * and a dispatch of two seconds can lose the device. It predicts a run's time from smaller runs,
- * each at most a few times as much work as the one before, until the requested run comes next or
- * the next one would be too long.
+ * and a dispatch of two seconds can lose the device. It predicts a run's time from smaller ones: it
+ * begins with little work, and each run has a few times the work of the one before, until the next
+ * one is the requested run or would be too long.
  *
  * This file calls no Deno API, because the browser's page uses it too.
  */
@@ -89,7 +89,8 @@ export async function ceilingSizeWithin(
     gpu.run(kernel.plan);
     await gpu.sync(); // Compiles.
     const { spans, wall } = await timer.time([(pass) => kernel.plan.encode(pass)]);
-    // Other kernels do twice as much work, some of it at a fraction of the rate.
+    // Aim at an eighth of the limit: other kernels do twice as much work, some of it at a fraction
+    // of the rate.
     const most = limit / 8 / (spans[0] ?? wall) * small;
     let invocations = usual.invocations;
     while (invocations > Math.max(most, 2 ** 12)) invocations /= 2;

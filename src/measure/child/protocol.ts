@@ -15,7 +15,7 @@ import type { VariantQuestion } from "../workloads/variants.ts";
 /** The version of the protocol for batches in turns. */
 export const TURNS = 1;
 
-/** A turn of two processes that measure in turns; see `sampling/turns.ts`. */
+/** The next step of one of two processes that measure in turns; see `sampling/turns.ts`. */
 export type ChildTurn =
   | { readonly step: "calibrate" }
   | {

@@ -8,8 +8,8 @@ export interface Doubt {
   /**
    * - `one process`: a file is from one process, so the differences between processes are unknown
    * - `chance`: the change is above the threshold and may be chance
-   * - `CPU time`, `clock`: on one machine, the CPU time or the time relative to the reference kernel
-   *   does not show the change
+   * - `CPU time`, `clock`: on one machine, the CPU time, or the time relative to the reference
+   *   kernel's, does not show the change
    * - `machine`: the machine changed between both runs, and this row changed no more than the
    *   others
    * - `near the threshold`: the change is not chance; it is below the threshold, but not certainly

@@ -36,7 +36,7 @@ export interface TensorSource {
 /**
  * A source of tensors.
  *
- * @param seed the first draw's seed; every further draw gets another one
+ * @param seed decides all draws; each gets another seed, made from this one and the draw's number
  */
 export function tensorSource(seed: number): TensorSource {
   let draws = 0;

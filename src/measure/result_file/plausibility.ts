@@ -23,7 +23,7 @@ const MOST = { f32Fma: 5e14, f16Fma: 2e15, copyBandwidth: 5e13, expRate: 1e14 } 
 
 /**
  * The greatest figures of a software adapter with one logical processor: 6 GHz × two FMA units of
- * 16 lanes, and a cache's bandwidth.
+ * 16 lanes × two operations, about twice that in f16, and a cache's bandwidth.
  */
 const MOST_SOFTWARE = { f32Fma: 4e11, f16Fma: 8e11, copyBandwidth: 2e11, expRate: 2e11 } as const;
 

@@ -26,7 +26,7 @@ export interface WorkSamples {
   readonly rounds: readonly number[];
   /** For samples in turns with another process: each round's sweep. */
   readonly sweeps?: readonly number[];
-  /** Runs in one sample, which is their mean. */
+  /** The number of runs in one sample; the sample is their mean time. */
   readonly repeats: number;
   /** CPU time of one run in ns, one per sample, if the host's clocks have it. */
   readonly cpuSamples?: readonly number[];

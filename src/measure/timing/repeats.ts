@@ -38,7 +38,13 @@ export async function chooseRepeats(
   return repeats;
 }
 
-/** The most spans that fit a submission of about this many ns; 1 if a single span is longer. */
+/**
+ * The most spans that fit one submission.
+ *
+ * @param span the time of one span, in ns
+ * @param submission about how long a submission may last, in ns
+ * @returns at least 1, even if a single span is longer
+ */
 export function spansPerSubmission(span: number, submission: number): number {
   return Math.max(1, Math.min(MAXIMUM_SPANS, Math.floor(submission / span)));
 }

@@ -55,7 +55,8 @@ function thin(grid: GridName, length: number): Product[] {
   ];
 }
 
-// SwiGLU's gate and up of pretrained models, as one matrix: forward, and the gradient by the input.
+// The gate and up projections of pretrained models' SwiGLU, as one matrix: forward, and the
+// gradient by the input.
 function gateAndUp(model: "smollm2-135m" | "qwen3-0.6b", T: number): Product[] {
   const [inputs, outputs] = { "smollm2-135m": [576, 3072], "qwen3-0.6b": [1024, 6144] }[model] as [
     number,
