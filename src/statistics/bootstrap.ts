@@ -12,8 +12,8 @@
 import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
 
 /**
- * Enough resamples for a usual number of samples: the interval's ends vary by about 2 % of its
- * width.
+ * Enough resamples for a usual number of samples: from seed to seed, the interval's ends vary by
+ * about 2 % of its width.
  */
 const RESAMPLES = 2000;
 

@@ -1,7 +1,7 @@
 /** Bootstrap intervals over independent items, such as texts. */
 import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
 
-/** Enough resamples for a 95 % interval: its ends vary by about 3 % of its width. */
+/** Enough resamples: from seed to seed, the interval's ends vary by about 3 % of its width. */
 const RESAMPLES = 1000;
 
 /** An interval that holds a statistic with 95 % confidence. */

@@ -13,9 +13,9 @@ const FEW = 3;
 const CLEARLY = 1.5;
 
 /**
- * Finds the beaten candidates: the interval of the median lies entirely above the best candidate's.
- * With three to five samples, too few for an interval: every sample exceeds one and a half times
- * the best candidate's slowest.
+ * Finds the beaten candidates. A candidate is beaten if the interval of its median lies entirely
+ * above the best candidate's. Three to five samples are too few for an interval; then each of them
+ * must exceed one and a half times the best candidate's slowest.
  *
  * @param samples each candidate's times, taken in turn with the others'
  * @returns the indices of the beaten candidates; never all of them

@@ -24,7 +24,7 @@ export interface WorkSamples {
   readonly samples: readonly number[];
   /** How many consecutive samples belong to each round. */
   readonly rounds: readonly number[];
-  /** For samples in turns with another process: each round's sweep. */
+  /** For samples in turns with another process: the number of each round's sweep over all work. */
   readonly sweeps?: readonly number[];
   /** The number of runs in one sample; the sample is their mean time. */
   readonly repeats: number;
