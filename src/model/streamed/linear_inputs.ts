@@ -35,7 +35,10 @@ export class LinearMaximaMeter implements Disposable {
   readonly #all: Tensor;
   #ran = false;
 
-  /** @param gpu the model's GPU ⏎@param layers the number of layers */
+  /**
+   * @param gpu the model's GPU
+   * @param layers the number of layers
+   */
   constructor(gpu: Gpu, layers: number) {
     this.#gpu = gpu;
     this.#layers = layers;

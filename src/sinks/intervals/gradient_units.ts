@@ -22,7 +22,10 @@ export class GradientUnits {
     this.#units = new SequenceUnits(this.#positions * shape.heads * shape.width);
   }
 
-  /** @param gradient [B, heads, T, width], of the batch's mean loss ⏎@param batch B */
+  /**
+   * @param gradient [B, heads, T, width], of the batch's mean loss
+   * @param batch B
+   */
   add(gradient: Numbers, batch: number): void {
     const { heads, context, width } = this.#shape;
     for (let b = 0; b < batch; b++) {
