@@ -34,7 +34,7 @@ import { mean, sum } from "../statistics/mean.ts";
  */
 export const ASSUMED_DEVIATION = 0.1;
 
-/** Replaces infinity, which JSON cannot hold. */
+/** The most degrees of freedom: they replace infinity, which JSON cannot hold. */
 const MOST_DF = 1e9;
 
 /** A logarithm with its error's sources, which are independent. */

@@ -74,7 +74,7 @@ export interface Measurement {
   readonly variant: string;
   /** True for the variant that runs by default on this adapter: a tuned choice counts. */
   readonly chosen?: boolean;
-  /** The variant's tuning parameters. */
+  /** `{ tuned: true }` if tuning chose the variant, else empty; other fields are allowed. */
   readonly tuning: Readonly<Record<string, number | string | boolean>>;
   /** The least floating-point operations of one run, from the plan. */
   readonly flops: number;

@@ -33,7 +33,7 @@ const INSTANCE_CREATE_INFO = 1;
 const CREATE_INFO_BYTES = 64;
 /** At least the 824 bytes of `VkPhysicalDeviceProperties`. */
 const PROPERTIES_BYTES = 1024;
-/** The offsets of its fields, in bytes. */
+/** The offsets of fields in `VkPhysicalDeviceProperties`, in bytes. */
 const [VENDOR, DEVICE, TYPE, NAME] = [8, 12, 16, 20];
 const NAME_BYTES = 256;
 const TYPE_CPU = 4;

@@ -1,9 +1,9 @@
 import type { BufferOwner } from "../owner.ts";
 
-/** Numbers of a texel. */
+/** Numbers per texel. */
 const TEXEL = 4;
 
-/** Columns of a block. */
+/** Columns per block, which is one layer of the texture. */
 const BLOCK = 64;
 
 /** What every WebGPU adapter allows: a texture's height, and its layers. */

@@ -38,9 +38,9 @@ export interface AttentionGradientNumbers extends AttentionNumbers {
 
 /** A row of a tensor [B, H, T, …]. */
 export interface RowPlace {
-  /** b · H + h */
+  /** b · H + h, for head h of sequence b */
   readonly head: number;
-  /** t */
+  /** The token t, from 0 on */
   readonly position: number;
 }
 
