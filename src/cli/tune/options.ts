@@ -105,7 +105,7 @@ export function parseTune(
       : "it has a single variant";
     throw new UsageError(`--kernels: ${untunable} is not tuned: ${why}`);
   }
-  // Lets the bench read and check the other options, which it has too.
+  // The bench has the other options too: let it read and check them.
   const { operator: _, ...rest } = withoutUndefined(values);
   const given = { kernels: added?.name ?? kernels.join(","), ...rest };
   const words = Object.entries(given).map(([name, value]) => `--${name}=${value}`);

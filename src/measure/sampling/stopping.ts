@@ -9,7 +9,7 @@ import { median, orderStatisticInterval } from "../../statistics/summary.ts";
 
 /** The limits that end the sampling of a measurement; the first one reached counts. */
 export interface StoppingRule {
-  /** The median is precise if its 95 % interval has this relative half-width, such as 0.01. */
+  /** The median is precise once its 95 % interval's relative half-width is this, such as 0.01. */
   readonly targetHalfWidth: number;
   /** With fewer samples, only the budget ends the sampling. */
   readonly minimumSamples: number;

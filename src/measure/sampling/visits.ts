@@ -93,7 +93,7 @@ export interface Visited extends SampledWork {
   readonly cpuSamples: number[];
   readonly rounds: number[];
   readonly sweeps: number[];
-  /** For each sample, how many times the reference kernel had run. */
+  /** For each sample, how often the reference kernel had run before; the last run judges it. */
   readonly readings: number[];
   /** The time of all visits so far, in ns. */
   elapsed: number;
