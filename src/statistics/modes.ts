@@ -51,7 +51,7 @@ export function isMultimodal(samples: readonly number[]): boolean {
   return hills(heights) > 1;
 }
 
-/** Counts the hills that hold enough samples and that deep enough valleys separate. */
+/** Counts the hills that hold enough samples and lie between deep enough valleys. */
 function hills(heights: readonly number[]): number {
   const total = heights.reduce((sum, height) => sum + height, 0);
   // Walk from left to right. A valley is deep enough once the density falls below 0.7 of the hill

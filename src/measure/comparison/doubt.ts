@@ -76,7 +76,7 @@ export function doubtOf(
       timesProcesses,
     };
   }
-  // The other evidence does not show a change in this direction of this size.
+  // Find evidence that shows no change above the threshold in the direction of the time's change.
   const other = others.find(({ center }) => Math.sign(time!.center) * center <= limit);
   if (other !== undefined) {
     const shown = percent(other.center);

@@ -74,7 +74,7 @@ export function createInputs(
     minimum: D / 2,
     maximum: 2 * D,
   });
-  // The logarithm of the sum of T / 2 normal logits is about log(T / 2) + 1 / 2.
+  // The logSumExp of T / 2 standard normal logits is about log(T / 2) + 1 / 2.
   const middle = Math.log(T / 2) + 0.5;
   const sinkLogit = sink
     ? randomUniform({ seed: 8 * seed + 5, length: Hq, minimum: middle - 1, maximum: middle + 1 })
