@@ -36,7 +36,7 @@ export interface AttentionForwardOptions {
   readonly key: Tensor;
   /** `[B, Hkv, T, D]` */
   readonly value: Tensor;
-  /** The factor of the logits. Default: 1/√D. */
+  /** The factor that makes ⟨q, k⟩ a logit. Default: 1/√D. */
   readonly scale?: number;
   /** V-scale on the value path. Default: none. */
   readonly vScale?: AttentionVScale;
@@ -86,9 +86,10 @@ export interface AttentionBackwardOptions extends AttentionForwardOptions {
   /**
    * Keeps `queryGradient` and `keyGradient` accurate if queries give almost all of their weight to
    * one key: `true` for the first key, or `{ position }`. With all but 10⁻⁶ of the weight on that
-   * key, the usual form keeps one digit, like every float32 attention that computes D from its
-   * output; the precise form keeps five. It costs one more forward pass, half of the time again,
-   * and memory for one more value and output. Default: false.
+   * key, the usual form keeps one digit, like every float32 attention that computes D_t =
+   * ⟨outputGradient_t, output_t⟩; the precise form keeps five. It costs one more forward pass,
+   * which takes half as long as the usual form, and memory for one more value and output. Default:
+   * false.
    */
   readonly precise?: AttentionPrecise;
 }
@@ -97,9 +98,9 @@ export interface AttentionBackwardOptions extends AttentionForwardOptions {
 export interface AttentionBackwardResult {
   /** `[B, Hq, T, D]` */
   readonly queryGradient: Tensor;
-  /** `[B, Hkv, T, D]`, summed over the query heads of a group. */
+  /** `[B, Hkv, T, D]`, summed over the query heads that share a key head. */
   readonly keyGradient: Tensor;
-  /** `[B, Hkv, T, D]`, summed over the query heads of a group. */
+  /** `[B, Hkv, T, D]`, summed over the query heads that share a value head. */
   readonly valueGradient: Tensor;
   /** `[Hkv]`, with V-scale only. */
   readonly constantGradient?: Tensor;

@@ -25,7 +25,7 @@ export interface AttentionSinkStatisticsOptions {
   /** s, the key position to measure. Default: 0. */
   readonly position?: number;
   /**
-   * T_ε, the queries that the score averages over; fewer at the sequence's end. Default:
+   * T_ε, the number of queries that the score averages over; fewer at the sequence's end. Default:
    * 64.
    */
   readonly window?: number;
@@ -37,14 +37,14 @@ export interface AttentionSinkStatisticsOptions {
 
 /** Results of {@linkcode attentionSinkStatistics}. */
 export interface AttentionSinkStatisticsResult {
-  /** `M_s = Σ_{t≥s} a_ts`: `[B, Hq]` */
+  /** `M_s = Σ_{t≥s} a_ts`, where `a_ts` is the weight that query t gives key s: `[B, Hq]` */
   readonly mass: Tensor;
   /** `S_s = Σ_{t≥s} a_ts²`: `[B, Hq]` */
   readonly secondMoment: Tensor;
   /** `α_s`, the mean of `a_ts` over `t = s … min(s + window, T) − 1`: `[B, Hq]` */
   readonly score: Tensor;
   /**
-   * The learned sink's share of the weight: the mean over all T queries of `b_t = exp(s −
+   * The learned sink's share of the weight: the mean over all T queries of `b_t = exp(sinkLogit −
    * logSumExp_t)`. `[B, Hq]`, only with `sinkLogit`.
    */
   readonly sinkShare?: Tensor;

@@ -40,7 +40,7 @@ export interface RmsNormForwardResult {
   readonly output: Tensor;
   /**
    * `1 / sqrt(mean(x²) + epsilon)` of every row; the input's shape without its last dimension,
-   * `[1]` for one row.
+   * `[1]` if the input is `[d]`.
    */
   readonly inverseRms: Tensor;
 }
@@ -92,7 +92,8 @@ function forwardCost({ rows, columns }: Matrix): Cost {
   return { flops: 4 * rows * columns, bytes: 4 * (2 * rows * columns + columns + rows) };
 }
 
-// Per element: x/r, u, <u, x> (2), mean * x/r, minus, times 1/r, and 2 for the gain's sum.
+// Per element, with r = rms(x) and u = gain g: x/r, u, <u, x> (2), mean * x/r, minus, times 1/r,
+// and 2 for the gain's sum.
 function backwardCost({ rows, columns }: Matrix): Cost {
   return { flops: 9 * rows * columns, bytes: 4 * (3 * rows * columns + 2 * columns + rows) };
 }

@@ -83,7 +83,8 @@ function forwardCost({ value, constant }: VScaleForwardOptions): Cost {
   return { flops: 3 * elements, bytes: 4 * (2 * elements + constant.length) };
 }
 
-// Per element: two each for |v|² and <v, u>, three for phi u + along v.
+// Per element: two each for |v|² and <v, u>, three for phi u + along v, where along is
+// 2 C / (r + C)² <v, u>.
 function backwardCost({ value, constant }: VScaleForwardOptions): Cost {
   const elements = elementCount(value.shape);
   return { flops: 7 * elements, bytes: 4 * (3 * elements + 2 * constant.length) };
@@ -202,7 +203,7 @@ export function planVScaleBackward(
     shape,
     wanted: options.variant,
   });
-  // Every variant needs 8 bytes per row. Check it here, before any buffer is made.
+  // Every variant needs a buffer of 8 bytes per row. Check it here, before any buffer is made.
   gpu.checkSize(operator, 8 * shape.rows);
   const outputs = emptyTensors(gpu, operator, {
     valueGradient: value.shape,

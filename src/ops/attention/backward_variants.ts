@@ -3,7 +3,7 @@
  *
  * | variant               | for                   | why                                          |
  * | --------------------- | --------------------- | -------------------------------------------- |
- * | `panels`              | CPU, 8 lanes up       | stores probabilities: no second computation  |
+ * | `panels`              | CPU, 8 lanes          | stores probabilities: no second computation  |
  * | `panels-barrier-free` | other CPUs, T from 64 | the same without subgroups                   |
  * | `tiled-64x32` …       | GPUs                  | computes probabilities again, in fast memory |
  * | `tiled-64x32-f16` …   | GPUs, by name only    | half the memory, for rounded operands        |
@@ -63,9 +63,9 @@ type Passes = (
   buffers: { readonly rowStatistics: GPUBuffer; readonly valve: GPUBuffer },
 ) => VariantPlan;
 
-// The part that all variants share. First come the values' statistics (|v|², C) and the rows'
-// statistics; then the gradients, which replace (|v|², C) by the terms of the constant's gradient;
-// then the sums of these terms and of the sink's gradient.
+// The part that all variants share. First come the values' statistics (|v|², C) and the query rows'
+// (logSumExp, D_t); then the gradients, which replace (|v|², C) by the terms of the constant's
+// gradient; then the sums of these terms and of the sink's gradient.
 function planFrame(gpu: Gpu, call: AttentionBackwardCall, passes: Passes): VariantPlan {
   const { shape, vScale, value, constantGradient } = call;
   const { valve, dispatches, scratch } = planValve(gpu, shape, { value, vScale });

@@ -1,4 +1,7 @@
-/** The kernels of attention backward in panels: with subgroups of 8 lanes, and without. */
+/**
+ * The kernels of attention backward in panels, which store the probabilities: for subgroups of 8
+ * lanes, and without subgroups.
+ */
 import { attentionBackwardPanelsBarrierFree } from "../../../kernels/attention/panels/fill_barrier_free.wgsl.ts";
 import { attentionBackwardPanelsKeyValueBarrierFree } from "../../../kernels/attention/panels/key_value_barrier_free.wgsl.ts";
 import { attentionBackwardPanelsKeyValueSubgroup } from "../../../kernels/attention/panels/key_value_subgroup.wgsl.ts";
@@ -69,7 +72,8 @@ export function barrierFreePanel(gpu: Gpu): PanelBarrierFreeOptions {
  * The kernels without subgroups.
  *
  * @param options their tile, and whether the first query has a gradient
- * @param headDim D; gradients are computed in blocks of 64 columns if they fit, else of 32
+ * @param headDim D; gradients are computed in blocks of 64 columns, or of 32 if fewer columns of
+ *   the last block then lie past D
  */
 export function barrierFreePanelKernels(
   options: PanelBarrierFreeOptions & { readonly firstQuery: boolean },

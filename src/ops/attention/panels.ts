@@ -27,7 +27,10 @@ export interface PanelKernels {
   readonly query: Kernel;
 }
 
-/** Some heads and tiles of keys; the panels hold their pairs with all queries at once. */
+/**
+ * Some heads and tiles of keys. The panels hold the numbers of a whole chunk at once: one for each
+ * pair of a query and one of these keys.
+ */
 export interface PanelChunk {
   /** The first key and value head, counted over the batch. */
   readonly firstHead: number;
@@ -38,12 +41,13 @@ export interface PanelChunk {
 }
 
 /**
- * The most keys times query heads in a chunk. They need two panels of 4 KiB per token, so memory
- * stays linear in T.
+ * The most keys times query heads in a chunk. A query's numbers for them take 4 KiB in each of the
+ * two panels, so memory stays linear in T.
  */
 const MOST_KEYS = 1024;
 /**
- * If both panels exceed this many bytes, chunks get smaller, down to one tile of keys of one group.
+ * If both panels together exceed these 32 MiB, chunks get smaller, down to one tile of keys of one
+ * key head.
  */
 const MOST_BYTES = 2 ** 25;
 
@@ -82,7 +86,8 @@ export function panelChunks(
   return chunks;
 }
 
-// How many tiles of R × K pairs a chunk has, from the diagonal down.
+// How many tiles a chunk has from the diagonal down. `rows` counts the tiles along all queries, and
+// `ratio` is the keys per tile divided by its queries.
 function visibleTiles({ firstTile, tiles }: PanelChunk, rows: number, ratio: number): number {
   return tiles * (rows - firstTile * ratio) - ratio * tiles * (tiles - 1) / 2;
 }
@@ -120,8 +125,9 @@ function panelBytes(shape: AttentionShape, tile: PanelTile, first: PanelChunk): 
  *
  * @param gpu the GPU that holds the tensors
  * @param call the attention call
- * @param options the kernels; `rowStatistics` (logSumExp, D) of every query row, and `valve` (r, C)
- *   of every value row, which V-scale's last dispatch replaces by (term of dC, 0)
+ * @param options the kernels; `rowStatistics` (logSumExp, D_t = ⟨outputGradient_t, output_t⟩) of
+ *   every query row t; and `valve` (r = ‖v‖², C) of every value row v, which V-scale's last
+ *   dispatch replaces by (term of dC, 0)
  */
 export function planPanels(
   gpu: Gpu,

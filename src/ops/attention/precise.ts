@@ -101,7 +101,7 @@ export function planPrecise(
     workgroups: spreadWorkgroups(gpu, Math.ceil(value.length / 4 / 64)),
   };
 
-  // The sink's gradient contains D itself, which does not cancel.
+  // The sink's gradient contains D_t itself, not a difference, so it comes from the usual kernels.
   const ofSink: Dispatch[] = [];
   let rest = logSumExpGradient;
   if (sinkLogit !== undefined) {

@@ -9,7 +9,7 @@ import type { AttentionBackwardCall } from "./call.ts";
 import { spreadWorkgroups } from "../shared/validation.ts";
 
 /**
- * Writes (logSumExp, D) of every query row.
+ * Writes (logSumExp, D_t) of every query row t, where D_t = ⟨outputGradient_t, output_t⟩.
  *
  * @param gpu the GPU that holds the tensors
  * @param call the attention call

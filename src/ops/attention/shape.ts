@@ -17,9 +17,9 @@ export const TILE = 32;
 /**
  * V-scale's arguments in an attention call.
  *
- * `‖v‖²` and `‖v‖² + C` must be in float32's range. Results that depend on a value row are NaN if
- * one of the two exceeds 3.4·10³⁸, or if `‖v‖²` is below 1.2·10⁻³⁸ and the row is not zero.
- * `vScaleForward` and `vScaleBackward` do not have these limits.
+ * For every value row v, `‖v‖²` and `‖v‖² + C` must be in float32's range. Results that depend on a
+ * value row are NaN if one of the two exceeds 3.4·10³⁸, or if `‖v‖²` is below 1.2·10⁻³⁸ and the row
+ * is not zero. `vScaleForward` and `vScaleBackward` do not have these limits.
  */
 export interface AttentionVScale {
   /** C, one positive number per key and value head: `[Hkv]`. */
@@ -172,8 +172,9 @@ export function attentionForwardCost(
 
 /**
  * The cost of attention backward: five products (logits, weight gradients, and the three gradients)
- * for each visible pair, and D_t. V-scale adds the cost of `vScaleBackward`, a learned sink one
- * multiply-add per row, a gradient of logSumExp one subtraction.
+ * for each visible pair, and D_t = ⟨g_t, y_t⟩ of the gradient and the output of each row. V-scale
+ * adds the cost of `vScaleBackward`, a learned sink one multiply-add per row, a gradient of
+ * logSumExp one subtraction.
  */
 export function attentionBackwardCost(
   shape: AttentionShape,

@@ -25,7 +25,7 @@ export function firstQueryHasGradient(
 }
 
 /**
- * Subtracts the gradient of logSumExp from D in the rows' statistics.
+ * Subtracts the gradient of logSumExp from D = ⟨outputGradient, output⟩ in the rows' statistics.
  *
  * @param gpu the GPU that holds the tensors
  * @param call the attention call

@@ -53,8 +53,8 @@ export function hasWideSubgroups(gpu: Gpu): boolean {
 }
 
 /**
- * The rows per workgroup that compile in less than five seconds, since a row's registers grow with
- * D; and not many more than a short sequence has.
+ * The rows per workgroup: few enough to compile in less than five seconds, since a row's registers
+ * grow with D, and not many more than a short sequence has.
  */
 export function suitableRows({ headDim, sequenceLength }: AttentionShape): number {
   return headDim <= 128 && sequenceLength > 48 ? 32 : 16;

@@ -82,7 +82,8 @@ export interface MatmulOperand {
   readonly scratch: readonly GPUBuffer[];
 }
 
-// The stride of a direction with one element does not matter.
+// Strides in vec4f. If both strides are 1, one direction has a single element, and its stride does
+// not matter.
 function inVectors({ outer, inner, batch }: MatmulStrides): MatmulStrides {
   return inner === 1
     ? { outer: outer / 4, inner, batch: batch / 4 }

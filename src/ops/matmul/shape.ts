@@ -65,7 +65,8 @@ export interface MatmulOptions {
 /**
  * Checks the operands of a matrix product.
  *
- * Batches that share the right operand are rows of one product, unless they are stored transposed.
+ * Batches that share the right operand become rows of one product, unless left is stored
+ * transposed.
  *
  * @param gpu the GPU that holds the tensors
  * @param operator the operator's name, for messages
@@ -119,7 +120,7 @@ function upToPowerOfTwo(length: number, least: number, most: number): number {
 
 /**
  * The class of shapes that share a tuned variant: the transposition, and the lengths rounded up to
- * powers of two.
+ * powers of two from 32 to 4,096.
  */
 export function matmulShapeClass({ rows, columns, inner, left, right }: MatmulShape): string {
   const transposition = (left.inner === 1 ? "N" : "T") + (right.inner === 1 ? "T" : "N");

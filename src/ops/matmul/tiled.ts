@@ -39,8 +39,8 @@ function sizeOf({ down, across, quadsDown, quadsAcross }: MatmulTile) {
  */
 const OTHER_REGISTERS = 48;
 
-// The registers that compilers used. Intel's compiler reads the operands of four k ahead if these
-// are unrolled.
+// The registers of an invocation, as compilers reported them. Intel's compiler reads the operands
+// of four k ahead if their loop is unrolled.
 function registersOf({ quadsDown, quadsAcross }: MatmulTile, { vendor }: Gpu["info"]): number {
   const ahead = vendor === "intel" ? 4 : 1;
   return 16 * quadsDown * quadsAcross + 4 * ahead * (quadsDown + quadsAcross) + OTHER_REGISTERS;
@@ -53,7 +53,7 @@ function fits(tile: MatmulTile, { info }: Gpu): boolean {
 const SMALL = "tiled-64-4x4";
 
 // The largest tile that fits an invocation's registers and still gives every core of a large GPU a
-// tile.
+// tile: 2²² numbers are 256 tiles of 128 × 128, 2¹⁹ are 128 tiles of 64 × 64.
 function bestTile(gpu: Gpu, { batches, rows, columns }: MatmulShape): string {
   const numbers = batches * rows * columns;
   const wanted = numbers >= 2 ** 22
@@ -64,8 +64,8 @@ function bestTile(gpu: Gpu, { batches, rows, columns }: MatmulShape): string {
   return wanted.find((name) => fits(matmulTiles[name]!, gpu)) ?? SMALL;
 }
 
-// How many k of a step to unroll together. On the CPU more than one would compile longer and run no
-// faster.
+// How many k of a step to unroll together: all on a GPU, or four if even the small tile exceeds its
+// registers. On the CPU more than one would compile longer and run no faster.
 function together(gpu: Gpu, { step }: MatmulTile): number {
   return gpu.info.software ? 1 : fits(matmulTiles[SMALL]!, gpu) ? step : 4;
 }

@@ -28,9 +28,9 @@ export interface CrossEntropyForwardOptions {
   /** `[N]`: integers from 0 to V − 1. */
   readonly targets: Tensor;
   /**
-   * If the logits are those of a slice of the vocabulary: the class of their first column. A target
-   * outside the slice counts as a logit of 0, and `targets` go up to 2²⁴ − 1. Default: the logits
-   * cover the whole vocabulary.
+   * If the logits are those of a slice of the vocabulary: the token of their first column.
+   * `targets` may then go up to 2²⁴ − 1, and the loss of a target outside the slice is logSumExp
+   * alone. Default: the logits cover the whole vocabulary.
    */
   readonly firstColumn?: number;
   /**

@@ -36,15 +36,15 @@ interface HeadNormOptions {
   readonly queryHeads: number;
   /** Hkv */
   readonly keyValueHeads: number;
-  /** γ of all query heads: `[D]`. */
+  /** γ, the gain that all query heads share: `[D]`. */
   readonly queryGain: Tensor;
-  /** γ of all key heads: `[D]`. */
+  /** The gain that all key heads share: `[D]`. */
   readonly keyGain: Tensor;
 }
 
 /** Arguments of {@linkcode planHeadNormForward}. */
 export interface HeadNormForwardOptions extends HeadNormOptions {
-  /** ε. Default: 1e-6. */
+  /** ε, added to a head's mean square. Default: 1e-6. */
   readonly epsilon?: number;
 }
 
@@ -219,8 +219,8 @@ export function planHeadNormBackward(
       outputGradient,
       ...outputs,
     },
-    // Per normalized number: u, the scaled x, their product and the sum; then a product, a
-    // difference and a product.
+    // Per normalized number: u = gain ⊙ outputGradient, x · inverseRms, their product and its sum;
+    // then a product, a difference and a product.
     cost: {
       flops: 7 * shape.rows * heads * shape.headDim,
       bytes: 4 * (3 * projections.length + shape.rows * heads),

@@ -1,4 +1,4 @@
-/** Splits rows of all heads into heads of rows, and merges them again. */
+/** Splits each position's row into the rows of its heads, and joins these again. */
 import source from "../../../kernels/model/heads.wgsl" with { type: "text" };
 import type { Gpu } from "../../gpu/gpu.ts";
 import { Plan } from "../../gpu/plan.ts";
@@ -32,16 +32,16 @@ export interface HeadsResult {
   readonly output: Tensor;
 }
 
-// Plans swapping the middle dimensions of [B, J, I, D]; the input may have its last two dimensions
-// joined.
+// Plans swapping heads and positions, the middle dimensions of the input [B, J, I, D], whose last
+// two dimensions may be joined.
 function planSwap(
   gpu: Gpu,
   input: Tensor,
   { operator, swapped: [batches, outer, inner, headDim], shape }: {
     readonly operator: string;
-    /** [B, I, J, D] */
+    /** B, I, J and D: the output's lengths before any dimensions are joined. */
     readonly swapped: readonly [number, number, number, number];
-    /** The output's shape, with as many elements. */
+    /** The output's shape: these lengths, the last two joined if heads are merged. */
     readonly shape: readonly number[];
   },
 ): Planned<HeadsResult> {

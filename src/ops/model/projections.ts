@@ -19,7 +19,8 @@ import {
 
 const projections: KernelPart = { file: "model/projections.wgsl", source: projectionsSource };
 
-// An invocation computes an element of half a row.
+// An invocation computes one element in the first half of a head's row and the matching one in the
+// second half, which RoPE turns together.
 function projectionsKernel(headDim: number, part: KernelPart): ElementKernel {
   const width = headDim % 8 === 0 ? 4 : 2;
   return {
@@ -77,7 +78,7 @@ export interface RotaryOptions {
   readonly sequenceLength: number;
   /** D, even. */
   readonly headDim: number;
-  /** The base of the angles. Default: 10000. */
+  /** The base in the angles of position 1, base^(−2i/D). Default: 10000. */
   readonly base?: number;
   /** The angles of position 1, in radians, which replace those of `base`: D/2 numbers. */
   readonly frequencies?: ArrayLike<number>;

@@ -3,7 +3,7 @@
  *
  * | variant              | for                           | why                                   |
  * | -------------------- | ----------------------------- | ------------------------------------- |
- * | `subgroup`           | GPUs; CPU: rows of a subgroup | the row stays in registers: one read  |
+ * | `subgroup`           | GPUs; CPU: short rows         | the row stays in registers: one read  |
  * | `tile`               | CPU, 8 lanes and 8 rows up    | one lane per row: no sum across lanes |
  * | `row-per-invocation` | other CPUs                    | no subgroups, no barrier; two stages  |
  * | `vectorised`         | tuning only                   | `subgroup` by way of workgroup memory |
@@ -215,8 +215,8 @@ function unfitForFused(sum: RowSum, { columns }: RowShape): string | undefined {
     : `a row of ${columns} numbers is ${elements} elements, a workgroup's registers hold ${most}`;
 }
 
-// Whether the fused kernel's loop over rows exceeds a core's cache of decoded instructions. A
-// vector needs four times the instructions of a number.
+// Whether the fused kernel's loop over rows exceeds a core's cache of decoded instructions: with
+// more than four vec4f per lane. Single numbers, a quarter of the instructions each, do not.
 function outgrowsLoop(gpu: Gpu, { columns }: RowShape): boolean {
   return columns % 4 === 0 && columns > 16 * (gpu.info.subgroupSize?.minimum ?? 0);
 }

@@ -3,7 +3,7 @@
  *
  * | variant              | for                           | why                                   |
  * | -------------------- | ----------------------------- | ------------------------------------- |
- * | `subgroup`           | GPUs; CPU: rows of a subgroup | the row stays in registers: one read  |
+ * | `subgroup`           | GPUs; CPU: short rows         | the row stays in registers: one read  |
  * | `tile`               | CPU, 8 lanes and 8 rows up    | one lane per row: no sum across lanes |
  * | `row-per-invocation` | other CPUs                    | no subgroups, no barrier              |
  * | `vectorised`         | tuning only                   | `subgroup` by way of workgroup memory |

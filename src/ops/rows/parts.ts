@@ -102,13 +102,14 @@ function elementsPerLane({ info }: Gpu, registers: number): number {
 }
 
 /**
- * Sums by subgroups. The workgroup is one subgroup, without a barrier, if its size is known and it
- * holds the row in registers, or always on the CPU. Otherwise it has the fewest lanes whose
- * registers hold the row.
+ * Sums by subgroups. If their size is known, the workgroup is one subgroup, without a barrier: on
+ * the CPU always, on a GPU if it holds the row in registers. Otherwise the workgroup has the fewest
+ * lanes whose registers hold the row.
  *
  * @param gpu an adapter with subgroups
  * @param elements the elements of a row
- * @param registers the registers per element that a lane holds. Default: 0, because it holds none
+ * @param registers the registers per element that a lane holds. Default: 0, for kernels that hold
+ *   no elements
  */
 export function subgroupRowSum(gpu: Gpu, elements: number, registers = 0): RowSum {
   const { minimum, maximum } = gpu.info.subgroupSize ?? { minimum: 1, maximum: 128 };
@@ -143,7 +144,7 @@ export function fillsSubgroup(gpu: Gpu, columns: number): boolean {
   return minimum === maximum && 2 * elements >= minimum && elements <= ELEMENTS_PER_LANE * minimum;
 }
 
-/** Runs of consecutive rows, one workgroup each. */
+/** How rows are divided into runs of consecutive rows; a workgroup computes a run. */
 export interface RowRuns {
   readonly rowsPerRun: number;
   readonly runs: number;
@@ -153,7 +154,7 @@ export interface RowRuns {
  * Divides rows into runs.
  *
  * @param rows the number of rows
- * @param options `least` rows per run, or more to keep to `most` runs
+ * @param options the `least` rows per run, and the `most` runs, for which runs get longer
  */
 export function divideRows(
   rows: number,
@@ -179,8 +180,8 @@ export function workgroupRowSum(elements: number): RowSum {
   };
 }
 
-// 64 or 256 invocations: squares, for the sum through workgroup memory. Every adapter has 256; use
-// more only if a row needs them.
+// 64 or 256 invocations, which every adapter has. Both are squares, as the sum through workgroup
+// memory needs. The sum by subgroups gets more, up to `most`, if a row needs them.
 function workgroupLanes(elements: number, needed = 0, most = 256): number {
   let lanes = elements <= 128 ? 64 : 256;
   while (lanes < needed && 2 * lanes <= most) lanes *= 2;

@@ -8,7 +8,7 @@ import { unfitForSubgroups, unfitForSubgroupSize } from "../shared/unfit.ts";
 export interface RowTiles {
   readonly tile: RowTile;
   /**
-   * The number of rows in tiles; up to 3 rows are outside if rows do not begin at multiples of 4.
+   * The number of rows in tiles; up to 3 rows are left over if d is not a multiple of 4.
    */
   readonly rows: number;
   readonly rowsPerTile: number;
@@ -16,8 +16,8 @@ export interface RowTiles {
 }
 
 /**
- * Positions that a lane computes at a time. With more, the loop exceeds a core's cache of decoded
- * instructions.
+ * Positions (places of a vec4f in a group of rows) that a lane computes at a time. With more, the
+ * loop exceeds a core's cache of decoded instructions.
  */
 const WIDTH = 2;
 

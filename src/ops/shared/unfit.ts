@@ -1,5 +1,6 @@
 /**
- * Reasons that several operators share why an adapter cannot run a variant; undefined if it can.
+ * Checks that several operators share. Each returns why an adapter cannot run a variant, or
+ * undefined if it can.
  */
 import type { Gpu } from "../../gpu/gpu.ts";
 
@@ -15,7 +16,7 @@ export function unfitForSubgroups({ info }: Gpu): string | undefined {
 }
 
 /**
- * For kernels with one subgroup per workgroup, which must know its size.
+ * For kernels that make a workgroup of one subgroup, so all subgroups must have one known size.
  *
  * @param gpu the adapter
  * @param sizes the supported sizes. Default: any

@@ -26,14 +26,14 @@ export const MAXIMUM_TUNING_BYTES = 256 * 1024;
  */
 export const MAXIMUM_TUNING_ENTRIES = 128;
 
-/** The greatest length of any call. */
+/** A choice whose call has a greater length is ignored. */
 const MAXIMUM_LENGTH = 2 ** 24;
 
 /** The winner for the calls of one class. */
 export interface TunedChoice {
   /** For example `attentionForward`. */
   readonly operator: string;
-  /** The class of calls, in the operator's form. */
+  /** The class of calls as the operator names it, for example `D=64 T<=1024`. */
   readonly shapeClass: string;
   readonly dtype: string;
   /** The lengths of the timed call, which is in the class. */
@@ -269,8 +269,8 @@ export async function isCurrent(info: GpuInfo, choice: TunedChoice): Promise<boo
       return choice.candidatesHash === await candidatesHash(info, operator, dimensions);
     }
     using dry = createDryGpu(info);
-    // Plan the whole call with the portable kernel only: others may divide it into any number of
-    // parts.
+    // Throws if the adapter cannot run the whole call. Only the portable kernel plans it quickly:
+    // others may divide it into any number of parts.
     operator.plan(dry, dimensions, "portable").dispose();
     return operator.unfit(dry, operator.kernelCalls(dimensions)[0]!, variant) === undefined &&
       choice.candidatesHash === await candidatesHash(info, operator, dimensions);

@@ -22,8 +22,8 @@ export interface TuningPlace {
   readonly identity: AdapterIdentity;
 }
 
-// Reads a variable; undefined also without the permission (it never prompts), and if the value is
-// not UTF-8, which makes Deno throw.
+// Reads a variable. It is also undefined without the permission (this never prompts), and if the
+// value is not UTF-8, for which Deno throws.
 function readVariable(name: string): string | undefined {
   if (!hasPermissions([{ name: "env", value: name }])) return undefined;
   try {
@@ -71,14 +71,14 @@ export async function tuningPlace(
  * no choices.
  *
  * @param info the opened GPU
- * @param source as for {@linkcode tuningPlace}
+ * @param source the digest of a custom operator, as for {@linkcode tuningPlace}
  * @returns well-formed choices; `isCurrent` tells whether they are still valid
  */
 export async function readTuning(info: GpuInfo, source?: string): Promise<TunedChoice[]> {
   const place = await tuningPlace(info, source);
   if (place === undefined || !hasPermissions([{ name: "read", value: place.path }])) return [];
   try {
-    // Opening a pipe would wait for a writer.
+    // Do not open a pipe, which would wait for a writer.
     const { isFile, size } = await Deno.stat(place.path);
     if (!isFile || size > MAXIMUM_TUNING_BYTES) return [];
     const bytes = await readAtMost(place.path, MAXIMUM_TUNING_BYTES + 1);

@@ -38,8 +38,8 @@ export interface TunableOperator {
   /** For example `attentionForward`. */
   readonly operator: string;
   /**
-   * The digest of a custom operator's source. It replaces the kernels, which not every process can
-   * plan.
+   * The digest of a custom operator's source. `candidatesHash` uses it instead of the kernels,
+   * which not every process can plan.
    */
   readonly digest?: string;
   /**
@@ -158,7 +158,8 @@ const ofRows = {
   names: ["rows", "d"],
   shape: ({ rows, d }: Dimensions): RowShape => ({ rows: rows!, columns: d! }),
   shapeClass: rowShapeClass,
-  // Five rows fill no tile, for any d.
+  // Tiles hold multiples of 2 or 4 rows if d is not a multiple of 4. Of five rows one is then left
+  // over, for which another kernel runs.
   kernelCalls: ({ rows, d }: Dimensions): Dimensions[] => [
     { rows: rows!, d: d! },
     { rows: Math.min(rows!, 5), d: d! },

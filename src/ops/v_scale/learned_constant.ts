@@ -19,7 +19,7 @@ import {
 
 /** Arguments of {@linkcode learnedConstantForward}. */
 export interface LearnedConstantForwardOptions {
-  /** `[Hkv]` */
+  /** θ, the trained parameter, one per value head: `[Hkv]`. */
   readonly theta: Tensor;
   /** C at θ = 0, above 0. */
   readonly base: number;

@@ -1,5 +1,6 @@
 /**
- * The variants of V-scale: the same kernels after a part that assigns rows to lanes.
+ * The variants of V-scale. They run the same kernels, but put different parts in front, which
+ * assign rows to lanes.
  *
  * | variant    | for                               | why                                         |
  * | ---------- | --------------------------------- | ------------------------------------------- |
@@ -26,7 +27,7 @@ import { spreadWorkgroups } from "../shared/validation.ts";
 import type { Variant } from "../shared/variants.ts";
 import { sumConstantTerms } from "./constant_gradient.ts";
 
-// Parts for rows at the ends of float32's range.
+// Parts that compute rows whose squares float32 cannot hold.
 const scaled: readonly KernelPart[] = [
   range,
   { file: "v_scale/scaled.wgsl", source: scaledSource },
@@ -73,8 +74,9 @@ interface Form {
 const subgroup: Form = {
   name: "subgroup",
   unfit: unfitForSubgroups,
-  // On the CPU it suits rows that exceed the first-level cache, or that cannot be read four numbers
-  // at a time.
+  // On the CPU it suits rows of 64 elements or more: of at least 256 numbers, of which a
+  // workgroup's 64 rows exceed the first-level cache, or of 64 numbers that cannot be read four at
+  // a time.
   suits: (gpu, { columns }) => !gpu.info.software || rowElement(columns).elements >= 64,
   // The least power of two that holds the row, at most the smallest subgroup and a workgroup.
   lanesPerRow(gpu, { columns }) {
