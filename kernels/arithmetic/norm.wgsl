@@ -30,6 +30,7 @@ fn main(@builtin(local_invocation_id) lane: vec3u) {
   let totals = workgroupSum(vec4f(sum, scaled, 0.0, 0.0), lane.x);
   if (lane.x == 0u) {
     var norm = sqrt(totals.x);
+    // Some sums have a scale, or their total may have overflowed: it is at least 2¹²⁰ or NaN.
     if (totals.y != 0.0 || !(totals.x < 1.329228e36)) {
       norm = scaledNorm();
     }
@@ -39,7 +40,8 @@ fn main(@builtin(local_invocation_id) lane: vec3u) {
   }
 }
 
-// Brings all sums to the scale of the largest elements; 2⁻⁴⁰ leaves room for adding many.
+// Brings all sums to the scale of the largest elements; 2⁻⁴⁰ leaves room for adding many, and 2²⁰
+// takes it back from the root.
 fn scaledNorm() -> f32 {
   var least = 1.7014118e38; // 2¹²⁷, the largest scale
   for (var i = 0u; i < parameters.runs; i++) {

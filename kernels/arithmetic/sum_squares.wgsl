@@ -14,12 +14,12 @@
 struct Parameters {
   elements: u32,
   elementsPerRun: u32,
-  start: u32,
+  start: u32, // the place of this tensor's first run in `partial`
 }
 
 @group(0) @binding(0) var<uniform> parameters: Parameters;
 @group(0) @binding(1) var<storage, read> input: array<f32>; // [elements]
-@group(0) @binding(2) var<storage, read_write> partial: array<vec2f>; // [start + runs …]
+@group(0) @binding(2) var<storage, read_write> partial: array<vec2f>; // [runs of all tensors]
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_id) lane: vec3u) {
@@ -37,7 +37,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_id) l
     var scale = 1.0;
     // A sum between 2⁻⁸⁰ and 2¹²⁰ had no overflow, and flushed squares do not matter to it.
     if (totals.y != 0.0 && !(squares > 8.271806e-25 && squares < 1.329228e36)) {
-      // If the sum of magnitudes overflows too, elements are at most 4 times 2¹²⁶.
+      // If the sum of magnitudes overflows too, 2⁻¹²⁶ scales all elements below 4.
       scale = select(powerScale(totals.y), 1.1754944e-38, isNotFinite(totals.y));
       squares = 0.0;
       for (var i = first; i < end; i++) {

@@ -4,7 +4,8 @@
 //   a_tj = exp(z_tj - logSumExp_t)                     dz_tj = a_tj (f_j <g_t, v_j> - D_t)
 //   dk_j = scale sum_{t>=j} dz_tj q_t                  u_j = sum_{t>=j} a_tj g_t
 //
-// summed over the query heads that share the key and value head of j. Without V-scale f = 1 and
+// summed over the query heads that share the key and value head of j, with the logits z_tj =
+// scale <q_t, k_j>, g the gradient of the output y, and D_t = <g_t, y_t>. Without V-scale f = 1 and
 // dv_j = u_j. With it u is the gradient of the scaled value, r_j = |v_j|², phi = r / (r + C), and
 //
 //   dv_j = phi u_j + 2 C / (r + C)² <v_j, u_j> v_j     dC = - sum_j r_j / (r_j + C)² <v_j, u_j>
@@ -105,7 +106,7 @@ fn main(
           var valueSum = runningValue[n];
           var keySum = runningKey[n];
           let firstRow = queryHead * length + tileStart;
-          if (diagonal) { // four queries; key i is seen by i..3 of them
+          if (diagonal) { // four queries, of which i..3 see key i
             for (var j = 4u * x; j < min(4u * x + 4u, end); j++) {
               let weight = weights[j * LANES + x];
               let d = logitGradients[j * LANES + x];

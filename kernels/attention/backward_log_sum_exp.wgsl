@@ -1,9 +1,10 @@
-// Attention backward if the loss also depends on logSumExp. With l the gradient by logSumExp,
+// Attention backward if the loss also depends on logSumExp. With l the gradient by logSumExp, g
+// that by the output y, and D_t = <g_t, y_t>, the gradient of a logit is
 //
 //   dz_tj = a_tj (<g_t, v_j> - D_t + l_t)
 //
-// so this kernel replaces D_t by D_t - l_t for the following ones. One invocation for each of the B
-// Hq T rows; 64 per workgroup. No barriers.
+// so this kernel replaces D_t by D_t - l_t for the following kernels. One invocation for each of
+// the B Hq T rows; 64 per workgroup. No barriers.
 
 struct Parameters {
   rows: u32, // B Hq T

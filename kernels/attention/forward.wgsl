@@ -1,8 +1,9 @@
 // Fused causal attention, forward, with online softmax. Needs not_a_number.wgsl,
 // attention/tile.wgsl, and attention/sink/forward.wgsl or attention/sink/none.wgsl in front.
 //
-//   z_tj = scale <q_t, k_j>  for j <= t        a_t = softmax(z_t)        y_t = sum_{j<=t} a_tj f_j v_j
-//   logSumExp_t = log sum_{j<=t} exp(z_tj)     f_j = 1, or with V-scale f_j = r_j / (r_j + C), r_j = |v_j|²
+//   z_tj = scale <q_t, k_j>  for j <= t     a_t = softmax(z_t)     y_t = sum_{j<=t} a_tj f_j v_j
+//   logSumExp_t = log sum_{j<=t} exp(z_tj)
+//   f_j = 1, or with V-scale "full" f_j = r_j / (r_j + C), r_j = |v_j|²
 //
 // Query head h reads key and value head h / (Hq / Hkv).
 //

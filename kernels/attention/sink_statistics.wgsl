@@ -4,6 +4,8 @@
 //   a_ts = exp(scale <q_t, k_s> - logSumExp_t)      M_s = sum_{t>=s} a_ts      S_s = sum_{t>=s} a_ts²
 //   score = mean of a_ts over t = s .. min(s + window, T) - 1
 //
+// a_ts is the weight that query t gives key s.
+//
 // One workgroup of 64 invocations per query head, each taking every 64th query. One barrier.
 // Dispatch: (Hq, B).
 //

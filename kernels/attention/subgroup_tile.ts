@@ -79,8 +79,8 @@ export function accumulateFour({ rows: R }: AttentionSubgroupOptions, chunk: num
 }
 
 /**
- * Does the same in all chunks for one key `k` of the tile that only later rows see; its value is
- * `valueSeen{chunk}`.
+ * Adds the weight of one key `k` of the tile, which only later rows see, times its value
+ * `valueSeen{chunk}` to the outputs of all chunks.
  */
 export function accumulateSeen({ rows, chunks }: AttentionSubgroupOptions): string {
   return unroll(rows, (r) => `

@@ -1,11 +1,11 @@
 // Shared by the attention kernels that walk 32x32 tiles. Put this file in front of each.
 //
-// A tile has 32 rows, which a workgroup owns, and 32 columns, past which it walks: queries and
-// keys, or keys and queries. Each of 8x8 invocations owns one 4x4 block of the tile. A block is a
-// mat4x4f with one column of the mat4x4f for each column of the tile; its components are the four
-// rows. With four rows and four columns of D numbers, the block of their inner products is
-// transpose(rows) * columns, summed over the vec4f of the D numbers. Rows of D numbers are read as
-// `vectors` = D / 4 vec4f, so D is a multiple of 4.
+// A tile has 32 rows, which stay the workgroup's, and 32 columns, the next ones in each step: rows
+// are queries and columns are keys, or the reverse. Each of 8x8 invocations owns one 4x4 block of
+// the tile. A block is a mat4x4f with one column of the mat4x4f for each column of the tile; its
+// components are the four rows. With four rows and four columns of D numbers, the block of their
+// inner products is transpose(rows) * columns, summed over the vec4f of the D numbers. Rows of D
+// numbers are read as `vectors` = D / 4 vec4f, so D is a multiple of 4.
 //
 // Results with D numbers per row of the tile are spread over the invocations: (x, y) holds the
 // vec4f columns y, y+8, y+16, … of rows 4x..4x+3. These are blocks again, with one column of the

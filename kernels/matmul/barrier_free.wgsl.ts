@@ -2,7 +2,7 @@
  * Matrix product for adapters that compute on the CPU and have no subgroups of one size. Needs
  * matmul/operands.wgsl in front, which defines the product.
  *
- * Every invocation computes a part of the product in registers, as large as they can hold, because
+ * Every invocation computes a part of the product, as large as its registers can hold, because
  * on such adapters a load costs as much as dozens of multiply-adds, and a barrier more. The
  * invocations of a workgroup own the same `rows` rows and neighboring columns; an invocation's
  * columns are `lanes` apart. All invocations read the same number of left and neighboring numbers

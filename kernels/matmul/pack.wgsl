@@ -2,7 +2,7 @@
 // numbers at a time: for each k, the numbers of all rows of left, or columns of right, are
 // contiguous. Past the last one it repeats the last one, which adds no NaN or infinity.
 //
-// 16 invocations per workgroup along the other length, in x; four k in y; batches in z. Every
+// 16 invocations per workgroup along the rows or columns, in x; four k in y; batches in z. Every
 // invocation copies a vec4f at each of the four k. Invocations past an end copy the last numbers
 // again: on adapters that compute on the CPU, a loop, a condition or a division would cost more. No
 // barriers.

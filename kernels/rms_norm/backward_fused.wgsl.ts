@@ -1,6 +1,6 @@
 /**
- * RMSNorm backward for GPUs: inputGradient and the runs of gainGradient in one pass. With
- * u = gain g, per row:
+ * RMSNorm backward for GPUs: inputGradient and the runs of gainGradient in one pass. With g the
+ * outputGradient and u = gain g, per row:
  *
  *     dx = inverseRms (u − x inverseRms <u, x> inverseRms / d)
  *     partialGain[run][c] = Σ over the run's rows of g x inverseRms

@@ -1,4 +1,5 @@
-// RMSNorm backward, gainGradient, first of two stages: the sum over one run of rows.
+// RMSNorm backward, gainGradient, first of two stages: the sum over one run of rows. With g the
+// outputGradient:
 //
 //   partialGain[run][c] = sum over the run's rows of  g * x * inverseRms
 //

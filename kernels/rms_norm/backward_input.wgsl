@@ -1,4 +1,5 @@
-// RMSNorm backward, inputGradient. With u = gain * g and r = 1 / inverseRms, per row:
+// RMSNorm backward, inputGradient. With g the outputGradient, u = gain * g and r = 1 / inverseRms,
+// per row:
 //
 //   dx = u / r - x <u, x> / (d r³)
 //

@@ -1,5 +1,5 @@
 // RMSNorm backward, one workgroup per row: inputGradient, and the row's terms of gainGradient. With
-// u = gain * g and n = inverseRms, per row:
+// g the outputGradient, u = gain * g and n = inverseRms, per row:
 //
 //   inputGradient = n (u − x n <u, x> n / d)        partialGain[firstPartial + workgroup] = g x n
 //

@@ -1,8 +1,9 @@
 /**
- * RMSNorm backward for adapters that compute on the CPU, second of three stages. With (n, m) =
- * rowStatistics of rms_norm/backward_rows_mean.wgsl.ts, per row and column:
+ * RMSNorm backward for adapters that compute on the CPU, second of three stages. With g the
+ * outputGradient and (n, m) = rowStatistics of rms_norm/backward_rows_mean.wgsl.ts, per row and
+ * column:
  *
- *     inputGradient = n (gain g − m x n)          partialGain[run][c] = Σ over the run's rows of  g x n
+ *     inputGradient = n (gain g − m x n)     partialGain[run][c] = Σ over the run's rows of  g x n
  *
  * One invocation walks W neighboring elements of the row down one run of rows; the gain and its
  * gradient stay in registers. No barriers, no atomics, so the order of the sums never changes. Any

@@ -1,6 +1,7 @@
 /**
  * RMSNorm backward for adapters that compute on the CPU, first of three stages: the statistics of
- * every row. With u = gain * g: rowStatistics = (inverseRms, <u, x> inverseRms / d).
+ * every row. With g the outputGradient and u = gain * g: rowStatistics = (inverseRms, <u, x>
+ * inverseRms / d).
  *
  * An invocation walks a few rows, which share the loads of the gain. No barriers. Any d with the
  * scalar element. rms_norm/backward_rows_gradient.wgsl.ts and rows/column_sums.wgsl follow.

@@ -1,8 +1,9 @@
 /**
  * RMSNorm backward for adapters that compute on the CPU and have subgroups: inputGradient, and the
- * tiles' sums of gainGradient. With u = gain * g and n = inverseRms, per row:
+ * tiles' sums of gainGradient. With g the outputGradient, u = gain * g and n = inverseRms, per row:
  *
- *     m = <u, x> n / d          inputGradient = n (u − m x n)          partialGain = Σ over a tile's groups of  g x n
+ *     m = <u, x> n / d          inputGradient = n (u − m x n)
+ *     partialGain = Σ over a tile's groups of  g x n
  *
  * A workgroup walks a tile of rows twice, position by position: first for the rows' m and
  * partialGain, then for inputGradient. x and g are read twice, the gain twice per tile.

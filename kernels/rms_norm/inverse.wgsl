@@ -25,7 +25,8 @@ fn isUsual(mean: f32) -> bool {
   return (mean >= 7.888609e-31) & (mean <= 1e38); // no branch
 }
 
-// Scales the row's numbers by 2¹⁰⁰ if they are small, else by 2⁻⁸⁰.
+// Scales the row's numbers by 2¹⁰⁰ if they are small, else by 2⁻⁸⁰. Returns NaN if the scaled root
+// then exceeds 2⁴⁶ = 2¹²⁶ · 2⁻⁸⁰.
 fn inverseOfScaledRow(row: u32, small: bool) -> f32 {
   let scale = select(8.271806e-25, 1.2676506e30, small);
   let first = row * parameters.columns;

@@ -11,8 +11,8 @@
  * A workgroup is one subgroup of LANES invocations; it works on a *tile* of up to 4 LANES rows. The
  * numbers of single rows, such as inverseRms, lie in four registers per lane, the *banks*: row
  * (half LANES + lane) PHASES + phase of the tile has its number in bank half PHASES + phase of that
- * lane. A lane owns one position in the groups and walks down the tile's groups, so the numbers of
- * a column, such as its gain, are read once per tile. No barriers.
+ * lane. A lane owns one *position*, a vector's place in its group, and walks down the tile's
+ * groups, so the numbers of a column, such as its gain, are read once per tile. No barriers.
  */
 import { unroll } from "../unroll.ts";
 
@@ -29,7 +29,7 @@ export interface RowTile {
   readonly width: number;
 }
 
-/** Rows of a tile per lane. */
+/** Banks per lane, which hold the numbers of as many rows. */
 export const BANKS = 4;
 
 /** Writes a line for each of the four banks. */

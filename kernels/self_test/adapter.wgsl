@@ -1,8 +1,10 @@
 // Catches adapters that miscompute. Each of 64 invocations writes three numbers:
 //
-//   result[lane]        iterations counted by two nested loops: 300 * 250 = 75,000. Mesa's lavapipe 22.3 gives all
-//                       loops of an invocation a common budget of 65,535 iterations and silently leaves them.
-//   result[64 + lane]   64 rounds of passing numbers through workgroup memory with barriers: 64 + lane
+//   result[lane]        iterations counted by two nested loops: 300 * 250 = 75,000. Mesa's lavapipe
+//                       22.3 gives all loops of an invocation a common budget of 65,535 iterations,
+//                       and leaves them silently when it is spent.
+//   result[64 + lane]   64 rounds of passing numbers through workgroup memory with barriers:
+//                       64 + lane
 //   result[128 + lane]  1 if exp, sqrt and division are as exact as WGSL asks, else 0
 
 @group(0) @binding(0) var<storage, read_write> result: array<u32>; // [192], holding the loop bounds at 0 and 1

@@ -3,14 +3,14 @@
 // rows/element_scalar.wgsl in front, and uses the kernel's `value`.
 //
 // With L = √(r + C) and h = v / L: phi = |h|², J u = phi u + 2 (C / L²) <h, u> h, and the term of
-// dC is −phi <h, u> / L. The row and √C are multiplied by one power of two; for |v|, the row is
-// first multiplied by a separate one.
+// dC is −phi <h, u> / L. `scale` multiplies the row and √C. To compute |v|, the row is first
+// multiplied by a power of two of its own.
 
 struct ScaledRow {
-  scale: f32, // of v
+  scale: f32, // the power of two that multiplies v and √C
   share: f32, // |v| / L, the root of phi, even if float32 cannot hold phi
   rest: f32, // C / (r + C)
-  root: f32, // of scale² (r + C)
+  root: f32, // scale L
 }
 
 // Scales `length` elements of `value` from `first` on; `squaredNorm` is the sum of their squares,
@@ -26,6 +26,7 @@ fn scaledRow(first: u32, length: u32, squaredNorm: f32, constant: f32) -> Scaled
   }
   let ownNorm = sqrt(elementSum(squares));
   let root = sqrt(constant);
+  // |v| can exceed float32, and powerScale needs a finite number, so limit it to 2¹²⁷.
   let scale = powerScale(max(min(ownNorm / own, 1.7014118e38), root));
   let norm = ownNorm * scale / own; // in this order it stays in float32
   let c = (root * scale) * (root * scale);

@@ -53,5 +53,6 @@ fn squaredNormOfSmall(row: u32) -> f32 {
     let v = value[row * parameters.columns + c] * 1.1529215e18;
     squares += v * v;
   }
-  return orNotANumber(squares * 7.523164e-37, squares >= 0.015625); // 2⁻¹²⁰, 2⁻¹²⁶ · 2¹²⁰
+  // Times 2⁻¹²⁰; below 2⁻⁶ = 2⁻¹²⁶ · 2¹²⁰ the result would be subnormal.
+  return orNotANumber(squares * 7.523164e-37, squares >= 0.015625);
 }

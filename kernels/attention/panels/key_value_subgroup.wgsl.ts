@@ -1,6 +1,7 @@
 /**
  * Attention backward in panels, second step: the gradients of a chunk's keys, Σ_t dS_tj q_t, or of
- * its values, Σ_t P_tj g_t, over all query heads of the group. The same kernel computes both.
+ * its values, Σ_t P_tj g_t with g the outputGradient, summed over all query heads that share them.
+ * The same kernel computes both.
  * attention/panels/panel.ts describes the panels.
  *
  * Source: Dao, arXiv 2307.08691, algorithm 2.
@@ -20,8 +21,8 @@ import { unroll } from "../../unroll.ts";
  * Writes the kernel.
  *
  * Bindings: 0 uniform parameters; 1 panel, of dS or P; 2 source [B, Hq, T, D], the query or the
- * outputGradient; 3 gradient [B, Hkv, T, D]. Dispatch: (W, ⌈D / 32⌉, key and value heads of the
- * chunk).
+ * outputGradient; 3 gradient [B, Hkv, T, D]. Dispatch: (tiles of keys of the chunk, ⌈D / 32⌉, key
+ * and value heads of the chunk).
  *
  * @returns WGSL, for the feature `subgroups`
  */

@@ -3,9 +3,9 @@
  * and a key, for some heads and a chunk of the keys: the probabilities P, or the logits' gradients
  * dS. So each number is computed once, and a backward pass consists of five matrix products.
  *
- * A chunk is a range of W tiles of K keys. A panel is stored as [heads of the chunk, W, T, K], with
- * T rounded up to whole tiles of R queries. A tile's rows are contiguous, so a walk along the
- * queries reads contiguous memory. Queries past the end have probability 0. On diagonal tiles,
+ * A chunk is a range of W tiles of K keys. A panel is stored as [query heads of the chunk, W, T,
+ * K], with T rounded up to whole tiles of R queries. A tile's rows are contiguous, so a walk along
+ * the queries reads contiguous memory. Queries past the end have probability 0. On diagonal tiles,
  * entries above the diagonal are undefined and readers skip them; tiles wholly above it are never
  * written or read.
  */

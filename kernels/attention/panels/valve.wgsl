@@ -1,5 +1,5 @@
 // Attention backward in panels, last step, with V-scale: multiplies the gradient u of the scaled
-// values by V-scale's Jacobian, in place. With (r, C) and phi = r / (r + C), per row:
+// values by V-scale's Jacobian, in place. With r = |v|² and phi = r / (r + C), per row:
 //
 //   dv = phi u + 2 C / (r + C)² <v, u> v          valve: in (r, C), out (term of dC, 0)
 //

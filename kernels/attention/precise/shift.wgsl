@@ -3,8 +3,8 @@
 //
 //   shifted_j = f_j v_j - f_p v_p
 //
-// f_j = 1, or with V-scale "full" f_j = r_j / (r_j + C). One invocation for each vec4f; 64 per
-// workgroup. No barriers.
+// f_j = 1, or with V-scale "full" f_j = r_j / (r_j + C) with r_j = |v_j|². One invocation for each
+// vec4f; 64 per workgroup. No barriers.
 
 struct Parameters {
   count: u32, // of vec4f: B Hkv T D / 4

@@ -1,6 +1,7 @@
-// Attention backward, precise form with a learned sink. The weights of a row add up to 1 - b_t. So
-// shifting the values by v_p changes D_t by (1 - b_t) <g_t, v_p>, but <g_t, v_j> by <g_t, v_p>. The
-// missing part acts like one more gradient of logSumExp:
+// Attention backward, precise form with a learned sink. Next to the sink's share b_t, the weights
+// of row t add up to 1 - b_t. So shifting the values by v_p changes D_t = <g_t, y_t> by (1 - b_t)
+// <g_t, v_p>, but <g_t, v_j> by <g_t, v_p>. The missing part acts like one more gradient of
+// logSumExp:
 //
 //   b_t = exp(s - logSumExp_t)      rest_t = l_t + b_t f_p <g_t, v_p>
 //

@@ -7,8 +7,8 @@
 // over x and y. No barriers.
 
 @group(0) @binding(4) var<storage, read> inverseRms: array<f32>; // [B T, Hq + Hkv]
-@group(0) @binding(5) var<storage, read> outputGradient: array<vec4f>; // as the projections
-@group(0) @binding(6) var<storage, read_write> projectionsGradient: array<vec4f>; // as the projections
+@group(0) @binding(5) var<storage, read> outputGradient: array<vec4f>; // of the projections' shape
+@group(0) @binding(6) var<storage, read_write> projectionsGradient: array<vec4f>; // of this shape
 
 @compute @workgroup_size(64)
 fn main(

@@ -5,7 +5,7 @@
 // Needs range.wgsl and model/head_norm/head.wgsl in front. One invocation per head's row, 64 per
 // workgroup, spread over x and y. No barriers.
 
-@group(0) @binding(4) var<storage, read_write> output: array<vec4f>; // as the projections
+@group(0) @binding(4) var<storage, read_write> output: array<vec4f>; // of the projections' shape
 @group(0) @binding(5) var<storage, read_write> inverseRms: array<f32>; // [B T, Hq + Hkv]
 
 @compute @workgroup_size(64)
@@ -32,7 +32,8 @@ fn main(
   let sum = (squares.x + squares.y) + (squares.z + squares.w);
   let mean = sum / f32(4u * parameters.columns) + parameters.epsilon;
   var inverse = inverseSqrt(mean);
-  // As in rms_norm/inverse.wgsl, if float32 cannot hold the squares.
+  // If float32 cannot hold the squares, because the mean is below 2⁻¹⁰⁰ or above 10³⁸: as in
+  // rms_norm/inverse.wgsl.
   if (!(mean >= 7.888609e-31 && mean <= 1e38)) {
     inverse = inverseOfScaledHead(head.start, mean < 1.0);
   }
@@ -43,7 +44,7 @@ fn main(
 }
 
 // Scales the head's numbers by 2¹⁰⁰ if they are small, else by 2⁻⁸⁰. Returns NaN if the inverse is
-// subnormal.
+// subnormal: if the scaled root exceeds 2⁴⁶ = 2¹²⁶ · 2⁻⁸⁰.
 fn inverseOfScaledHead(start: u32, small: bool) -> f32 {
   let scale = select(8.271806e-25, 1.2676506e30, small);
   var squares = vec4f(0.0);
