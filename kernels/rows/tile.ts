@@ -47,7 +47,7 @@ const PHASES: u32 = ${phases}u;
 `;
 }
 
-/** Statements that begin a tile, for all other statements to use. */
+/** Declares the lengths and the start of a workgroup's tile, which the other statements use. */
 export function tileBegin(): string {
   return `
   let columns = parameters.columns;

@@ -1,5 +1,6 @@
 // Tests whether a workgroup has the invocations and the memory that the adapter claims. LANES
-// invocations write WORDS different numbers, and each reads numbers that another one wrote.
+// invocations write WORDS different numbers, the multiples of an odd constant, and each reads
+// numbers that another one wrote.
 // result[lane] is 1 plus the count of lost numbers.
 
 override LANES: u32 = 64u; // at most 256

@@ -40,7 +40,8 @@ export function subgroupPanelKernels(
 }
 
 /**
- * The tile for narrow subgroups: SwiftShader reads contiguous numbers of neighboring lanes at once.
+ * The tile for narrow subgroups, as SwiftShader's, which reads contiguous numbers of neighboring
+ * lanes at once.
  */
 export const NARROW_PANEL: PanelBarrierFreeOptions = {
   lanes: 4,

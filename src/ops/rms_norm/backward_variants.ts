@@ -54,7 +54,7 @@ export interface RmsNormBackwardCall {
 type BackwardVariant = Variant<RowShape, RmsNormBackwardCall>;
 
 function storeRuns(gpu: Gpu, runs: number, { shape }: RmsNormBackwardCall): GPUBuffer {
-  return gpu.storage(4 * runs * shape.columns); // At most the input's bytes.
+  return gpu.storage(4 * runs * shape.columns); // At most the input's bytes, so it fits.
 }
 
 function sumRuns(runs: number, partialGain: GPUBuffer, call: RmsNormBackwardCall): Dispatch {

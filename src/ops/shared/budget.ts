@@ -8,7 +8,7 @@
  */
 import type { GpuInfo } from "../../gpu/gpu_info.ts";
 
-/** What kernels may use without measurements. */
+/** The registers and memory that a kernel's default tile may use. */
 export interface GpuBudget {
   /**
    * The 32-bit numbers that an invocation can hold with good occupancy: the compiler keeps them all

@@ -262,7 +262,7 @@ function parseTimes(value: unknown): Record<string, number> {
 export async function isCurrent(info: GpuInfo, choice: TunedChoice): Promise<boolean> {
   const operator = tunableOperators.get(choice.operator);
   const { dimensions, variant } = choice;
-  // `operator.variants` excludes variants that run only if named.
+  // `operator.variants` excludes variants that run only if named, so no file can choose them.
   if (operator === undefined || !operator.variants.includes(variant)) return false;
   try {
     if (operator.digest !== undefined) {

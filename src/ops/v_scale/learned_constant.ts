@@ -21,7 +21,7 @@ import {
 export interface LearnedConstantForwardOptions {
   /** θ, the trained parameter, one per value head: `[Hkv]`. */
   readonly theta: Tensor;
-  /** C at θ = 0, above 0. */
+  /** V-scale's constant C at θ = 0; above 0. */
   readonly base: number;
 }
 
