@@ -1,5 +1,5 @@
 // Lets row kernels read memory for any d: one number at a time. rows/element_vector.wgsl replaces
-// it if d is a multiple of 4.
+// this file if d is a multiple of 4.
 
 alias Element = f32;
 

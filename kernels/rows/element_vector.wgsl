@@ -1,5 +1,5 @@
 // Lets row kernels read memory four numbers at a time if d is a multiple of 4.
-// rows/element_scalar.wgsl replaces it for any other d.
+// rows/element_scalar.wgsl replaces this file for any other d.
 
 alias Element = vec4f;
 

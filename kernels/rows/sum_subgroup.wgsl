@@ -1,5 +1,5 @@
-// A sum over a workgroup of LANES invocations, by subgroups. rows/sum_workgroup.wgsl replaces it on
-// adapters without subgroups.
+// A sum over a workgroup of LANES invocations, by subgroups. rows/sum_workgroup.wgsl replaces this
+// file on adapters without subgroups.
 //
 // With ONE_SUBGROUP the workgroup is one subgroup, which sums without a barrier. Otherwise the
 // first lane of every subgroup writes its sum to workgroup memory, and every subgroup adds those

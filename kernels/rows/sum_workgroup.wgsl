@@ -1,5 +1,5 @@
 // A sum over a workgroup of LANES = GROUP² invocations, for kernels that sum often and run on GPUs
-// without subgroups. rows/sum_subgroup.wgsl replaces it on GPUs with subgroups.
+// without subgroups. rows/sum_subgroup.wgsl replaces this file on GPUs with subgroups.
 //
 // Every invocation adds one group of GROUP numbers, then the GROUP sums: two barriers, and the same
 // bits everywhere. It may be called again at once, because a lane writes only after a barrier that

@@ -1,5 +1,5 @@
 // V-scale's kernels without subgroups: one invocation walks a whole row.
-// v_scale/lanes_subgroup.wgsl replaces it if several lanes share a row.
+// v_scale/lanes_subgroup.wgsl replaces this file if several lanes share a row.
 
 const LANES_PER_ROW: u32 = 1u;
 

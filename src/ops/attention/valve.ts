@@ -1,6 +1,6 @@
 /**
- * V-scale fused into attention: the numbers that its kernels need for every value row. "Valve" is
- * V-scale's effect on values: closed for small ones, open for large ones.
+ * V-scale fused into attention: the numbers that attention's kernels need for every value row.
+ * "Valve" is V-scale's effect on values: closed for small ones, open for large ones.
  */
 import throughValveSource from "../../../kernels/attention/panels/valve.wgsl" with { type: "text" };
 import squaredNormSource from "../../../kernels/v_scale/squared_norm.wgsl" with { type: "text" };
