@@ -42,7 +42,7 @@ fn columnsPerLane() -> u32 {
   return COLUMNS_PER_LANE;
 }
 
-// V-scale's factor r / (r + C), given (r, C).
+// V-scale's factor r / (r + C), given (r, C) with r = |v|².
 fn valveFactor(valve: vec2f) -> f32 {
   return valve.x / (valve.x + valve.y);
 }

@@ -22,7 +22,7 @@ fn meanSquare(sum: f32) -> f32 {
 
 // Squares below 2⁻¹²⁶ may be flushed to zero, which does not matter to means of at least 2⁻¹⁰⁰.
 fn isUsual(mean: f32) -> bool {
-  return (mean >= 7.888609e-31) & (mean <= 1e38); // no branch
+  return (mean >= 7.888609e-31) & (mean <= 1e38); // && would branch
 }
 
 // Scales the row's numbers by 2¹⁰⁰ if they are small, else by 2⁻⁸⁰. Returns NaN if the scaled root

@@ -52,8 +52,8 @@ function products(
  *
  * Bindings: 0 uniform parameters; 1 query [B, Hq, T, D]; 2 key and 3 value [B, Hkv, T, D]; 4
  * outputGradient [B, Hq, T, D]; 5 rowStatistics [B, Hq, T] of (logSumExp, D); 6 valve [B, Hkv, T]
- * of (r, C), read with V-scale "full" only; 7 the panel of P and 8 that of dS. Dispatch: (the tiles
- * that have a visible pair, query heads of the chunk).
+ * of (r = |v|², C), read with V-scale "full" only; 7 the panel of P and 8 that of dS. Dispatch:
+ * (the tiles that have a visible pair, query heads of the chunk).
  *
  * @param options the tile: lanes · groups = K, groups a multiple of 4; `firstQuery`: whether the
  *   first query has a gradient, as with a learned sink or a gradient of logSumExp. Default: false

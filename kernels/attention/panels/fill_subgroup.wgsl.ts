@@ -39,8 +39,8 @@ function products(name: string, left: string, right: string): string {
  *
  * Bindings: 0 uniform parameters; 1 query [B, Hq, T, D]; 2 key and 3 value [B, Hkv, T, D]; 4
  * outputGradient [B, Hq, T, D]; 5 rowStatistics [B, Hq, T] of (logSumExp, D); 6 valve [B, Hkv, T]
- * of (r, C), read with V-scale "full" only; 7 the panel of P and 8 that of dS. Dispatch: (the tiles
- * that have a visible pair, query heads of the chunk).
+ * of (r = |v|², C), read with V-scale "full" only; 7 the panel of P and 8 that of dS. Dispatch:
+ * (the tiles that have a visible pair, query heads of the chunk).
  *
  * @param options `firstQuery`: whether the first query has a gradient, as with a learned sink or a
  *   gradient of logSumExp. Default: false

@@ -10,7 +10,7 @@ import type { AttentionShape } from "./shape.ts";
  */
 export const FORWARD_TILE: AttentionBarrierFreeOptions = { lanes: 8, rows: 8, columns: 16 };
 
-/** Rows per workgroup. */
+/** Query rows per workgroup: the tile's lanes × rows. */
 export const BARRIER_FREE_ROWS = 64;
 
 /**
