@@ -84,7 +84,8 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_id) l
       for (var vector = lane.x; 4u * vector < columns + offset; vector += LANES) {
         ${
     phases === 1 ? "let weight = gain[vector];" : `
-        let column = vec4u(4u * vector - offset) + vec4u(0u, 1u, 2u, 3u); // wraps before the row
+        // Before the row this wraps around to huge numbers, which count as past its end.
+        let column = vec4u(4u * vector - offset) + vec4u(0u, 1u, 2u, 3u);
         let inside = column < vec4u(columns);
         let near = select(vec4u(0u), column, inside);
         let weight = vec4f(gain[near.x], gain[near.y], gain[near.z], gain[near.w]);`

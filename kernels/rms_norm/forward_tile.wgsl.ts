@@ -55,7 +55,8 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_id) l
     for (var vector = start / 4u + lane.x; vector < end; vector += LANES) {
       ${
     phases === 1 ? "let x = input[vector];" : `
-      let column = vec4u(4u * vector - start) + vec4u(0u, 1u, 2u, 3u); // wraps before the row
+      // Before the row this wraps around to huge numbers, which count as past its end.
+      let column = vec4u(4u * vector - start) + vec4u(0u, 1u, 2u, 3u);
       let x = select(vec4f(), input[vector], column < vec4u(columns));`
   }
       squares += x * x;
