@@ -1,7 +1,8 @@
 // Attention-sink statistics of one key position s, without the attention matrix. Needs
 // workgroup_sum.wgsl and not_a_number.wgsl in front.
 //
-//   a_ts = exp(scale <q_t, k_s> - logSumExp_t)      M_s = sum_{t>=s} a_ts      S_s = sum_{t>=s} a_ts²
+//   a_ts = exp(scale <q_t, k_s> - logSumExp_t)
+//   M_s = sum_{t>=s} a_ts      S_s = sum_{t>=s} a_ts²
 //   score = mean of a_ts over t = s .. min(s + window, T) - 1
 //
 // a_ts is the weight that query t gives key s.

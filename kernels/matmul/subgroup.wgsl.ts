@@ -62,15 +62,15 @@ export interface MatmulSubgroupOptions {
   /** K modulo 4. */
   readonly remainder: number;
   /**
-   * Whether the product is stored as vec4f, with Stored as vec4f. Then `width` and the product's
-   * rows are multiples of 4, columns are grouped, and there are no extra columns.
+   * Whether the product is stored as vec4f, with the alias Stored a vec4f. Then `width` and the
+   * product's rows are multiples of 4, columns are grouped, and there are no extra columns.
    */
   readonly storedVectors: boolean;
   /** Whether there may be workgroups without a tile. */
   readonly spare: boolean;
   /**
-   * Whether tiles are counted through the rows first: neighbors in time read the same columns of
-   * right, which come from the cache then.
+   * Whether tiles are counted down the rows first. Then tiles that run one after another read the
+   * same columns of right, which come from the cache.
    */
   readonly rowsFirst: boolean;
 }

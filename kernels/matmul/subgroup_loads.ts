@@ -55,8 +55,8 @@ export interface RightLoads {
 }
 
 /**
- * The number of left's rows that lanes share number by number, four k at a time, if left is read as
- * `scalar`.
+ * If left is read as `scalar`: how many of a tile's last rows all lanes share, number by number at
+ * four k. They are those beyond whole groups of S rows, if that takes fewer loads.
  */
 export function dealtRows({ subgroupSize: S, rows }: Pick<Tile, "subgroupSize" | "rows">): number {
   const beyond = rows % S;
@@ -187,7 +187,7 @@ export function groupSize({ width, grouped }: Pick<Tile, "width" | "grouped">): 
   return grouped && width % 4 === 0 ? 4 : 1;
 }
 
-// The texels in a row of an image's layer: 64 columns.
+// The texels in a row of an image's layer, which hold 64 columns.
 const IMAGE_WIDTH = 16;
 
 function imageAlongInner(tile: Tile): RightLoads {

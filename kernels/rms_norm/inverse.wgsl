@@ -25,8 +25,7 @@ fn isUsual(mean: f32) -> bool {
   return (mean >= 7.888609e-31) & (mean <= 1e38); // && would branch
 }
 
-// Scales the row's numbers by 2¹⁰⁰ if they are small, else by 2⁻⁸⁰. Returns NaN if the scaled root
-// then exceeds 2⁴⁶ = 2¹²⁶ · 2⁻⁸⁰.
+// Scales the row's numbers by 2¹⁰⁰ if they are small, else by 2⁻⁸⁰.
 fn inverseOfScaledRow(row: u32, small: bool) -> f32 {
   let scale = select(8.271806e-25, 1.2676506e30, small);
   let first = row * parameters.columns;
@@ -36,5 +35,6 @@ fn inverseOfScaledRow(row: u32, small: bool) -> f32 {
     squares += x * x;
   }
   let root = sqrt(squares / f32(parameters.columns) + parameters.epsilon * scale * scale);
+  // After scaling by 2⁻⁸⁰, the limit of the root is 2⁴⁶ = 2¹²⁶ · 2⁻⁸⁰.
   return orNotANumber(1.0 / root * scale, small || root <= 7.0368744e13);
 }

@@ -5,9 +5,9 @@
  *     u_s = Σ_{t≥s} a_ts g_t                           valueGradient: u_s through φ's Jacobian
  *     ∂L/∂z_ts = a_ts (factor_s ⟨g_t, v_s⟩ − D_t)      keyGradient:   scale Σ_{t≥s} ∂L/∂z_ts q_t
  *
- * where factor is 1, or r / (r + C) with V-scale. A workgroup computes one tile of keys of one key
- * and value head; for every query head of the group it walks the query tiles from the diagonal to
- * the end.
+ * where factor is 1, or r / (r + C) with V-scale "full". A workgroup computes one tile of keys of
+ * one key and value head; for every query head of the group it walks the query tiles from the
+ * diagonal to the end.
  *
  * One query tile, and its barriers (besides two per step of `products`):
  *
@@ -104,7 +104,9 @@ function multiplyByFactors(options: AttentionTiledOptions): string {
       }`;
 }
 
-/** Writes `gradient(row, n)` to a buffer, for existing rows. */
+/**
+ * Writes `line` for every vec4f n of this invocation's rows that exist, and `before` once per row.
+ */
 function write(
   options: AttentionTiledOptions,
   { before = () => "", line }: {
@@ -127,7 +129,7 @@ function write(
   }`);
 }
 
-// V-scale needs <v, u> of every row; each invocation of the row adds a share.
+// V-scale needs <v, u> of every row, to which each invocation of the row adds a share.
 function writeValueGradient(options: AttentionTiledOptions): string {
   const { across } = options;
   const { vector, vectors, chunks } = tileOf(options);
@@ -183,8 +185,8 @@ function writeValueGradient(options: AttentionTiledOptions): string {
  *
  * Bindings: 0 uniform parameters; 1 query [B, Hq, T, D]; 2 key and 3 value [B, Hkv, T, D]; 4
  * outputGradient [B, Hq, T, D]; 5 rowStatistics [B, Hq, T] of (logSumExp, D); 6 valve [B, Hkv, T]:
- * in (r, C), out (term of dC, 0), only read if the kernel computes no valueGradient; from 7 on
- * keyGradient, then valueGradient [B, Hkv, T, D], if the kernel computes them. Dispatch: (⌈T /
+ * in (r = |v|², C), out (term of dC, 0), only read if the kernel computes no valueGradient; from 7
+ * on keyGradient, then valueGradient [B, Hkv, T, D], if the kernel computes them. Dispatch: (⌈T /
  * rows⌉, Hkv, B).
  *
  * @param options the tile

@@ -4,8 +4,8 @@
  *
  *     ∂L/∂z_tj = a_tj (factor_j ⟨g_t, v_j⟩ − D_t)      ∂L/∂q_t = scale Σ_{j≤t} ∂L/∂z_tj k_j
  *
- * where factor is 1, or r / (r + C) with V-scale. A workgroup computes one tile of query rows of
- * one head and walks the key tiles up to the diagonal.
+ * where factor is 1, or r / (r + C) with V-scale "full". A workgroup computes one tile of query
+ * rows of one head and walks the key tiles up to the diagonal.
  *
  * One key tile, and its barriers (besides two per step of `products`):
  *
@@ -88,8 +88,8 @@ function declareRowStatistics(options: AttentionBackwardQueryTiledOptions): stri
  *
  * Bindings: 0 uniform parameters; 1 query [B, Hq, T, D]; 2 key and 3 value [B, Hkv, T, D]; 4
  * outputGradient [B, Hq, T, D]; 5 rowStatistics [B, Hq, T] of (logSumExp, D); 6 valve [B, Hkv, T]
- * of (r, C), read with V-scale "full" only; 7 queryGradient [B, Hq, T, D]. Dispatch: (⌈T / rows⌉,
- * Hq, B).
+ * of (r = |v|², C), read with V-scale "full" only; 7 queryGradient [B, Hq, T, D]. Dispatch: (⌈T /
+ * rows⌉, Hq, B).
  *
  * @param options the tile
  * @returns WGSL

@@ -20,8 +20,8 @@
  * One barrier at the end, for the sums of the weights. Workgroup memory: memory.ts. Masked keys are
  * never multiplied.
  *
- * With f16, query, key and the weights are rounded. The weights, which are at most 1, are shared as
- * multiples of 2^-14, so weights above 2^-28 keep 11 bits.
+ * With f16, query, key and the weights are rounded. The weights, which are at most 1, are
+ * multiplied by 2^14 before they are shared, so weights above 2^-28 keep 11 bits.
  *
  * To try it: `deno task bench --kernels=attention --passes=forward --variants=tiled-64x64-4x4`.
  *
@@ -142,8 +142,8 @@ function weigh(options: AttentionTiledOptions): string {
  * Writes the kernel; needs not_a_number.wgsl in front, and for a sink attention/sink/forward.wgsl.
  *
  * Bindings: 0 uniform parameters; 1 query [B, Hq, T, D]; 2 key and 3 value [B, Hkv, T, D]; 4 valve
- * [B, Hkv, T] of (r, C), read with V-scale "full" only; 5 output [B, Hq, T, D]; 6 logSumExp [B, Hq,
- * T]; 7 with a sink sinkLogit [Hq]. Dispatch: (⌈T / rows⌉, Hq, B).
+ * [B, Hkv, T] of (r = |v|², C), read with V-scale "full" only; 5 output [B, Hq, T, D]; 6 logSumExp
+ * [B, Hq, T]; 7 with a sink sinkLogit [Hq]. Dispatch: (⌈T / rows⌉, Hq, B).
  *
  * @param options the tile
  * @returns WGSL

@@ -4,11 +4,11 @@
  * `tile[turn][group][e][block]` holds, one after the other,
  *
  *     operands   a block of rows, or of columns, at d = 4 · (together · turn + group) + e
- *     weights    a block of rows at the column of that number, in place of d
+ *     weights    a block of rows at column 4 · (together · turn + group) + e
  *
  * The columns' operands stand beside those of the rows, or below them, and the weights lie over the
- * operands, or in `weights`, an array of their own: whatever takes least memory. `partial[x][block]`
- * holds a vector of each invocation for each of its blocks of rows.
+ * operands, or in `weights`, an array of their own: whatever takes least memory.
+ * `partial[x][block]` holds a vector of each invocation for each of its blocks of rows.
  *
  * The operands of the rows are staged again for each tile of columns. Keeping them would take 38
  * KiB instead of 21 in tiled-64x64-4x4 at D 64. That is more than browsers allow, and leaves room

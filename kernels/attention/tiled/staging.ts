@@ -30,7 +30,7 @@ function nearBlocks(blocks: number): number {
   return blocks % 4 === 0 ? 4 : blocks % 2 === 0 ? 2 : 1;
 }
 
-/** Rows of a tile past the end of the sequence repeat its last row. */
+/** Copies one unit. Rows of a tile past the end of the sequence repeat the sequence's last row. */
 function unit(
   options: AttentionTiledOptions,
   side: "rows" | "columns",

@@ -1,6 +1,7 @@
 /**
  * The register tile of the attention kernels for GPUs. A workgroup of `across` × `down` invocations
- * owns a tile of rows and walks past tiles of columns: queries past keys, or keys past queries.
+ * owns the rows of a tile and walks along tiles of columns: rows are queries and columns are keys,
+ * or the reverse.
  *
  * A tile consists of blocks of `side` × `side` cells. Invocation (x, y) owns blocksDown ×
  * blocksAcross of them:
@@ -70,7 +71,7 @@ export interface Tile {
   readonly side: 2 | 4;
   /** The WGSL type of a block's rows in one column: `vec2f` or `vec4f`. */
   readonly vector: string;
-  /** The same type for positions and for booleans. */
+  /** Types of the same length for positions and for booleans. */
   readonly positions: string;
   readonly truths: string;
   /** Blocks of the tile, along the rows. */
@@ -182,9 +183,9 @@ export function declarePositions(options: AttentionTiledOptions): string {
 }
 
 /**
- * The end of a loop that compilers must not unroll: they would unroll a loop with a known or
- * bounded small count, and run out of registers. No sequence is long enough for the added term to
- * count.
+ * The end of a loop that compilers must not unroll: they would unroll a loop if they knew its count
+ * or a small bound of it, and run out of registers. The added term is 0 for every sequence that
+ * fits into memory.
  */
 export function uncounted(end: string): string {
   return `${end} + (length >> 31u)`;

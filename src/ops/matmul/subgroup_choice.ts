@@ -144,8 +144,8 @@ function* choices(
   }
 }
 
-// The choices by lengths and strides. Weighing thousands of them takes a millisecond, longer than a
-// small product.
+// The choices made so far, by lengths and strides. Weighing thousands of candidates takes a
+// millisecond, longer than a small product.
 const chosen = new WeakMap<Gpu, Map<string, SubgroupChoice>>();
 
 interface ChoiceOptions {

@@ -28,7 +28,7 @@ export interface SubgroupChoice {
   readonly parts: readonly SubgroupPart[];
 }
 
-/** The time of each for one subgroup, in nanoseconds of one core. */
+/** The time that each takes one subgroup, in nanoseconds of one core. */
 interface Costs {
   readonly dispatch: number;
   readonly workgroup: number;
@@ -92,8 +92,8 @@ const fourLanes: Costs = {
 const ROWS_OF_TWO_STEPS = 16;
 
 /**
- * Steps of four k in one turn of the kernel's loop: accumulators are masked once a turn, which takes
- * a tenth of their time.
+ * Steps of four k in one turn of the kernel's loop. Once a turn, the compiler masks accumulators by
+ * the active lanes, which takes a tenth of their time.
  */
 export function stepsOf(
   { shape, rows }: Pick<SubgroupChoice, "shape" | "rows">,
