@@ -226,7 +226,8 @@ export function stagedOperands(options: AttentionTiledOptions, exact: boolean): 
 }
 
 /**
- * Writes this invocation's weights `name{a}_{b}_{c}` to `tile` or `weights`; needs a barrier before and after.
+ * Writes this invocation's weights `name{a}_{b}_{c}` to `tile` or `weights`; needs a barrier before
+ * and after.
  *
  * @param options the tile
  * @param name of the weights
