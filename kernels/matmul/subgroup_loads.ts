@@ -38,7 +38,7 @@ interface Tile {
 export interface LeftLoads {
   readonly setup: string;
   readonly loads: (step: number) => string;
-  /** The number of row i at k + u, broadcast. */
+  /** Left's number in row i at k + u, broadcast. */
   readonly number: (i: number, u: number) => string;
   /** The tile's first `held` rows: lane l holds all numbers of rows l, l + S, …. */
   readonly held: number;

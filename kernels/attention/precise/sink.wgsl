@@ -5,9 +5,9 @@
 //
 //   b_t = exp(s - logSumExp_t)      rest_t = l_t + b_t f_p <g_t, v_p>
 //
-// l is the gradient of logSumExp, if there is one, and f is as in attention/precise/shift.wgsl.
-// Needs not_a_number.wgsl in front. One invocation for each of the B Hq T rows; 64 per workgroup.
-// No barriers.
+// s is the head's sink logit, l the gradient of logSumExp, if there is one, and f is as in
+// attention/precise/shift.wgsl. Needs not_a_number.wgsl in front. One invocation for each of the B
+// Hq T rows; 64 per workgroup. No barriers.
 
 struct Parameters {
   rows: u32, // B Hq T

@@ -1,4 +1,5 @@
-// The learned sinks' share of the weight. Needs workgroup_sum.wgsl and not_a_number.wgsl in front.
+// The learned sinks' share of the weight, with s a head's sink logit. Needs workgroup_sum.wgsl and
+// not_a_number.wgsl in front.
 //
 //   b_t = exp(s - logSumExp_t)      share = mean of b_t over t = 0 .. T - 1
 //

@@ -4,7 +4,7 @@
  *
  * CPU time on lavapipe 25, the best of 7 alternating runs, for 128 rows by the matrices of
  * SmolLM2-135M: 0.77 to 0.86 of the time with a buffer where K is contiguous, 0.64 to 0.85 where
- * the columns are. Copying a right operand to an image first does not pay: kernels write images at
+ * N is. Copying a right operand to an image first does not pay: kernels write images at
  * 7 ns per number.
  */
 import type { Gpu } from "../../gpu/gpu.ts";

@@ -189,7 +189,8 @@ function workgroupLanes(elements: number, needed = 0, most = 256): number {
 }
 
 /**
- * The class of rows that share a tuned variant: the way they are read, and sizes by powers of four.
+ * The class of rows that share a tuned variant: the way they are read, and sizes rounded
+ * up to powers of four.
  *
  * @param shape the rows
  */

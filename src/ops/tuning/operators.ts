@@ -51,7 +51,7 @@ export interface TunableOperator {
   readonly variants: readonly string[];
   /** The names of variants that run only if named: those that round to f16. */
   readonly namedOnly: readonly string[];
-  /** The class of calls that share a tuned choice, as a text. */
+  /** The class of calls that share a tuned choice, for example `D=64 T<=1024`. */
   shapeClass(dimensions: Dimensions): string;
   /**
    * Calls that together run all kernels of the class: first the call itself, without repetitions of

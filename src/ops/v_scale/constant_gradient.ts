@@ -20,7 +20,7 @@ interface ValueShape {
  * Sums the terms of each head over batch and positions.
  *
  * @param shape the lengths of the value tensor
- * @param terms `[B, Hkv, T]` of pairs; only the first number of a pair counts
+ * @param terms `[B, Hkv, T]` of pairs (term, unused)
  * @param constantGradient `[Hkv]`
  */
 export function sumConstantTerms(
