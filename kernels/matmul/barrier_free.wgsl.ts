@@ -5,7 +5,7 @@
  * Every invocation computes a part of the product, as large as its registers can hold, because
  * on such adapters a load costs as much as dozens of multiply-adds, and a barrier more. The
  * invocations of a workgroup own the same `rows` rows and neighboring columns; an invocation's
- * columns are `lanes` apart. All invocations read the same number of left and neighboring numbers
+ * columns are `lanes` apart. All invocations read the same element of left and neighboring elements
  * of right; some compilers turn each into one load. One statement adds the products of `step` k to
  * an accumulator, because carrying it around the loop costs more than adding to it. No barrier, no
  * workgroup memory.

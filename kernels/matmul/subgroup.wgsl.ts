@@ -3,7 +3,7 @@
  * matmul/operands.wgsl in front, which says what it computes.
  *
  * On such adapters a load or a barrier costs as much as dozens of multiply-adds, because it runs
- * lane by lane. So a workgroup is one subgroup, S lanes wide, and computes a tile of `rows` × (S
+ * lane by lane. So a workgroup is one subgroup, S lanes wide, and computes a tile of `rows` × (S ·
  * `width` + `extra`) numbers without barriers or workgroup memory. A lane holds `width` columns:
  * either groups of four neighbors, with one vec4f per row and group, or the single columns l, l +
  * S, …. One lane loads a number of the left operand and broadcasts it. K goes in steps of four, so
@@ -191,8 +191,8 @@ function store(i: number, options: MatmulSubgroupOptions): string {
 /**
  * Writes the kernel.
  *
- * Dispatch: as many workgroups as the product has tiles of `rows` × (S `width` + `extra`) numbers,
- * spread over x and y.
+ * Dispatch: as many workgroups as the product has tiles of `rows` × (S · `width` + `extra`)
+ * numbers, spread over x and y.
  *
  * @param options the tile, and how the operands lie
  * @returns WGSL, for the feature `subgroups`

@@ -55,8 +55,8 @@ export interface RightLoads {
 }
 
 /**
- * If left is read as `scalar`: how many of a tile's last rows all lanes share, number by number at
- * four k. They are those beyond whole groups of S rows, if that takes fewer loads.
+ * If left is read as `scalar`: how many of a tile's last rows, those beyond whole groups of S rows,
+ * are spread over all lanes, four k of each row; 0 if that takes no fewer loads.
  */
 export function dealtRows({ subgroupSize: S, rows }: Pick<Tile, "subgroupSize" | "rows">): number {
   const beyond = rows % S;

@@ -7,8 +7,8 @@
  *
  * A workgroup walks a tile of rows twice, position by position: first for the rows' m and
  * partialGain, then for inputGradient. x and g are read twice, the gain twice per tile.
- * rows/tile.ts explains tiles and positions. No barriers. Any d from 4 on. rows/column_sums.wgsl
- * adds the tiles.
+ * rows/tile.ts explains tiles, groups, phases and positions. No barriers. Any d from 4 on.
+ * rows/column_sums.wgsl adds the tiles.
  *
  * Source: the Jacobian of Zhang and Sennrich, arXiv 1910.07467, equation 4.
  */
@@ -31,8 +31,8 @@ const ROWS = 2;
  *
  * Bindings: 0 uniform parameters; 1 input [rows, d]; 2 gain [d]; 3 inverseRms [rows]; 4
  * outputGradient [rows, d]; 5 inputGradient [rows, d]; 6 partialGain [tiles, phases, d]; rows and
- * rowsPerTile are multiples of the phases, and rowsPerTile is at most 4 lanes. Dispatch: (⌈rows /
- * rowsPerTile⌉).
+ * rowsPerTile are multiples of the phases, and rowsPerTile is at most 4 · lanes. Dispatch: (⌈rows
+ * / rowsPerTile⌉).
  *
  * @param tile the shape of the tile
  * @returns WGSL

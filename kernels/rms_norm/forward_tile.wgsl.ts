@@ -22,7 +22,7 @@ import {
  * its own needs in front.
  *
  * Bindings: 0 uniform parameters; 1 input [rows, d]; 2 gain [d]; 3 output [rows, d]; 4 inverseRms
- * [rows]; rows and rowsPerTile are multiples of the phases, and rowsPerTile is at most 4 lanes.
+ * [rows]; rows and rowsPerTile are multiples of the phases, and rowsPerTile is at most 4 · lanes.
  * Dispatch: (⌈rows / rowsPerTile⌉).
  *
  * @param tile the shape of the tile

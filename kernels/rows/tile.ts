@@ -5,12 +5,12 @@
  *
  * So rows are read four numbers at a time for any d, although a row may begin anywhere in a vector.
  * After PHASES rows, a row begins at the same place in a vector again: PHASES is 1 if d is a
- * multiple of 4, 2 if it is even, else 4. That many rows form a *group* of d PHASES / 4 whole
+ * multiple of 4, 2 if it is even, else 4. That many rows form a *group* of d · PHASES / 4 whole
  * vectors. A vector in which one row ends and the next begins belongs to both rows.
  *
- * A workgroup is one subgroup of LANES invocations; it works on a *tile* of up to 4 LANES rows. The
- * numbers of single rows, such as inverseRms, lie in four registers per lane, the *banks*: row
- * (half LANES + lane) PHASES + phase of the tile has its number in bank half PHASES + phase of that
+ * A workgroup is one subgroup of LANES invocations; it works on a *tile* of up to 4 · LANES rows.
+ * The numbers of single rows, such as inverseRms, lie in four registers per lane, the *banks*: row
+ * (i · LANES + lane) · PHASES + phase of the tile has its number in bank i · PHASES + phase of that
  * lane. A lane owns one *position*, a vector's place in its group, and walks down the tile's
  * groups, so the numbers of a column, such as its gain, are read once per tile. No barriers.
  */

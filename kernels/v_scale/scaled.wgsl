@@ -2,9 +2,9 @@
 // in front of V-scale's kernels. It needs range.wgsl, and rows/element_vector.wgsl or
 // rows/element_scalar.wgsl in front, and uses the kernel's `value`.
 //
-// With L = √(r + C) and h = v / L: phi = |h|², J u = phi u + 2 (C / L²) <h, u> h, and the term of
-// dC is −phi <h, u> / L. `scale` multiplies the row and √C. To compute |v|, the row is first
-// multiplied by a power of two of its own.
+// With r = |v|², L = √(r + C), h = v / L and u the gradient of the scaled value: phi = |h|², dv =
+// phi u + 2 (C / L²) <h, u> h, and the term of dC is −phi <h, u> / L. `scale` multiplies v and √C.
+// To compute |v|, the row is first multiplied by a power of two of its own.
 
 struct ScaledRow {
   scale: f32, // the power of two that multiplies v and √C

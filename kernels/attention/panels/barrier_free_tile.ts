@@ -3,10 +3,10 @@
  * subgroups or only narrow ones.
  *
  * Every invocation computes R rows of `groups` columns that are `lanes` apart. All invocations of a
- * workgroup read the same number of the left operand and neighboring numbers of the right one; some
- * compilers turn each into one load. One statement adds the products of `step` inner indices to an
- * accumulator, because carrying it around the loop costs more than adding to it. No barrier, no
- * workgroup memory.
+ * workgroup read the same element of the left operand and neighboring elements of the right one;
+ * some compilers turn each into one load. One statement adds the products of `step` inner indices
+ * to an accumulator, because carrying it around the loop costs more than adding to it. No barrier,
+ * no workgroup memory.
  */
 import { unroll } from "../../unroll.ts";
 

@@ -1,13 +1,14 @@
-// Attention backward, precise form with a learned sink. Next to the sink's share b_t, the weights
-// of row t add up to 1 - b_t. So shifting the values by v_p changes D_t = <g_t, y_t> by (1 - b_t)
-// <g_t, v_p>, but <g_t, v_j> by <g_t, v_p>. The missing part acts like one more gradient of
-// logSumExp:
+// Attention backward, precise form with a learned sink. The sink takes the share b_t of row t's
+// weight, so the keys' weights add up to 1 - b_t. Subtracting v_p, the value at position p, from all
+// values therefore lowers <g_t, v_j> by <g_t, v_p>, but D_t = <g_t, y_t> only by (1 - b_t)
+// <g_t, v_p>. The difference acts like one more gradient of logSumExp:
 //
 //   b_t = exp(s - logSumExp_t)      rest_t = l_t + b_t f_p <g_t, v_p>
 //
-// s is the head's sink logit, l the gradient of logSumExp, if there is one, and f is as in
-// attention/precise/shift.wgsl. Needs not_a_number.wgsl in front. One invocation for each of the B
-// Hq T rows; 64 per workgroup. No barriers.
+// s is the head's sink logit, g the gradient of the output y, and l the gradient of logSumExp, if
+// there is one; f_p = 1, or with V-scale "full" r_p / (r_p + C) with r_p = |v_p|². Needs
+// not_a_number.wgsl in front. One invocation for each of the B Hq T rows; 64 per workgroup. No
+// barriers.
 
 struct Parameters {
   rows: u32, // B Hq T

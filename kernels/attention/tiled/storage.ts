@@ -6,7 +6,7 @@
 /** The type of stored numbers. */
 export type TileStorage = "f32" | "f16";
 
-/** WGSL for a place in `tile`, moved by a number of groups, `planes`. */
+/** WGSL for a place in `tile`, moved on by `planes` groups. */
 export type Place = (planes: number) => string;
 
 /** A way to store vectors in `tile`. */

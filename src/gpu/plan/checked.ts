@@ -62,7 +62,7 @@ function inBuffer(binding: NamedBinding): binding is NamedBinding & NamedRegion 
   return binding.region !== undefined;
 }
 
-/** Callers write kernels of their own in files that nothing has checked for types. */
+/** Checks the options' types: callers' own files may never have been type-checked. */
 function checkOptions({ operator, cost, dispatches }: PlanOptions): void {
   const refuse = (what: string, wanted: string): never => {
     throw new TypeError(`${operator}: new Plan has no ${what}, wanted ${wanted}`);

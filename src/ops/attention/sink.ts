@@ -53,7 +53,7 @@ export function subtractLogSumExpGradient(
  * Sums sinkLogitGradient.
  *
  * @param call the attention call
- * @param rowStatistics `[B, Hq, T]` of (logSumExp, D without the gradient of logSumExp)
+ * @param rowStatistics `[B, Hq, T]` of (logSumExp, D minus the gradient of logSumExp)
  * @returns no dispatch without a sink
  */
 export function sumSinkTerms(

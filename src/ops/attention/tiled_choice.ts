@@ -14,8 +14,8 @@ export type BudgetInfo = Parameters<typeof gpuBudget>[0];
 export type TiledPass = "forward" | "query" | "key" | "value" | "key and value";
 
 /**
- * How many tiles an invocation holds its part of at once: `cells` of rows × columns (the logits or
- * their gradients), and `sums` of rows × D (the results).
+ * How many tiles' parts an invocation holds at once: `cells` counts tiles of rows × columns (the
+ * logits or their gradients), `sums` those of rows × D (the results).
  */
 interface Held {
   readonly cells: number;
@@ -94,8 +94,8 @@ export function bestTile(
     // These small tiles need about 10 registers fewer than the estimate.
     ...["tiled-32x64-2x4", "tiled-16x64-2x2"].filter((name) => takes(name) - 10 <= mostRegisters),
     "tiled-8x128-2x2",
-    "tiled-16x64-2x2", // has half as many tiles, for sequences twice as long
-    "tiled-32x64-2x4", // and again half as many
+    "tiled-16x64-2x2", // has half as many tiles, if the first has too many to dispatch
+    "tiled-32x64-2x4", // has half as many again
     "tiled-32x32", // needs the least workgroup memory
   ];
   return wishes.find((name) => unfitTiled(gpu, shape, attentionTiles[name]!) === undefined) ??

@@ -215,8 +215,9 @@ function unfitForFused(sum: RowSum, { columns }: RowShape): string | undefined {
     : `a row of ${columns} numbers is ${elements} elements, a workgroup's registers hold ${most}`;
 }
 
-// Whether the fused kernel's loop over rows exceeds a core's cache of decoded instructions: with
-// more than four vec4f per lane. Single numbers, a quarter of the instructions each, do not.
+// Whether the fused kernel's loop over rows exceeds a core's cache of decoded instructions. It
+// does with more than four vec4f per lane, but not with single numbers, which take a quarter of the
+// instructions.
 function outgrowsLoop(gpu: Gpu, { columns }: RowShape): boolean {
   return columns % 4 === 0 && columns > 16 * (gpu.info.subgroupSize?.minimum ?? 0);
 }

@@ -103,8 +103,8 @@ function elementsPerLane({ info }: Gpu, registers: number): number {
 
 /**
  * Sums by subgroups. If their size is known, the workgroup is one subgroup, without a barrier: on
- * the CPU always, on a GPU if it holds the row in registers. Otherwise the workgroup has the fewest
- * lanes whose registers hold the row.
+ * the CPU always, on a GPU if the subgroup's registers hold the row with at most four elements per
+ * lane. Otherwise the workgroup has the fewest lanes whose registers hold the row.
  *
  * @param gpu an adapter with subgroups
  * @param elements the elements of a row
@@ -154,7 +154,7 @@ export interface RowRuns {
  * Divides rows into runs.
  *
  * @param rows the number of rows
- * @param options the `least` rows per run, and the `most` runs, for which runs get longer
+ * @param options the `least` rows per run, and the `most` runs: more rows make longer runs
  */
 export function divideRows(
   rows: number,

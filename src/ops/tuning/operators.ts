@@ -54,9 +54,9 @@ export interface TunableOperator {
   /** The class of calls that share a tuned choice, for example `D=64 T<=1024`. */
   shapeClass(dimensions: Dimensions): string;
   /**
-   * Calls that together run all kernels of the class: first the call itself, without repetitions of
-   * its work, then relatives with other branches (`vScale: 1` means with V-scale). Planning them
-   * takes milliseconds for any lengths.
+   * Calls that together run all kernels of the class: first the call itself, with fewer heads or
+   * batches if more would only repeat its work; then similar calls that take other branches
+   * (`vScale: 1` means with V-scale). Planning them takes milliseconds for any lengths.
    */
   kernelCalls(dimensions: Dimensions): readonly Dimensions[];
   /**
