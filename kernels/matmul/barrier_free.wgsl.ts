@@ -26,7 +26,7 @@ export interface MatmulBarrierFreeOptions {
   readonly groups: number;
   /** The number of k whose products are added at once. */
   readonly step: number;
-  /** Whether K may not be a multiple of `step`. */
+  /** Whether K is not a multiple of `step`. */
   readonly remainder: boolean;
   /** Whether a tile may extend past the last row or column, or a workgroup may have no tile. */
   readonly guarded: boolean;

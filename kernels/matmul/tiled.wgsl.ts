@@ -41,7 +41,7 @@ export interface MatmulTile {
    * vec4f per invocation.
    */
   readonly step: number;
-  /** Unused vec4f between the tile's rows in workgroup memory, against bank conflicts. */
+  /** Unused vec4f in workgroup memory after those of each k, against bank conflicts. */
   readonly padding: number;
   /**
    * How the tiles are stored. Default: f32. With f16 the operands are rounded; sums are always f32.

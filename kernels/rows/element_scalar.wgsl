@@ -9,7 +9,7 @@ fn elementSum(element: Element) -> f32 {
   return element;
 }
 
-// The number at a place of an element.
+// The element's only number; `place` is 0.
 fn elementNumber(element: Element, place: u32) -> f32 {
   return element;
 }

@@ -9,7 +9,7 @@ fn elementSum(element: Element) -> f32 {
   return (element.x + element.y) + (element.z + element.w);
 }
 
-// The number at a place of an element.
+// The element's number `place`, 0 to 3.
 fn elementNumber(element: Element, place: u32) -> f32 {
   return element[place];
 }

@@ -136,8 +136,8 @@ function loadsAtOnce(options: AttentionTiledOptions, beside: number): number {
   return Math.max(4, Math.min(16, powerOfTwo(left)));
 }
 
-// Groups of four columns to unroll together: as many multiply-adds as in `products`, but at most two
-// batches of loads.
+// Groups of four columns to unroll together: as many multiply-adds as in `products`, but at most
+// two batches of loads.
 function groupsOfRun(options: AttentionTiledOptions, loads: number): number {
   const { ownRows, chunks } = tileOf(options);
   const { writtenOut = 256 } = options;
