@@ -1,7 +1,8 @@
 // A learned sink in attention's forward kernels: an extra logit s per query head, without a value.
 // Put this file in front of them.
 //
-//   a_tj = exp(z_tj) / (exp(s) + sum_{i<=t} exp(z_ti))      logSumExp_t = log(exp(s) + sum_{j<=t} exp(z_tj))
+//   a_tj = exp(z_tj) / (exp(s) + sum_{i<=t} exp(z_ti))
+//   logSumExp_t = log(exp(s) + sum_{j<=t} exp(z_tj))
 //
 // A row's running softmax begins with the sink: with s as its maximum, and 1 = exp(s - s) as its
 // sum.

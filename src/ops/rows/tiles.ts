@@ -68,8 +68,8 @@ export function unfitForTiles(gpu: Gpu, { rows, columns }: RowShape): string | u
 }
 
 /**
- * Whether tiles are a good choice for rows that do not fit lanes' registers. Adapters with under
- * eight lanes per subgroup, such as SwiftShader, are faster with one invocation per row.
+ * Whether tiles are a good choice for rows that do not fit lanes' registers. Adapters with fewer
+ * than eight lanes per subgroup, such as SwiftShader, are faster with one invocation per row.
  *
  * @param gpu the adapter
  * @param shape the rows
