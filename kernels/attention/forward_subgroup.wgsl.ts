@@ -134,7 +134,8 @@ fn main(
     )
   }
     }
-    // As integers, positive numbers keep their order, and NaNs of both signs are above them.
+    // As signed integers, positive numbers keep their order, and positive NaNs are above them. As
+    // unsigned ones, negative NaNs are above all numbers.
     var above = vec4i(0);
     var bits = vec4u(0u);
     ${

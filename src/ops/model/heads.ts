@@ -16,7 +16,7 @@ import {
 export interface SplitHeadsOptions {
   /** `[B, T, H · D]` */
   readonly input: Tensor;
-  /** H, which divides the last dimension into D, a multiple of 4. */
+  /** H. Must divide the last dimension; the quotient D must be a multiple of 4. */
   readonly heads: number;
 }
 
