@@ -18,7 +18,7 @@ default; 0 takes any free port. Ctrl-C ends the command. deno task page:build bu
 
 ${formatOptions(options)}
 Exit codes:
-  0    this help
+  0    this help was printed
   1    the page cannot be built, or the port cannot be opened
   2    a mistake in the command line
   130  ended by Ctrl-C

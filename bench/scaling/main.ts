@@ -47,7 +47,7 @@ const options = {
   tuning,
   budget: takes(
     "SECONDS",
-    "Approximate time of all sampling; a call that needs over a twentieth of it is left out",
+    "Approximate time of all sampling; a call is left out if one run takes over a twentieth of it",
     { default: "240" },
   ),
   seed: { ...seed, description: "Seed of the inputs" },

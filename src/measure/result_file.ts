@@ -30,17 +30,17 @@ export interface Timer {
   readonly kind: "timestamp" | "wall";
   /** The smallest observed step of this clock, in ns. */
   readonly quantum: number;
-  /** The calibration of GPU ticks against wall time; `samples` are already converted. */
+  /** The length of the GPU clock's tick, by wall time; `samples` are already converted. */
   readonly nanosecondsPerTick?: number;
-  /** The relative uncertainty of that calibration, 0 to 1. */
+  /** The relative uncertainty of that length, 0 to 1. */
   readonly calibrationError?: number;
 }
 
-/** The check of an output against the reference, before timing. */
+/** The check of the outputs against float64, before timing. */
 export interface Correctness {
-  /** The largest error, in the units of `tolerance`. */
+  /** The largest error, relative as `largestError` in `workloads/samples.ts` says. */
   readonly error: number;
-  /** The largest allowed error. */
+  /** The largest allowed error, relative in the same way. */
   readonly tolerance: number;
   /** The output with the largest error. */
   readonly output?: string;

@@ -51,8 +51,7 @@ interface OpenArray {
 }
 
 /**
- * Room for the tables: roughly this many bytes for each norm in them, of a token in a layer's
- * array.
+ * About how many bytes a norm takes in the tables, which hold one for each token, layer and array.
  */
 const TABLE_BYTES = 12;
 

@@ -24,7 +24,7 @@ import { besideAttentionTable } from "./run_table/beside_attention.ts";
 import { type Cell, formatTerminalTable, numberColumns, type Table, textColumns } from "./table.ts";
 import { escapeTerminal } from "../escape.ts";
 
-/** A warning is due if the interval is this wide, as a share of the median. */
+/** A remark is due if half the interval's width exceeds this share of the median. */
 const WIDE = 0.1;
 
 /**

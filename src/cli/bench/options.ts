@@ -157,8 +157,9 @@ Some variants keep their tiles in f16 and add in f32. To measure them, name them
 Their number format is f16+f32. The bench allows them f16's rounding error, compares them only with each other,
 and uses the f32 ceiling for them, because they multiply and add in f32.
 
-The file of --operator exports name, shapes, inputs, twin, cost and plan. The measuring process runs it. The
-bench then measures that operator alone; --kernels adds others.
+The file of --operator exports name, shapes, inputs, twin (the operator in float64, to check answers), cost and
+plan; bench/operators/softcap.ts is an example. Only a measuring process runs the file. The bench then measures that
+operator alone; --kernels adds others.
 
 Exit codes:
   0    everything was measured

@@ -132,7 +132,7 @@ const options = {
     "LAYER.HEAD",
     "Also show this head's attention on the page: LAYER.HEAD, such as 2.0",
   ),
-  "no-theory": flag("Skip the check of the theory's identities and bounds"),
+  "no-theory": flag("Skip the check of the theory's identities and bounds (arXiv 2603.17771)"),
   "no-interventions": flag("Pretrained: skip the loss with massive activations replaced"),
   "no-quantization": flag("Skip the loss with INT8 activations"),
   runtime,

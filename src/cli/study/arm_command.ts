@@ -13,7 +13,7 @@ import type { RunOrder } from "./run.ts";
  * Prepares to start runs.
  *
  * @param study the folder of its runs and their common settings
- * @returns a function that gives the command for an arm's run
+ * @returns a function that gives the command for an arm (a setting, variant and seed)
  */
 export async function armCommand(
   { scale, out, adapter }: {

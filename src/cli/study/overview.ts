@@ -26,7 +26,7 @@ export class StudyOverview {
     this.#jobs = jobs;
   }
 
-  /** Shows the arms' current states. */
+  /** Shows the current states of the arms, the study's runs. */
   show(states: readonly ArmState[]): void {
     const { columns, now, write } = this.#output;
     // Some terminals report 0 columns.

@@ -1,6 +1,6 @@
 /**
- * One arm of the study, as a separate process that `deno task study` starts. It trains the arm from
- * where it stopped, measures the trained model with theory and INT8 activations, writes its record,
+ * One arm of the study (a setting, variant and seed), as a separate process that `deno task study`
+ * starts. It trains the arm from where it stopped, measures the trained model with theory and INT8 activations, writes its record,
  * and reports progress as JSON lines.
  */
 import { join } from "node:path";

@@ -88,7 +88,7 @@ export function drawInputs(
  * @param inputs the call's inputs
  * @param call the call
  * @throws {TypeError} if the result has other outputs
- * @throws {RangeError} if the twin cannot compute this shape
+ * @throws {RangeError} if the file's function throws
  */
 export function runTwin(
   { twin }: CustomPass,

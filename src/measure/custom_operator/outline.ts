@@ -22,8 +22,8 @@ export interface OperatorOutline {
 }
 
 /**
- * Outlines an operator. It computes the costs of every shape, and inputs and twin of the first one,
- * so errors show before anything is measured.
+ * Outlines an operator. So that errors show before anything is measured, it computes the costs of
+ * every shape, and for the first one the inputs and the twin's outputs (in float64).
  *
  * @param operator the checked operator
  * @param digest identifies the version of its file

@@ -100,7 +100,7 @@ export function checkedInputs(made: unknown, label: string): Record<string, Host
 }
 
 /**
- * Checks a twin's outputs.
+ * Checks the outputs of a twin, the operator in float64.
  *
  * @param made the twin's return value
  * @param label the twin's name, for messages

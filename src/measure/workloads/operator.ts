@@ -1,4 +1,4 @@
-/** The description of an operator that the bench needs to measure it. */
+/** What the bench must know about an operator to measure it. */
 import type { Gpu } from "../../gpu/gpu.ts";
 import type { Planner, Prepared, PrepareOptions } from "./prepare.ts";
 

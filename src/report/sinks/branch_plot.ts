@@ -1,4 +1,7 @@
-/** Draws Bloat, Compress and Change of single tokens against the norm of their hidden state. */
+/**
+ * Draws Bloat, Compress and Change of single tokens against the norm of their hidden state. These
+ * ratios of gradient norms are defined at `BranchByPosition` in `src/sinks/measurement.ts`.
+ */
 import * as Plot from "@observablehq/plot";
 import { drawPicture } from "../draw.ts";
 import type { Markup } from "../html.ts";

@@ -25,10 +25,13 @@ export interface GradientNormRow {
   readonly value: number;
 }
 
-/** R_GS of one series, which {@linkcode gradientViolinPlot} writes above its panel. */
+/**
+ * R_GS, the gradient-sink ratio, of one series: {@linkcode gradientViolinPlot} writes it above the
+ * series' panel.
+ */
 export interface GradientSinkRow {
   readonly series: string;
-  /** The ratio over layers (and runs). */
+  /** The ratio's quartiles over layers (and runs). */
   readonly ratio: Quartiles | null;
 }
 
@@ -52,7 +55,7 @@ export interface BranchRow {
   /** ‖h‖ */
   readonly inputNorm: number;
   readonly value: number;
-  /** Whether the token is at position s. */
+  /** Whether the token is at position s, the sink's. */
   readonly atSink: boolean;
 }
 
@@ -63,7 +66,7 @@ export interface CompressFitRow {
   readonly fit: CompressFit;
 }
 
-/** The slack of one bound in one layer, for {@linkcode slackPlot}. */
+/** The slack, bound / actual, of one bound in one layer, for {@linkcode slackPlot}. */
 export interface SlackPlotRow extends SlackDistribution {
   readonly series: string;
   /** The bound's name. */
@@ -189,7 +192,8 @@ export function layerNormRows(measurement: SinkMeasurement, series: string): Lay
       sink,
       early,
     });
-    // With idle queries, the row is the idle score and has that name.
+    // If the task has idle queries (SinkSettings.idleFrom), the row is the score over these alone
+    // and is named `idle score`.
     const knowsIdle = attention?.heads.every(({ idleScore }) => idleScore !== null) === true;
     const scores = attention?.heads.map(({ score, idleScore }) => knowsIdle ? idleScore! : score) ??
       [];

@@ -1,4 +1,4 @@
-/** The tables of sink and gradient-sink measurements. */
+/** The tables of sink and gradient-sink measurements; s is the sink's position. */
 import { attentionGates, hasSinkLogit } from "../../reference/llama/config.ts";
 import { isSink } from "../../sinks/uniform.ts";
 import type {

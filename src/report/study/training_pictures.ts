@@ -144,7 +144,7 @@ export function curvePictures(group: StudyGroup, document: SvgDocument): StudyPi
 const COMPARED = ["gradient-ratio", "bloat", "residual", "residual-ratio", "drain"];
 
 /**
- * Draws figures against sink strength, to compare arms at equal sink strength.
+ * Draws figures against sink strength, to compare variants at equal sink strength.
  *
  * @param group one setting's matched runs
  * @param document the document to draw with

@@ -1,7 +1,7 @@
 /**
  * Single rows of attention and of its gradients in float64, by the formulas of
  * `src/reference/attention.ts` without its O(T²) work, because the check of a large layer needs
- * only some rows. Tests compare these with the twin.
+ * only some rows. Tests compare the rows with those of that file.
  */
 import type { ReferenceVScale } from "../../../reference/attention.ts";
 import { tensor } from "../../../reference/tensor.ts";
