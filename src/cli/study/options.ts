@@ -115,7 +115,7 @@ Every run has its own process and folder. Ctrl-C saves the runs, and the same co
 goes seed by seed, so at any time all variants have about as many finished runs.
 
 ${formatOptions(runOptions)}
-Settings: shallow and deep train on Bigram-Backcopy, a task with a known best loss, with 2 and 3 layers; deep has no
+Settings: shallow and deep train on Bigram-Backcopy (see deno task train --help), with 2 and 3 layers; deep has no
 attention in layer 0. text and text-anchored train on bytes of text with 4 layers; in text-anchored every sequence
 begins with the same byte. Variants: none is the baseline. fixed, learned and backward-only are kinds of V-scale,
 which shrinks short value vectors. learned-sink and softmax-off-by-one add a logit to each query head's softmax that

@@ -1,7 +1,7 @@
 /**
  * One arm of the study (a setting, variant and seed), as a separate process that `deno task study`
- * starts. It trains the arm from where it stopped, measures the trained model with theory and INT8 activations, writes its record,
- * and reports progress as JSON lines.
+ * starts. It trains the arm from where it stopped, measures the trained model with theory and INT8
+ * activations, writes its record, and reports progress as JSON lines.
  */
 import { join } from "node:path";
 import { measureModel } from "../../experiments/measure_model.ts";

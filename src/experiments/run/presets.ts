@@ -20,7 +20,7 @@ export const PRESET_TITLES: Readonly<Record<PresetName, string>> = {
   "backcopy-deep":
     "the same with 3 layers, no attention in layer 0, so that the sink forms above an MLP",
   text: "byte-level text from --corpus, 4 layers",
-  "paper-0.1b": "the paper's 0.1B model and schedule, on the bytes of --corpus; for GPUs",
+  "paper-0.1b": "the 0.1B model and schedule of arXiv 2603.17771, on bytes of --corpus; for GPUs",
 };
 
 /** The optimizer's settings for all runs of this project, unless a preset or a study has others. */

@@ -100,8 +100,8 @@ export function chooseCandidate(
     if (first === number) return found;
     throw new RangeError(
       `${given}, which is the same model as ${first}, and no runtime can tell the two apart. ` +
-        "Hide the others from this process: by a container, by the scheduler, or, with Mesa's " +
-        `drivers, by DRI_PRIME. ${there}`,
+        "Hide the others from this process: by a container, by a cluster's job scheduler, or, " +
+        `with Mesa's drivers, by DRI_PRIME. ${there}`,
     );
   }
   const part = wanted.toLowerCase();

@@ -7,7 +7,7 @@ import { describe, isRecord } from "./tensors.ts";
 const NAME = /^[a-z][a-z0-9]*(-[a-z0-9]+)*$/;
 const VARIANT = /^[A-Za-z0-9][A-Za-z0-9_.+-]*$/;
 const LONGEST_NAME = 60;
-/** The greatest length: more digits are not accepted on a command line. */
+/** Lengths are below this, because a command line accepts at most nine digits. */
 const MAXIMUM_LENGTH = 1e9;
 
 /** The exports that a pass needs: each one's type and meaning. */

@@ -93,7 +93,10 @@ export interface Visited extends SampledWork {
   readonly cpuSamples: number[];
   readonly rounds: number[];
   readonly sweeps: number[];
-  /** For each sample, how often the reference kernel had run before; the last run judges it. */
+  /**
+   * For each sample, how often the reference kernel had run before. The last of these runs tells
+   * whether the machine was slow.
+   */
   readonly readings: number[];
   /** The time of all visits so far, in ns. */
   elapsed: number;

@@ -1,7 +1,7 @@
 /**
- * Draws the chain from sink to massive activation: one panel per arm (a variant that is
- * compared with the baseline), with the links from top to bottom and the factor by which the arm
- * changes each.
+ * Draws the chain from sink to massive activation: one panel per arm (a variant that is compared
+ * with the baseline), with the links from top to bottom and the factor by which the arm changes
+ * each.
  */
 import * as Plot from "@observablehq/plot";
 import { drawPicture, facetScale, type PictureOptions } from "../draw.ts";
