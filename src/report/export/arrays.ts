@@ -14,7 +14,7 @@ export interface ExportedArray {
   readonly attention: boolean;
   /** undefined in a layer without attention. */
   readonly read: (layer: LayerTrace<Float32Array>) => Float32Array | undefined;
-  /** Whether it is a gradient, which the export scales. */
+  /** Whether it is a gradient, which the export scales to that of the mean loss over all texts. */
   readonly gradient: boolean;
 }
 

@@ -21,7 +21,7 @@ function attending(
   return layers.flatMap(({ layer, attention }) => attention === null ? [] : [{ layer, attention }]);
 }
 
-/** The table of each query head's attention to s. */
+/** The table of each query head's attention to s, the sink's position. */
 export function headTable(measurement: SinkMeasurement): Table {
   const { position: s, window, threshold, idleFrom } = measurement.settings;
   const { context } = measurement.data;

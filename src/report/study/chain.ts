@@ -108,7 +108,7 @@ export function chainTable(chain: SettingChain, moment: ChainMoment): Table {
       remarks.map((remark) => ` ${remark}.`).join(""),
     columns: [
       { title: "link" },
-      // At the other moments, the baseline's values differ from arm to arm.
+      // At equal loss or sink, each variant is compared at another step of the baseline.
       ...moment === "equal step" ? numberColumns("baseline") : [],
       ...textColumns(...variants.map((variant) => VARIANT_NAMES[variant])),
     ],
