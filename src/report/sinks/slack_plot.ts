@@ -29,8 +29,8 @@ interface Line {
 
 /**
  * Draws bound / actual for each bound and series: a thin line from the 5 % to the 95 % quantile, a
- * thick one between the quartiles, the median's sign, and a ring for the median at the sink's position. At
- * 1, on the left, a bound is attained.
+ * thick one between the quartiles, the median's sign, and a ring for the median at the sink's
+ * position. At 1, on the left, a bound is attained.
  *
  * It joins several layers and runs by the medians of their quantiles.
  *

@@ -108,7 +108,7 @@ export function chainTable(chain: SettingChain, moment: ChainMoment): Table {
       remarks.map((remark) => ` ${remark}.`).join(""),
     columns: [
       { title: "link" },
-      // At equal loss or sink, each variant is compared at another step of the baseline.
+      // At equal loss or sink, each variant meets the baseline at a step of its own.
       ...moment === "equal step" ? numberColumns("baseline") : [],
       ...textColumns(...variants.map((variant) => VARIANT_NAMES[variant])),
     ],
