@@ -214,8 +214,8 @@ test("sinks --split=training measures on the batches of the run's next step", as
     };
     const usual = await measured("--batches=3");
     assertEquals(usual.data, { split: "training", sequences: 6, context: 12 });
-    // Four steps have used three batches of two sequences each. The fifth step uses batches 12, 13
-    // and 14.
+    // Each of the four steps used three batches of two sequences, so the fifth step uses batches
+    // 12, 13 and 14.
     const loss = await trainingLoss(accumulated, { step: 4, batch: 2, first: 12, count: 3 });
     assert(Math.abs(usual.loss! / loss - 1) < 1e-5, `${usual.loss}, wanted ${loss}`);
     assertEquals(usual.quantization!.loss.toFixed(4), loss.toFixed(4));

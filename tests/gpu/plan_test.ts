@@ -38,7 +38,7 @@ eachRuntime("a kernel without parameters needs no uniform", async (runtime) => {
   using plan = softcap(gpu, source, { buffers: [x, y] });
   gpu.run(plan);
   assertEquals([...await y.read()], [1, 2, 3, 4]);
-  // WebGPU drops a binding that is declared but unused, too.
+  // A uniform that is declared but unused needs no parameters either: WebGPU drops its binding.
   using unused = softcap(gpu, `${uniform}\n${source}`, { buffers: [x, y] });
   gpu.run(unused);
   assertEquals([...await y.read()], [1, 2, 3, 4]);

@@ -77,7 +77,7 @@ onEachRuntime(
         parts.computeGradients({ microBatch });
       }
     }
-    // The same sums in another order, as in llama_twin_test.ts: some hundred terms.
+    // The same sums of some hundred terms, in another order; the limit is llama_twin_test.ts's.
     for (const [name, gradient] of whole.gradients) {
       tally.normwise(`gradient of ${name}`, {
         actual: await parts.gradients.get(name)!.read(),

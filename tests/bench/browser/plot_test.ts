@@ -7,7 +7,8 @@ import { testWith } from "../../support/permitted.ts";
 const test = testWith("read", "write", "run");
 
 /**
- * How far apart two places may be, in pixels: the library rounds positions of bands differently.
+ * How far apart a mark's places in the library's picture and in the stand-in's may be, in pixels:
+ * the two round positions of bands differently.
  */
 const NEAR = 1.6;
 

@@ -85,7 +85,8 @@ test("runSinks() measures a pretrained model on texts, and shows their beginning
   }));
 
 /**
- * Makes a mistake; returns arguments that meet it, if any, and words of the line that reports it.
+ * Puts a mistake into the scene. Returns arguments that lead the command to it, if any are needed,
+ * and words of the line that must report it.
  */
 type Mistake = (
   scene: Scene,

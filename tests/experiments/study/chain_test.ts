@@ -16,7 +16,7 @@ import type { StudyRecord, TrajectoryLayer } from "../../../src/experiments/stud
 import { assert, assertEquals } from "../../support/assert/assert.ts";
 import { syntheticRecord } from "./synthetic.ts";
 
-/** Each arm's value norm of token 0, to be multiplied by a seed's small noise. */
+/** The norm of token 0's value by variant, to be multiplied by a seed's small noise. */
 const NORMS: Readonly<Partial<Record<StudyVariant, number>>> = {
   none: 1,
   learned: 0.3,

@@ -111,7 +111,9 @@ Deno.test("judge() has no verdict without samples, and doubts a single process",
 
 type World = Omit<ProcessNoise, "seed" | "processes" | "times" | "samples">;
 
-// How processes on one machine differ: in all rows, in single rows, and by other programs.
+// Standard deviations of a time's logarithm: `sigma` within a process; between processes
+// `rowSigma` in each row separately, and `processSigma` in all of a process's rows at once.
+// `bursts` is the share of rows per process that another program slows.
 const worlds: Readonly<Record<string, World>> = {
   calm: { sigma: 0.01, rowSigma: 0.007, processSigma: 0.003 },
   usual: { sigma: 0.03, rowSigma: 0.015, processSigma: 0.01 },

@@ -20,7 +20,7 @@ for (const name of ["plain", "learned", "backward-only", "fixed"]) {
       parameters: new Map([...parameters].map(([key, each]) => [key, Float64Array.from(each)])),
       batch: { batch: 2, context, inputs: numbers("inputs"), targets: numbers("targets") },
     });
-    // Both compute in float64. The fixture stores float32, which rounds by 6e-8.
+    // The twin and PyTorch compute in float64. The fixture stores float32, which rounds by 6e-8.
     const [wanted] = numbers("loss");
     assert(Math.abs(loss / wanted! - 1) < 1e-7, `${loss} against ${wanted}`);
     assertEquals(

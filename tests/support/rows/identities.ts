@@ -80,8 +80,8 @@ function largestGain(numbers: RmsNormNumbers): number {
 }
 
 /**
- * N1: ∇_x L = J(x)ᵀ g with J as a dense matrix (d² operations per row). Scale: 2 ‖u‖/r, because ⟨u,
- * x⟩x/(d r²) is at most u.
+ * N1: ∇_x L = J(x)ᵀ g with J as a dense matrix (d² operations per row). Scale: 2 ‖u‖/r, because
+ * ⟨u, x⟩x/(d r²) is at most as long as u.
  */
 export function rmsNormIsItsJacobian(numbers: RmsNormNumbers): Violation {
   const worst = new Worst();

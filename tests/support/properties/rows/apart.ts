@@ -19,7 +19,8 @@ import { rmsNorm, vScale } from "./passes.ts";
 
 /**
  * Calls and repeated runs of a plan give the same bits. Plans overwrite outputs that hold NaN. A
- * NaN or an infinity in a row reaches that row and the sums over rows, and no other row.
+ * NaN in a row makes all of the row's results NaN. Neither it nor an infinity changes a bit of
+ * another row. (Here, gainGradient and constantGradient, the sums over rows, are not checked.)
  */
 export const rowsKeepToThemselves = propertyOf({
   name: "RMSNorm and V-scale repeat themselves and keep rows apart",
@@ -124,7 +125,8 @@ function checkSpoiled(
   }
 }
 
-// Checks a NaN in the inputs that are not rows: gain, inverseRms or constant.
+// Checks NaN in RMSNorm's other inputs. In gain it must reach one column of the output; in
+// inverseRms one row of inputGradient, and all of gainGradient.
 async function checkSpoiledRest(
   gpu: Gpu,
   tally: Tally,

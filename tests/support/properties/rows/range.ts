@@ -108,8 +108,9 @@ export function rmsNormHoldsInRange(
           reference.rmsNormForward({ input: toTwin(numbers), gain: toTwin(gain), epsilon })
         );
         const roots = Array.from(twins[0]!.inverseRms.data, (inverse) => 1 / inverse);
-        // The bound of rows/tolerance.ts, without a flushed square, and for one invocation that
-        // sums a row alone.
+        // inverseRms' relative error as in rmsNormForwardBounds(), rounded up, with two
+        // differences: `columns` additions, because one invocation sums the whole row, and no term
+        // for squares flushed to zero.
         const relative = (columns + 4) * U / 2 + 4 * U + 3 * DIVISION;
         const outputBound = ({ output }: { readonly output: reference.ReferenceTensor }) =>
           output.data.map((y, i) =>

@@ -46,8 +46,8 @@ export function vScaleHoldsInRange(
         };
         const { scaledValue } = vScaleForward(gpu, args);
         const forward = reference.vScaleForward(twin).scaledValue.data;
-        // The bound of rows/tolerance.ts, with two more roots and one more division for rows that
-        // the kernel scales.
+        // The relative error as in vScaleForwardBounds(), rounded up, with two roots and a division
+        // more, for rows that the kernel scales.
         const relative = (columns + 20) * U + 4 * DIVISION;
         tally.within("vScaleForward", {
           actual: await numbersOf(arena, scaledValue),
