@@ -100,8 +100,8 @@ for (const scale of ["static", "per-token"] as const) {
         half,
       );
       const effect = Math.abs(wanted - loss);
-      // Numbers near a half may round the other way, which is at most a 127th of the effect of
-      // rounding all.
+      // Numbers near the middle of two steps may round the other way on the GPU, which is at most a
+      // 127th of the effect of rounding all.
       assert(effect > 1e-5, `quantizing changes the loss by ${effect} only`);
       assert(
         Math.abs(found! - wanted) < 0.02 * effect + 2e-6,

@@ -188,8 +188,8 @@ Deno.test("attentionBackward() in mode backward-only is the derivative of sg(v) 
       });
       assertEquals(gradients.valueGradient, throughValve.valueGradient);
       assertEquals(gradients.constantGradient, throughValve.constantGradient);
-      // Both agree with finite differences of the definition: with stop-gradients, moving v or C by
-      // h moves v̂ = v + φ(v + h) − φ(v).
+      // Both gradients, by value and by constant, agree with finite differences of the definition:
+      // with stop-gradients, a step h of v or C changes v̂ from v to v + φ(v + h) − φ(v).
       const still = reference.vScaleForward({ value, constant }).scaledValue.data;
       const loss = (
         at: { value: reference.ReferenceTensor; constant: reference.ReferenceTensor },
@@ -429,8 +429,8 @@ Deno.test("attentionForward() and attentionBackward() keep NaN and Inf in the ro
         const own = actual.output.data.subarray(row, row + 3);
         assert(own.some((x) => !Number.isFinite(x)) || name === "key", `${name} ${bad} vanished`);
       }
-      // The NaN reaches no gradient outside the head, and no query gradient of an earlier row
-      // inside it.
+      // A NaN or infinity changes no gradient outside the head, and no query gradient of an earlier
+      // row inside it.
       for (const gradient of ["queryGradient", "keyGradient", "valueGradient"] as const) {
         const spoiled: number[] = [];
         wanted[gradient].data.forEach((x, i) => {

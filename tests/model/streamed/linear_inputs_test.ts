@@ -78,7 +78,8 @@ onEachRuntime(
           const { loss: found } = await rounded.forward(batch, { onLayerStart });
           const effect = Math.abs(wanted! - loss);
           assert(effect > 1e-4, `${linears} ${scale}: rounding changes the loss by ${effect} only`);
-          // Numbers near a half may round the other way: at most one in a hundred does.
+          // Numbers near the middle of two steps may round the other way on the GPU: at most one in a
+          // hundred does.
           assert(
             Math.abs(found - wanted!) < 0.01 * effect + 2e-6,
             `${linears} ${scale}: ${found}, wanted ${wanted}, without ${loss}`,

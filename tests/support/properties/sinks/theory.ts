@@ -88,7 +88,8 @@ export const theoryProperties: readonly SinkProperty[] = [
   {
     name: "bounds are attained where they must be",
     check({ checkTheory }) {
-      // Each value head has one query head, and only one query sees the last position.
+      // Each value head has one query head, and only one query sees the last position: there all
+      // three bounds are attained.
       const config = { keyValueHeads: 4, vScale: "none" as const };
       const model = tracedModel({ config, batch: 2 });
       const { checks } = checkTheory(model.trace, model);
