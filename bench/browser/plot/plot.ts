@@ -66,9 +66,9 @@ export const ruleY: Marking = marking("ruleY");
 export const text: Marking = marking("text");
 /** Symbols. */
 export const dot: Marking = marking("dot");
-/** A line through points, one for each `z`. */
+/** Lines through points: one line for each value of `z`. */
 export const line: Marking = marking("line");
-/** An area between `y1` and `y2`, one for each `z`. */
+/** Areas between `y1` and `y2`: one area for each value of `z`. */
 export const areaY: Marking = marking("areaY");
 /** A bar from `x1` to `x2` in the band of `y`. */
 export const barX: Marking = marking("barX");

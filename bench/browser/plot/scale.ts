@@ -116,8 +116,8 @@ export interface StepScale {
  *
  * @param domain the steps in order
  * @param range the two ends in pixels, the lesser one first
- * @param padding in distances between the starts of two steps: `inner`, the space between steps,
- *   which are points if it is 1; `outer`, the space at each end
+ * @param padding as shares of the distance between the starts of two steps: `inner`, the space
+ *   between steps (if it is 1, the steps are points); `outer`, the space at each end
  */
 export function stepScale(
   domain: readonly unknown[],
