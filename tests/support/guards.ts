@@ -7,7 +7,7 @@
 import { Gpu } from "../../mod.ts";
 import { assert } from "./assert/assert.ts";
 
-/** The surplus per buffer, in bytes: more than 64 rows of 256 numbers. */
+/** The surplus per buffer, in bytes: 64 rows of 256 float32 numbers. */
 const SURPLUS = 64 * 256 * 4;
 
 // All NaNs differ, within a buffer and between buffers. Arithmetic preserves a NaN's bits, so a NaN
