@@ -40,7 +40,7 @@ export interface PackedTensors {
   readonly units: ReadonlyMap<string, Tensor>;
 }
 
-/** The elements between places where a binding may begin on every adapter: WebGPU's 256 bytes. */
+/** Units begin at multiples of this many elements: 256 bytes, where every adapter can bind. */
 const ALIGNMENT = 64;
 
 function unitsOf(config: LlamaConfig): Parameter[][] {

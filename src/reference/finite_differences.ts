@@ -1,6 +1,6 @@
 /**
- * Numerical derivatives that check the twin's gradients: central differences, their Richardson
- * extrapolation with an error estimate, and the complex step.
+ * Numerical derivatives that check the float64 twin's gradients: central differences, their
+ * Richardson extrapolation with an error estimate, and the complex step.
  */
 import { add, type Complex, complex, multiply } from "./complex.ts";
 import type { ReferenceTensor } from "./tensor.ts";

@@ -56,8 +56,8 @@ function checkFlag(operator: string, name: string, given: unknown): boolean {
 }
 
 /**
- * Checks the operands of a matrix product against each other. They may belong to the twin or to a
- * GPU.
+ * Checks the operands of a matrix product against each other. They may belong to the float64 twin
+ * or to a GPU.
  *
  * @param operator The operator's name, for the message.
  * @param operands Their shapes, and whether they are stored transposed.

@@ -359,15 +359,16 @@ export interface TheoryCheck {
   /** How many comparisons were made. */
   readonly compared: number;
   /**
-   * Identity: the largest |left − right| divided by the sum of the terms' magnitudes. Bound: the
-   * largest (left − right) divided by the terms' magnitude, negative if the bound holds with room.
+   * The difference in the comparison that uses most of its tolerance, divided by the sum of the
+   * terms' magnitudes. The difference is |left − right| for an identity, and left − right for a
+   * bound: negative if it holds with room.
    */
   readonly worst: number;
   /** The place of `worst`: layer, head, position, sequence. */
   readonly where: string;
-  /** The most that rounding can explain, in the unit of `worst`. */
+  /** The most that rounding can explain in that comparison, in the unit of `worst`. */
   readonly tolerance: number;
-  /** How many comparisons exceed the tolerance. */
+  /** How many comparisons exceed their tolerance. */
   readonly violations: number;
   /** How tight a bound is, for each layer (and branch) that has it. Empty for identities. */
   readonly slack: readonly SlackDistribution[];
@@ -480,8 +481,8 @@ export interface SinkMeasurement {
   readonly positions: readonly number[];
   readonly layers: readonly LayerMeasurement[];
   /**
-   * Figures over all layers with attention. This field and the next ones are null without such a
-   * layer.
+   * Figures over all layers with attention. Without such a layer they are null or absent, except
+   * `compressFit.mlp`, which is over all layers.
    */
   readonly summary: {
     /** R_GS(s) over layers. */
@@ -497,8 +498,8 @@ export interface SinkMeasurement {
     readonly sequenceSinkRate?: number | null;
     readonly idleSequenceSinkRate?: number | null;
     /**
-     * The score of uniform attention, a_tj = 1 / (t + 1), over the same queries: 0.074 for 64
-     * queries, 0.34 for 8.
+     * The score of uniform attention, a_tj = 1 / (t + 1), over the queries that a score averages:
+     * at position 0, 0.074 for 64 queries and 0.34 for 8.
      */
     readonly uniformScore?: number | null;
     /** The same for the idle queries. */

@@ -97,7 +97,7 @@ function gradientStates({ layers }: Trace<Tensor>): Named[] {
   }).reverse().flat();
 }
 
-/** Check one after the other, so only one tensor is copied at a time. */
+/** Describes the first tensor with a NaN or infinity. It copies only one at a time to the CPU. */
 async function firstBad(tensors: readonly Named[]): Promise<string | undefined> {
   for (const [name, tensor] of tensors) {
     const bad = (await tensor.read()).find((value) => !Number.isFinite(value));

@@ -39,8 +39,8 @@ const REPORTING: ReportingSettings = {
   lossEvery: 20,
   measureEvery: 200,
   measureBatches: 1,
-  // The gradient-sink ratio R_GS adds up the gradients of all sequences. With 32 sequences it would
-  // be unreliable, as its intervals show.
+  // The gradient-sink ratio R_GS adds up the gradients of all sequences. With one batch of 32 it
+  // would be unreliable, as its intervals show.
   finalBatches: 16,
   checkpointEvery: 200,
   keepCheckpoints: 3,

@@ -40,7 +40,9 @@ export function parseRunState(value: unknown): RunState {
   return state as RunState;
 }
 
-/** Describes an adapter; equal descriptions mean equal bits. */
+/**
+ * Describes an adapter. With equal descriptions and variants, a resumed run computes the same bits.
+ */
 export function adapterOf(
   { runtime, backend, vendor, architecture, device, description }: GpuInfo,
 ): string {

@@ -76,7 +76,10 @@ function shownSteps(steps: readonly number[], total: number): ReadonlySet<number
   return new Set([...nearest, ...steps.slice(-1)]);
 }
 
-/** Joins neighboring rows by their means, weighted by their steps, until few enough remain. */
+/**
+ * Joins groups of neighboring rows, so that at most {@linkcode CURVE} remain: each loss is the mean
+ * of its group's, weighted by the number of steps that each row covers.
+ */
 function trainingCurve(rows: readonly TrainingRow[]): StudyRecord["training"] {
   const each = Math.ceil(rows.length / CURVE);
   const steps: number[] = [];
@@ -96,8 +99,8 @@ function trainingCurve(rows: readonly TrainingRow[]): StudyRecord["training"] {
 }
 
 /**
- * The parts for pictures and claims: fewer single tokens, by-position gradients, and slack's
- * quantiles.
+ * The parts that pictures and claims need: some of the single tokens, gradients by position only
+ * at the RMSNorm output that feeds attention, and slack without its histograms.
  */
 function thinned(final: SinkMeasurement): SinkMeasurement {
   const { theory } = final;

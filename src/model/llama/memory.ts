@@ -81,8 +81,8 @@ function gainLength({ modelDim }: LlamaConfig, rows: number): number {
   return Math.min(512, Math.ceil(rows / 8)) * modelDim;
 }
 
-// Forward: the norm, the residual and their sum. Backward: the gradients by the norm's output and
-// input, and the latter's sum with the gradient by the residual.
+// Forward: the norm, the residual, and its sum with the stream. Backward: the gradients by the
+// norm's output and input, and the latter's sum with the gradient by the residual.
 function branchLength(config: LlamaConfig, rows: number): number {
   return 6 * rows * config.modelDim + rows + gainLength(config, rows);
 }

@@ -1,5 +1,6 @@
 /**
- * The lengths of an attention call, and the shape checks of its tensors, for the twin and for GPUs.
+ * The lengths of an attention call, and the shape checks of its tensors, for the float64 twin and
+ * for the GPU's operators.
  */
 import { checkShape, type Shaped, shapeText, valueText } from "../validation.ts";
 

@@ -121,7 +121,7 @@ export class HeadMeter {
     }));
   }
 
-  /** The score of uniform attention over the same queries. */
+  /** The scores of uniform attention over the queries that the heads' scores average. */
   uniform(): { readonly score: number; readonly idleScore: number | null } {
     return {
       score: this.#uniform,

@@ -120,7 +120,7 @@ export class AttentionMeter {
     }, batch);
   }
 
-  /** The score of uniform attention over the same queries. */
+  /** The scores of uniform attention over the queries that the heads' scores average. */
   uniform(): ReturnType<HeadMeter["uniform"]> {
     return this.#heads.uniform();
   }

@@ -5,7 +5,7 @@ import { isSink, uniformScore } from "../uniform.ts";
 import type { AttentionMap } from "./measurement.ts";
 
 /**
- * The number of positions in a map: one of the mean over texts, and one of a text with its tokens.
+ * The most positions in a map: of the mean over texts, and of a single text with its tokens.
  */
 const MAP_POSITIONS = 48;
 const TEXT_POSITIONS = 24;

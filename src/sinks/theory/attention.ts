@@ -11,7 +11,7 @@
  * own weights differ by the rounding of a logit, at most (D/4 + 6) u |z|, twice (in z and in
  * logSumExp), by exp and log, and by the sums over T. Together this is ρ = u ((D/2 + 32) Z + T +
  * 50), where Z is the largest |scale| ‖q_t‖ ‖k_s‖ of a head and u the unit roundoff of the traced
- * numbers, 2^-24 or 2^-53. Sums over T tokens and products of D elements add T + D + 50 times u of
+ * numbers, 2^-24 or 2^-53. Sums over T tokens and products of D elements add (T + D + 50) u times
  * the added magnitudes. An identity's difference is measured in units of these magnitudes. (Higham,
  * Accuracy and Stability, section 4.2; WGSL's own accuracy of exp and log.) In addition, weights
  * and products below the smallest normal number may be flushed to 0.

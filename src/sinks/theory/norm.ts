@@ -93,8 +93,8 @@ function compareRow(
   const where = () =>
     `layer ${layer}, ${branch}, sequence ${Math.floor(row / context)}, position ${row % context}`;
   /**
-   * A comparison's scale, and its tolerance relative to the scale: `computed`, plus the absolute
-   * error `rounding`.
+   * A comparison's scale, and its tolerance in units of the scale: the relative error `computed`
+   * plus the absolute error `rounding`.
    */
   const allowing = (scale: number, rounding: number) => ({
     scale,

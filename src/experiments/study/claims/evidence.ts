@@ -25,8 +25,8 @@ export type ClaimVerdict = typeof CLAIM_VERDICTS[number];
 export const LEVEL = 0.05;
 
 /**
- * The sink strengths at which two arms can be compared. The one that the most pairs reach counts,
- * and of several such the highest.
+ * The sink strengths at which two arms can be compared. They are compared at the one that the most
+ * pairs reach; at a tie, at the highest.
  */
 export const STRENGTHS = [0.9, 0.7, 0.5, 0.3, 0.2] as const;
 
@@ -107,8 +107,8 @@ export class Evidences {
    *
    * @param variant the variant to compare with the baseline
    * @param figure the figure
-   * @param when at the last step, or when each sink first reaches a strength that all pairs reach
-   *   (otherwise as many pairs as possible)
+   * @param when at the last step, or when each run's sink first reaches the same strength, chosen
+   *   from {@linkcode STRENGTHS}
    */
   pairs(variant: StudyVariant, figure: Figure, when: When): Pairs {
     const baseline = runsOf(this.group, "none");

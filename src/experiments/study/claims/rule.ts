@@ -18,8 +18,8 @@ export interface ClaimRule {
 }
 
 /**
- * The strength of a sink: five times the score of uniform attention over idle queries in contexts
- * of 64 tokens.
+ * A sink counts as strong above this strength, which is about 5.5 times the score of uniform
+ * attention over idle queries (see `Task.idleQueries`) in contexts of 64 tokens.
  */
 export const SINK = 0.2;
 
@@ -27,7 +27,8 @@ export const SINK = 0.2;
 export const LEAST_SEEDS = Math.ceil(-Math.log2(LEVEL));
 
 /**
- * The strength of a weak sink. Below it there is no sink, and claims about sinks are not judged.
+ * A sink counts as weak from this strength on. Below it there is no sink, and claims about sinks
+ * are not judged.
  */
 export const WEAK_SINK = 0.1;
 

@@ -96,7 +96,7 @@ const NEUTRAL: Readonly<Record<string, readonly unknown[]>> = {
   partial_rotary_factor: [1],
   rotary_pct: [1],
   rotary_dim: [],
-  // Neighboring numbers of a head form a pair, not those half a head apart.
+  // If true, RoPE turns pairs of neighboring numbers of a head, not those half a head apart.
   rope_interleaved: [false],
   rotary_interleaved: [false],
   position_embedding_type: ["rope", "rotary"],

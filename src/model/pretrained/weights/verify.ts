@@ -107,7 +107,7 @@ async function checkTiedHead(
  */
 const COMPUTED = 32 * 2 ** -24;
 const ROUNDED = { F32: 0, F16: 2 ** -11, BF16: 2 ** -8 } as const;
-/** Half of each type's smallest number; it matters only for half precision. */
+/** Half of F16's smallest number: the rounding error near 0. The other types' is negligible. */
 const SMALLEST = { F32: 0, F16: 2 ** -25, BF16: 0 } as const;
 
 /**
