@@ -43,7 +43,7 @@ export interface TrajectoryAttention {
   readonly valueNorm: SinkPair;
   /** ‖r_attn‖, the norm of what attention adds to the residual stream. */
   readonly residual: SinkPair;
-  /** V-scale's θ of each value head; null if none is learned. */
+  /** V-scale's θ of each value head, which multiplies its constant by exp θ; null if not learned. */
   readonly theta: readonly number[] | null;
   /**
    * The share of attention that the heads' extra logits, which have no values, take; absent without
@@ -65,7 +65,10 @@ export interface TrajectoryAttention {
   };
 }
 
-/** Medians of Bloat, Compress and Change of one branch at one step; null for a division by zero. */
+/**
+ * Medians of one branch's gradient ratios Bloat, Compress and Change (see `BranchByPosition`) at one
+ * step; null for a division by zero.
+ */
 export interface TrajectoryBranch {
   readonly bloat: SinkPair | null;
   readonly compress: SinkPair | null;

@@ -16,7 +16,7 @@ export interface StudyScale {
   readonly learningRate: number;
   /** The number of measurements of a run, besides that at its beginning. */
   readonly measurements: number;
-  /** Validation sequences per measurement. With few, the ratio R_GS depends on which ones. */
+  /** Validation sequences per measurement. With few, the gradient-sink ratio depends on which. */
   readonly sequences: number;
   /** A file or folder of text, which the text settings need. */
   readonly corpus: string | undefined;

@@ -68,7 +68,7 @@ export interface PretrainedMeasurement extends StatesMeasurement {
     /** The interval of the median over layers of R_GS(s), as it would be with many texts. */
     readonly gradientSink: Interval | null;
   };
-  /** Every text's share of (layer, query head) pairs whose α_s exceeds ε. */
+  /** Every text's share of (layer, query head) pairs whose α_s counts as a sink. */
   readonly sinkRates: readonly number[];
   /** Every text's loss, in nats per token. */
   readonly losses: readonly number[];

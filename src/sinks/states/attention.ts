@@ -16,8 +16,8 @@ type Map = Pick<AttentionMap, "size" | "weights">;
 /** Collects one layer's attention over batches. */
 export class PositionMeter {
   /**
-   * For each text and position s, the number of heads with a sink: α_s above ε and above the score
-   * of uniform attention. [texts][s]
+   * For each text and position s, the number of heads with a sink: their mean attention to s, α_s,
+   * is above ε and above that of uniform attention. [texts][s]
    */
   readonly counts: Uint16Array<ArrayBuffer>[] = [];
   readonly #window: number;
@@ -33,7 +33,7 @@ export class PositionMeter {
 
   /**
    * @param shape Hq and T
-   * @param options T_ε, ε, and the number of positions that can be sinks
+   * @param options the window T_ε, the threshold ε, and the number of positions that can be sinks
    */
   constructor(
     { queryHeads, context }: Pick<AttentionShape, "queryHeads" | "context">,

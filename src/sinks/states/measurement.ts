@@ -33,7 +33,7 @@ export interface StateMeasurement {
   readonly largestByPosition: readonly number[];
   /**
    * For each s of {@linkcode StatesMeasurement.sinkPositions}, the share of (text, query head)
-   * pairs with α_s above ε; null in a layer without attention.
+   * pairs whose α_s counts as a sink; null in a layer without attention.
    */
   readonly sinkRates: readonly number[] | null;
 }

@@ -1,6 +1,7 @@
 /**
- * Checks one query head of one sequence, for theory/attention.ts. It computes attention and β in
- * float64, checks the queries, and adds to the sums that the checks of keys and values need.
+ * Checks one query head of one sequence, for theory/attention.ts, which defines g, β and b. It
+ * computes attention and β in float64, checks the queries, and adds to the sums that the checks of
+ * keys and values need.
  */
 import { type Numbers, precisionOf, rowDot, rowNorm } from "../numbers.ts";
 import type { AttentionTrace } from "../../reference/llama/trace.ts";
@@ -55,7 +56,7 @@ export class KeySums {
   readonly mass: Float64Array;
   /** A5's bound by the second moment: √S_s (Σ_t ‖g_t‖²)^½, [T] */
   readonly moment: Float64Array;
-  /** A6's bound on ‖∇k_s‖: Q_max B_max M_s/√D, [T] */
+  /** A6's bound on ‖∇k_s‖: max_t ‖q_t‖ max_t |β_ts| M_s/√D, [T] */
   readonly key: Float64Array;
   /**
    * The magnitude of A2's terms, which rounding errors are relative to: Σ a_ts ‖g_t‖ (‖v_s‖ + Σ_j

@@ -1,7 +1,8 @@
 /**
  * RMSNorm as a compressor of gradients (N1 to N4 of src/reference/theory.md) on a traced branch h′
- * = h + r(h̃), h̃ = RMSNorm(h). With u = γ ⊙ ∇h̃ and r = rms(h), ∇h − ∇h′ = J(h)ᵀ ∇h̃ = u/r − h
- * ⟨u,h⟩/(d r³).
+ * = h + f(h̃), h̃ = RMSNorm(h), where f is attention or the MLP. With u = γ ⊙ ∇h̃ and r = rms(h):
+ *
+ *     ∇h − ∇h′ = J(h)ᵀ ∇h̃ = u/r − h ⟨u, h⟩/(d r³)
  *
  * Rounding: the RMSNorm's backward pass is off by (d + 30) η times 2‖u‖/r, the magnitude of its two
  * terms, each a sum of d products; η is the unit roundoff. ∇h, the stored sum, is rounded, so its

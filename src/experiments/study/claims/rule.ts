@@ -27,8 +27,8 @@ export const SINK = 0.2;
 export const LEAST_SEEDS = Math.ceil(-Math.log2(LEVEL));
 
 /**
- * A sink counts as weak from this strength on. Below it there is no sink, and claims about sinks
- * are not judged.
+ * A sink counts as weak if it has at least this strength. Below it there is no sink, and claims
+ * about sinks are not judged.
  */
 export const WEAK_SINK = 0.1;
 

@@ -34,8 +34,8 @@ const reported = {
 } as const;
 
 /**
- * A sink counts as kept from this share of the baseline's strength on. The authors' replies report
- * shares of 0.81 and 0.74.
+ * A sink counts as kept if it has at least this share of the baseline's strength. The authors'
+ * replies report shares of 0.81 and 0.74.
  */
 const KEPT = 0.7;
 
