@@ -20,7 +20,7 @@ export interface QuantizedOptions {
    */
   readonly linears: "down" | "all";
   /**
-   * `static`: one scale per linear map, from the largest input during calibration; `per-token`: one
+   * `static`: one scale per linear map, from the largest |input| in calibration; `per-token`: one
    * scale per row.
    */
   readonly scale: "static" | "per-token";
@@ -64,7 +64,7 @@ export class QuantizedEvaluation {
   /** The loss of each token, in nats: `[B · T]`. */
   readonly tokenLosses: Tensor;
   /**
-   * With `scale: "static"`: each linear map's largest input so far, `[1]`, by its parameter's name.
+   * With `scale: "static"`: each linear map's largest |input| so far, `[1]`, by its parameter's name.
    */
   readonly maxima: ReadonlyMap<string, Tensor>;
   readonly #gpu: Gpu;

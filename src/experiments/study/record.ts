@@ -43,7 +43,7 @@ export interface TrajectoryAttention {
   readonly valueNorm: SinkPair;
   /** ‖r_attn‖, the norm of what attention adds to the residual stream. */
   readonly residual: SinkPair;
-  /** V-scale's θ of each value head, which multiplies its constant by exp θ; null if not learned. */
+  /** V-scale's learned θ of each value head: exp θ multiplies its constant. null if not learned. */
   readonly theta: readonly number[] | null;
   /**
    * The share of attention that the heads' extra logits, which have no values, take; absent without
@@ -66,8 +66,8 @@ export interface TrajectoryAttention {
 }
 
 /**
- * Medians of one branch's gradient ratios Bloat, Compress and Change (see `BranchByPosition`) at one
- * step; null for a division by zero.
+ * Medians of one branch's gradient ratios Bloat, Compress and Change at one step (see
+ * `BranchByPosition`); null for a division by zero.
  */
 export interface TrajectoryBranch {
   readonly bloat: SinkPair | null;

@@ -8,8 +8,8 @@ import type { LayerState } from "../llama/layer.ts";
 import type { Workspace } from "../workspace.ts";
 
 /**
- * A layer's tensors that are read by its backward pass, which goes to the states but not to the
- * weights, or by the trace. A layer's input is kept anyway, and `merged` and `hidden`, the inputs
+ * A layer's tensors that the trace or the backward pass reads, which computes gradients by states
+ * but not by weights. A layer's input is kept anyway, and `merged` and `hidden`, the inputs
  * of weight gradients, are not read.
  */
 function tensorsOf({ attention, half, mlp, output }: LayerState): Tensor[] {

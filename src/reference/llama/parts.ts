@@ -55,9 +55,9 @@ export interface HeadLayout {
 }
 
 /**
- * Splits rows [B T, H D] into heads [B, H, T, D] and applies RoPE. At position t, the angle is t
- * times frequency i. It turns columns i and i + D/2 of a head, x and y, into x cos − y sin and y
- * cos + x sin: the same pairs as in Hugging Face's Llama.
+ * Splits rows [B T, H D] into heads [B, H, T, D] and applies RoPE. At position t it turns columns i
+ * and i + D/2 of a head, x and y, by the angle t times frequency i, into x cos − y sin and y cos +
+ * x sin: the same pairs as in Hugging Face's Llama.
  *
  * Source: Su et al., arXiv 2104.09864.
  */

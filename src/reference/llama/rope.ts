@@ -17,7 +17,8 @@ export type RopeScaling =
     /**
      * Llama 3's scaling. A frequency makes n = originalPositions × frequency / 2π turns over the
      * original context. With n below `lowFrequencyFactor` it is divided by the factor; with n above
-     * `highFrequencyFactor` it stays; between the two, both are mixed linearly in n.
+     * `highFrequencyFactor` it stays; between, the divided and the original frequency are mixed
+     * linearly in n.
      */
     readonly type: "llama3";
     readonly factor: number;
