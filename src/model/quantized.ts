@@ -64,7 +64,8 @@ export class QuantizedEvaluation {
   /** The loss of each token, in nats: `[B · T]`. */
   readonly tokenLosses: Tensor;
   /**
-   * With `scale: "static"`: each linear map's largest |input| so far, `[1]`, by its parameter's name.
+   * With `scale: "static"`: each linear map's largest |input| so far, `[1]`, by its parameter's
+   * name.
    */
   readonly maxima: ReadonlyMap<string, Tensor>;
   readonly #gpu: Gpu;

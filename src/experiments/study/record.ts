@@ -43,7 +43,7 @@ export interface TrajectoryAttention {
   readonly valueNorm: SinkPair;
   /** ‖r_attn‖, the norm of what attention adds to the residual stream. */
   readonly residual: SinkPair;
-  /** V-scale's learned θ of each value head: exp θ multiplies its constant. null if not learned. */
+  /** V-scale's learned θ of each value head: exp θ multiplies its constant; null if not learned. */
   readonly theta: readonly number[] | null;
   /**
    * The share of attention that the heads' extra logits, which have no values, take; absent without

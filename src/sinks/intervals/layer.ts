@@ -185,10 +185,11 @@ function weighted(units: SequenceUnits, counts: ArrayLike<number>): Float64Array
 }
 
 /**
- * The ratio of a path's gradient norms at s to those at early tokens, over all layers.
+ * The gradient norm by queries, keys or values, as a mean over layers: its value at s divided by
+ * its mean over early tokens.
  *
  * @param draws every layer's draw
- * @param name the path's name
+ * @param name which of the three
  * @param settings s and the early tokens
  */
 export function pathRatio(
