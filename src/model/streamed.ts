@@ -266,8 +266,8 @@ export class StreamedLlama {
   }
 
   /**
-   * Computes gradients backward from the mean loss of the last forward pass to its first layer's
-   * input.
+   * Computes the gradients of the last forward pass's mean loss by the states, from the last layer
+   * back to the input of layer 0.
    *
    * @param options callbacks that read gradients
    * @throws {TypeError} if there was no forward pass, or the model has no backward pass

@@ -149,7 +149,7 @@ async function runArm(
   update(index, { state: "failed", reason: tail === "" ? how : tail });
 }
 
-/** The last line with a message; a stack trace does not help the user. */
+/** The first of the last lines that names an error, or else the last line; no stack trace. */
 async function lastLines(stream: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<string> {
   let text = "";
   for await (const part of stream.pipeThrough(new TextDecoderStream())) {

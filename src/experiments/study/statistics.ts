@@ -64,7 +64,7 @@ export interface SignFlipTest {
   readonly less: number;
   /** The probability of a sum at least as far from 0. */
   readonly twoSided: number;
-  /** The smallest one-sided probability that this many differences can reach, 2^−n. */
+  /** The least one-sided probability that n differences can reach: 2^−n, or 1/100,001 if drawn. */
   readonly least: number;
   /** exact: from all choices of signs. drawn: from a seeded sample of them. */
   readonly method: "exact" | "drawn";

@@ -123,7 +123,7 @@ function compareKeyHead(
       ? 1
       : lambdaParallel(rowNorm(value, at, headDim) ** 2, constant);
     const size = rowNorm(valueGradient, at, headDim);
-    // `terms` does not include flushing, so it is added here.
+    // `sums.weighted` does not include flushing. The tolerance multiplies the scale: divide by it.
     const scale = gain * sums.weighted[s]! + Math.max(1, gain) * sums.valueFlush / tolerance;
     checks.value.identity({
       excess: rowDistance([valueGradient, wantedValue], at, headDim),
