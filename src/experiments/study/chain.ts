@@ -244,7 +244,7 @@ export interface ChainSummary {
 }
 
 /**
- * Summarizes the links that each intervention breaks at equal step.
+ * Lists the links that each intervention breaks, weakens or strengthens at equal step.
  *
  * @param chain one setting's chain
  */

@@ -224,7 +224,7 @@ function fetcher(
   };
 }
 
-/** Removes unfinished folders of commits that are no longer the newest. */
+/** Removes the unfinished folders that interrupted fetches of other commits left. */
 async function removeUnfinished(root: string): Promise<void> {
   for await (const { name } of Deno.readDir(root)) {
     if (name.startsWith(UNFINISHED)) await Deno.remove(join(root, name), { recursive: true });

@@ -105,7 +105,7 @@ export class LinearRounding implements Disposable {
   readonly #gpu: Gpu;
   readonly #workspace: Workspace;
   readonly #down: boolean;
-  /** The scales of the current layer, [1] each; undefined if every row has its own scale. */
+  /** The current layer's maxima, which give its scales, [1] each; undefined for scales per row. */
   readonly #current: readonly Tensor[] | undefined;
   /** The maxima for static scales. Set them before a forward pass that needs them. */
   maxima: LinearMaxima | undefined;

@@ -142,7 +142,7 @@ export class Evidences {
     return best;
   }
 
-  /** Adds values as evidence, and tests whether they lie above a bound. */
+  /** Makes a piece of evidence from values, and tests whether they lie above a bound. */
   find(
     label: string,
     { form, values, above, pairs = [] }: {
