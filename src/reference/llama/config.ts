@@ -208,7 +208,7 @@ export function vScaleConstant(
 
 /**
  * The least and greatest values. Others are a mistake or a malicious file. Token numbers are stored
- * as float32.
+ * as float32, which holds integers below 2²⁴ exactly.
  */
 const LIMITS = {
   vocabulary: [2, 2 ** 24 - 1],

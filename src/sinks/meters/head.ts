@@ -43,8 +43,8 @@ export class HeadMeter {
    */
   #idleQueries: number | undefined;
   /**
-   * The number of sequences with idle queries, and the sum of uniform attention's scores over these
-   * queries.
+   * The number of sequences with idle queries; the sum of uniform attention, 1 / (t + 1), over all
+   * idle queries t; and uniform attention's score over the window's queries.
    */
   #idleSequences = 0;
   #uniformIdle = 0;

@@ -68,8 +68,8 @@ export function exactComponents(parts: Fields, path: string): ExactComponents {
 }
 
 /**
- * Whether a pattern has a possessive quantifier, such as `a++`, which never backtracks. The braces
- * of `\\p{L}` are not a quantifier.
+ * Whether a pattern has a possessive quantifier, such as `a++`, or an atomic group, `(?>a)`, which
+ * never backtrack. The braces of `\\p{L}` are not a quantifier.
  */
 function neverGivesBack(pattern: unknown): boolean {
   const { Regex: regex } = (pattern ?? {}) as Fields;
@@ -106,7 +106,7 @@ const PUNCTUATION = "[\\p{P}!-/:-@\\[-`{-~]";
 function exactPreTokenizer(part: Fields, path: string): Fields[] {
   switch (part.type) {
     case "Digits":
-      // The library's digits are only Nd.
+      // The library's digits are only those of Unicode's category Nd.
       return [split(part.individual_digits === true ? "\\p{N}" : "\\p{N}+")];
     case "Whitespace":
       // The library's letters are only ASCII.
