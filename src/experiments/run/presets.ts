@@ -69,7 +69,7 @@ export const BACKCOPY = {
   tableSeed: 1,
 } as const;
 
-/** The number of its characters, plus the token that begins every sequence. */
+/** The number of Bigram-Backcopy's characters, plus the token that begins every sequence. */
 export const BACKCOPY_VOCABULARY = BACKCOPY.characters + 1;
 
 const SMALL_BACKCOPY = { ...PLAIN_LLAMA, ...SMALL, vocabulary: BACKCOPY_VOCABULARY };

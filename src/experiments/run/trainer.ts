@@ -91,7 +91,7 @@ export class Trainer implements Disposable {
    * Enqueues the forward and backward pass of the next step.
    *
    * @param options a callback after each micro-batch
-   * @returns the loss of the task's oracle on the same sequences (see `Task.oracleLoss`); null for a
+   * @returns the loss of the task's oracle on these sequences (see `Task.oracleLoss`); null for a
    *   task without an oracle
    */
   async computeGradients(

@@ -84,7 +84,7 @@ export interface TrajectoryLayer {
   /** null in a layer without attention. */
   readonly attention: (TrajectoryAttention & { readonly branch: TrajectoryBranch }) | null;
   readonly mlp: { readonly residual: SinkPair; readonly branch: TrajectoryBranch };
-  /** ‖h_in‖, which the layer's first RMSNorm divides by. */
+  /** ‖h_in‖, the norm of the residual stream before the layer. */
   readonly input: SinkPair;
   /** ‖h_out‖, the norm of the residual stream after the layer. */
   readonly output: SinkPair;

@@ -193,7 +193,7 @@ export function describeInterventions(
 export const INITIAL_DEVIATION = 0.02;
 
 /**
- * V-scale's constant at λ = 1: `C = d · D · σ²` with σ = {@linkcode INITIAL_DEVIATION}.
+ * V-scale's constant at λ = exp θ = 1: `C = d · D · σ²` with σ = {@linkcode INITIAL_DEVIATION}.
  *
  * Source: Chen, Lin, Yao, arXiv 2603.17771.
  *
