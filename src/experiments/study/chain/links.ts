@@ -57,8 +57,8 @@ const pathRatio = (path: "value" | "key"): Figure => (moment) =>
   ratio(atSink(moment)?.attention?.paths[path]);
 
 /**
- * A run has reached the oracle if its validation loss exceeds the oracle's by less than this, in
- * nats.
+ * A run has reached the oracle (see `Task.oracleLoss`) if its validation loss exceeds the oracle's
+ * by less than this, in nats per token.
  */
 export const AT_ORACLE = 0.01;
 
