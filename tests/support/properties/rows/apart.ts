@@ -20,7 +20,7 @@ import { rmsNorm, vScale } from "./passes.ts";
 /**
  * Calls and repeated runs of a plan give the same bits. Plans overwrite outputs that hold NaN. A
  * NaN in a row makes all of the row's results NaN. Neither it nor an infinity changes a bit of
- * another row. (Here, gainGradient and constantGradient, the sums over rows, are not checked.)
+ * another row, or of another column of gainGradient.
  */
 export const rowsKeepToThemselves = propertyOf({
   name: "RMSNorm and V-scale repeat themselves and keep rows apart",
@@ -85,7 +85,9 @@ export const rowsKeepToThemselves = propertyOf({
           { data: data.outputGradient, shape: input.shape },
           1,
         );
-        checkSpoiled(tally, { clean, dirty, row, columns, spoiled, nan: Number.isNaN(bad) });
+        const nan = Number.isNaN(bad);
+        checkSpoiled(tally, { clean, dirty, row, columns, spoiled, nan });
+        checkSums(tally, { clean, dirty, column, nan });
       }
     }
     await checkSpoiledRest(gpu, tally, { drawn, inverseRms, row, column });
@@ -123,6 +125,31 @@ function checkSpoiled(
       tally.count(width);
     }
   }
+}
+
+// Checks the sums over rows: a spoiled element reaches its own column of gainGradient and no other,
+// and a NaN reaches constantGradient, a sum over all rows and columns of the head.
+function checkSums(
+  tally: Tally,
+  { clean, dirty, column, nan }: {
+    readonly clean: Plans;
+    readonly dirty: Plans;
+    readonly column: number;
+    readonly nan: boolean;
+  },
+): void {
+  const [gains, constants] = [["backward", "gainGradient"], ["valveBackward", "constantGradient"]]
+    .map(([pass, name]) =>
+      [clean, dirty].map((plans) => (plans[pass!]![0] as Record<string, Numbers>)[name!]!.data)
+    );
+  const others = ([...numbers]: Iterable<number>) => numbers.toSpliced(column, 1);
+  tally.sameBits("gainGradient beside a spoiled column", {
+    actual: others(gains![1]!),
+    expected: others(gains![0]!),
+  });
+  if (!nan) return;
+  assert(Number.isNaN(gains![1]![column]), "gainGradient lost a NaN");
+  assert(Number.isNaN(constants![1]![0]), "constantGradient lost a NaN");
 }
 
 // Checks NaN in RMSNorm's other inputs. In gain it must reach one column of the output; in
