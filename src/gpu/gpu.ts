@@ -200,7 +200,7 @@ export class Gpu implements BufferOwner {
   }
 
   /**
-   * Makes a storage buffer and counts it until `free`.
+   * Makes a storage buffer, which counts in `memory` until `free`.
    *
    * @param size bytes, a multiple of 4
    * @throws {RangeError} if the adapter does not allow a buffer of this size
@@ -233,7 +233,7 @@ export class Gpu implements BufferOwner {
   }
 
   /**
-   * Makes a uniform buffer with these numbers and counts it until `free`.
+   * Makes a uniform buffer with these numbers, which counts in `memory` until `free`.
    *
    * @param scalars the fields of a WGSL struct of u32 and f32 members, in order
    */
@@ -251,8 +251,8 @@ export class Gpu implements BufferOwner {
   }
 
   /**
-   * Makes a texture with four float32 per texel for kernels to read, and counts it until
-   * `freeTexture`.
+   * Makes a texture with four float32 per texel for kernels to read, which counts in `memory`
+   * until `freeTexture`.
    *
    * @param size its width and height, in texels, and its layers
    */

@@ -96,7 +96,7 @@ onEachRuntime("measureQuantization() calibrates on other batches than it measure
       assert(massively > 10 * calmly, `${named(one)}: ${calmly}, ${massively}`);
     }
   });
-  // With 8 bits for each token's own range, the loss hardly changes.
+  // Without massive values, rounding to 8 bits hardly changes the loss.
   assert(before.cases.every(({ difference }) => Math.abs(difference) < 0.05));
 });
 

@@ -113,7 +113,7 @@ const options = {
   texts: takes("N", "Pretrained: how many texts (default 20, or as many as there are)"),
   context: takes(
     "N",
-    `Tokens in a text of a pretrained model (default 256), or of a checkpoint alone (default at most ${DEFAULT_CONTEXT})`,
+    `Tokens in a text of a pretrained model (default 256), or of a checkpoint alone (default its own, at most ${DEFAULT_CONTEXT})`,
   ),
   bos: takes("WHEN", "Pretrained: whether every text begins with BOS (default as-tokenizer)", {
     choices: BEGIN_POLICIES,

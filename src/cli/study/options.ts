@@ -112,7 +112,7 @@ Usage: deno task study [OPTIONS]
        deno task study report [OPTIONS] FOLDER…
 
 Every run has its own process and folder. Ctrl-C saves the runs, and the same command continues them. The study
-goes seed by seed, so at any time all variants have about as many finished runs.
+goes seed by seed, so at any time all variants have about the same number of finished runs.
 
 ${formatOptions(runOptions)}
 Settings: shallow and deep train on Bigram-Backcopy (see deno task train --help), with 2 and 3 layers; deep has no

@@ -104,7 +104,7 @@ Usage: deno task train [PRESET] [OPTIONS]
 Presets (default smoke):
 ${PRESETS.map((name) => `  ${name.padEnd(width)}${PRESET_TITLES[name]}\n`).join("")}
 Bigram-Backcopy is the smallest task that grows a sink (arXiv 2410.13835): a table of character pairs gives the next
-character, but after a trigger, one of a few characters, the character before the trigger repeats.
+character, but after a trigger (one of a few characters) the character before the trigger repeats.
 
 Options (defaults come from the preset):
 ${formatOptions(options)}

@@ -207,8 +207,7 @@ export function gradientViolinPlot(
         text: (panel: string) => panel,
         frameAnchor: "top",
         lineAnchor: "bottom",
-        // The panel's width in units of 12 pixels, Plot's em; bold letters are narrower than Plot
-        // assumes.
+        // Wraps the title at the panel's width, in Plot's em of 12 pixels.
         ...narrow ? { lineWidth: panelWidth / 12 } : {},
         dy: narrow ? -36 : -26,
         fontWeight: "600",
