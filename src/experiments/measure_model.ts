@@ -3,12 +3,8 @@ import type { Tensor } from "../gpu/tensor.ts";
 import type { Llama } from "../model/llama.ts";
 import { layerParameterNames } from "../reference/llama/parameters.ts";
 import type { AttentionTrace, LayerTrace } from "../reference/llama/trace.ts";
-import {
-  DEFAULT_SINK_SETTINGS,
-  type MeasurementSource,
-  type SinkMeasurement,
-  type SinkSettings,
-} from "../sinks/measurement.ts";
+import type { MeasurementSource, SinkMeasurement } from "../sinks/measurement.ts";
+import { DEFAULT_SINK_SETTINGS, type SinkSettings } from "../sinks/measurement/settings.ts";
 import { IntervalMeter } from "../sinks/intervals.ts";
 import { SinkMeter } from "../sinks/meter.ts";
 import { StatesMeter } from "../sinks/states.ts";

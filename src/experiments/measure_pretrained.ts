@@ -7,12 +7,9 @@ import type { Tensor } from "../gpu/tensor.ts";
 import { StreamedLlama, type StreamedLlamaOptions } from "../model/streamed.ts";
 import { type LinearMaxima, LinearMaximaMeter } from "../model/streamed/linear_inputs.ts";
 import { layerParameterNames } from "../reference/llama/parameters.ts";
-import type {
-  MeasurementSource,
-  QuantizationMeasurement,
-  SinkMeasurement,
-  SinkSettings,
-} from "../sinks/measurement.ts";
+import type { MeasurementSource, SinkMeasurement } from "../sinks/measurement.ts";
+import type { QuantizationMeasurement } from "../sinks/measurement/quantization.ts";
+import type { SinkSettings } from "../sinks/measurement/settings.ts";
 import { SinkMeter } from "../sinks/meter.ts";
 import type { Intervention, PretrainedMeasurement } from "../sinks/pretrained/measurement.ts";
 import { PretrainedMeter } from "../sinks/pretrained/meter.ts";

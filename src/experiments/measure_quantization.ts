@@ -9,7 +9,10 @@
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Llama } from "../model/llama.ts";
 import { QuantizedEvaluation, type QuantizedOptions } from "../model/quantized.ts";
-import type { QuantizationCase, QuantizationMeasurement } from "../sinks/measurement.ts";
+import type {
+  QuantizationCase,
+  QuantizationMeasurement,
+} from "../sinks/measurement/quantization.ts";
 import type { MeasuredBatches } from "./measure_model.ts";
 
 /** Options of {@linkcode measureQuantization}. */

@@ -7,7 +7,8 @@ import type { LayerTrace } from "../reference/llama/trace.ts";
 import { bootstrapIntervals, type Interval } from "../statistics/resampling.ts";
 import { type LayerDraw, LayerUnits, pathRatio } from "./intervals/layer.ts";
 import { SequenceUnits } from "./intervals/units.ts";
-import { DEFAULT_SINK_SETTINGS, type SinkIntervals, type SinkSettings } from "./measurement.ts";
+import type { SinkIntervals } from "./measurement/intervals.ts";
+import { DEFAULT_SINK_SETTINGS, type SinkSettings } from "./measurement/settings.ts";
 import { medianOf, type Numbers, ratioOf } from "./numbers.ts";
 
 /** Options of {@linkcode IntervalMeter}. */

@@ -5,14 +5,12 @@ import { CompressRegression } from "./meters/branch.ts";
 import { meanOverHeads, shareAbove } from "./meters/head.ts";
 import { LayerMeter } from "./meters/layer.ts";
 import {
-  type AttentionMeasurement,
-  DEFAULT_SINK_SETTINGS,
-  type LayerMeasurement,
   type MeasurementSource,
   SINK_MEASUREMENT_SCHEMA,
   type SinkMeasurement,
-  type SinkSettings,
 } from "./measurement.ts";
+import type { AttentionMeasurement, LayerMeasurement } from "./measurement/layer.ts";
+import { DEFAULT_SINK_SETTINGS, type SinkSettings } from "./measurement/settings.ts";
 import {
   checkSettings,
   compareEarly,

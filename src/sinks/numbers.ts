@@ -2,7 +2,8 @@
  * Arithmetic that the measurements share: norms of rows, quantiles, and a position compared with
  * others.
  */
-import type { Quartiles, SinkComparison, SinkSettings } from "./measurement.ts";
+import type { Quartiles, SinkComparison } from "./measurement/comparison.ts";
+import type { SinkSettings } from "./measurement/settings.ts";
 
 /** Elements of a traced tensor, row-major. */
 export type Numbers = Float32Array | Float64Array;

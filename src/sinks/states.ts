@@ -4,7 +4,7 @@
  */
 import type { LlamaConfig } from "../reference/llama/config.ts";
 import type { LayerTrace } from "../reference/llama/trace.ts";
-import { DEFAULT_SINK_SETTINGS, type SinkSettings } from "./measurement.ts";
+import { DEFAULT_SINK_SETTINGS, type SinkSettings } from "./measurement/settings.ts";
 import { type Numbers, thinnedPositions } from "./numbers.ts";
 import { PositionMeter } from "./states/attention.ts";
 import { StateMeter } from "./states/hidden.ts";

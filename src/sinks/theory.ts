@@ -3,7 +3,7 @@
  */
 import type { LlamaConfig } from "../reference/llama/config.ts";
 import type { LayerTrace, Trace } from "../reference/llama/trace.ts";
-import type { SlackDistribution, TheoryMeasurement } from "./measurement.ts";
+import type { SlackDistribution, TheoryMeasurement } from "./measurement/theory.ts";
 import type { Numbers } from "./numbers.ts";
 import { attentionChecks, checkAttention } from "./theory/attention.ts";
 import type { AttentionChecks } from "./theory/head.ts";

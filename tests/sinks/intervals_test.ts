@@ -1,7 +1,8 @@
 import type { Interval } from "../../src/statistics/resampling.ts";
 import { IntervalMeter } from "../../src/sinks/intervals.ts";
 import { SinkMeter } from "../../src/sinks/meter.ts";
-import type { SinkIntervals, SinkMeasurement } from "../../src/sinks/measurement.ts";
+import type { SinkMeasurement } from "../../src/sinks/measurement.ts";
+import type { SinkIntervals } from "../../src/sinks/measurement/intervals.ts";
 import { assert, assertEquals } from "../support/assert/assert.ts";
 import { tracedModel } from "../support/model/traces.ts";
 

@@ -6,7 +6,7 @@ import {
   quartilesOf,
   thinnedPositions,
 } from "../../src/sinks/numbers.ts";
-import { DEFAULT_SINK_SETTINGS } from "../../src/sinks/measurement.ts";
+import { DEFAULT_SINK_SETTINGS } from "../../src/sinks/measurement/settings.ts";
 import { gradientSinkRatio } from "../../src/sinks/meters/gradient.ts";
 import { assert, assertEquals, assertThrows } from "../support/assert/assert.ts";
 

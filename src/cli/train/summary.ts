@@ -3,7 +3,8 @@ import type { RunResult } from "../../experiments/run.ts";
 import { estimate, pair } from "../../report/sinks/figure.ts";
 import { formatTerminalTable, numberColumns } from "../../report/table.ts";
 import { describeInterventions } from "../../reference/llama/config.ts";
-import type { LayerMeasurement, SinkMeasurement } from "../../sinks/measurement.ts";
+import type { SinkMeasurement } from "../../sinks/measurement.ts";
+import type { LayerMeasurement } from "../../sinks/measurement/layer.ts";
 
 /**
  * Summarizes a finished run in words and a table.

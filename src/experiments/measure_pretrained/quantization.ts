@@ -19,7 +19,10 @@ import {
   type LinearMaxima,
   LinearRounding,
 } from "../../model/streamed/linear_inputs.ts";
-import type { QuantizationCase, QuantizationMeasurement } from "../../sinks/measurement.ts";
+import type {
+  QuantizationCase,
+  QuantizationMeasurement,
+} from "../../sinks/measurement/quantization.ts";
 import { meanInterval } from "../../sinks/pretrained/mean_interval.ts";
 import { QUANTIZATION_CASES } from "../measure_quantization.ts";
 import { sequenceLosses } from "../measure_model.ts";

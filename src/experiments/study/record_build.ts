@@ -1,5 +1,6 @@
 /** Makes a run's record from its metrics and measurement. */
-import type { SinkMeasurement, SlackDistribution } from "../../sinks/measurement.ts";
+import type { SinkMeasurement } from "../../sinks/measurement.ts";
+import type { SlackDistribution } from "../../sinks/measurement/theory.ts";
 import type { MetricsRow, TrainingRow } from "../run/metrics.ts";
 import type { RunSettings } from "../run/settings.ts";
 import type { StudyArm } from "./arms.ts";

@@ -1,12 +1,9 @@
 /** The few figures of a measurement that the study follows through training. */
-import type {
-  AttentionMeasurement,
-  BranchMeasurement,
-  HeadMeasurement,
-  LayerMeasurement,
-  SinkComparison,
-  SinkMeasurement,
-} from "../../sinks/measurement.ts";
+import type { SinkMeasurement } from "../../sinks/measurement.ts";
+import type { BranchMeasurement } from "../../sinks/measurement/branch.ts";
+import type { SinkComparison } from "../../sinks/measurement/comparison.ts";
+import type { HeadMeasurement } from "../../sinks/measurement/head.ts";
+import type { AttentionMeasurement, LayerMeasurement } from "../../sinks/measurement/layer.ts";
 import type {
   SinkPair,
   TrajectoryAttention,

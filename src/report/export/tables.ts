@@ -1,6 +1,7 @@
 /** The tables of an export, and its index. */
 import type { LlamaConfig } from "../../reference/llama/config.ts";
-import type { MeasurementSource, SinkMeasurement, SinkSettings } from "../../sinks/measurement.ts";
+import type { MeasurementSource, SinkMeasurement } from "../../sinks/measurement.ts";
+import type { SinkSettings } from "../../sinks/measurement/settings.ts";
 import { arrayOf, NORMED } from "./arrays.ts";
 
 /** The version of the index's form. Another version may have other fields. */

@@ -1,7 +1,8 @@
 /** Turns runs into one row per number, the form that data frames and pictures need. */
 import type { StoredRun } from "../../experiments/run/read.ts";
 import type { MetricsRow } from "../../experiments/run/metrics.ts";
-import type { LayerMeasurement, SinkMeasurement } from "../../sinks/measurement.ts";
+import type { SinkMeasurement } from "../../sinks/measurement.ts";
+import type { LayerMeasurement } from "../../sinks/measurement/layer.ts";
 import type { Interval } from "../../statistics/resampling.ts";
 
 /** One number of one run. */

@@ -1,5 +1,6 @@
 /** The tables of several models' figures. */
-import type { QuantizationCase, SinkMeasurement } from "../../sinks/measurement.ts";
+import type { SinkMeasurement } from "../../sinks/measurement.ts";
+import type { QuantizationCase } from "../../sinks/measurement/quantization.ts";
 import { medianOf } from "../../sinks/numbers.ts";
 import { numberColumns, type Table } from "../table.ts";
 import { estimate, figure, NONE, range, signed } from "../sinks/figure.ts";

@@ -1,6 +1,6 @@
 /**
  * Draws Bloat, Compress and Change of single tokens against the norm of their hidden state. These
- * ratios of gradient norms are defined at `BranchByPosition` in `src/sinks/measurement.ts`.
+ * ratios of gradient norms are defined at `BranchByPosition` in `src/sinks/measurement/branch.ts`.
  */
 import * as Plot from "@observablehq/plot";
 import { drawPicture } from "../draw.ts";

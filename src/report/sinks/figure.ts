@@ -1,5 +1,5 @@
 /** Writes figures of sinks in one way for all tables, pages and summaries. */
-import type { SinkComparison } from "../../sinks/measurement.ts";
+import type { SinkComparison } from "../../sinks/measurement/comparison.ts";
 
 /** The text for a missing value. */
 export const NONE = "–";

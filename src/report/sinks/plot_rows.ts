@@ -3,14 +3,10 @@
  * one picture. It also makes rows from measurements. Each `series`, usually a model variant, has
  * its own color, sign and dashes.
  */
-import type {
-  BranchMeasurement,
-  CompressFit,
-  Quartiles,
-  SinkComparison,
-  SinkMeasurement,
-  SlackDistribution,
-} from "../../sinks/measurement.ts";
+import type { SinkMeasurement } from "../../sinks/measurement.ts";
+import type { BranchMeasurement, CompressFit } from "../../sinks/measurement/branch.ts";
+import type { Quartiles, SinkComparison } from "../../sinks/measurement/comparison.ts";
+import type { SlackDistribution } from "../../sinks/measurement/theory.ts";
 import { slackRows as slackOf } from "../../sinks/theory.ts";
 import { belowFloor, summaryFloor, ZERO } from "./floor.ts";
 

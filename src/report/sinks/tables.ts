@@ -1,16 +1,14 @@
 /** The tables of sink and gradient-sink measurements; s is the sink's position. */
 import { attentionGates, hasSinkLogit } from "../../reference/llama/config.ts";
 import { isSink } from "../../sinks/uniform.ts";
+import type { SinkMeasurement } from "../../sinks/measurement.ts";
+import type { BranchMeasurement } from "../../sinks/measurement/branch.ts";
+import type { AttentionMeasurement, LayerMeasurement } from "../../sinks/measurement/layer.ts";
 import type {
-  AttentionMeasurement,
-  BranchMeasurement,
-  LayerMeasurement,
   QuantizationScaling,
   QuantizationTarget,
-  SinkMeasurement,
-  TheoryCheck,
-} from "../../sinks/measurement.ts";
-import { SLACK_LEVELS } from "../../sinks/measurement.ts";
+} from "../../sinks/measurement/quantization.ts";
+import { SLACK_LEVELS, type TheoryCheck } from "../../sinks/measurement/theory.ts";
 import { type Cell, numberColumns, type Table, textColumns } from "../table.ts";
 import { estimate, figure, NONE, pair, range, signed } from "./figure.ts";
 import { belowFloor } from "./floor.ts";

@@ -3,7 +3,7 @@
  * others.
  */
 import * as Plot from "@observablehq/plot";
-import type { Quartiles } from "../../sinks/measurement.ts";
+import type { Quartiles } from "../../sinks/measurement/comparison.ts";
 import { medianOf } from "../../sinks/numbers.ts";
 import { drawPicture } from "../draw.ts";
 import type { Markup } from "../html.ts";

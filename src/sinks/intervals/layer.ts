@@ -1,7 +1,7 @@
 /** One layer's figures for any resample of sequences. */
 import type { AttentionTrace } from "../../reference/llama/trace.ts";
 import { attentionColumn } from "../attention_column.ts";
-import type { SinkSettings } from "../measurement.ts";
+import type { SinkSettings } from "../measurement/settings.ts";
 import type { LayerMeterOptions } from "../meters/layer.ts";
 import { compareEarly, type Numbers, ratioOf } from "../numbers.ts";
 import { gradientSinkRatio } from "../meters/gradient.ts";

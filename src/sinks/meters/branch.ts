@@ -8,7 +8,8 @@
  * Source: Chen, Lin, Yao, arXiv 2603.17771. Ratios are taken token by token; measurement.ts says
  * why.
  */
-import type { BranchMeasurement, CompressFit, SinkSettings } from "../measurement.ts";
+import type { BranchMeasurement, CompressFit } from "../measurement/branch.ts";
+import type { SinkSettings } from "../measurement/settings.ts";
 import { compareEarly, medianOf, type Numbers, rowDistance, rowNorm } from "../numbers.ts";
 
 /** The states of a branch, each [B, T, d]. */

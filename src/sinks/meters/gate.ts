@@ -1,5 +1,6 @@
 /** How far the gates of one layer's attention are open. */
-import type { GateMeasurement, SinkSettings } from "../measurement.ts";
+import type { GateMeasurement } from "../measurement/head.ts";
+import type { SinkSettings } from "../measurement/settings.ts";
 import { compareEarly, type Numbers } from "../numbers.ts";
 import { idleQueries } from "./head.ts";
 import { mean } from "../../statistics/mean.ts";

@@ -1,5 +1,6 @@
 /** The gradient-sink ratio R_GS, and the norms of gradients by position that it compares. */
-import type { SinkComparison, SinkSettings } from "../measurement.ts";
+import type { SinkComparison } from "../measurement/comparison.ts";
+import type { SinkSettings } from "../measurement/settings.ts";
 import { compareWith, type Numbers } from "../numbers.ts";
 
 /** The layout of a traced tensor: [B, heads, T, width], with heads = 1 for residual states. */
@@ -81,8 +82,8 @@ export class GradientMeter {
 
 /**
  * R_GS(s): the norm of the gradient at position s divided by the mean norm at all other positions
- * up to T_e. h̃ is RMSNorm's output. `SinkSettings` in `measurement.ts` has s, 0 by default, and
- * T_e.
+ * up to T_e. h̃ is RMSNorm's output. `SinkSettings` in `measurement/settings.ts` has s, 0 by
+ * default, and T_e.
  *
  * @param byPosition ‖∇_{h̃_t}L‖ of every position t
  * @param settings s and T_e

@@ -1,6 +1,7 @@
 /** How much attention each query head of a layer pays to position s. */
 import type { AttentionShape } from "../attention_column.ts";
-import type { HeadMeasurement, SinkSettings } from "../measurement.ts";
+import type { HeadMeasurement } from "../measurement/head.ts";
+import type { SinkSettings } from "../measurement/settings.ts";
 import { isSink, uniformScore } from "../uniform.ts";
 
 /** Sums of one head over sequences. */

@@ -9,7 +9,8 @@ import { GradientMeter, gradientSinkRatio, type StateShape } from "./gradient.ts
 import { GateMeter } from "./gate.ts";
 import { GradientFloors } from "./gradient_floors.ts";
 import { HeadMeter, meanOverHeads, shareAbove } from "./head.ts";
-import type { AttentionMeasurement, LayerMeasurement, SinkSettings } from "../measurement.ts";
+import type { AttentionMeasurement, LayerMeasurement } from "../measurement/layer.ts";
+import type { SinkSettings } from "../measurement/settings.ts";
 import { compareEarly, type Numbers } from "../numbers.ts";
 import { MassiveMeter, NormMeter } from "./norm.ts";
 import { SinkLogitMeter } from "./sink_logit.ts";

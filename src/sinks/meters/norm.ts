@@ -1,6 +1,6 @@
 /** Norms of activations by position, and unusually large elements. */
 import type { StateShape } from "./gradient.ts";
-import type { MassiveActivations } from "../measurement.ts";
+import type { MassiveActivations } from "../measurement/layer.ts";
 import { type Numbers, quantile, ratioOf } from "../numbers.ts";
 
 /** Mean norms over sequences: of all heads together, and of each head. */

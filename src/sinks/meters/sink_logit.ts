@@ -1,5 +1,6 @@
 /** How much attention the sink logits of one layer take. */
-import type { SinkLogitMeasurement, SinkSettings } from "../measurement.ts";
+import type { SinkLogitMeasurement } from "../measurement/head.ts";
+import type { SinkSettings } from "../measurement/settings.ts";
 import type { Numbers } from "../numbers.ts";
 import { idleQueries } from "./head.ts";
 

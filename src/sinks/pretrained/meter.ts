@@ -4,7 +4,7 @@
  */
 import type { LayerTrace } from "../../reference/llama/trace.ts";
 import { bootstrapInterval, type Interval } from "../../statistics/resampling.ts";
-import { DEFAULT_SINK_SETTINGS } from "../measurement.ts";
+import { DEFAULT_SINK_SETTINGS } from "../measurement/settings.ts";
 import { medianOf, type Numbers } from "../numbers.ts";
 import { StatesMeter, type StatesMeterOptions, type StatesResultOptions } from "../states.ts";
 import type { LargeActivation } from "../states/measurement.ts";

@@ -2,7 +2,7 @@
  * How far identities are from holding and how tight bounds are, as a few numbers from many
  * comparisons.
  */
-import { SLACK_LEVELS, type SlackDistribution, type TheoryCheck } from "../measurement.ts";
+import { SLACK_LEVELS, type SlackDistribution, type TheoryCheck } from "../measurement/theory.ts";
 import { quantile } from "../numbers.ts";
 
 /** A check's name and formula. */

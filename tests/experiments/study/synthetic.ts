@@ -6,12 +6,10 @@ import {
   type StudyRecord,
   type TrajectoryPoint,
 } from "../../../src/experiments/study/record.ts";
-import {
-  DEFAULT_SINK_SETTINGS,
-  type LayerMeasurement,
-  type SinkComparison,
-  type SinkMeasurement,
-} from "../../../src/sinks/measurement.ts";
+import type { SinkMeasurement } from "../../../src/sinks/measurement.ts";
+import type { SinkComparison } from "../../../src/sinks/measurement/comparison.ts";
+import type { LayerMeasurement } from "../../../src/sinks/measurement/layer.ts";
+import { DEFAULT_SINK_SETTINGS } from "../../../src/sinks/measurement/settings.ts";
 import { trajectoryPoint } from "../../../src/experiments/study/trajectory.ts";
 import { PLAIN_LLAMA } from "../../../src/reference/llama/config.ts";
 

@@ -1,7 +1,7 @@
 import { randomNormal } from "../../../src/random.ts";
 import { GradientUnits } from "../../../src/sinks/intervals/gradient_units.ts";
 import { SequenceUnits } from "../../../src/sinks/intervals/units.ts";
-import { DEFAULT_SINK_SETTINGS } from "../../../src/sinks/measurement.ts";
+import { DEFAULT_SINK_SETTINGS } from "../../../src/sinks/measurement/settings.ts";
 import { GradientMeter, gradientSinkRatio } from "../../../src/sinks/meters/gradient.ts";
 import { bootstrapInterval } from "../../../src/statistics/resampling.ts";
 import { assert, assertEquals } from "../../support/assert/assert.ts";

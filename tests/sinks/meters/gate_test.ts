@@ -1,6 +1,6 @@
 import { GateMeter } from "../../../src/sinks/meters/gate.ts";
 import { SinkMeter } from "../../../src/sinks/meter.ts";
-import { DEFAULT_SINK_SETTINGS } from "../../../src/sinks/measurement.ts";
+import { DEFAULT_SINK_SETTINGS } from "../../../src/sinks/measurement/settings.ts";
 import { assert, assertEquals, assertThrows } from "../../support/assert/assert.ts";
 import { tracedModel } from "../../support/model/traces.ts";
 

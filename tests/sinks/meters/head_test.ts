@@ -1,6 +1,6 @@
 import { attentionColumn } from "../../../src/sinks/attention_column.ts";
 import { HeadMeter } from "../../../src/sinks/meters/head.ts";
-import { DEFAULT_SINK_SETTINGS } from "../../../src/sinks/measurement.ts";
+import { DEFAULT_SINK_SETTINGS } from "../../../src/sinks/measurement/settings.ts";
 import { isSink, uniformScore } from "../../../src/sinks/uniform.ts";
 import stored from "../../../fixtures/sinks/attention_rates.json" with { type: "json" };
 import { assert, assertEquals } from "../../support/assert/assert.ts";

@@ -1,5 +1,5 @@
 /** Properties of the measurements of heads and gradient sinks, worked by hand. */
-import type { SinkSettings } from "../../../../src/sinks/measurement.ts";
+import type { SinkSettings } from "../../../../src/sinks/measurement/settings.ts";
 import { assertEquals } from "../../assert/assert.ts";
 import { handTrace, rows } from "../../model/traces.ts";
 import { allNear, measure, near, type SinkProperty, small } from "./property.ts";

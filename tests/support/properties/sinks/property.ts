@@ -1,5 +1,5 @@
 /** The form of a property of the measurements of sinks, and helpers that many of them use. */
-import type { SinkSettings } from "../../../../src/sinks/measurement.ts";
+import type { SinkSettings } from "../../../../src/sinks/measurement/settings.ts";
 import { assert, assertEquals } from "../../assert/assert.ts";
 import type { handTrace } from "../../model/traces.ts";
 

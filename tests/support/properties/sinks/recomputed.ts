@@ -1,6 +1,6 @@
 /** Measurements of whole models agree with plain recomputations. */
 import * as reference from "../../../../src/reference/mod.ts";
-import type { SinkSettings } from "../../../../src/sinks/measurement.ts";
+import type { SinkSettings } from "../../../../src/sinks/measurement/settings.ts";
 import { assert, assertEquals } from "../../assert/assert.ts";
 import { mapTrace, tracedModel } from "../../model/traces.ts";
 import { mean, near, type SinkProperty } from "./property.ts";

@@ -2,7 +2,7 @@
  * Properties of the measurements of residual branches, norms and massive activations, worked by
  * hand.
  */
-import type { SinkSettings } from "../../../../src/sinks/measurement.ts";
+import type { SinkSettings } from "../../../../src/sinks/measurement/settings.ts";
 import { assert, assertEquals } from "../../assert/assert.ts";
 import { handTrace, rows } from "../../model/traces.ts";
 import { allNear, measure, near, type SinkProperty, small } from "./property.ts";

@@ -1,0 +1,21 @@
+/**
+ * The forms that a figure is reduced to: position s against early tokens, and quartiles over
+ * layers.
+ */
+
+/** A quantity at position s compared with its mean over other positions. */
+export interface SinkComparison {
+  /** The value at position s. */
+  readonly sink: number;
+  /** The mean over the early tokens. */
+  readonly early: number;
+  /** sink / early; null for a division by zero. */
+  readonly ratio: number | null;
+}
+
+/** A median with quartiles over layers (linear interpolation, as in numpy's default). */
+export interface Quartiles {
+  readonly lower: number;
+  readonly median: number;
+  readonly upper: number;
+}

@@ -1,0 +1,84 @@
+/**
+ * The measurements of one head of attention. `../measurement.ts` says the units and reductions.
+ */
+import type { SinkComparison } from "./comparison.ts";
+
+/**
+ * How far the gates of one query head's output are open, from 0 to 1, as means over the head's
+ * gates.
+ */
+export interface GateMeasurement {
+  /** The mean over all tokens. */
+  readonly mean: number;
+  /** The mean over idle queries from `idleFrom` on; null if the task has none. */
+  readonly idleMean: number | null;
+  /** The opening at position s against early tokens. */
+  readonly opening: SinkComparison;
+}
+
+/**
+ * How much attention of one query head its extra logit takes: b_t = exp(s − logSumExp_t) of query
+ * t, where s is the logit, not the position. The scores of tokens do not include it.
+ */
+export interface SinkLogitMeasurement {
+  /** s, the logit. */
+  readonly logit: number;
+  /**
+   * Mean of b_t over the window's queries and over sequences; comparable with the tokens' `score`.
+   */
+  readonly score: number;
+  /** Mean of b_t over idle queries from `idleFrom` on; null if the task has none. */
+  readonly idleScore: number | null;
+}
+
+/** One query head. */
+export interface HeadMeasurement {
+  readonly head: number;
+  /**
+   * The sink score α_s: the mean over the window's queries t and over sequences of a_ts, the
+   * attention that query t pays to position s.
+   */
+  readonly score: number;
+  /**
+   * The share of sequences whose own α_s counts as a sink, as in Gu et al. Older files lack it, and
+   * their other fields do not determine it.
+   */
+  readonly sinkRate?: number;
+  /** The same for the idle score, over sequences with idle queries; null if there are none. */
+  readonly idleSinkRate?: number | null;
+  /**
+   * The idle score: the mean of a_ts over idle queries from `idleFrom` on; null if the task has
+   * none.
+   */
+  readonly idleScore: number | null;
+  /** The column mass M_s = Σ_{t≥s} a_ts, between 0 and T − s. */
+  readonly mass: number;
+  /** The column's second moment S_s = Σ_{t≥s} a_ts² */
+  readonly secondMoment: number;
+  /** Only if the head has a logit without a value. */
+  readonly sinkLogit?: SinkLogitMeasurement;
+  /** Only if attention is gated. */
+  readonly gate?: GateMeasurement;
+}
+
+/** One value head. */
+export interface ValueHeadMeasurement {
+  readonly head: number;
+  /** ‖v_s‖ compared with early tokens, before V-scale: a ratio far below 1 is value-state drain. */
+  readonly value: SinkComparison;
+  /**
+   * ‖v̂_s‖, of the value that attention adds up. It equals `value` without V-scale and with
+   * backward-only V-scale.
+   */
+  readonly usedValue: SinkComparison;
+  /**
+   * V-scale's learned θ = ln λ, where λ multiplies its constant; 0 for "fixed" and "backward-only",
+   * null without V-scale.
+   */
+  readonly theta: number | null;
+  /**
+   * V-scale's constant C = λ d D σ², where σ is the deviation of initial weights; null without
+   * V-scale.
+   */
+  readonly constant: number | null;
+}

@@ -1,0 +1,32 @@
+/** Intervals of the measurements over sequences. */
+import type { Interval } from "../../statistics/resampling.ts";
+
+/**
+ * 95 % intervals over sequences: how much a figure would vary with other sequences of the same
+ * number. The fields mirror the figures' fields; null if a figure has no value.
+ */
+export interface SinkIntervals {
+  /** null in a layer without attention. */
+  readonly layers: readonly ({
+    readonly gradientSink: Interval | null;
+    readonly singleGradientSink: Interval | null;
+    /** The interval of every query head's score. */
+    readonly scores: readonly (Interval | null)[];
+    readonly idleScores: readonly (Interval | null)[];
+  } | null)[];
+  /** The intervals of the fields of `SinkMeasurement.summary` with the same names. */
+  readonly summary: {
+    readonly loss: Interval | null;
+    /** The interval of the median over layers. */
+    readonly gradientSink: Interval | null;
+    readonly singleGradientSink: Interval | null;
+    readonly sequenceSinkRate: Interval | null;
+    readonly idleSequenceSinkRate: Interval | null;
+    readonly largestScore: Interval | null;
+    readonly largestIdleScore: Interval | null;
+    /** The intervals of the ratios in `paths`. */
+    readonly queryPath: Interval | null;
+    readonly keyPath: Interval | null;
+    readonly valuePath: Interval | null;
+  };
+}

@@ -1,0 +1,104 @@
+/**
+ * The measurements of one layer, and of its attention. `../measurement.ts` says the units and
+ * reductions.
+ */
+import type { BranchMeasurement } from "./branch.ts";
+import type { SinkComparison } from "./comparison.ts";
+import type { HeadMeasurement, ValueHeadMeasurement } from "./head.ts";
+
+/** Summed gradient norms at the attention's inner states, [positions] each. */
+export interface AttentionGradients {
+  /** ‖∇_{h̃_t}L‖, by the RMSNorm output h̃ that feeds attention */
+  readonly norm: readonly number[];
+  /** ‖∇_{q_t}L‖: at position 0 it is 0 apart from rounding, unless heads have sink logits. */
+  readonly query: readonly number[];
+  readonly key: readonly number[];
+  /** The gradient by v before V-scale. */
+  readonly value: readonly number[];
+  /** ‖∇_{y_t}L‖, by the heads' outputs y */
+  readonly output: readonly number[];
+}
+
+/** The attention of one layer. */
+export interface AttentionMeasurement {
+  readonly heads: readonly HeadMeasurement[];
+  readonly valueHeads: readonly ValueHeadMeasurement[];
+  /** The share of query heads whose score, first averaged over sequences, exceeds ε. */
+  readonly sinkRate: number;
+  /** The same for the idle score. */
+  readonly idleSinkRate: number | null;
+  /**
+   * The sink rate as published: the share of (sequence, head) pairs whose score counts as a sink.
+   */
+  readonly sequenceSinkRate?: number;
+  /** The same for the idle score. */
+  readonly idleSequenceSinkRate?: number | null;
+  /** R_GS(s) of summed gradients: ‖∇h̃_s‖ compared with the mean over t ≠ s, t ≤ T_e. */
+  readonly gradientSink: SinkComparison;
+  /**
+   * The same for single gradients: the part of R_GS that does not come from summing over sequences.
+   */
+  readonly singleGradientSink: SinkComparison;
+  /** Summed gradient norms. */
+  readonly gradients: AttentionGradients;
+  /**
+   * The rounding error of the summed ‖∇k_s‖: below it the gradient is noise. Older files lack it.
+   * `meters/gradient_floors.ts` has the formula.
+   */
+  readonly keyGradientFloor?: number;
+  /**
+   * The same for ‖∇q_s‖. It exists for position 0 too, where the gradient is 0 without a learned
+   * sink.
+   */
+  readonly queryGradientFloor?: number;
+  /** ‖∇h̃_t‖, single, [positions]. */
+  readonly singleNormGradient: readonly number[];
+  /** ‖v_t‖ over all value heads, before V-scale. */
+  readonly value: SinkComparison;
+  /** ‖r_attn‖, the norm of what attention adds to the residual stream */
+  readonly residual: SinkComparison;
+  readonly branch: BranchMeasurement;
+}
+
+/** Unusually large elements of a hidden state [B, T, d]. */
+export interface MassiveActivations {
+  /** Median magnitude of a batch's elements; with several batches, the mean of their medians. */
+  readonly median: number;
+  /** Largest magnitude of all. */
+  readonly largest: number;
+  /** largest / median; null if the median is 0. */
+  readonly ratio: number | null;
+  /**
+   * Elements with a magnitude above 100 × their batch's median magnitude: mean count per sequence.
+   */
+  readonly above100: number;
+  /** The same above 1000 × the median magnitude. */
+  readonly above1000: number;
+  /** The same above 100 × the median magnitude, at position s alone. */
+  readonly above100AtSink: number;
+}
+
+/** One layer. */
+export interface LayerMeasurement {
+  readonly layer: number;
+  /** null in a layer without attention. */
+  readonly attention: AttentionMeasurement | null;
+  readonly mlp: {
+    /** ‖r_mlp‖, the norm of what the MLP adds to the residual stream */
+    readonly residual: SinkComparison;
+    /** Summed ‖∇_{h̃_t^{ℓ+½}}L‖, by the RMSNorm output that feeds the MLP: [positions]. */
+    readonly normGradient: readonly number[];
+    readonly branch: BranchMeasurement;
+  };
+  /**
+   * The norms of the residual stream before the layer, between attention and MLP, and after the
+   * layer, ‖h_in‖, ‖h_half‖ and ‖h_out‖: means over sequences, at s compared with early tokens.
+   */
+  readonly input: SinkComparison;
+  readonly half: SinkComparison;
+  readonly output: SinkComparison;
+  /** ‖h_out‖, [positions]. */
+  readonly outputByPosition: readonly number[];
+  /** The massive activations of h_out. */
+  readonly massive: MassiveActivations;
+}

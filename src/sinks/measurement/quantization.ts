@@ -1,0 +1,38 @@
+/** The loss with activations rounded to 8 bits. */
+import type { Interval } from "../../statistics/resampling.ts";
+
+/** Which activations are rounded to 8 bits. */
+export type QuantizationTarget = "down-projections" | "all-linears";
+
+/**
+ * How the 8-bit range is chosen: one scale per tensor, from the largest magnitude in other batches;
+ * or one scale per token, from the token itself.
+ */
+export type QuantizationScaling = "static-tensor" | "dynamic-token";
+
+/** The loss with the inputs of linear maps rounded to 8 bits, symmetrically. */
+export interface QuantizationCase {
+  readonly target: QuantizationTarget;
+  readonly scaling: QuantizationScaling;
+  /** The loss in nats per token. */
+  readonly loss: number;
+  /** This loss minus the loss without rounding, on the same sequences. */
+  readonly difference: number;
+  /** The difference's 95 % interval over texts; only for pretrained models. */
+  readonly interval?: Interval;
+}
+
+/**
+ * How much the loss depends on the range of activations. It is a diagnostic, not a recipe for
+ * deployment.
+ */
+export interface QuantizationMeasurement {
+  /** The loss without rounding, in nats per token. */
+  readonly loss: number;
+  /**
+   * The number of other batches that give a batch its static scales. 0 for a pretrained model with
+   * a single batch: that batch then gives its own.
+   */
+  readonly calibrationBatches: number;
+  readonly cases: readonly QuantizationCase[];
+}

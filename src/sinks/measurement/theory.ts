@@ -1,0 +1,56 @@
+/** The identities and bounds of the theory, checked on a real batch. */
+
+/** An identity or a bound of the theory, checked on every token of a real batch. */
+export interface TheoryCheck {
+  /** A short name, such as "value path" or "mass bound". */
+  readonly name: string;
+  /** The formula in the notation of src/reference/theory.md. */
+  readonly formula: string;
+  /** Identities have violations only; bounds also have slack. */
+  readonly kind: "identity" | "bound";
+  /** How many comparisons were made. */
+  readonly compared: number;
+  /**
+   * The difference in the comparison that uses most of its tolerance, divided by the sum of the
+   * terms' magnitudes. The difference is |left − right| for an identity, and left − right for a
+   * bound: negative if it holds with room.
+   */
+  readonly worst: number;
+  /** The place of `worst`: layer, head, position, sequence. */
+  readonly where: string;
+  /** The most that rounding can explain in that comparison, in the unit of `worst`. */
+  readonly tolerance: number;
+  /** How many comparisons exceed their tolerance. */
+  readonly violations: number;
+  /** How tight a bound is, for each layer (and branch) that has it. Empty for identities. */
+  readonly slack: readonly SlackDistribution[];
+}
+
+/** The levels of {@linkcode SlackDistribution}'s quantiles. */
+export const SLACK_LEVELS = [0, 0.05, 0.25, 0.5, 0.75, 0.95, 1] as const;
+
+/**
+ * Slack of a bound, bound / actual: 1 if it is attained, 10 if it is ten times too large. Tokens
+ * with an actual value of 0 are left out.
+ */
+export interface SlackDistribution {
+  readonly layer: number;
+  readonly branch: "attention" | "mlp";
+  /** Quantiles at SLACK_LEVELS over all tokens. */
+  readonly all: readonly number[];
+  /** The same quantiles at position s alone. */
+  readonly sink: readonly number[];
+  /** Counts of log10 slack in bins of width `width` that begin at `from`. */
+  readonly histogram: {
+    readonly from: number;
+    readonly width: number;
+    readonly counts: readonly number[];
+  };
+}
+
+/** The theory on a real batch. */
+export interface TheoryMeasurement {
+  readonly checks: readonly TheoryCheck[];
+  /** One line per check with violations; empty if all checks hold. */
+  readonly errors: readonly string[];
+}
