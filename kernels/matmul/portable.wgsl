@@ -3,8 +3,8 @@
 // One workgroup computes a 64x64 tile of the product and walks K in steps of 16. Each step it
 // copies 64x16 numbers of the left operand and 16x64 of the right one to workgroup memory, as vec4f
 // of four rows or four columns at one k. Invocation (x, y) owns the 4x4 block of rows 4x..4x+3 and
-// columns 4y..4y+3: a mat4x4f with one column of the mat4x4f for each column of the tile, to which
-// every k adds an outer product.
+// columns 4y..4y+3, in a mat4x4f whose columns are the block's columns. Every k adds an outer
+// product to it.
 //
 // Barriers: two per step. The first separates writing and reading the tiles; the second keeps the
 // next step from overwriting numbers that a slower invocation still reads.

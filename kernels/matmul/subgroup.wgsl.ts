@@ -55,9 +55,9 @@ export interface MatmulSubgroupOptions {
   readonly left: MatmulLoad;
   /** How right is read; `along-inner` only if K is a multiple of 4. */
   readonly right: MatmulLoad;
-  /** Whether right is an image: not read as `scalar` then, and no extra columns. */
+  /** Whether right is an image. Then `right` is not `scalar`, and `extra` is 0. */
   readonly rightImage: boolean;
-  /** Steps of four k in one turn of the loop. K is a multiple of them if there are several. */
+  /** Steps of four k in one turn of the loop. With several, K is a multiple of 4 · `steps`. */
   readonly steps: number;
   /** K modulo 4. */
   readonly remainder: number;

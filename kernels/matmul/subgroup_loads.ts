@@ -40,7 +40,7 @@ export interface LeftLoads {
   readonly loads: (step: number) => string;
   /** Left's number in row i at k + u, broadcast. */
   readonly number: (i: number, u: number) => string;
-  /** The tile's first `held` rows: lane l holds all numbers of rows l, l + S, …. */
+  /** How many of the tile's first rows lanes hold whole: lane l holds all k of rows l, l + S, …. */
   readonly held: number;
   /** The number at k + u of the lane's own row, l + S j. */
   readonly own: (j: number, u: number) => string;
@@ -55,8 +55,8 @@ export interface RightLoads {
 }
 
 /**
- * If left is read as `scalar`: how many of a tile's last rows, those beyond whole groups of S rows,
- * are spread over all lanes, four k of each row; 0 if that takes no fewer loads.
+ * How many of a tile's last rows are spread over all lanes, if left is read as `scalar`: those
+ * beyond whole groups of S rows, with four k of each. It is 0 if spreading would save no loads.
  */
 export function dealtRows({ subgroupSize: S, rows }: Pick<Tile, "subgroupSize" | "rows">): number {
   const beyond = rows % S;
@@ -89,8 +89,8 @@ function leftAlongInner(tile: Tile): LeftLoads {
   };
 }
 
-// The rows beyond whole groups of S, with four k each, are spread over all lanes if that takes
-// fewer loads.
+// The rows beyond whole groups of S are spread over all lanes, with four k of each row, if that
+// takes fewer loads.
 function leftScalar(tile: Tile): LeftLoads {
   const { subgroupSize: S, rows } = tile;
   const dealt = dealtRows(tile);

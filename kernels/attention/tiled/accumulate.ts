@@ -3,10 +3,10 @@
  *
  *     name[row, d] += Σ_column weight[row, column] · buffer[column, d]
  *
- * The weights lie in workgroup memory (memory.ts). The buffer's rows are read from global memory:
- * those of several columns before the first product, so their latencies overlap. A masked column is
- * never multiplied, not even by zero: separate code handles single columns at the edges of the
- * visible ones, and the groups inside need no mask.
+ * The weights lie in workgroup memory (memory.ts). The buffer's rows are read from global memory.
+ * Those of several columns are read before the first product, so their latencies overlap. A masked
+ * column is never multiplied, not even by zero: separate code handles single columns at the edges
+ * of the visible range, and the groups inside need no mask.
  */
 import { type Group, groupAt, groupsTogether, weightAt, weightPlace } from "./memory.ts";
 import { declareSeen, type Edge, type Sight } from "./sight.ts";
@@ -15,10 +15,15 @@ import { keeping } from "./storage.ts";
 import { type AttentionTiledOptions, eachBlock, eachChunk, tileOf, uncounted } from "./tile.ts";
 import { unroll } from "../../unroll.ts";
 
-/** `name{row}_{n} += weights in tile × rows of a buffer`, over the tile's columns. */
+/**
+ * The sums `name{row}_{n}`, to which each column of the tile adds its weight times its row of a
+ * buffer.
+ */
 export interface Accumulation {
   readonly name: string;
-  /** The factor of a block of rows' weights, as text in front of them. Default: none. */
+  /**
+   * WGSL in front of the weights of row block `a` that scales them, such as `2.0 *`. Default: none.
+   */
   readonly unit?: (a: number) => string;
   /** The buffer whose rows are multiplied, one per column. */
   readonly columns: Operand;
@@ -124,9 +129,7 @@ export function accumulate(
     }`;
 }
 
-/**
- * Registers per row for its sums, for numbers to keep, and for vec4f in flight from global memory.
- */
+/** An invocation's registers per row: for its sums, `beside`, and vec4f that are being loaded. */
 const REGISTERS_OF_ROW = 24;
 
 /** The number of vec4f loads in flight at once. */
@@ -136,8 +139,8 @@ function loadsAtOnce(options: AttentionTiledOptions, beside: number): number {
   return Math.max(4, Math.min(16, powerOfTwo(left)));
 }
 
-// Groups of four columns to unroll together: as many multiply-adds as in `products`, but at most
-// two batches of loads.
+// Groups of four columns to unroll together: about `writtenOut` multiply-adds, but at most two
+// batches of loads.
 function groupsOfRun(options: AttentionTiledOptions, loads: number): number {
   const { ownRows, chunks } = tileOf(options);
   const { writtenOut = 256 } = options;
@@ -145,7 +148,7 @@ function groupsOfRun(options: AttentionTiledOptions, loads: number): number {
   return Math.min(powerOfTwo(groups), groupsTogether(options));
 }
 
-// The largest power of two that is not greater, at least 1.
+// The largest power of two up to a number, and at least 1.
 function powerOfTwo(number: number): number {
   return 2 ** Math.floor(Math.log2(Math.max(1, number)));
 }

@@ -5,9 +5,9 @@
  *     u_s = Σ_{t≥s} a_ts g_t                           valueGradient: u_s through φ's Jacobian
  *     ∂L/∂z_ts = a_ts (factor_s ⟨g_t, v_s⟩ − D_t)      keyGradient:   scale Σ_{t≥s} ∂L/∂z_ts q_t
  *
- * where factor is 1, or r / (r + C) with V-scale "full". A workgroup computes one tile of keys of
- * one key and value head; for every query head of the group it walks the query tiles from the
- * diagonal to the end.
+ * where φ is V-scale, or φ(v) = v without it. The factor is r / (r + C) with V-scale "full", else 1.
+ * A workgroup computes one tile of keys of one key and value head. For every query head that shares
+ * this head it walks the query tiles from the diagonal to the end.
  *
  * One query tile, and its barriers (besides two per step of `products`):
  *
@@ -17,7 +17,8 @@
  *     gradients of the logits → tile        a barrier before and after
  *     sums += gradients × query             accumulate.ts
  *
- * One for V-scale at the end. Workgroup memory: memory.ts. Masked queries are never multiplied.
+ * One more barrier at the end, for V-scale. Workgroup memory: memory.ts. Masked queries are never
+ * multiplied.
  *
  * The two gradients can have separate kernels: with half as many sums in registers, but one more
  * product (the logits are computed twice).
@@ -54,8 +55,8 @@ import { unroll } from "../../unroll.ts";
 export type KeyValueGradients = "both" | "key" | "value";
 
 /**
- * Declares `squaredNorm{a}` and `constant{a}`, (r, C) of this invocation's rows; 1 and 0 without
- * V-scale.
+ * Declares V-scale's r and C for this invocation's rows, as `squaredNorm{a}` and `constant{a}`.
+ * Without V-scale they are 1 and 0.
  */
 function declareValve(options: AttentionTiledOptions): string {
   const { side, vector } = tileOf(options);
@@ -82,8 +83,8 @@ function declareValve(options: AttentionTiledOptions): string {
 }
 
 /**
- * Multiplies ⟨g, v⟩ of this invocation's rows by V-scale's factors. They are read again for every
- * tile, so they occupy no registers in the loops.
+ * Multiplies ⟨g, v⟩ of this invocation's rows by V-scale's factors. Every tile reads the factors
+ * again, so they occupy no registers in the loops.
  */
 function multiplyByFactors(options: AttentionTiledOptions): string {
   const { side } = tileOf(options);
@@ -105,7 +106,8 @@ function multiplyByFactors(options: AttentionTiledOptions): string {
 }
 
 /**
- * Writes `line` for every vec4f n of this invocation's rows that exist, and `before` once per row.
+ * For each of this invocation's rows that exist, writes `before` once, and `line` for every vec4f
+ * n.
  */
 function write(
   options: AttentionTiledOptions,
@@ -201,7 +203,8 @@ export function attentionBackwardKeyValueTiled(
   const { rows, columns, ownRows, chunks, storage } = tileOf(options);
   const ofKey = gradients !== "value", ofValue = gradients !== "key";
   const outputs = [...ofKey ? ["keyGradient"] : [], ...ofValue ? ["valueGradient"] : []];
-  // Besides a gradient's sums, registers hold the other gradient's sums and the other weights.
+  // A kernel of both gradients also keeps the sums and the weights of one in registers while it
+  // adds to the other.
   const beside = ofKey && ofValue ? 4 * ownRows * chunks + ownRows * columns / across : 0;
   const shared = (name: string, weights: string, buffer: string) => `
       ${publishLargest(options, weights, sight)}

@@ -49,7 +49,7 @@ import { unroll } from "../../unroll.ts";
 export interface AttentionBackwardQueryTiledOptions extends AttentionTiledOptions {
   /**
    * Whether the first query has a gradient, as with a learned sink or a gradient of logSumExp.
-   * Default: false.
+   * Otherwise it has none, because it sees only one key. Default: false.
    */
   readonly firstQuery?: boolean;
 }

@@ -96,7 +96,7 @@ function raiseMaximum(options: AttentionTiledOptions): string {
   }`;
 }
 
-/** Replaces the numbers of masked keys. */
+/** Replaces a masked key's `name{a}_{b}_{c}` by `hidden`. */
 function hide(options: AttentionTiledOptions, name: string, hidden: string): string {
   return eachCell(options, (a, b, c) => `
       ${name}${a}_${b}_${c} = select(${hidden}, ${name}${a}_${b}_${c},

@@ -1,22 +1,20 @@
 /**
  * The layout of workgroup memory in attention's tiled kernels.
  *
- * `tile[turn][group][e][block]` holds, one after the other,
+ * A group is four neighboring d, or columns, numbered by e. One turn of the kernels' loops unrolls
+ * `together` groups, because constant indices cost no instructions. The array
+ * `tile[turn][group][e][block]` first holds the operands of a product, then weights:
  *
  *     operands   a block of rows, or of columns, at d = 4 · (together · turn + group) + e
  *     weights    a block of rows at column 4 · (together · turn + group) + e
  *
- * The columns' operands stand beside those of the rows, or below them, and the weights lie over the
- * operands, or in `weights`, an array of their own: whatever takes least memory.
- * `partial[x][block]` holds a vector of each invocation for each of its blocks of rows.
- *
+ * The operands of the columns stand beside those of the rows, or below them. The weights overwrite
+ * the operands, or have an array of their own, `weights`. The layout that takes least memory is
+ * chosen. `partial[x][block]` holds a vector of each invocation for each of its blocks of rows.
  * The operands of the rows are staged again for each tile of columns. Keeping them would take 38
  * KiB instead of 21 in tiled-64x64-4x4 at D 64. That is more than browsers allow, and leaves room
  * for 3 instead of 4 subgroups on a SIMD unit of RDNA 2. It would save 1 of 40 instructions
  * (`deno task compilers`).
- *
- * A turn of the kernels' loops unrolls its groups and their e, because computing and checking
- * constant indices costs no instructions.
  *
  * Workgroup memory serves 128 bytes at once, one number from each of 32 banks: a vec4f for each of
  * 8 invocations, or half of one for 16. The odd pitches and the order of staging.ts keep vectors in
@@ -52,7 +50,7 @@ import { unroll } from "../../unroll.ts";
 /** The lengths of an array of vectors: `[turns][together][4][pitch]`. */
 interface Rectangle {
   readonly turns: number;
-  /** Vectors of one d, or one column, with the padding. */
+  /** Vectors for one d, or one column, with an unused one where needed to make the number odd. */
   readonly pitch: number;
 }
 
@@ -64,12 +62,12 @@ interface Operands extends Rectangle {
 
 /** The lengths of `tile`, `weights` and `partial`. */
 interface Layout {
-  /** Groups of four d, or four columns, that are written out together. */
+  /** Groups of four d, or four columns, that one turn of a loop unrolls. */
   readonly together: number;
   readonly tile: Operands;
   /** Undefined where the weights lie in `tile`. */
   readonly weights: Rectangle | undefined;
-  /** Vectors of one x in `partial`, with the padding. */
+  /** Vectors for one x in `partial`, with an unused one where needed to make the number odd. */
   readonly partialPitch: number;
 }
 
@@ -100,7 +98,7 @@ function layoutOf(options: AttentionTiledOptions): Layout {
   return { ...least, together, partialPitch: odd(rowBlocks) };
 }
 
-// Vectors of `tile` and `weights`, for each group that is written out and each of its four d.
+// The vectors of `tile` and `weights` that belong to one group of a turn and one e.
 function vectorsOf({ tile, weights }: Pick<Layout, "tile" | "weights">): number {
   const size = ({ turns, pitch }: Rectangle) => turns * pitch;
   return size(tile) + (weights === undefined ? 0 : size(weights));
@@ -138,8 +136,8 @@ export function declarations(
   const array = ({ turns, pitch }: Rectangle) =>
     `array<array<array<array<${elementType(storage, side)}, ${pitch}>, 4>, ${together}>, ${turns}>`;
   return `
-// [turn][group][e][block] of operands at d, or of weights at a column: 4 (${together} turn + group)
-// + e
+// [turn][group][e][block]: an operand's numbers at one d, or the weights of one column. That d or
+// column is 4 · (${together} · turn + group) + e.
 var<workgroup> tile: ${array(tile)};
 ${weights === undefined ? "" : `var<workgroup> weights: ${array(weights)};`}
 ${
@@ -216,7 +214,7 @@ export interface Staged {
  * Returns how `tile` stores operands.
  *
  * @param options the tile
- * @param exact whether they must not be rounded; with f16 this halves the step
+ * @param exact whether operands must stay unrounded; with f16 this halves the step
  */
 export function stagedOperands(options: AttentionTiledOptions, exact: boolean): Staged {
   const { storage } = tileOf(options);
@@ -226,12 +224,12 @@ export function stagedOperands(options: AttentionTiledOptions, exact: boolean): 
 }
 
 /**
- * Writes this invocation's weights `name{a}_{b}_{c}` to `tile` or `weights`; needs a barrier before
- * and after.
+ * Writes this invocation's weights `name{a}_{b}_{c}` to `tile` or `weights`. It needs a barrier
+ * before and after.
  *
  * @param options the tile
- * @param name of the weights
- * @param factor what those of a block of rows are multiplied by, the text in front of them
+ * @param name the weights' name
+ * @param factor WGSL in front of the weights of row block `a` that scales them, such as `2.0 *`
  */
 export function share(
   options: AttentionTiledOptions,

@@ -36,7 +36,7 @@ export interface Sight {
    * invocation's rows see, and the variables for `edges`.
    */
   declareGroups(options: AttentionTiledOptions): string;
-  /** The columns before and after those groups. */
+  /** The columns that only some rows see, before and after the groups of `declareGroups`. */
   readonly edges: { readonly before?: Edge; readonly after: Edge };
 }
 

@@ -3,8 +3,8 @@
  * workgroup memory, transposed. A unit is one vec4f from each of a block's rows; it is written as
  * four vectors of the block's rows.
  *
- *     units of 8 neighboring invocations   2 neighboring vec4f × 4 blocks
- *     of 8 · step/8 of them                whole lines of `step` numbers
+ *     units of 8 neighboring invocations        2 neighboring vec4f × 4 blocks
+ *     units of `step` neighboring invocations   whole lines of `step` numbers
  *
  * So reads use whole lines of global memory, and writes use each bank once (memory.ts).
  *

@@ -196,7 +196,7 @@ export function column(options: AttentionTiledOptions, b: number, c: number): st
   return `(x + ${columnOffset(options, b, c)}u)`;
 }
 
-/** The same index without x. */
+/** The part of `column` that is the same for all invocations: the index without x. */
 export function columnOffset(options: AttentionTiledOptions, b: number, c: number): number {
   return options.across * b + tileOf(options).columnBlocks * c;
 }

@@ -2,10 +2,10 @@
  * The matrix product with a right operand in an image (a texture), for weights that are uploaded
  * anyway.
  *
- * CPU time on lavapipe 25, the best of 7 alternating runs, for 128 rows by the matrices of
- * SmolLM2-135M: 0.77 to 0.86 of the time with a buffer where K is contiguous, 0.64 to 0.85 where
- * N is. Copying a right operand to an image first does not pay: kernels write images at
- * 7 ns per number.
+ * CPU time with an image relative to a buffer, on lavapipe 25, for 128 rows by the matrices of
+ * SmolLM2-135M (the best of 7 alternating runs): 0.77 to 0.86 if K is contiguous, 0.64 to 0.85 if N
+ * is. Copying a right operand to an image first does not pay: kernels write images at 7 ns per
+ * number.
  */
 import type { Gpu } from "../../gpu/gpu.ts";
 import { MatrixImage } from "../../gpu/plan/matrix_image.ts";
@@ -43,7 +43,7 @@ export function suitsImage(gpu: Gpu, shape: readonly [rows: number, columns: num
  * @param options the operands
  * @returns the plan and its output tensor `[…, M, N]`
  * @throws {TypeError} for wrong types or shapes
- * @throws {RangeError} if the adapter has no subgroups of one size, or for sizes beyond it
+ * @throws {RangeError} if the adapter has no subgroups of one size, or a tensor exceeds its limits
  */
 export function planImageMatmul(gpu: Gpu, options: ImageMatmulOptions): Planned<MatmulResult> {
   const operator = "matmul";

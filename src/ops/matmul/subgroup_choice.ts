@@ -23,9 +23,10 @@ function widthsFor(subgroupSize: number): readonly number[] {
   return subgroupSize === 4 ? [1, 2, 3, 4, 8, 12, 16] : [1, 2, 3, 4];
 }
 
-// Measured: SwiftShader, with four lanes, accesses neighboring lanes' neighboring numbers at once,
-// so single columns are faster. On lavapipe single columns are up to 30 % faster for scalar reads
-// from rows of right longer than 1 KiB, and a few per cent slower for shorter ones.
+// Measured: SwiftShader, with four lanes, reads and writes neighboring lanes' neighboring numbers
+// at once, so single columns are faster than groups of four. On lavapipe single columns are up to
+// 30 % faster for scalar reads from rows of right longer than 1 KiB, and a few per cent slower for
+// shorter ones.
 function groupsColumns(
   subgroupSize: number,
   { right: { inner, outer } }: MatmulShape,

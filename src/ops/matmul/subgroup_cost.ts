@@ -28,7 +28,9 @@ export interface SubgroupChoice {
   readonly parts: readonly SubgroupPart[];
 }
 
-/** The time that each takes one subgroup, in nanoseconds of one core. */
+/**
+ * The costs of one instruction, workgroup or dispatch for a subgroup, in nanoseconds of one core.
+ */
 interface Costs {
   readonly dispatch: number;
   readonly workgroup: number;
@@ -37,17 +39,17 @@ interface Costs {
   /** A multiply-add into one accumulator. */
   readonly multiplyAdd: number;
   readonly broadcast: number;
-  /** For each step with extra columns, in addition to their other counts. */
+  /** The overhead of a step with extra columns, besides its instructions. */
   readonly extraColumns: number;
   readonly numberLoad: number;
   readonly vectorLoad: number;
-  /** A vector from an image. */
+  /** A load of a vec4f from an image. */
   readonly imageLoad: number;
   readonly numberStore: number;
   readonly vectorStore: number;
   readonly packedVector: number;
   /**
-   * The compile time of an accumulator, load or store in the code, divided by a hundred thousand
+   * The compile time of an accumulator, load or store in the code, spread over a hundred thousand
    * runs.
    */
   readonly compiled: number;
@@ -102,10 +104,11 @@ export function stepsOf(
   return image && rows <= ROWS_OF_TWO_STEPS && shape.inner % 8 === 0 ? 2 : 1;
 }
 
-// The share of an accumulator's time that is left where it is masked once in two steps.
+// With two steps per turn accumulators are masked half as often, which leaves this share of their
+// time.
 const TWO_STEPS = 0.9;
 
-// The relative cost of a separate strip in addition to its tiles: another kernel, which may need
+// The relative cost of a strip with tiles of another width: one more kernel, which may need
 // compiling.
 const MORE_PARTS = 0.02;
 
