@@ -1,7 +1,7 @@
 /**
- * Checkpoints on disk: a folder that Hugging Face's tools read as a Llama, which also holds the
- * optimizer's state. A checkpoint is written under a temporary name, flushed and renamed. So an
- * existing checkpoint is always complete, even if a writing process was killed.
+ * Checkpoints on disk: folders with the optimizer's state and a model in Hugging Face's layout. A
+ * checkpoint is written under a temporary name, flushed and renamed. So an existing checkpoint is
+ * always complete, even if a writing process was killed.
  */
 import { basename, dirname, join } from "node:path";
 import type { LlamaConfig } from "../reference/llama/config.ts";
@@ -17,13 +17,13 @@ import {
 } from "./checkpoint/safetensors.ts";
 import { openWeights } from "./pretrained/weights.ts";
 
-/** Elements by the parameters' names. */
+/** Each parameter's elements, by the parameter's name. */
 export type ParameterValues = ReadonlyMap<string, Float32Array<ArrayBuffer>>;
 
 /** A stored model. */
 export interface StoredModel {
   readonly config: LlamaConfig;
-  /** The context length T of its training. */
+  /** T, the context length that the model was trained with. */
   readonly context: number;
   readonly parameters: ParameterValues;
 }
@@ -113,7 +113,8 @@ async function syncFolder(path: string): Promise<void> {
 }
 
 /**
- * Removes a checkpoint. It is renamed first, so no half-removed checkpoint ever has its own name.
+ * Removes a checkpoint. It first gets a temporary name, so a half-removed one is not mistaken for a
+ * checkpoint.
  *
  * @param path its folder
  */
@@ -137,9 +138,9 @@ export async function removeHalfWritten(folder: string): Promise<void> {
 /**
  * Reads a model of this project, or any other that `openWeights` opens.
  *
- * @param path a checkpoint's folder
- * @throws {CheckpointError} if a file or tensor is missing or incomplete, has another shape or type
- *   or a number that is not finite, or if the model is not supported
+ * @param path the model's folder
+ * @throws {CheckpointError} if the model is not supported, or if a file or tensor is missing,
+ *   incomplete, not finite, or of the wrong shape or type
  */
 export async function readModel(path: string): Promise<StoredModel> {
   using weights = await openWeights(path);
@@ -153,8 +154,8 @@ export async function readModel(path: string): Promise<StoredModel> {
  * Reads the state from which training resumes.
  *
  * @param path a checkpoint's folder
- * @throws {CheckpointError} if a file or tensor is missing or incomplete, or has another shape or a
- *   number that is not finite
+ * @throws {CheckpointError} if a file or tensor is missing, incomplete, not finite, or of the wrong
+ *   shape
  */
 export async function readCheckpoint(path: string): Promise<Checkpoint> {
   const model = await readModel(path);

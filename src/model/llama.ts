@@ -72,18 +72,17 @@ export class Llama {
    * The parameters by name, in the order of `listParameters`. An optimizer changes them in place.
    */
   readonly parameters: ReadonlyMap<string, Tensor>;
-  /** The gradients of the mean loss of a step's tokens by every parameter, by the same names. */
+  /** Each parameter's gradient of the step's mean loss, by the parameter's name. */
   readonly gradients: ReadonlyMap<string, Tensor>;
   /**
-   * The states of the last micro-batch and the gradients by them, with the same scale as the
-   * parameters' gradients.
+   * The last micro-batch's states, and the gradients of the whole step's mean loss by these states.
    */
   readonly trace: Trace<Tensor>;
   /** The loss of each token of the last micro-batch, in nats: `[B · T]`. */
   readonly tokenLosses: Tensor;
   /**
-   * The mean loss of a step's tokens, in nats, after `computeGradients` of all its micro-batches:
-   * `[1]`.
+   * The mean loss of a step's tokens, in nats: `[1]`. It is complete once `computeGradients` has
+   * run for all micro-batches of the step.
    */
   readonly meanLoss: Tensor;
   /** The mean loss of the batch after `evaluate`, in nats: `[1]`. */

@@ -39,7 +39,7 @@ export interface Trained {
 export interface Moments {
   /** The decaying mean of the gradient. */
   readonly first: Tensor;
-  /** The decaying mean of its square. */
+  /** The decaying mean of the gradient's square. */
   readonly second: Tensor;
 }
 

@@ -1,7 +1,7 @@
 /**
  * The layout of a model's parameters in GPU memory: contiguous in a few large tensors. So the
- * optimizer needs a few dispatches instead of one per parameter, and matrices with the same input
- * are one matrix.
+ * optimizer needs a few dispatches instead of one per parameter, and kernels read matrices with the
+ * same input as one matrix.
  */
 import type { Tensor } from "../gpu/tensor.ts";
 import type { LlamaConfig } from "../reference/llama/config.ts";
@@ -36,7 +36,7 @@ export interface PackedTensors {
   readonly packs: readonly { readonly decayed: boolean; readonly tensor: Tensor }[];
   /** A view of each parameter by name, for reading and writing. */
   readonly parameters: ReadonlyMap<string, Tensor>;
-  /** A view of each unit for kernels, by its first parameter's name: its matrices are stacked. */
+  /** A view of each unit, its matrices stacked, by the name of the unit's first parameter. */
   readonly units: ReadonlyMap<string, Tensor>;
 }
 

@@ -15,8 +15,8 @@ import { Workspace } from "./workspace.ts";
 /** Options of {@linkcode QuantizedEvaluation}. */
 export interface QuantizedOptions {
   /**
-   * Whether to round only the inputs of `mlp.down_proj`, or those of all linear maps of the decoder
-   * layers.
+   * `down`: rounds only the inputs of `mlp.down_proj`. `all`: rounds the inputs of all linear maps
+   * of the decoder layers.
    */
   readonly linears: "down" | "all";
   /**

@@ -62,7 +62,7 @@ const KEPT_BYTES = 2 ** 28;
 /** Options of the forward pass. */
 export interface StreamedForwardOptions {
   /**
-   * The first layer to run. Its input is that of the last forward pass, which must have had the
+   * The first layer to run. It takes its input from the last forward pass, which must have had the
    * same tokens. Default: 0.
    */
   readonly firstLayer?: number;
@@ -214,7 +214,7 @@ export class StreamedLlama {
     const outputGradient = this.#outputGradient;
     const trace = planLayerBackward(build, plans, { layer: 0, state, outputGradient });
     const kept = new KeptStates(workspace, state, {
-      // The last layer's states are still in memory when the backward pass begins.
+      // The last layer needs no copy: its states are still there when the backward pass begins.
       layers: Array.from({ length: config.layers - 1 }, (_, i) => config.layers - 2 - i),
       bytes: mostBytes - this.#gpu.memory.bytes,
     });
@@ -257,8 +257,8 @@ export class StreamedLlama {
       this.#copy(this.#output, this.#states[layer + 1]!);
       if (this.#back !== undefined) this.#known = layer;
     }
-    // A callback may have changed the output in memory. Then recompute the layer's states from its
-    // input.
+    // A callback may have changed the last layer's output in memory. Then the backward pass must
+    // recompute that layer's states.
     this.#computed = options.onOutput === undefined ? layers - 1 : undefined;
     const losses = await this.#head.forward(batch.targets, options);
     this.#ran = true;

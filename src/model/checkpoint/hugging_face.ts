@@ -1,6 +1,6 @@
 /**
- * Writes a model's configuration as Hugging Face's config.json for Llama, and reads that of every
- * supported family.
+ * Writes a model's configuration as Hugging Face's config.json for Llama, and reads the config.json
+ * of every supported family.
  */
 import {
   attentionGates,
@@ -24,9 +24,9 @@ import { objectOf, parseJson, shown } from "./json.ts";
 const OWN = { type: "gradsink_llama", class: "GradsinkLlamaForCausalLM" };
 
 /**
- * The fields of config.json. V-scale, sink logits, attention's gates and layers without attention,
- * which Llama lacks, are under `gradsink`. A model with any of these is not called a Llama, because
- * a program that ignored them would compute another model.
+ * The fields of config.json. The parts that Llama lacks are stored under `gradsink`: V-scale, sink
+ * logits, attention's gates, and layers without attention. A model with any of these is not called
+ * a Llama, because a program that ignores them would compute another model.
  *
  * @param config the model's shape
  * @param context the context length T of its training
@@ -87,7 +87,7 @@ const DEFAULTS: Readonly<Record<Family, Readonly<Record<string, number | undefin
  */
 const BIAS_FAMILIES: readonly Family[] = ["llama", "qwen3"];
 
-/** The names of a shape's parts in config.json, for messages. */
+/** Where config.json stores each field of a model's shape; used in error messages. */
 const FIELDS: Readonly<Record<string, string>> = {
   vocabulary: "vocab_size",
   layers: "num_hidden_layers",
@@ -145,7 +145,7 @@ export function parseHuggingFaceConfig(
   const unknownFields = [
     ...checkOtherFields(fields, {
       path,
-      // Qwen2 always has biases.
+      // Qwen2 always has biases, whatever this field says.
       exempt: family === "qwen2" ? ["attention_bias"] : [],
       read: BIAS_FAMILIES.includes(family) ? ["attention_bias"] : [],
     }),

@@ -9,8 +9,8 @@ const MOST_TEXT_BYTES = 2 ** 27;
  *
  * @param path a regular file
  * @returns the text, without a byte order mark
- * @throws {CheckpointError} if it is missing, cannot be read, is not UTF-8, or is longer than any
- *   such file
+ * @throws {CheckpointError} if it is missing, cannot be read, is not UTF-8, or has more than 128
+ *   MiB
  */
 export async function readText(path: string): Promise<string> {
   try {
@@ -68,11 +68,11 @@ export function objectOf(value: unknown, path: string): Record<string, unknown> 
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     throw new CheckpointError(`${path}: is ${shown(value)}, wanted an object`);
   }
-  // Without a prototype, so a field such as "constructor" exists only if the file has it.
+  // The result has no prototype, so a field such as "constructor" exists only if the file has it.
   return Object.assign(Object.create(null), value);
 }
 
-/** Writes a value from a file for a message. */
+/** Formats a value from a file for an error message. */
 export function shown(value: unknown): string {
   const text = JSON.stringify(value) ?? "missing";
   return text.length > 100 ? `${text.slice(0, 100)}…` : text;

@@ -15,7 +15,7 @@ export interface NamedTensor {
 }
 
 /**
- * Yields a file's bytes in pieces to write in order.
+ * Yields the bytes of a safetensors file in pieces, in their order in the file.
  *
  * @param tensors by name; the order is kept
  * @param metadata texts by name

@@ -40,8 +40,8 @@ export interface AttentionState extends Omit<AttentionTrace<Tensor>, "gradients"
   readonly gate: GateState | undefined;
   readonly vScale: AttentionVScale | undefined;
   /**
-   * The extra logit of each query head, which takes attention but has no value: [Hq]; undefined
-   * without.
+   * The sink logit of each query head, which takes attention but has no value: [Hq]; undefined in
+   * a model without sink logits.
    */
   readonly sinkLogit: Tensor | undefined;
 }

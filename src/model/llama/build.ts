@@ -15,9 +15,9 @@ import { ropeFrequencies } from "../../reference/llama/rope.ts";
 import type { Workspace } from "../workspace.ts";
 
 /**
- * How to choose between kernels. `steps`: the fastest to run, for training, even if an adapter that
- * computes on the CPU needs seconds to compile them (once: drivers cache them). `start`: the
- * fastest to compile, for a few steps.
+ * How to choose between kernels. `steps`: the fastest to run, for training; an adapter that
+ * computes on the CPU may need seconds to compile them, once. `start`: the fastest to compile, for
+ * a few steps.
  */
 export type KernelPreference = "steps" | "start";
 
@@ -36,9 +36,9 @@ export interface LlamaOptions {
   /** How to choose between kernels. Default: `steps`. */
   readonly kernels?: KernelPreference;
   /**
-   * The position at which gradients of keys and queries stay accurate even if heads give it almost
-   * all of their weight: `precise` of `attentionBackward`, for measurements. It costs another half
-   * of attention's backward pass, and memory. Default: none, as in training.
+   * A position to which heads may give almost all of their weight. The gradients by its key and by
+   * the queries then stay accurate, as with `precise` of `attentionBackward`. Attention's backward
+   * pass takes half as long again, and more memory. Default: none, as in training.
    */
   readonly precisePosition?: number;
 }
@@ -89,8 +89,8 @@ export interface LlamaBuild {
 }
 
 /**
- * Replaces the input of a linear map, for example by quantized values; it may add plans. It is
- * called once for maps with the same input, by the first one's name: `q_proj` for attention's three
+ * Replaces the input of a linear map, for example by quantized values; it may add plans. Maps with
+ * the same input share one call, with the first map's name: `q_proj` for attention's three
  * projections and its gates, `gate_proj` for SwiGLU's two.
  */
 export type LinearInput = (plans: Plan[], linear: string, input: Tensor) => Tensor;
@@ -119,8 +119,8 @@ export function chooseKernels(
     // The portable variant, last in each list, always suits.
     const suiting = (shape: AttentionShape) => fit.find((each) => each.suits(gpu, shape))!.name;
     const own = suiting(attention);
-    // Variants that need seconds to compile only suit long sequences, but over many steps they pay
-    // off for short ones too.
+    // `suits` accepts a variant that takes seconds to compile only for long sequences. Over many
+    // steps such a variant pays off for short ones too.
     return own === "portable" ? suiting({ ...attention, sequenceLength: Infinity }) : own;
   };
   return {
@@ -183,7 +183,7 @@ export function gradientOf({ gradients = new Map() }: LlamaBuild, name: string):
   return tensorOf(gradients, name);
 }
 
-/** The same; undefined in a model that computes no parameter gradients. */
+/** As {@linkcode gradientOf}, but undefined in a model that computes no parameter gradients. */
 export function wantedGradientOf(build: LlamaBuild, name: string): Tensor | undefined {
   return build.gradients === undefined ? undefined : gradientOf(build, name);
 }
@@ -218,7 +218,7 @@ export function product(
 }
 
 /**
- * Plans a product by weights.
+ * Plans a matrix product whose right operand is weights.
  *
  * @param build the model
  * @param plans the list to add to

@@ -33,7 +33,7 @@ export interface HeadPlans {
   readonly headGradient: Tensor;
 }
 
-/** The most bytes of logits at a time: longer batches are computed in chunks of rows. */
+/** The most bytes of logits at a time, 128 MiB. Longer batches are computed in chunks of rows. */
 export const LOGITS_BYTES: number = 2 ** 27;
 
 /**
@@ -82,7 +82,7 @@ interface Losses {
   readonly norm: Tensor;
   readonly inverseRms: Tensor;
   readonly chunk: Chunk;
-  /** The chunks after the norm: each one's first row, and the plans that end in its losses. */
+  /** For each chunk of rows: its first row, and the plans from the norm's output to its losses. */
   readonly chunks: readonly { readonly first: number; readonly plans: readonly Plan[] }[];
 }
 

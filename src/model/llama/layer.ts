@@ -192,7 +192,7 @@ function planMlpBackward(
  * @param plans the list to add to
  * @param options the gain's name, the norm's input and forward states, the loss's gradient by its
  *   output, and the stream's gradient
- * @returns the gradient by the norm's input, the stream
+ * @returns the gradient by the norm's input, which is the stream
  */
 export function planNormBackward(
   build: LlamaBuild,

@@ -81,13 +81,13 @@ function gainLength({ modelDim }: LlamaConfig, rows: number): number {
   return Math.min(512, Math.ceil(rows / 8)) * modelDim;
 }
 
-// Forward: the norm, the residual, and its sum with the stream. Backward: the gradients by the
-// norm's output and input, and the latter's sum with the gradient by the residual.
+// Six tensors [rows, d]. Forward: the norm's output, the branch's residual, and the stream plus the
+// residual. Backward: the gradients by the norm's output, by its input, and by the stream.
 function branchLength(config: LlamaConfig, rows: number): number {
   return 6 * rows * config.modelDim + rows + gainLength(config, rows);
 }
 
-// Both projections and the hidden states between them, with their gradients.
+// The gate and up projections and the hidden state, each with its gradient.
 function mlpLength(config: LlamaConfig, rows: number): number {
   return branchLength(config, rows) + 6 * rows * config.feedForwardDim;
 }
@@ -96,17 +96,18 @@ function attentionLength(config: LlamaConfig, rows: number): number {
   const { queryHeads, keyValueHeads, headDim, vScale } = config;
   const query = rows * queryHeads * headDim;
   const key = rows * keyValueHeads * headDim;
-  // The joint projection and its parts, twice; the heads' output and its gradient, with another
-  // layout if there are several heads.
+  // The joint projection and its parts, and the gradients of both. Then the heads' output and its
+  // gradient, in two layouts if there are several heads.
   const projections = 4 * (query + 2 * key);
   const outputs = (queryHeads > 1 ? 4 : 2) * query;
-  // logSumExp and, for the backward pass, two numbers per query row; V-scale's two numbers per
-  // value row, twice.
+  // Two numbers per sink logit. Per query row: logSumExp, and two numbers of the backward pass. Per
+  // value row: six numbers for V-scale.
   const sinks = hasSinkLogit(config) ? 2 * queryHeads : 0;
   const statistics = sinks + 3 * rows * queryHeads +
     (vScale === "none" ? 0 : 6 * rows * keyValueHeads);
-  // The gates' logits, openings and logits' gradients; the gated output, and the gradient by the
-  // gates' input; the gradient by the norm's output through the gates, and its sum.
+  // In the order of the three terms: the gates' logits, openings and logits' gradients; the gated
+  // output and its gradient; the gradient by the norm's output through the gates, and its sum with
+  // the other path's.
   const gates = attentionGates(config);
   const gated = gates === 0 ? 0 : 3 * rows * gates + 2 * query + 2 * rows * config.modelDim;
   return branchLength(config, rows) + projections + outputs + statistics + gated;

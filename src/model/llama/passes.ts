@@ -1,4 +1,4 @@
-/** A model's layers from the embedding on, forward and backward. */
+/** Plans the forward and backward pass of a model from its embedding to its last layer. */
 import type { Plan } from "../../gpu/plan.ts";
 import type { Tensor } from "../../gpu/tensor.ts";
 import { planAdd } from "../../ops/arithmetic/add.ts";

@@ -188,8 +188,7 @@ async function fetchFiles(
 }
 
 /**
- * Fetches lists of files into a folder, one list after the other, and reports their progress as
- * one.
+ * Fetches lists of files into a folder, one list after the other, and reports one common progress.
  */
 function fetcher(
   hub: HubClient,

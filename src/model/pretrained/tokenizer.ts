@@ -45,7 +45,8 @@ export interface Tokenizer {
  *
  * @param folder the folder with tokenizer.json and perhaps tokenizer_config.json
  * @param options the model: its vocabulary, and the tokens that config.json names
- * @throws {CheckpointError} if there is none, or it has parts that cannot be computed exactly
+ * @throws {CheckpointError} if the folder has no tokenizer, or the tokenizer has parts that cannot
+ *   be computed exactly
  *
  * @example
  * ```ts

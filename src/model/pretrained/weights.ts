@@ -81,8 +81,8 @@ export interface OpenWeightsOptions {
  * @param folder its path
  * @param options the context, and a function to call with the progress
  * @returns the weights; dispose of them when done
- * @throws {CheckpointError} if a file or tensor is missing or incomplete, has another shape or type
- *   or a number that is not finite, or if the model is not supported
+ * @throws {CheckpointError} if the model is not supported, or if a file or tensor is missing,
+ *   incomplete, not finite, or of the wrong shape or type
  *
  * @example
  * ```ts

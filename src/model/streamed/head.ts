@@ -80,7 +80,7 @@ interface SlicePlans {
   readonly project: readonly Plan[];
   /** undefined without a backward pass. */
   readonly back: {
-    /** From the logits' gradient to its share of the norm's gradient, added to the other shares. */
+    /** Multiply the logits' gradient by the weights, and add the product to the norm's gradient. */
     readonly plans: readonly Plan[];
     readonly logitsGradient: Tensor;
   } | undefined;

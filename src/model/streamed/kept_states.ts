@@ -8,9 +8,8 @@ import type { LayerState } from "../llama/layer.ts";
 import type { Workspace } from "../workspace.ts";
 
 /**
- * A layer's tensors that the trace or the backward pass reads, which computes gradients by states
- * but not by weights. A layer's input is kept anyway, and `merged` and `hidden`, the inputs
- * of weight gradients, are not read.
+ * A layer's tensors that the trace or the backward pass reads. `merged` and `hidden` are not among
+ * them, because only gradients by weights need them. A layer's input is kept anyway.
  */
 function tensorsOf({ attention, half, mlp, output }: LayerState): Tensor[] {
   const own = attention === undefined ? [] : [

@@ -1,6 +1,6 @@
 /**
- * Measures or rounds the inputs of a streamed model's linear maps: the largest magnitude of each,
- * and rounding to INT8. It works layer by layer, although all layers share their plans.
+ * Measures the largest magnitude of each linear map's input in a streamed model, or rounds these
+ * inputs to INT8. It works layer by layer, although all layers share their plans.
  */
 import type { Gpu } from "../../gpu/gpu.ts";
 import type { Plan } from "../../gpu/plan.ts";

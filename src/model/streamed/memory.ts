@@ -4,7 +4,7 @@ import type { Gpu } from "../../gpu/gpu.ts";
 import { StreamedLlama, type StreamedLlamaOptions } from "../streamed.ts";
 import { UNSETTLED_BYTES } from "./weights.ts";
 
-/** Bytes of GPU memory, which is the machine's memory if the adapter computes on the CPU. */
+/** Bytes of GPU memory; of main memory if the adapter computes on the CPU. */
 export interface StreamedMemory {
   /** Bytes that are allocated as long as the model exists. */
   readonly model: number;

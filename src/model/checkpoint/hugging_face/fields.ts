@@ -96,7 +96,7 @@ const NEUTRAL: Readonly<Record<string, readonly unknown[]>> = {
   partial_rotary_factor: [1],
   rotary_pct: [1],
   rotary_dim: [],
-  // If true, RoPE turns pairs of neighboring numbers of a head, not those half a head apart.
+  // If true, RoPE rotates pairs of neighboring elements instead of elements half a head apart.
   rope_interleaved: [false],
   rotary_interleaved: [false],
   position_embedding_type: ["rope", "rotary"],
@@ -165,7 +165,7 @@ const NEUTRAL: Readonly<Record<string, readonly unknown[]>> = {
 /** Other families' names for the norms' ε. */
 const EPSILONS = ["layer_norm_eps", "layer_norm_epsilon", "layernorm_epsilon", "norm_eps"];
 
-/** Why a field's model is refused, if the field's name does not tell. */
+/** Reasons to add to the error if the field's name alone does not explain the refusal. */
 const REASONS: Readonly<Record<string, string>> = {
   attention_bias: "the family has no biases",
   quantization_config: "quantized weights are not read: give the model in BF16, F16 or F32",

@@ -50,8 +50,8 @@ export function readRope(fields: Readonly<Record<string, unknown>>, path: string
 }
 
 /**
- * Requires that two fields with the same meaning agree: otherwise programs would compute different
- * models.
+ * Requires that two fields with the same meaning agree. Otherwise programs that read one or the
+ * other would compute different models.
  */
 function agree(
   given: readonly { readonly name: string; readonly value: unknown }[],

@@ -1,5 +1,5 @@
 /**
- * Sliding windows in config.json: which layers have one, and whether it hides keys of a context.
+ * Refuses models whose config.json asks for a sliding window that hides keys of the context.
  */
 import type { Family } from "../../pretrained/architecture.ts";
 import { CheckpointError } from "../error.ts";
@@ -10,8 +10,8 @@ import { shown } from "../json.ts";
  * context changes nothing.
  *
  * @param fields config.json's fields
- * @param options the family, which decides the fields; the number of layers; the longest requested
- *   context; and the path for messages
+ * @param options `family`: decides which fields count; `layers`: their number; `context`: the
+ *   longest requested one; `path`: for messages
  * @throws {CheckpointError} for a window shorter than the context, and for layers of other kinds
  */
 export function refuseSlidingWindow(

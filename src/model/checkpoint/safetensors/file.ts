@@ -14,7 +14,7 @@ import {
   widen,
 } from "./types.ts";
 
-/** The format's own limit. */
+/** The longest header that the format allows. */
 const MOST_HEADER_BYTES = 100_000_000;
 
 /** The beginning of a Git LFS pointer, which a file holds if Git did not fetch its content. */

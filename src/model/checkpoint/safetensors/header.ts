@@ -95,7 +95,7 @@ function isSizes(value: unknown): value is readonly number[] {
     value.every((each) => Number.isSafeInteger(each) && each >= 0);
 }
 
-/** Writes a name from a file for a message. */
+/** Formats a name from a file for an error message. */
 export function quoted(name: string): string {
   return JSON.stringify(name.length > 100 ? `${name.slice(0, 100)}…` : name);
 }

@@ -26,7 +26,7 @@ export function bytesPerNumber(type: FloatType): 2 | 4 {
  * Converts stored numbers to float32 in place. The buffer has room for the float32 numbers, and the
  * stored bytes are at its end.
  *
- * @param numbers the buffer; `bytes` of {@linkcode storedPart} hold the stored numbers
+ * @param numbers the buffer, whose part given by {@linkcode storedPart} holds the stored bytes
  * @param type the stored type
  * @returns the same buffer with the exact numbers in float32, including subnormal numbers, −0,
  *   infinities and NaN
@@ -79,7 +79,8 @@ const EXPONENT = { F32: 0x7f800000, F16: 0x7c00, BF16: 0x7f80 } as const;
  */
 export function indexOfNonFinite(bytes: Uint8Array<ArrayBuffer>, type: FloatType): number {
   const mask = EXPONENT[type];
-  // Use words for every type, so each loop sees one kind of array: that is several times as fast.
+  // Read every type as 32-bit words: a loop that sees only one kind of array is several times as
+  // fast.
   const words = new Uint32Array(bytes.buffer, bytes.byteOffset, Math.floor(bytes.length / 4));
   if (type === "F32") return indexOfWord(words, mask);
   const pair = indexOfPair(words, mask);

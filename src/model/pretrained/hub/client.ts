@@ -117,7 +117,7 @@ export class HubClient {
         repo: this.#model,
         revision: commit,
         path: file.name,
-        // Without Xet, there is one way to fetch every file, which can continue from any byte.
+        // Download all files in the one way that can continue from any byte, not through Xet.
         xet: false,
       });
       if (blob === null) throw new Error(`${file.name} is not there any more`);

@@ -1,4 +1,4 @@
-/** Chooses the files of a hub model to fetch. */
+/** Chooses which files of a model on the hub to fetch. */
 import { join } from "node:path";
 import { CheckpointError } from "../../checkpoint/error.ts";
 import { INDEX, otherWeights, readIndex, WHOLE } from "../weights/files.ts";
@@ -9,7 +9,7 @@ export interface ListedFile {
   readonly type: string;
   readonly path: string;
   readonly size: number;
-  /** Git's digest of the object. */
+  /** Git's digest of the file. */
   readonly oid?: string;
   /** For a large file: the SHA-256 of its content. */
   readonly lfs?: { readonly oid: string; readonly size: number };

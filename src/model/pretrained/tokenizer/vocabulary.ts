@@ -61,7 +61,7 @@ function checkMerges(
   const prefix = model.continuing_subword_prefix ?? "";
   const skipped = typeof prefix === "string" ? prefix.length : 0;
   for (const merge of listAt(model.merges, `${path}: model.merges`)) {
-    // Some converters keep the first line of merges.txt.
+    // Some converters keep the first line of merges.txt, which names its version.
     if (typeof merge === "string" && merge.startsWith("#version")) continue;
     const pair = typeof merge === "string" ? merge.split(" ") : merge;
     if (

@@ -16,8 +16,8 @@ const SLICE_BYTES = 2 ** 23;
  *
  * @param matched the tensors in their files
  * @param options the model; `onProgress`: called with the finished share, from 0 to 1
- * @throws {CheckpointError} that names the first tensor that holds an infinity or a NaN, or that
- *   differs from the tensor or setting it duplicates, and how
+ * @throws {CheckpointError} that names the first tensor that is not finite, or that differs from
+ *   the tensor or setting that it should repeat
  */
 export async function verifyWeights(
   { parameters, tiedHead, frequencies }: MatchedTensors,
@@ -28,7 +28,7 @@ export async function verifyWeights(
 ): Promise<void> {
   for (const place of frequencies) await checkFrequencies(place, architecture);
   const places = [...parameters.values()];
-  // Read in the order on disk.
+  // Read the tensors in their order on disk.
   places.sort((a, b) =>
     a.file === b.file ? startOf(a) - startOf(b) : a.file.path < b.file.path ? -1 : 1
   );
@@ -101,18 +101,18 @@ async function checkTiedHead(
 }
 
 /**
- * The largest relative error of stored frequencies. Programs compute them in float32 as powers e^−x
+ * The largest relative error of RoPE's stored frequencies. Programs compute them in float32 as e^−x
  * with x up to 14. Rounding x costs up to 14 · 2⁻²⁴, and a few more operations follow; 32 · 2⁻²⁴
  * has room for both. Then the result is rounded to the stored type.
  */
 const COMPUTED = 32 * 2 ** -24;
 const ROUNDED = { F32: 0, F16: 2 ** -11, BF16: 2 ** -8 } as const;
-/** Half of F16's smallest number: the rounding error near 0. The other types' is negligible. */
+/** The rounding error near 0: half of F16's smallest number, and negligible in other types. */
 const SMALLEST = { F32: 0, F16: 2 ** -25, BF16: 0 } as const;
 
 /**
- * Stored frequencies must be those of config.json, stretched as it says or not: programs stored
- * them before they stretched them.
+ * RoPE's stored frequencies must be those of config.json, with or without its RoPE scaling. Some
+ * programs stored them before they scaled them.
  */
 async function checkFrequencies(
   { file, name }: Place,
