@@ -1,6 +1,6 @@
 /**
- * How much a model's measurements depend on the sequences: 95 % intervals from a seeded bootstrap
- * over sequences, so equal measurements have equal intervals.
+ * 95 % intervals that show how much a model's measurements depend on its sequences. They come from
+ * a bootstrap over sequences with a fixed seed, so equal measurements have equal intervals.
  */
 import type { LlamaConfig } from "../reference/llama/config.ts";
 import type { LayerTrace } from "../reference/llama/trace.ts";
@@ -33,7 +33,7 @@ interface Draw {
   readonly summary: { readonly [Name in keyof SinkIntervals["summary"]]: number | null };
 }
 
-/** Collects layers over batches. It works next to a `SinkMeter`, which checks them. */
+/** Collects layers over batches. Use it beside a `SinkMeter`, which checks the same layers. */
 export class IntervalMeter {
   readonly #settings: SinkSettings;
   readonly #layers: readonly (LayerUnits | undefined)[];
@@ -126,7 +126,7 @@ export class IntervalMeter {
   }
 }
 
-/** Replaces every number of a value by its interval; null stays. */
+/** Replaces every number of a statistic by its interval, or by null if a resample has no value. */
 function intervalsOf(
   units: number,
   statistic: (counts: ArrayLike<number>) => unknown,

@@ -49,19 +49,20 @@ export interface SinkMeterOptions {
 /** Data of a batch besides its trace. */
 export interface TracedBatchOptions {
   /**
-   * [B, T]: 1 for a query that has no reason to attend to a certain token; a task's `idleQueries`.
+   * [B, T], as from a task's `idleQueries`: 1 for a query without a reason to attend to a certain
+   * token.
    */
   readonly idle?: Uint8Array | undefined;
   /** The batch's mean loss, in nats per token. */
   readonly loss?: number | undefined;
   /**
-   * The mean loss on the batch of the task's oracle, which knows how the sequences are made, in
-   * nats per token.
+   * The oracle's mean loss on the batch, in nats per token. The oracle is the task's own predictor,
+   * which knows how the sequences are made.
    */
   readonly oracleLoss?: number | undefined;
 }
 
-/** A mean over sequences; unknown if any batch's value is unknown. */
+/** A mean over all sequences; unknown if the value of any batch is unknown. */
 class SequenceMean {
   #sum: number | undefined = 0;
   #sequences = 0;
@@ -80,7 +81,7 @@ class SequenceMean {
 
 /**
  * Collects traces of one model over batches, and measures them on the CPU in float64. A batch of 32
- * × 64 tokens with 3 layers of 64 takes about 50 ms.
+ * × 64 tokens with 3 layers of width 64 takes about 50 ms.
  *
  * @example
  * ```ts

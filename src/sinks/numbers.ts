@@ -77,7 +77,7 @@ export function ratioOf(a: number, b: number): number | null {
   return b === 0 ? null : a / b;
 }
 
-/** Compares position s with the mean over other positions, in a list by position. */
+/** Compares the value at position s with the mean over positions `first` to `last` without s. */
 export function compareWith(
   byPosition: ArrayLike<number>,
   { position, first, last }: {
@@ -96,7 +96,7 @@ export function compareWith(
   return { sink, early: sum / count, ratio: ratioOf(sink, sum / count) };
 }
 
-/** Compares position s with the early tokens. */
+/** Compares the value at position s with the mean over the early tokens. */
 export function compareEarly(
   byPosition: ArrayLike<number>,
   { position, early: [first, last] }: SinkSettings,
@@ -158,7 +158,7 @@ export function checkSettings(settings: SinkSettings, context: number): void {
   }
 }
 
-/** The unit roundoff of an array's type, and its smallest normal number. */
+/** The unit roundoff and the smallest normal number of an array's type. */
 export function precisionOf(data: Numbers): { readonly unit: number; readonly tiny: number } {
   return data instanceof Float32Array
     ? { unit: 2 ** -24, tiny: 2 ** -126 }

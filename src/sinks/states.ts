@@ -45,7 +45,7 @@ interface LayerMeters {
   readonly attention: PositionMeter | undefined;
 }
 
-/** Collects layers over batches. It works next to a `SinkMeter`, which checks them. */
+/** Collects layers over batches. Use it beside a `SinkMeter`, which checks the same layers. */
 export class StatesMeter {
   readonly #config: LlamaConfig;
   readonly #context: number;

@@ -1,12 +1,12 @@
-/** How much the norms of summed gradients depend on the sequences. */
+/** Resamples the norms of gradients that are summed over sequences. */
 import { type Numbers, rowDot, rowNorm } from "../numbers.ts";
 import type { StateShape } from "../meters/gradient.ts";
 import { SequenceUnits } from "./units.ts";
 
-/** Norms by position, from how often a resample draws each group of sequences. */
+/** Gives the norms by position, if `counts` says how often each group of sequences is drawn. */
 export type ResampledNorms = (counts: ArrayLike<number>) => Float64Array<ArrayBuffer>;
 
-/** One state's gradients at the first positions, by groups of sequences. */
+/** One state's gradients at the first positions, summed over each group of sequences. */
 export class GradientUnits {
   readonly #shape: Omit<StateShape, "batch">;
   readonly #positions: number;
@@ -41,13 +41,13 @@ export class GradientUnits {
   }
 
   /**
-   * ‖Σ_i g_i‖ of every position for resampled sequences.
+   * The norm of the summed gradient at every position, for resampled sequences.
    *
-   * To first order in the logarithm: sequence i adds h_i = 2⟨g_i, Σ_j g_j⟩ − ‖g_i‖² to the squared
-   * norm. So drawing it w_i times multiplies the norm by exp(Σ_i (w_i − 1) h_i / (2 ‖Σ_j g_j‖²)).
-   * The exact ‖Σ_i w_i g_i‖ would be too large on average, because the noise of a sequence that is
-   * drawn twice does not average out. If gradients are only noise, the interval is up to √2 times
-   * too wide.
+   * Let g_i be the gradient of sequence i. It adds h_i = 2⟨g_i, Σ_j g_j⟩ − ‖g_i‖² to the squared
+   * norm. If every sequence i is drawn w_i times, the norm is therefore multiplied by about
+   * exp(Σ_i (w_i − 1) h_i / (2 ‖Σ_j g_j‖²)). The exact ‖Σ_i w_i g_i‖ would be too large on average,
+   * because the noise of a sequence that is drawn twice does not average out. If gradients are only
+   * noise, the interval is up to √2 times too wide.
    */
   norms(): ResampledNorms {
     const sums = this.#units.sums;

@@ -185,11 +185,11 @@ function weighted(units: SequenceUnits, counts: ArrayLike<number>): Float64Array
 }
 
 /**
- * The gradient norm by queries, keys or values, as a mean over layers: its value at s divided by
- * its mean over early tokens.
+ * The gradient norm by queries, keys or values at s, divided by its mean over early tokens. The
+ * norms are means over layers.
  *
  * @param draws every layer's draw
- * @param name which of the three
+ * @param name "query", "key" or "value"
  * @param settings s and the early tokens
  */
 export function pathRatio(

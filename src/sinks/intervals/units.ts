@@ -1,9 +1,9 @@
 /**
- * The units that a bootstrap over sequences draws: sums of one vector per sequence over small
- * groups of sequences. Groups bound memory and time for any number of sequences.
+ * The units that a bootstrap over sequences draws: small groups of sequences, each with the sum of
+ * its sequences' vectors. Groups bound memory and time for any number of sequences.
  */
 /**
- * The most groups. When they are full, pairs of groups are joined, so at least half as many remain.
+ * The most groups. When all are full, pairs of groups are joined, so 64 remain.
  */
 const MOST_UNITS = 128;
 

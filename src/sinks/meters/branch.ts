@@ -1,7 +1,7 @@
 /**
- * Bloat, Compress and Change of one residual branch, h′ = h + r(RMSNorm(h)). Bloat: how much a
- * gradient ∇h′ = ∇r grows on its way back to the RMSNorm's output h̃. Compress: which part of it
- * the RMSNorm passes on to h. Change: how much the gradient of h differs from that of h′.
+ * Bloat, Compress and Change of one residual branch, h′ = h + r(RMSNorm(h)). Bloat: how much the
+ * gradient ∇r = ∇h′ grows on its way back to the RMSNorm's output h̃. Compress: how much of ∇h̃ the
+ * RMSNorm passes on to h. Change: how much the gradient grows from h′ back to h.
  *
  *     Bloat = ‖∇h̃‖ / ‖∇r‖    Compress = ‖∇h − ∇h′‖ / ‖∇h̃‖    Change = ‖∇h‖ / ‖∇h′‖
  *
@@ -60,7 +60,7 @@ export function tokenRatios(states: BranchStates, row: number, width: number): T
 }
 
 /**
- * Sums for the least-squares fit of log10 Compress against log10 ‖h‖. Two of them can be joined.
+ * Sums for the least-squares fit of log10 Compress against log10 ‖h‖.
  */
 export class CompressRegression {
   #count = 0;
@@ -120,12 +120,12 @@ export class CompressRegression {
 
 const RATIOS = ["bloat", "compress", "change"] as const;
 
-/** How many sequences keep their single tokens. */
+/** Single tokens are kept, for scatter plots, from this many sequences. */
 const POINT_SEQUENCES = 2;
 
 /** Collects one branch over batches. */
 export class BranchMeter {
-  /** All tokens of this branch. */
+  /** The fit over all tokens of this branch. */
   readonly regression: CompressRegression = new CompressRegression();
   readonly #context: number;
   readonly #width: number;

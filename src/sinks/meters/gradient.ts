@@ -13,7 +13,7 @@ export interface StateShape {
 
 /**
  * Adds up one state's gradient over sequences and batches. Every batch brings the gradient of its
- * own mean loss; the result is of the mean loss over all sequences.
+ * own mean loss; the results are for the mean loss over all sequences.
  */
 export class GradientMeter {
   readonly #heads: number;

@@ -3,11 +3,11 @@
  * gradient below its floor is noise.
  *
  * A logit's gradient is a_tj (⟨g_t, v_j⟩ − D_t) with D_t = ⟨g_t, y_t⟩, where y_t is the head's
- * output for query t and g_t the loss's gradient by it. It loses digits if a query gives one key
- * almost all of its weight: y_t is then nearly that key's value, and the rounding of y_t and of the
- * two inner products dominates the difference. Each is off by about u ‖g_t ⊙ v_j‖, where u is the
- * unit roundoff. Roundings of different queries, heads and sequences are independent, and so are
- * those of one query's inner products. All keys of a query share its D_t:
+ * output for query t and g_t the loss's gradient by y_t. The difference loses digits if a query
+ * gives one key almost all of its weight, because y_t is then nearly that key's value. Three
+ * roundings remain, of y_t and of the two inner products. Each is about u ‖g_t ⊙ v_j‖, where u is
+ * the unit roundoff. Roundings of different queries, heads and sequences are independent, and so
+ * are those of one query's inner products. All keys of a query share its D_t. The floors are:
  *
  *     by key s    3 u (Σ_t (a_ts ‖q_t‖ (‖g_t ⊙ v_s‖ + ‖g_t ⊙ y_t‖))²/D)^½
  *     by query s  3 u (Σ (‖g_s ⊙ y_s‖ ‖Σ_j a_sj k_j‖ + (Σ_j (a_sj ‖g_s ⊙ v_j‖ ‖k_j‖)²)^½)²/D)^½

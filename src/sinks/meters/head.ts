@@ -16,8 +16,8 @@ interface HeadSums {
 }
 
 /**
- * The idle queries of a sequence, without position s: query 0 can attend only to itself, which is
- * no sign of a sink.
+ * The idle queries of a sequence after position s. Query s itself does not count: that it attends
+ * to its own position is no sign of a sink.
  *
  * @param idle [T]: 1 for a query without a reason to attend to a certain token
  * @param settings s and the first idle position
@@ -131,13 +131,13 @@ export class HeadMeter {
   }
 }
 
-/** The mean over heads; null if there is no head or one has no value. */
+/** The mean over heads; null if there is no head, or any head has no value. */
 export function meanOverHeads(values: readonly (number | null)[]): number | null {
   if (values.length === 0 || values.includes(null)) return null;
   return values.reduce<number>((sum, value) => sum + value!, 0) / values.length;
 }
 
-/** The share of heads with a value above ε; null if there is no head or one has no value. */
+/** The share of heads with a value above ε; null if there is no head, or any head has no value. */
 export function shareAbove(values: readonly (number | null)[], threshold: number): number | null {
   if (values.length === 0 || values.includes(null)) return null;
   return values.filter((value) => value! > threshold).length / values.length;

@@ -204,7 +204,7 @@ export class LayerMeter {
     this.#massive = new MassiveMeter(settings.position);
   }
 
-  /** The MLP's tokens, for a fit of Compress over all layers. */
+  /** The sums over the MLP's tokens for a fit of Compress over all layers. */
   get mlpRegression(): CompressRegression {
     return this.#mlp.regression;
   }

@@ -52,7 +52,7 @@ export interface PretrainedMeasurement extends StatesMeasurement {
     readonly notes: readonly string[];
   };
   readonly texts: {
-    /** The values of --bos and --documents. */
+    /** The values of the options --bos and --documents. */
     readonly begin: string;
     readonly documents: string;
     /** The text of the first text's first tokens. */

@@ -12,7 +12,7 @@ import { GradientGram } from "./gradient_interval.ts";
 import { meanInterval, SEED } from "./mean_interval.ts";
 import type { PretrainedLayer, PretrainedMeasurement } from "./measurement.ts";
 
-/** Collects layers over batches. It works next to a `SinkMeter`, which checks them. */
+/** Collects layers over batches. Use it beside a `SinkMeter`, which checks the same layers. */
 export class PretrainedMeter {
   readonly #position: number;
   readonly #states: StatesMeter;

@@ -1,11 +1,11 @@
-/** The attention of one layer to every position, and maps of it. */
+/** The attention of one layer to every position, and its attention maps. */
 import { type AttentionShape, keyHeadOf } from "../attention_column.ts";
 import { type Numbers, rowDot } from "../numbers.ts";
 import { isSink, uniformScore } from "../uniform.ts";
 import type { AttentionMap } from "./measurement.ts";
 
 /**
- * The most positions in a map: of the mean over texts, and of a single text with its tokens.
+ * The most positions in a map of the mean over texts, and in a map of a single text.
  */
 const MAP_POSITIONS = 48;
 const TEXT_POSITIONS = 24;
@@ -16,15 +16,15 @@ type Map = Pick<AttentionMap, "size" | "weights">;
 /** Collects one layer's attention over batches. */
 export class PositionMeter {
   /**
-   * For each text and position s, the number of heads with a sink: their mean attention to s, α_s,
-   * is above ε and above that of uniform attention. [texts][s]
+   * The number of heads with a sink, [texts][s]. A head has a sink at s if its mean attention to s,
+   * α_s, is above ε and above that of uniform attention.
    */
   readonly counts: Uint16Array<ArrayBuffer>[] = [];
   readonly #window: number;
   readonly #threshold: number;
   /** Sum of the maps over texts, [Hq, size, size] */
   readonly #maps: Float64Array<ArrayBuffer>;
-  /** The same for the first text alone. */
+  /** The maps of the first text alone. */
   #first: Float64Array<ArrayBuffer> | undefined;
   readonly #size: number;
   readonly #positions: number;

@@ -16,8 +16,8 @@ export class StateMeter {
   readonly #cosine: Float64Array;
   readonly #largestByPosition: Float64Array;
   /**
-   * For each channel, the sum over texts of its largest magnitude, [width]; and that of the current
-   * text.
+   * For each channel, its largest magnitude in a text: summed over texts, and in the current text.
+   * [width]
    */
   readonly #largestByChannel: Float64Array;
   readonly #channels: Float64Array;
@@ -80,8 +80,8 @@ export class StateMeter {
     return Array.from(this.#largestByChannel, (sum) => sum / this.#texts);
   }
 
-  // Keeps each position and dimension once: in all texts that begin with the same token, token 0
-  // has the same state.
+  // Keeps each position and dimension once. Otherwise texts that begin with the same token, and so
+  // have the same state there, would fill the list.
   #keep(found: LargeActivation): void {
     const { position, dimension, value } = found;
     const same = this.#largest.findIndex((each) =>

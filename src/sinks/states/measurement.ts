@@ -27,7 +27,7 @@ export interface StateMeasurement {
    * text's median: Sun et al.'s criterion.
    */
   readonly massive: number;
-  /** The cosine between h_out and that of token 0, mean over texts: [positions]. */
+  /** The cosine between a position's h_out and token 0's, mean over texts: [positions]. */
   readonly cosine: readonly number[];
   /** The largest magnitude among a token's elements, mean over texts: [positions]. */
   readonly largestByPosition: readonly number[];
@@ -50,7 +50,7 @@ export interface AttentionMap {
   readonly weights: readonly number[];
 }
 
-/** Channels of the hidden states, which massive activations share. */
+/** The channels of the hidden states with the largest magnitudes, such as massive activations. */
 export interface ChannelMeasurement {
   /** The dimensions with the largest magnitudes over all layers, increasing. */
   readonly dimensions: readonly number[];

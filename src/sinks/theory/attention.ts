@@ -7,14 +7,14 @@
  * and S6 replace A4, the zero of A3, and A7. With gates, g is the gradient before them;
  * theory/gate.ts checks the gates.
  *
- * Rounding: weights are recomputed in float64 from the traced q and k. The model's
- * own weights differ by the rounding of a logit, at most (D/4 + 6) u |z|, twice (in z and in
- * logSumExp), by exp and log, and by the sums over T. Together this is ρ = u ((D/2 + 32) Z + T +
- * 50), where Z is the largest |scale| ‖q_t‖ ‖k_s‖ of a head and u the unit roundoff of the traced
- * numbers, 2^-24 or 2^-53. Sums over T tokens and products of D elements add (T + D + 50) u times
- * the added magnitudes. An identity's difference is measured in units of these magnitudes. (Higham,
- * Accuracy and Stability, section 4.2; WGSL's own accuracy of exp and log.) In addition, weights
- * and products below the smallest normal number may be flushed to 0.
+ * Rounding: the checks recompute the weights in float64 from the traced q and k. The model's own
+ * weights differ from these by roundings: of the logit, at most (D/4 + 6) u |z|, in z and again in
+ * logSumExp; of exp and log; and of the sums over T. Together they are at most ρ = u ((D/2 + 32) Z
+ * + T + 50), where Z is the largest |scale| ‖q_t‖ ‖k_s‖ of a head and u the unit roundoff of the
+ * traced numbers, 2^-24 or 2^-53. Sums over T tokens and products of D elements add (T + D + 50) u
+ * times the added magnitudes. An identity's difference is measured in units of these magnitudes.
+ * (Higham, Accuracy and Stability, section 4.2; WGSL's own accuracy of exp and log.) In addition,
+ * weights and products below the smallest normal number may be flushed to 0.
  *
  * Source: Chen, Lin, Yao, arXiv 2603.17771.
  */
@@ -123,7 +123,8 @@ function compareKeyHead(
       ? 1
       : lambdaParallel(rowNorm(value, at, headDim) ** 2, constant);
     const size = rowNorm(valueGradient, at, headDim);
-    // `sums.weighted` does not include flushing. The tolerance multiplies the scale: divide by it.
+    // Add the most that flushing to 0 can cost. The meter multiplies the scale by the tolerance, so
+    // divide that cost by the tolerance.
     const scale = gain * sums.weighted[s]! + Math.max(1, gain) * sums.valueFlush / tolerance;
     checks.value.identity({
       excess: rowDistance([valueGradient, wantedValue], at, headDim),

@@ -1,6 +1,6 @@
 /**
- * How far identities are from holding and how tight bounds are, as a few numbers from many
- * comparisons.
+ * Sums up many comparisons of an identity or a bound: how far it is violated, and how tight a bound
+ * is.
  */
 import { SLACK_LEVELS, type SlackDistribution, type TheoryCheck } from "../measurement/theory.ts";
 import { quantile } from "../numbers.ts";
@@ -48,7 +48,8 @@ export class CheckMeter {
   #tolerance = 0;
   #where = "nothing was compared";
   /**
-   * The largest share of its tolerance that any comparison uses; `worst` reports that comparison.
+   * The largest share of its tolerance that any comparison uses up. `worst` reports the comparison
+   * with this share.
    */
   #share = -Infinity;
 
