@@ -32,7 +32,7 @@ const up = parameters.get("model.layers.0.mlp.up_proj.weight")!;
 parameters.get("model.embed_tokens.weight")!.forEach((_, i, values) => {
   if (i % 8 === 7) values[i] = Math.floor(i / 8) === 8 ? 30 : 0;
 });
-// Attention must not pass it on, so every other token's eighth element stays 0.
+// Attention must not write the eighth element, so it stays 0 for every token but token 8.
 parameters.get("model.layers.0.self_attn.o_proj.weight")!.fill(0, 7 * 8, 8 * 8);
 for (const weight of [gate, up]) {
   for (let unit = 0; unit < 12; unit++) weight[unit * 8 + 7] = unit === 0 ? 20 : 0;
@@ -91,7 +91,7 @@ onEachRuntime("measureQuantization() calibrates on other batches than it measure
     assertEquals(one.difference, one.loss - before.loss);
     if (i % 2 === 1) assertEquals(other, one);
     else {
-      // Scales in the hundreds round everything else to 0.
+      // Static scales that cover massive values are too coarse for all other values.
       const [calmly, massively] = [Math.abs(one.difference), Math.abs(other.difference)];
       assert(massively > 10 * calmly, `${named(one)}: ${calmly}, ${massively}`);
     }

@@ -33,8 +33,9 @@ function numbersOf(
 }
 
 /**
- * The bound of rounding, relative to the terms' magnitudes: sums of T and D terms over a group's
- * heads. A logit rounds by D u |z|, which exp turns into a relative error of its weight.
+ * The most that rounding can explain, as a share of the terms' magnitudes. It comes from sums over
+ * T tokens of all query heads that share a key head, from sums over D elements, and from the
+ * logits: each is off by D u |z|, which exp turns into a relative error of its weight.
  */
 function rounding({ length, headDim, group }: AttentionDescription, logit: number): number {
   return 2 ** -53 * (2 * length * group + 4 * headDim + 50 + (headDim + 4) * logit);
@@ -93,8 +94,9 @@ Deno.test("attentionBackward() attains the query bound A7 for two equal logits",
   const forward = reference.attentionForward({ query, key, value });
   const outputGradient = reference.tensor([1, 2], [1, 1, 2, 1]);
   const gradients = reference.attentionBackward({ query, key, value, ...forward, outputGradient });
-  // Query 1 is 0: it gives the keys 1 and 5 the weights a = 1/2, with β = ∓5. Both keys are 2 from
-  // their mean: ½ (−5) 1 + ½ 5 5 = 10 = B_max ΔK_max.
+  // Query 1 is 0, so it gives the keys 1 and 5 the weights a = ½, with β = −5 and 5. Its gradient is
+  // ½ (−5) 1 + ½ · 5 · 5 = 10. The bound B_max ΔK_max is also 10: B_max is 5, and both keys are 2
+  // from their mean.
   assertEquals([...gradients.queryGradient.data], [0, 10]);
   const numbers = { query, key, value, ...forward, ...gradients, outputGradient };
   assertEquals(gradientBounds.queryBound(numbers).worst, 0);
@@ -120,8 +122,8 @@ Deno.test("attentionForward() leaves the attention weights alone under V-scale, 
 Deno.test("attentionBackward() obeys the stochastic value bound A8", () => {
   // Noise ε_t = ±√ρ ξ + √(σ_t² − ρ) η_t: all tokens share ξ, each has its own η_t, and ‖ξ‖² and
   // ‖η_t‖² have expectation 1. Then tr Cov(ε_t) = σ_t² and tr Cov(ε_t, ε_t′) = ±ρ. Equal σ_t and
-  // equal signs attain the upper bound; other cases do not. 5 standard errors: confidence 1 − 6e-7
-  // per comparison.
+  // equal signs attain the upper bound; other cases do not. The limit is 5 standard errors, which
+  // chance exceeds in 6e-7 of comparisons.
   const length = 12, headDim = 8, samples = 4000, position = 0;
   const shape = [1, 1, length, headDim];
   const sizes = {

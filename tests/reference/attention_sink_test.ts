@@ -117,8 +117,7 @@ Deno.test("S2: attentionBackward() with sinks agrees with finite differences, al
             direction: { [name]: direction },
             step: 1,
           });
-          // As without sinks: ten times the estimated error of the difference, and the twin's own
-          // rounding of the loss's terms.
+          // The twin's own rounding of the loss's terms, which `compare` adds to the tolerance.
           const magnitude = norm(outputGradient.data) * norm(value.data) +
             norm(logSumExpGradient.data) * norm(forward.logSumExp.data);
           const floor = 2 ** -53 * (200 + description.headDim * largestLogit(drawn)) * magnitude;
@@ -207,7 +206,7 @@ Deno.test("S4: with sinks the first query's gradient is scale a_00 ((1 − a_00)
   });
 });
 
-Deno.test("S5: a sink far below the logits leaves the plain bits, one far above leaves nothing", () => {
+Deno.test("S5: a sink far below the logits changes no bit, a sink far above takes all attention", () => {
   checkProperty(attentionDescription, {
     seed: 114,
     runs: 60,

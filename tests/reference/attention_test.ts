@@ -176,7 +176,7 @@ Deno.test("attentionBackward() in mode backward-only is the derivative of sg(v) 
       const { value, constant, outputGradient } = drawn;
       const plain = run(drawn);
       const gradients = run(drawn, "backward-only");
-      // The forward pass, and so the query and key paths, has the bits of the one without V-scale.
+      // The forward pass, and so the query and key gradients, has the same bits as without V-scale.
       for (const name of ["output", "logSumExp", "queryGradient", "keyGradient"] as const) {
         assertEquals(differingBits(gradients[name].data, plain[name].data).worst, 0, name);
       }
@@ -277,7 +277,7 @@ Deno.test("attentionBackward() agrees with complex steps in the last row", () =>
   });
 });
 
-Deno.test("attentionForward() and attentionBackward() share heads with the result of repeated heads", () => {
+Deno.test("attentionForward() and attentionBackward() treat shared key heads like repeated ones", () => {
   checkProperty(attentionDescription, {
     seed: 105,
     runs: 100,
@@ -303,7 +303,7 @@ Deno.test("attentionForward() and attentionBackward() share heads with the resul
         separate[name].data.forEach((x, i) => {
           sum[Math.floor(i / (block * group)) * block + i % block]! += x;
         });
-        // The same terms are added in another order. A bound on their size:
+        // The same terms are added in another order; `largest` bounds their size.
         const largest = norm(drawn.outputGradient.data) *
           (name === "valueGradient"
             ? 1

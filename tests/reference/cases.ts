@@ -158,7 +158,7 @@ export class Tolerances {
   readonly #shares = new Map<string, number>();
   #vacuous = true;
 
-  /** Throws unless error ≤ tolerance. While an inequality holds, its error is minus its slack. */
+  /** Throws unless error ≤ tolerance. For an inequality that holds, the error is negative or 0. */
   within(error: number, options: { readonly tolerance: number; readonly what: string }): void {
     const { tolerance, what } = options;
     assert(error <= tolerance, `${what}: error ${error}, tolerance ${tolerance}`);

@@ -99,7 +99,7 @@ for (const [name, change] of Object.entries(models)) {
   });
 }
 
-Deno.test("llamaGradients()'s backward-only passes values unchanged and their gradients through the valve", () => {
+Deno.test("llamaGradients() with backward-only V-scale changes the gradients by values, not the values", () => {
   const run = (vScale: LlamaConfig["vScale"]) =>
     llamaGradients(optionsOf({ ...SMALL_LLAMA, vScale }));
   const [none, backwardOnly, fixed] = [run("none"), run("backward-only"), run("fixed")];

@@ -88,7 +88,7 @@ Deno.test("gradients computed by matmul() agree with finite differences of matmu
         });
         const magnitude = norm(gradients[name].data) * norm(direction.data) +
           norm(productGradient.data) * norm(left.data) * norm(right.data);
-        // The loss is linear in each operand, so only rounding separates the two.
+        // The loss is linear in each operand, so the finite difference is exact up to rounding.
         const tolerance = 10 * estimate.error + 2 ** -53 * 100 * magnitude;
         tolerances.within(Math.abs(estimate.value - inner(gradients[name].data, direction.data)), {
           tolerance,

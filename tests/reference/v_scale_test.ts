@@ -50,7 +50,8 @@ Deno.test("vScaleBackward() agrees with finite differences in random directions"
       for (const name of ["value", "constant"] as const) {
         const unscaled = normal(at[name].shape, { seed: drawn.seed + 9 });
         const direction = tensor(unscaled.data, unscaled.shape);
-        // Every row moves by a share of its own length, every constant by a share of itself.
+        // A step of 1 along the direction changes each row, and each constant, by a quarter of its
+        // size.
         const width = name === "value" ? drawn.headDim : 1;
         for (let start = 0; start < direction.data.length; start += width) {
           const row = direction.data.subarray(start, start + width);
@@ -70,7 +71,8 @@ Deno.test("vScaleBackward() agrees with finite differences in random directions"
           tolerance,
           what: name,
         });
-        // When C doubles, some rows change only by a share C/(r + C) of 1e-3 or less.
+        // Where C is small, doubling C changes the output by only 1e-3 of itself. The comparison
+        // must detect far less than that.
         assert(tolerance < 1e-8 * magnitude, `${name}: tolerance ${tolerance} is no test`);
         assert(norm(gradient) > 0, `${name}: no gradient`);
       }

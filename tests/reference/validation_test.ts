@@ -35,7 +35,7 @@ const OPERATORS = [
   "attentionSinkStatistics",
 ] as const;
 
-Deno.test("attentionForward() and its relatives check query, key and scale", () => {
+Deno.test("all attention operators check query, key and scale", () => {
   for (const operator of OPERATORS) {
     attend(operator, {})();
     const cases: [Record<string, unknown>, typeof TypeError | typeof RangeError, string][] = [

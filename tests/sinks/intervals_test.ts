@@ -75,7 +75,7 @@ Deno.test("IntervalMeter resamples the figures of SinkMeter: equal sequences hav
   assertEquals(intervals!.summary.loss, [5, 5]);
 });
 
-Deno.test("IntervalMeter repeats its intervals, which contain the figures of different sequences", () => {
+Deno.test("IntervalMeter gives the same intervals again, and they contain the measured figures", () => {
   const seeds = Array.from({ length: 24 }, (_, i) => i + 1);
   const { sinks, intervals } = measured(seeds);
   assertEquals(intervals, measured(seeds).intervals);

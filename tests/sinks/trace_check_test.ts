@@ -121,7 +121,7 @@ Deno.test("SinkMeter knows the loss only if every batch does", () => {
   assertEquals(meter.result().oracleLoss, null);
 });
 
-Deno.test("a model without attention has the measurements that need none", () => {
+Deno.test("SinkMeter measures a model without attention, except for its attention", () => {
   const { config, trace } = tracedModel({ config: { layersWithoutAttention: [0, 1, 2] } });
   const meter = new SinkMeter({ config, context: trace.context });
   meter.add(trace);

@@ -130,7 +130,7 @@ onEachRuntime(
 );
 
 onEachRuntime(
-  "measureModel() marks gradients below their rounding floor; in the precise form none is",
+  "measureModel() shows which gradients are below their rounding floor: none in the precise form",
   async (gpu) => {
     const parameters = strongSink(22);
     const usual = await measured(gpu, parameters);

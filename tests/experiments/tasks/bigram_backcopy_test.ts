@@ -173,7 +173,7 @@ Deno.test("BigramBackcopy.expectedOracleLoss() is the limit of batches' oracle l
   assert(error < 0.02 * expected, `an error of ${error} shows nothing`);
 });
 
-Deno.test("BigramBackcopy.oracleLoss() of a sequence is the sum of its tokens' logarithms", () => {
+Deno.test("BigramBackcopy.oracleLoss() is the mean of −log p over a sequence's tokens", () => {
   // By hand: two characters, and a third that is the trigger.
   const quarter = WEIGHT_SUM / 4;
   const small: BigramTable = {

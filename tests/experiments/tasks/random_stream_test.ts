@@ -27,7 +27,7 @@ Deno.test("RandomStream gives different numbers at every place, also at neighbor
   assert(Math.abs(agreeing - bits / 2) < 5 * Math.sqrt(bits) / 2, `${agreeing} of ${bits}`);
 });
 
-Deno.test("RandomStream draws integers, uniform and normal numbers with their moments", () => {
+Deno.test("RandomStream draws integers, uniform and normal numbers with the right moments", () => {
   const stream = new RandomStream([11]);
   const n = 60_000;
   const counts = new Float64Array(7);

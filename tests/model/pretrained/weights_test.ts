@@ -85,7 +85,7 @@ test("WeightSource.read() reads rows, many at a time, and refuses missing ones",
     await assertRejects(() => weights.read("lm_head.weight"), RangeError, "has no lm_head.weight");
   }));
 
-test("openWeights() accepts mixed types, and names without the prefix", () =>
+test("openWeights() accepts mixed types, and names without the prefix model.", () =>
   inFolder(async (folder) => {
     const fields = CONFIGS.llamaOf5;
     await writeModel(folder, fields, {

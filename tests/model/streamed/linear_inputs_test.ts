@@ -1,4 +1,4 @@
-/** A streamed model rounds the inputs of its linear maps as a whole model does. */
+/** A `StreamedLlama` rounds the inputs of its linear maps as a `Llama` in memory does. */
 import { Llama } from "../../../src/model/llama.ts";
 import { openWeights } from "../../../src/model/pretrained/weights.ts";
 import { QuantizedEvaluation } from "../../../src/model/quantized.ts";
@@ -78,8 +78,8 @@ onEachRuntime(
           const { loss: found } = await rounded.forward(batch, { onLayerStart });
           const effect = Math.abs(wanted! - loss);
           assert(effect > 1e-4, `${linears} ${scale}: rounding changes the loss by ${effect} only`);
-          // Numbers near the middle of two steps may round the other way on the GPU: at most one in a
-          // hundred does.
+          // On the GPU, a few numbers near the middle between two steps may round the other way. The
+          // limit allows them 1 % of the effect that rounding all numbers has.
           assert(
             Math.abs(found - wanted!) < 0.01 * effect + 2e-6,
             `${linears} ${scale}: ${found}, wanted ${wanted}, without ${loss}`,

@@ -34,7 +34,7 @@ const llama3 = {
 } as const;
 
 Deno.test("vScaleConstant() is d D σ²", () => {
-  // The paper's 0.1B: 512 · 64 · 0.0004.
+  // The paper's model of 0.1B parameters: d D σ² = 512 · 64 · 0.0004.
   assert(Math.abs(vScaleConstant({ modelDim: 512, headDim: 64 }) - 13.1072) < 1e-12);
 });
 

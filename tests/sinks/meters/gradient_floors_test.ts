@@ -100,7 +100,7 @@ onEachRuntime(
   },
 );
 
-onEachRuntime("`precise` lowers the floors with the errors", async (gpu) => {
+onEachRuntime("the precise form lowers the gradients' errors and their floors", async (gpu) => {
   for (const sink of [undefined, { size: "usual" as const, logSumExpGradient: false }]) {
     const description = { seed: 54, sink };
     const usual = await compare(gpu, description, { position: 0, precise: false });

@@ -56,7 +56,7 @@ Deno.test("HeadMeter finds numpy's sink rates on stored attention, in batches of
   assert(stored.cases.some(({ sinkRate, published }) => sinkRate < published));
 });
 
-Deno.test("uniformScore() is the mean of 1 / (t + 1), and no sink", () => {
+Deno.test("uniformScore() is the mean of 1 / (t + 1), and does not count as a sink", () => {
   assertEquals(uniformScore(0, 64).toFixed(3), "0.074");
   assertEquals(uniformScore(0, 8).toFixed(2), "0.34");
   assertEquals(uniformScore(2, 4), (1 / 3 + 1 / 4) / 2);

@@ -99,7 +99,7 @@ Deno.test("judgeClaims() calls a claim partly reproduced if some of its tests pa
   }
 });
 
-Deno.test("judgeClaims() calls nothing reproduced or partly without a passed test", () => {
+Deno.test("judgeClaims() calls no claim reproduced, even partly, without a passed test", () => {
   // Noise of both signs: every median has a direction, but no test passes.
   const found = changed(syntheticStudy(FIVE, { world: "same" }), (record) => {
     const sign = record.arm.variant === "none" || record.arm.seed % 2 === 0 ? 1 : 0.98;
@@ -153,7 +153,7 @@ Deno.test("judgeClaims() pairs arms by seed", () => {
   }
 });
 
-Deno.test("judgeClaims() asks for a query gradient of exactly 0, up to rounding", () => {
+Deno.test("judgeClaims() asks for a query gradient of 0, up to rounding", () => {
   const found = changed(syntheticStudy(FIVE), (record) => {
     for (const { paths } of record.trajectory) (paths!.query as number[])[0] = 1e-4;
     return record;
