@@ -115,7 +115,7 @@ async function shortenKernels(folder: string): Promise<void> {
     if (!name.endsWith(".wgsl")) continue;
     const source = await Deno.readTextFile(new URL(name, kernels));
     const short = withoutComments(source);
-    // The bundler writes a text as a string or as a template.
+    // The bundler writes a kernel as a string or as a template, so replace both forms.
     for (const write of [JSON.stringify, templateLiteral]) {
       literals.set(write(source), write(short));
     }
@@ -125,9 +125,9 @@ async function shortenKernels(folder: string): Promise<void> {
     const script = await Deno.readTextFile(path);
     let shorter = script;
     for (const [long, short] of literals) shorter = shorter.replaceAll(long, () => short);
-    // The bundler keeps line ends in templates, most of which make kernels. In those, indentation
-    // and comments at the ends of lines do not matter. Nothing else matches: minified scripts have
-    // no comments, and strings end within a line.
+    // Templates with expressions make further kernels, which no text above matches. So remove
+    // comments and indentation from the lines of every template; other templates do not need them.
+    // Nothing else matches: minified scripts have no comments, and strings end within a line.
     shorter = shorter.replaceAll(/ *\/\/ [^\n`"]*(?=\n)/g, "").replaceAll(/\n +/g, "\n");
     if (shorter !== script) await Deno.writeTextFile(path, shorter);
   }

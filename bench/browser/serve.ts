@@ -78,7 +78,7 @@ export interface PageHooks {
 }
 
 /**
- * Runs the command. The server goes on after it returns.
+ * Runs the command. The server keeps running after this function returns.
  *
  * @param args the words after `page`
  * @param output the streams to write to

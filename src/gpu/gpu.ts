@@ -362,8 +362,7 @@ export class Gpu implements BufferOwner {
   }
 }
 
-// Names the operators in a submission of many plans that may have caused an error; at most the
-// first few.
+// Names the operators of a submission for an error message: the first three, and how many others.
 function operatorsOf(plans: readonly Plan[]): string {
   const operators = [...new Set(plans.map((plan) => plan.operator))];
   const named = operators.slice(0, 3).join(", ");

@@ -111,7 +111,7 @@ export class PipelineCache {
   }
 
   /**
-   * Does the same as `get` for a kernel from `prepare`.
+   * Gives the pipeline of a kernel from `prepare`, and compiles it if it is new.
    *
    * @param operator the operator that asks, for error messages
    * @param kernel the prepared kernel

@@ -17,7 +17,7 @@ import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
  */
 const RESAMPLES = 2000;
 
-/** The most draws of single samples. It bounds the time that a stranger's file can take. */
+/** The most samples to draw in all. This bounds the time that a stranger's file can take. */
 const MOST_DRAWS = 2e6;
 
 /** Each sample's position in increasing order; equal samples keep their order. */
@@ -32,8 +32,9 @@ function positions(samples: readonly number[]): Uint32Array<ArrayBuffer> {
 /**
  * The length of the blocks that are drawn.
  *
- * From the first-order correlation r of the samples' ranks (which no outlier can dominate):
- * (√6 r / (1 − r²))^(2/3) n^(1/3), at least 1 and at most a fifth of the samples.
+ * Carlstein's best length for n samples with first-order correlation r is
+ * (√6 r / (1 − r²))^(2/3) n^(1/3). Here r is the correlation of the samples' ranks, because no
+ * outlier can dominate ranks. The length is at most a fifth of the samples.
  *
  * @param samples in the order of measuring
  * @returns 1 for samples that do not depend on their neighbors

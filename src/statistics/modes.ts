@@ -31,10 +31,10 @@ export function isMultimodal(samples: readonly number[]): boolean {
     (_, i) => quantileSorted(all, (i + 0.5) / count),
   );
   const spread = quantileSorted(points, 0.75) - quantileSorted(points, 0.25);
-  // Silverman, Density Estimation (1986), equation 3.31, with the quartiles alone: outliers would
-  // widen the standard deviation. The factor is 0.7 instead of 0.9: the smallest one that finds a
-  // second hill in at most 5 % of random lists with one hill. If half of all samples have one
-  // value, that is one hill.
+  // Silverman, Density Estimation (1986), equation 3.31, without the standard deviation, which
+  // outliers would widen. The factor is 0.7 instead of 0.9: the smallest factor that finds a second
+  // hill in at most 5 % of random lists with one hill. The width is 0 if half of all samples have
+  // one value; that is one hill.
   const width = 0.7 * (spread / 1.34) * all.length ** -0.2;
   if (!(width > 0)) return false;
   const low = points[0]! - 2 * width;
@@ -54,8 +54,8 @@ export function isMultimodal(samples: readonly number[]): boolean {
 /** Counts the hills that hold enough samples and lie between deep enough valleys. */
 function hills(heights: readonly number[]): number {
   const total = heights.reduce((sum, height) => sum + height, 0);
-  // Walk from left to right. A valley is deep enough once the density falls below 0.7 of the hill
-  // before it; the next hill begins once the valley is below 0.7 of the density there.
+  // Walk from left to right. A hill ends at a valley if the valley's density is below 0.7 of the
+  // hill's top, and then the density rises until the valley is below 0.7 of it.
   let count = 0;
   let top = 0;
   let valley = 0;

@@ -63,15 +63,14 @@ export function median(samples: readonly number[]): number | undefined {
 }
 
 /**
- * An interval of the median that holds for any distribution. Its ends are two of the samples: the
- * number of samples below the true median is binomial, which decides the two.
+ * An interval of the median that holds for any distribution. Its ends are two of the samples. The
+ * number of samples below the true median is binomial, which shows how far out the two must lie.
  *
  * Source: H. A. David and H. N. Nagaraja, Order Statistics (2003), section 7.1.
  *
  * @param samples independent samples in any order
  * @param confidence the least coverage, in (0, 1). Default 0.95
- * @returns undefined if even the smallest and the largest sample do not reach the confidence, which
- * takes 6 samples at 0.95
+ * @returns undefined if there are too few samples for this confidence; 0.95 takes at least 6
  */
 export function orderStatisticInterval(
   samples: readonly number[],

@@ -4,7 +4,7 @@ import type { ResultHost, ResultRuntime } from "../../../src/measure/result_file
 import { formatDuration } from "../../../src/report/format.ts";
 import { escapeTerminal } from "../../../src/escape.ts";
 
-/** The default values of those WebGPU limits of which this project requests more. */
+/** WebGPU's default values of the limits that this project raises. */
 const usualLimits: Readonly<Record<string, number>> = {
   maxBufferSize: 268_435_456,
   maxStorageBufferBindingSize: 134_217_728,
@@ -56,10 +56,7 @@ export function describeBuild(): { readonly version: string; readonly commit: st
   return { version: readMeta("version") || "0.0.0", commit: readMeta("commit") || null };
 }
 
-/**
- * The address to which results are offered, from deno.json at the time of the build; empty if there
- * is none.
- */
+/** The project's repository, to which users can offer results; empty if deno.json names none. */
 export function projectRepository(): string {
   return readMeta("repository");
 }

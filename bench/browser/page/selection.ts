@@ -48,7 +48,7 @@ export interface ReadSelection {
 /**
  * Reads a selection from an address. Wrong values are reported and keep their defaults.
  *
- * @param parameters the address's, from an untrusted source
+ * @param parameters the address's parameters, from an untrusted source
  */
 export function readSelection(parameters: URLSearchParams): ReadSelection {
   const problems: string[] = [];

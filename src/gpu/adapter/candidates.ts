@@ -12,11 +12,11 @@ export interface AdapterCandidate {
   readonly software: boolean | undefined;
   /** How to make the runtime open it. */
   readonly by:
-    /** A value of {@linkcode SELECT_VARIABLE}. */
+    /** The value of the environment variable {@linkcode SELECT_VARIABLE}. */
     | { readonly vulkan: string }
-    /** The request to WebGPU. */
+    /** The request for which WebGPU gives this GPU. */
     | { readonly request: GPURequestAdapterOptions }
-    /** Dawn's name for it. */
+    /** The GPU's name in Dawn. */
     | { readonly dawn: string };
 }
 

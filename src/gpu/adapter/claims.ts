@@ -22,7 +22,7 @@ export interface Truth {
   readonly faults: readonly string[];
 }
 
-/** The WGSL texts of the test kernels; tests break them. */
+/** The WGSL texts of the test kernels. The project's tests pass broken ones. */
 export interface ClaimSources {
   readonly subgroup: string;
   readonly half: string;
@@ -49,8 +49,8 @@ const SOFTWARE_MEMORY = 1024;
 const LARGEST_SUBGROUP = 128;
 
 /**
- * Numbers in f16's normal range, of every exponent and both signs. Rounding to f16 moves each by a
- * share of at most 2⁻¹⁰, up or down.
+ * Numbers of both signs and of every exponent in f16's normal range. Rounding to f16 moves each of
+ * them by at most 2⁻¹⁰ times its size.
  */
 const HALVES = Float32Array.from(
   { length: 64 },
@@ -90,7 +90,7 @@ export async function examineClaims(
     ...features.has("subgroups")
       ? {
         subgroups: { code: subgroup, constants: { LANES: 64 } },
-        // With a known size, each workgroup of these kernels is one subgroup.
+        // If the adapter claims a single size, also run workgroups of exactly one subgroup.
         ...single === undefined ? {} : { one: { code: subgroup, constants: { LANES: single } } },
       }
       : {},
@@ -128,7 +128,7 @@ export async function examineClaims(
   };
 }
 
-// Undefined if the adapter does not report it.
+// The subgroup sizes that the adapter reports; undefined if it reports none.
 function claimedSize(info: GPUAdapterInfo): SubgroupSize | undefined {
   const { subgroupMinSize: minimum, subgroupMaxSize: maximum } = info;
   if (minimum === undefined || maximum === undefined) return undefined;
@@ -140,7 +140,8 @@ function isSize({ minimum, maximum }: SubgroupSize): boolean {
     minimum <= maximum && maximum <= LARGEST_SUBGROUP;
 }
 
-// The sizes of an adapter that reports none: WebGPU's own range, and the sizes seen.
+// The subgroup sizes of an adapter that reports none: WebGPU's range, extended to the sizes that a
+// kernel saw.
 function sizesAround(result: Uint32Array): SubgroupSize {
   const seen = result.subarray(0, 64);
   return {

@@ -21,9 +21,9 @@ let paced = false;
 /**
  * Makes Dawn's polls in this realm sleep between two polls, longer the longer the wait lasts.
  *
- * Dawn's bindings look up `setImmediate` whenever they poll, and offer no other handle. So it is
- * replaced once, by a function that passes on all other callbacks. The sleep blocks this thread for
- * at most half a millisecond; Deno's shortest timer takes 1 to 2 ms.
+ * Dawn's bindings look up `setImmediate` whenever they poll, and offer no other handle. So this
+ * function replaces `setImmediate` with one that passes on all other callbacks unchanged. The sleep
+ * blocks this thread for at most half a millisecond; Deno's shortest timer takes 1 to 2 ms.
  */
 export function paceDawnPolling(): void {
   if (paced) return;
@@ -40,7 +40,7 @@ export function paceDawnPolling(): void {
     // not delayed.
     if (!polling) waitingSince = performance.now();
     return setImmediate(() => {
-      // Pause after the call: by now the last poll's findings have reached their promises.
+      // Pause here and not in the call above: by now the promises know the last poll's findings.
       const pause = pauseAfter(performance.now() - waitingSince);
       if (pause > 0) Atomics.wait(cell, 0, 0, pause);
       polling = true;

@@ -8,7 +8,7 @@ import { SELECT_VARIABLE } from "./vulkan_devices.ts";
  * Finds the GPU that the caller names.
  *
  * @param wish the caller's choice; its runtime is Deno's or Dawn
- * @param wanted a part of its name, or its number
+ * @param wanted a part of the GPU's name, or its number in the list of candidates
  * @throws {RangeError} that lists the candidates, if none or more than one matches
  * @throws {Error} if the runtime opens another GPU, with advice; or if `wish.software` excludes
  *   the named one

@@ -58,7 +58,7 @@ async function requestDevice({ adapter, origin }: FoundAdapter): Promise<Request
   for (const name of wantedLimits) requiredLimits[name] = adapter.limits[name];
   const offered = wantedFeatures
     .filter((feature) => adapter.features.has(feature as GPUFeatureName)) as GPUFeatureName[];
-  // Deno offers subgroups without listing them (a canary in the tests watches this).
+  // Deno offers subgroups without listing them (a test watches for a change).
   if (origin.runtime === "deno" && !offered.includes("subgroups" as GPUFeatureName)) {
     const hidden = [...offered, "subgroups" as GPUFeatureName];
     const device = await adapter.requestDevice({ requiredFeatures: hidden, requiredLimits })

@@ -77,8 +77,8 @@ export async function requestAdapter(
   const options = requestOptions(wish);
   let adapter = await origin.gpu.requestAdapter(options);
   if (adapter === null && options.forceFallbackAdapter) {
-    // With `forceFallbackAdapter`, Dawn looks only for its own SwiftShader; without it Dawn may
-    // find lavapipe.
+    // With `forceFallbackAdapter`, Dawn looks only for its own SwiftShader. Without that option it
+    // may find lavapipe.
     const usual = await origin.gpu.requestAdapter();
     adapter = usual?.info.isFallbackAdapter ? usual : null;
   }

@@ -16,10 +16,9 @@ import { dawnRuntime, denoRuntime, mayUseVariable } from "./runtimes.ts";
  * The environment variable that chooses the GPU, like the option `adapter`: a part of its name, its
  * number, or `embedded`, which ignores the installed drivers.
  *
- * This file sets it to `embedded` once it has opened the embedded driver, for the other isolates of
- * the process (`deno test --parallel` has many). All isolates share the process's drivers. Their
- * probes would find this driver and think it is installed, but it closes when the isolate that
- * opened it ends. So each isolate opens its own.
+ * This file sets the variable to `embedded` before it opens the embedded driver, so the process's
+ * other isolates (`deno test --parallel` has many) open their own. Without it their probes would
+ * find this driver, which closes when the isolate that opened it ends.
  */
 const ADAPTER_VARIABLE = "GRADSINK_ADAPTER";
 
@@ -80,8 +79,9 @@ export async function findAdapter(wish: AdapterWish): Promise<FoundAdapter> {
   );
 }
 
-// Probes first if this isolate could not undo committing to the wrong drivers. The probe runs on
-// Deno's WebGPU, but Dawn uses the same drivers, so the result holds for it too.
+// Whether to request an adapter from the installed drivers. On Linux a Worker probes them first,
+// because a request binds this isolate to its drivers, even to wrong ones. Dawn uses the same
+// drivers as Deno's WebGPU, so the probe's result holds for Dawn too.
 async function worthRequesting({ wish, tried }: Search): Promise<boolean> {
   if (Deno.build.os !== "linux") return true;
   const probed = await probeAdapter(requestOptions(wish));

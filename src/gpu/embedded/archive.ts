@@ -73,8 +73,8 @@ export async function verifySha256(
 /**
  * Picks the driver's files out of an unpacked tar archive.
  *
- * Compares whole names, so it refuses an entry that leaves its folder, lies in a subfolder or is a
- * link, like every other unexpected entry.
+ * It accepts only regular files with exactly the expected names. So no entry can leave the folder,
+ * lie in a subfolder, or be a link.
  *
  * @param tar the archive, not compressed
  * @returns the contents of the three files of {@linkcode driverFileHashes} by name; their hashes

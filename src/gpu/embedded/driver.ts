@@ -150,8 +150,8 @@ export function activateEmbeddedDriver(driver: EmbeddedDriver): void {
 }
 
 function openSystemLoader(): Deno.DynamicLibrary<Record<never, never>> | undefined {
-  // With a list of paths, Deno reads a bare name as a path in the working directory and finds
-  // nothing.
+  // If `--allow-ffi` has a list of paths, Deno looks for a bare name in the working directory and
+  // finds nothing.
   if (Deno.permissions.querySync({ name: "ffi" }).state !== "granted") return undefined;
   try {
     return Deno.dlopen(LOADER_FILE, {});

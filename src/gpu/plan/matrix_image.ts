@@ -6,7 +6,7 @@ const TEXEL = 4;
 /** Columns per block, which is one layer of the texture. */
 const BLOCK = 64;
 
-/** What every WebGPU adapter allows: a texture's height, and its layers. */
+/** The texture height and the number of layers that every WebGPU adapter allows. */
 const GUARANTEED = { rows: 8192, blocks: 256 };
 
 /**
@@ -45,7 +45,8 @@ export class MatrixImage {
    *
    * @param gpu the GPU
    * @param shape the matrix, `[rows, columns]`; columns are a multiple of four
-   * @throws {RangeError} for a matrix that no image can hold here
+   * @throws {RangeError} if the columns are not a multiple of four, or the matrix is too large for
+   *   the GPU's textures
    */
   constructor(gpu: BufferOwner, shape: readonly [rows: number, columns: number]) {
     const [rows, columns] = shape;

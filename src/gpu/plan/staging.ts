@@ -80,7 +80,8 @@ export class Staging {
       }
       return { buffer: copy.buffer };
     });
-    // A write makes other copies of the same memory stale, but not the copy that it went to.
+    // A dispatch that writes memory makes all copies of that memory stale, except a copy that the
+    // dispatch itself wrote.
     for (const { region } of bindings.filter(({ written }) => written)) {
       for (const copy of this.#copies) {
         if (region === undefined || writtenCopies.has(copy)) continue;

@@ -1,4 +1,7 @@
-/** Compares result files that are dropped or opened, the project's own, or this page's run. */
+/**
+ * Compares result files: files that the user opens or drops, files of the project, and runs of this
+ * page.
+ */
 import type { Comparison } from "../../../../src/measure/comparison.ts";
 import { MAXIMUM_FILE_BYTES } from "../../../../src/files/file_error.ts";
 import type { ResultFile } from "../../../../src/measure/result_file.ts";
@@ -18,9 +21,9 @@ interface Listed {
   readonly summary: FileSummary;
 }
 
-/** The most files, limited by the number of colors. */
+/** The most files in a comparison: more would need more colors than can be told apart. */
 const MOST_FILES = 32;
-/** The most rows on the page; the command shows all. */
+/** The most rows on the page; `deno task compare` shows all. */
 const MOST_ROWS = 400;
 /** The most operators with pictures: more would take too long. */
 const MOST_PICTURES = 40;
@@ -35,7 +38,7 @@ export class ComparePanel {
   #files: Listed[] = [];
   #count = 0;
   #comparison: Comparison | undefined;
-  /** The latest comparison requested; results of older ones are dropped. */
+  /** The number of the latest requested comparison; results of older ones are dropped. */
   #turn = 0;
 
   /** Listens to the buttons, and to files dropped anywhere. */
@@ -67,7 +70,7 @@ export class ComparePanel {
   }
 
   /**
-   * Formats a run as a result file's text, with the same checks as for reading one.
+   * Formats a run as a result file's text, and checks it like a file that the page reads.
    *
    * @param file the run
    */

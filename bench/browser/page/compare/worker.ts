@@ -21,7 +21,7 @@ export type CompareQuestion =
     readonly name: string;
     readonly bytes: ArrayBuffer;
   }
-  /** Takes a run of this page. */
+  /** Adds a run of this page; answers with a {@linkcode FileSummary}. */
   | { readonly type: "take"; readonly id: number; readonly name: string; readonly file: ResultFile }
   | { readonly type: "forget"; readonly id: number }
   /** Answers with a {@linkcode Comparison} whose baseline is the first file. */
@@ -40,7 +40,7 @@ export interface FileSummary {
   readonly measurements: number;
 }
 
-/** Starts comparing. */
+/** Makes the function that answers the page's questions about files. */
 export function compareHere(): (message: unknown) => void {
   const files = new Map<number, NamedResult>();
   let last: Comparison | undefined;

@@ -1,4 +1,4 @@
-/** A measuring Worker, which talks to `worker/child.ts`. */
+/** Measures in a Worker; `worker/child.ts` is the page's end of the connection. */
 import type { Gpu } from "../../../../src/gpu/gpu.ts";
 import type { OpenGpuOptions } from "../../../../src/gpu/open_gpu_options.ts";
 import { openBrowserGpu } from "../../../../src/gpu/open_browser_gpu.ts";
@@ -49,7 +49,7 @@ export function measureHere(again: boolean): (message: unknown) => void {
     workerScope.postMessage(JSON.stringify({ type: "broken", reason: String(error) }));
   }).finally(() => {
     ended = true;
-    workerScope.postMessage(undefined); // it has ended
+    workerScope.postMessage(undefined); // tells the page that the Worker has ended
   });
   return (message) => {
     queue.push(message as ChildRequest);

@@ -76,15 +76,16 @@ interface Computed {
 function createScene({ strength, activation, value: size, constant }: TheoryInput): Scene {
   const draw = (seed: number): Float32Array => randomNormal({ seed, length: TOKENS * WIDTH });
   const [query, key, value, hidden, noise] = [draw(1), draw(2), draw(3), draw(4), draw(5)];
-  // One direction of the queries is reserved for the sink: with k_0 along it, ⟨q_t, k_0⟩/√D is the
-  // strength for every t.
+  // Only the sink's key uses the first dimension, in which every query is 1. So the sink's logit
+  // ⟨q_t, k_0⟩/√D is its strength for every t.
   for (let t = 0; t < TOKENS; t++) query[t * WIDTH] = 1;
   key.fill(0, 0, WIDTH);
   key[0] = strength * LENGTH;
   for (let t = 1; t < TOKENS; t++) key[t * WIDTH] = 0;
   setLength(value, size * LENGTH);
   setLength(hidden, activation * LENGTH);
-  // A common part, which adds up, and noise, which does not: g_t = μ + ε_t.
+  // Each gradient is g_t = μ + ε_t. Over many tokens, the common part μ adds up; the noise ε_t does
+  // not.
   const outputGradient = noise.map((each, i) => 0.5 * each / LENGTH + (i % WIDTH === 1 ? 1 : 0));
   return {
     query,
@@ -114,7 +115,7 @@ function norms(rows: ArrayLike<number>): number[] {
  * Computes attention, its gradients, and RMSNorm for the sliders' values.
  *
  * @param input the sliders' values
- * @param gpu computes the rows; undefined for float64
+ * @param gpu the GPU to compute on; undefined to compute in float64 on the CPU
  * @throws {GpuError} if the GPU fails
  */
 export async function computeTheory(

@@ -135,7 +135,7 @@ export function number(value: number): string {
   return String(Number(value.toPrecision(value >= 100 ? 3 : 2)));
 }
 
-/** The number of token 0 over the mean of the other tokens' numbers that are shown. */
+/** Token 0's value divided by the mean value of the other tokens shown. */
 function ratio(values: readonly number[]): number {
   const others = values.slice(1);
   return values[0]! / (others.reduce((sum, each) => sum + each, 0) / others.length);

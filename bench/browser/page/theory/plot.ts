@@ -17,7 +17,7 @@ function stems(values: readonly number[]): Stem[] {
   return values.map((value, token) => ({ token, value }));
 }
 
-/** A fixed scale, so that a dragged slider shows what moves. */
+/** The fixed range of logarithmic axes, so that only the data move as a slider is dragged. */
 const DECADES: readonly [number, number] = [1e-4, 200];
 
 interface Panel {

@@ -13,7 +13,7 @@ export interface TheoryQuestion {
   readonly gpu: boolean;
 }
 
-/** Starts computing. */
+/** Makes the function that answers the page's questions about the theory. */
 export function computeTheoryHere(): (message: unknown) => void {
   let gpu: Gpu | undefined;
   let broken = false;
