@@ -21,8 +21,8 @@ export interface EstimatedVariance {
 const LEAST_ROWS = 4;
 
 /**
- * The least variance, as a share of the rows' median variance. If a variance is smaller, the step of
- * the clock hid the differences.
+ * The least variance, as a share of the rows' median variance. Below it, the step of the clock hid
+ * the differences.
  */
 const LEAST_SHARE = 1e-5;
 
