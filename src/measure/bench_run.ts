@@ -57,8 +57,8 @@ const CEILINGS_BUDGET = 30;
 const CLOSING_SHARE = 0.25;
 
 /**
- * Storing the file takes at most this share of the time. It is slow, because it checks each of
- * thousands of samples.
+ * After a measurement, the file is stored only if storing has taken at most about this share of the
+ * time. Storing is slow, because it checks each of thousands of samples.
  */
 const KEEPING_SHARE = 0.05;
 

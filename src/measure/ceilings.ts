@@ -1,8 +1,8 @@
 /**
  * Measures the best rates of a GPU: arithmetic, copying, exponentials, dispatches and submissions.
  *
- * Every figure comes from kernels with known results, and counts only if the results are right: a
- * kernel that computed nothing gives no ceiling. The best of a kernel's forms counts.
+ * Every figure comes from kernels with known results. It counts only if the results are right, so a
+ * kernel that computed nothing gives no ceiling. The fastest form of each kernel counts.
  */
 import type { Gpu } from "../gpu/gpu.ts";
 import {
@@ -30,11 +30,11 @@ export interface MeasureCeilingsOptions {
   /** The GPU's clock. */
   readonly timer: GpuTimer;
   /**
-   * The least number of samples per candidate; more are taken until its best three agree. Default
-   * 8.
+   * The least number of rounds, each with one sample per candidate. More follow until the three
+   * best samples of the best candidate agree. Default 8.
    */
   readonly rounds?: number;
-  /** If they do not agree, sampling ends after this many ns. Default 2e9. */
+  /** If the three best samples do not agree, sampling ends after this many ns. Default 2e9. */
   readonly patience?: number;
   /** The ceilings to measure. Default: all that the GPU has. */
   readonly groups?: readonly CandidateGroup[];
@@ -50,9 +50,9 @@ export interface MeasureCeilingsOptions {
 const SAMPLE_TIME = 10e6;
 /** After three rounds, candidates this many times slower than the best one are dropped. */
 const HOPELESS = 2;
-/** The best three samples agree if they differ by no more than this factor. */
+/** The three best samples agree if they differ by no more than this factor. */
 const SETTLED = 1.03;
-/** If they do not agree, sampling ends after this many rounds. */
+/** If the three best samples do not agree, sampling ends after this many rounds. */
 const MAXIMUM_ROUNDS = 60;
 /** The most runs in one sample. */
 const MAXIMUM_REPEATS = 4096;
@@ -225,7 +225,7 @@ function bestSampled(list: readonly Sampled[]): Sampled {
   return list.toSorted((a, b) => best(a) - best(b))[0]!;
 }
 
-// A busy machine lowers figures at random; only its quiet moments agree.
+// Whether the three best samples agree: on a busy machine, only samples from quiet moments do.
 function isSettled({ times }: Sampled): boolean {
   const sorted = times.toSorted((a, b) => a - b);
   return sorted.length >= 3 && sorted[2]! <= SETTLED * sorted[0]!;

@@ -142,7 +142,7 @@ function sharedKeys(columns: readonly ReadonlyMap<string, Measurement>[]): strin
     .sort((a, b) => compareRows(first.get(a)!, first.get(b)!));
 }
 
-/** The remaining keys, in the table's order. */
+/** The keys that are not among the shared ones, in the table's order. */
 function otherKeys(
   columns: readonly ReadonlyMap<string, Measurement>[],
   shared: readonly string[],
@@ -279,7 +279,10 @@ function judgeAll(
   }));
 }
 
-/** The seconds to add to each run's budget for this many times the processes, in tens. */
+/**
+ * The seconds to add to each run's budget for `times` as many processes, rounded up to tens;
+ * undefined if a run cannot have so many processes.
+ */
 function moreSeconds(
   { processes, inTurns }: PairComparison,
   times: number,

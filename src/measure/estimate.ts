@@ -37,7 +37,7 @@ export const ASSUMED_DEVIATION = 0.1;
 /** The most degrees of freedom: they replace infinity, which JSON cannot hold. */
 const MOST_DF = 1e9;
 
-/** A logarithm with its error's sources, which are independent. */
+/** A mean of logarithms, and the variances of its independent sources of error. */
 export interface Estimate {
   readonly center: number;
   readonly errors: readonly EstimatedVariance[];
@@ -135,8 +135,8 @@ export function estimateRows<Key>(
     variance: sum([...effects.values()].map((effect) => effect ** 2)) / Math.max(1, rounds - 1),
     df: Math.max(0, rounds - 1),
   };
-  // Estimating the effects uses up a share of each row's degrees of freedom; this is the remaining
-  // share.
+  // Estimating the rounds' effects uses up a share of each row's degrees of freedom. This share
+  // remains.
   const part = repeated.length === 0 ? 0 : 1 - 1 / repeated.length;
   const own = moderateVariances(rows.map(({ values, center }) => {
     const df = part * (values.size - 1);

@@ -211,7 +211,7 @@ export interface ResultSettings {
   /** The name of the shape grid. */
   readonly grid?: string;
   readonly seed?: number;
-  /** The goal of the stopping rule: relative half-width of the interval of one process's median. */
+  /** Sampling in a process ends once the interval of its median has this relative half-width. */
   readonly targetHalfWidth?: number;
   readonly budgetSeconds?: number;
   /** The most samples in one process. */

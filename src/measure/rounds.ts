@@ -6,18 +6,18 @@ import type { MeasuredProcess, Measurement } from "./result_file.ts";
 
 /** Fewer processes do not show how much processes differ. */
 export const LEAST_PROCESSES = 3;
-/** More processes are not worth their start. */
+/** Starting more processes would cost more time than they are worth. */
 export const MOST_PROCESSES = 16;
 /**
  * The time in seconds that a process needs before it takes samples. Measured on lavapipe with two
  * busy cores, with the compiled kernels in the driver's cache.
  */
 export const PROCESS_COST = 1.5;
-/** What each of its measurements adds to that time, in seconds, without samples. */
+/** The time in seconds that a measurement adds to a process before it takes samples. */
 export const MEASUREMENT_COST = 0.1;
 /**
- * The ratio of the budget to the cost of all processes: a third for the processes, the rest for
- * samples.
+ * The least budget divided by the cost of all processes: processes take a third of the budget,
+ * samples the rest.
  */
 const BUDGET_TO_COST = 3;
 

@@ -19,7 +19,7 @@ export type { SampledWork, VisitOptions, WorkSamples } from "./sampling/visits.t
 
 /** Options of {@linkcode sampleWork}. */
 export interface SampleOptions extends Omit<VisitOptions, "maximumSamples"> {
-  /** When a piece of work is precise enough. */
+  /** When to stop sampling a piece of work. */
   readonly rule: StoppingRule;
   /** Any safe integer; it decides the order of the visits. */
   readonly seed: number;

@@ -68,13 +68,13 @@ export interface Workload {
 }
 
 /**
- * The largest error that passes if operands are rounded to f16, relative to sums as in
- * `largestError`. The inputs are normally distributed, so each term of a sum is off by a few
- * roundings of at most 2^-11 in random directions: two in a matrix product; three in attention, of
- * a query, a key (a logit of size 1 passes these on in full) and a weight. Three roundings together
- * have a standard deviation of 2^-11, and so has a sum of such terms, relative to the root of the
- * sum of the terms' squares. The worst of the checked numbers lies within five deviations; the rest
- * is for adapters that truncate.
+ * The largest error that passes if operands are rounded to f16; relative as in `largestError`.
+ *
+ * A rounding changes a number by at most 2^-11 of its size, in a random direction. Each term of a
+ * sum has two roundings in a matrix product, and three in attention: of a query, a key and a
+ * weight. Three together have a standard deviation of 2^-11. So has the sum, relative to the root
+ * of the sum of the terms' squares. The worst of the checked numbers lies within five deviations.
+ * Eight are allowed, for adapters that truncate.
  */
 const HALF_TOLERANCE = 8 * 2 ** -11;
 

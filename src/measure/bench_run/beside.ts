@@ -16,7 +16,7 @@ export type RunSession = Pick<MeasuringSession, "ceilings" | "measure" | "renew"
 export interface BesideOptions {
   /** The session of the run's own jobs and that of the other version, both with open adapters. */
   readonly sessions: readonly [own: RunSession, beside: RunSession];
-  /** The second session's jobs by the ids of the run's own jobs, which they share. */
+  /** The second session's jobs by id. Jobs of both sessions that do the same work share an id. */
   readonly partners: ReadonlyMap<number, Job>;
   /** Ends the measuring after the current sample. */
   readonly interrupt: AbortSignal;

@@ -9,12 +9,12 @@ import { LEAST_PROCESSES, MEASUREMENT_COST, PROCESS_COST, processesOf } from "..
 /** The least time of a measurement in each process, in seconds, even if the budget runs out. */
 export const LEAST_SECONDS = 0.1;
 /**
- * The least cost of a measurement in each process, in seconds, until a run has measured its own.
- * The software value comes from lavapipe with two cores and three busy threads; on hardware samples
- * are short.
+ * The assumed least cost of a measurement in each process, in seconds, until a run has measured its
+ * own. The software value was measured on lavapipe with two cores and three busy threads. On
+ * hardware, samples are short.
  */
 const LEAST_COST = { software: 0.5, hardware: MEASUREMENT_COST + LEAST_SECONDS };
-/** The assumed time for the ceilings, in seconds, until a run has measured its own. */
+/** The assumed time for measuring the ceilings, in seconds, until a run has done it once. */
 const CEILINGS_COST = 12;
 /** In the mean with measured costs, the assumed cost has the weight of this many measurements. */
 const PRIOR = 4;

@@ -24,8 +24,8 @@ export interface TurnsOptions {
   /** The most sweeps. */
   readonly sweeps: number;
   /**
-   * After this time, on the clock of `now`, only the least number of sweeps may begin. It moves
-   * later if the sides need long to get ready.
+   * After this time, on the clock of `now`, a new sweep begins only if there were fewer than three.
+   * The time moves later if the sides need long to get ready.
    */
   readonly end: number;
   /** Milliseconds. Default `performance.now`. */
@@ -48,7 +48,7 @@ const LEAST_SHARE = 1;
 
 interface Seat {
   state: "busy" | "waiting" | "away";
-  /** The time of its last visit, in ns. */
+  /** The mean time of a run in the side's last visit, in ns. */
   time: number | undefined;
   /** The plan of a visit by job id; undefined before calibration. */
   plans: ReadonlyMap<number, VisitPlan> | undefined;
@@ -131,7 +131,8 @@ export class Turns {
     }
   }
 
-  // Sweeps until there is a reason to stop, which it records; returns the number of the next sweep.
+  // Sweeps until every job is precise or the sweeps or the time are used up. Records the precise
+  // jobs in `reasons`, and returns the number of the next sweep.
   async #sweep(first: number, reasons: Map<number, StopReason>): Promise<number> {
     const { seed, sweeps, targetHalfWidth } = this.#options;
     const order = shuffler(seed + first);
@@ -153,7 +154,8 @@ export class Turns {
     }
   }
 
-  // The time of side 0 divided by that of side 1; undefined if one side has none.
+  // Lets both sides visit a job. Returns side 0's time divided by side 1's; undefined if a side has
+  // no time.
   async #visitBoth(id: number, sweep: number): Promise<number | undefined> {
     const times: (number | undefined)[] = [];
     for (const side of sweep % 2 === 0 ? [0, 1] as const : [1, 0] as const) {
@@ -170,7 +172,7 @@ export class Turns {
     return first === undefined || second === undefined ? undefined : first / second;
   }
 
-  // Waits until each side is calibrated and ready, or gone.
+  // Waits until each side is calibrated and waits for a turn, or has ended its batch.
   async #ready(): Promise<void> {
     while (!this.#stopped) {
       for (const { settled } of this.#seats) await settled.promise;
@@ -202,7 +204,7 @@ function seat(): Seat {
   };
 }
 
-// Both sides run as often as the faster one needs.
+// The plan of a visit for both sides: as many runs as the faster side needs for a long enough time.
 function common(plans: readonly VisitPlan[]): VisitPlan {
   const most = (part: keyof VisitPlan): number => Math.max(...plans.map((plan) => plan[part]));
   return {

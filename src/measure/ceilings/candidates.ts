@@ -39,10 +39,10 @@ export interface CandidateGroup {
   readonly prepare?: () => Candidate[];
 }
 
-/** The numbers of independent accumulators to try, each for single numbers or vectors of four. */
+/** The numbers of independent accumulators to try, with single numbers and with vectors of four. */
 const ACCUMULATORS: readonly number[] = [1, 2, 4, 8, 16];
-// Additions of 1 to each accumulator, which begins at 22 or less: f16 holds integers exactly up to
-// 2,048.
+// How often 1 is added to each accumulator. It begins at 22 or less, so it stays below 2,048, up to
+// which f16 holds integers exactly.
 const STEPS = 1024;
 const UNROLLED = 16;
 // A value that no kernel here writes.

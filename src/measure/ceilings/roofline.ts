@@ -12,11 +12,11 @@ import { ceilingInterval, isUnsure } from "./uncertainty.ts";
 export interface RooflinePosition {
   /** Floating-point operations per byte of the least traffic. */
   readonly intensity: number | undefined;
-  /** The lower of the two ceilings at this intensity; undefined without both. */
+  /** The ceiling that is lower at this intensity; undefined if one of the two is missing. */
   readonly bound: "arithmetic" | "bandwidth" | undefined;
   /** The least time that the ceilings allow, in ns; undefined if they are too uncertain. */
   readonly leastTime: number | undefined;
-  /** The 95 % interval of that time; undefined if the ceilings have none. */
+  /** The 95 % interval of `leastTime`; undefined if the ceilings have no intervals. */
   readonly leastTimeInterval: Interval | undefined;
 }
 
@@ -87,7 +87,8 @@ export function rooflinePosition(
 }
 
 /**
- * The share of the roofline that a time reaches, with the uncertainty of both.
+ * The share of the roofline that a time reaches, with an interval from those of the ceiling and the
+ * time.
  *
  * @param position from {@linkcode rooflinePosition}
  * @param time the measurement's time with its interval

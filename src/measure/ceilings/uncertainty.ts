@@ -3,10 +3,9 @@
  * machine only lowers a rate, so the true ceiling is at least this rate.
  *
  * Source: D. S. Robson, J. H. Whitlock, Estimation of a truncation point (1964). Assume that the
- * density of rates is constant near its end. Then the gaps between the greatest samples, and from
- * the greatest one to the end, are exponential, with rates in whole-number ratios. The interval
- * below is theirs, but with the five greatest samples instead of two, which makes it a twentieth as
- * wide.
+ * density of rates is constant near its end. Then the gap from the greatest sample to the end has
+ * the same exponential distribution as each gap between the greatest samples. The source's interval
+ * uses the two greatest samples. This one uses five, so it is about a quarter as wide on average.
  */
 import { type Interval, medianInterval } from "../../statistics/summary.ts";
 import type { Ceiling } from "../result_file.ts";

@@ -1,8 +1,8 @@
 /**
  * Keeps single runs short, because drivers end long ones: browsers share the GPU with the screen,
- * and a dispatch of two seconds can lose the device. It predicts a run's time from smaller ones: it
- * begins with little work, and each run has a few times the work of the one before, until the next
- * one is the requested run or would be too long.
+ * and a dispatch of two seconds can lose the device. It predicts a run's time from smaller runs.
+ * The first one has little work, and each later one a few times as much. It stops before the
+ * requested run, or before a run that would take too long.
  *
  * This file calls no Deno API, because the browser's page uses it too.
  */
@@ -15,7 +15,8 @@ import type { Workload, WorkloadOptions } from "../workloads.ts";
 /** The assumed rate of a GPU before measurements, in operations or bytes per second. */
 const SLOWEST = 1e9;
 /**
- * Work below this share of the limit, at the assumed rate, runs without a smaller run before it.
+ * Work runs without a smaller run before it if it takes at most this share of the limit at the
+ * assumed rate.
  */
 const FIRST = 0.25;
 
@@ -89,8 +90,7 @@ export async function ceilingSizeWithin(
     gpu.run(kernel.plan);
     await gpu.sync(); // Compiles.
     const { spans, wall } = await timer.time([(pass) => kernel.plan.encode(pass)]);
-    // Aim at an eighth of the limit: other kernels do twice as much work, some of it at a fraction
-    // of the rate.
+    // Aim at an eighth of the limit: other kernels do twice as much work, and some are slower.
     const most = limit / 8 / (spans[0] ?? wall) * small;
     let invocations = usual.invocations;
     while (invocations > Math.max(most, 2 ** 12)) invocations /= 2;

@@ -106,7 +106,8 @@ export class MeasuringChild implements ChildConnection {
   }
 }
 
-// Whether drivers print this line at every start.
+// Whether a line does not explain the process's end: drivers print it at every start, or it is a
+// notice.
 function isNoise(line: string): boolean {
   return line.trim() === "" || /XDG_RUNTIME_DIR|artificially reduced|^gradsink: /.test(line);
 }

@@ -32,7 +32,7 @@ export type ChildTurn =
 /** A child's report that it waits for its turn. */
 export interface WaitingChild {
   readonly type: "waiting";
-  /** Its last step. A process that replaced another one begins with the preparation. */
+  /** The child's last step. A new child that replaces another one begins with the preparation. */
   readonly after: "preparation" | "calibration" | "visit";
   /** After the calibration: the plan of a visit of each job. */
   readonly plans?: readonly (readonly [id: number, plan: VisitPlan])[];

@@ -133,7 +133,7 @@ async function answer(service: Service, request: ChildRequest): Promise<void> {
   }
 }
 
-// The process's CPU time includes the driver's on software adapters; on others it tells nothing.
+// Only on software adapters does the process's CPU time include the kernels' work.
 function clocksFor(gpu: Gpu, { clocks }: Service): HostClocks {
   return gpu.info.software ? clocks : { wall: clocks.wall };
 }

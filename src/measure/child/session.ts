@@ -1,6 +1,6 @@
 /**
- * Measures jobs in child processes. One child serves many jobs; if a job hangs or crashes the
- * child, that job is reported so, and the others continue in a new child.
+ * Measures jobs in child processes. One child serves many jobs. If a job hangs or crashes the
+ * child, it is reported as timed out or failed, and the other jobs continue in a new child.
  */
 import type { OpenGpuOptions } from "../../ops/open_gpu_options.ts";
 import type {
@@ -90,7 +90,7 @@ export class MeasuringSession {
       const event = await this.#next(child, OPEN_DEADLINE);
       if (event.type === "opened") this.#opened = event;
       else if (event.type === "idle" && this.#opened !== undefined) {
-        if (this.#paused) this.#request({ type: "pause" }); // A new child does not know.
+        if (this.#paused) this.#request({ type: "pause" }); // A new child does not know of it.
         return this.#opened;
       } else if (event.type !== "at") {
         await this.#drop();
@@ -280,7 +280,7 @@ export class MeasuringSession {
   }
 }
 
-// Work that crashed the process would crash it again with the cache in another state.
+// The jobs that do the culprit's work, in any state of the cache: they would crash the child too.
 function sameWork(culprit: Job, jobs: Iterable<Job>): Job[] {
   const name = ({ kernel, pass, shape, dtype, variant }: Job): string =>
     JSON.stringify([kernel, pass, shape, dtype, variant]);

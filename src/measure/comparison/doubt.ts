@@ -12,8 +12,8 @@ export interface Doubt {
    *   kernel's, does not show the change
    * - `machine`: the machine changed between both runs, and this row changed no more than the
    *   others
-   * - `near the threshold`: the change is not chance; it is below the threshold, but not certainly
-   * - `wide interval`: the interval holds no change and reaches beyond the threshold
+   * - `near the threshold`: a change is certain, but not on which side of the threshold it lies
+   * - `wide interval`: the interval contains a ratio of 1 and reaches beyond the threshold
    */
   readonly kind:
     | "one process"
@@ -25,7 +25,7 @@ export interface Doubt {
     | "wide interval";
   /** The reason in words, without a period. */
   readonly text: string;
-  /** How many times as many processes would settle it; undefined if more processes would not. */
+  /** How many times as many processes would give a verdict; undefined if no number would. */
   readonly timesProcesses: number | undefined;
 }
 
@@ -76,7 +76,8 @@ export function doubtOf(
       timesProcesses,
     };
   }
-  // Find evidence that shows no change above the threshold in the direction of the time's change.
+  // Find evidence that contradicts the time: it shows no change above the threshold in the same
+  // direction.
   const other = others.find(({ center }) => Math.sign(time!.center) * center <= limit);
   if (other !== undefined) {
     const shown = percent(other.center);

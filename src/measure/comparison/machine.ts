@@ -49,7 +49,7 @@ export function adapterName(file: ResultFile): string {
   return name || "unknown adapter";
 }
 
-/** Adds distinctions to names that are still equal. */
+/** Makes equal names differ: adds to each its own addition, if these differ. */
 function tellApart(names: readonly string[], additions: readonly string[]): string[] {
   return names.map((name, i) => {
     const namesakes = names.flatMap((other, j) => other === name ? [additions[j]] : []);

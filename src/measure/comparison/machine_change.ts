@@ -34,7 +34,7 @@ export interface MachineChange {
   readonly rows: {
     /** The median of the logarithms of the rows' changes. */
     readonly center: number;
-    /** Their standard deviation around it, from the median absolute deviation. */
+    /** The standard deviation of these logarithms, from their median absolute deviation. */
     readonly deviation: number;
     readonly df: number;
   } | undefined;

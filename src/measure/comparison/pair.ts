@@ -131,7 +131,7 @@ function judged(
   return {
     ratio: Math.exp(shown.center),
     interval: ratioInterval(shown),
-    // All evidence must agree. The chance that all of it is wrong is at most that of any one piece.
+    // A verdict needs all pieces of evidence, so the least convincing one decides.
     pValue: agree ? Math.max(...evidence.map(differencePValue)) : 1,
     evidence,
   };
@@ -141,9 +141,9 @@ function ratioOf(difference: EstimatedDifference | undefined): number | undefine
   return difference === undefined ? undefined : Math.exp(difference.center);
 }
 
-// Other programs do not affect the CPU time. On an adapter that computes on the CPU it may be known
-// to 1 % while the time is not known to 50 %. Judge the more precise one. If the two contradict
-// each other, for example because work is no longer parallel, both must show the change.
+// Judges the more precise one of the time and the CPU time. Other programs do not affect the CPU
+// time: its error can be 1 % where that of the time is 50 %. If the two contradict each other, for
+// example because work is no longer parallel, both must show the change.
 function comparePaired({ time, cpu }: PairedEstimates): PairComparison {
   const changes: Evidence[] = [{ of: "time", ...changeOf(time) }];
   if (cpu !== undefined) changes.push({ of: "CPU time", ...changeOf(cpu) });

@@ -13,7 +13,7 @@ export interface JudgedPair extends PairComparison {
   readonly verdict: Verdict;
   /** Why the verdict is ambiguous; undefined for every other verdict. */
   readonly doubt: Doubt | undefined;
-  /** Seconds to add to `--budget` in both runs to settle it; undefined if no number would. */
+  /** Seconds to add to `--budget` in both runs to get a verdict; undefined if no number would. */
   readonly secondsToSettle: number | undefined;
   /** Whether both files come from the same kind of machine. */
   readonly sameMachine: boolean;

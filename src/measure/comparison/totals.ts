@@ -10,17 +10,17 @@ import type { Verdict } from "./verdict.ts";
 export interface MachineTotal {
   /** Geometric mean of the time relative to the best, over the rows that all machines have. */
   readonly geometricMean: number | undefined;
-  /** Mean rank over the same rows. */
+  /** Mean rank over the rows that all machines have. */
   readonly meanRank: number | undefined;
   /** Geometric mean of the share of the roofline, over this machine's own rows. */
   readonly rooflineShare: number | undefined;
-  /** From the geometric mean of the rows' lower ends to that of their upper ends. */
+  /** From the geometric mean of the shares' lower interval ends to that of their upper ends. */
   readonly rooflineInterval: Interval | undefined;
   /**
    * Geometric mean of the time relative to that on the first machine, over the rows that both have.
    */
   readonly ratioToFirst: number | undefined;
-  /** Its 95 % interval. */
+  /** The 95 % interval of `ratioToFirst`. */
   readonly ratioInterval: Interval | undefined;
   /** The number of rows with each verdict. */
   readonly verdicts: Readonly<Record<Verdict, number>>;

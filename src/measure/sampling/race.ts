@@ -5,17 +5,15 @@
  */
 import { median, orderStatisticInterval } from "../../statistics/summary.ts";
 
-/**
- * With too few samples for intervals, but at least this many, a candidate loses if it is slower by
- * this factor.
- */
+/** A candidate with fewer samples is never beaten. */
 const FEW = 3;
+/** A candidate loses if all its samples exceed the best candidate's slowest by this factor. */
 const CLEARLY = 1.5;
 
 /**
  * Finds the beaten candidates. A candidate is beaten if the interval of its median lies entirely
- * above the best candidate's. Three to five samples are too few for an interval; then each of them
- * must exceed one and a half times the best candidate's slowest.
+ * above the best candidate's, or if each of its samples exceeds one and a half times the best
+ * candidate's slowest. The second rule needs only three samples, too few for an interval.
  *
  * @param samples each candidate's times, taken in turn with the others'
  * @returns the indices of the beaten candidates; never all of them

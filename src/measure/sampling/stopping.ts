@@ -9,9 +9,9 @@ import { median, orderStatisticInterval } from "../../statistics/summary.ts";
 
 /** The limits that end the sampling of a measurement; the first one reached counts. */
 export interface StoppingRule {
-  /** The median is precise once its 95 % interval's relative half-width is this, such as 0.01. */
+  /** The median is precise if its interval's relative half-width is at most this. */
   readonly targetHalfWidth: number;
-  /** With fewer samples, only the budget ends the sampling. */
+  /** Neither a precise median nor stable noise ends the sampling before this many samples. */
   readonly minimumSamples: number;
   /** The most samples. */
   readonly maximumSamples: number;
@@ -21,11 +21,11 @@ export interface StoppingRule {
 
 /** The least number of samples with a 95 % interval. */
 const INTERVAL_SAMPLES = 6;
-/** The noise is estimated after each of this many latest samples, and compared. */
+/** The noise is stable if its estimates after each of this many latest samples are alike. */
 const STABLE_WINDOW = 8;
-/** The earliest of these estimates needs this many samples. */
+/** An estimate of the noise needs at least this many samples. */
 const STABLE_FROM = 20;
-/** The noise is stable if the least estimate is below the greatest by at most this share. */
+/** Estimates of the noise are alike if the least is below the greatest by at most this share. */
 const STABLE_CHANGE = 0.1;
 
 /**

@@ -24,7 +24,7 @@ export type Turn =
   | {
     readonly step: "visit";
     readonly index: number;
-    /** Equal numbers in both processes mean visits next to each other in time. */
+    /** The sweep's number. Both processes' visits in one sweep are next to each other in time. */
     readonly sweep: number;
     /** The visit's plan, so both processes run equally much. */
     readonly plan: VisitPlan;

@@ -64,8 +64,8 @@ export function listTuningWork(info: GpuInfo, work: readonly Work[]): TuningWork
   return [...byClass.values()].sort((a, b) => a.flops - b.flops);
 }
 
-// This process cannot plan a custom operator, so few candidates run at a time, and the shapes keep
-// their order.
+// The cost of a call. This process cannot plan a custom operator, so its cost is unknown: then few
+// candidates run at a time, and the shapes keep their order.
 function costOf(
   operator: TunableOperator,
   { dry, dimensions, usual }: {

@@ -62,8 +62,8 @@ function fewShapes(software: boolean): GridShape<AttentionLengths>[] {
   );
 }
 
-// Operations of one product over all pairs of a query and a key that it sees: T (T + 1) / 2 per
-// head.
+// The operations of one matrix product of attention, such as queries times keys: 2 D for each pair
+// of a query and a key that it sees. A head has T (T + 1) / 2 pairs.
 function productWork({ B, Hq, T, D }: AttentionLengths): number {
   return B * Hq * T * (T + 1) * D;
 }
@@ -80,8 +80,7 @@ function prepareForward(
   return {
     plan,
     outputs: { output, logSumExp },
-    // The project's accuracy goal, as in the passes below; tests print the share of it that the
-    // error takes.
+    // The project's accuracy goal in float32.
     tolerance: 1e-5,
     samples(read): Sample[] {
       const { B, Hq, T, D } = numbers.dimensions;
@@ -185,9 +184,9 @@ function gradientSamples(
   return samples;
 }
 
-// ∂L/∂C = −Σ r/(r + C)² ⟨v, ∂L/∂φ(v)⟩, where V-scale's φ(v) = v·r/(r + C) and r = |v|². v is an
-// eigenvector of φ's Jacobian, of eigenvalue λ∥, so ⟨v, ∂L/∂φ(v)⟩ = ⟨v, ∂L/∂v⟩ / λ∥. So all terms
-// of the sum follow from valueGradient (∂L/∂v), which has its own check.
+// V-scale's ∂L/∂C from valueGradient (∂L/∂v), which has its own check. With φ(v) = v·r/(r + C) and
+// r = |v|², it is ∂L/∂C = −Σ r/(r + C)² ⟨v, ∂L/∂φ(v)⟩. Since v is an eigenvector of φ's Jacobian
+// with eigenvalue λ∥, ⟨v, ∂L/∂φ(v)⟩ = ⟨v, ∂L/∂v⟩ / λ∥.
 function constantGradient(
   { dimensions, value, vScale }: AttentionGradientNumbers,
   valueGradient: Float32Array,

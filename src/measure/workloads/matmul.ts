@@ -18,9 +18,8 @@ interface MatmulLengths {
 
 type Product = GridShape<MatmulLengths>;
 
-// The products of a linear layer from `inputs` to `outputs` features on T tokens: it multiplies by
-// its weight [outputs, inputs] transposed; its two gradients are products with other
-// transpositions.
+// The three products of a linear layer on T tokens: the forward pass, with the weight
+// [outputs, inputs] transposed; the input's gradient; and the weight's gradient.
 function layer(
   name: string,
   { T, inputs, outputs }: Readonly<Record<"T" | "inputs" | "outputs", number>>,
@@ -148,7 +147,7 @@ function prepare(
           }
         }
         const start = (head * M + position) * N;
-        // The scale assumes random signs: a row with few columns may be small by chance, but its
+        // The scale of the rounding errors. A row with few columns may be small by chance, but its
         // rounding errors are not.
         const magnitude = Math.sqrt(Math.max(...squares));
         return {

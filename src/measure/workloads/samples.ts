@@ -8,7 +8,7 @@ export interface Sample {
   readonly output: string;
   readonly actual: ArrayLike<number>;
   readonly wanted: ArrayLike<number>;
-  /** The size of the terms whose sum a number is, if they may cancel. Default: 0. */
+  /** For sums whose terms may cancel: the size of the terms, a scale for errors. Default: 0. */
   readonly magnitude?: number;
 }
 
@@ -25,8 +25,8 @@ export interface CheckResult {
   readonly output: string;
 }
 
-// If a row is small by chance, its rounding errors are not. Below this share of the output's
-// largest number, errors are relative to that number instead.
+// Errors are relative to at least this share of the output's largest number: if a row is small by
+// chance, its rounding errors are not.
 const SMALLEST_SCALE = 0.01;
 
 function largestMagnitude(numbers: ArrayLike<number>): number {
@@ -36,8 +36,8 @@ function largestMagnitude(numbers: ArrayLike<number>): number {
 }
 
 /**
- * The largest error of the samples: the absolute difference divided by the largest of three
- * numbers: the largest magnitude in the same sample (a row), the sample's `magnitude`, and a
+ * The largest error of the samples. An error is an absolute difference divided by the largest of
+ * three numbers: the largest magnitude in the same sample (a row), the sample's `magnitude`, and a
  * hundredth of the largest magnitude in all samples of that output.
  *
  * @param samples at least one

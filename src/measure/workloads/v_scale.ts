@@ -89,8 +89,8 @@ function prepareForward(
   };
 }
 
-// The size with which the error of ∂L/∂C is compared: √Σ (r/(r + C)² ‖v‖ ‖u‖)² over the values v,
-// with r = ‖v‖² and u = ∂L/∂φ(v). The terms of ∂L/∂C have random signs, and so do their roundings.
+// The scale of the error of ∂L/∂C: √Σ (r/(r + C)² ‖v‖ ‖u‖)² over the values v, with r = ‖v‖² and
+// u = ∂L/∂φ(v). It is a root of squares, because the terms of ∂L/∂C have random signs.
 function constantMagnitude(
   value: Float64Array,
   gradient: Float64Array,

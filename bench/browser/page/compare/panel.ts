@@ -21,7 +21,7 @@ interface Listed {
   readonly summary: FileSummary;
 }
 
-/** The most files in a comparison: more would need more colors than can be told apart. */
+/** The most files that the page compares at once. */
 const MOST_FILES = 32;
 /** The most rows on the page; `deno task compare` shows all. */
 const MOST_ROWS = 400;

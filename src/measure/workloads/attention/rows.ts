@@ -103,9 +103,9 @@ export function attentionForwardRow(
   return { output, logSumExp: largest + Math.log(sum) };
 }
 
-// The weight a_tj of query t and key j, and ∂L/∂z_tj of its logit: a_tj (⟨g_t, v_j⟩ − D_t), with
-// D_t = ⟨g_t, y_t⟩, the output row y_t and its gradient g_t. The rounding error of ∂L/∂z_tj is
-// relative to `magnitude`.
+// The weight a_tj of query t and key j, and the gradient of its logit: a_tj (⟨g_t, v_j⟩ − D_t).
+// Here D_t = ⟨g_t, y_t⟩, with the output row y_t and its gradient g_t. `magnitude` is the scale of
+// the rounding error of the logit's gradient.
 function pair(
   numbers: AttentionGradientNumbers,
   { row, keyHead, keyRow }: {
@@ -129,15 +129,14 @@ function pair(
   };
 }
 
-/** A row of a gradient that is a sum of differences. */
+/** A row of a gradient, and the scale of its rounding error. */
 export interface GradientRow {
   /** [D] */
   readonly gradient: Float64Array;
   /**
-   * What the row's error is compared with: the size of the terms before they cancel, added up like
-   * random numbers, in the row's largest component. For queryGradient it is
-   * √Σ_j (a_tj (|⟨g_t, v_j⟩| + |D_t|) k_j/√D)². The float32 row's error is a few roundings of this,
-   * however small the row itself is; queryGradient's first row is exactly zero.
+   * The scale of the row's rounding error: the root of the sum of its terms' squares, in the
+   * component where it is largest. The terms may cancel, but their roundings do not. In
+   * queryGradient, a term has the size a_tj (|⟨g_t, v_j⟩| + |D_t|) |k_j|/√D.
    */
   readonly magnitude: number;
 }
