@@ -1,8 +1,8 @@
 // A sum over a workgroup of 64 invocations. Put this file in front of kernels that need it.
 //
-// After one barrier, every invocation adds the 64 numbers in the same order. So all get the same
-// bits; and on CPU adapters, where a barrier costs hundreds of cycles, it is faster than a tree. A
-// kernel that calls it twice needs a barrier in between.
+// After one barrier, every invocation adds the 64 numbers in the same order, so all get the same
+// bits. On CPU adapters, where a barrier costs hundreds of cycles, this is faster than a tree,
+// which needs six. A kernel that calls the function twice needs a barrier in between.
 
 const LANES: u32 = 64u;
 

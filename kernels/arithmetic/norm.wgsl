@@ -3,6 +3,8 @@
 //
 //   norm = √(Σ sum / s²) over the partial (sum, s)    factor = min(1, maximum / norm)
 //
+// A run of elements gives the sum of the squares of s x, where s is a power of two.
+//
 // If the norm is infinite or NaN, or too large for float32 to hold a factor, the factor is NaN and
 // arithmetic/adamw.wgsl changes nothing.
 //
@@ -40,8 +42,8 @@ fn main(@builtin(local_invocation_id) lane: vec3u) {
   }
 }
 
-// Brings all sums to the scale of the largest elements; 2⁻⁴⁰ leaves room for adding many, and 2²⁰
-// takes it back from the root.
+// Brings all sums to the scale of the largest elements. The factor 2⁻⁴⁰ leaves room for adding many
+// sums; at the end, 2²⁰ takes this factor back from the root.
 fn scaledNorm() -> f32 {
   var least = 1.7014118e38; // 2¹²⁷, the largest scale
   for (var i = 0u; i < parameters.runs; i++) {

@@ -78,7 +78,7 @@ fn main(
   if (position0 >= length) {
     return;
   }
-  // Rows past the end repeat the invocation's first row: computed and written again.
+  // Rows past the end repeat the invocation's first row, which is computed and written again.
   ${
     eachRow((r) => `
   ${

@@ -12,10 +12,10 @@
  * workgroup memory.
  *
  * A row's exponentials are relative to a maximum that may lag behind the true one by SLACK powers
- * of two. So the sums are rescaled in few tiles, and only there the subgroup computes each row's
- * maximum. A test of the bits tells whether a row needs it. There a NaN counts as large, because
- * exp2 may lose it; the row's sum then keeps it. Only a row's own logits move its maximum, so its
- * bits do not depend on later rows.
+ * of two. So few tiles rescale the sums, and only there the subgroup computes each row's maximum. A
+ * test of the bits of logit minus maximum tells whether a row needs this. The test counts a NaN as
+ * large, because exp2 may lose it; the row's sum then keeps the NaN. Only a row's own logits move
+ * its maximum, so its bits do not depend on later rows.
  *
  * Results are stored from arrays in memory in a rolled loop, because stores take most of the
  * compile time.
@@ -134,8 +134,9 @@ fn main(
     )
   }
     }
-    // As signed integers, positive numbers keep their order, and positive NaNs are above them. As
-    // unsigned ones, negative NaNs are above all numbers.
+    // Compares bits, which finds NaN too. As signed integers, the bits of positive numbers keep
+    // their order, and those of positive NaNs are larger. As unsigned integers, those of negative
+    // NaNs are the largest.
     var above = vec4i(0);
     var bits = vec4u(0u);
     ${

@@ -16,8 +16,8 @@ export interface AttentionSubgroupOptions {
 }
 
 /**
- * The index of a lane's vec4f column in a chunk. Past the end it is the last one, which is then not
- * written.
+ * The index of a lane's vec4f column in a chunk. A lane past the last column reads that column
+ * again and writes nothing.
  */
 export function columnOf(
   { subgroupSize, chunks }: AttentionSubgroupOptions,

@@ -1,20 +1,20 @@
 // Shared by the attention kernels that walk 32x32 tiles. Put this file in front of each.
 //
-// A tile has 32 rows, which stay the workgroup's, and 32 columns, the next ones in each step: rows
-// are queries and columns are keys, or the reverse. Each of 8x8 invocations owns one 4x4 block of
-// the tile. A block is a mat4x4f with one column of the mat4x4f for each column of the tile; its
-// components are the four rows. With four rows and four columns of D numbers, the block of their
-// inner products is transpose(rows) * columns, summed over the vec4f of the D numbers. Rows of D
-// numbers are read as `vectors` = D / 4 vec4f, so D is a multiple of 4.
+// A workgroup keeps the tile's 32 rows and moves its 32 columns on in each step. Rows are queries
+// and columns are keys, or the reverse. Each of 8x8 invocations owns one 4x4 block of the tile. A
+// block is a mat4x4f: its columns are columns of the tile, and their components are rows of the
+// tile. With four rows and four columns of D numbers, the block of their inner products is
+// transpose(rows) * columns, summed over the vec4f of the D numbers. Rows of D numbers are read as
+// `vectors` = D / 4 vec4f, so D is a multiple of 4.
 //
 // Results with D numbers per row of the tile are spread over the invocations: (x, y) holds the
-// vec4f columns y, y+8, y+16, … of rows 4x..4x+3. These are blocks again, with one column of the
-// mat4x4f per row.
+// vec4f columns y, y+8, y+16, … of rows 4x..4x+3. These are blocks again, but each column of the
+// mat4x4f is a row of the tile.
 
 const COLUMNS_PER_LANE: u32 = 2u; // ceil(D / 32), or more
-// Whether the loop over them is rolled. With a constant count, a GPU's compiler keeps results in
-// registers. A rolled loop lets one pipeline serve every D, and compiles faster if registers do not
-// matter.
+// Whether the loop over a lane's columns stays rolled. With a constant count, a GPU's compiler
+// keeps results in registers. A rolled loop lets one pipeline serve every D, and compiles faster if
+// registers do not matter.
 const ROLLED: bool = false;
 
 const TILE: u32 = 32u;

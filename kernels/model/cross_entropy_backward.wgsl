@@ -1,5 +1,8 @@
-// Cross-entropy, backward:  logitsGradient = factor (e^(z − logSumExp) − [v is the target]).  Needs
-// not_a_number.wgsl in front.
+// Cross-entropy, backward. With z the logit of class v, and [v is the target] 1 or 0:
+//
+//   logitsGradient = factor (e^(z − logSumExp) − [v is the target])
+//
+// Needs not_a_number.wgsl in front.
 //
 // One invocation per four neighboring columns of a row, 64 per workgroup, spread over x and y. No
 // barriers.

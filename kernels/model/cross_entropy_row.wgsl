@@ -37,6 +37,7 @@ fn writeRow(row: u32, maximum: f32, sum: f32) {
   let own = u32(classes[row]) - parameters.first; // wraps around for targets below the first column
   let column = min(own, parameters.columns - 1u);
   let chosen = select(0.0, logits[row * parameters.columns + column], own == column);
-  // In this order, the difference of two large numbers near the maximum keeps its digits.
+  // Maximum and chosen logit can both be large. Subtracting them first keeps their difference's
+  // digits.
   loss[row] = logarithm + (maximum - chosen);
 }

@@ -87,9 +87,9 @@ export interface AttentionBackwardOptions extends AttentionForwardOptions {
    * Keeps `queryGradient` and `keyGradient` accurate if queries give almost all of their weight to
    * one key: `true` for the first key, or `{ position }`. With all but 10⁻⁶ of the weight on that
    * key, the usual form keeps one digit, like every float32 attention that computes D_t =
-   * ⟨outputGradient_t, output_t⟩; the precise form keeps five. It costs one more forward pass,
-   * which takes half as long as the usual form, and memory for one more value and output. Default:
-   * false.
+   * ⟨outputGradient_t, output_t⟩; the precise form keeps five. The precise form costs one more
+   * forward pass, which takes half the time of the usual form, and memory for one more value and
+   * output. Default: false.
    */
   readonly precise?: AttentionPrecise;
 }
@@ -115,7 +115,7 @@ export interface AttentionBackwardResult {
  * @param options the tensors
  * @returns the plan and its output tensors
  * @throws {TypeError} for wrong types or shapes
- * @throws {RangeError} for wrong values, or sizes beyond the adapter
+ * @throws {RangeError} for wrong values, or sizes beyond the adapter's limits
  *
  * @example
  * ```ts
@@ -175,7 +175,7 @@ export function planAttentionForward(
  *   256; `scale` (default 1/√D); `vScale` { constant [Hkv], mode }; `sinkLogit` [Hq]
  * @returns `output` [B, Hq, T, D], `logSumExp` [B, Hq, T]; enqueued, not waited for
  * @throws {TypeError} for wrong types or shapes
- * @throws {RangeError} for wrong values, or sizes beyond the adapter
+ * @throws {RangeError} for wrong values, or sizes beyond the adapter's limits
  *
  * @example
  * ```ts
@@ -218,7 +218,7 @@ export function attentionForward(
  * @param options the tensors
  * @returns the plan and its output tensors
  * @throws {TypeError} for wrong types or shapes
- * @throws {RangeError} for wrong values, or sizes beyond the adapter
+ * @throws {RangeError} for wrong values, or sizes beyond the adapter's limits
  *
  * @example
  * ```ts
@@ -305,7 +305,7 @@ export function planAttentionBackward(
  *   V-scale also `constantGradient` [Hkv], with a sink `sinkLogitGradient` [Hq]; enqueued, not
  *   waited for
  * @throws {TypeError} for wrong types or shapes
- * @throws {RangeError} for wrong values, or sizes beyond the adapter
+ * @throws {RangeError} for wrong values, or sizes beyond the adapter's limits
  *
  * @example
  * ```ts

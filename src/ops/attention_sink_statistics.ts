@@ -57,7 +57,7 @@ export interface AttentionSinkStatisticsResult {
  * @param options the tensors and the position
  * @returns the plan and its output tensors
  * @throws {TypeError} for wrong types or shapes
- * @throws {RangeError} for wrong values, or sizes beyond the adapter
+ * @throws {RangeError} for wrong values, or sizes beyond the adapter's limits
  *
  * @example
  * ```ts
@@ -153,7 +153,7 @@ export function planAttentionSinkStatistics(
  * @returns `mass`, `secondMoment` and `score`, with `sinkLogit` also `sinkShare`, each [B, Hq];
  *   enqueued, not waited for
  * @throws {TypeError} for wrong types or shapes
- * @throws {RangeError} for wrong values, or sizes beyond the adapter
+ * @throws {RangeError} for wrong values, or sizes beyond the adapter's limits
  *
  * @example
  * ```ts

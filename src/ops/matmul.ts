@@ -24,7 +24,7 @@ export interface MatmulResult {
  * @returns the plan and its output tensor
  * @throws {TypeError} for wrong types or shapes
  * @throws {RangeError} for a variant that is unknown or cannot run here, or sizes beyond the
- *   adapter
+ *   adapter's limits
  *
  * @example
  * ```ts
@@ -83,7 +83,7 @@ export function planMatmul(gpu: Gpu, options: MatmulOptions): Planned<MatmulResu
  * @returns `product` [..., M, N]; enqueued, not waited for
  * @throws {TypeError} for wrong types or shapes
  * @throws {RangeError} for a variant that is unknown or cannot run here, or sizes beyond the
- *   adapter
+ *   adapter's limits
  *
  * @example
  * ```ts

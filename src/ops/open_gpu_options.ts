@@ -7,9 +7,9 @@ import type { OpenGpuOptions as AdapterOptions } from "../gpu/open_gpu_options.t
 /** The options of `openGpu`. */
 export interface OpenGpuOptions extends AdapterOptions {
   /**
-   * Whether to use the choices of `deno task tune` for this adapter. They are read from the user's
-   * cache, but only if the permissions (`--allow-read`, `--allow-env`) are granted; it never
-   * prompts. The environment variable `GRADSINK_TUNING=off` turns them off for a whole program.
+   * Whether to use the choices of `deno task tune` for this adapter. They lie in the user's cache,
+   * which `openGpu` reads only if `--allow-read` and `--allow-env` are granted; it never prompts.
+   * The environment variable `GRADSINK_TUNING=off` turns the choices off for a whole program.
    * Default: true.
    */
   readonly tuning?: boolean;

@@ -105,7 +105,7 @@ function backwardCost({ rows, columns }: Matrix): Cost {
  * @param options the tensors
  * @returns the plan and its output tensors
  * @throws {TypeError} for wrong types or shapes
- * @throws {RangeError} for a wrong epsilon, or sizes beyond the adapter
+ * @throws {RangeError} for a wrong epsilon, or sizes beyond the adapter's limits
  *
  * @example
  * ```ts
@@ -154,7 +154,7 @@ export function planRmsNormForward(
  * @param options `input` [rows…, d], `gain` [d], `epsilon` (default 1e-5)
  * @returns `output` [rows…, d], `inverseRms` [rows…]; enqueued, not waited for
  * @throws {TypeError} for wrong types or shapes
- * @throws {RangeError} for a wrong epsilon, or sizes beyond the adapter
+ * @throws {RangeError} for a wrong epsilon, or sizes beyond the adapter's limits
  *
  * @example
  * ```ts
@@ -178,7 +178,7 @@ export function rmsNormForward(gpu: Gpu, options: RmsNormForwardOptions): RmsNor
  * @param options the tensors
  * @returns the plan and its output tensors
  * @throws {TypeError} for wrong types or shapes
- * @throws {RangeError} for sizes beyond the adapter
+ * @throws {RangeError} for sizes beyond the adapter's limits
  *
  * @example
  * ```ts
@@ -248,7 +248,7 @@ export function planRmsNormBackward(
  * @param options `input` [rows…, d], `gain` [d], `inverseRms` [rows…], `outputGradient` [rows…, d]
  * @returns `inputGradient` [rows…, d], `gainGradient` [d]; enqueued, not waited for
  * @throws {TypeError} for wrong types or shapes
- * @throws {RangeError} for sizes beyond the adapter
+ * @throws {RangeError} for sizes beyond the adapter's limits
  *
  * @example
  * ```ts

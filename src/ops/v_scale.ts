@@ -97,7 +97,7 @@ function backwardCost({ value, constant }: VScaleForwardOptions): Cost {
  * @param options the tensors
  * @returns the plan and its output tensor
  * @throws {TypeError} for wrong types or shapes
- * @throws {RangeError} for a constant that is not positive, or sizes beyond the adapter
+ * @throws {RangeError} for a constant that is not positive, or sizes beyond the adapter's limits
  *
  * @example
  * ```ts
@@ -145,7 +145,7 @@ export function planVScaleForward(
  * @param options `value` [B, Hkv, T, D], `constant` [Hkv], positive
  * @returns `scaledValue` [B, Hkv, T, D]; enqueued, not waited for
  * @throws {TypeError} for wrong types or shapes
- * @throws {RangeError} for a constant that is not positive, or sizes beyond the adapter
+ * @throws {RangeError} for a constant that is not positive, or sizes beyond the adapter's limits
  *
  * @example
  * ```ts
@@ -169,7 +169,7 @@ export function vScaleForward(gpu: Gpu, options: VScaleForwardOptions): VScaleFo
  * @param options the tensors
  * @returns the plan and its output tensors
  * @throws {TypeError} for wrong types or shapes
- * @throws {RangeError} for a constant that is not positive, or sizes beyond the adapter
+ * @throws {RangeError} for a constant that is not positive, or sizes beyond the adapter's limits
  *
  * @example
  * ```ts
@@ -228,7 +228,7 @@ export function planVScaleBackward(
  * @param options `value` and `scaledValueGradient` [B, Hkv, T, D], `constant` [Hkv], positive
  * @returns `valueGradient` [B, Hkv, T, D], `constantGradient` [Hkv]; enqueued, not waited for
  * @throws {TypeError} for wrong types or shapes
- * @throws {RangeError} for a constant that is not positive, or sizes beyond the adapter
+ * @throws {RangeError} for a constant that is not positive, or sizes beyond the adapter's limits
  *
  * @example
  * ```ts

@@ -2,8 +2,8 @@
  * Exports a measurement's states and gradients, token by token, for other programs: arrays of
  * states and gradients as .npy, tables as CSV, and an index that explains each.
  *
- * The files go to a temporary folder next to the requested one, which takes its name once it is
- * complete.
+ * The files go to a temporary folder next to the requested one. Once all are complete, the
+ * temporary folder gets the requested name.
  */
 import { basename, dirname, join } from "node:path";
 import type { MeasurementObserver } from "../experiments/observer.ts";

@@ -38,7 +38,7 @@ export interface LegendEntry {
   readonly symbol: string;
 }
 
-/** One entry per series, unless there is only one. */
+/** One entry per series, or none if there is only one series. */
 export function seriesEntries(series: readonly string[]): LegendEntry[] {
   if (series.length < 2) return [];
   return series.map((name, i) => ({

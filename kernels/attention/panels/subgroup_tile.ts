@@ -69,7 +69,7 @@ export function leftAcross(buffer: string, index: (u: number) => string): LeftLo
  * @param name the accumulators' name
  * @param left the left operand's numbers
  * @param seen whether a row sees the inner index k + u; a masked number is never multiplied. By
- *   default all rows see all
+ *   default every row sees every index
  */
 export function addProducts(
   name: string,

@@ -24,7 +24,7 @@ fn firstMaximum(head: u32) -> f32 {
   return clamp(sinkLogit[head], -LARGEST, LARGEST);
 }
 
-// The same in base 2.
+// `firstMaximum` in base 2: s times log2(e).
 fn firstMaximum2(head: u32) -> f32 {
   return SINK_LOG2_E * clamp(sinkLogit[head], -LARGEST_TO_BASE_2, LARGEST_TO_BASE_2);
 }

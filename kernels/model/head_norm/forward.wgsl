@@ -32,8 +32,8 @@ fn main(
   let sum = (squares.x + squares.y) + (squares.z + squares.w);
   let mean = sum / f32(4u * parameters.columns) + parameters.epsilon;
   var inverse = inverseSqrt(mean);
-  // If float32 cannot hold the squares, because the mean is below 2⁻¹⁰⁰ or above 10³⁸: as in
-  // rms_norm/inverse.wgsl.
+  // If the mean is below 2⁻¹⁰⁰ or above 10³⁸, float32 cannot hold the squares. Scale the numbers
+  // first, as in rms_norm/inverse.wgsl.
   if (!(mean >= 7.888609e-31 && mean <= 1e38)) {
     inverse = inverseOfScaledHead(head.start, mean < 1.0);
   }

@@ -43,7 +43,7 @@ export interface AccumulateOptions {
  * @param options the tensors
  * @returns the plan and its output tensor
  * @throws {TypeError} for wrong types or shapes
- * @throws {RangeError} for sizes beyond the adapter
+ * @throws {RangeError} for sizes beyond the adapter's limits
  *
  * @example
  * ```ts
@@ -99,7 +99,7 @@ export function planAdd(gpu: Gpu, options: AddOptions): Planned<AddResult> {
  * @param options `terms`: two or three of one shape
  * @returns `sum`, of that shape; enqueued, not waited for
  * @throws {TypeError} for wrong types or shapes
- * @throws {RangeError} for sizes beyond the adapter
+ * @throws {RangeError} for sizes beyond the adapter's limits
  *
  * @example
  * ```ts

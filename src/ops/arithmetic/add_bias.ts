@@ -29,7 +29,7 @@ export interface AddBiasResult {
  * @param options `input` [..., N], `bias` [N]
  * @returns the plan and its output tensor, of the input's shape
  * @throws {TypeError} for wrong types or shapes
- * @throws {RangeError} for sizes beyond the adapter
+ * @throws {RangeError} for sizes beyond the adapter's limits
  *
  * @example
  * ```ts

@@ -63,9 +63,10 @@ type Passes = (
   buffers: { readonly rowStatistics: GPUBuffer; readonly valve: GPUBuffer },
 ) => VariantPlan;
 
-// The part that all variants share. First come the values' statistics (|v|², C) and the query rows'
-// (logSumExp, D_t); then the gradients, which replace (|v|², C) by the terms of the constant's
-// gradient; then the sums of these terms and of the sink's gradient.
+// The dispatches that all variants share, around those of `passes`. First come (|v|², C) of every
+// value row and (logSumExp, D_t) of every query row. Then `passes` computes the gradients and
+// overwrites (|v|², C) with the terms of the constant's gradient. Last come the sums of these terms
+// and of the sink's gradient.
 function planFrame(gpu: Gpu, call: AttentionBackwardCall, passes: Passes): VariantPlan {
   const { shape, vScale, value, constantGradient } = call;
   const { valve, dispatches, scratch } = planValve(gpu, shape, { value, vScale });

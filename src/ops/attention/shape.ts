@@ -60,8 +60,8 @@ const OPTIONAL: readonly string[] = ["sinkLogit", "logSumExpGradient"] satisfies
  * @param vScale V-scale's arguments, if any
  * @returns the lengths
  * @throws {TypeError} for wrong types or shapes
- * @throws {RangeError} for an unknown mode, sizes beyond the adapter, or a constant that the CPU
- *   knows and that is not positive and finite
+ * @throws {RangeError} for an unknown mode, sizes beyond the adapter's limits, or a constant that
+ *   the CPU knows and that is not positive and finite
  */
 export function checkAttention(
   gpu: Gpu,

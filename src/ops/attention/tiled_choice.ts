@@ -14,8 +14,8 @@ export type BudgetInfo = Parameters<typeof gpuBudget>[0];
 export type TiledPass = "forward" | "query" | "key" | "value" | "key and value";
 
 /**
- * How many tiles' parts an invocation holds at once: `cells` counts tiles of rows × columns (the
- * logits or their gradients), `sums` those of rows × D (the results).
+ * What an invocation holds at once: its part of `cells` tiles of rows × columns (the logits and
+ * their gradients), and of `sums` tiles of rows × D (the results).
  */
 interface Held {
   readonly cells: number;

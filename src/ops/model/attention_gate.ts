@@ -89,7 +89,7 @@ function checkGates(gpu: Gpu, operator: string, options: AttentionGateForwardOpt
  * @param options the tensors
  * @returns the plan and its output tensors
  * @throws {TypeError} for wrong types or shapes
- * @throws {RangeError} for sizes beyond the adapter
+ * @throws {RangeError} for sizes beyond the adapter's limits
  *
  * @example
  * ```ts
@@ -143,7 +143,7 @@ export function planAttentionGateForward(
  * @param options `input` […, Hq · D]; `logits` […, Hq] or […, Hq · D]
  * @returns `output` […, Hq · D]; `opening`, of the logits' shape; enqueued, not waited for
  * @throws {TypeError} for wrong types or shapes
- * @throws {RangeError} for sizes beyond the adapter
+ * @throws {RangeError} for sizes beyond the adapter's limits
  *
  * @example
  * ```ts
@@ -169,7 +169,7 @@ export function attentionGateForward(
  * @param options the tensors
  * @returns the plan and its output tensors
  * @throws {TypeError} for wrong types or shapes
- * @throws {RangeError} for sizes beyond the adapter
+ * @throws {RangeError} for sizes beyond the adapter's limits
  *
  * @example
  * ```ts
@@ -229,7 +229,7 @@ export function planAttentionGateBackward(
  * @returns `inputGradient` […, Hq · D]; `logitsGradient`, of the logits' shape; enqueued, not
  *   waited for
  * @throws {TypeError} for wrong types or shapes
- * @throws {RangeError} for sizes beyond the adapter
+ * @throws {RangeError} for sizes beyond the adapter's limits
  *
  * @example
  * ```ts

@@ -94,7 +94,7 @@ function checkLogits(
  * @returns the plan and its output tensors
  * @throws {TypeError} for wrong types or shapes
  * @throws {RangeError} for targets outside the vocabulary, if the CPU knows them, or sizes beyond
- *   the adapter
+ *   the adapter's limits
  *
  * @example
  * ```ts
@@ -140,7 +140,7 @@ export function planCrossEntropyForward(
  * @returns `loss` [N] in nats, `logSumExp` [N]; enqueued, not waited for
  * @throws {TypeError} for wrong types or shapes
  * @throws {RangeError} for targets outside the vocabulary, if the CPU knows them, or sizes beyond
- *   the adapter
+ *   the adapter's limits
  *
  * @example
  * ```ts
@@ -166,7 +166,7 @@ export function crossEntropyForward(
  * @param options the tensors
  * @returns the plan and its output tensor
  * @throws {TypeError} for wrong types or shapes
- * @throws {RangeError} for wrong targets or a wrong factor, or sizes beyond the adapter
+ * @throws {RangeError} for wrong targets or a wrong factor, or sizes beyond the adapter's limits
  *
  * @example
  * ```ts
@@ -220,7 +220,7 @@ export function planCrossEntropyBackward(
  * @param options `logits` [N, V], `targets` [N], `logSumExp` [N], `factor` (default 1)
  * @returns `logitsGradient` [N, V]; enqueued, not waited for
  * @throws {TypeError} for wrong types or shapes
- * @throws {RangeError} for wrong targets or a wrong factor, or sizes beyond the adapter
+ * @throws {RangeError} for wrong targets or a wrong factor, or sizes beyond the adapter's limits
  *
  * @example
  * ```ts

@@ -68,7 +68,7 @@ const LARGEST_COUNT = 2 ** 24;
  * @returns the plan and its output tensor
  * @throws {TypeError} for wrong types or shapes
  * @throws {RangeError} for tokens outside the table, if the CPU knows them, or sizes beyond the
- *   adapter
+ *   adapter's limits
  *
  * @example
  * ```ts
@@ -119,7 +119,7 @@ export function planEmbeddingForward(
  * @returns `output` […, d]; enqueued, not waited for
  * @throws {TypeError} for wrong types or shapes
  * @throws {RangeError} for tokens outside the table, if the CPU knows them, or sizes beyond the
- *   adapter
+ *   adapter's limits
  *
  * @example
  * ```ts
@@ -187,7 +187,7 @@ export function embeddingOrder(tokens: ArrayLike<number>, vocabulary: number): E
  * @param options the tensors
  * @returns the plan and its output tensor
  * @throws {TypeError} for wrong types or shapes
- * @throws {RangeError} for sizes beyond the adapter
+ * @throws {RangeError} for sizes beyond the adapter's limits
  *
  * @example
  * ```ts
@@ -260,7 +260,7 @@ export function planEmbeddingBackward(
  * @param options `order` [N], `starts` [V + 1], `outputGradient` […, d] with N rows
  * @returns `tableGradient` [V, d]; enqueued, not waited for
  * @throws {TypeError} for wrong types or shapes
- * @throws {RangeError} for sizes beyond the adapter
+ * @throws {RangeError} for sizes beyond the adapter's limits
  *
  * @example
  * ```ts

@@ -118,7 +118,7 @@ function dispatchOf(
  * @param options `projections` [B, T, (Hq + 2 Hkv) · D], the numbers of heads, both gains [D], ε
  * @returns the plan, `output` of the projections' shape and `inverseRms` [B, T, Hq + Hkv]
  * @throws {TypeError} for wrong types or shapes
- * @throws {RangeError} for wrong numbers of heads, or sizes beyond the adapter
+ * @throws {RangeError} for wrong numbers of heads, or sizes beyond the adapter's limits
  *
  * @example
  * ```ts
@@ -177,7 +177,7 @@ export function planHeadNormForward(
  *   shape
  * @returns the plan and `projectionsGradient`
  * @throws {TypeError} for wrong types or shapes
- * @throws {RangeError} for wrong numbers of heads, or sizes beyond the adapter
+ * @throws {RangeError} for wrong numbers of heads, or sizes beyond the adapter's limits
  *
  * @example
  * ```ts

@@ -41,7 +41,9 @@ function planSwap(
     readonly operator: string;
     /** B, I, J and D: the output's lengths before any dimensions are joined. */
     readonly swapped: readonly [number, number, number, number];
-    /** The output's shape: these lengths, the last two joined if heads are merged. */
+    /**
+     * The output's shape: the lengths of `swapped`, with the last two joined if heads are merged.
+     */
     readonly shape: readonly number[];
   },
 ): Planned<HeadsResult> {
@@ -70,7 +72,7 @@ function planSwap(
  * @param options the tensor and the number of heads
  * @returns the plan and its output tensor
  * @throws {TypeError} for wrong types or shapes
- * @throws {RangeError} for a wrong number of heads, or sizes beyond the adapter
+ * @throws {RangeError} for a wrong number of heads, or sizes beyond the adapter's limits
  *
  * @example
  * ```ts
@@ -105,7 +107,7 @@ export function planSplitHeads(gpu: Gpu, options: SplitHeadsOptions): Planned<He
  * @param options `input` [B, T, H · D], `heads` H
  * @returns `output` [B, H, T, D]; enqueued, not waited for. Its gradient is {@linkcode mergeHeads}.
  * @throws {TypeError} for wrong types or shapes
- * @throws {RangeError} for a wrong number of heads, or sizes beyond the adapter
+ * @throws {RangeError} for a wrong number of heads, or sizes beyond the adapter's limits
  *
  * @example
  * ```ts
@@ -128,7 +130,7 @@ export function splitHeads(gpu: Gpu, options: SplitHeadsOptions): HeadsResult {
  * @param options the tensor
  * @returns the plan and its output tensor
  * @throws {TypeError} for wrong types or shapes
- * @throws {RangeError} for sizes beyond the adapter
+ * @throws {RangeError} for sizes beyond the adapter's limits
  *
  * @example
  * ```ts
@@ -163,7 +165,7 @@ export function planMergeHeads(gpu: Gpu, options: MergeHeadsOptions): Planned<He
  * @returns `output` [B, T, H · D]; enqueued, not waited for. Its gradient is {@linkcode
  *   splitHeads}.
  * @throws {TypeError} for wrong types or shapes
- * @throws {RangeError} for sizes beyond the adapter
+ * @throws {RangeError} for sizes beyond the adapter's limits
  *
  * @example
  * ```ts

@@ -212,7 +212,7 @@ function makePlan(
  * @param options the tensors and numbers of heads
  * @returns the plan and its output tensors
  * @throws {TypeError} for wrong types or shapes
- * @throws {RangeError} for wrong numbers of heads, or sizes beyond the adapter
+ * @throws {RangeError} for wrong numbers of heads, or sizes beyond the adapter's limits
  *
  * @example
  * ```ts
@@ -269,7 +269,7 @@ export function planSplitProjections(
  * @returns `query` [B, Hq, T, D], `key` and `value` [B, Hkv, T, D]; enqueued, not waited for. The
  *   gradient is {@linkcode mergeProjections}.
  * @throws {TypeError} for wrong types or shapes
- * @throws {RangeError} for wrong numbers of heads, or sizes beyond the adapter
+ * @throws {RangeError} for wrong numbers of heads, or sizes beyond the adapter's limits
  *
  * @example
  * ```ts
@@ -296,7 +296,7 @@ export function splitProjections(gpu: Gpu, options: SplitProjectionsOptions): Pr
  * @param options the tensors
  * @returns the plan and its output tensor
  * @throws {TypeError} for wrong types or shapes
- * @throws {RangeError} for sizes beyond the adapter
+ * @throws {RangeError} for sizes beyond the adapter's limits
  *
  * @example
  * ```ts
@@ -369,7 +369,7 @@ export function planMergeProjections(
  *   `angles` [T, D]
  * @returns `projectionsGradient` [B, T, (Hq + 2 Hkv) · D]; enqueued, not waited for
  * @throws {TypeError} for wrong types or shapes
- * @throws {RangeError} for sizes beyond the adapter
+ * @throws {RangeError} for sizes beyond the adapter's limits
  *
  * @example
  * ```ts

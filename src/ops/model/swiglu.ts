@@ -71,7 +71,7 @@ function checkProjections(
  * @param options the tensor
  * @returns the plan and its output tensor
  * @throws {TypeError} for wrong types or shapes
- * @throws {RangeError} for sizes beyond the adapter
+ * @throws {RangeError} for sizes beyond the adapter's limits
  *
  * @example
  * ```ts
@@ -120,7 +120,7 @@ export function planSwigluForward(
  * @param options `projections` […, 2 · f]
  * @returns `hidden` […, f]; enqueued, not waited for
  * @throws {TypeError} for wrong types or shapes
- * @throws {RangeError} for sizes beyond the adapter
+ * @throws {RangeError} for sizes beyond the adapter's limits
  *
  * @example
  * ```ts
@@ -142,7 +142,7 @@ export function swigluForward(gpu: Gpu, options: SwigluForwardOptions): SwigluFo
  * @param options the tensors
  * @returns the plan and its output tensor
  * @throws {TypeError} for wrong types or shapes
- * @throws {RangeError} for sizes beyond the adapter
+ * @throws {RangeError} for sizes beyond the adapter's limits
  *
  * @example
  * ```ts
@@ -195,7 +195,7 @@ export function planSwigluBackward(
  * @param options `projections` […, 2 · f], `hiddenGradient` […, f]
  * @returns `projectionsGradient` […, 2 · f]; enqueued, not waited for
  * @throws {TypeError} for wrong types or shapes
- * @throws {RangeError} for sizes beyond the adapter
+ * @throws {RangeError} for sizes beyond the adapter's limits
  *
  * @example
  * ```ts

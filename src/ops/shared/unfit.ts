@@ -5,7 +5,7 @@
 import type { Gpu } from "../../gpu/gpu.ts";
 
 /**
- * For kernels with subgroups of any size.
+ * Why an adapter cannot run kernels that use subgroups of any size.
  *
  * @param gpu the adapter
  */
@@ -16,7 +16,8 @@ export function unfitForSubgroups({ info }: Gpu): string | undefined {
 }
 
 /**
- * For kernels that make a workgroup of one subgroup, so all subgroups must have one known size.
+ * Why an adapter cannot run kernels whose workgroup is one subgroup: all its subgroups must have
+ * one known size.
  *
  * @param gpu the adapter
  * @param sizes the supported sizes. Default: any
@@ -33,7 +34,7 @@ export function unfitForSubgroupSize(
 }
 
 /**
- * For kernels that need a storage buffer of a given size.
+ * Why an adapter cannot run kernels that need a storage buffer of a given size.
  *
  * @param gpu the adapter
  * @param size bytes

@@ -75,7 +75,7 @@ export interface TunableOperator {
    * Plans a call on new tensors with undefined contents, by default with the variant of `choose`.
    * In attention's lengths `vScale: 1` adds V-scale, and `sink: 1` adds a learned sink.
    *
-   * @throws {RangeError} for a variant that cannot run here, or sizes beyond the adapter
+   * @throws {RangeError} for a variant that cannot run here, or sizes beyond the adapter's limits
    */
   plan(gpu: Gpu, dimensions: Dimensions, variant?: string): Plan;
 }
@@ -141,7 +141,8 @@ function attentionTensors(gpu: Gpu, { B, Hq, Hkv, T, D, vScale, sink }: Dimensio
 /** All longer sequences are in one class. */
 const LONGEST_SEQUENCE = 2 ** 14;
 
-// Further heads, and tokens beyond the longest class, run the same kernels. V-scale needs others.
+// More heads, or a sequence longer than LONGEST_SEQUENCE, run the same kernels. V-scale needs other
+// kernels.
 function attentionKernelCalls({ T, D }: Dimensions): Dimensions[] {
   const call = { B: 1, Hq: 1, Hkv: 1, T: Math.min(T!, LONGEST_SEQUENCE), D: D! };
   return [call, { ...call, vScale: 1 }];
@@ -199,7 +200,8 @@ function matmulShape({ B, M, N, K, transposeLeft, transposeRight }: Dimensions):
   };
 }
 
-// One of the two calls fills its tiles, the other does not.
+// The second call's lengths are one shorter: if the call's own lengths fill whole tiles, these do
+// not, which takes other kernels.
 function matmulKernelCalls(dimensions: Dimensions): Dimensions[] {
   const { M, N, K } = dimensions;
   const [rows, columns, inner] = [M!, N!, K!].map((length) => Math.max(1, length - 1));

@@ -38,8 +38,8 @@ const ALONE = 22;
 const SHARED = 48;
 
 /**
- * Two runs with similar times share a reference time, the first run's median; otherwise each is
- * divided by its own median.
+ * Whether all samples are divided by one reference time, the first run's median. This needs two
+ * runs with similar times; otherwise each run is divided by its own median.
  */
 function hasCommonReference(comparison: Comparison): boolean {
   return comparison.machines.length === 2 &&

@@ -12,7 +12,7 @@ export interface ExportedArray {
   readonly shape: (config: LlamaConfig, context: number) => readonly number[];
   /** Whether only layers with attention have it. */
   readonly attention: boolean;
-  /** undefined in a layer without attention. */
+  /** Reads the array from a layer's trace; undefined if a layer without attention lacks it. */
   readonly read: (layer: LayerTrace<Float32Array>) => Float32Array | undefined;
   /** Whether it is a gradient, which the export scales to that of the mean loss over all texts. */
   readonly gradient: boolean;

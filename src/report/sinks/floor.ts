@@ -1,4 +1,4 @@
-/** The text for a gradient by a key or query that rounding hides. */
+/** Writes gradients by keys and queries, which may lie below their floor, the rounding error. */
 import { hasSinkLogit } from "../../reference/llama/config.ts";
 import type { SinkMeasurement } from "../../sinks/measurement.ts";
 import { estimate, figure, NONE } from "./figure.ts";
@@ -32,9 +32,7 @@ export function belowFloor(
   return isZero ? ZERO : `below its floor (≤ ${figure(floor)})`;
 }
 
-/**
- * The floor of a path's gradient at s as the mean over layers, below which it is rounding error.
- */
+/** A path's rounding error at s, as the mean over layers. A gradient below this floor is noise. */
 export function summaryFloor(
   { summary }: Pick<SinkMeasurement, "summary">,
   path: PathAtSink["path"],
@@ -43,8 +41,9 @@ export function summaryFloor(
 }
 
 /**
- * Without a known floor: if token s's gradient is below this share of the early tokens', it is 0 in
- * exact arithmetic, and float32's rounding error is what remains.
+ * If the query's gradient at s is below this share of the early tokens' gradient, it is 0 in exact
+ * arithmetic, and float32's rounding error is what remains. Older files without a floor need this
+ * test.
  */
 const ROUNDING = 2 ** -20;
 
