@@ -16,8 +16,8 @@ Usage: deno task adapters [OPTIONS]
 ${formatOptions(options)}
 bench, tune, train, sinks and study take --adapter=WHICH: a number of the list, part of a GPU's name, or embedded.
 The environment variable GRADSINK_ADAPTER makes the same choice for every command and the tests;
-openGpu({ adapter }) makes it in code. Two cards of one model cannot be told apart: hide one with a container, a
-cluster's job scheduler (such as Slurm) or, for Mesa's drivers, DRI_PRIME.
+openGpu({ adapter }) makes the choice in code. Two cards of one model cannot be told apart: hide one with a container,
+a cluster's job scheduler (such as Slurm) or, for Mesa's drivers, DRI_PRIME.
 
 Exit codes:
   0    listed

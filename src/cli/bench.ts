@@ -206,7 +206,7 @@ function describeUnfit(work: readonly (Work & AdapterChoice)[]): string[] {
   return [...new Set(lines)];
 }
 
-// Finds everything that could make the run useless in the end, before it begins.
+// Refuses a result file that exists already or cannot be written, before anything is measured.
 async function checkOutput({ out, resume, beside }: BenchRequest): Promise<void> {
   const path = resume ?? out;
   if (path === undefined) {

@@ -18,9 +18,11 @@ const helpText = `Checks result files of deno task bench before they are accepte
 
 Usage: deno task check:results FILE.json …
 
-A file must follow the schema and be plausible: an adapter can reach its ceilings (the GPU's best measured rates), the
-kernels' rates are below them, the answers were checked and are right, a clock can show the samples, and this
-repository knows the commit.
+A file can be accepted if all of this holds:
+  - It follows the schema, and its commit belongs to this repository.
+  - The bench checked every kernel's answer, and found it right.
+  - A GPU can reach the file's ceilings (the best measured rates), and no kernel is far above them.
+  - The samples differ from each other, as times from a real clock do.
 
 ${formatOptions(options)}
 Exit codes:

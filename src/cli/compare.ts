@@ -66,15 +66,16 @@ With one file it shows that machine alone. With two files it prints, for each me
 the second, its 95 % interval, and a verdict: faster, slower, same or ambiguous. With more files it prints a matrix of
 all machines with ranks.
 
-A verdict compares the values of several processes, not the samples of one process. faster and slower need a change
-above the threshold and Welch's test with Holm's correction over the whole table. On one machine the CPU time must show
-the change too; if it was not measured, then the time relative to that of a reference kernel, which is the same in every
-file. same needs the whole interval within the threshold. The remarks say why a row is ambiguous and what would settle
-it. For a file from one process, compare assumes that times differ by 10 % from process to process.
+A verdict compares the values of several processes, not the samples of one process. A row is faster or slower
+if its change is above the threshold and significant (by Welch's test, with Holm's correction over the whole table).
+For two runs on one machine, the CPU time must show the change too. Without CPU times, compare divides every time by
+that of a reference kernel, which is the same in every file. A row is the same if its whole interval lies within the
+threshold. The remarks say why a row is ambiguous, and what to do. For a file from one process, compare assumes that
+times differ by 10 % from process to process.
 
 The two files of one \`deno task bench --beside\` were measured in turns. compare divides the times of neighboring
-turns; a round's value is the median of these ratios. Both sides ran under the same clock and load, so those cannot
-explain a change. If the CPU time varies less than the time, the verdict uses the CPU time, and a note says so.
+turns; a round's value is the median of these ratios. Both sides ran at the same clock rate and load, so neither can
+explain a change. If the CPU time varies less than the wall time, the verdict uses the CPU time, and a note says so.
 
 To see how small a change your machine can show, run the same bench twice and compare the two files. The intervals
 show the smallest change that would count; every faster or slower row is then a false alarm.
@@ -89,7 +90,7 @@ Exit codes:
        (--allow-missing accepts both), or the samples are too few to show a regression of any size
 `;
 
-/** Reads a share from text such as `5%`. */
+/** Reads a percentage such as `5%` as a fraction. */
 function percentage(name: string, text: string): number {
   const match = /^(\d{1,4}(?:\.\d{1,6})?)\s?%$/.exec(text);
   const share = Number(match?.[1] ?? NaN) / 100;
@@ -185,7 +186,7 @@ async function compare(
     await writeTextFile(html, renderComparisonPage(comparison, createSvgDocument()));
   }
   output.out(formatted(comparison, format, output.color));
-  // CSV has no place for these lines.
+  // CSV has no place for warnings, so print them to standard error.
   if (format === "csv") {
     for (const warning of comparison.warnings) output.err(`note: ${escapeTerminal(warning)}\n`);
   }

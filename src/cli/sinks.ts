@@ -33,8 +33,9 @@ export interface SinksHooks extends CommandOutput {
   readonly openGpu: (options: SinksRequest["gpu"]) => Promise<Gpu>;
 }
 
-/** The default number of sequences per batch, and of batches. */
+/** The default number of sequences per batch. */
 const BATCH = 8;
+/** The default number of batches. */
 const BATCHES = 8;
 
 /**
@@ -180,7 +181,7 @@ function differentBatches(
 }
 
 /**
- * Refuses a model that cannot fit, before any allocation: checks the largest tensor of one batch.
+ * Refuses a model if one batch's largest tensor exceeds the GPU's limit, before any allocation.
  */
 function checkMemory(gpu: Gpu, { config, context }: OpenedModel["model"], batch: number): void {
   const { vocabulary, feedForwardDim, modelDim, queryHeads, headDim } = config;

@@ -29,7 +29,7 @@ export interface StudyHooks {
   readonly command?: (arm: StudyArm) => ChildCommand;
   /** The stream for the overview. Default: stderr. */
   readonly progress?: ProgressOutput;
-  /** Lets all runs save, then stops the study. Default: aborted by SIGINT and SIGTERM. */
+  /** Stops the study after all runs have saved. Default: aborted by SIGINT and SIGTERM. */
   readonly signal?: AbortSignal;
 }
 
@@ -93,7 +93,7 @@ async function run(
     overview.clear();
     output.err("study: stopping; each run saves where it is\n");
   });
-  // The first Ctrl-C lets the runs save; the second ends at once, which leaves them intact too.
+  // The first Ctrl-C lets the runs save; the second ends at once and leaves the last saved state.
   const unlisten = hooks.signal === undefined
     ? listenForInterrupts(interrupt, { secondExits: true })
     : () => {};

@@ -15,14 +15,14 @@ import { type LoadedOperator, loadOperator } from "../shared/custom_operator.ts"
 import { CHILD, childCommand, gitCommit, ownCheckout } from "../shared/machine.ts";
 import type { Selection } from "./options.ts";
 
-/** The other side that `--beside` names. */
+/** The other side of the comparison: the checkout or operator file that `--beside` names. */
 export interface Beside {
-  /** The checkout's path, as messages show it. */
+  /** The path of the checkout or operator file, as messages show it. */
   readonly path: string;
   readonly suite: ResultFile["suite"];
-  /** Starts its measuring process. */
+  /** The command that starts the other side's measuring process. */
   readonly command: ChildCommand;
-  /** Identifies the version of the custom operator; undefined without one. */
+  /** A hash of the custom operator's file; undefined without a custom operator. */
   readonly digest: string | undefined;
 }
 
@@ -40,7 +40,7 @@ export interface BesideRequest {
  * Finds the side that `--beside` names, before measuring.
  *
  * @param path a folder or a file
- * @param request this side
+ * @param request what to measure, and the suite and operator of this side
  * @throws {UsageError} if it is neither another checkout of the suite nor another file of the
  *   custom operator
  */
@@ -174,7 +174,7 @@ export async function openBeside(
  *
  * @param jobs this side's jobs
  * @param others the other side's jobs
- * @returns the other side's jobs by the ids of this side's jobs; each takes its partner's id
+ * @returns the other side's jobs by the ids of this side's jobs; each has its partner's id
  */
 export function partnersOf(
   jobs: readonly Job[],

@@ -106,7 +106,7 @@ const options = {
   ),
   variants: takes(
     "A,B",
-    "chosen: this adapter's defaults; all: every variant except those in f16; or names (default chosen)",
+    "Variants: chosen (this adapter's defaults), all (every variant except those in f16), or names (default chosen)",
   ),
   runtime,
   software,
@@ -122,7 +122,7 @@ const options = {
   resume: takesPath("FILE", "Continue an incomplete result file"),
   beside: takesPath(
     "FOLDER",
-    "Measure another checkout in turns with this one, and compare: FOLDER, or with --operator a FILE",
+    "Measure the checkout in FOLDER in turns with this one, and compare them; with --operator, another FILE",
   ),
   wide: flag("Print every column, in lines of up to 260 characters"),
   json: flag("Print the result file instead of a table; with --beside, the comparison as JSON"),
@@ -138,24 +138,24 @@ Usage: deno task bench [OPTIONS]
 
 ${formatOptions(options)}
 The bench checks every answer before it reports a speed. It writes the result file as measurements end.
-Times differ from process to process, so several processes take every measurement, one per round: at least 3
-rounds, and up to 16 with a larger --budget. Every interval comes from these differences.
+Times differ from process to process, so the bench repeats every measurement in several processes: at least 3, and up
+to 16 with a larger --budget. Every interval comes from the differences between processes.
 Ctrl-C ends the run and marks the file incomplete; --resume continues it.
 
 To see the effect of a change, measure the old and the new state in turns. Check out the old one, for example
 with \`git worktree add ../before HEAD~1\`, and run \`deno task bench --beside=../before\`. Two processes take
 samples in turns of some milliseconds, so both meet the same conditions, and the bench compares them turn by turn.
 It writes two files, FILE.json and FILE-beside.json, which \`deno task compare\` compares in the same way.
-So it finds small changes: on Mesa's lavapipe (a GPU driver that computes on the CPU) with two cores and ten other busy
-threads, 10 of 10 runs with the default budget called a kernel slower that took 12 % more CPU time. Of 144 comparisons
-of equal kernels, none was called slower or faster.
+So --beside finds small changes. In a test on Mesa's lavapipe (a GPU driver that computes on the CPU), ten other busy
+threads shared the two cores. All 10 runs with the default budget found a kernel that took 12 % more CPU time. None of
+144 comparisons of equal kernels showed a change.
 With --operator=NEW.ts, --beside=OLD.ts compares two versions of your operator.
 
 Some variants keep their tiles in f16 and add in f32. To measure them, name them with --variants:
   attention  ${namedVariantsOf("attention", "forward").join(", ")}
   matmul     ${namedVariantsOf("matmul", "forward").join(", ")}
-Their number format is f16+f32. The bench allows them f16's rounding error, compares them only with each other,
-and uses the f32 ceiling for them, because they multiply and add in f32.
+Their number format is f16+f32. The bench allows these variants f16's rounding error, and compares them only with each
+other. It uses the ceiling (best measured rate) of f32 for them, because they multiply and add in f32.
 
 The file of --operator exports name, shapes, inputs, twin (the operator in float64, to check answers), cost and
 plan; bench/operators/softcap.ts is an example. Only a measuring process runs the file. The bench then measures that

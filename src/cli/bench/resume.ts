@@ -24,11 +24,11 @@ export async function readResumed(path: string): Promise<ResultFile> {
 }
 
 /**
- * One file holds measurements of one commit only: kernels may differ between two.
+ * Refuses to continue a file of another version or commit, because its kernels may differ.
  *
  * @param before the file's suite
  * @param now this suite
- * @throws {UsageError} if they differ
+ * @throws {UsageError} if their versions or commits differ
  */
 export function refuseOtherSuite(before: ResultFile["suite"], now: ResultFile["suite"]): void {
   if (before.version !== now.version) {
@@ -46,7 +46,7 @@ export function refuseOtherSuite(before: ResultFile["suite"], now: ResultFile["s
 }
 
 /**
- * One file holds measurements of one machine and runtime only.
+ * Refuses to continue a file of another machine or runtime.
  *
  * @param before the file to continue
  * @param now the start of a new file

@@ -75,8 +75,8 @@ export type NamesOf<Options extends OptionSpecifications, Type extends "switch" 
 }[keyof Options];
 
 /**
- * The type of an option's value: one of its choices, if it has some; undefined unless it has a
- * default.
+ * The type of an option's value: one of the option's choices, or any text if it has none. The value
+ * may be undefined if the option has no default.
  */
 export type ValueOf<Option extends OptionSpecification> =
   | (Option extends { readonly choices: readonly (infer Choice)[] } ? Choice : string)
@@ -167,9 +167,9 @@ export function parseArguments<const Options extends OptionSpecifications>(
 }
 
 /**
- * Finds every mistake that needs no parser, and rewrites the command line in the one form that both
- * parsers read alike: operands first, because one parser takes a word such as `true` after a switch
- * as its value; then `--name` and `--name=value`.
+ * Finds every mistake that needs no parser, and rewrites the command line so that both parsers read
+ * it alike: operands first, then `--name` and `--name=value`. Operands come first because one parser
+ * would take a word such as `true` after a switch as the switch's value.
  */
 function checkedWords(args: readonly string[], options: OptionSpecifications): string[] {
   const operands: string[] = [];

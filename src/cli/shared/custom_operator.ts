@@ -28,7 +28,7 @@ export interface OperatorFile {
   readonly digest: string;
 }
 
-/** A custom operator that this process can have measured. */
+/** A custom operator's file, and what a measuring process found in it. */
 export interface LoadedOperator {
   readonly file: OperatorFile;
   readonly outline: OperatorOutline;
@@ -59,7 +59,7 @@ export function operatorOption({ switches, values }: {
 const DEADLINE = 60_000;
 
 /**
- * Adds the operator of `--operator` to those that this process can have measured.
+ * Adds the operator of `--operator` to the built-in operators.
  *
  * @param option the file and the runtime to run it in; undefined without the option
  * @param child how to start the measuring process, for tests; default: the usual one
@@ -80,7 +80,7 @@ export async function addOperator(
 }
 
 /**
- * Lets a measuring process report what an operator's file defines.
+ * Starts a measuring process that runs an operator's file and reports what the file defines.
  *
  * @param option the file and the runtime to run it in
  * @param child how to start the measuring process, for tests; default: the usual one

@@ -44,7 +44,7 @@ export const passes = takes("A,B", "Passes: forward, backward (default both)");
 /** `--shapes` */
 export const shapes = takes(
   "GRID",
-  "Grid of shapes (quick, default, full), or shapes by name; smaller ones on the CPU (default: default)",
+  "Grid of shapes (quick, default, full; smaller on the CPU), or shapes by name (default: default)",
 );
 
 /** `--seed` */

@@ -30,7 +30,7 @@ export function enterUserFolder(): void {
  * meant.
  *
  * @param path the given path, or its `file:` URL
- * @returns the absolute path; the given path without the permission to know the current folder
+ * @returns the absolute path; the given path if the permission to know the current folder is missing
  * @throws {UsageError} if the path begins with a `~`, or a URL is not of a local file
  */
 export function absolutePath(path: string): string {

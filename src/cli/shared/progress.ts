@@ -10,7 +10,7 @@ export interface ProgressOutput {
   readonly write: (text: string) => void;
   /** Columns of the terminal; undefined if there is none. */
   readonly columns: () => number | undefined;
-  /** Milliseconds from any origin. */
+  /** The time in ms since any fixed moment. */
   readonly now: () => number;
 }
 
@@ -31,7 +31,7 @@ const LINE_EVERY = 5_000;
 /** Shows a run's progress. */
 export class Progress {
   readonly #output: ProgressOutput;
-  /** The beginning of the shown stage: when it was, and how much was done then. */
+  /** When the current stage began, in ms, and how much was done then. */
   #start: { readonly time: number; readonly done: number };
   #last = { done: 0, total: 0 };
   #lastLine = -Infinity;
@@ -50,7 +50,7 @@ export class Progress {
     const width = columns();
     const { done, total } = state;
     const last = this.#last;
-    // Another stage has a pace of its own.
+    // A new stage begins: measure its pace from here.
     if (last.total > 0 && (total !== last.total || done < last.done)) {
       this.#start = { time: now(), done };
     }

@@ -11,9 +11,9 @@ import type { SinksRequest } from "./options.ts";
  * Measures, and exports states and gradients if requested.
  *
  * @param request the command line
- * @param shape the measurement's shape
+ * @param shape the model's configuration and the numbers of texts and tokens
  * @param measure the measurement, which passes each batch to the observer
- * @throws {FileError} if the folder cannot be written; it then stays empty
+ * @throws {FileError} if the folder cannot be written; no file is left then
  */
 export async function withExport(
   { export: wanted }: SinksRequest,

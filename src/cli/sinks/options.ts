@@ -30,10 +30,10 @@ import {
   type SoftwareChoice,
 } from "../shared/options.ts";
 
-/** How text becomes the tokens for a pretrained model; undefined for the default. */
+/** How text becomes a pretrained model's tokens. A field is undefined for its default. */
 export interface PretrainedOptions {
   readonly texts: number | undefined;
-  /** T, the sequence length: the only one of these options that checkpoints take too. */
+  /** Tokens per text, also for checkpoints of `deno task train`; undefined for the default. */
   readonly context: number | undefined;
   readonly begin: BeginPolicy | undefined;
   readonly documents: DocumentPolicy | undefined;
@@ -43,7 +43,7 @@ export interface PretrainedOptions {
 export interface SinksRequest {
   /** The folder of a run or of a checkpoint. */
   readonly folder: string;
-  /** The folder as given: it may be a name on the Hugging Face Hub instead. */
+  /** MODEL as given: a folder, or a name on the Hugging Face Hub. */
   readonly given: string;
   /** The checkpoint's step; undefined for the newest one. */
   readonly step: number | undefined;
@@ -56,18 +56,18 @@ export interface SinksRequest {
   /** Where to export states and gradients; undefined for nowhere. */
   readonly export: { readonly folder: string; readonly arrays: readonly ArrayName[] } | undefined;
   readonly split: "training" | "validation";
-  /** The number of batches; undefined for that of the run's last measurement. */
+  /** The number of batches; undefined for the number in the run's last measurement. */
   readonly batches: number | undefined;
   /** Options of pretrained models only. */
   readonly pretrained: PretrainedOptions;
   /** Sequences per batch; undefined for the run's own number. */
   readonly batch: number | undefined;
-  /** The text to measure on. It replaces the run's own; a checkpoint without a run needs it. */
+  /** The text to measure on. It replaces the run's text; a checkpoint without a run needs one. */
   readonly corpus: string | undefined;
   readonly position: number;
   readonly window: number;
   readonly threshold: number;
-  /** A query head that the page shows in addition to those it chooses. */
+  /** A query head to show on the page, in addition to the heads that the page always shows. */
   readonly head: HeadPlace | undefined;
   readonly theory: boolean;
   /** Whether to measure interventions; for pretrained models only. */
@@ -98,22 +98,25 @@ const options = {
   ),
   split: takes(
     "NAME",
-    "Sequences to measure: the first validation ones, or those of the run's next training step",
+    "Sequences to measure: the first of the validation data, or those of the next training step",
     { choices: ["validation", "training"], default: "validation" },
   ),
   batches: takes(
     "N",
-    "Number of batches (default as in the run's last measurement; 8 for a checkpoint alone)",
+    "Number of batches (default as in the run's last measurement; 8 for a checkpoint without its run)",
   ),
-  batch: takes("N", "Sequences in a batch (default as in the run; 8 for a checkpoint alone)"),
+  batch: takes(
+    "N",
+    "Sequences in a batch (default as in the run; 8 for a checkpoint without its run)",
+  ),
   corpus: takesPath(
     "PATH",
-    "Text file or folder for a pretrained model or a checkpoint alone; with a run, the text's new place",
+    "Text file or folder for a pretrained model or a checkpoint without its run; with a run, the text's new path",
   ),
-  texts: takes("N", "Pretrained: how many texts (default 20, or as many as there are)"),
+  texts: takes("N", "Pretrained: number of texts (default 20, or fewer if the corpus has fewer)"),
   context: takes(
     "N",
-    `Tokens in a text of a pretrained model (default 256), or of a checkpoint alone (default its own, at most ${DEFAULT_CONTEXT})`,
+    `Tokens per text: of a pretrained model (default 256), or of a checkpoint without its run (default the checkpoint's own, at most ${DEFAULT_CONTEXT})`,
   ),
   bos: takes("WHEN", "Pretrained: whether every text begins with BOS (default as-tokenizer)", {
     choices: BEGIN_POLICIES,
@@ -124,7 +127,7 @@ const options = {
     { choices: DOCUMENT_POLICIES },
   ),
   position: takes("N", "The position to measure as a sink", { default: "0" }),
-  window: takes("N", "The sink score is a mean over this many queries from --position on", {
+  window: takes("N", "The sink score is the mean over this many queries, beginning at --position", {
     default: "64",
   }),
   threshold: takes("SCORE", "A head with a greater score counts as a sink", { default: "0.3" }),
@@ -133,8 +136,8 @@ const options = {
     "Also show this head's attention on the page: LAYER.HEAD, such as 2.0",
   ),
   "no-theory": flag("Skip the check of the theory's identities and bounds (arXiv 2603.17771)"),
-  "no-interventions": flag("Pretrained: skip the loss with massive activations replaced"),
-  "no-quantization": flag("Skip the loss with INT8 activations"),
+  "no-interventions": flag("Pretrained: do not measure the loss with massive activations replaced"),
+  "no-quantization": flag("Do not measure the loss with INT8 activations"),
   runtime,
   software,
   adapter,
@@ -152,8 +155,8 @@ MODEL is a folder of deno task train, one of its checkpoints, or a pretrained mo
 with a tokenizer, or a name such as HuggingFaceTB/SmolLM2-135M, which is fetched once. Families: llama, mistral, qwen2
 and qwen3. A pretrained model is measured on --corpus, layer by layer, so it may exceed the GPU's memory.
 
-Attention's backward pass keeps gradients at --position accurate, however strong the sink there. If rounding still
-hides a gradient, the tables show it as below its floor, the size of its rounding error.
+Gradients at --position stay accurate, however strong the sink there is. If rounding still hides a gradient, the tables
+show it as below its floor: the size of its rounding error.
 
 ${formatOptions(options)}
 Exit codes:

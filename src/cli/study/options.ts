@@ -51,7 +51,7 @@ export type StudyRequest =
     readonly records: string | undefined;
   };
 
-/** For the help: a number's default, and its default if `text-anchored` is the only setting. */
+/** For `--help`: an option's usual default, and its default for `--settings=text-anchored`. */
 function defaults(name: "steps" | "batch" | "learningRate"): string {
   return `(default ${DEFAULT_SCALE[name]}; ${ANCHORED_SCALE[name]} with --settings=text-anchored)`;
 }
@@ -104,7 +104,7 @@ const reportOptions = {
   help,
 } as const satisfies OptionSpecifications;
 
-/** The help of both commands. */
+/** The text of `--help` for `study` and `study report`. */
 export function studyHelp(): string {
   return `Trains the controlled study: every variant of the model with every seed and setting, all else equal.
 
@@ -138,7 +138,7 @@ Exit codes:
  *
  * @param args the words after `study`
  * @returns the request; undefined if it asks for help
- * @throws {UsageError} one line
+ * @throws {UsageError} for a mistake
  */
 export function parseStudy(args: readonly string[]): StudyRequest | undefined {
   return args[0] === "report" ? parseReport(args.slice(1)) : parseRun(args);

@@ -6,7 +6,7 @@ import type { ProgressOutput } from "../shared/progress.ts";
 
 const BAR = 24;
 /**
- * Without a terminal: the shortest time between two lines, in ms. A run that ends always gets one.
+ * Without a terminal: the least time between two lines, in ms. A run's end shows at once.
  */
 const LINE_EVERY = 30_000;
 /** On a terminal: the shortest time between two redraws, in ms. */
@@ -87,7 +87,7 @@ export function overview(
 }
 
 /**
- * Writes a duration in people's words.
+ * Writes a duration, such as `45 s`, `3 min 20 s` or `2 h 5 min`.
  *
  * @param seconds at least 0
  */

@@ -72,7 +72,7 @@ export async function writeReport(
 
 /**
  * Copies the report's records to a folder, each under its arm's name. Only the first seed's records
- * keep single tokens, because the page plots no others.
+ * keep the values of single tokens, because the page plots them for that seed only.
  */
 async function gather({ groups }: Study, folder: string): Promise<void> {
   await makeFolder(folder);

@@ -57,7 +57,7 @@ export async function runArm(order: RunOrder, { report, signal }: RunArmHooks): 
   });
   if (result.status !== "complete") return INTERRUPTED;
   const path = join(folder, RECORD_FILE);
-  // If a record exists, the suite that it names trained the model; this one only measures it again.
+  // An older record names the suite version that trained the model. Keep that version.
   const before = await previousRecord(path);
   const trained = before?.suite ?? suite;
   await writeStudyRecord(
@@ -87,8 +87,8 @@ async function previousRecord(path: string): Promise<StudyRecord | undefined> {
 }
 
 /**
- * Measures the checkpoint. Gradients come from attention's usual backward pass, not the precise
- * one, as at earlier points of the run.
+ * Measures the checkpoint. It uses attention's usual backward pass, not the precise one, so the
+ * result is comparable with the measurements during training.
  */
 async function measureFinal(
   { settings, checkpoint, step }: RunResult,
@@ -119,8 +119,8 @@ async function measureFinal(
 if (import.meta.main) {
   const { out, err } = standardOutput();
   const stop = new AbortController();
-  // Ctrl-C on a terminal reaches the study and its runs at once, and the study asks its runs to
-  // stop too.
+  // A run is asked to stop twice: by Ctrl-C on the terminal, and by the study. So the second signal
+  // must not end the process at once.
   listenForInterrupts(stop);
   try {
     const code = await runArm(JSON.parse(Deno.args[0] ?? "null") as RunOrder, {

@@ -58,8 +58,8 @@ export function tuneHelp(): string {
 Usage: deno task tune [OPTIONS]
 
 ${formatOptions(options)}
-Similar shapes share a choice, so tune times only one of them. It checks a candidate's answer before its time counts,
-and saves every choice at once, so Ctrl-C keeps the choices so far. To ignore the choices, open the GPU with
+Similar shapes share a choice, so tune times only one of them. A kernel's time counts only if its answer is right.
+tune saves every choice at once, so Ctrl-C keeps the choices so far. To ignore the choices, open the GPU with
 openGpu({ tuning: false }) or set GRADSINK_TUNING=off.
 
 Exit codes:
@@ -105,7 +105,7 @@ export function parseTune(
       : "it has a single variant";
     throw new UsageError(`--kernels: ${untunable} is not tuned: ${why}`);
   }
-  // The bench has the other options too: let it read and check them.
+  // The bench has the remaining options too, so `parseBench` reads and checks them.
   const { operator: _, ...rest } = withoutUndefined(values);
   const given = { kernels: added?.name ?? kernels.join(","), ...rest };
   const words = Object.entries(given).map(([name, value]) => `--${name}=${value}`);

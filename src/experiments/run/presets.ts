@@ -16,9 +16,9 @@ export type PresetName = typeof PRESETS[number];
 /** Each preset's purpose, in a few words. */
 export const PRESET_TITLES: Readonly<Record<PresetName, string>> = {
   smoke: "a strong sink in under a minute on two CPU cores: Bigram-Backcopy, 2 layers, no V-scale",
-  backcopy: "the study's setting: Bigram-Backcopy, 2 layers",
+  backcopy: "the study's setting shallow: Bigram-Backcopy, 2 layers",
   "backcopy-deep":
-    "the same with 3 layers, no attention in layer 0, so that the sink forms above an MLP",
+    "Bigram-Backcopy, 3 layers, no attention in layer 0, so that the sink forms above an MLP",
   text: "byte-level text from --corpus, 4 layers",
   "paper-0.1b": "the 0.1B model and schedule of arXiv 2603.17771, on bytes of --corpus; for GPUs",
 };
