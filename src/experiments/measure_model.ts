@@ -37,8 +37,8 @@ export interface MeasureModelOptions extends MeasuredBatches {
   /** Whether to compute intervals over sequences. Default false. */
   readonly intervals?: boolean;
   /**
-   * If given, the states are measured element by element, and the attention to every position.
-   * `head` is a head to map in addition to those chosen by their score. Default: not measured.
+   * If given, also measures every state's elements and maps the attention of a few heads. `head` is
+   * mapped in addition to those with high scores. Default: not measured.
    */
   readonly states?: { readonly head?: HeadPlace | undefined };
   /** Receives each batch's numbers, which are not kept. */
@@ -62,7 +62,7 @@ export async function readLayer(
     readonly arrays?: Map<Tensor, Float32Array<ArrayBuffer>>;
   },
 ): Promise<LayerTrace<Float32Array>> {
-  // One tensor may occur twice: in a layer without attention, the input is also the half-way state.
+  // One tensor may occur twice: a layer without attention passes its input on to the MLP.
   const reads = new Map<Tensor, Promise<Float32Array<ArrayBuffer>>>();
   const state = (tensor: Tensor): Promise<Float32Array> => {
     const pending = reads.get(tensor) ?? tensor.read(arrays?.get(tensor));
@@ -110,8 +110,8 @@ async function readAll<Tensors extends object>(
  * @returns all measurements except quantization
  * @throws {TypeError} if model and task differ in context or vocabulary
  * @throws {RangeError} if a state or gradient is not finite (the message names the first one), if
- *   settings are impossible, or if the model has a `precisePosition` and `settings.position` is
- *   another
+ *   settings are impossible, or if the model has a `precisePosition` that is not
+ *   `settings.position`
  * @throws {GpuError} if the GPU fails
  */
 export async function measureModel(
@@ -161,7 +161,7 @@ export async function measureModel(
     // the states are finite, the first layer with a bad gradient is the one that caused it.
     for (let layer = config.layers - 1; layer >= 0; layer--) {
       const numbers = await readLayer(model.trace.layers[layer]!, {
-        // Gradients are of a step's mean loss, and this batch is one part of the step.
+        // The gradients are of a training step's mean loss, and this batch is one part of a step.
         gradientFactor: microBatches,
       });
       meter.addLayer(layer, numbers, { batch, idle });
@@ -207,8 +207,8 @@ export function spelledTokens(
  * Whether a model's gradients come from attention's precise backward pass for the measured
  * position.
  *
- * @throws {RangeError} if they are precise for another position, because the rounding at this one
- *   is then unknown
+ * @throws {RangeError} if the gradients are precise for another position: the rounding error at the
+ *   measured position would be unknown
  */
 function isPrecise(
   { precisePosition }: Llama,

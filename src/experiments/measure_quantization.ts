@@ -17,13 +17,13 @@ import type { MeasuredBatches } from "./measure_model.ts";
 
 /** Options of {@linkcode measureQuantization}. */
 export interface MeasureQuantizationOptions extends MeasuredBatches {
-  /** The number of later batches that give the static scales. Default 4. */
+  /** The number of batches, after the measured ones, that give the static scales. Default 4. */
   readonly calibrationBatches?: number;
 }
 
 /**
- * The roundings. `target` and `scaling` name each in a measurement; `linears` and `scale` are the
- * options of the evaluation that computes it.
+ * The kinds of rounding to measure. `target` and `scaling` name a kind in the measurement;
+ * `linears` and `scale` are the options of {@linkcode QuantizedEvaluation} for it.
  */
 export const QUANTIZATION_CASES: readonly (
   & Pick<QuantizationCase, "target" | "scaling">
@@ -46,8 +46,9 @@ export const QUANTIZATION_CASES: readonly (
 ];
 
 /**
- * Measures the loss with inputs rounded to symmetric INT8: those of the MLPs' down projections, and
- * those of all linear maps of the layers. The head's input is never rounded.
+ * Measures the loss with inputs rounded to symmetric INT8: first the inputs of the MLPs' down
+ * projections alone, then the inputs of all linear maps in the layers. The input of the output head
+ * is never rounded.
  *
  * @param gpu the GPU that holds the model
  * @param model the model; its batch and losses are overwritten

@@ -15,7 +15,7 @@ export interface MeasurementObserver {
    * Called for each layer of the batch, from the last to the first.
    *
    * @param layer the layer's index
-   * @param states the layer's states, and the gradients of the batch's mean loss by them
+   * @param states the layer's states, and the gradients of the batch's mean loss by these states
    */
   onLayer(layer: number, states: LayerTrace<Float32Array>): void | Promise<void>;
 }

@@ -14,13 +14,13 @@ export interface OpenedModel {
   readonly model: StoredModel;
   readonly task: Task;
   readonly source: MeasurementSource;
-  /** The run's number of sequences per batch; undefined for a checkpoint alone. */
+  /** The run's number of sequences per batch; undefined for a checkpoint without a run. */
   readonly batch: number | undefined;
-  /** The number of batches in the run's last measurement; undefined for a checkpoint alone. */
+  /** The number of batches in the run's last measurement; undefined without a run. */
   readonly batches: number | undefined;
   /**
    * The number of sequences that the run has trained on; the next step takes those after them. 0
-   * for a checkpoint alone.
+   * for a checkpoint without a run.
    */
   readonly trainedSequences: number;
   /** Skipped parts of the text, one line each. */
@@ -31,11 +31,11 @@ export interface OpenedModel {
 export interface OpenModelOptions {
   /** The checkpoint's step; the newest one by default. */
   readonly step?: number | undefined;
-  /** A file or folder of text that replaces the run's own; a checkpoint alone needs it. */
+  /** A file or folder of text. It replaces the run's text; a checkpoint without a run needs it. */
   readonly corpus?: string | undefined;
   /**
-   * The number of tokens per sequence, for a checkpoint alone; by default at most {@linkcode
-   * DEFAULT_CONTEXT}.
+   * The number of tokens per sequence, for a checkpoint without a run. Default: the model's
+   * context, or {@linkcode DEFAULT_CONTEXT} if that is smaller.
    */
   readonly context?: number | undefined;
 }
@@ -44,7 +44,7 @@ export interface OpenModelOptions {
 export const DEFAULT_CONTEXT = 1024;
 
 /**
- * Opens a run's checkpoint, or a checkpoint alone.
+ * Opens a run's checkpoint, or a checkpoint without a run.
  *
  * @param folder the folder of a run, or of a checkpoint in Hugging Face's layout
  * @param options the checkpoint's step, and other text

@@ -25,15 +25,15 @@ export interface OpenPretrainedOptions {
   readonly corpus: string | undefined;
   /** The number of tokens per text. Default: 256, or the model's context if smaller. */
   readonly context?: number | undefined;
-  /** The number of texts. Default: 20, or as many as there are. */
+  /** The number of texts. Default: 20, or fewer if the corpus has fewer. */
   readonly texts?: number | undefined;
   /** When texts begin with BOS. Default: as the tokenizer decides. */
   readonly begin?: BeginPolicy | undefined;
   /** How documents become texts. Default: joined. */
   readonly documents?: DocumentPolicy | undefined;
   /**
-   * Called while a model is fetched or checked, with the finished amount, the whole amount, and the
-   * work.
+   * Called while a model is fetched or checked, with the finished amount, the whole amount, and a
+   * text about the current work.
    */
   readonly onProgress?: ((done: number, total: number, text: string) => void) | undefined;
 }
@@ -79,8 +79,8 @@ async function exists(path: string): Promise<boolean> {
  * @param model a folder in Hugging Face's layout, or a name such as `HuggingFaceTB/SmolLM2-135M`,
  * which is fetched from the hub if no folder has that name
  * @param options the text, and how to split it
- * @throws {CheckpointError} if the model cannot be fetched, is incomplete or not supported, or its
- *   tokenizer is not
+ * @throws {CheckpointError} if the model cannot be fetched or is incomplete, or if the model or its
+ *   tokenizer is not supported
  * @throws {CorpusError} if the text cannot be read or used
  * @throws {RangeError} for a context longer than the model's
  */

@@ -40,8 +40,8 @@ export interface RunOptions {
  * @param hooks receive progress and stop the run
  * @returns how it ended
  * @throws {RangeError} for impossible settings, before anything is written
- * @throws {RunError} if the folder does not fit, or another process trains in it; a NonFiniteError
- *   if a loss or gradient is no longer finite
+ * @throws {RunError} if the folder does not fit `resume`, or another process trains in it; a
+ *   NonFiniteError if a loss or gradient is no longer finite
  * @throws {CorpusError} if the user's text cannot be used
  * @throws {CheckpointError} if a checkpoint is damaged or cannot be written; older ones stay
  * @throws {GpuError} if the GPU fails

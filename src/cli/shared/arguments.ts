@@ -168,8 +168,8 @@ export function parseArguments<const Options extends OptionSpecifications>(
 
 /**
  * Finds every mistake that needs no parser, and rewrites the command line so that both parsers read
- * it alike: operands first, then `--name` and `--name=value`. Operands come first because one parser
- * would take a word such as `true` after a switch as the switch's value.
+ * it alike: operands first, then `--name` and `--name=value`. Operands come first because one
+ * parser would take a word such as `true` after a switch as the switch's value.
  */
 function checkedWords(args: readonly string[], options: OptionSpecifications): string[] {
   const operands: string[] = [];

@@ -30,7 +30,8 @@ export function enterUserFolder(): void {
  * meant.
  *
  * @param path the given path, or its `file:` URL
- * @returns the absolute path; the given path if the permission to know the current folder is missing
+ * @returns the absolute path; the given path if the permission to know the current folder is
+ *   missing
  * @throws {UsageError} if the path begins with a `~`, or a URL is not of a local file
  */
 export function absolutePath(path: string): string {

@@ -54,8 +54,8 @@ export async function measureInterventions(
       .map((each) => ({ ...each, sequence: each.sequence - first }));
     for (const [i, kind] of INTERVENTIONS.entries()) {
       const { tokenLosses } = await model.forward(batch, {
-        // Up to this layer the model is unchanged, so later interventions begin with the input that
-        // the first one computed for it.
+        // The model is unchanged before this layer. So the first intervention computes the layer's
+        // input, and the later ones begin with it.
         firstLayer: i === 0 ? 0 : layer,
         onLayerStart: () => onLayer?.(),
         onOutput: async (at, output) => {
@@ -83,8 +83,8 @@ export async function measureInterventions(
 }
 
 /**
- * The elements that share a mean: those of one dimension. The first token's are apart, because they
- * are of another size than those of later tokens.
+ * Names the group whose mean replaces an element: the massive elements of one dimension. The first
+ * token has a group of its own, because its elements differ in size from those of later tokens.
  */
 function groupOf({ dimension, position }: LargeActivation): string {
   return `${dimension} ${position === 0}`;
@@ -131,7 +131,7 @@ async function replace(
   output.write(states);
 }
 
-/** The dimensions of a token's elements with middle magnitudes. */
+/** The dimensions of `count` ordinary elements: those nearest to the token's median magnitude. */
 function ordinary(token: Float32Array, count: number): number[] {
   const order = [...token.keys()].sort((a, b) => Math.abs(token[a]!) - Math.abs(token[b]!));
   const first = Math.max(0, Math.floor((order.length - count) / 2));

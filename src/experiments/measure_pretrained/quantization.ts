@@ -1,16 +1,15 @@
 /**
  * How much a pretrained model's loss rises if the inputs of its linear maps are rounded to INT8. It
- * does the same as {@linkcode measureQuantization}, layer by layer.
+ * measures the same as {@linkcode measureQuantization}, but layer by layer.
  *
  * A batch's static scales come from all other batches, so no text is measured with its own scales,
  * and no further texts are needed.
  *
- * A text's loss after rounding is in part chance: a difference in the last bit of float32 lets
- * numbers near a half round the other way, and each later layer adds to that. In PyTorch,
- * embeddings of SmolLM2-135M that differ by a millionth moved the loss of a text of 32 tokens by
- * 0.01 nats (down projections, a scale per token) to 0.12 (all linear maps, a scale per tensor;
- * standard deviations), and float32 and float64 results differ as much. The intervals over texts
- * contain that chance.
+ * A text's loss after rounding is in part chance: a difference in the last bit of float32 can flip
+ * a rounding to INT8, and later layers enlarge the difference. In PyTorch, a change of
+ * SmolLM2-135M's embeddings by a millionth changed the loss of a text of 32 tokens by 0.01 nats
+ * (down projections, one scale per token) to 0.12 nats (all linear maps, one scale per tensor), as
+ * standard deviations. The intervals over texts include this chance.
  */
 import type { Gpu } from "../../gpu/gpu.ts";
 import { StreamedLlama, type StreamedLlamaOptions } from "../../model/streamed.ts";
@@ -43,8 +42,9 @@ export interface PretrainedQuantizationOptions {
 }
 
 /**
- * Measures the loss with inputs rounded to symmetric INT8: those of the MLPs' down projections, and
- * those of all linear maps of the layers. The head's input is never rounded.
+ * Measures the loss with inputs rounded to symmetric INT8: first the inputs of the MLPs' down
+ * projections alone, then the inputs of all linear maps in the layers. The input of the output head
+ * is never rounded.
  *
  * @param gpu the GPU to run on
  * @param options the model, the texts, and their losses and inputs without rounding

@@ -61,11 +61,11 @@ export class RunLoop {
   readonly #settings: RunSettings;
   readonly #adapter: string;
   /**
-   * The losses since the last row: the model's, and those of the task's oracle, which knows how the
-   * sequences are made; null for a task without one.
+   * The losses of the steps since the last row of metrics: the model's, and the oracle's (see
+   * `Task.oracleLoss`), which are null for a task without an oracle.
    */
   #pending: { losses: number[]; oracle: (number | null)[] };
-  /** The oracle's losses of steps whose model losses are not yet read back. */
+  /** The oracle's losses of the steps whose model losses are still on the GPU. */
   #unread: (number | null)[] = [];
   #gradientNorm = 0;
   #measurement: SinkMeasurement | undefined;
@@ -210,7 +210,7 @@ export class RunLoop {
         source: { run, step, task: task.name, seed },
       });
     } catch (error) {
-      // This RangeError means a number that is not finite.
+      // Here a RangeError means that a state or gradient is not finite.
       if (!(error instanceof RangeError)) throw error;
       const tensor = `on validation sequences, ${error.message.replace(/^sinks: /, "")}`;
       throw new NonFiniteError({ step, tensor, checkpoint: (await folder.newest())?.path });
@@ -224,7 +224,7 @@ export class RunLoop {
     report.start("saving");
     const state = await trainer.read();
     const finite = [...state.parameters.values()].every((values) => values.every(Number.isFinite));
-    // The last step's loss was finite, but its update was not.
+    // The last step's loss was finite, but its update made a parameter NaN or infinite.
     if (!finite) return await this.#stopAt(trainer.step);
     await metrics.flush();
     const run: RunState = {

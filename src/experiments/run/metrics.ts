@@ -14,13 +14,13 @@ export interface TrainingRow {
   /** The mean loss over the steps since the previous row, in nats per token. */
   readonly loss: number;
   /**
-   * The loss over the same steps of the task's oracle, which knows how the sequences are made; null
-   * for a task without one.
+   * The oracle's mean loss over the same steps (see `Task.oracleLoss`); null for a task without an
+   * oracle.
    */
   readonly oracleLoss: number | null;
-  /** The norm of all gradients before clipping, in the last of these steps. */
+  /** The norm of all gradients together before clipping, in the row's last step. */
   readonly gradientNorm: number;
-  /** The learning rate in the last of these steps. */
+  /** The learning rate in the row's last step. */
   readonly learningRate: number;
   /**
    * Tokens per second since the previous row, without the time to measure and save. The first row

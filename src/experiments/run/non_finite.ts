@@ -9,7 +9,7 @@ import type { Trainer, TrainerState } from "./trainer.ts";
  *
  * @param trainer the run's trainer; its state is lost
  * @param options `from`: the checkpoint to begin at, undefined for the beginning; `step`: the bad
- * one, counted from 0
+ *   step, counted from 0
  * @returns the name of the tensor with the first NaN or infinity
  */
 export async function findNonFinite(
@@ -97,7 +97,7 @@ function gradientStates({ layers }: Trace<Tensor>): Named[] {
   }).reverse().flat();
 }
 
-/** Describes the first tensor with a NaN or infinity. It copies only one at a time to the CPU. */
+/** Describes the first tensor with a NaN or infinity. It copies one tensor at a time to the CPU. */
 async function firstBad(tensors: readonly Named[]): Promise<string | undefined> {
   for (const [name, tensor] of tensors) {
     const bad = (await tensor.read()).find((value) => !Number.isFinite(value));

@@ -56,9 +56,9 @@ export const SMALL = {
 } as const;
 
 /**
- * Bigram-Backcopy in all runs. Its table's rows are close to the unigram distribution: their high
- * entropy makes strong sinks. All seeds share one table and differ in initial weights and
- * sequences.
+ * Bigram-Backcopy's settings in all presets and in the study. The table's rows are close to the
+ * unigram distribution: their high entropy makes strong sinks. All seeds share one table and differ
+ * in initial weights and sequences.
  */
 export const BACKCOPY = {
   name: "bigram-backcopy",

@@ -10,8 +10,8 @@ export interface RunProgress {
   /** The latest loss, in nats per token; undefined before the first row. */
   readonly loss: number | undefined;
   /**
-   * The loss on the same steps of the task's oracle, which knows how the sequences are made;
-   * undefined for a task without one.
+   * The oracle's loss on the same steps (see `Task.oracleLoss`); undefined for a task without an
+   * oracle.
    */
   readonly oracleLoss: number | undefined;
   readonly tokensPerSecond: number | undefined;
@@ -41,14 +41,14 @@ export class RunReporter {
   #loss: number | undefined;
   #oracleLoss: number | undefined;
   /**
-   * When the first step ended. That step includes the compilation of kernels, so the estimate of
-   * the time left counts from its end. The first row's pace includes it.
+   * When the first step ended. The estimate of the time left begins here, because the first step
+   * also compiles the kernels.
    */
   #compiled: { readonly step: number; readonly at: number } | undefined;
 
   /**
    * @param settings the run's settings
-   * @param options the step that it resumes from, and the callback
+   * @param options the step that the run resumes from, and the callback
    */
   constructor(
     settings: RunSettings,

@@ -11,7 +11,7 @@ export const RUN_SCHEMA = "gradsink-run/1";
 /** Bigram-Backcopy: see `BigramBackcopy`. */
 export interface BigramBackcopySettings {
   readonly name: "bigram-backcopy";
-  /** T, including BOS. */
+  /** T, the number of tokens in a sequence, including BOS. */
   readonly context: number;
   /** The characters in the table; the model's vocabulary has one more, for BOS. */
   readonly characters: number;
@@ -31,9 +31,9 @@ export interface BigramBackcopySettings {
 /** Byte-level text: see `TextCorpus`. */
 export interface TextSettings {
   readonly name: "text";
-  /** T */
+  /** T, the number of tokens in a sequence. */
   readonly context: number;
-  /** A file or folder. */
+  /** A file or folder of text. */
   readonly corpus: string;
   /** The byte at position 0 of every context. Default: none. */
   readonly firstToken?: number | undefined;
@@ -68,7 +68,7 @@ export interface ReportingSettings {
   /** The number of validation batches in a measurement. */
   readonly measureBatches: number;
   /**
-   * The same for the measurement after the last step, which is printed. Default: `measureBatches`.
+   * The number of validation batches in the last measurement. Default: `measureBatches`.
    */
   readonly finalBatches?: number;
   /** Steps between two checkpoints; 0 for the last step only. */

@@ -9,11 +9,11 @@ import { RunError } from "./error.ts";
 export interface RunState {
   /** Losses of the steps since the last row of metrics. */
   readonly losses: readonly number[];
-  /** The losses of the task's oracle on the same steps; null without an oracle. */
+  /** The oracle's losses on the same steps (see `Task.oracleLoss`); null without an oracle. */
   readonly oracleLosses: readonly (number | null)[];
   /** The adapter's description. */
   readonly adapter: string;
-  /** The chosen variants: other variants add in another order, so results would differ in bits. */
+  /** The chosen kernel variants. Others add in another order, so the results' last bits differ. */
   readonly variants: Readonly<Record<string, string>>;
   /** SHA-256 of the user's text; null without text. */
   readonly corpusDigest: string | null;

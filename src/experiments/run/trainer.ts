@@ -115,7 +115,7 @@ export class Trainer implements Disposable {
     this.optimizer.step(this.learningRate(this.step));
   }
 
-  /** Waits, and copies the state from which training resumes. */
+  /** Waits for the GPU, and copies the state from which training resumes. */
   async read(): Promise<TrainerState> {
     const { config, context } = this.model;
     const values = await Promise.all(

@@ -40,23 +40,24 @@ export const CHAIN_RULE =
   `factor of ${BREAK} by its one-sided test as well. Value drain gives way upward, all else downward; ` +
   "outcomes, compared by differences, are weaker where lower.";
 
-/** One link under one intervention at one moment. */
+/** How one intervention changes one link, compared at one moment. */
 export interface ChainCell {
   readonly link: ChainLink;
   readonly variant: StudyVariant;
   readonly moment: ChainMoment;
-  /** Medians of the pairs' figures; undefined without pairs. */
+  /** The median of the baseline's figures; undefined without pairs. */
   readonly baseline: number | undefined;
+  /** The median of the variant's figures; undefined without pairs. */
   readonly figure: number | undefined;
   /**
-   * Summarizes the pairs' variant ÷ baseline, or variant − baseline for links that are compared by
-   * difference.
+   * The summary over pairs of variant ÷ baseline, or of variant − baseline for a link that is
+   * compared by difference.
    */
   readonly effect: SeedSummary;
-  /** Two-sided; undefined without pairs. */
+  /** The two-sided sign-flip test; undefined without pairs. */
   readonly test?: { readonly pValue: number; readonly holm: number };
   readonly verdict: ChainVerdict;
-  /** Whether this agrees with the sources; undefined if they or the data say nothing. */
+  /** Whether the verdict is what the papers expect; undefined if they or the data say nothing. */
   readonly expected: "as expected" | "not reproduced" | "against the theory" | undefined;
   /** Why there is no data, or the sink strength at which the arms are compared. */
   readonly remark: string | undefined;
@@ -183,7 +184,7 @@ interface FigurePairs {
 }
 
 function pairsOf(group: StudyGroup, { link, variant, moment }: Place): FigurePairs {
-  // The sinks alone decide the strength, so all links are compared at the same moments.
+  // The strength depends on the sinks alone, so all links are compared at the same moments.
   const equal = moment === "equal sink"
     ? new Evidences(group).pairs(variant, sinkStrength, moment)
     : undefined;
@@ -220,8 +221,8 @@ function pairsOf(group: StudyGroup, { link, variant, moment }: Place): FigurePai
 }
 
 /**
- * The moments at which two runs first reach the lowest loss that both reach: the worse of their
- * lowest losses.
+ * The moments at which two runs first reach the lowest loss that both reach: the higher one of
+ * their lowest losses.
  */
 function equalLoss(one: StudyRecord, two: StudyRecord): (Moment | undefined)[] {
   const lowest = ({ trajectory }: StudyRecord) =>

@@ -69,7 +69,7 @@ export const sinkStrength: Figure = (moment) => {
   return layer && layerSink(layer);
 };
 
-/** R_GS(0): median over layers with attention. */
+/** The gradient-sink ratio R_GS(0): median over layers with attention. */
 export const gradientSinkRatio: Figure = ({ point }) =>
   medianOf(attentionLayers(point).map(({ attention }) => ratio(attention!.gradient)));
 
@@ -91,20 +91,20 @@ export const gateOpening: Figure = (moment) => {
 /** How far gates are open at token 0 of the sink layer. */
 export const gateOpeningAtSink: Figure = (moment) => atSink(moment)?.attention?.gate?.opening[0];
 
-/** ‖∇h̃_0‖ at the sink layer. */
+/** ‖∇h̃_0‖ at the sink layer: the norm of the gradient by token 0's input of attention. */
 export const sinkGradient: Figure = (moment) => atSink(moment)?.attention?.gradient[0];
 
 /** The ratio of token 0's value norm to the mean over early tokens, at the sink layer. */
 export const valueNormRatio: Figure = (moment) => ratio(atSink(moment)?.attention?.valueNorm);
 
-/** ‖∇v_0‖ / ‖∇k_0‖, both means over layers. */
+/** The gradient norm by token 0's value over that by its key, both means over layers. */
 export const valueOverKey: Figure = ({ point, record }) => {
   const zero = record.positions.indexOf(0);
   const [value, key] = [point.paths?.value[zero], point.paths?.key[zero]];
   return value === undefined || key === undefined || key === 0 ? undefined : value / key;
 };
 
-/** ‖∇q_0‖ / ‖∇v_0‖, both means over layers. */
+/** The gradient norm by token 0's query over that by its value, both means over layers. */
 export const queryOverValue: Figure = ({ point, record }) => {
   const zero = record.positions.indexOf(0);
   const [value, query] = [point.paths?.value[zero], point.paths?.query[zero]];
@@ -115,7 +115,7 @@ export const queryOverValue: Figure = ({ point, record }) => {
 export const compressSlope: Figure = ({ point }) =>
   medianOf(attentionLayers(point).map(({ attention }) => attention!.branch.slope ?? undefined));
 
-/** How many decades of ‖h‖ the fit of Compress's slope spans: median over layers. */
+/** How many decades of ‖h‖ the fit of {@linkcode compressSlope} spans: median over layers. */
 export const compressDecades: Figure = ({ point }) =>
   medianOf(attentionLayers(point).map(({ attention }) => attention!.branch.decades ?? undefined));
 
@@ -165,7 +165,7 @@ export const mlpRatio: Figure = ({ point }) =>
 /** Validation loss, in nats per token. */
 export const validationLoss: Figure = ({ point }) => point.loss;
 
-/** Validation loss minus that of the oracle, which knows how the sequences are made. */
+/** Validation loss minus the oracle's loss (see `Task.oracleLoss`), in nats per token. */
 export const oracleGap: Figure = ({ point }) =>
   point.oracleLoss === null ? undefined : point.loss - point.oracleLoss;
 

@@ -9,7 +9,7 @@ import {
 } from "./arms.ts";
 import type { StudyRecord } from "./record.ts";
 
-/** All matched, complete runs of one setting. */
+/** All complete runs of one study setting that have equal run settings. */
 export interface StudyGroup {
   readonly setting: StudySetting;
   /** The records, in the order of seeds. */
@@ -18,7 +18,7 @@ export interface StudyGroup {
   readonly variants: readonly StudyVariant[];
   /** The seeds of all runs, increasing. */
   readonly seeds: readonly number[];
-  /** The run settings (steps, learning rate and so on) that all its runs share. */
+  /** The run settings (steps, learning rate and so on) that all these runs share. */
   readonly settings: StudyRecord["settings"];
 }
 

@@ -18,8 +18,8 @@ export function isPlanFile(name: string): boolean {
 }
 
 /**
- * Adds a plan to the existing ones. Its name depends on its content, so machines that share a
- * folder write the same file, and a later call with more seeds adds one.
+ * Adds a plan to the folder. The file's name depends on its content, so machines that share the
+ * folder write the same file. A later call with more seeds adds a second file.
  *
  * @param folder the study's existing folder
  * @param arms the names of all planned runs, including those of other machines

@@ -9,7 +9,7 @@ import type { StudyArm } from "./arms.ts";
 /** The version that this code writes. */
 export const STUDY_RECORD_SCHEMA = "gradsink-study-run/1";
 
-/** A record's file name in its run's folder, and the end of its name elsewhere. */
+/** A record's file name in its run's folder. */
 export const RECORD_FILE = "study-record.json";
 
 /**
@@ -22,7 +22,7 @@ export type SinkPair = readonly [sink: number, early: number];
 export interface TrajectoryAttention {
   /** The sink score α_0, the mean attention to token 0: mean over heads. */
   readonly score: number;
-  /** The same over idle queries; null if the task has none. */
+  /** The mean attention of idle queries to token 0; null if the task has no idle queries. */
   readonly idleScore: number | null;
   /** The share of heads whose score, first averaged over sequences, exceeds the threshold. */
   readonly sinkRate: number;
@@ -33,8 +33,8 @@ export interface TrajectoryAttention {
   readonly sequenceSinkRate?: number;
   /**
    * The norm of the gradient, summed over sequences, at h̃, the RMSNorm output that feeds
-   * attention. The second figure is the mean that the ratio R_GS divides by, not that over early
-   * tokens.
+   * attention. The second figure is the divisor of the ratio R_GS (see theory.md), not the mean
+   * over the early tokens.
    */
   readonly gradient: SinkPair;
   /** Norms of the gradients by queries, keys and values, summed over sequences. */
@@ -46,20 +46,20 @@ export interface TrajectoryAttention {
   /** V-scale's learned θ of each value head: exp θ multiplies its constant; null if not learned. */
   readonly theta: readonly number[] | null;
   /**
-   * The share of attention that the heads' extra logits, which have no values, take; absent without
-   * them.
+   * The share of attention that the heads' extra logits take, which have no values. Absent for a
+   * model without extra logits.
    */
   readonly sinkLogit?: {
     /** The extra logit of each query head. */
     readonly logits: readonly number[];
-    /** Means over heads, comparable with the scores of token 0. */
+    /** The share as a mean over heads, comparable with the score of token 0. */
     readonly score: number;
     readonly idleScore: number | null;
   };
   /** How far gates are open, as means over heads; absent without gates. */
   readonly gate?: {
     readonly mean: number;
-    /** The same over idle queries; null if the task has none. */
+    /** The mean over idle queries; null if the task has no idle queries. */
     readonly idleMean: number | null;
     readonly opening: SinkPair;
   };
@@ -88,7 +88,7 @@ export interface TrajectoryLayer {
   readonly input: SinkPair;
   /** ‖h_out‖, the norm of the residual stream after the layer. */
   readonly output: SinkPair;
-  /** Largest magnitude of h_out over its median magnitude; null if the median is 0. */
+  /** The largest magnitude in h_out divided by the median magnitude; null if the median is 0. */
   readonly massive: number | null;
 }
 
@@ -97,7 +97,7 @@ export interface TrajectoryPoint {
   readonly step: number;
   /** The loss on validation sequences, in nats per token. */
   readonly loss: number;
-  /** The loss of the task's oracle, which knows how the sequences are made; null for text. */
+  /** The oracle's loss (see `Task.oracleLoss`); null for text, which has no oracle. */
   readonly oracleLoss: number | null;
   /**
    * Norms of the gradients by queries, keys and values at each position, mean over layers; null at
@@ -117,7 +117,7 @@ export type SettingValue = string | number | boolean | null | readonly (string |
 /** One run of the study. */
 export interface StudyRecord {
   readonly schema: string;
-  /** The suite that trained it. */
+  /** The suite's version and commit that trained the model. */
   readonly suite: { readonly version: string; readonly commit: string | null };
   /** The suite that measured the trained model, if not the one that trained it. */
   readonly measuredBy?: { readonly version: string; readonly commit: string | null };
@@ -133,7 +133,7 @@ export interface StudyRecord {
   readonly adapter: string;
   /** Training losses at some steps, each the mean since the previous one. */
   readonly training: { readonly steps: readonly number[]; readonly losses: readonly number[] };
-  /** The positions of by-position figures. */
+  /** The tokens' positions at which figures by position are given. */
   readonly positions: readonly number[];
   /** The points, in the order of steps. */
   readonly trajectory: readonly TrajectoryPoint[];

@@ -66,10 +66,10 @@ export function buildStudyRecord(parts: StudyRecordParts): StudyRecord {
   };
 }
 
-/** The shares of training at which gradients by queries, keys and values are shown by position. */
+/** Fractions of the training after which a record keeps the gradients of every position. */
 export const SHOWN_SHARES = [0.1, 0.4, 1] as const;
 
-/** The measured steps nearest to these shares, and the last step. */
+/** The measured steps nearest to {@linkcode SHOWN_SHARES} of the training, and the last step. */
 function shownSteps(steps: readonly number[], total: number): ReadonlySet<number> {
   const nearest = SHOWN_SHARES.flatMap((share) =>
     steps.toSorted((a, b) => Math.abs(a - share * total) - Math.abs(b - share * total))[0] ?? []

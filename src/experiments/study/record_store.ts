@@ -83,7 +83,7 @@ function problemOf(value: unknown): string | undefined {
   return consistencyProblem(value as StudyRecord);
 }
 
-/** The most points; no run has so many measurements. */
+/** The most points of a trajectory; no run has so many measurements. */
 const MOST_POINTS = 10_000;
 
 /** Turns the trajectory's columns in a file back into rows. */

@@ -27,9 +27,9 @@ export interface ArmState {
   readonly step: number;
   readonly steps: number;
   readonly loss: number | undefined;
-  /** Its start: the time on the runner's clock, and the step. */
+  /** When the run started: the time on the runner's clock, in ms, and the step. */
   readonly started: { readonly at: number; readonly step: number } | undefined;
-  /** Its duration in this study, in seconds. */
+  /** How long the run took in this process, in seconds; undefined until the run has finished. */
   readonly seconds: number | undefined;
   /** Why the run failed, in one line; undefined for other runs. */
   readonly reason: string | undefined;
@@ -50,7 +50,7 @@ export interface StudyRun {
   readonly signal: AbortSignal;
   /** Called whenever a state has changed. */
   readonly show: (states: readonly ArmState[]) => void;
-  /** Milliseconds from any origin. Default performance.now. */
+  /** The time in ms since any fixed moment. Default: `performance.now`. */
   readonly now?: () => number;
   /** The longest wait, in ms, for a process to save and end before it is killed. Default 60,000. */
   readonly patience?: number;
@@ -149,7 +149,7 @@ async function runArm(
   update(index, { state: "failed", reason: tail === "" ? how : tail });
 }
 
-/** The first of the last lines that names an error, or else the last line; no stack trace. */
+/** Finds why a process failed: its first late line that names an error, else its last line. */
 async function lastLines(stream: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<string> {
   let text = "";
   for await (const part of stream.pipeThrough(new TextDecoderStream())) {
@@ -198,7 +198,7 @@ export function timeLeft(
     return [mean(own.length > 0 ? own : paces) * (steps - step)];
   });
   const total = rest.reduce((sum, each) => sum + each, 0);
-  // The last arms run alone, so the time is at least that of the longest of them.
+  // The time is at least that of the longest arm, which cannot be split.
   return Math.max(total / Math.max(1, Math.min(jobs, rest.length)), ...rest);
 }
 

@@ -16,7 +16,7 @@ export interface StudyScale {
   readonly learningRate: number;
   /** The number of measurements of a run, besides that at its beginning. */
   readonly measurements: number;
-  /** Validation sequences per measurement. With few, the gradient-sink ratio depends on which. */
+  /** Validation sequences per measurement. With few, the gradient-sink ratio varies with them. */
   readonly sequences: number;
   /** A file or folder of text, which the text settings need. */
   readonly corpus: string | undefined;
@@ -72,8 +72,8 @@ const shapes: Readonly<Record<StudySetting, Shape & { readonly withoutAttention:
     feedForwardDim: 176,
     withoutAttention: [],
   },
-  // With a fixed first token, sinks, gradient sinks and, in answer to them, larger residual norms
-  // form within 20 million bytes.
+  // With a fixed first token, sinks and gradient sinks form within 20 million bytes, and in answer
+  // larger residual norms.
   "text-anchored": {
     layers: 4,
     modelDim: 96,

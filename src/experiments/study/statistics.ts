@@ -1,6 +1,6 @@
 /**
  * The study's statistics for few seeds, paired by seed. Each is exact or tells its limits: with
- * five pairs no two-sided test gets below 1/16.
+ * five pairs, no two-sided p-value is below 1/16.
  */
 import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
 import { type Interval, median, medianInterval, sorted } from "../../statistics/summary.ts";
@@ -60,9 +60,9 @@ export interface SignFlipTest {
   readonly positive: number;
   /** The probability of a sum at least as large if all signs were random. */
   readonly greater: number;
-  /** The probability of a sum at least as small. */
+  /** The probability of a sum at least as small if all signs were random. */
   readonly less: number;
-  /** The probability of a sum at least as far from 0. */
+  /** The probability of a sum at least as far from 0 if all signs were random. */
   readonly twoSided: number;
   /** The least one-sided probability that n differences can reach: 2^−n, or 1/100,001 if drawn. */
   readonly least: number;

@@ -31,7 +31,7 @@ export interface BigramBackcopyOptions {
 const STREAMS: Readonly<Record<Split, number>> = { training: 0, validation: 1 };
 
 /**
- * The task.
+ * Bigram-Backcopy as a task: sequences, the loss of an oracle, and idle queries.
  *
  * @example
  * ```ts

@@ -28,7 +28,7 @@ export interface SyntheticBigramTableOptions {
   readonly seed: number;
   /**
    * The sum of the Dirichlet distribution's parameters. A larger sum makes all rows closer to the
-   * unigram; a smaller one leaves fewer characters after each. Default 3.
+   * unigram; with a smaller sum, fewer characters follow each character. Default 3.
    */
   readonly concentration?: number;
 }

@@ -23,8 +23,8 @@ export interface Task {
   readonly context: number;
 
   /**
-   * The number of different sequences in each split, after which they repeat; undefined for endless
-   * ones.
+   * The number of different sequences in each split, after which they repeat; undefined if they
+   * never repeat.
    */
   readonly contexts?: Readonly<Record<Split, number>>;
 

@@ -30,7 +30,7 @@ export interface TextCorpusOptions {
 const VALIDATION_SHARE = 0.05;
 
 /**
- * The task.
+ * Byte-level text as a task: its batches are contexts of the text.
  *
  * @example
  * ```ts
@@ -108,7 +108,7 @@ export class TextCorpus implements Task {
     return { batch, context, inputs, targets };
   }
 
-  /** The index of the context at a place in the order. */
+  /** The index in the text of the context that comes at a place in the split's order. */
   #contextAt(turn: number, split: Split): number {
     const count = this.contexts[split];
     if (split === "validation") return this.contexts.training + turn % count;

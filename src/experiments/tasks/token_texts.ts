@@ -1,7 +1,7 @@
 /**
  * Texts for a pretrained model. Its own tokenizer splits documents, which are then joined and cut
- * into contexts, or kept apart. The user decides about BOS at the start, which changes the
- * measurements by a factor.
+ * into contexts, or kept apart. The user decides whether texts begin with BOS, which changes the
+ * measurements strongly.
  */
 import { plural } from "../../plural.ts";
 import type { Tokenizer } from "../../model/pretrained/tokenizer.ts";
@@ -30,7 +30,7 @@ export type DocumentPolicy = typeof DOCUMENT_POLICIES[number];
 /** Options of {@linkcode TokenTexts}. */
 export interface TokenTextsOptions {
   readonly tokenizer: Tokenizer;
-  /** The model's V. */
+  /** The number of tokens in the model's vocabulary. */
   readonly vocabulary: number;
   /** The number of tokens in a text, including BOS; at least 2. */
   readonly context: number;

@@ -50,8 +50,8 @@ const massiveRatio: Figure = ({ point }) => {
 };
 
 /**
- * The norm of the gradient by token 0's value or key, divided by its mean over early tokens, at the
- * sink layer.
+ * The norm of the gradient by token 0's value or key, divided by the mean of such norms over early
+ * tokens, at the sink layer.
  */
 const pathRatio = (path: "value" | "key"): Figure => (moment) =>
   ratio(atSink(moment)?.attention?.paths[path]);
@@ -63,8 +63,8 @@ const pathRatio = (path: "value" | "key"): Figure => (moment) =>
 export const AT_ORACLE = 0.01;
 
 /**
- * The first measured step that has reached the oracle; undefined if there is none. It is a figure
- * of a whole run, so it is also undefined at every step but the last.
+ * The first measured step at which the run has reached the oracle; undefined if it never does. It
+ * is a figure of the whole run, so it is defined at the last step only.
  */
 const stepsToOracle: Figure = ({ record, point }) => {
   if (point !== record.trajectory.at(-1)) return undefined;
@@ -118,17 +118,17 @@ export const CHAIN_LINKS: readonly ChainLink[] = [
   },
 ];
 
-/** The sources' expectation for an intervention at a link. */
+/** What the papers expect of a link under an intervention. */
 export type Expectation = "gives way" | "holds" | undefined;
 
 /**
- * The sources' expectation. V-scale keeps the sink and closes the value path after it (Chen, Lin,
- * Yao, arXiv 2603.17771). Sink logits and gates remove the sink and so all later links (Kaul et
- * al., arXiv 2410.17174; Qiu et al., NeurIPS 2025).
+ * What the papers expect. V-scale keeps the sink and shrinks the gradient by the sink's value
+ * (Chen, Lin, Yao, arXiv 2603.17771). Sink logits and gates remove the sink and so all later links
+ * (Kaul et al., arXiv 2410.17174; Qiu et al., NeurIPS 2025).
  *
  * @param variant any variant except the baseline
  * @param link a link of the chain
- * @returns undefined if they say nothing
+ * @returns undefined if the papers say nothing
  */
 export function expectation(variant: StudyVariant, { id, kind }: ChainLink): Expectation {
   if (variant === "none") return undefined;
@@ -136,7 +136,7 @@ export function expectation(variant: StudyVariant, { id, kind }: ChainLink): Exp
   if (kind === "outcome" || id === "key-path") return undefined;
   const valve = variant === "fixed" || variant === "learned" || variant === "backward-only";
   if (valve && id === "sink") return "holds";
-  // V-scale need not enlarge the sink's small value, which is the link "drain".
+  // The link "drain" is the sink's small value vector, which V-scale need not enlarge.
   if (valve && id === "drain") return undefined;
   return "gives way";
 }

@@ -187,7 +187,7 @@ export const baselineRules: readonly ClaimRule[] = [
   },
 ];
 
-/** Tests a positive figure of the baseline against a bound, on its logarithm. */
+/** Tests whether a positive figure of the baseline lies above a bound, on a logarithmic scale. */
 function ratioAbove(
   evidences: Evidences,
   label: string,

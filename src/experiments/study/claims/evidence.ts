@@ -21,12 +21,12 @@ export const CLAIM_VERDICTS = [
 /** The verdict on a claim. */
 export type ClaimVerdict = typeof CLAIM_VERDICTS[number];
 
-/** A one-sided test passes at this level, before correction. */
+/** A one-sided test passes if its p-value, before correction, is at most this. */
 export const LEVEL = 0.05;
 
 /**
- * The sink strengths at which two arms can be compared. They are compared at the one that the most
- * pairs reach; at a tie, at the highest.
+ * The sink strengths at which two arms can be compared. The comparison uses the strength that the
+ * most pairs reach; at a tie, the highest.
  */
 export const STRENGTHS = [0.9, 0.7, 0.5, 0.3, 0.2] as const;
 
@@ -103,7 +103,7 @@ export class Evidences {
   }
 
   /**
-   * A figure of pairs with equal seeds: the baseline's and the variant's value.
+   * A figure of the baseline and of the variant, in pairs of runs with equal seeds.
    *
    * @param variant the variant to compare with the baseline
    * @param figure the figure
@@ -205,10 +205,10 @@ export class Evidences {
   }
 }
 
-/** A figure of pairs with equal seeds. */
+/** A figure of two arms, in pairs of runs with equal seeds. */
 export interface Pairs {
   readonly pairs: readonly { readonly baseline: number; readonly variant: number }[];
-  /** The sink strength of the comparison. */
+  /** The sink strength of the comparison; undefined at equal step or without a common strength. */
   readonly strength: number | undefined;
   /** The median step of the baseline's values, and of the variant's values. */
   readonly steps: readonly [baseline: number, variant: number];

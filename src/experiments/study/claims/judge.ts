@@ -47,7 +47,7 @@ export interface ClaimResult {
   readonly remarks: readonly string[];
 }
 
-/** Judges a claim, but not a claim about a sink if no sink formed. */
+/** Judges a claim. A claim about a sink is not judged if no sink formed. */
 function judge(rule: ClaimRule, evidences: Evidences): RawClaim {
   const found = rule.judge(evidences);
   const strengths = (rule.sinkOf ?? []).flatMap((variant) =>

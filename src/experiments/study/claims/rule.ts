@@ -41,8 +41,8 @@ export interface ClaimOutcome {
 }
 
 /**
- * Gives the verdict. For every rule the first that applies counts: a figure has no data, no test
- * can pass with so few seeds, the rule holds, a test passes, the medians point the claim's way.
+ * Chooses the verdict by the first of these that is true: a figure has no data; no test can pass
+ * with so few seeds; the rule holds; a test passes; the medians point the claim's way.
  */
 function verdict(found: readonly Found[], { fully, direction }: ClaimOutcome): ClaimVerdict {
   if (found.some(({ count }) => count === 0)) return "no data";

@@ -46,7 +46,7 @@ const KEPT = 0.7;
 const LOSS_MARGIN = 0.015;
 
 /**
- * The claims that a variant keeps the sink and lowers other figures at it.
+ * The claims that a variant keeps the sink and lowers other figures at the sink.
  *
  * @param variant the variant to compare with the baseline
  */
