@@ -2,7 +2,7 @@
 
 /**
  * Reads JSON lines. Skips lines that are not JSON objects with a `type`, because drivers may print
- * their own.
+ * lines of their own.
  *
  * @param stream bytes of UTF-8 text
  * @returns the objects

@@ -3,8 +3,8 @@ import { truncate } from "../escape.ts";
 import { fileError, MAXIMUM_FILE_BYTES } from "./file_error.ts";
 import { pathName } from "./schema_problem.ts";
 
-// The schema's deepest field is at depth 5; the rest is room for newer minor versions. JSON.parse
-// and the validator recurse, and stacks are finite.
+// JSON.parse and the validator recurse, so deeper nesting could overflow the stack. The schema's
+// deepest field is at depth 5; the rest is room for newer minor versions.
 const MAXIMUM_DEPTH = 32;
 
 // Names that reach an object's prototype through `target[name] = …`.
@@ -60,7 +60,7 @@ function nestingDepth(text: string): number {
 }
 
 /**
- * Finds a name or number that JSON or an object must not hold.
+ * Finds a forbidden field name, a number that is not finite, or too deep nesting.
  *
  * @param value parsed JSON from a stranger
  * @returns the problem with its place; undefined if there is none

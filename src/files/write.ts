@@ -95,8 +95,7 @@ export async function checkWritable(path: string): Promise<void> {
       : systemReason(error);
     throw fileError(path, `cannot be written: ${reason}`);
   }
-  // Only an attempt tells: modes say little on network folders, in containers and for the
-  // superuser.
+  // Try it: permission bits say little on network folders, in containers and for the superuser.
   const probe = join(dirname(target), `.${crypto.randomUUID()}.tmp`);
   try {
     (await Deno.open(probe, { write: true, createNew: true })).close();
@@ -106,7 +105,7 @@ export async function checkWritable(path: string): Promise<void> {
   }
 }
 
-/** The path with links resolved: a rename would replace a link, or a device such as /dev/null. */
+/** The path with symbolic links resolved: a rename would replace the link, not its target. */
 async function writableTarget(path: string): Promise<string> {
   if (path === "") throw fileError('""', "cannot be written: the name is empty");
   try {

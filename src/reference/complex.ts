@@ -1,7 +1,7 @@
 /**
- * Complex arithmetic for complex-step derivatives, and the row operators in it. No operation takes
- * a variable's conjugate or absolute value: those are not analytic and would make the complex step
- * silently wrong.
+ * Complex arithmetic for complex-step derivatives, with V-scale, RMSNorm and attention of one row.
+ * No operation takes a variable's conjugate or absolute value: these are not analytic, so the
+ * complex step would be wrong without an error.
  */
 
 /** A complex number. */

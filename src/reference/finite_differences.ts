@@ -48,8 +48,8 @@ export function centralDifference(
  * The derivative of a function of one variable at 0 by Ridders' method: central differences at
  * steps that halve, extrapolated to step 0 in a Neville tableau. The entry with the smallest error
  * estimate wins. An entry's error estimate is the greater of its distances from its two parents,
- * plus the effect of rounding in f. It tries all steps: stopping at the first bad one, as is usual,
- * fails if the first step is too large.
+ * plus the effect of rounding in f. Stopping at the first worse
+ * entry, as is usual, fails if the first step is too large, so this function tries all steps.
  *
  * Source: Ridders, Advances in Engineering Software 4 (1982) 75–76.
  *
@@ -155,8 +155,8 @@ export function directionalDerivative<Point extends Readonly<Record<string, Refe
 }
 
 /**
- * The derivative at 0 of a real analytic function by the complex step: Im f(ih)/h. It subtracts
- * nothing, so h can be tiny and the result is exact up to rounding.
+ * The derivative at 0 of a real analytic function by the complex step: Im f(ih)/h. This formula
+ * subtracts nothing, so h can be tiny and the result is exact up to rounding.
  *
  * Source: Squire and Trapp, SIAM Review 40 (1998) 110–112.
  *

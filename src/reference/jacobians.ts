@@ -85,7 +85,7 @@ export function vScaleJacobian(
 }
 
 /**
- * λ⊥ = r/(r + C): the factor by which V-scale scales a gradient at right angles to its value.
+ * λ⊥ = r/(r + C): the factor by which V-scale scales a gradient at right angles to the value v.
  *
  * @param r ‖v‖², at least 0.
  * @param constant C, positive.
@@ -103,9 +103,8 @@ export function lambdaPerpendicular(r: number, constant: number): number {
 }
 
 /**
- * λ∥ = (r² + 3Cr)/(r + C)²: the factor by which V-scale scales a gradient along its value. Its
- * largest value is 9/8, at r = 3C; it is never smaller than λ⊥, so it is the Jacobian's spectral
- * norm.
+ * λ∥ = (r² + 3Cr)/(r + C)²: the factor by which V-scale scales a gradient along the value v. Its
+ * maximum is 9/8, at r = 3C. λ∥ is never smaller than λ⊥, so it is the Jacobian's spectral norm.
  *
  * @param r ‖v‖², at least 0.
  * @param constant C, positive.

@@ -34,8 +34,9 @@ export type { LlamaBatch, LlamaOptions } from "./llama/forward.ts";
 /** Optional arguments of {@linkcode llamaLoss}. */
 export interface LlamaLossOptions extends LlamaOptions {
   /**
-   * For `backward-only` V-scale: each layer's values v inside sg(), the stop-gradient. The layer
-   * uses sg(v) + φ(v) − sg(φ(v)), which has the derivative that backward-only applies.
+   * For numerical derivatives with `backward-only` V-scale: each layer's values v₀ at the point of
+   * the derivative. The layer then uses v₀ + φ(v) v − φ(v₀) v₀: v₀ itself at this point, with the
+   * derivative of V-scale.
    */
   readonly held?: readonly (Float64Array | undefined)[] | undefined;
 }
@@ -100,7 +101,6 @@ export function llamaGradients(options: LlamaOptions): LlamaResult {
   return new LlamaBackward(new LlamaForward(options)).run();
 }
 
-/** The backward pass. */
 class LlamaBackward {
   readonly #model: LlamaForward;
 
@@ -137,7 +137,7 @@ class LlamaBackward {
     }
     const table = zeros(this.#model.parameter(EMBEDDING).shape);
     embedBackward(table, { tokens: this.#model.batch.inputs, outputGradient: gradient });
-    // A tied head's gradient is already in `gradients`: add it.
+    // With a tied head, `gradients` already holds the head's part of this gradient: add it.
     gradients.get(EMBEDDING)?.forEach((value, i) => table.data[i]! += value);
     gradients.set(EMBEDDING, table.data);
     const { batch, context } = this.#model.batch;
@@ -299,7 +299,7 @@ class LlamaBackward {
   }
 
   /**
-   * The gradients by the input of the queries' or the keys' RMSNorm, [B T, H D], and by its gain.
+   * Of the queries' or the keys' RMSNorm: the gradient by its input, [B T, H D], and by its gain.
    */
   #headNormBackward(layer: number, { kind, memory, merged, gradients }: {
     readonly kind: "query" | "key";

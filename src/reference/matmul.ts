@@ -30,11 +30,11 @@ export interface MatmulDimensions {
   readonly leading: readonly number[];
   /** Whether right has no leading dimensions, so all batches share it. */
   readonly shared: boolean;
-  /** M */
+  /** M, the number of the product's rows. */
   readonly rows: number;
-  /** N */
+  /** N, the number of the product's columns. */
   readonly columns: number;
-  /** K */
+  /** K, the number of products that an element sums. */
   readonly inner: number;
 }
 
@@ -46,7 +46,7 @@ export interface MatmulOperands {
   readonly transposeRight?: boolean | undefined;
 }
 
-/** Checks an optional boolean and fills in false. */
+/** Checks an optional boolean; an undefined one becomes false. */
 function checkFlag(operator: string, name: string, given: unknown): boolean {
   if (given === undefined) return false;
   if (typeof given !== "boolean") {

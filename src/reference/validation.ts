@@ -125,7 +125,7 @@ function refusal(value: unknown, message: string): TypeError | RangeError {
  *
  * @param numbers The numbers.
  * @param argument Which argument they are.
- * @throws {RangeError} If one is not.
+ * @throws {RangeError} If a number is not positive or not finite.
  */
 export function checkPositive(
   numbers: ArrayLike<number>,
@@ -144,7 +144,7 @@ export function checkPositive(
  *
  * @param operator The operator's name, for the message.
  * @param tensors The tensors by argument name; undefined ones are skipped.
- * @throws {TypeError} If one is not.
+ * @throws {TypeError} If a tensor's data is not a Float64Array of as many elements.
  */
 export function checkData(
   operator: string,

@@ -54,7 +54,7 @@ export interface LlamaConfig {
   readonly tiedHead: boolean;
   /** V-scale on the value path. */
   readonly vScale: VScaleVariant;
-  /** The layers, counted from 0, that have no attention: their half-way state is their input. */
+  /** The layers, counted from 0, that have no attention: their MLP reads the layer's input. */
   readonly layersWithoutAttention: readonly number[];
   /**
    * Whether σ(W_G h̃) multiplies each head's output, or each element of it, before W_O. Default:
@@ -193,7 +193,7 @@ export function describeInterventions(
 export const INITIAL_DEVIATION = 0.02;
 
 /**
- * V-scale's constant at λ = exp θ = 1: `C = d · D · σ²` with σ = {@linkcode INITIAL_DEVIATION}.
+ * V-scale's constant for θ = 0: `C = d · D · σ²` with σ = {@linkcode INITIAL_DEVIATION}.
  *
  * Source: Chen, Lin, Yao, arXiv 2603.17771.
  *

@@ -27,9 +27,9 @@ import { vScaleForward } from "../v_scale.ts";
 
 /** Input tokens with the token that follows each. */
 export interface LlamaBatch {
-  /** B */
+  /** B, the number of sequences. */
   readonly batch: number;
-  /** T */
+  /** T, the number of tokens in a sequence. */
   readonly context: number;
   /** [B, T] */
   readonly inputs: ArrayLike<number>;
@@ -277,7 +277,7 @@ export class LlamaForward {
   }
 }
 
-/** v̂ = sg(v) + φ(v) − sg(φ(v)), where sg(), the stop-gradient, sees `held`. */
+/** v₀ + φ(v) v − φ(v₀) v₀, where v₀ is `held`: equals v₀ at v = v₀, with V-scale's derivative. */
 function holdFast(
   value: ReferenceTensor,
   { held, constant }: { readonly held: Float64Array; readonly constant: ReferenceTensor },

@@ -42,22 +42,22 @@ export function biasBackward(outputGradient: ReferenceTensor): ReferenceTensor {
 
 /** How rows are split into heads. */
 export interface HeadLayout {
-  /** B */
+  /** B, the number of sequences. */
   readonly batch: number;
-  /** T */
+  /** T, the number of tokens in a sequence. */
   readonly context: number;
-  /** H */
+  /** H, the number of heads. */
   readonly heads: number;
-  /** D */
+  /** D, the width of a head. */
   readonly headDim: number;
   /** RoPE's base and scaling; undefined for no RoPE. */
   readonly rope: Omit<RopeOptions, "headDim"> | undefined;
 }
 
 /**
- * Splits rows [B T, H D] into heads [B, H, T, D] and applies RoPE. At position t it turns columns i
- * and i + D/2 of a head, x and y, by the angle t times frequency i, into x cos − y sin and y cos +
- * x sin: the same pairs as in Hugging Face's Llama.
+ * Splits rows [B T, H D] into heads [B, H, T, D] and applies RoPE: at position t, columns i and
+ * i + D/2 of a head are a point (x, y) of the plane, which turns by the angle t times frequency i.
+ * Hugging Face's Llama pairs the same columns.
  *
  * Source: Su et al., arXiv 2104.09864.
  */
@@ -72,8 +72,8 @@ export function splitHeads(rows: ReferenceTensor, layout: HeadLayout): Reference
 }
 
 /**
- * Joins heads along the last dimension and turns them back: the inverse of {@linkcode splitHeads},
- * and its gradient.
+ * Joins heads along the last dimension and turns them back. This is the inverse of
+ * {@linkcode splitHeads}, and also its gradient, because it is a rotation.
  */
 export function mergeHeads(perHead: ReferenceTensor, layout: HeadLayout): ReferenceTensor {
   const { batch, context, heads, headDim } = layout;

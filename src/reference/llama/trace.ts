@@ -69,9 +69,9 @@ export interface AttentionTrace<Numbers> {
 
 /** A model's states and gradients on one batch. */
 export interface Trace<Numbers> {
-  /** B */
+  /** B, the number of sequences. */
   readonly batch: number;
-  /** T */
+  /** T, the number of tokens in a sequence. */
   readonly context: number;
   readonly layers: readonly LayerTrace<Numbers>[];
 }
