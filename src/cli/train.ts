@@ -95,7 +95,7 @@ async function optionsOf(request: TrainRequest): Promise<RunOptions> {
   return { folder: request.folder ?? await freeFolder(settings), settings, gpu };
 }
 
-/** The vocabulary can depend on the text's distinct characters, which only reading it tells. */
+/** Reads the text to find the vocabulary, which can depend on the text's distinct characters. */
 async function withVocabulary(settings: RunSettings): Promise<RunSettings> {
   if (settings.task.corpus === undefined) return settings;
   const { task } = await openTask(settings);

@@ -49,8 +49,8 @@ export interface MeasurePretrainedOptions
   /** Receives each batch's numbers, which are not kept. */
   readonly observer?: MeasurementObserver | undefined;
   /**
-   * Called before or after each layer, with the number of finished layers, that of all layers, and
-   * a text about the current work.
+   * Called before or after each layer, with the number of finished layers, the number of all
+   * layers, and a text about the current work.
    */
   readonly onProgress?: (done: number, total: number, text: string) => void;
 }

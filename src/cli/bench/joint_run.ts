@@ -15,7 +15,7 @@ export interface JointRun {
   /** The operators and passes that the other side lacks, which this side measures alone. */
   readonly alone: readonly string[];
   /**
-   * The other side's current file.
+   * Makes the other side's file from the measurements so far.
    *
    * @param own this side's file
    */
@@ -91,7 +91,7 @@ export function formatJointRun(
     const comparison = compareResultFiles([beside, own]);
     return json ? formatComparisonJson(comparison) : formatComparison(comparison, { color });
   } catch (error) {
-    // Print nothing, as after an interrupt: the files hold the finished measurements.
+    // If nothing can be compared, print nothing: the files hold the finished measurements.
     if (error instanceof NothingComparableError) return "";
     throw error;
   }

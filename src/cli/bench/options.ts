@@ -122,7 +122,7 @@ const options = {
   resume: takesPath("FILE", "Continue an incomplete result file"),
   beside: takesPath(
     "FOLDER",
-    "Measure the checkout in FOLDER in turns with this one, and compare them; with --operator, another FILE",
+    "Measure another checkout (with --operator: another operator file) in turns with this one, and compare both",
   ),
   wide: flag("Print every column, in lines of up to 260 characters"),
   json: flag("Print the result file instead of a table; with --beside, the comparison as JSON"),
@@ -245,7 +245,7 @@ export function parseBench(
  *
  * @param settings the file's settings, possibly a stranger's
  * @param given the command line's budget in seconds and custom operator
- * @throws {UsageError} if they lack the selection or belong to another operator
+ * @throws {UsageError} if the settings lack the selection or belong to another operator
  */
 export function selectionOf(
   settings: ResultSettings,

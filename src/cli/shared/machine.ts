@@ -104,8 +104,8 @@ export function childCommand(
   },
   program: URL | { readonly url: string; readonly digest: string } = new URL(CHILD, checkout),
 ): ChildCommand {
-  // A list of paths cannot grant libraries that are opened by bare name. Dawn opens such libraries;
-  // so does this project's search for a named GPU, which asks Vulkan's loader.
+  // A list of paths grants no library that is opened by its bare name, so grant all libraries then.
+  // Dawn opens such libraries, and so does the search for a named GPU, which asks Vulkan's loader.
   const byName = runtime === "dawn" || adapter !== EMBEDDED;
   const variables = Object.fromEntries(
     FOLDER_VARIABLES.map((name) => [name, readVariable(name)]),
@@ -141,7 +141,7 @@ export function childCommand(
   };
 }
 
-// The import is a literal, so it needs no permission to read the file.
+// The import's URL is a literal, so Deno needs no permission to read the file.
 function operatorProgram(
   { url, digest }: { readonly url: string; readonly digest: string },
   checkout: URL,

@@ -19,8 +19,8 @@ export function enterUserFolder(): void {
   const { state } = Deno.permissions.querySync({ name: "env", variable: CALLED_IN });
   const folder = state === "granted" ? Deno.env.get(CALLED_IN) : undefined;
   if (folder === undefined || !import.meta.url.startsWith("file:")) return;
-  // Tasks start in the project's folder. Elsewhere the variable may come from an outer task, such
-  // as an npm script.
+  // Use the variable only in the project's folder, where `deno task` starts. Elsewhere it may come
+  // from an outer task, such as an npm script.
   const project = fileURLToPath(new URL("../../../", import.meta.url));
   if (Deno.realPathSync(Deno.cwd()) === Deno.realPathSync(project)) Deno.chdir(folder);
 }

@@ -85,7 +85,7 @@ async function compare({ files, html }: CompareRequest, hooks: CommandOutput): P
     text = formatSinkComparison(measurements, { color: hooks.color });
     if (html !== undefined) page = renderSinkComparison(measurements, createSvgDocument());
   } catch (error) {
-    // Deep inside a file, a field with a wrong form causes a TypeError.
+    // A TypeError means that a field deep inside a file has a wrong form.
     if (!(error instanceof TypeError)) throw error;
     throw new FileError(
       `${files.join(", ")}: one of them is no whole measurement (${error.message})`,

@@ -38,7 +38,7 @@ export async function pretrainedModel(
 }
 
 /**
- * Refuses options of pretrained models for a model of this project.
+ * Refuses options that only pretrained models take, for a model of this project.
  *
  * @param request the command line
  * @throws {UsageError} that names the first such option

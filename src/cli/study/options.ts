@@ -1,4 +1,4 @@
-/** The options of the study, and the settings that they give. */
+/** The command line of `deno task study` and `deno task study report`. */
 import {
   isTextSetting,
   parseNames,

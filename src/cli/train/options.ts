@@ -25,7 +25,7 @@ export type TrainRequest =
   | {
     readonly command: "resume";
     readonly folder: string;
-    /** The text's new place; undefined if it has not moved. */
+    /** The text's new path; undefined if the text has not moved. */
     readonly corpus?: string;
     readonly gpu: OpenGpuOptions;
   }

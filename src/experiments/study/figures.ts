@@ -111,7 +111,7 @@ export const queryOverValue: Figure = ({ point, record }) => {
   return value === undefined || query === undefined || value === 0 ? undefined : query / value;
 };
 
-/** The slope of log Compress over log ‖h‖: median over the layers' attention branches. */
+/** The slope of log Compress (see theory.md) over log ‖h‖: median over attention branches. */
 export const compressSlope: Figure = ({ point }) =>
   medianOf(attentionLayers(point).map(({ attention }) => attention!.branch.slope ?? undefined));
 
@@ -119,16 +119,16 @@ export const compressSlope: Figure = ({ point }) =>
 export const compressDecades: Figure = ({ point }) =>
   medianOf(attentionLayers(point).map(({ attention }) => attention!.branch.decades ?? undefined));
 
-/** The ratio of token 0's Bloat to the mean over early tokens, at the sink layer. */
+/** Token 0's Bloat (see theory.md) divided by the mean over early tokens, in the sink layer. */
 export const bloatRatio: Figure = (moment) => ratio(atSink(moment)?.attention?.branch.bloat);
 
-/** Bloat of token 0 at the sink layer. */
+/** Bloat (see theory.md) of token 0 at the sink layer. */
 export const bloat: Figure = (moment) => atSink(moment)?.attention?.branch.bloat?.[0];
 
-/** The ratio of token 0's ‖h_in‖ to the mean over early tokens, at the sink layer. */
+/** The ratio of token 0's norm before the sink layer, ‖h_in‖, to the mean over early tokens. */
 export const sinkInputRatio: Figure = (moment) => ratio(atSink(moment)?.input);
 
-/** ‖h_in‖ of token 0 at the sink layer. */
+/** ‖h_in‖, the norm of token 0's residual stream before the sink layer. */
 export const sinkInput: Figure = (moment) => atSink(moment)?.input[0];
 
 function changes({ layers }: TrajectoryPoint): number[] {
@@ -137,28 +137,28 @@ function changes({ layers }: TrajectoryPoint): number[] {
   );
 }
 
-/** Change of token 0: median over all branches. */
+/** Change (see theory.md) of token 0: median over all residual branches. */
 export const change: Figure = ({ point }) => median(changes(point));
 
-/** The Change of token 0 that is farthest from 1, over all branches, as a factor above 1. */
+/** The Change (see theory.md) of token 0 in the branch where it is farthest from 1, as a factor. */
 export const farthestChange: Figure = ({ point }) => {
   const all = changes(point).filter((each) => each > 0);
   return largest(all.map((each) => Math.max(each, 1 / each)));
 };
 
-/** ‖h_out‖ of token 0: the largest over layers. */
+/** ‖h_out‖, the norm of token 0's residual stream after a layer: the largest over layers. */
 export const residualNorm: Figure = ({ point }) =>
   largest(point.layers.map(({ output }) => output[0]));
 
-/** The ratio of token 0's ‖h_out‖ to the mean over early tokens: the largest over layers. */
+/** The ratio of token 0's norm ‖h_out‖ to the mean over early tokens: the largest over layers. */
 export const residualRatio: Figure = ({ point }) =>
   largest(point.layers.map(({ output }) => ratio(output)));
 
-/** ‖r_mlp‖ of token 0: the largest over layers. */
+/** ‖r_mlp‖, the norm of the MLP's output at token 0: the largest over layers. */
 export const mlpNorm: Figure = ({ point }) =>
   largest(point.layers.map(({ mlp }) => mlp.residual[0]));
 
-/** The ratio of token 0's ‖r_mlp‖ to the mean over early tokens: the largest over layers. */
+/** The ratio of token 0's norm ‖r_mlp‖ to the mean over early tokens: the largest over layers. */
 export const mlpRatio: Figure = ({ point }) =>
   largest(point.layers.map(({ mlp }) => ratio(mlp.residual)));
 

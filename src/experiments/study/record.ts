@@ -43,7 +43,7 @@ export interface TrajectoryAttention {
   readonly valueNorm: SinkPair;
   /** ‖r_attn‖, the norm of what attention adds to the residual stream. */
   readonly residual: SinkPair;
-  /** V-scale's learned θ of each value head: exp θ multiplies its constant; null if not learned. */
+  /** V-scale's learned θ of each value head, whose constant is C exp θ; null if not learned. */
   readonly theta: readonly number[] | null;
   /**
    * The share of attention that the heads' extra logits take, which have no values. Absent for a
@@ -131,7 +131,7 @@ export interface StudyRecord {
   readonly date: string;
   /** The adapter's name. */
   readonly adapter: string;
-  /** Training losses at some steps, each the mean since the previous one. */
+  /** Training losses at some steps, each the mean loss since the previous of these steps. */
   readonly training: { readonly steps: readonly number[]; readonly losses: readonly number[] };
   /** The tokens' positions at which figures by position are given. */
   readonly positions: readonly number[];
@@ -139,7 +139,8 @@ export interface StudyRecord {
   readonly trajectory: readonly TrajectoryPoint[];
   /**
    * The measurement of the trained model, with theory and quantization; null if there is none.
-   * By-position lists that no picture uses, and the histograms of the bounds' slack, are empty.
+   * Lists by position that no picture uses are empty, and so are the histograms of slack (how many
+   * times too large a bound is).
    */
   readonly final: SinkMeasurement | null;
 }

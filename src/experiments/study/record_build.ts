@@ -78,8 +78,8 @@ function shownSteps(steps: readonly number[], total: number): ReadonlySet<number
 }
 
 /**
- * Joins groups of neighboring rows, so that at most {@linkcode CURVE} remain: each loss is the mean
- * of its group's, weighted by the number of steps that each row covers.
+ * Joins neighboring rows into at most {@linkcode CURVE} groups. A group's loss is the mean of its
+ * rows' losses, weighted by the number of steps of each row.
  */
 function trainingCurve(rows: readonly TrainingRow[]): StudyRecord["training"] {
   const each = Math.ceil(rows.length / CURVE);
@@ -101,7 +101,7 @@ function trainingCurve(rows: readonly TrainingRow[]): StudyRecord["training"] {
 
 /**
  * The parts that pictures and claims need: some of the single tokens, gradients by position only
- * at the RMSNorm output that feeds attention, and slack without its histograms.
+ * at the RMSNorm output that feeds attention, and the slack of bounds without its histograms.
  */
 function thinned(final: SinkMeasurement): SinkMeasurement {
   const { theory } = final;

@@ -109,7 +109,7 @@ async function runArm(
   const { signal, now = () => performance.now(), patience = 60_000 } = run;
   const began = now();
   const { command, args } = run.command(arm);
-  // Throws without the program or the permission: then no other arm could start either.
+  // Let this throw if the program or the permission is missing: no other arm could start either.
   const child = new Deno.Command(command, {
     args: [...args],
     stdin: "null",
@@ -149,7 +149,7 @@ async function runArm(
   update(index, { state: "failed", reason: tail === "" ? how : tail });
 }
 
-/** Finds why a process failed: its first late line that names an error, else its last line. */
+/** Finds the line that says why a process failed: the first that names an error, else the last. */
 async function lastLines(stream: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<string> {
   let text = "";
   for await (const part of stream.pipeThrough(new TextDecoderStream())) {

@@ -16,7 +16,7 @@ export interface StudyScale {
   readonly learningRate: number;
   /** The number of measurements of a run, besides that at its beginning. */
   readonly measurements: number;
-  /** Validation sequences per measurement. With few, the gradient-sink ratio varies with them. */
+  /** Validation sequences per measurement. With few, the gradient-sink ratio is unreliable. */
   readonly sequences: number;
   /** A file or folder of text, which the text settings need. */
   readonly corpus: string | undefined;
@@ -61,7 +61,7 @@ type Shape = Pick<
 
 const shapes: Readonly<Record<StudySetting, Shape & { readonly withoutAttention: number[] }>> = {
   shallow: { layers: 2, ...SMALL, withoutAttention: [] },
-  // The first attention reads an MLP's output, so a massive activation can precede it.
+  // The first attention reads an MLP's output, so a massive activation can form before it.
   deep: { layers: 3, ...SMALL, withoutAttention: [0] },
   text: {
     layers: 4,
@@ -72,7 +72,7 @@ const shapes: Readonly<Record<StudySetting, Shape & { readonly withoutAttention:
     feedForwardDim: 176,
     withoutAttention: [],
   },
-  // With a fixed first token, sinks and gradient sinks form within 20 million bytes, and in answer
+  // With a fixed first token, sinks and gradient sinks form within 20 million bytes, followed by
   // larger residual norms.
   "text-anchored": {
     layers: 4,

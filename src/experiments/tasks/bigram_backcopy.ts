@@ -47,7 +47,7 @@ const STREAMS: Readonly<Record<Split, number>> = { training: 0, validation: 1 };
 export class BigramBackcopy implements Task {
   readonly vocabulary: number;
   readonly context: number;
-  /** Tokens from BOS + 1 up to this one, exclusive, are triggers. */
+  /** The first token that is no trigger. The tokens between BOS and this token are triggers. */
   readonly #firstOrdinary: number;
   readonly #table: BigramTable;
   readonly #seed: number;

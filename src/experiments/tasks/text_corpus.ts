@@ -108,7 +108,7 @@ export class TextCorpus implements Task {
     return { batch, context, inputs, targets };
   }
 
-  /** The index in the text of the context that comes at a place in the split's order. */
+  /** The index of the context that comes at place `turn` of the split's order. */
   #contextAt(turn: number, split: Split): number {
     const count = this.contexts[split];
     if (split === "validation") return this.contexts.training + turn % count;

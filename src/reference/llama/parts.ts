@@ -73,7 +73,7 @@ export function splitHeads(rows: ReferenceTensor, layout: HeadLayout): Reference
 
 /**
  * Joins heads along the last dimension and turns them back. This is the inverse of
- * {@linkcode splitHeads}, and also its gradient, because it is a rotation.
+ * {@linkcode splitHeads}, and also its gradient, because RoPE is a rotation.
  */
 export function mergeHeads(perHead: ReferenceTensor, layout: HeadLayout): ReferenceTensor {
   const { batch, context, heads, headDim } = layout;

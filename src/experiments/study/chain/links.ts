@@ -36,7 +36,7 @@ export interface ChainLink {
   readonly unit: "number" | "nats" | "count";
   /** The direction in which the link weakens. */
   readonly gives: "lower" | "higher";
-  /** A link of the chain, or an outcome, for which lower is better. */
+  /** A link of the chain, or an outcome. A lower outcome is better. */
   readonly kind: "link" | "outcome";
 }
 

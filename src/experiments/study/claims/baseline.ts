@@ -16,7 +16,7 @@ import {
   valueOverKey,
 } from "../figures.ts";
 
-/** Claims about a sink, its gradient's paths, and the norms at it. */
+/** Claims about the sink, the paths of its gradient, and the norms at the sink. */
 export const baselineRules: readonly ClaimRule[] = [
   {
     id: "sink",
