@@ -1,6 +1,6 @@
 /**
- * Causal attention: plain, with V-scale on the value path and with learned sinks; fused, and
- * unfused with the T × T matrix in memory.
+ * Benchmarks causal attention: plain, with V-scale on the values, and with learned sinks. Compares
+ * the fused kernels with separate ones that keep the T × T matrix in memory.
  *
  * Run with `deno bench bench/attention_bench.ts`; `bench/suite.ts` lists the options.
  */
@@ -11,7 +11,7 @@ await benchOperators([
   { kernel: "attention", pass: "backward" },
   { kernel: "attention-v-scale-full", pass: "forward" },
   { kernel: "attention-v-scale-full", pass: "backward" },
-  // Its forward pass is that of plain attention.
+  // Backward only: the forward pass is that of plain attention.
   { kernel: "attention-v-scale-backward-only", pass: "backward" },
   { kernel: "attention-sink-logit", pass: "forward" },
   { kernel: "attention-sink-logit", pass: "backward" },

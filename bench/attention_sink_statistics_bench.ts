@@ -1,6 +1,6 @@
 /**
- * Attention-sink statistics of one key position: fused, and as sums over a column of the whole
- * weights matrix.
+ * Benchmarks attention-sink statistics of one key position. Compares the fused kernel with sums
+ * over a column of the whole weights matrix.
  *
  * Run with `deno bench bench/attention_sink_statistics_bench.ts`; `bench/suite.ts` lists the
  * options.

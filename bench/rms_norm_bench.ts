@@ -1,5 +1,5 @@
 /**
- * RMSNorm, fused and with one kernel per step.
+ * Benchmarks RMSNorm: fused, and with one kernel per step.
  *
  * Run with `deno bench bench/rms_norm_bench.ts`; `bench/suite.ts` lists the options.
  */

@@ -1,5 +1,5 @@
 /**
- * V-scale alone, fused and with one kernel per step.
+ * Benchmarks V-scale without attention: fused, and with one kernel per step.
  *
  * Run with `deno bench bench/v_scale_bench.ts`; `bench/suite.ts` lists the options.
  */

@@ -34,7 +34,7 @@ interface Layout {
   readonly parameters: readonly number[];
   /** One invocation per pair. */
   readonly pairs: Workgroups;
-  /** One invocation per vec4f of a row of the query heads, and of the key heads. */
+  /** One invocation per vec4f of the query heads' rows; in `ofKeys`, of the key heads' rows. */
   readonly ofQueries: Workgroups;
   readonly ofKeys: Workgroups;
 }
@@ -61,7 +61,7 @@ function layout(options: {
   };
 }
 
-// The value that the forward sums up. V-scale "full" writes it to another buffer.
+// The values that the forward pass sums up: with V-scale "full", a new buffer of scaled values.
 function usedValue(
   steps: Steps,
   { value, vScale }: Pick<AttentionForwardOptions, "value" | "vScale">,
@@ -90,8 +90,8 @@ function addScores(
 }
 
 /**
- * Attention forward in three kernels: scores, softmax, product with the values. V-scale "full"
- * first scales the values; learned sinks come last.
+ * Attention forward in three kernels: scores, softmax, and the product with the values. V-scale
+ * "full" first scales the values. Learned sinks correct the results at the end.
  *
  * @param gpu the GPU that holds the tensors
  * @param options those of `planAttentionForward`
@@ -132,9 +132,9 @@ export function planNaiveAttentionForward(
 }
 
 /**
- * Attention backward in seven kernels: D_t = ⟨g_t, y_t⟩ (output gradient and output), scores,
- * weights, logit gradients, and the three products. It keeps two T × T matrices per head in memory.
- * V-scale adds kernels before and after, learned sinks one more.
+ * Attention backward in seven kernels: inner products D_t = ⟨g_t, y_t⟩ of output gradient and
+ * output, scores, weights, logit gradients, and three products. It keeps two T × T matrices per
+ * head in memory. V-scale adds kernels before and after these, learned sinks one more.
  *
  * @param gpu the GPU that holds the tensors
  * @param options those of `planAttentionBackward`

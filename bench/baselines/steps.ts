@@ -67,8 +67,8 @@ export function u32(numbers: readonly number[]): Scalar[] {
 }
 
 /**
- * Plans an operator differently: its own planner checks the arguments, makes the outputs and states
- * the cost; the dispatches are replaced.
+ * Plans other dispatches for an operator. Its own planner checks the arguments, makes the outputs
+ * and states the cost.
  *
  * @param gpu the GPU to plan for
  * @param planned the result of the operator's own planner

@@ -102,7 +102,7 @@ export class PrivateApt {
    *
    * @param archive the archive
    * @param folder the folder to make for the lists and packages
-   * @param program the signal that ends it
+   * @param program options of running apt, such as the signal that ends it
    */
   static async open(
     { site, suite, components, keys }: Archive,

@@ -28,11 +28,11 @@ interface Dialect {
   readonly label: RegExp;
   /** A jump, with its target. */
   readonly branch: RegExp;
-  /** An instruction after which the next block is not reached. */
+  /** An instruction that never continues with the next block, such as an exit. */
   readonly end: RegExp;
   /** Lines that are not instructions. */
   readonly skipped: RegExp;
-  /** Recognizes an instruction by its text. */
+  /** The number of fused multiply-adds that an instruction does. */
   readonly fma: (line: string) => number;
   readonly workgroupMemory: RegExp;
   readonly memory: RegExp;
@@ -57,7 +57,7 @@ const dialects: Readonly<Partial<Record<CompilerFamily, Dialect>>> = {
   nvidia: {
     label: /^block\S* \d+ (L\d+)/,
     branch: /\bbra\b.* (L\d+)/,
-    end: /^(bra pT|exit)\b/, // others depend on a predicate
+    end: /^(bra pT|exit)\b/, // other jumps depend on a predicate
     skipped: /^(\}|$)/,
     fma: (line) => /(^|\s|=\s*)(ffma|hfma2)\b/.test(line) ? 1 : 0,
     workgroupMemory: /\b(ld|st|atom)\w*\.shared/,
@@ -66,7 +66,7 @@ const dialects: Readonly<Partial<Record<CompilerFamily, Dialect>>> = {
   intel: {
     label: /^(L\d+):/,
     branch: /\bwhile \(\d+\)\s+(L\d+)/,
-    end: /(?!)/, // some of a subgroup's invocations always go on
+    end: /(?!)/, // matches nothing: some of a subgroup's invocations always go on
     skipped: /^((\([^)]*\)\s*)?sync\.nop|$)/,
     fma: (line) => /^(\([^)]*\)\s*)?mad\b/.test(line) && /:h?f\b/.test(line) ? 1 : 0,
     workgroupMemory: /\bsend\w*.*slm|\bslm\b/,
@@ -142,7 +142,7 @@ export function loopsOf(text: string, family: CompilerFamily): AssemblyLoop[] | 
 }
 
 /**
- * The share of FMAs among the instructions of those innermost loops that have FMAs.
+ * The share of FMAs among the instructions of the innermost loops. Loops without FMAs do not count.
  *
  * @param loops a program's loops
  * @returns from 0 to 1; undefined if no loop has an FMA

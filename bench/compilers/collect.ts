@@ -16,7 +16,7 @@ export interface CollectRequest {
   readonly runtime: "deno" | "dawn";
   readonly family: CompilerFamily;
   readonly selection: KernelSelection;
-  /** The file to which the layer writes, and the folder for its texts. */
+  /** The log file to which the Vulkan layer writes, and the folder for its texts. */
   readonly log: string;
   readonly texts: string;
   /** A folder for the assembly, the SPIR-V and the WGSL of every kernel. */
@@ -182,5 +182,5 @@ if (import.meta.main) {
     const bytes = new TextEncoder().encode(JSON.stringify(report) + "\n");
     for (let at = 0; at < bytes.length;) at += Deno.stdout.writeSync(bytes.subarray(at));
   });
-  Deno.exit(0); // without taking the device down, whose queue does not exist
+  Deno.exit(0); // skips destroying the device, which would need a queue
 }

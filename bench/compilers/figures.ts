@@ -54,7 +54,8 @@ export function figuresOf(executable: Executable, { family, name }: PretendedGpu
   const of = (statisticName: string) => statistic(executable, statisticName);
   switch (family) {
     case "amd": {
-      // On RDNA the driver counts subgroups of 32 lanes, and a unit holds a subgroup of 64 as two.
+      // On RDNA the driver counts in subgroups of 32 lanes. A subgroup of 64 takes the place of
+      // two.
       const widths = name.startsWith("vega") ? 1 : subgroupSize / 32;
       return {
         subgroupSize,

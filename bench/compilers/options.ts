@@ -38,11 +38,11 @@ const options = {
   kernels: takes("LIST", `Some of ${familyNames.join(", ")} (default all)`),
   variants: takes(
     "LIST",
-    "all (tuning's candidates and those in f16), chosen (defaults), or names (default: all; with --check: chosen)",
+    "Names of variants, or chosen for the defaults, or all for those that tuning tries and those in f16 (default all; with --check chosen)",
   ),
   shape: takes(
     "LENGTHS",
-    "Only these shapes, separated by /: B1,H8,T1024,D96 or Hq32,Hkv4,T2048,D128/rows512,d2048/M512,N512,K512",
+    "Only these shapes, separated by /, such as B1,H8,T1024,D96/Hq32,Hkv4,T2048,D128/rows512,d2048/M512,N512,K512",
   ),
   lengths: takes("LIST", "Change lengths of the usual shapes, such as D=256,T=4096"),
   runtime,
@@ -96,7 +96,7 @@ The usual shapes are attention of T 1024 and 4096 with D 64 and 128, RMSNorm of 
 and 128, and matrix products of 512³ and 2048³. --check adds D from 16 to 256, groups of eight query heads, odd lengths
 and thin products.
 
-Linux uses Mesa's drivers for AMD and Intel. NVIDIA's, Apple's and Qualcomm's own compilers differ from Mesa's.
+For AMD and Intel, Linux uses these drivers. NVIDIA's, Apple's and Qualcomm's own compilers differ from Mesa's.
 
 On Debian or Ubuntu the first run fetches the drivers through apt, about 600 MB, and builds two small libraries. Root is
 needed only to install missing build tools. Results are stored beside the drivers, so an interrupted run continues and a
@@ -106,7 +106,7 @@ Exit codes:
   0    every kernel compiled
   1    a failure, such as missing drivers or an empty selection
   2    a mistake in the command line
-  3    a kernel did not compile, or with --check a default spills
+  3    a kernel did not compile, or with --check a default kernel spills registers
   130  interrupted
 `;
 }
@@ -156,8 +156,8 @@ export function parseCompilers(args: readonly string[]): CompilersRequest | unde
   };
 }
 
-// Families have the names of the bench's operators, except for the model's kernels, which have no
-// lengths.
+// Reads the lengths of --shape. A family has the name of its operator in the bench; the model's
+// kernels have no lengths.
 function shapesOf(
   text: string,
   { kernels, named }: { readonly kernels: readonly Family[]; readonly named: boolean },

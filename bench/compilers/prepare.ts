@@ -210,7 +210,7 @@ async function prepareLayer(
   await Deno.writeTextFile(`${layers}/${DESCRIPTION}`, description); // last: completes the layer
 }
 
-// Mesa's features that the library does not need.
+// Features of Mesa to leave out: Intel's library does not need them.
 const WITHOUT = [
   ...["vulkan-drivers", "gallium-drivers", "platforms", "video-codecs"].map((name) => `-D${name}=`),
   ...["glx", "egl", "gbm", "gles1", "gles2", "llvm", "intel-rt", "valgrind", "zstd"]

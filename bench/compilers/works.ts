@@ -29,7 +29,7 @@ export const familyNames: readonly Family[] = Object.keys(families) as Family[];
 export interface KernelSelection {
   readonly kernels: readonly Family[];
   /**
-   * Names of variants; `all` for every one that tuning would try and those in f16; `chosen` for
+   * Names of variants. `all`: every variant that tuning tries, and those in f16. `chosen`: the
    * defaults.
    */
   readonly variants: "all" | "chosen" | readonly string[];
@@ -66,8 +66,8 @@ const usualCalls: Calls = {
 const headDims = [16, 32, 64, 80, 96, 112, 128, 160, 192, 256];
 
 /**
- * The calls of `--check`, on which no default may spill: more head dimensions, eight query heads
- * per key head, learned sinks, odd lengths, and products that fill no tile.
+ * The calls of `--check`, on which no default kernel may spill registers: more head dimensions,
+ * eight query heads per key head, learned sinks, odd lengths, and products that fill no tile.
  */
 export const checkedCalls: Calls = {
   attention: headDims.flatMap((D) => [
@@ -152,7 +152,7 @@ export function listWorks(dry: Gpu, selection: KernelSelection): Work[] {
   );
 }
 
-// A kernel's file is that of its last part.
+// Records every kernel that is compiled, under the file of the kernel's last part.
 function overhear(dry: Gpu): readonly Heard[] {
   const heard: Heard[] = [];
   const compile = dry.pipelines.compile.bind(dry.pipelines);

@@ -65,7 +65,7 @@ interface Runner {
   readonly samples: number[];
   readonly cpuSamples: number[];
   readonly known: Pick<PeerResult, "way" | "error" | "first">;
-  /** The library's answer: the numbers of each stretch of its results that was requested. */
+  /** The library's answer: its numbers for each requested stretch of its results. */
   readonly numbers: readonly (readonly number[])[];
   reason?: string;
 }
@@ -74,8 +74,7 @@ interface Runner {
  * Compares libraries on one work.
  *
  * @param work the work to compute
- * @param participants the libraries. With a model's work, the first one's answer is what the others
- *   must agree with
+ * @param participants the libraries; for a model's work, the others must agree with the first
  * @param options the budget, the seed of the turns, the clock
  */
 export async function compareOn(

@@ -46,12 +46,12 @@ const options = {
     "Compare the passes of this pretrained model instead: a folder in Hugging Face's layout",
   ),
   context: takes("TOKENS", `Tokens of the model's input (default ${MODEL_CONTEXT})`),
-  budget: takes("SECONDS", "Sampling time per work; there are at least six rounds", {
+  budget: takes("SECONDS", "Sampling time per work, or longer if six rounds need more", {
     default: "30",
   }),
-  seed: { ...seed, description: "Seed of the order in each round" },
+  seed: { ...seed, description: "Seed of the random order in which libraries take turns" },
   markdown: flag("Print the table as Markdown"),
-  out: takesPath("FILE", "Also write everything as JSON"),
+  out: takesPath("FILE", "Also write all results as JSON"),
   help,
 } as const satisfies OptionSpecifications;
 
@@ -70,7 +70,7 @@ includes the gradients of states, but not of weights. Only answers that agree wi
 
 Exit codes:
   0    the comparison was made
-  1    it could not start: this project's own kernels failed, unwritable output
+  1    this project's kernels could not run, or the output cannot be written
   2    a mistake in the command line
   130  interrupted
 `;

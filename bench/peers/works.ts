@@ -38,8 +38,8 @@ export interface WantedNumbers {
   readonly start: number;
   readonly wanted: readonly number[];
   /**
-   * If the terms of a sum may cancel, their magnitude. The error is then relative to it, unless the
-   * row has a larger number.
+   * For a sum whose terms may cancel: the magnitude of its terms. Errors are then relative to this
+   * or, if larger, to the row's largest number.
    */
   readonly magnitude?: number;
 }

@@ -41,7 +41,7 @@ import type { SeriesResult } from "./result.ts";
 import { runScaling } from "./run.ts";
 
 const options = {
-  longest: takes("TOKENS", "Most tokens or rows", { default: "16384" }),
+  longest: takes("TOKENS", "The most tokens or rows of a call", { default: "16384" }),
   runtime,
   software,
   tuning,
@@ -65,7 +65,7 @@ Usage: deno task bench:scaling [OPTIONS]
 
 ${formatOptions(options)}
 Attention has 128 to 16,384 tokens. On a CPU adapter, calls with many tokens have fewer heads, which does not change the
-cost per unit of work. Every answer is checked before its speed counts.
+cost per unit of work. A call's time counts only if its answer is right.
 
 Exit codes:
   0    everything was measured, or left out because it would take too long

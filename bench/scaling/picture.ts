@@ -71,7 +71,7 @@ function timePoint(point: ScalingResult, cpu: boolean) {
   const { x } = point;
   const { time, perUnit, interval } = cpu ? point.cpu ?? {} : point;
   if (time === undefined || perUnit === undefined) return [];
-  const scale = 1000 * perUnit / time; // ps per unit for each ns
+  const scale = 1000 * perUnit / time; // from ns of a run to ps per unit of work
   const ends = interval === undefined
     ? {}
     : { low: interval.low * scale, high: interval.high * scale };

@@ -100,7 +100,7 @@ testBench("of two runs with the same --out, one ends before it measures", async 
   const args = ["--kernels=v-scale", "--passes=forward", "--cache=hot", "--budget=30"];
   const path = `${folder}/a.json`;
   const runs = await Promise.all([1, 2].map(() => run([`--out=${path}`, ...args])));
-  // A run that starts much later finds the file as it reads its command line.
+  // A run that starts much later already finds the file as it reads its command line.
   const [won, lost] = runs.toSorted((a, b) => a.code - b.code);
   assertEquals(won!.code, 0, won!.stderr);
   assert(lost!.code === 1 || lost!.code === 2, lost!.stderr);
@@ -266,7 +266,7 @@ testBench(
 );
 
 testBench("bench() leaves a valid file at whatever moment it is killed", async (folder) => {
-  // In ms: from before the first write to just before the end of a run, which takes 1.5 s.
+  // The moments in ms: from before the first write to just before the end of a run of 1.5 s.
   const moments = randomUniform({ seed: 11, length: 8, minimum: 150, maximum: 1400 });
   const counts: number[] = [];
   for (const [i, moment] of moments.entries()) {
@@ -299,8 +299,7 @@ testBench(
     assertEquals(after.status, "complete");
     assertEquals(after.date, before.date);
     assertEquals(after.ceilings.f32Fma?.value, before.ceilings.f32Fma?.value);
-    // The file keeps every process's measurements, and rows resume with the processes that they
-    // lack.
+    // The file keeps all samples taken before. A row continues with the processes that it lacks.
     for (const old of before.measurements) {
       const key = (each: Measurement): string =>
         JSON.stringify([each.kernel, each.pass, each.shape, each.cache]);

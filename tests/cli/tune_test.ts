@@ -179,7 +179,7 @@ testTune(
 );
 
 testTune(
-  "tune() says why nothing runs, and that it keeps a choice only where it does",
+  "tune() says why no variant runs, and claims to keep a choice only if it does",
   async (folder) => {
     const root = new URL("../../", import.meta.url);
     const text = await Deno.readTextFile(new URL("bench/operators/softcap.ts", root));

@@ -1,7 +1,8 @@
 // Naive attention-sink statistics: sums over one column of the weights matrix. The text
 // of workgroup_sum.wgsl is put before this one.
 //
-//   mass = sum_{t>=s} a_ts        secondMoment = sum_{t>=s} a_ts²        score = mean of a_ts over s <= t < windowEnd
+//   mass = sum_{t>=s} a_ts        secondMoment = sum_{t>=s} a_ts²
+//   score = mean of a_ts over s <= t < windowEnd
 //
 // One workgroup of 64 invocations per head, each taking every 64th row. One barrier.
 

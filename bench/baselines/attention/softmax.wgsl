@@ -1,7 +1,8 @@
 // Naive attention: the softmax of each row of scores, in place, and the logarithm of its sum of
 // exponentials.
 //
-//   a_tj = exp(z_tj - max_t) / sum_j exp(z_tj - max_t)        logSumExp_t = max_t + log sum_j exp(z_tj - max_t)
+//   a_tj = exp(z_tj - max_t) / sum_j exp(z_tj - max_t)
+//   logSumExp_t = max_t + log sum_j exp(z_tj - max_t)
 //
 // One workgroup of 64 invocations per row, each taking every 64th column up to the diagonal. Two
 // barriers.

@@ -1,6 +1,7 @@
-// Every element of a matrix times its column's factor, or its row's:
+// Multiplies every element of a matrix by its column's factor or, with BY_ROW, by its row's:
 //
-//   result[row][c] = matrix[row][c] factor[c]          or with BY_ROW          matrix[row][c] factor[row]
+//   result[row][c] = matrix[row][c] factor[c]
+//   result[row][c] = matrix[row][c] factor[row]  with BY_ROW
 //
 // One invocation per element, 64 per workgroup. No barriers.
 

@@ -70,7 +70,8 @@ function reversePostorder(successors: readonly (readonly number[])[]): number[] 
   return order.reverse();
 }
 
-// Whether every path to a block passes through another one.
+// Tells whether one block dominates another: every path from the start to the second passes through
+// the first.
 function dominance(
   order: readonly number[],
   predecessors: readonly (readonly number[])[],

@@ -21,9 +21,9 @@ export interface KeptKernel {
 const readers = ["../assembly.ts", "../assembly/loops.ts"];
 
 /**
- * Finds the file of a GPU's results. Its name has a hash of everything but the WGSL that determines
- * them: the driver, the runtime, and the modules that read the assembly. Removes the GPU's files
- * with another hash.
+ * Finds the file of a GPU's results. Its name has a hash of the driver and its settings, the
+ * runtime, and the modules that read the assembly: results depend on these besides the WGSL.
+ * Removes the GPU's files with another hash.
  *
  * @param gpu the GPU
  * @param options the drivers, the runtime, and the folder to make
@@ -73,7 +73,7 @@ export class KeptKernels {
         const { digest, ...kernel } = JSON.parse(line) as KeptKernel & { readonly digest: string };
         this.#kernels.set(digest, kernel);
       } catch {
-        // an ended run's half line: its kernel is compiled again
+        // an interrupted run's half line: its kernel is compiled again
       }
     }
   }

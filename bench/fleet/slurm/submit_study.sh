@@ -3,7 +3,8 @@
 #
 #   bash bench/fleet/slurm/submit_study.sh 10 [OPTIONS of deno task study]
 #
-# Here in ten parts. All variants of a setting and seed are in one part, so parts beyond settings × seeds have no work.
+# This makes ten parts. All variants of a setting and seed train in one part, so parts beyond
+# settings × seeds have no work.
 set -euo pipefail
 
 parts="${1:?wanted the number of parts, such as 10}"

@@ -54,7 +54,7 @@ def blas():
             names = set(re.findall(r"/(lib[\w.+-]*(?:blas|blis|mkl)[\w.+-]*)", maps.read()))
     except OSError:
         names = set()
-    # A wrapper is loaded together with its target, whose name is longer.
+    # A wrapper library is loaded together with its target. The longer name is the target's.
     return max(names, key=len, default="built in")
 
 

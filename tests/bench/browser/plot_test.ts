@@ -7,8 +7,8 @@ import { testWith } from "../../support/permitted.ts";
 const test = testWith("read", "write", "run");
 
 /**
- * How far apart a mark's places in the library's picture and in the stand-in's may be, in pixels:
- * the two round positions of bands differently.
+ * The largest distance, in pixels, between a mark in Observable Plot's picture and in that of the
+ * page's stand-in. The two round positions of bands differently.
  */
 const NEAR = 1.6;
 
@@ -42,7 +42,7 @@ function shift(node: Node | null): [number, number] {
   return [x + Number(found?.[1] ?? 0), y + Number(found?.[2] ?? 0)];
 }
 
-// The bounding box of a path along the axes, whose corners may be round.
+// The bounding box of a path of horizontal and vertical lines, whose corners may be round.
 function boxOf(path: string): [number, number, number, number] {
   const xs: number[] = [];
   const ys: number[] = [];
@@ -75,7 +75,7 @@ function read(svg: string): Drawn {
       signs.push([x + number(node, "cx"), y + number(node, "cy"), "round"]);
     } else if (/translate/.test(node.getAttribute("transform") ?? "") && !/M\s*\d{2,}/.test(path)) {
       const corners = /A/i.test(path) ? "round" : path.replace(/[^MLHVZ]/gi, "").toUpperCase();
-      // Shorter paths are the library's ticks.
+      // Shorter paths are ticks that Observable Plot draws.
       if (path.length > 12) signs.push([x, y, corners]);
     } else if (/[HV]/.test(path)) {
       rounded.push(boxOf(path).map((size, i) => size + (i === 0 ? x : i === 1 ? y : 0)));

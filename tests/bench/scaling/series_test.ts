@@ -48,8 +48,8 @@ Deno.test("callMemory() of attention grows no faster than T, in every variant an
         if (extras.includes(undefined)) continue;
         seen.set(pass, (seen.get(pass) ?? new Set()).add(variant));
         for (const [i, T] of lengths.entries()) {
-          // At most the size of a few tensors; one number for each pair of tokens would take 4 T²
-          // bytes per head.
+          // The memory is at most that of a few tensors. One number per pair of tokens would take 4
+          // T² bytes per head.
           assert(extras[i]! <= 4 * 4 * T * 64 * 9 + 65536, `${variant} takes ${extras[i]} at ${T}`);
           // Short sequences may hold all their pairs in memory.
           if (T <= 256) continue;

@@ -50,7 +50,7 @@ function fakeChild(claims: object = {}) {
   return { command: Deno.execPath(), args };
 }
 
-/** A measurement's sweeps, by the round of its process. */
+/** For each process of a measurement, by its round: the sweeps in which it took samples. */
 function sweepsOf({ sweeps, rounds, processes }: Measurement): Record<number, number[]> {
   let visit = 0;
   return Object.fromEntries(processes!.map(({ round, samples }) => {

@@ -1,11 +1,16 @@
 /**
  * A measuring process without a GPU. It answers at once with made-up numbers, so that tests of the
- * bench are fast. `FAKE_CHILD`, or the first argument, is JSON with its instructions: `pace`, ms
- * per measurement; `adapter`, the adapter that it claims; `unfit`, variants that it claims not to
- * run; `slow`, a factor on its times, such as 1.1; `crash`, the round in which it ends at job 0;
- * `turns`, the version of turns that it claims to know; `known`, the variants that it claims to
- * have; `lacks`, operators that it claims to lack. If asked to use tuned choices, it says that
- * there are some. Its processes differ by a few thousandths.
+ * bench are fast. Its processes' times differ by a few thousandths. If asked to use tuned choices,
+ * it says that there are some. `FAKE_CHILD`, or the first argument, is JSON with its instructions:
+ *
+ * - `pace`: ms per measurement
+ * - `adapter`: the adapter that it claims to have
+ * - `unfit`: variants that it claims not to run
+ * - `slow`: a factor on its times, such as 1.1
+ * - `crash`: the round in which it ends at job 0
+ * - `turns`: the version of the protocol for turns that it claims to know
+ * - `known`: the variants that it claims to have
+ * - `lacks`: operators that it claims to lack
  */
 import { readLines } from "../../../src/files/json_lines.ts";
 import type { ChildReport, ChildRequest } from "../../../src/measure/child/protocol.ts";

@@ -140,7 +140,7 @@ export const recoversALostDevice: Run = async (stage) => {
   assertStringIncludes(await textOf(opened, "#trouble"), "it was opened anew for the others");
   const { measurements } = await saved(opened);
   const states = measurements.map(({ status = "ok" }) => status);
-  // One row is lost. All others are measured, including those that had begun.
+  // The crash costs one row of four. The others are measured, even if they had begun before.
   assertEquals([states.length, states.filter((state) => state === "failed").length], [4, 1]);
   assertStringIncludes(
     measurements.find(({ status }) => status === "failed")!.reason!,

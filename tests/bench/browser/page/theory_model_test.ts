@@ -45,14 +45,15 @@ Deno.test("computeTheory() shows what the theory says", async () => {
   const [short, long] = [await at({ activation: 10 }), await at({ activation: 100 })];
   assert(Math.abs(short.hidden[0]! / long.hidden[0]! - 10) < 0.01, "ten times as long, a tenth");
   assertEquals(short.hidden.slice(1), long.hidden.slice(1));
-  // V-scale passes at most 3r/C of the gradient, r = ‖v‖², which is little for small values.
-  // Without V-scale all of it passes. V-scale does not change the attention weights.
+  // V-scale passes at most 3r/C of the gradient, with r = ‖v‖² and its constant C. For small values
+  // this is little. Without V-scale the whole gradient passes. V-scale does not change the
+  // attention weights.
   const open = await at({}), valved = await at({ valve: "full", value: 0.05 });
   assertEquals(open.passing, open.arriving);
   const share = valved.passing[0]! / valved.arriving[0]!;
   assert(share > 0 && share <= 3 * 0.05 ** 2, `the valve lets ${share} through`);
   assertEquals(valved.mass, open.mass);
-  // Backward-only lets the same gradients through: those that arrive do not depend on whether the
-  // forward pass scales the values.
+  // Backward-only V-scale passes the same gradient as full V-scale: the gradient that arrives does
+  // not depend on whether the forward pass scales the values.
   assertEquals((await at({ valve: "backward-only", value: 0.05 })).passing, valved.passing);
 });
