@@ -73,7 +73,7 @@ onEachRuntime("referenceKernel() and scrubPlan() run, and free what they hold", 
   assertEquals(gpu.memory.buffers, before);
 });
 
-// Kernels that compute less than is counted, each with the ceiling that it would raise.
+// Kernels that compute less than the bench counts, each with the ceiling that it would raise.
 const cheats: readonly [what: string, ceiling: keyof Ceilings, from: RegExp, to: string][] = [
   [
     "does nothing",

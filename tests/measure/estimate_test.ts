@@ -48,7 +48,7 @@ Deno.test("a factor common to a round's rows remains each row's error, with the 
   near(common!.variance, Math.log(1.1) ** 2 / 3);
   assertEquals(common!.df, 2);
   assert((own?.variance ?? 0) < 1e-9);
-  // Averaging over rows does not reduce this error.
+  // Averaging over rows does not reduce an error that all rows of a round share.
   const pairs = rows.map((each) => ({
     baseline: { center: 0, errors: [], processes: 3 },
     candidate: estimateTimes(rows).get(each)!.time,

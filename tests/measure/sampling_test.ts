@@ -86,8 +86,8 @@ Deno.test("sampleWork() gives the time and CPU time of one run, hot and cold", a
   assert(hot!.repeats * 3_000 >= 200e3, "a span is long enough");
   assertEquals(cold!.repeats, 1);
   assertEquals(slow!.repeats, 1);
-  // Both threads of the machine are always busy. A cold span also contains the scrub, whose CPU
-  // time cannot be separated, so there is none.
+  // Both threads of the machine are always busy. A cold span also contains the scrub of the cache,
+  // whose CPU time cannot be separated. So cold samples have no CPU time.
   assert(hot!.cpuSamples!.every((cpu) => Math.abs(cpu - 6_000) < 1));
   assertEquals(cold!.cpuSamples, undefined);
   assertEquals([hot, cold, slow].map((each) => each!.stopReason), [
@@ -274,7 +274,8 @@ Deno.test("driftingReadings() ignores single slow readings and finds phases", ()
   assertEquals([...driftingReadings([9, 9, 9])], []);
   assertEquals([...driftingReadings([10, 10, 90, 10, 10, 10])], []);
   assertEquals([...driftingReadings([10, 10, 10, 10, 14, 14, 14, 10, 10])], [4, 5, 6]);
-  // Slow from the beginning: the usual time is the lower quartile, so such a phase shows, too.
+  // The readings are slow from the beginning. The usual time is their lower quartile, so this phase
+  // shows, too.
   assertEquals([...driftingReadings([14, 14, 14, 14, 10, 10, 10, 10])], [0, 1, 2, 3]);
 });
 

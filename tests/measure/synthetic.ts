@@ -37,7 +37,7 @@ export function syntheticMeasurement(fields: Partial<Measurement> = {}): Measure
   return fields.processes === undefined ? inProcesses(measurement, 4) : measurement;
 }
 
-/** The same from one process, in the form of older files, without `processes`. */
+/** A valid measurement by one process, in the form of older files, which lack `processes`. */
 export function fromOneProcess(fields: Partial<Measurement> = {}): Measurement {
   return {
     kernel: "attention",
@@ -82,9 +82,9 @@ export interface ProcessNoise {
   readonly samples: number;
   /** Standard deviation of the logarithm of a sample within its process. */
   readonly sigma: number;
-  /** The same, of a process's effect on one row alone. */
+  /** Standard deviation of the logarithm of a process's effect on one row alone. */
   readonly rowSigma: number;
-  /** The same, of a process's effect on all of its rows. */
+  /** Standard deviation of the logarithm of a process's effect on all of its rows. */
   readonly processSigma: number;
   /** The share of rows per process that another program slows by 10 to 40 %. Default 0. */
   readonly bursts?: number;

@@ -128,7 +128,7 @@ onEachRuntime("operators refuse to write memory that overlaps another argument",
         const shared = gpu.tensor(new Float32Array(a.length + b.length).fill(0.5), [
           a.length + b.length,
         ]);
-        // The two start together, or the last element of either one is the first of the other.
+        // Two slices overlap if they start together, or if one begins at the other's last element.
         const ways: readonly (readonly [number, number])[] = [
           [0, 0],
           [0, a.length - 1],
@@ -181,8 +181,8 @@ onEachRuntime(
     assertThrows(embed, RangeError, "tokens[1] is 7");
     assertEquals([...tokens.slice(1, [1]).uploaded!], [7]);
 
-    // A plan that overwrites a tensor makes its values unknown from the run on, until the whole is
-    // written again.
+    // Once a plan that overwrites a tensor has run, the tensor's values are unknown until all of it
+    // is written again.
     const source = gpu.tensor([0], [1]);
     const copy = gradsink.planCopy(gpu, { source, copied: tokens.slice(1, [1]) });
     assertThrows(embed, RangeError, "tokens[1] is 7");

@@ -53,8 +53,8 @@ function coverage(count: number, draw: (seed: number) => number[], truth: number
 }
 
 Deno.test("medianInterval() covers the true median about 95 times in 100", () => {
-  // 400 trials at 95 % have a standard error of 1.1 %, so 91.5 % is more than three away.
-  // Percentile intervals are known to fall short by 1 or 2 % at these sizes.
+  // 400 trials at 95 % have a standard error of 1.1 %, so 91.5 % is more than three standard errors
+  // away. Percentile intervals are known to fall short by 1 or 2 % at these sizes.
   for (const count of [8, 25, 60]) {
     const found = coverage(
       count,
@@ -73,7 +73,7 @@ Deno.test("medianInterval() widens for samples that resemble their neighbors", (
     return Array.from(normal, (z) => 100 + (state = 0.8 * state + z));
   };
   assert(blockLength(draw(1)) > 3);
-  // A plain bootstrap, with blocks of 1, covers it in fewer than 60 % of trials.
+  // A plain bootstrap, with blocks of 1, covers the median in fewer than 60 % of trials.
   assert(coverage(150, draw, 100) > 0.82);
 });
 

@@ -10,8 +10,8 @@ import { assert } from "./assert/assert.ts";
 /** The surplus per buffer, in bytes: 64 rows of 256 float32 numbers. */
 const SURPLUS = 64 * 256 * 4;
 
-// All NaNs differ, within a buffer and between buffers. Arithmetic preserves a NaN's bits, so a NaN
-// computed from one surplus is recognizable in another.
+// Gives every word of every buffer a different NaN. Arithmetic keeps a NaN's bits. So a kernel cannot
+// hide a read past the end by writing the NaN past another buffer's end.
 function poison(buffer: number, word: number): number {
   return 0x7fc00000 | ((word + 104_729 * buffer) & 0x3fffff);
 }

@@ -57,7 +57,7 @@ export function halfProductError(
  */
 export class SmallWeights {
   readonly #pass: Rows & { readonly scale: number; keyStart(head: number): number };
-  /** The largest gradient of a logit per query row, then per key row. */
+  /** The largest gradient of a logit in each query row; in `#ofKey`, in each key row. */
   readonly #ofQuery: Float64Array;
   readonly #ofKey: Float64Array;
   /** The largest weight per key row. */

@@ -2,9 +2,9 @@
  * Violations: by how much numbers miss an identity or a bound.
  *
  * An equality's violation is |left − right| over a stated scale, the sum of the terms' magnitudes.
- * float32 results then have a small multiple of 2^-24 if no logit is large. An inequality's
- * violation is (left − right)/right, or over another stated scale: negative if it holds, 0 if it is
- * attained.
+ * Unless a logit is large, that of float32 results is a few times 2^-24. An inequality's violation
+ * is (left − right)/right, or (left − right) over another stated scale. It is negative if the
+ * inequality holds, and 0 if it is attained.
  */
 
 /** The distance of numbers from an identity or a bound. */

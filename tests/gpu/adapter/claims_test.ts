@@ -31,7 +31,7 @@ function forge<Original extends object>(original: Original, members: Members): O
   });
 }
 
-// openGpu has already trusted this driver, so we request the adapter again and forge it.
+// After openGpu() has accepted the driver, requests its adapter again and forges members of it.
 async function find(runtime: Runtime, members: (adapter: GPUAdapter) => Members = () => ({})) {
   (await openGpu({ runtime, tuning: false })).dispose();
   const origin = await (runtime === "dawn" ? dawnRuntime() : denoRuntime());

@@ -4,7 +4,7 @@ import type { Measurement } from "../../../src/measure/result_file.ts";
 import { near } from "../../support/assert/near.ts";
 import { assert, assertEquals } from "../../support/assert/assert.ts";
 
-/** 28 measurements, some of them already made in all processes so far. */
+/** The number of rows, each of which every process measures once. */
 const rows = 28;
 
 /** A simulated run with its own clock. */
@@ -58,15 +58,15 @@ Deno.test("TimeLeft is the rest of the budget if the budget is enough", () => {
 
 Deno.test("TimeLeft exceeds a budget that is not enough, from the start on, and learns from each batch", () => {
   const run = new Run(10);
-  // Three processes for 28 rows cost 21 s before they take samples.
+  // Three processes take 46.5 s: each starts in 1.5 s, and takes 0.5 s for each of 28 rows.
   const first = run.secondsLeft;
   assert(first > 21 && first < 60, `${first}`);
-  // This machine takes 0.8 s for each, longer than assumed.
+  // This machine takes 0.8 s for each row, longer than the assumed 0.5 s.
   run.batch(3.2, 0.1);
   const second = run.secondsLeft;
   assert(second > first, `${second}`);
   while (run.done < 2 * rows) run.batch(3.2, 0.1);
-  // The assumed time hardly counts any more.
+  // After 56 measurements the assumed time hardly counts.
   near(run.secondsLeft, 28 * 0.8 + 1.5, 0.05);
   run.batch(3.2, 0.1);
   near(run.secondsLeft, 24 * 0.8, 0.05);

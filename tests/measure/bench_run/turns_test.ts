@@ -170,7 +170,7 @@ Deno.test("Turns goes on with one side alone, and gives a late process its turns
     fake.measure(0, { jobs: [] }),
     fake.measure(1, { jobs: [1], crashesAtEnd: true }),
   ]);
-  // Sweeps of lost results are not repeated.
+  // The process ends before it hands over sweeps 0 and 1. The next process gets sweeps 2 and 3.
   assertEquals(fake.visits(1), ["1 0", "1 1", "1 2", "1 3"]);
 });
 

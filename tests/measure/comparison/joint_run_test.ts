@@ -9,7 +9,7 @@ import { fromOneProcess, syntheticResultFile } from "../synthetic.ts";
 
 const jointRun = "0123456789abcdef0123456789abcdef";
 
-/** One process's visits: each has a sweep's number and samples. */
+/** One process's visits of a row: each has the number of its sweep and its samples. */
 type Visits = readonly (readonly [sweep: number, ...samples: number[]])[];
 
 function measurementOf(
@@ -41,7 +41,7 @@ Deno.test("estimatePairs() pairs visits of one sweep, and takes the median over 
     2: [[0, 1]],
   });
   const candidate = measurementOf({
-    // Pairs: 2 and 2.2, 4 and 4.4, 4 and 8. Sweep 3 has no partner.
+    // Medians of the sweeps' visits: 2 and 2.2, 4 and 4.4, 4 and 8. Sweep 3 has no partner.
     0: [[0, 2.2], [1, 4.4], [2, 8], [3, 1e6]],
     1: [[0, 4.4], [1, 4.4]],
     3: [[0, 1e6]],
@@ -61,7 +61,8 @@ Deno.test("estimatePairs() leaves out rows without paired visits in two rounds",
 });
 
 Deno.test("estimatePairs() trims a fifth of the rounds at each end, as Yuen's trimmed mean does", () => {
-  // Logarithms of 0.01 to 0.05, and an outlier 3. With six rounds, one is trimmed at each end.
+  // Logarithms of the rounds' ratios: 0.01 to 0.05, and an outlier of 3. Of six rounds, one is
+  // trimmed at each end.
   const logarithms = [0.01, 0.05, 0.02, 3, 0.04, 0.03];
   const side = (values: readonly number[]) =>
     measurementOf(
@@ -93,7 +94,7 @@ class TwoStates {
     this.#normal = randomNormal({ seed: seed + 1, length: 65536 });
   }
 
-  /** Visits work that takes `time` ns in the fast state. */
+  /** The time of one visit to work that takes `time` ns while the machine is fast. */
   visit(time: number): number {
     while (this.#now > this.#flip) {
       this.#slow = !this.#slow;
@@ -104,7 +105,7 @@ class TwoStates {
     return time * (this.#slow ? 1.9 : 1) * noise;
   }
 
-  /** The time between two rounds passes. */
+  /** Lets the time between two rounds pass. */
   rest(): void {
     this.#now += 5000;
   }

@@ -42,7 +42,7 @@ Deno.test("judge() believes no change within the spread of processes, and says h
   const { verdict, doubt } = judge(pair);
   assertEquals([verdict, doubt?.kind], ["ambiguous", "chance"]);
   assert(doubt!.timesProcesses! > 1 && doubt!.timesProcesses! < 5, `${doubt!.timesProcesses}`);
-  // With `more` times as many such processes, the verdict is clear.
+  // With `more` times as many processes like these, the verdict is clear.
   const { evidence: [first], ...rest } = pair;
   const more = doubt!.timesProcesses!;
   const evidence = [{ ...first!, error: first!.error / Math.sqrt(more), df: first!.df * more }];
@@ -90,7 +90,7 @@ Deno.test("comparePair() believes no change that the CPU time does not show, on 
   assertEquals(judge(comparePair(a, spent(1500, 2900), { sameMachine: true })).verdict, "slower");
   // CPU time alone decides nothing.
   assertEquals(judge(comparePair(a, spent(1000, 3000), { sameMachine: true })).verdict, "same");
-  // Nor do time and CPU time that contradict each other.
+  // A time and a CPU time that contradict each other decide nothing, either.
   assertEquals(comparePair(a, spent(1500, 1500), { sameMachine: true }).pValue, 1);
 });
 

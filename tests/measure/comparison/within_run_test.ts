@@ -29,7 +29,7 @@ Deno.test("compareWithinRun()'s intervals contain the ratio, and differing proce
     separate += (apart.high - apart.low) / runs;
   }
   console.log(`    ${held} of ${runs} hold it; ${width} wide, ${separate} if rounds counted`);
-  // The expected number is 190, 95 % of 200; 12 are four standard deviations.
+  // The expected number is 190, 95 % of 200. A deviation of 12 is about four standard deviations.
   assert(held >= 190 - 12, `${held} of ${runs} intervals hold the ratio`);
   assert(width < 0.06 && separate > 0.15, `${width}, ${separate}`);
 });

@@ -41,7 +41,8 @@ Deno.test("observeQuantum() finds steps of fractional ticks", () => {
     const step = 1e9 / hertz;
     for (const seed of [1, 2, 3]) {
       const found = observeQuantum(timesOf(step, seed)) ?? 0;
-      // With 512 times over 9 ms, the fit is more precise than rounding over the shortest distance.
+      // The step is fitted to 512 times over 9 ms. This is more precise than one distance, which is
+      // rounded to whole ticks.
       assert(Math.abs(found - step) < 1e-3 * step, `${found} for ${step}`);
     }
   }

@@ -24,8 +24,8 @@ const unfit = await openGpu().then((gpu) => {
   return attentionBackwardVariants.find(({ name }) => name === "panels")?.unfit(gpu, call);
 });
 
-// One chunk holds the whole sequences of all heads. Tiles reach past the end in queries, keys and
-// columns.
+// Here one chunk holds the whole sequences of all heads. Tiles reach past the end in queries, keys
+// and columns.
 const whole = describeEach([
   { batch: 2, keyHeads: 2, group: 2, length: 69, headDim: 12, seed: 201 },
   { keyHeads: 2, length: 97, headDim: 36, seed: 202, vScale: FULL },
@@ -34,8 +34,8 @@ const whole = describeEach([
   { length: 64, headDim: 32, seed: 205, pattern: "sink" },
   { length: 1, headDim: 12, seed: 206 },
 ]);
-// Groups of query heads so large that a chunk holds only two tiles of keys, or one sequence of two
-// tiles.
+// Here groups of query heads are so large that a chunk holds only two tiles of keys, or one
+// sequence of two tiles.
 const inChunks = describeEach([
   { keyHeads: 2, group: 16, length: 101, headDim: 8, seed: 207, vScale: FULL },
   { batch: 2, keyHeads: 2, group: 8, length: 40, headDim: 8, seed: 208 },

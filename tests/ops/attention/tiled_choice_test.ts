@@ -10,7 +10,7 @@ import { assert, assertEquals } from "../../support/assert/assert.ts";
 
 type Chooser = Parameters<typeof bestTile>[0];
 
-// A `Gpu` as Deno describes it, without an architecture, or as Dawn and browsers do.
+// A `Gpu` as a runtime describes it: Deno reports no architecture, Dawn and browsers do.
 function chooser(
   told: { vendor: string; architecture?: string; description?: string; runtime?: "deno" | "dawn" },
   memory = 32768,

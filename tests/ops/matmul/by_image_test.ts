@@ -1,4 +1,4 @@
-/** Products of a tensor and an image, by the operator with its own choice of tiles. */
+/** Matrix products of a tensor and an image, with the tiles that the operator itself chooses. */
 import type { planMatmul } from "../../../mod.ts";
 import { createDryGpu } from "../../../src/gpu/dry_gpu.ts";
 import { planImageMatmul, suitsImage } from "../../../src/ops/matmul/by_image.ts";

@@ -17,7 +17,8 @@ interface Mutant {
   /** The check that must fail. Default: the comparison with the twin. */
   readonly check?: typeof matmulMatchesTwin;
   /**
-   * Pretends to be a hardware GPU: `known` ones unroll all k of a step, `unknown` ones only four.
+   * Pretends to be a hardware GPU. A GPU of a `known` maker unrolls all k of a step, one of an
+   * `unknown` maker only four.
    */
   readonly hardware?: keyof typeof makers;
   /**
@@ -357,7 +358,7 @@ const examples = [
   }),
 ];
 
-// A maker whose GPUs have registers for all k of a step, and an unknown one whose GPUs may lack
+// GPUs of the known maker have registers for all k of a step. Those of an unknown maker may lack
 // them.
 const makers = { known: "amd", unknown: "" };
 

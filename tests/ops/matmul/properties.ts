@@ -61,7 +61,8 @@ export function describeMatmul(
 const allTranspositions = [[false, false], [false, true], [true, false], [true, true]] as const;
 
 /**
- * Both operands contiguous along K or not, on exact tiles and on tiles that reach past every end.
+ * Cases for every kernel: each operand contiguous along K or not, on exact tiles and on tiles that
+ * reach past every end.
  */
 const examples: readonly MatmulDescription[] = [
   // Rows of whole vectors of four, but no whole tiles.
@@ -187,8 +188,8 @@ async function multiply(
 }
 
 /**
- * A NaN and an infinity change their own row and column of the product, and not a bit of anything
- * else.
+ * A NaN in `left` changes only its row of the product, an infinity in `right` only its column. All
+ * other numbers keep their bits.
  */
 export const matmulContainsNonFinite: Property = (gpu, variant, options = {}) =>
   checkCases(gpu, {
@@ -213,7 +214,8 @@ export const matmulContainsNonFinite: Property = (gpu, variant, options = {}) =>
       spoilt.right.data[transposeRight ? n * inner + k : k * columns + n] = Infinity;
       const product = await multiply(gpu, { ...operands, ...spoilt });
       const expected = Array.from(clean.data);
-      // The element lies in the first batch, or in all batches if they share the right operand.
+      // The spoiled elements lie in the first batch. A shared right operand brings its infinity to
+      // all batches.
       const batches = clean.data.length / rows / columns;
       for (let batch = 0; batch < batches; batch++) {
         const start = batch * rows * columns;
@@ -251,8 +253,8 @@ function checkAdjoint(
 }
 
 /**
- * With P = L R: ⟨P, G⟩ = ⟨G Rᵀ, L⟩ = ⟨Lᵀ G, R⟩, so the products that training uses as gradients are
- * gradients. Also Pᵀ = Rᵀ Lᵀ.
+ * The products that training uses as gradients are the gradients of P = L R: ⟨P, G⟩ = ⟨G Rᵀ, L⟩ =
+ * ⟨Lᵀ G, R⟩. Also Pᵀ = Rᵀ Lᵀ.
  */
 export const matmulIsAdjoint: Property = (gpu, variant, options = {}) =>
   checkCases(gpu, {

@@ -1,6 +1,6 @@
 /**
- * Products by the subgroup kernel, each with a given tile: by itself, matmul() chooses this kernel
- * only for large products.
+ * Small products by the subgroup kernel, each with a given tile. matmul() itself chooses this
+ * kernel only for large products.
  */
 import type { Gpu, planMatmul, Tensor } from "../../../mod.ts";
 import { MatrixImage } from "../../../src/gpu/plan/matrix_image.ts";
@@ -207,7 +207,7 @@ export function imageOf(gpu: Gpu, tensor: Tensor): MatrixImage {
   return image;
 }
 
-/** The plan, which now also disposes of its image. */
+/** Makes the plan dispose of its image, too. */
 export function withImage<Planned extends { readonly plan: Plan }>(
   planned: Planned,
   image: MatrixImage | undefined,

@@ -70,8 +70,8 @@ Deno.test("renderComparisonPage() makes a page that loads nothing and runs nothi
 });
 
 Deno.test("renderComparisonPage() names every picture, table, section and link target", () => {
-  // A wide and a narrow roofline, four operators in both widths, and for two machines also the
-  // changes.
+  // The pictures: a wide and a narrow roofline, four operators in both widths, and for two machines
+  // also the changes in both widths.
   for (const { page, count } of pages) assertNamed(page, { pictures: count === 2 ? 12 : 10 });
 });
 

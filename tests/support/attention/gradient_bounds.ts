@@ -7,8 +7,8 @@ import { distance, norm } from "../vectors.ts";
 import { type Violation, Worst } from "../violation.ts";
 
 /**
- * A5, with V2 under V-scale, for every position: ‖∇_{v_s}L‖ ≤ λ∥ Σ_t a_ts ‖g_t‖ ≤ λ∥ M_s max_{t≥s}
- * ‖g_t‖ and ‖∇_{v_s}L‖ ≤ λ∥ √S_s (Σ_{t≥s} ‖g_t‖²)^½.
+ * Bound A5 on value gradients, with V2 under V-scale, at every position: ‖∇_{v_s}L‖ ≤ λ∥ Σ_t a_ts
+ * ‖g_t‖ ≤ λ∥ M_s max_{t≥s} ‖g_t‖ and ‖∇_{v_s}L‖ ≤ λ∥ √S_s (Σ_{t≥s} ‖g_t‖²)^½.
  */
 export function valueBounds(
   numbers: AttentionNumbers,
@@ -41,10 +41,10 @@ export function valueBounds(
 }
 
 /**
- * A6: ‖∇_{k_s}L‖ ≤ |scale| Q_max B_max M_s, where Q_max and B_max are the largest ‖q_t‖ and |β_ts|
- * over t ≥ s, and the right side is summed over a group. If β is a difference of nearly equal
- * terms, the bound is only rounding. So the excess is measured relative to the terms: scale as in
- * {@linkcode keyPath}.
+ * Bound A6 on key gradients: ‖∇_{k_s}L‖ ≤ |scale| Q_max B_max M_s. Q_max and B_max are the largest
+ * ‖q_t‖ and |β_ts| over t ≥ s; a key head's bound is the sum over its query heads. Where β is a
+ * difference of nearly equal terms, the bound is only rounding. So the excess is measured relative
+ * to these terms, as in {@linkcode keyPath}.
  */
 export function keyBound(numbers: AttentionNumbers): Violation {
   const layer = layerOf(numbers);
@@ -70,9 +70,9 @@ export function keyBound(numbers: AttentionNumbers): Violation {
 }
 
 /**
- * A7: ‖∇_{q_s}L‖ ≤ |scale| B_max ΔK_max, where B_max is the largest |β_sj| and ΔK_max the largest
- * distance of a key from Σ_j a_sj k_j, over j ≤ s. Scale as in {@linkcode queryPath}, for the same
- * reason as in A6.
+ * Bound A7 on query gradients: ‖∇_{q_s}L‖ ≤ |scale| B_max ΔK_max. B_max is the largest |β_sj| and
+ * ΔK_max the largest distance of a key from the mean key Σ_j a_sj k_j, over j ≤ s. The excess is
+ * measured relative to the terms of β, as in {@linkcode queryPath}, for the reason given at A6.
  */
 export function queryBound(numbers: AttentionNumbers): Violation {
   const layer = layerOf(numbers);
@@ -99,10 +99,11 @@ export function queryBound(numbers: AttentionNumbers): Violation {
 }
 
 /**
- * A8: M_s² ‖μ‖² ≤ E‖∇_{v_s}L‖² ≤ M_s² ‖μ‖² + σ² S_s + ρ (M_s² − S_s) for g_t = μ + ε_t with
- * zero-mean noise, tr Cov(ε_t) ≤ σ² and |tr Cov(ε_t, ε_t′)| ≤ ρ. `squaredNorms` are samples of
- * ‖∇_{v_s}L‖² under independent draws of the noise. Their mean, which estimates the expectation,
- * may be off by `standardErrors` of its standard errors (5 hold with confidence 1 − 6e-7).
+ * Bound A8 on the expected norm of value gradients: M_s² ‖μ‖² ≤ E‖∇_{v_s}L‖² ≤ M_s² ‖μ‖² + σ² S_s +
+ * ρ (M_s² − S_s). It holds for g_t = μ + ε_t with zero-mean noise, tr Cov(ε_t) ≤ σ² and |tr
+ * Cov(ε_t, ε_t′)| ≤ ρ. `squaredNorms` are samples of ‖∇_{v_s}L‖² under independent draws of the
+ * noise. Their mean estimates the expectation, and may be off by `standardErrors` of its standard
+ * errors (5 hold with confidence 1 − 6e-7).
  *
  * @returns The sample mean, both bounds, and the violation in units of the allowance, at most 1 if
  * the bounds hold. `fromUpper` is the signed distance of the mean from the upper bound in the same

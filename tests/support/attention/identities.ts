@@ -22,7 +22,10 @@ import { throughValve } from "../rows/identities.ts";
 import { distance, inner, norm } from "../vectors.ts";
 import { type Violation, Worst } from "../violation.ts";
 
-/** A1, V1: ∇_{v_s}L = Σ_{t≥s} a_ts g_t, through J_φ(v_s) with V-scale. Scale: λ∥ Σ_t a_ts ‖g_t‖. */
+/**
+ * Identities A1 and V1 of value gradients: ∇_{v_s}L = Σ_{t≥s} a_ts g_t, through J_φ(v_s) with
+ * V-scale. Scale: λ∥ Σ_t a_ts ‖g_t‖.
+ */
 export function valuePath(numbers: AttentionNumbers): Violation {
   const layer = layerOf(numbers);
   const worst = new Worst();
@@ -37,8 +40,8 @@ export function valuePath(numbers: AttentionNumbers): Violation {
 }
 
 /**
- * A2: ∇_{k_s}L = scale Σ_{t≥s} a_ts β_ts q_t. Scale: |scale| Σ_t a_ts ‖g_t‖ (‖v_s‖ + Σ_j a_tj
- * ‖v_j‖) ‖q_t‖.
+ * Identity A2 of key gradients: ∇_{k_s}L = scale Σ_{t≥s} a_ts β_ts q_t. Scale: |scale| Σ_t a_ts
+ * ‖g_t‖ (‖v_s‖ + Σ_j a_tj ‖v_j‖) ‖q_t‖.
  */
 export function keyPath(numbers: AttentionNumbers): Violation {
   const layer = layerOf(numbers);
@@ -65,8 +68,8 @@ export function keyPath(numbers: AttentionNumbers): Violation {
 }
 
 /**
- * A3: ∇_{q_s}L = scale Σ_{j≤s} a_sj β_sj k_j. Scale: |scale| Σ_j a_sj ‖g_s‖ (‖v_j‖ + Σ_i a_si
- * ‖v_i‖) ‖k_j‖.
+ * Identity A3 of query gradients: ∇_{q_s}L = scale Σ_{j≤s} a_sj β_sj k_j. Scale: |scale| Σ_j a_sj
+ * ‖g_s‖ (‖v_j‖ + Σ_i a_si ‖v_i‖) ‖k_j‖.
  */
 export function queryPath(numbers: AttentionNumbers): Violation {
   const layer = layerOf(numbers);
@@ -90,7 +93,10 @@ export function queryPath(numbers: AttentionNumbers): Violation {
   return worst.result();
 }
 
-/** A3: ∇_{q_0}L = 0, because a_00 = 1 and y_0 = v_0. Scale: |scale| ‖g_0‖ ‖v_0‖ ‖k_0‖. */
+/**
+ * Identity A3 at the first query: ∇_{q_0}L = 0, because a_00 = 1 and y_0 = v_0. Scale: |scale|
+ * ‖g_0‖ ‖v_0‖ ‖k_0‖.
+ */
 export function firstQueryGradient(numbers: AttentionNumbers): Violation {
   const layer = layerOf(numbers);
   const worst = new Worst();
@@ -108,8 +114,8 @@ export function firstQueryGradient(numbers: AttentionNumbers): Violation {
 }
 
 /**
- * A4: Σ_{j≤s} ∂L/∂z_sj = Σ_j a_sj β_sj = 0. It uses the computed output, so a wrong output violates
- * it. Scale: ‖g_s‖ Σ_j a_sj ‖v_j‖.
+ * Identity A4: the logit gradients of a row sum to zero, Σ_{j≤s} ∂L/∂z_sj = Σ_j a_sj β_sj = 0. β
+ * uses the computed output, so a wrong output violates it. Scale: ‖g_s‖ Σ_j a_sj ‖v_j‖.
  */
 export function logitRowsSumToZero(numbers: AttentionNumbers): Violation {
   const layer = layerOf(numbers);
@@ -127,7 +133,7 @@ export function logitRowsSumToZero(numbers: AttentionNumbers): Violation {
 }
 
 /**
- * A4 in the key gradients: Σ_s ∇_{k_s}L = scale Σ_t (Σ_s ∂L/∂z_ts) q_t = 0 for every key head.
+ * Identity A4 in key gradients: Σ_s ∇_{k_s}L = scale Σ_t (Σ_s ∂L/∂z_ts) q_t = 0 for every key head.
  * Scale: Σ_t |scale| ‖q_t‖ ‖g_t‖ 2 Σ_j a_tj ‖v_j‖.
  */
 export function keyGradientsSumToZero(numbers: AttentionNumbers): Violation {
@@ -154,8 +160,8 @@ export function keyGradientsSumToZero(numbers: AttentionNumbers): Violation {
 }
 
 /**
- * Σ_t ⟨q_t, ∇_{q_t}L⟩ = Σ_s ⟨k_s, ∇_{k_s}L⟩ over a group: both are ∂L/∂ log scale, which connects
- * the query path with the key path. Scale: Σ_t Σ_j |scale| a_tj ‖q_t‖ ‖k_j‖ ‖g_t‖ (‖v_j‖ + Σ_i a_ti
+ * Query and key gradients agree: Σ_t ⟨q_t, ∇_{q_t}L⟩ = Σ_s ⟨k_s, ∇_{k_s}L⟩ over a group, because
+ * both sides are ∂L/∂ log scale. Scale: Σ_t Σ_j |scale| a_tj ‖q_t‖ ‖k_j‖ ‖g_t‖ (‖v_j‖ + Σ_i a_ti
  * ‖v_i‖).
  */
 export function queryAndKeyAgree(numbers: AttentionNumbers): Violation {
@@ -183,8 +189,9 @@ export function queryAndKeyAgree(numbers: AttentionNumbers): Violation {
 }
 
 /**
- * V3: ∂L/∂C = −Σ_s r_s/(r_s + C)² ⟨v_s, Σ_t a_ts g_t⟩ for every value head; ∂L/∂θ = C ∂L/∂C follows
- * for C = exp θ. Scale: Σ_s r_s/(r_s + C)² ‖v_s‖ Σ_t a_ts ‖g_t‖. Only with V-scale.
+ * Identity V3 of the gradient of V-scale's constant, for every value head: ∂L/∂C = −Σ_s r_s/(r_s +
+ * C)² ⟨v_s, Σ_t a_ts g_t⟩. With C = exp θ, ∂L/∂θ = C ∂L/∂C follows. Scale: Σ_s r_s/(r_s + C)² ‖v_s‖
+ * Σ_t a_ts ‖g_t‖. Only with V-scale.
  */
 export function constantPath(numbers: AttentionNumbers): Violation {
   const layer = layerOf(numbers);

@@ -131,7 +131,10 @@ export function rowOf(plain: Plain, row: number): Float64Array {
   return Float64Array.from({ length: width }, (_, i) => plain.data[row * width + i]!);
 }
 
-/** Σ_{t≥s} a_ts g_t over a key head's readers, and Σ a_ts ‖g_t‖ as its scale. */
+/**
+ * The weighted sum of output gradients Σ_{t≥s} a_ts g_t over the query heads that read a key head,
+ * and its scale Σ a_ts ‖g_t‖.
+ */
 export function aggregatedGradient(
   layer: Layer,
   at: { keyHead: number; s: number },

@@ -40,7 +40,7 @@ export const partedKernels = [
 export const SMALL_TILE_VARIANT = "tiled-32x32";
 
 /**
- * With 12 numbers, a row has three vec4f columns for four invocations, so one has none. The step
+ * A row has 12 numbers in three vec4f columns, so one of four invocations has no column. The step
  * does not divide D. The 32 invocations are more than a CPU's vector register has lanes, so
  * barriers matter.
  */

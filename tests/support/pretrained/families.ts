@@ -30,7 +30,7 @@ export interface Expected {
   readonly loss: number;
   /** The last layer's output: [B, T, d] */
   readonly final: Float32Array;
-  /** The float64 results, stored as float32, by {@linkcode traceEntries}' names. */
+  /** A layer's float64 results, stored as float32, under the names of {@linkcode traceEntries}. */
   layer(index: number): ReadonlyMap<string, Float32Array>;
 }
 

@@ -80,8 +80,8 @@ function largestGain(numbers: RmsNormNumbers): number {
 }
 
 /**
- * N1: ∇_x L = J(x)ᵀ g with J as a dense matrix (d² operations per row). Scale: 2 ‖u‖/r, because
- * ⟨u, x⟩x/(d r²) is at most as long as u.
+ * Identity N1 of RMSNorm: ∇_x L = J(x)ᵀ g with J as a dense matrix (d² operations per row). Scale:
+ * 2 ‖u‖/r, because ⟨u, x⟩x/(d r²) is at most as long as u.
  */
 export function rmsNormIsItsJacobian(numbers: RmsNormNumbers): Violation {
   const worst = new Worst();
@@ -97,7 +97,7 @@ export function rmsNormIsItsJacobian(numbers: RmsNormNumbers): Violation {
   return worst.result();
 }
 
-/** N2: ‖∇_x L‖ ≤ (‖γ‖_∞/r) ‖g‖. */
+/** Bound N2 of RMSNorm's gradient: ‖∇_x L‖ ≤ (‖γ‖_∞/r) ‖g‖. */
 export function rmsNormBound(numbers: RmsNormNumbers): Violation {
   const worst = new Worst();
   const gain = largestGain(numbers);
@@ -108,7 +108,10 @@ export function rmsNormBound(numbers: RmsNormNumbers): Violation {
   return worst.result();
 }
 
-/** N3: if r ≥ (‖γ‖_∞/τ) ‖g‖, then ‖∇_x L‖ ≤ τ, the target. Rows with a smaller r are skipped. */
+/**
+ * Bound N3 of RMSNorm's gradient: if r ≥ (‖γ‖_∞/τ) ‖g‖, then ‖∇_x L‖ ≤ τ, the target. Rows with a
+ * smaller r are skipped.
+ */
 export function rmsNormMeetsTarget(
   numbers: RmsNormNumbers,
   options: { readonly target: number },
@@ -123,8 +126,8 @@ export function rmsNormMeetsTarget(
 }
 
 /**
- * N4: ⟨∇_x L, x⟩ = 0 with ε = 0, and ε ⟨u, x⟩/r³ in general. Scale: 2 ‖u‖ ‖x‖/r, that of both
- * terms.
+ * Identity N4 of RMSNorm: ⟨∇_x L, x⟩ = ε ⟨u, x⟩/r³, which is 0 with ε = 0. Scale: 2 ‖u‖ ‖x‖/r, that
+ * of both terms.
  */
 export function rmsNormRadialGradient(numbers: RmsNormNumbers): Violation {
   const worst = new Worst();
@@ -158,7 +161,9 @@ function eachValveRow(
   });
 }
 
-/** V1: ∇_v L = λ⊥ ĝ⊥ + λ∥ ĝ∥, where ĝ∥ is along v and ĝ⊥ across. Scale: λ∥ ‖ĝ‖. */
+/**
+ * Identity V1 of V-scale: ∇_v L = λ⊥ ĝ⊥ + λ∥ ĝ∥, where ĝ∥ is along v and ĝ⊥ across. Scale: λ∥ ‖ĝ‖.
+ */
 export function vScaleIsItsEigenvalues(numbers: VScaleNumbers): Violation {
   const worst = new Worst();
   eachValveRow(numbers, ({ v, g, gradient, r, constant, where }) => {
@@ -168,7 +173,7 @@ export function vScaleIsItsEigenvalues(numbers: VScaleNumbers): Violation {
   return worst.result();
 }
 
-/** V2: ‖∇_v L‖ ≤ λ∥ ‖ĝ‖, λ∥ ≤ 9/8 and λ∥ ≤ 3r/C. */
+/** Bounds V2 of V-scale: ‖∇_v L‖ ≤ λ∥ ‖ĝ‖, λ∥ ≤ 9/8 and λ∥ ≤ 3r/C. */
 export function vScaleBounds(
   numbers: VScaleNumbers,
 ): { eigenvalue: Violation; nineEighths: Violation; smallValue: Violation } {
@@ -188,7 +193,8 @@ export function vScaleBounds(
 }
 
 /**
- * V3: ∂L/∂C = −Σ_s r_s/(r_s + C)² ⟨v_s, ĝ_s⟩ for every head. Scale: Σ_s r_s/(r_s + C)² ‖v_s‖ ‖ĝ_s‖.
+ * Identity V3 of V-scale, for every head: ∂L/∂C = −Σ_s r_s/(r_s + C)² ⟨v_s, ĝ_s⟩. Scale: Σ_s
+ * r_s/(r_s + C)² ‖v_s‖ ‖ĝ_s‖.
  */
 export function vScaleConstantGradient(numbers: VScaleNumbers): Violation {
   const worst = new Worst();

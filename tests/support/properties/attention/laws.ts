@@ -65,13 +65,13 @@ function largestLogit(drawn: AttentionCase, headDim: number): number {
 const { "A3 first query": _, ...equalities } = identities.identitiesByName;
 
 /**
- * The identities A1 to A4 and V3 and the bounds A5 to A7 with V2 hold for forward and backward on
- * the GPU; the first query's gradient is exactly zero, as A3 says.
+ * Identities A1 to A4 and V3, and bounds A5 to A7 and V2, hold for the GPU's forward and backward.
+ * The first query's gradient is exactly zero, as A3 says.
  *
- * The tolerance, relative to the sums of the terms' magnitudes, is the rounding of sums of T times
- * group terms and of inner products of D, and the logits' errors through exp: (D/4 + 6) u |z| in
- * the forward and again in the backward, exp's own, (1 + 4) u |x| for x up to 2 |z|, and that of
- * rounding logSumExp.
+ * The tolerance is relative to the sums of the terms' magnitudes. It allows the rounding of sums of
+ * T · group terms and of inner products of D. It also allows the logits' errors through exp: (D/4 +
+ * 6) u |z| in the forward and again in the backward, (1 + 4) u |x| of exp itself for x up to 2 |z|,
+ * and the rounding of logSumExp.
  */
 export const attentionObeysItsIdentities = propertyOf({
   name: "attention's identities and bounds",
@@ -175,14 +175,15 @@ function tangents(drawn: AttentionCase, seed: number): Record<string, Numbers> {
 }
 
 /**
- * ⟨dy, J v⟩ = ⟨Jᵀ dy, v⟩ for random v in all inputs at once, including V-scale's constants. Jᵀ dy
- * is the GPU's backward. J v is once from the twin's forward (Richardson extrapolation, exact to
- * 1e-9) and once from central differences of the GPU's own forward.
+ * Adjointness: ⟨dy, J v⟩ = ⟨Jᵀ dy, v⟩ for random v in all inputs at once, including V-scale's
+ * constants. Jᵀ dy comes from the GPU's backward. J v comes once from the twin's forward
+ * (Richardson extrapolation, exact to 1e-9) and once from central differences of the GPU's own
+ * forward.
  *
  * The first tolerance is Σ |v| times the bound of each gradient's error, including the forward's.
- * The second adds the rounding of a difference quotient, (e(x + h v) + e(x − h v)) / 2h with e the
- * forward's bounds, and its truncation error, which the twin's difference quotient with the same h
- * gives exactly.
+ * The second adds two errors of a difference quotient. Its rounding is (e(x + h v) + e(x − h v)) /
+ * 2h, where e are the forward's bounds. Its truncation error is exactly that of the twin's
+ * difference quotient with the same h.
  */
 export const attentionIsAdjoint = propertyOf({
   name: "attention's adjointness",

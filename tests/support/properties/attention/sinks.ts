@@ -83,9 +83,9 @@ export const attentionWithSinksMatchesTwin = sinkProperty({
 });
 
 /**
- * S1, S3 and S4 hold for the GPU's own numbers. With values of 1 the output is 1 − b_t. With one
- * key for all positions queryGradient is that key times scale and the sum of a row of ∂L/∂z. The
- * first query's gradient has a closed form.
+ * Identities S1, S3 and S4 hold for the GPU's own numbers. S1: with values of 1 the output is 1 −
+ * b_t, where b_t is the sink's share. S3: with one key for all positions, queryGradient is that key
+ * times scale and the sum of a row of ∂L/∂z. S4: the first query's gradient has a closed form.
  *
  * The tolerances are the error bounds of both sides' passes, and exp's for b_t.
  */
@@ -130,7 +130,7 @@ export const sinksObeyTheirIdentities = sinkProperty({
       for (let i = 0; i < headDim; i++) {
         const at = row * headDim + i;
         wanted[at] = scale * (share * D + (1 - share) * l) * first[i]!;
-        // The errors of the formula's right side: in b, and through the output in D.
+        // The errors of the expected number: those of the sink's share, and the output's in D.
         const ofShare = share * (Math.expm1(2 * forwardErrors.logSumExp[row]! + 8 * U));
         let ofD = 0;
         g.forEach((x, j) => ofD += Math.abs(x) * forwardErrors.output[row * headDim + j]!);

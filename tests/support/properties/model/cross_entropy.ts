@@ -30,8 +30,8 @@ export function crossEntropyMatchesTwin(gpu: Gpu): Promise<Report> {
         const all = maximum + Math.log(z.reduce((a, b) => a + Math.exp(b - maximum), 0));
         return { all, loss: all - z[targets[row]!]! };
       });
-      // The errors of the sum, with its chain and the exponentials (terms far below the maximum add
-      // none); of log; and of two differences.
+      // Errors of the sum, from its additions and exponentials (terms far below the maximum add
+      // none), of log, and of two differences.
       const bound = expected.map(() => U * (columns / 4 + 16 + 4 * 8 + 6 * scale) + 2 ** -21);
       tally.within("crossEntropyForward's logSumExp", {
         actual: await numbersOf(arena, logSumExp),

@@ -17,8 +17,8 @@ const rmsNormExamples: readonly RmsNormDescription[] = [
 const smallRmsNorm = rmsNormDescription.filter(({ columns }) => columns >= 2 && columns <= 130);
 
 /**
- * N1 to N4 hold for the GPU's gradients. The tolerance covers the chains of the row sums, as in
- * rows/tolerance.ts.
+ * RMSNorm's identities and bounds N1 to N4 hold for the GPU's gradients. The tolerance covers the
+ * chains of additions in the row sums, as in rows/tolerance.ts.
  */
 export const rmsNormObeysItsIdentities = propertyOf({
   name: "RMSNorm's identities and bounds",

@@ -11,8 +11,8 @@ const vScaleExamples: readonly VScaleDescription[] = [
 ];
 
 /**
- * V1 to V3 hold for the GPU's gradients. The tolerance covers a few chains of D, and of the T B
- * rows of a head.
+ * V-scale's identities and bounds V1 to V3 hold for the GPU's gradients. The tolerance covers a few
+ * chains of D additions, and of the T · B rows of a head.
  */
 export const vScaleObeysItsIdentities = propertyOf({
   name: "V-scale's identities and bounds",
