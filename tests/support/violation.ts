@@ -2,7 +2,7 @@
  * Violations: by how much numbers miss an identity or a bound.
  *
  * An equality's violation is |left − right| over a stated scale, the sum of the terms' magnitudes.
- * Unless a logit is large, that of float32 results is a few times 2^-24. An inequality's violation
+ * float32 results violate it by a few times 2^-24, unless a logit is large. An inequality's violation
  * is (left − right)/right, or (left − right) over another stated scale. It is negative if the
  * inequality holds, and 0 if it is attained.
  */

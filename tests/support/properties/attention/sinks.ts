@@ -85,7 +85,7 @@ export const attentionWithSinksMatchesTwin = sinkProperty({
 /**
  * Identities S1, S3 and S4 hold for the GPU's own numbers. S1: with values of 1 the output is 1 −
  * b_t, where b_t is the sink's share. S3: with one key for all positions, queryGradient is that key
- * times scale and the sum of a row of ∂L/∂z. S4: the first query's gradient has a closed form.
+ * times scale times the sum of a row of ∂L/∂z. S4: the first query's gradient has a closed form.
  *
  * The tolerances are the error bounds of both sides' passes, and exp's for b_t.
  */
