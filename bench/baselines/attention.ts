@@ -1,5 +1,6 @@
 /**
- * Attention and its sink statistics in separate kernels, with the matrix of T × T scores in memory.
+ * Naive attention and attention-sink statistics: separate kernels, with the T × T matrix of scores
+ * in memory.
  */
 import type { Gpu } from "../../src/gpu/gpu.ts";
 import {

@@ -87,7 +87,7 @@ interface LayerLine {
   readonly executables: readonly Executable[];
 }
 
-// The layer writes its line before createComputePipeline() returns.
+// The Vulkan layer writes a line before createComputePipeline() returns.
 function layerLines(log: string): string[] {
   try {
     return Deno.readTextFileSync(log).trimEnd().split("\n").filter((line) => line !== "");

@@ -26,7 +26,10 @@ export interface Work {
    * tokens.
    */
   readonly pass: "forward" | "forward+backward";
-  /** `{ H, T, D }`, causal, B = 1; `{ rows, d }`; or for a model `{ T, V, d }`, B = 1. */
+  /**
+   * The lengths by name: `{ H, T, D }` for causal attention with B = 1, `{ rows, d }` for RMSNorm,
+   * or `{ T, V, d }` for a model with B = 1.
+   */
   readonly dimensions: Readonly<Record<string, number>>;
   /** A model's folder in Hugging Face's layout. */
   readonly folder?: string;

@@ -99,7 +99,7 @@ async function makeRun(folder: string, steps: readonly number[], run = settings)
   }
 }
 
-/** A sibling, because the command disposes of its GPU at the end. */
+/** A sibling of the test's GPU, because the command disposes of its GPU at the end. */
 let lent: Gpu | undefined;
 
 function lend(gpu: Gpu): Gpu {
@@ -370,7 +370,7 @@ test("sinks limits the context to the checkpoint's, and counts each context of a
       plain.err,
       "measured on 1 sequences and not on 16: the text has 1 of 1024 tokens for validation",
     );
-    // 257 contexts of 10, 12 of them for validation.
+    // The text has 257 contexts of 10 tokens, 12 of them for validation.
     const short = await run(...options, "--context=10", "--batch=8", "--batches=1");
     assertEquals([short.code, JSON.parse(short.out).data.sequences], [0, 8]);
     // The measurement records the first sequence's tokens, and how the strongest head attends to
@@ -393,7 +393,7 @@ test("sinks limits the context to the checkpoint's, and counts each context of a
     assertStringIncludes(long.err, "wanted at most the 131072 tokens that the model was made for");
     const lacking = await run(...options, "--context=4096");
     assertStringIncludes(lacking.err, "a smaller --context needs less");
-    // The logits of 80 tokens take 80 KiB.
+    // The logits of 80 tokens over 256 bytes take 80 KiB, more than this GPU's largest buffer.
     const output = recordOutput();
     const small = siblingGpu(await testGpu("deno"), { limits: { maxBufferSize: 2 ** 16 } });
     Object.defineProperty(small, Symbol.dispose, { value: () => {} });

@@ -79,8 +79,8 @@ onEachRuntime("attention's cost is what its loops do and its tensors hold", asyn
     check(forward, {
       inputs: {},
       cost: {
-        // Per pair: ⟨q, k⟩ and a v, D multiply-adds each. Per value element: 2 for r = ‖v‖², 1 for
-        // φ v.
+        // FLOPs per pair: ⟨q, k⟩ and a v, D multiply-adds each. Per value element: 2 for r = ‖v‖²,
+        // 1 for φ v.
         flops: countPairs(2 * headDim + 2 * headDim) + (scaled ? value.length * 3 : 0),
         bytes: bytesOf({ query, key, value, output, logSumExp }, scaled ? { constant } : {}),
       },
@@ -95,8 +95,8 @@ onEachRuntime("attention's cost is what its loops do and its tensors hold", asyn
     check(backward, {
       inputs: { ...args, constant },
       cost: {
-        // Per pair: ⟨q, k⟩, ⟨g, v⟩, dz k, dz q and a g, D multiply-adds each. Per output element: 2
-        // for ⟨g, y⟩. Per value element: 2 each for r and ⟨v, u⟩, 3 for φ u + … v.
+        // FLOPs per pair: ⟨q, k⟩, ⟨g, v⟩, dz k, dz q and a g, D multiply-adds each. Per output
+        // element: 2 for ⟨g, y⟩. Per value element: 2 each for r and ⟨v, u⟩, 3 for φ u + … v.
         flops: countPairs(5 * 2 * headDim) + 2 * query.length +
           (mode === undefined ? 0 : value.length * 7),
         bytes: gradients +
@@ -130,8 +130,9 @@ onEachRuntime(
       planAttentionBackward(gpu, { ...inputs, logSumExpGradient }),
     ];
     const [plainForward, forward, plainBackward, ofSink, ofLogSumExp] = planned.map(cost);
-    // Per row. Forward: one more exponential. Backward: with a sink a multiply-add, Σ −b D, where b
-    // is the sink's share and D = ⟨g, y⟩; with a gradient ℓ of logSumExp a subtraction, D − ℓ.
+    // Additional FLOPs per row. Forward: one exponential. Backward with a sink: a multiply-add for
+    // Σ −b D, where b is the sink's share and D = ⟨g, y⟩. Backward with a gradient ℓ of logSumExp:
+    // a subtraction, D − ℓ.
     assertEquals(forward!.flops - plainForward!.flops, rows);
     assertEquals(forward!.bytes - plainForward!.bytes, bytesOf({ sinkLogit }));
     assertEquals(ofSink!.flops - plainBackward!.flops, 2 * rows);

@@ -61,8 +61,8 @@ halfTest('matmul "…-f16" adds in f32', async (gpu) => {
       transposeRight: true,
     }).product.data;
   const expected = twin([toHalf(left), toHalf(right)]);
-  // The bound for float32 operands (Higham, section 3.1), because the rounded operands are exact in
-  // float32.
+  // Operands rounded to f16 are exact in float32, so the bound for float32 operands holds (Higham,
+  // section 3.1).
   const magnitude = twin([toHalf(left).map(Math.abs), toHalf(right).map(Math.abs)]);
   const worst = Math.max(
     ...expected.map((x, i) => Math.abs(actual[i]! - x) / ((inner + 1) * U * magnitude[i]!)),

@@ -141,7 +141,7 @@ onEachRuntime("matmul() multiplies a case worked by hand", async (gpu) => {
 });
 
 onEachRuntime("matmul() sums a shared operand's gradient over flattened batches", async (gpu) => {
-  // Two batches [2, 1]: the gradient of a [1, 1] weight is Σ l g over all four rows.
+  // Two batches of shape [2, 1] share a [1, 1] weight. Its gradient is Σ l g over all four rows.
   using left = gpu.tensor([1, 2, 3, 4], [4, 1]);
   using right = gpu.tensor([1, 10, 100, 1000], [4, 1]);
   using product = matmul(gpu, { left, right, transposeLeft: true }).product;

@@ -3,7 +3,7 @@ import { digamma, moderateVariances, trigamma } from "../../src/statistics/moder
 import { assert, assertEquals } from "../support/assert/assert.ts";
 import { near } from "../support/assert/near.ts";
 
-/** For each standard deviation, the variance of three normal values. */
+/** Draws three normal values for each standard deviation, and returns their variances. */
 function variances(seed: number, deviations: readonly number[]) {
   const normal = randomNormal({ seed, length: 3 * deviations.length });
   return deviations.map((sigma, i) => {

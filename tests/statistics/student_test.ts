@@ -4,8 +4,8 @@ import { assertEquals } from "../support/assert/assert.ts";
 import { near } from "../support/assert/near.ts";
 
 Deno.test("studentTail() agrees with closed forms and with SciPy far out", () => {
-  // With one degree of freedom it is Cauchy's distribution; with two it has a closed form with a
-  // root.
+  // With one degree of freedom, Student's distribution is Cauchy's. With two, it has a closed form
+  // with a root.
   for (const t of [0.1, 1, 3, 50, 1e4]) {
     near(studentTail(t, 1), Math.atan(1 / t) / Math.PI, 1e-10);
     near(studentTail(t, 2), 1 / (2 + t * t + t * Math.sqrt(2 + t * t)), 1e-10);

@@ -26,8 +26,8 @@ function leftOut(
 
 const opened = new Map<Runtime, Promise<Gpu>>();
 
-// Without this, Dawn would destroy its device at the end of the process, when its driver is gone: a
-// segfault.
+// Disposes of the devices. Otherwise Dawn would destroy its device at the end of the process, after
+// its driver is unloaded, and crash.
 Deno.test.afterAll(async () => {
   for (const opening of await Promise.allSettled(opened.values())) {
     if (opening.status === "fulfilled") opening.value.dispose();

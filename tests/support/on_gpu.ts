@@ -82,7 +82,7 @@ export class Arena {
   }
 }
 
-// One read for all: on Deno's WebGPU every wait for the GPU takes 10 ms, even for short work.
+// Reads all tensors at once, because on Deno's WebGPU every wait for the GPU takes 10 ms.
 async function readTogether(
   gpu: Gpu,
   tensors: readonly [string, Tensor][],

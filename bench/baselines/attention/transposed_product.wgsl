@@ -1,5 +1,5 @@
-// Naive attention backward: the product of a transposed causal matrix with rows of the query heads
-// of a group.
+// Naive attention backward: the product of a transposed causal matrix with rows, added up over the
+// query heads of a group.
 //
 //   result_j = factor sum over the group's query heads of  sum_{t>=j} matrix_tj rows_t
 //

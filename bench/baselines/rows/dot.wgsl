@@ -1,4 +1,4 @@
-// The inner product of each row of two matrices with short rows:  result_row = <a_row, b_row>.
+// The inner products of the rows of two matrices with short rows:  result_row = <a_row, b_row>.
 //
 // One invocation per row, 64 per workgroup. No barriers.
 

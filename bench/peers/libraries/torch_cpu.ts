@@ -5,7 +5,8 @@ import type { PeerRequest } from "../protocol.ts";
 import { EPSILON, inputsOf } from "../works.ts";
 
 /**
- * Also tries the system's Python: torch may be installed there, even if PATH leads elsewhere first.
+ * The Python programs to try. PATH may name another Python before the system's, which may have
+ * torch.
  */
 const PYTHONS = ["python3", "/usr/bin/python3"];
 

@@ -1,4 +1,4 @@
-/** The source of the drivers, and one run with them. */
+/** Finding the archive of the drivers' packages, and one run with the drivers. */
 import { ownSite, parseSystem } from "../../../bench/compilers/apt.ts";
 import { compileOn } from "../../../bench/compilers/child.ts";
 import { pretendedGpus } from "../../../bench/compilers/gpus.ts";
@@ -81,7 +81,7 @@ Deno.test({
       assert(row!.registers >= 64 && row!.registers <= 256, `${row!.registers} registers`);
       assert(row!.fmaShare! > 0.4 && row!.fmaShare! < 1, `${row!.fmaShare} of FMAs`);
       assertEquals(row!.loops.some(({ fma }) => fma >= 64), true);
-      // Results are stored, even after half a line of a process that ended.
+      // Results are stored although an ended process has left half a line in the file.
       assertEquals(compiled, 1);
       const [name] = await namesIn(folder);
       await Deno.writeTextFile(`${folder}/${name}`, '{"digest":', { append: true });

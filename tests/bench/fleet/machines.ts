@@ -109,7 +109,7 @@ async function collect(process: Deno.ChildProcess): Promise<Finished> {
 }
 
 /**
- * Waits until a condition holds, or fails.
+ * Waits until a condition holds. Fails after two minutes.
  *
  * @param condition the condition
  * @param what its name in the message

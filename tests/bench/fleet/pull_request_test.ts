@@ -31,7 +31,7 @@ testWith("read")("pull_request.yml runs with the least rights, on folders that e
 });
 
 // Fills the folder with a repository whose pull request makes V-scale's forward kernel sum the
-// squares of a row 32 times. Checked out is the merge, as on a runner.
+// squares of a row 32 times. The merge is checked out, as on a runner.
 async function pullRequestIn(folder: string): Promise<void> {
   await cloneInto(folder);
   const commit = async (message: string, before = "") => {

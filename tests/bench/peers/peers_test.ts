@@ -34,7 +34,7 @@ function rightNumbers(): Readonly<Record<string, Float64Array>> {
   };
 }
 
-/** One of a made-up library's ways of computing. */
+/** A way in which a made-up library computes a work. */
 interface FakeWay {
   /** ns per run. */
   readonly time: number;

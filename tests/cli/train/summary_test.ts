@@ -11,7 +11,7 @@ const root = new URL("../../../", import.meta.url);
 testWith("read")("the README shows the last lines that deno task train prints", async () => {
   const text = await Deno.readTextFile(new URL("fixtures/sinks/showcase.json", root));
   const stored = JSON.parse(text) as RunResult;
-  // With a changed preset, the stored run would be another one.
+  // If the preset changes, the stored run must be made again.
   assertEquals(stored.settings, presetSettings("smoke"));
   const printed = formatSummary(stored, { color: false }).split("\n");
   const table = printed.slice(printed.findIndex((line) => line.startsWith("layer"))).join("\n");

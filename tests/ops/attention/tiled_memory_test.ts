@@ -42,7 +42,8 @@ type Addresses = (...lane: Lane) => number | undefined;
 // Translates WGSL's unsigned arithmetic to JavaScript: only division differs.
 function translated(expression: string): string {
   const numbers = expression.replaceAll(/(\d+)u\b/g, "$1");
-  // a / b with a literal b. Matching from the left rounds a quotient down before it is multiplied.
+  // Finds a / b with a literal b. It searches from the left, so that a quotient is rounded down
+  // before it is multiplied.
   return numbers.replaceAll(
     /([\w.]+|\([^()]*\)) \/ (\d+)( \/ (\d+))?/g,
     (_, a, b, _again, c) =>
@@ -66,7 +67,7 @@ function addressesOf(
     return [`${translated(text)};`];
   });
   const address = indexes.reduce((sum, text, i) => `(${sum}) * ${lengths[i]} + (${text})`, "0");
-  // Invocations whose unit is negative work on the other operand: skip them.
+  // Skips invocations whose unit is negative: they work on the other operand.
   const others = /\bblock\b/.test(access) && lines.some((line) => line.startsWith("let unit"))
     ? "if (unit < 0) return undefined;"
     : "";
@@ -76,7 +77,10 @@ function addressesOf(
   ) as Addresses;
 }
 
-/** For every access in a kernel's source: the most words of one bank accessed together. */
+/**
+ * For every access in a kernel's source: the most words of one bank that invocations access at
+ * once.
+ */
 function conflicts(
   source: string,
   { across, down }: AttentionTiledOptions,

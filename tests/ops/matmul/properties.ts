@@ -226,7 +226,7 @@ export const matmulContainsNonFinite: Property = (gpu, variant, options = {}) =>
         }
       }
       tally.sameBits("product", { actual: product.data, expected });
-      // Elements that the infinity reaches are infinite, or NaN in the NaN's row.
+      // All elements of the infinity's column are infinite, or NaN in the NaN's row.
       for (let i = 0; i < rows; i++) {
         const number = product.data[i * columns + n]!;
         assert(!Number.isFinite(number), `row ${i} of column ${n} is ${number} after an infinity`);

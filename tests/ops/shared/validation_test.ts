@@ -36,7 +36,7 @@ const operators: Readonly<Record<string, Operator>> = {
   vScaleBackward,
 };
 
-/** The tensor arguments of every operator, by shape. */
+/** The shapes of every operator's tensor arguments. */
 const shapes: Readonly<Record<string, Readonly<Record<string, readonly number[]>>>> = {
   attentionForward: { query: [2, 4, 3, 8], key: [2, 2, 3, 8], value: [2, 2, 3, 8] },
   attentionBackward: {

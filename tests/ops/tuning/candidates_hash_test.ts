@@ -1,4 +1,4 @@
-/** The hash of a tuned choice covers the whole source of all candidates. */
+/** The hash of a tuned choice covers the whole source of all candidate kernels. */
 import { readdir } from "node:fs/promises";
 import fc from "fast-check";
 import { createDryGpu } from "../../../src/gpu/dry_gpu.ts";

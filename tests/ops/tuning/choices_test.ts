@@ -131,8 +131,8 @@ Deno.test("applyTuning() skips invalid choices, and uses the others", async () =
 Deno.test("isCurrent() is false once any candidate's kernel or dispatch differs", async () => {
   const good = await tunedChoice();
   assert(await isCurrent(info, good));
-  // Another subgroup size; no features, which another candidate would use; software in place of
-  // hardware.
+  // Changes the subgroup size, removes the features that a candidate would use, and makes the
+  // adapter a CPU's.
   const changed: GpuInfo[] = [
     { ...info, subgroupSize: { minimum: 16, maximum: 16 } },
     { ...info, features: [] },

@@ -259,7 +259,8 @@ Deno.test("pathGradientPlot() draws no line over positions that were not measure
     value: 1 + position,
   }));
   const { text } = pathGradientPlot(rows, options("gap"))!;
-  // One line through 0 to 3. The sink at 0 and the isolated positions 31 and 63 have a mark each.
+  // One line goes through positions 0 to 3. The sink at 0 and the isolated positions 31 and 63 have
+  // a mark each.
   const curves = text.match(/<path [^>]*d="M[^"]*"/g) ?? [];
   const through = curves.filter((curve) => /d="M[\d.]+,[\d.]+(?:L[\d.]+,[\d.]+){3}"/.test(curve));
   assertEquals(through.length, 1, curves.join("\n"));

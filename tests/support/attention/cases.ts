@@ -145,7 +145,7 @@ export const attentionDescription: fc.Arbitrary<AttentionDescription> = fc.recor
     { nil: undefined },
   ),
 })
-  // A sink needs separate kernels, which take seconds to compile per number of columns.
+  // Calls with a sink need separate kernels. Each number of columns takes seconds to compile.
   .map((description) =>
     description.headDim <= 12 ? description : { ...description, sink: undefined }
   )

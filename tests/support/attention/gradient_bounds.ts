@@ -71,8 +71,9 @@ export function keyBound(numbers: AttentionNumbers): Violation {
 
 /**
  * Bound A7 on query gradients: ‖∇_{q_s}L‖ ≤ |scale| B_max ΔK_max. B_max is the largest |β_sj| and
- * ΔK_max the largest distance of a key from the mean key Σ_j a_sj k_j, over j ≤ s. The excess is
- * measured relative to the terms of β, as in {@linkcode queryPath}, for the reason given at A6.
+ * ΔK_max the largest distance of a key from the mean key Σ_j a_sj k_j, over j ≤ s. Where β is a
+ * difference of nearly equal terms, the bound is only rounding. So the excess is measured relative
+ * to these terms, as in {@linkcode queryPath}.
  */
 export function queryBound(numbers: AttentionNumbers): Violation {
   const layer = layerOf(numbers);

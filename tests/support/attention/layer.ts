@@ -1,6 +1,6 @@
 /**
- * The operands of the identities and bounds of attention's gradients: the numbers of one layer,
- * from the twin or a GPU, and the float64 quantities of the formulas.
+ * What the identities and bounds of attention's gradients read: the numbers of one layer, from the
+ * float64 twin or a GPU, and the float64 quantities in the formulas.
  */
 import * as reference from "../../../src/reference/mod.ts";
 import { inner, norm, type Plain } from "../vectors.ts";

@@ -110,12 +110,12 @@ function valve(
 /**
  * Bounds of attentionForward's errors.
  *
- * Weight j of a row is exp(z_j − m) over the sum of all, so the running maximum m cancels. The
- * tiles' corrections multiply it by further exponentials, whose arguments add up to at most the
- * row's range. An error ρ_j that does not cancel against the denominator's changes the weight by
- * Δa_j ≤ a_j (exp(ρ_j) / Σ_i a_i exp(−ρ_i) − 1), but by no more than all other weights change
- * together. A learned sink is one more weight at the end, without a value; only the change to base
- * 2 rounds its logit.
+ * Weight j of a row is exp(z_j − m) over the sum of all such terms, so the running maximum m
+ * cancels. The tiles' corrections multiply a term by further exponentials, whose arguments add up
+ * to at most the row's range. An error ρ_j of term j that does not cancel in the quotient changes
+ * the weight by Δa_j ≤ a_j (exp(ρ_j) / Σ_i a_i exp(−ρ_i) − 1), but by no more than all other
+ * weights change together. A learned sink is one more weight at the end, without a value. Only the
+ * change to base 2 rounds its logit.
  */
 export function attentionForwardBounds(
   drawn: AttentionCase,

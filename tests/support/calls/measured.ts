@@ -1,6 +1,6 @@
 /**
- * A call of each pass of every operator that the bench measures, on small shapes. Tests of all
- * operators use these calls too, so other.ts needs none for a measured operator.
+ * Small calls of every operator that the bench measures, one per pass. Tests of all operators use
+ * these calls too, so other.ts needs none for a measured operator.
  */
 import { type Gpu, Tensor } from "../../../mod.ts";
 import { operatorNames, passesOf, passNamed } from "../../../src/measure/workloads/operators.ts";
@@ -14,7 +14,7 @@ export const measuredPlanners: ReadonlySet<string> = new Set(
 );
 
 /**
- * A call of each pass of each measured operator, as its workload prepares it.
+ * Makes one call per pass of every measured operator, as its workload prepares the call.
  *
  * @param gpu makes the inputs, and keeps none of them
  */

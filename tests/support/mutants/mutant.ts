@@ -1,4 +1,4 @@
-/** The form of a mutant: a kernel broken on purpose. */
+/** The type of a mutant: a kernel broken on purpose. */
 import type { Property } from "../check_cases.ts";
 
 /** A broken kernel. */

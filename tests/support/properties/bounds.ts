@@ -79,8 +79,8 @@ function calls(operator: Operator): readonly [Planner, object][] {
 }
 
 /**
- * If every buffer is longer than its tensor and full of NaN, results keep their bits, and so does
- * the surplus.
+ * Each buffer here is longer than its tensor and full of NaN. Results keep their bits, and nothing
+ * is written past a tensor's end.
  *
  * @param gpu the GPU to run on
  * @param options `operators` to check; default: all

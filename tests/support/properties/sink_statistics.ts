@@ -65,8 +65,8 @@ const examples: readonly SinkDescription[] = [
 ];
 
 /**
- * Mass, second moment and score are within their bounds of the twin's; a plan repeats the bits and
- * overwrites NaN.
+ * Mass, second moment and score agree with the twin's within their error bounds. Each run of a plan
+ * gives the same bits, and overwrites outputs full of NaN.
  */
 export const sinkStatisticsMatchTwin = propertyOf({
   name: "attentionSinkStatistics vs twin",
@@ -109,10 +109,10 @@ export const sinkStatisticsMatchTwin = propertyOf({
 });
 
 /**
- * The masses of all positions and T times the sink's share add up to T, because every row of
- * attention weights and its share add up to 1. With a window of one row the score is the position's
- * weight on itself, and its square is the second moment of the last position. 0 ≤ S_s ≤ M_s. A NaN
- * in a query row spoils only its own head, and only from the position on.
+ * The masses of all positions and T times the sink's share add up to T, because every row's weights
+ * and its sink's share add up to 1. With a window of one row, the score is the position's weight on
+ * itself. Its square is the second moment of the last position. The second moment lies between 0
+ * and the mass. A NaN in query row t spoils only its own head, and only positions up to t.
  */
 export const sinkStatisticsObeyTheirLaws = propertyOf({
   name: "attentionSinkStatistics' laws",

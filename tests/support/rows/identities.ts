@@ -30,7 +30,10 @@ export interface VScaleNumbers {
   readonly constantGradient: Plain;
 }
 
-/** J_φ(v) g by V-scale's eigenvectors: λ∥ on the part of g along v, λ⊥ on the rest (V1). */
+/**
+ * V-scale's Jacobian times g, J_φ(v) g: λ∥ times the part of g along v, plus λ⊥ times the rest
+ * (V1).
+ */
 export function throughValve(
   gradient: Float64Array,
   valve: { readonly value: Float64Array; readonly constant: number },
@@ -236,7 +239,7 @@ export function scaledDifference(
 }
 
 /**
- * V4 and every other law that holds bit for bit: the violation is 1 if any element differs, else 0.
+ * For V4 and other laws that hold bit for bit: the violation is 1 if any element differs, else 0.
  * All NaNs are equal; −0 and 0 differ.
  */
 export function differingBits(actual: ArrayLike<number>, expected: ArrayLike<number>): Violation {
@@ -248,7 +251,10 @@ export function differingBits(actual: ArrayLike<number>, expected: ArrayLike<num
   return worst.result();
 }
 
-/** Adjointness: ⟨dy, J v⟩ = ⟨Jᵀ dy, v⟩. Scale: ‖dy‖ ‖J v‖ + ‖Jᵀ dy‖ ‖v‖. */
+/**
+ * Adjointness of a Jacobian J and its transpose: ⟨dy, J v⟩ = ⟨Jᵀ dy, v⟩. Scale: ‖dy‖ ‖J v‖ + ‖Jᵀ
+ * dy‖ ‖v‖.
+ */
 export function adjointness(pairs: {
   readonly cotangent: ArrayLike<number>;
   readonly pushedTangent: ArrayLike<number>;

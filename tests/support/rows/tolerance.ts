@@ -15,7 +15,7 @@ export function vScaleForwardBounds(value: Numbers, constant: Numbers): Float64A
     const at = { offsetA: row * headDim, offsetB: row * headDim, length: headDim };
     const r = reference.dot(data, data, at);
     const sum = r + constant.data[Math.floor(row / length) % heads]!;
-    // ∂φ/∂r · r = φ (1 − φ): the more open the valve, the less an error of r matters.
+    // An error of r matters less where V-scale's valve is more open, because ∂φ/∂r · r = φ (1 − φ).
     const phi = r / sum;
     const relative = (headDim + 1) * U * (1 - phi) + U + DIVISION + U;
     return Math.abs(v) * (phi * relative + headDim * FLUSH / sum) + 2 * FLUSH;
@@ -90,8 +90,8 @@ export function rmsNormForwardBounds(
     let squares = 0;
     for (let i = row * columns; i < (row + 1) * columns; i++) squares += input.data[i]! ** 2;
     const mean = squares / columns, inside = mean + epsilon;
-    // Half the relative error under the root, then the root's own (a division and 2 ulp) and a
-    // division.
+    // The root halves the relative error of its argument. Then follow its own error (a division and
+    // 2 ulp) and a division.
     const relative = ((terms + 1) * U + DIVISION + U + U + FLUSH / inside) / 2 + 4 * U +
       2 * DIVISION;
     const inverse = 1 / Math.sqrt(inside);
@@ -104,8 +104,8 @@ export function rmsNormForwardBounds(
   return { output, inverseRms };
 }
 
-// The most additions that a row's term of the gain's gradient goes through. Rows are summed in at
-// most 256 runs of at least 16 rows, or in tiles of 32 rows, where rows that start at the same
+// The most additions that one row's term of the gain's gradient goes through. Rows are summed in at
+// most 256 runs of at least 16 rows, or in tiles of 32 rows. In a tile, rows that start at the same
 // distance from a multiple of 4 have a separate sum.
 function gainChain(rows: number, columns: number): number {
   if (rows <= 512) return rows;

@@ -1,4 +1,4 @@
-/** Scenarios of fitting the screen: every page of results, and the measuring page. */
+/** Scenarios that check that pages fit the screen: all pages of results, and the measuring page. */
 import { presetSettings } from "../../../../src/experiments/run/presets.ts";
 import type { StoredRun } from "../../../../src/experiments/run/read.ts";
 import { judgeClaims } from "../../../../src/experiments/study/claims/judge.ts";

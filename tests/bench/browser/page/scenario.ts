@@ -1,4 +1,4 @@
-/** The form of a scenario on the page, and checks that many scenarios share. */
+/** The type of a scenario on the page, and checks that many scenarios share. */
 import { fileURLToPath } from "node:url";
 import { assertEquals } from "../../../support/assert/assert.ts";
 import { type Opened, ORIGIN, type Stage } from "./stage.ts";
@@ -23,7 +23,7 @@ export const SWIFTSHADER = fileURLToPath(new URL("swiftshader-deno.json", fixtur
 /** A JSON file that is not a result file. */
 export const FIXTURE_OF_NOTHING = fileURLToPath(new URL("../../../../deno.json", import.meta.url));
 
-/** Runs before a page's script and removes WebGPU. Computing on the CPU would take longer. */
+/** Removes WebGPU before a page's own script runs, for scenarios that need no computed results. */
 export const WITHOUT_GPU = "delete Navigator.prototype.gpu;";
 
 /** Asserts that the page requested only its own files, and that nothing went wrong. */

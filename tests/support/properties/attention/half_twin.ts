@@ -93,7 +93,10 @@ function drawHalf({ operands, gradientSize, ...description }: HalfDescription): 
 
 type HalfProperty = (gpu: Gpu, options?: HalfOptions) => Promise<Report>;
 
-/** attentionForward's results are within the error analysis's bounds, including f16's rounding. */
+/**
+ * attentionForward agrees with the twin within the bounds of the error analysis, which include
+ * f16's rounding.
+ */
 export const attentionForwardMatchesTwinInHalf: HalfProperty = (
   gpu,
   { variant, ...options } = {},
@@ -109,7 +112,8 @@ export const attentionForwardMatchesTwinInHalf: HalfProperty = (
   }, options);
 
 /**
- * attentionBackward's gradients are within the error analysis's bounds, including f16's rounding.
+ * attentionBackward agrees with the twin within the bounds of the error analysis, which include
+ * f16's rounding.
  */
 export const attentionBackwardMatchesTwinInHalf: HalfProperty = (
   gpu,

@@ -175,10 +175,10 @@ function tangents(drawn: AttentionCase, seed: number): Record<string, Numbers> {
 }
 
 /**
- * Adjointness: ⟨dy, J v⟩ = ⟨Jᵀ dy, v⟩ for random v in all inputs at once, including V-scale's
- * constants. Jᵀ dy comes from the GPU's backward. J v comes once from the twin's forward
- * (Richardson extrapolation, exact to 1e-9) and once from central differences of the GPU's own
- * forward.
+ * Adjointness: ⟨dy, J v⟩ = ⟨Jᵀ dy, v⟩ for attention's Jacobian J and random v in all inputs at
+ * once, including V-scale's constants. Jᵀ dy comes from the GPU's backward. J v comes once from the
+ * twin's forward (Richardson extrapolation, exact to 1e-9) and once from central differences of the
+ * GPU's own forward.
  *
  * The first tolerance is Σ |v| times the bound of each gradient's error, including the forward's.
  * The second adds two errors of a difference quotient. Its rounding is (e(x + h v) + e(x − h v)) /

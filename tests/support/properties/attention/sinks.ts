@@ -130,7 +130,7 @@ export const sinksObeyTheirIdentities = sinkProperty({
       for (let i = 0; i < headDim; i++) {
         const at = row * headDim + i;
         wanted[at] = scale * (share * D + (1 - share) * l) * first[i]!;
-        // The errors of the expected number: those of the sink's share, and the output's in D.
+        // The error of the expected number comes from the sink's share, and from the output in D.
         const ofShare = share * (Math.expm1(2 * forwardErrors.logSumExp[row]! + 8 * U));
         let ofD = 0;
         g.forEach((x, j) => ofD += Math.abs(x) * forwardErrors.output[row * headDim + j]!);
@@ -175,8 +175,9 @@ export const sinksObeyTheirIdentities = sinkProperty({
 });
 
 /**
- * S5: sinks of −Infinity and −3e38 do not change the forward's bits, and change gradients only by
- * rounding. Sinks near 3e38 take all weight: everything else is 0, and logSumExp is the sink.
+ * Limits S5: sinks of −Infinity and −3e38 do not change the forward's bits, and change gradients
+ * only by rounding. Sinks near 3e38 take all weight: logSumExp is the sink, and the output and the
+ * gradients of query, key and value are 0.
  */
 export const sinksHaveLimits = sinkProperty({
   name: "limits of learned sinks",

@@ -33,7 +33,7 @@ const examples = describeEach([
   // Two tiles, one block and one row; two batches, two key heads, groups of two; 9 vec4f columns on
   // 8 lanes.
   { ...grouped, length: 69, headDim: 36, seed: 11 },
-  // The same with V-scale and a scale that is neither 1 nor the default.
+  // The shape of the case above, with V-scale and a scale that is neither 1 nor the default.
   { ...grouped, length: 69, headDim: 36, seed: 12, scale: -0.4, vScale: FULL },
   { batch: 2, keyHeads: 3, group: 1, length: 33, headDim: 12, seed: 13, vScale: BACKWARD_ONLY },
   { headDim: 256, length: 65, group: 8, seed: 14 },
@@ -47,7 +47,10 @@ const examples = describeEach([
   { length: 64, headDim: 64, seed: 18, pattern: "sharp" },
 ]);
 
-/** attentionForward's output and logSumExp are within the error analysis's bounds of the twin's. */
+/**
+ * attentionForward's output and logSumExp agree with the twin's within the bounds of the error
+ * analysis.
+ */
 export const attentionForwardMatchesTwin = propertyOf({
   name: "attentionForward vs twin",
   arbitrary: attentionDescription,
@@ -80,8 +83,8 @@ export async function checkForwardAgainstTwin(
 }
 
 /**
- * attentionBackward's gradients are within the error analysis's bounds of the twin's, given the
- * same forward.
+ * attentionBackward's gradients agree with the twin's within the bounds of the error analysis,
+ * given the same forward results.
  */
 export const attentionBackwardMatchesTwin = propertyOf({
   name: "attentionBackward vs twin",

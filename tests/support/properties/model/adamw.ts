@@ -52,8 +52,8 @@ export function adamWMatchesTwin(gpu: Gpu): Promise<Report> {
           p[i] = p[i]! - rate * weightDecay * p[i]! - rate * update;
         }
       }
-      // Three steps of a dozen operations; an update is below 1/√(1 − β₂) = √20 < 5, parameters and
-      // moments are below 1.
+      // The bounds allow three steps of a dozen operations each. An update is below 1/√(1 − β₂) =
+      // √20 < 5. Parameters and moments are below 1.
       tally.within("adamW's parameter", {
         actual: await parameter.read(),
         expected: p,

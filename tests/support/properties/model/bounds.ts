@@ -14,8 +14,8 @@ import { additionsMatchFloat32, sumsMatchTwin } from "./sums.ts";
 import { swigluMatchesTwin } from "./swiglu.ts";
 
 /**
- * If every buffer is longer than its tensor and full of NaN, the operators still agree with the
- * twin, and the surplus keeps its bits.
+ * Each buffer here is longer than its tensor and full of NaN. The operators still agree with the
+ * twin, and write nothing past a tensor's end.
  */
 export async function modelOperatorsStayInBounds(gpu: Gpu): Promise<Report> {
   const within = guardGpu(gpu);

@@ -6,10 +6,7 @@ import type { Report } from "../../report.ts";
 import { FLUSH, U } from "../../tolerance.ts";
 import { account, numbersOf } from "./account.ts";
 
-/**
- * Magnitudes: subnormal numbers, numbers with subnormal squares, and so on up to numbers whose
- * squares overflow.
- */
+/** Magnitudes from subnormal numbers to numbers whose squares overflow. */
 export const MAGNITUDES = [1e-38, 1e-22, 1e-20, 1, 1e19, 3e38] as const;
 
 /** The largest finite float32. */

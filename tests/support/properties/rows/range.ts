@@ -19,8 +19,8 @@ function flushed(numbers: Numbers): Numbers {
 }
 
 /**
- * For each magnitude: a row of it, a row of ones with a single number of it, and a row that
- * alternates it with 1e-20.
+ * Makes three rows for each magnitude: numbers of that magnitude, ones with a single such number,
+ * and such numbers alternating with 1e-20.
  */
 function rowsOfAllMagnitudes(columns: number, seed: number): Numbers {
   const magnitudes = [1e-38, 3e-38, 1e-25, 1e-20, 1e-12, 1, 1e12, 4e18, 1e19, 1e20, 8e37, 3e38];

@@ -31,8 +31,8 @@ export const rmsNormObeysItsIdentities = propertyOf({
     const drawn = drawRmsNorm(description);
     const epsilon = drawn.epsilon ?? 1e-5;
     const numbers = { ...drawn, ...await rmsNorm(gpu, drawn), epsilon };
-    // Half a chain for inverseRms, which enters three times but never in full; one chain for the
-    // mean; and single operations.
+    // The tolerance allows half a chain of additions for inverseRms, which enters three times but
+    // never in full, one chain for the mean, and single operations.
     const tolerance = (2 * (columns / 64 + Math.min(columns, 64)) + 40) * U;
     const largest = [...drawn.gain.data].reduce((most, x) => Math.max(most, Math.abs(x)), 0);
     const target = largest * Math.sqrt(columns) / 2;
@@ -50,9 +50,9 @@ export const rmsNormObeysItsIdentities = propertyOf({
 });
 
 /**
- * With ε = 0, RMSNorm(c x) = RMSNorm(x), inverseRms(c x) = inverseRms(x)/c and the gradient by c x
- * is that by x over c, for any c > 0. x has 12 significant bits and c few, so c x is exact. Each
- * side may have its own error bounds.
+ * With ε = 0 and any c > 0: RMSNorm(c x) = RMSNorm(x), inverseRms(c x) = inverseRms(x)/c, and the
+ * gradient by c x is the gradient by x over c. x has 12 significant bits and c few, so c x is
+ * exact. Each side may have its own error bounds.
  */
 export const rmsNormScales = propertyOf({
   name: "RMSNorm's scaling laws",
@@ -86,7 +86,8 @@ export const rmsNormScales = propertyOf({
 });
 
 /**
- * More rows than one dimension of a dispatch holds, 65,535: all rows agree with the twin.
+ * All rows agree with the twin even if there are more rows than one dimension of a dispatch holds,
+ * 65,535.
  */
 export const rmsNormTakesManyRows = propertyOf({
   name: "RMSNorm of more than 65,535 rows",

@@ -21,7 +21,7 @@ import {
 
 const rmsNormExamples: readonly RmsNormDescription[] = [
   { rows: 37, columns: 131, seed: 31, pattern: "normal" },
-  // So small that the default epsilon matters as much as the data.
+  // Numbers so small that the default epsilon matters as much as they do.
   { rows: 3, columns: 1, seed: 32, pattern: "tiny" },
   { rows: 5, columns: 70, seed: 33, pattern: "normal", epsilon: 0.5 },
   // More than 4,096 rows: gainGradient sums runs of more than 16 rows, and the last run is shorter.
@@ -34,7 +34,10 @@ const rmsNormExamples: readonly RmsNormDescription[] = [
   { rows: 531, columns: 12, seed: 38, pattern: "normal" },
 ];
 
-/** rmsNormForward is within its bounds of the twin, and within 2e-6 of the largest output. */
+/**
+ * rmsNormForward agrees with the twin within its error bounds, and within 2e-6 of the largest
+ * output.
+ */
 export const rmsNormForwardMatchesTwin = propertyOf({
   name: "rmsNormForward vs twin",
   arbitrary: rmsNormDescription,
@@ -56,8 +59,8 @@ export const rmsNormForwardMatchesTwin = propertyOf({
 });
 
 /**
- * rmsNormBackward is within its bounds of the twin, given the same inverseRms, and within 1e-5 of
- * the largest gradient.
+ * rmsNormBackward agrees with the twin within its error bounds, given the same inverseRms, and
+ * within 1e-5 of the largest gradient.
  */
 export const rmsNormBackwardMatchesTwin = propertyOf({
   name: "rmsNormBackward vs twin",
@@ -91,7 +94,10 @@ const vScaleExamples: readonly VScaleDescription[] = [
   { batch: 2, heads: 2, length: 200, columns: 3, seed: 42, pattern: "normal", constant: 1 / 3 },
 ];
 
-/** vScaleForward is within its bounds of the twin, and within 2e-6 of the largest output. */
+/**
+ * vScaleForward agrees with the twin within its error bounds, and within 2e-6 of the largest
+ * output.
+ */
 export const vScaleForwardMatchesTwin = propertyOf({
   name: "vScaleForward vs twin",
   arbitrary: vScaleDescription,
@@ -109,8 +115,8 @@ export const vScaleForwardMatchesTwin = propertyOf({
 });
 
 /**
- * vScaleBackward is within its bounds of the twin, its value gradient also within 1e-5 of the
- * largest.
+ * vScaleBackward agrees with the twin within its error bounds. Its value gradient also agrees
+ * within 1e-5 of the largest gradient.
  */
 export const vScaleBackwardMatchesTwin = propertyOf({
   name: "vScaleBackward vs twin",

@@ -1,4 +1,6 @@
-/** The form of a property of the measurements of sinks, and helpers that many of them use. */
+/**
+ * The type of a property that checks measurements of sinks, and helpers of many such properties.
+ */
 import type { SinkSettings } from "../../../../src/sinks/measurement/settings.ts";
 import { assert, assertEquals } from "../../assert/assert.ts";
 import type { handTrace } from "../../model/traces.ts";

@@ -97,8 +97,8 @@ export const theoryProperties: readonly SinkProperty[] = [
         const { slack } = checks.find((check) => check.name === name)!;
         assert(Math.abs(slack[0]!.all[0]! - 1) < 1e-9, `${name}: least slack ${slack[0]!.all[0]}`);
       }
-      // A gradient orthogonal to h, with equal gains, attains the Compress bound, because J acts on
-      // it like a multiple of the identity.
+      // A gradient orthogonal to h, with equal gains, attains the Compress bound, because RMSNorm's
+      // Jacobian only multiplies it by a number.
       const trace = handTrace({
         batch: 1,
         context: 2,
