@@ -51,8 +51,8 @@ export interface StreamedLlamaOptions {
   /** Whether to plan a backward pass; without one, the model needs less memory. Default: true. */
   readonly backward?: boolean;
   /**
-   * The GPU memory in bytes, including all of the model's, up to which layers' states are kept for
-   * the backward pass. The states of other layers are recomputed. Default: 2²⁸.
+   * Layers' states are kept for the backward pass while all of the model's GPU memory stays within
+   * this many bytes. The states of other layers are recomputed. Default: 2²⁸.
    */
   readonly keptBytes?: number;
 }

@@ -10,13 +10,13 @@
  * - "Summed" gradient norms follow the paper's R_GS: at each position they are the norm of the sum
  *   of all sequences' gradients. A push in the same direction in every sequence counts in full;
  *   pushes that differ between sequences average out.
- * - "Single" gradient norms are means over sequences of each sequence's own norm, times the number
- *   of sequences: gradients of the sequence's own mean loss.
+ * - "Single" gradient norms treat every sequence alone: each is the norm of the gradient of the
+ *   sequence's own mean loss, averaged over sequences.
  * - Bloat, Compress and Change are ratios within one token of one sequence, reduced by the median
  *   over sequences. They do not use sums over the batch, because the RMSNorm's Jacobian and its
  *   bound Compress ≤ ‖γ‖∞/rms belong to one token's ‖h‖. A median ignores the few tokens where the
  *   ratio divides by a nearly vanishing gradient.
- * - Activation norms are means over sequences; attention statistics too.
+ * - Activation norms and attention statistics are means over sequences.
  * - null means no value, such as in a layer without attention, for a ratio to zero, or for a task
  *   without triggers. A measurement holds no NaN or infinity: the measuring functions throw
  *   instead.
@@ -75,13 +75,13 @@ export interface SinkMeasurement {
   /** The loss on the measured sequences, in nats per token; null if unknown. */
   readonly loss: number | null;
   /**
-   * The loss on the same sequences of the task's oracle, which knows how they are made; null if
-   * there is no oracle.
+   * The oracle's loss on the same sequences; null if the task has no oracle. An oracle knows how
+   * the sequences are made.
    */
   readonly oracleLoss: number | null;
   /**
-   * The positions that by-position arrays refer to, increasing: 0 … 31, then 2^k − 1, and the last
-   * one. s is always among them.
+   * The positions of all arrays [positions], increasing: 0 … 31, then 2^k − 1, and the last one. s
+   * is always among them.
    */
   readonly positions: readonly number[];
   readonly layers: readonly LayerMeasurement[];
@@ -98,7 +98,7 @@ export interface SinkMeasurement {
     readonly idleSinkRate: number | null;
     /**
      * The sink rate as published: the share of (sequence, head) pairs whose score counts as a sink.
-     * Older files lack it and the next three.
+     * Older files lack it, the idle rate after it and uniform attention's scores.
      */
     readonly sequenceSinkRate?: number | null;
     readonly idleSequenceSinkRate?: number | null;
@@ -107,26 +107,26 @@ export interface SinkMeasurement {
      * at position 0, 0.074 for 64 queries and 0.34 for 8.
      */
     readonly uniformScore?: number | null;
-    /** The same for the idle queries. */
+    /** The score of uniform attention over the idle queries. */
     readonly uniformIdleScore?: number | null;
     /** The greatest score of all heads. */
     readonly largestScore: number | null;
     readonly largestIdleScore: number | null;
-    /** Summed ‖∇q‖, ‖∇k‖, ‖∇v‖, [positions]: mean over layers. */
+    /** Norms of the summed gradients by queries, keys and values, [positions]: means over layers. */
     readonly pathGradients: {
       readonly query: readonly number[];
       readonly key: readonly number[];
       readonly value: readonly number[];
     } | null;
-    /** The same norms at s compared with early tokens. */
+    /** The norms of `pathGradients` at s, compared with early tokens. */
     readonly paths: {
       readonly query: SinkComparison;
       readonly key: SinkComparison;
       readonly value: SinkComparison;
     } | null;
-    /** The rounding error of the key path at s: mean over layers. */
+    /** The rounding error of the summed ‖∇k_s‖: mean over layers. */
     readonly keyGradientFloor?: number;
-    /** The same for the query path. */
+    /** The rounding error of the summed ‖∇q_s‖: mean over layers. */
     readonly queryGradientFloor?: number;
     /** The fits over all attention branches and over all MLP branches. */
     readonly compressFit: {

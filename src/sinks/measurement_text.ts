@@ -1,7 +1,7 @@
 /** Measurements as JSON text. */
 import type { SinkMeasurement } from "./measurement.ts";
 
-/** The digits to keep: more than float32 has, and still small files. */
+/** The significant digits to keep. float32 has fewer, and files stay small. */
 const DIGITS = 8;
 
 /** Rounds every number to 8 significant digits. */

@@ -60,8 +60,8 @@ onEachRuntime("measurePretrained() agrees with the twin's measurements: qwen3", 
   }
   const wanted = meter.result();
   const close = (what: string, found: number | null | undefined, expected: number | null) => {
-    // float32's rounding through three layers, for which tests/model/streamed_test.ts allows 1e-5;
-    // a ratio has it twice.
+    // tests/model/streamed_test.ts allows 1e-5 for float32's rounding through three layers. A ratio
+    // of two such numbers is allowed twice as much.
     const distance = Math.abs(found! - expected!) / Math.abs(expected!);
     assert(distance < 2e-5, `${what}: ${found} against ${expected}`);
   };

@@ -110,7 +110,7 @@ async function readTokenizer(folder: string, path: string): Promise<Record<strin
     try {
       return (await Deno.stat(join(folder, name))).isFile;
     } catch {
-      return false; // Reading it will give the reason.
+      return false; // If tokenizer.json cannot be read, the read below reports why.
     }
   };
   if (!(await exists("tokenizer.json"))) {

@@ -44,8 +44,8 @@ function unitsOf(config: LlamaConfig): Unit[] {
 }
 
 /**
- * How many bytes to write to the GPU before waiting for it. Until then a driver's copies take
- * memory, but each wait leaves the GPU idle, in Deno for more than 10 ms.
+ * How many bytes to write to the GPU before waiting for it. A driver may keep copies of all bytes
+ * until the wait; but each wait leaves the GPU idle, in Deno for more than 10 ms.
  */
 export const UNSETTLED_BYTES: number = 2 ** 27;
 

@@ -6,13 +6,13 @@ import type { SinkComparison } from "./comparison.ts";
 
 /** Bloat, Compress and Change of one branch, [positions] each. */
 export interface BranchByPosition {
-  /** ‖h‖ at the branch's start, h or h^{ℓ+½}: median over sequences, like the ratios. */
+  /** ‖h‖ at the branch's start; the median over sequences, like the ratios. */
   readonly inputNorm: readonly number[];
-  /** ‖∇h̃‖ / ‖∇r‖, where r is the branch's output. */
+  /** ‖∇h̃‖ / ‖∇r‖, where h̃ is the RMSNorm's output and r the branch's output. */
   readonly bloat: readonly (number | null)[];
-  /** ‖∇h − ∇h′‖ / ‖∇h̃‖, where h′ = h + r. */
+  /** ‖∇h − ∇h′‖ / ‖∇h̃‖, where h is the branch's start and h′ = h + r its end. */
   readonly compress: readonly (number | null)[];
-  /** ‖∇h‖ / ‖∇h′‖ */
+  /** ‖∇h‖ / ‖∇h′‖, where h is the branch's start and h′ its end. */
   readonly change: readonly (number | null)[];
 }
 
@@ -44,11 +44,11 @@ export interface BranchMeasurement {
   readonly byPosition: BranchByPosition;
   readonly points: BranchPoints;
   /**
-   * null if Compress or ‖h‖ is the same for all tokens, or if fewer than 3 tokens have both above
-   * 0.
+   * null if all tokens have the same Compress or the same ‖h‖, or if fewer than 3 tokens have
+   * values above 0.
    */
   readonly compressFit: CompressFit | null;
-  /** Medians over sequences: their value at s compared with their mean over early tokens. */
+  /** The ratios' medians over sequences: at s, compared with the mean over early tokens. */
   readonly bloat: SinkComparison | null;
   readonly compress: SinkComparison | null;
   readonly change: SinkComparison | null;

@@ -1,6 +1,5 @@
 /**
- * The forms that a figure is reduced to: position s against early tokens, and quartiles over
- * layers.
+ * Two ways to sum up a figure: position s against early tokens, and quartiles over layers.
  */
 
 /** A quantity at position s compared with its mean over other positions. */

@@ -17,8 +17,8 @@ export interface GateMeasurement {
 }
 
 /**
- * How much attention of one query head its extra logit takes: b_t = exp(s − logSumExp_t) of query
- * t, where s is the logit, not the position. The scores of tokens do not include it.
+ * The share of one query head's attention that its sink logit takes: b_t = exp(s − logSumExp_t) for
+ * query t. Here s is the logit, not the position. The scores of tokens do not include b_t.
  */
 export interface SinkLogitMeasurement {
   /** s, the logit. */
@@ -35,16 +35,16 @@ export interface SinkLogitMeasurement {
 export interface HeadMeasurement {
   readonly head: number;
   /**
-   * The sink score α_s: the mean over the window's queries t and over sequences of a_ts, the
-   * attention that query t pays to position s.
+   * The sink score α_s: the mean of a_ts, the attention that query t pays to position s, over the
+   * window's queries and over sequences.
    */
   readonly score: number;
   /**
    * The share of sequences whose own α_s counts as a sink, as in Gu et al. Older files lack it, and
-   * their other fields do not determine it.
+   * it cannot be computed from their other fields.
    */
   readonly sinkRate?: number;
-  /** The same for the idle score, over sequences with idle queries; null if there are none. */
+  /** The share of sequences with idle queries whose idle score counts as a sink; null for none. */
   readonly idleSinkRate?: number | null;
   /**
    * The idle score: the mean of a_ts over idle queries from `idleFrom` on; null if the task has
@@ -55,7 +55,7 @@ export interface HeadMeasurement {
   readonly mass: number;
   /** The column's second moment S_s = Σ_{t≥s} a_ts² */
   readonly secondMoment: number;
-  /** Only if the head has a logit without a value. */
+  /** Only if the head has a sink logit. */
   readonly sinkLogit?: SinkLogitMeasurement;
   /** Only if attention is gated. */
   readonly gate?: GateMeasurement;
@@ -67,18 +67,18 @@ export interface ValueHeadMeasurement {
   /** ‖v_s‖ compared with early tokens, before V-scale: a ratio far below 1 is value-state drain. */
   readonly value: SinkComparison;
   /**
-   * ‖v̂_s‖, of the value that attention adds up. It equals `value` without V-scale and with
-   * backward-only V-scale.
+   * ‖v̂_s‖, the norm of the value that attention adds up, compared with early tokens. It equals
+   * `value` without V-scale and with backward-only V-scale.
    */
   readonly usedValue: SinkComparison;
   /**
-   * V-scale's learned θ = ln λ, where λ multiplies its constant; 0 for "fixed" and "backward-only",
-   * null without V-scale.
+   * V-scale's learned θ = ln λ, where λ multiplies V-scale's constant. 0 for "fixed" and
+   * "backward-only" V-scale, null without V-scale.
    */
   readonly theta: number | null;
   /**
-   * V-scale's constant C = λ d D σ², where σ is the deviation of initial weights; null without
-   * V-scale.
+   * V-scale's constant C = λ d D σ², where σ is the standard deviation of initial weights; null
+   * without V-scale.
    */
   readonly constant: number | null;
 }

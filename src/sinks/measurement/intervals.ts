@@ -2,8 +2,8 @@
 import type { Interval } from "../../statistics/resampling.ts";
 
 /**
- * 95 % intervals over sequences: how much a figure would vary with other sequences of the same
- * number. The fields mirror the figures' fields; null if a figure has no value.
+ * 95 % intervals over sequences: how much each figure would vary with as many other sequences. The
+ * fields have the figures' names; null if a figure has no value.
  */
 export interface SinkIntervals {
   /** null in a layer without attention. */
@@ -17,7 +17,7 @@ export interface SinkIntervals {
   /** The intervals of the fields of `SinkMeasurement.summary` with the same names. */
   readonly summary: {
     readonly loss: Interval | null;
-    /** The interval of the median over layers. */
+    /** The interval of R_GS(s)'s median over layers. */
     readonly gradientSink: Interval | null;
     readonly singleGradientSink: Interval | null;
     readonly sequenceSinkRate: Interval | null;

@@ -25,18 +25,18 @@ export interface AttentionMeasurement {
   readonly valueHeads: readonly ValueHeadMeasurement[];
   /** The share of query heads whose score, first averaged over sequences, exceeds ε. */
   readonly sinkRate: number;
-  /** The same for the idle score. */
+  /** The share of query heads whose idle score, first averaged over sequences, exceeds ε. */
   readonly idleSinkRate: number | null;
   /**
    * The sink rate as published: the share of (sequence, head) pairs whose score counts as a sink.
    */
   readonly sequenceSinkRate?: number;
-  /** The same for the idle score. */
+  /** The share of (sequence, head) pairs whose idle score counts as a sink. */
   readonly idleSequenceSinkRate?: number | null;
-  /** R_GS(s) of summed gradients: ‖∇h̃_s‖ compared with the mean over t ≠ s, t ≤ T_e. */
+  /** R_GS(s) of summed gradients: ‖∇h̃_s‖ compared with the mean over other t ≤ T_e. */
   readonly gradientSink: SinkComparison;
   /**
-   * The same for single gradients: the part of R_GS that does not come from summing over sequences.
+   * R_GS(s) of single gradients: the part of R_GS that does not come from summing over sequences.
    */
   readonly singleGradientSink: SinkComparison;
   /** Summed gradient norms. */
@@ -47,8 +47,8 @@ export interface AttentionMeasurement {
    */
   readonly keyGradientFloor?: number;
   /**
-   * The same for ‖∇q_s‖. It exists for position 0 too, where the gradient is 0 without a learned
-   * sink.
+   * The rounding error of the summed ‖∇q_s‖. It exists for position 0 too, where the gradient is 0
+   * without a learned sink.
    */
   readonly queryGradientFloor?: number;
   /** ‖∇h̃_t‖, single, [positions]. */
@@ -69,12 +69,12 @@ export interface MassiveActivations {
   /** largest / median; null if the median is 0. */
   readonly ratio: number | null;
   /**
-   * Elements with a magnitude above 100 × their batch's median magnitude: mean count per sequence.
+   * The mean number per sequence of elements above 100 × their batch's median magnitude.
    */
   readonly above100: number;
-  /** The same above 1000 × the median magnitude. */
+  /** The mean number per sequence of elements above 1000 × their batch's median magnitude. */
   readonly above1000: number;
-  /** The same above 100 × the median magnitude, at position s alone. */
+  /** As `above100`, but counts only elements at position s. */
   readonly above100AtSink: number;
 }
 

@@ -31,7 +31,7 @@ export interface QuantizationMeasurement {
   readonly loss: number;
   /**
    * The number of other batches that give a batch its static scales. 0 for a pretrained model with
-   * a single batch: that batch then gives its own.
+   * a single batch, which gives its own scales.
    */
   readonly calibrationBatches: number;
   readonly cases: readonly QuantizationCase[];

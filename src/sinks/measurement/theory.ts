@@ -12,13 +12,13 @@ export interface TheoryCheck {
   readonly compared: number;
   /**
    * The difference in the comparison that uses most of its tolerance, divided by the sum of the
-   * terms' magnitudes. The difference is |left − right| for an identity, and left − right for a
-   * bound: negative if it holds with room.
+   * terms' magnitudes. For an identity it is |left − right|. For a bound it is left − right, which
+   * is negative if the bound holds with room.
    */
   readonly worst: number;
   /** The place of `worst`: layer, head, position, sequence. */
   readonly where: string;
-  /** The most that rounding can explain in that comparison, in the unit of `worst`. */
+  /** The most that rounding can explain in the comparison of `worst`, in the same unit. */
   readonly tolerance: number;
   /** How many comparisons exceed their tolerance. */
   readonly violations: number;
@@ -38,7 +38,7 @@ export interface SlackDistribution {
   readonly branch: "attention" | "mlp";
   /** Quantiles at SLACK_LEVELS over all tokens. */
   readonly all: readonly number[];
-  /** The same quantiles at position s alone. */
+  /** Quantiles at SLACK_LEVELS over the tokens at position s alone. */
   readonly sink: readonly number[];
   /** Counts of log10 slack in bins of width `width` that begin at `from`. */
   readonly histogram: {
@@ -48,7 +48,7 @@ export interface SlackDistribution {
   };
 }
 
-/** The theory on a real batch. */
+/** The results of the theory's checks on a real batch. */
 export interface TheoryMeasurement {
   readonly checks: readonly TheoryCheck[];
   /** One line per check with violations; empty if all checks hold. */

@@ -16,7 +16,7 @@ export interface PretrainedLayer extends StateMeasurement {
 export interface Intervention {
   /**
    * `massive`: all elements of the layer's output that are massive in their text. `ordinary`: as
-   * many elements of the same tokens, from the middle of each token's elements by magnitude.
+   * many elements of the same tokens, of medium magnitude.
    */
   readonly values: "massive" | "ordinary";
   /**
@@ -55,7 +55,7 @@ export interface PretrainedMeasurement extends StatesMeasurement {
     /** The values of the options --bos and --documents. */
     readonly begin: string;
     readonly documents: string;
-    /** The text of the first text's first tokens. */
+    /** The first tokens of the first text, spelled out. */
     readonly firstTokens: readonly string[];
     readonly firstTokenNumbers: readonly number[];
   };

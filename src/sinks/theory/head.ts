@@ -46,15 +46,15 @@ export interface AttentionLayer {
  * of A1, A2, A5 and A6 in src/reference/theory.md, and the magnitude of A2's terms.
  */
 export class KeySums {
-  /** ∇v_s by A1, without V-scale: Σ a_ts g_t, [T, D] */
+  /** ∇v_s by identity A1, without V-scale: Σ a_ts g_t, [T, D] */
   readonly valueGradient: Float64Array;
-  /** ∇k_s by A2: Σ a_ts β_ts q_t/√D, [T, D] */
+  /** ∇k_s by identity A2: Σ a_ts β_ts q_t/√D, [T, D] */
   readonly keyGradient: Float64Array;
-  /** A5's bound on ‖∇v_s‖ by single weights, and the magnitude of A1's terms: Σ a_ts ‖g_t‖, [T] */
+  /** Σ a_ts ‖g_t‖, [T]: A5's bound on ‖∇v_s‖ by single weights, and the magnitude of A1's terms. */
   readonly weighted: Float64Array;
-  /** A5's bound by the column mass: M_s max_t ‖g_t‖, [T] */
+  /** A5's bound on ‖∇v_s‖ by the column mass: M_s max_t ‖g_t‖, [T] */
   readonly mass: Float64Array;
-  /** A5's bound by the second moment: √S_s (Σ_t ‖g_t‖²)^½, [T] */
+  /** A5's bound on ‖∇v_s‖ by the second moment: √S_s (Σ_t ‖g_t‖²)^½, [T] */
   readonly moment: Float64Array;
   /** A6's bound on ‖∇k_s‖: max_t ‖q_t‖ max_t |β_ts| M_s/√D, [T] */
   readonly key: Float64Array;
@@ -63,7 +63,7 @@ export class KeySums {
    * a_tj ‖v_j‖) ‖q_t‖/√D, [T]
    */
   readonly keyScale: Float64Array;
-  /** The most that rounding can explain, as a share of these magnitudes. */
+  /** The most that rounding can explain, as a share of `weighted` and `keyScale`. */
   tolerance = 0;
   /**
    * The most that a row of the values' and of the keys' gradients can lose if products of tiny

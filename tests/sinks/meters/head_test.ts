@@ -8,8 +8,8 @@ import { assert, assertEquals } from "../../support/assert/assert.ts";
 const { batch, heads: queryHeads, queries: context } = stored;
 
 /**
- * States of the stored sequences from `first` to `end`, which give `position` the stored weights a:
- * all logits are 0, and logSumExp is −log a.
+ * Attention states of the stored sequences from `first` to `end`. Queries give `position` the
+ * stored weights a, because all logits are 0 and logSumExp is −log a.
  */
 function statesOf(position: number, first: number, end: number) {
   const columns = stored.columns as Readonly<Record<string, readonly number[]>>;

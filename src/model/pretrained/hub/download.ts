@@ -79,8 +79,8 @@ async function fetchAll(
     have = 0;
   }
   onProgress(have);
-  // The most bytes that any attempt reached. Only attempts that get further reset the count, so
-  // downloads from a hub that always starts over end, too.
+  // The most bytes that any attempt reached. Only an attempt that gets further resets the count.
+  // Otherwise the requests to a hub that always starts over would never stop.
   let best = have;
   for (let attempt = 0; have < file.size || have === 0;) {
     let failure: PassingError | undefined;

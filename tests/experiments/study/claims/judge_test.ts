@@ -70,7 +70,8 @@ function changed(
 }
 
 Deno.test("judgeClaims() needs every seed: if one disagrees, only the direction remains", () => {
-  // In one of five seeds the baseline has a small gradient sink; 4 of 5 cannot pass at 0.05.
+  // In one of five seeds the baseline has a small gradient sink. The other four are too few to pass
+  // at 0.05.
   const found = changed(syntheticStudy(FIVE), (record) => {
     if (record.arm.variant === "none" && record.arm.seed === 3) {
       for (const { layers } of record.trajectory) {
