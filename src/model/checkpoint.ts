@@ -86,7 +86,7 @@ export async function writeCheckpoint(path: string, checkpoint: Checkpoint): Pro
     await Deno.rename(temporary, path);
     await syncFolder(dirname(path));
   } catch (error) {
-    await Deno.remove(temporary, { recursive: true }).catch(() => {}); // The first error counts.
+    await Deno.remove(temporary, { recursive: true }).catch(() => {}); // Report the first error.
     throw new CheckpointError(`${path}: cannot be written: ${reasonOf(error)}`);
   }
 }

@@ -71,7 +71,8 @@ export interface StreamedForwardOptions {
   /** Called before each layer is enqueued. */
   readonly onLayerStart?: (layer: number) => void | Promise<void>;
   /**
-   * Called with each layer's output [B, T, d], which it may change before the next layer reads it.
+   * Called with each layer's output [B, T, d]. The callback may change the output before the next
+   * layer reads it.
    */
   readonly onOutput?: (layer: number, output: Tensor) => void | Promise<void>;
 }
@@ -121,8 +122,8 @@ export class StreamedLlama {
   readonly #weights: LayerWeights;
   readonly #head: StreamedHead;
   /**
-   * The input of every layer, and the last layer's output: [B, T, d] each. Without a backward pass
-   * they are one tensor.
+   * The input of every layer, and the last layer's output: [B, T, d] each. Without a backward pass,
+   * all of them are the same tensor.
    */
   readonly #states: readonly Tensor[];
   /** The tensors that the layer's plans read: its input, and the gradient by its output. */

@@ -22,7 +22,8 @@ export function keyHeadOf(head: number, { queryHeads, keyValueHeads }: Attention
 }
 
 /**
- * a_ts = exp(⟨q_t, k_s⟩/√D − logSumExp_t) for every t; 0 for t < s, which cannot see s.
+ * a_ts = exp(⟨q_t, k_s⟩/√D − logSumExp_t) for every query t; 0 for t < s, because query t does not
+ * see key s.
  *
  * @param states query [B, Hq, T, D], key [B, Hkv, T, D], logSumExp [B, Hq, T]
  * @param options the lengths, and s

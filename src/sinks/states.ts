@@ -32,7 +32,7 @@ export interface StatesResultOptions {
   readonly scores: readonly (readonly number[])[];
   /** A further head to show. */
   readonly head?: HeadPlace | undefined;
-  /** The text of the first text's first tokens; undefined if unknown. */
+  /** The first tokens of the first text, spelled out; undefined if unknown. */
   readonly tokens?: readonly string[] | undefined;
 }
 
@@ -169,7 +169,7 @@ export class StatesMeter {
       .flatMap(([head, why]) =>
         head === undefined ? [] : { layer: head.layer, head: head.head, why }
       )
-      // In a model with one or two heads these can be the same head.
+      // In a model with one or two heads, the chosen heads can be the same.
       .filter((each, i, all) =>
         all.findIndex(({ layer, head }) => layer === each.layer && head === each.head) === i
       );

@@ -27,8 +27,8 @@ export interface TheoryOptions {
   /** s, the position whose slack is also shown separately. Default 0. */
   readonly position?: number | undefined;
   /**
-   * How many of the batch's first sequences to check. The work grows with T²: by default 4
-   * sequences of up to 256 tokens, fewer longer ones.
+   * How many of the batch's first sequences to check. The work grows with T². Default: 4 sequences
+   * of up to 256 tokens, and fewer if they are longer.
    */
   readonly sequences?: number | undefined;
 }

@@ -137,7 +137,7 @@ testOnDisk("run")(
     const whole = await wholeRun();
     const killed = join(parent, "killed");
     const program = fileURLToPath(new URL("./tiny_run.ts", import.meta.url));
-    // Each moment is a line of progress and a delay after it.
+    // Each process is killed at a random line of its progress, after a random delay.
     const moments = randomUniform({ seed: Date.now(), length: 20 });
     const kills: string[] = [];
     let finished = false;

@@ -77,7 +77,8 @@ onEachRuntime(
         parts.computeGradients({ microBatch });
       }
     }
-    // The same sums of some hundred terms, in another order; the limit is llama_twin_test.ts's.
+    // The gradients are the same sums of some hundred terms, in another order. The limit is that of
+    // llama_twin_test.ts.
     for (const [name, gradient] of whole.gradients) {
       tally.normwise(`gradient of ${name}`, {
         actual: await parts.gradients.get(name)!.read(),

@@ -64,13 +64,13 @@ export interface LlamaBuild {
    */
   readonly units: ReadonlyMap<string, Tensor>;
   /**
-   * The weights of linear maps that are stored in images (textures) instead, by the same names.
-   * Default: none.
+   * The weights of linear maps that are in images (textures) instead of `units`, by the same names
+   * as there. Default: none.
    */
   readonly images?: ReadonlyMap<string, MatrixImage>;
   /**
-   * The tensors for the parameters' gradients, by the same names; undefined if only the states'
-   * gradients are wanted.
+   * The tensors for the parameters' gradients, by the names of `units`; undefined if only the
+   * states' gradients are wanted.
    */
   readonly gradients: ReadonlyMap<string, Tensor> | undefined;
   readonly kernels: KernelChoice;

@@ -24,13 +24,13 @@ export interface FetchedModel {
   readonly folder: string;
   /** The commit of the files. */
   readonly commit: string;
-  /** Whether this call fetched them, instead of finding them in the cache. */
+  /** Whether this call fetched the files; false if they were in the cache. */
   readonly fetched: boolean;
 }
 
 /** Options of {@linkcode fetchModel}. */
 export interface FetchModelOptions {
-  /** Called with the number of bytes so far, and of all bytes. */
+  /** Called with the number of bytes fetched so far, and the number of all bytes. */
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
   /**
    * The longest context that the model will get. A model that is unsupported at this length is not

@@ -23,7 +23,7 @@ export interface WeightSource extends Disposable {
    * head is not among them: it is the embedding.
    */
   readonly shapes: ReadonlyMap<string, readonly number[]>;
-  /** The stored types, by the same names; float32 holds each exactly. */
+  /** Each tensor's stored type, by the names of `shapes`. Float32 holds all of them exactly. */
   readonly types: ReadonlyMap<string, FloatType>;
   /** The bytes of these weights on disk. */
   readonly storedBytes: number;

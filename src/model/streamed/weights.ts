@@ -116,7 +116,7 @@ export class Uploads {
 export class LayerWeights {
   /** The tensors in the form that kernels read, by their names in layer 0. */
   readonly units: ReadonlyMap<string, Tensor>;
-  /** The weights that are in images instead, by the same names. */
+  /** The weights that are in images instead of `units`, by the same names as there. */
   readonly images: ReadonlyMap<string, MatrixImage>;
   readonly #source: WeightSource;
   readonly #uploads: Uploads;

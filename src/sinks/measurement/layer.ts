@@ -48,7 +48,7 @@ export interface AttentionMeasurement {
   readonly keyGradientFloor?: number;
   /**
    * The rounding error of the summed ‖∇q_s‖. It exists for position 0 too, where the gradient is 0
-   * without a learned sink.
+   * without a sink logit.
    */
   readonly queryGradientFloor?: number;
   /** ‖∇h̃_t‖, single, [positions]. */

@@ -19,11 +19,11 @@
  * 40, D 12). The floors do not count errors relative to the gradient, such as the exponential's,
  * because they do not hide it.
  *
- * Without a learned sink the first query sees only one key: its gradient is 0, and a kernel's
+ * Without a sink logit the first query sees only one key: its gradient is 0, and a kernel's
  * result for it lies below the floor.
  *
  * The precise form of `attentionBackward` subtracts v_s from all values: v_j − v_s replaces v_j,
- * and y_t − (1 − b_t) v_s replaces y_t, where b_t is the weight of a learned sink. The logit's
+ * and y_t − (1 − b_t) v_s replaces y_t, where b_t is the weight of a sink logit. The logit's
  * gradient then has a third term, b_t ⟨g_t, v_s⟩, which is off by u b_t ‖g_t ⊙ v_s‖.
  */
 import { type AttentionShape, keyHeadOf } from "../attention_column.ts";
@@ -51,7 +51,7 @@ export interface FloorStates {
 export interface FloorOptions {
   /** s */
   readonly position: number;
-  /** The learned sinks of the query heads; undefined without sinks. */
+  /** The sink logit of each query head; undefined in a model without sink logits. */
   readonly sinkLogits?: readonly number[] | undefined;
   /** Whether the backward pass used its precise form for position s. Default: false. */
   readonly precise?: boolean;
@@ -64,7 +64,7 @@ interface SlopeStates extends FloorStates {
    * the usual form.
    */
   readonly taken: Numbers | undefined;
-  /** b_t, the learned sink's share of the weight: [B, Hq, T]; undefined without learned sinks. */
+  /** b_t, the sink logit's share of the weight: [B, Hq, T]; undefined without sink logits. */
   readonly sinkWeight: Float64Array | undefined;
 }
 
@@ -88,7 +88,7 @@ export class GradientFloors {
     const { batch, queryHeads, context, headDim } = shape;
     const { position } = this.#options;
     const { unit } = precisionOf(states.query);
-    // A batch's gradients are of its own mean loss, as in GradientMeter.
+    // A batch's gradients are of its own mean loss: multiply by B, as GradientMeter does.
     const square = (size: number) => (batch * 3 * unit * size) ** 2 / headDim;
     const used = this.#slopeStates(states, shape);
     for (let head = 0; head < batch * queryHeads; head++) {

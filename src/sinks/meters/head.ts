@@ -10,7 +10,7 @@ interface HeadSums {
   mass: number;
   secondMoment: number;
   idle: number;
-  /** Sequences whose own score counts as a sink, and the same for the idle score. */
+  /** The numbers of sequences whose score, and whose idle score, counts as a sink. */
   sinks: number;
   idleSinks: number;
 }

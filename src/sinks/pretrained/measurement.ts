@@ -65,7 +65,7 @@ export interface PretrainedMeasurement extends StatesMeasurement {
     readonly loss: Interval;
     /** The interval of the sink rate at position s. */
     readonly sinkRate: Interval;
-    /** The interval of the median over layers of R_GS(s), as it would be with many texts. */
+    /** The interval of R_GS(s)'s median over layers, as it would be with many texts. */
     readonly gradientSink: Interval | null;
   };
   /** Every text's share of (layer, query head) pairs whose α_s counts as a sink. */

@@ -63,21 +63,21 @@ export interface ChannelMeasurement {
 
 /** The attention of some heads in the first text, with its tokens. */
 export interface TextAttention {
-  /** The text of the first tokens, one for each position of a map. */
+  /** The first tokens, spelled out: one for each position of a map. */
   readonly tokens: readonly string[];
   readonly maps: readonly AttentionMap[];
 }
 
 /** The states of all layers. */
 export interface StatesMeasurement {
-  /** The positions whose score has a whole window of queries inside the text, and s. */
+  /** The positions that can be sinks: s, and those with a whole window of queries in the text. */
   readonly sinkPositions: readonly number[];
   readonly layers: readonly StateMeasurement[];
   /** Maps of means over texts; empty in a model without attention. */
   readonly maps: readonly AttentionMap[];
-  /** Older files lack it. */
+  /** Absent in older files. */
   readonly channels?: ChannelMeasurement;
-  /** Only if the tokens' text is known; older files lack it. */
+  /** Only if the tokens' text is known; absent in older files. */
   readonly firstText?: TextAttention;
 }
 

@@ -10,11 +10,11 @@ import { precisionOf } from "../numbers.ts";
 import type { AttentionLayer } from "./head.ts";
 import type { CheckMeter } from "./slack.ts";
 
-/** Roundings of a product, with room for a compiler that reorders them. */
+/** The roundings to allow for a product, with room for a compiler that reorders operations. */
 const ROUNDINGS = 4;
 
 /**
- * Checks one layer of a trace; nothing without gates.
+ * Checks one layer of a trace; does nothing if the layer has no gates.
  *
  * @param check the meter to add to
  * @param options the layer

@@ -184,7 +184,7 @@ export function addHead(checks: AttentionChecks, sums: KeySums, head: Head): voi
   const { tiny } = precisionOf(head.attention.query);
   const largestValue = v.reduce((a, b) => Math.max(a, b));
   for (let t = 0; t < context; t++) {
-    // A weight may be flushed, and so may each of its D products.
+    // A weight may be flushed to 0, and so may each of its D products.
     sums.valueFlush += tiny * (Math.sqrt(head.shape.headDim) + g[t]!);
     sums.keyFlush += tiny *
       (Math.sqrt(head.shape.headDim) + 2 * scale * g[t]! * largestValue * q[t]!);

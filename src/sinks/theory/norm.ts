@@ -4,9 +4,10 @@
  *
  *     ∇h − ∇h′ = J(h)ᵀ ∇h̃ = u/r − h ⟨u, h⟩/(d r³)
  *
- * Rounding: the RMSNorm's backward pass is off by (d + 30) η times 2‖u‖/r, the magnitude of its two
- * terms, each a sum of d products; η is the unit roundoff. ∇h, the stored sum, is rounded, so its
- * difference from ∇h′ is off by 2η (‖∇h‖ + ‖∇h′‖), however small the difference is.
+ * Rounding, with the unit roundoff η: the RMSNorm's backward pass adds two terms of magnitude
+ * ‖u‖/r, from sums of d products, so it is off by (d + 30) η times 2‖u‖/r. The stored ∇h is a
+ * rounded sum, so its difference from ∇h′ is off by 2η (‖∇h‖ + ‖∇h′‖), even if that difference is
+ * small.
  *
  * Source: Chen, Lin, Yao, arXiv 2603.17771.
  */

@@ -203,7 +203,7 @@ test("fetchModel() starts over if a hub sends wrong bytes, and gives up the seco
     await refused("config.json: what comes is not the file that the hub describes: its git-sha1");
     assertEquals(await namesIn(join(root, `.unfinished-${hub.commit}`)), []);
     hub.behavior.corrupt = 0;
-    // Now the hub's description is the wrong one.
+    // The file on the hub changes, and its description with it.
     hub.files.set(SHARD, hub.files.get(SHARD)!.with(9, 7));
     const other = hub.files.get(SHARD)!;
     await fetch();

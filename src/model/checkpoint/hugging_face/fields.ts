@@ -178,7 +178,8 @@ const REASONS: Readonly<Record<string, string>> = {
  * @param options `path`: for messages; `exempt`: fields that transformers ignores for the family;
  *   `read`: fields that the parser reads elsewhere for this family
  * @returns the unknown fields, in the order of the file
- * @throws {CheckpointError} that names the first such field, its value and the supported ones
+ * @throws {CheckpointError} that names the first field of an unsupported model, its value and the
+ *   supported values
  */
 export function checkOtherFields(
   fields: Readonly<Record<string, unknown>>,

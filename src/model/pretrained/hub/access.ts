@@ -84,7 +84,7 @@ export class HubRequests {
     if (response.ok) return response;
     const missing = response.status === 404 &&
       response.headers.get("X-Error-Code") === "EntryNotFound";
-    if (missing) return response; // The library handles this answer.
+    if (missing) return response; // The library handles a missing file.
     await response.body?.cancel();
     throw this.#fail(this.#refusal(response));
   };

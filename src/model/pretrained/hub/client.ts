@@ -77,7 +77,7 @@ export class HubClient {
         additionalFields: ["sha"],
       })
     );
-    // Check it, because it becomes the name of a folder.
+    // Check the commit, because it becomes the name of a folder.
     if (/^[0-9a-f]{40}$/.test(sha)) return sha;
     throw new CheckpointError(
       `${this.#model}: ${this.#access.address} says that its commit is ${shown(sha)}, wanted 40 ` +
