@@ -73,7 +73,8 @@ onEachRuntime("measureQuantization() calibrates on other batches than it measure
   const calm = tokens(Infinity), massive = tokens(2);
   const before = await measureQuantization(gpu, model, { task: calm.task, ...options });
   const after = await measureQuantization(gpu, model, { task: massive.task, ...options });
-  // First without quantization, then four cases. The static ones first read batches 2, 3 and 4.
+  // Batches 0 and 1 are measured without quantization, then in four cases. The two static cases
+  // first read batches 2, 3 and 4.
   assertEquals(calm.asked, [0, 1, 2, 3, 4, 0, 1, 0, 1, 2, 3, 4, 0, 1, 0, 1]);
   const named = ({ target, scaling }: { target: string; scaling: string }) =>
     `${target} ${scaling}`;

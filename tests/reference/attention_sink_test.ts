@@ -287,7 +287,7 @@ Deno.test("S6: with sinks the bounds A5 to A7 hold, the sink being one more key 
           for (let j = 0; j <= t; j++) {
             rowOf(drawn.key, j).forEach((x, i) => mean[i]! += weights[t * length + j]! * x);
           }
-          let widest = norm(mean), steepest = Math.abs(slope(t)); // the sink counts as a key 0
+          let widest = norm(mean), steepest = Math.abs(slope(t)); // the sink: a key of zeros
           for (let j = 0; j <= t; j++) {
             widest = Math.max(widest, distance(rowOf(drawn.key, j), mean));
             steepest = Math.max(steepest, Math.abs(beta(t, j)));

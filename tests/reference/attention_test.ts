@@ -146,8 +146,7 @@ Deno.test("attentionBackward() agrees with finite differences in random directio
             direction: { [name]: direction },
             step: 1,
           });
-          // The tolerance is ten times the difference's estimated error, which includes the
-          // rounding of the loss's |g y| terms, and the twin's own rounding of its sums.
+          // The twin's own rounding of the loss's terms, which `compare` adds to the tolerance.
           const magnitude = norm(outputGradient.data) * norm(at.value.data);
           const floor = 2 ** -53 * (200 + description.headDim * largestLogit(drawn)) * magnitude;
           comparisons.compare(tolerances, {

@@ -1,7 +1,7 @@
 /**
  * The cases that property tests draw: small descriptions (shape, seed, pattern) that determine the
- * arrays. A failure prints the description, and fast-check's seed and path. Either repeats the
- * case.
+ * arrays. A failure prints the description, and fast-check's seed and path. The case can be
+ * repeated from the description, or from the seed and path.
  */
 import fc from "fast-check";
 import * as reference from "../../src/reference/mod.ts";

@@ -126,8 +126,8 @@ Deno.test("rmsNormBackward() stays below a target for which r is large enough (N
     seed: 604,
     runs: 200,
     check({ norm: norms, target, margin }, tolerances) {
-      // One row, scaled so that its root mean square r is margin (‖γ‖_∞/τ) ‖g‖, with the target τ
-      // and ε = 0.
+      // With ε = 0, scale one row so that its root mean square is r = margin × (‖γ‖_∞/τ) ‖g‖, where
+      // τ is the target. A margin of at least 1 keeps the input gradient within the target.
       const drawn = drawNorm({ ...norms, epsilon: 0 }, 1);
       const largest = Math.max(...drawn.gain.data.map(Math.abs));
       const wanted = margin * (1 + 1e-12) * largest / target * norm(drawn.outputGradient.data);

@@ -68,7 +68,7 @@ for (const [name, change] of Object.entries(models)) {
     names.forEach((parameter, i) => {
       const gradient = gradients.get(parameter)!;
       const start = parameters.get(parameter)!;
-      // Length 1, so that the first step stays where the loss is smooth.
+      // The direction has length 1, so the first step stays where the loss is smooth.
       const drawn = Float64Array.from(randomNormal({ seed: 99 + i, length: start.length }));
       const length = Math.hypot(...drawn);
       const direction = drawn.map((x) => x / length);
@@ -83,8 +83,8 @@ for (const [name, change] of Object.entries(models)) {
           ),
         });
       const { value, error } = richardsonDerivative(moved, { step: 0.02, levels: 7 });
-      // The tolerance is the estimate's own error plus rounding in both passes, which the estimate
-      // cannot see: they sum some hundred terms of the gradient's size.
+      // The tolerance is four times the estimate's error, plus rounding that the estimate cannot
+      // see: both passes sum some hundred terms of the gradient's size.
       const scale = Math.hypot(...gradient);
       assert(scale > 1e-6, `${parameter}: a gradient of ${scale} shows nothing`);
       assert(

@@ -123,8 +123,8 @@ Deno.test("rmsNormBackward() agrees with complex steps in every element", () => 
             };
           });
         });
-        // Sums of d terms with u = γ ⊙ g and r = rms(x): at most ‖u‖/r each for the input, and
-        // ‖g‖ ‖x‖/r for the gain.
+        // The magnitude of the gradients' terms, with u = γ ⊙ g and r = rms(x): at most ‖u‖/r for
+        // the input, and ‖g‖ ‖x‖/r for the gain. Each gradient sums d terms.
         const u = norm(gain.data.map((x, i) => x * outputGradient.data[i]!)) * inverseRms.data[0]!;
         const gx = norm(outputGradient.data) * norm(input.data) * inverseRms.data[0]!;
         tolerances.within(distance(derivatives, gradients[`${name}Gradient`].data), {
@@ -157,7 +157,8 @@ Deno.test("rmsNormForward() and rmsNormBackward() obey the scaling laws", () => 
       const tolerance = 2 ** -53 * (2 * drawn.width + 20);
       const laws = { output: 1, inverseRms: 1 / factor, gainGradient: 1 };
       for (const name of ["output", "inverseRms", "gainGradient"] as const) {
-        // Gain gradients are sums over rows, which may cancel by more than the number of rows.
+        // A gain gradient sums over rows, and its terms may cancel. So allow for rounding relative
+        // to the terms, not to the sum.
         const condition = name === "gainGradient"
           ? norm(outputGradient.data) * Math.sqrt(drawn.width * drawn.rows) /
             Math.max(...before[name].data.map(Math.abs))

@@ -13,7 +13,7 @@ export class SharpComparisons {
 
   /**
    * Compares a gradient along a direction with a finite difference. The tolerance is ten times the
-   * difference's estimated error, and the twin's rounding.
+   * difference's estimated error, plus the twin's rounding.
    *
    * @param tolerances the property's tolerances
    * @param options.what the name of the comparison

@@ -65,8 +65,9 @@ export function isHubName(text: string): boolean {
 /**
  * Finds a model in the user's cache, or else fetches it from the hub.
  *
- * Permissions: reading and writing in the cache, and the network for a model that is not there; it
- * asks the user on a terminal. It reads HF_TOKEN and HF_ENDPOINT if it may read the environment.
+ * Permissions: reading and writing in the cache, and the network for a model that is not there. On
+ * a terminal it asks the user for them. It reads HF_TOKEN and HF_ENDPOINT if it may read the
+ * environment.
  *
  * @param name a name for {@linkcode isHubName}
  * @param options the cache, and a function to call with the progress

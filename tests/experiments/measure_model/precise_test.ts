@@ -1,4 +1,4 @@
-/** Measurements of a strong sink: the digits of its key's gradient, and the reported floors. */
+/** Measurements of a strong sink: how exact its key's gradient is, and the reported floors. */
 import { measureModel } from "../../../src/experiments/measure_model.ts";
 import type { Task, TokenBatch } from "../../../src/experiments/tasks/task.ts";
 import type { Gpu } from "../../../mod.ts";

@@ -36,9 +36,9 @@ Deno.test("syntheticBigramTable() draws rows around the unigram, which differ mo
     return total / 31 / WEIGHT_SUM;
   });
   assertEquals(sum(table.unigram), WEIGHT_SUM);
-  // The rows' shares of a character are Beta(a, b) with a = cπ and b = c(1 − π), where π is its
-  // unigram share and c the concentration. Their mean absolute deviation is 2 aᵃ bᵇ / (B(a, b)
-  // (a + b)^(a + b + 1)). The mean of 31 rows differs from it by a few percent.
+  // A character's share in a row has the distribution Beta(a, b) with a = cπ and b = c(1 − π), where
+  // π is the character's unigram share and c the concentration. Its mean absolute deviation is 2 aᵃ
+  // bᵇ / (B(a, b) (a + b)^(a + b + 1)). The mean of 31 rows differs from that by a few percent.
   for (const [i, c] of [0.3, 3, 3000].entries()) {
     let wanted = 0;
     for (const weight of table.unigram) {
@@ -71,12 +71,12 @@ Deno.test("countedBigramTable() counts pairs of characters", () => {
   const counted = countedBigramTable({ text: "abababac", characters: 3 });
   assertEquals(counted.characters, 3);
   assertEquals([...counted.unigram], [4, 3, 1].map((count) => count * WEIGHT_SUM / 8));
-  // After a come three b and one c; after b always a. c occurs only at the end, so anything may
-  // follow.
+  // "a" is followed by "b" three times and by "c" once; "b" always by "a". "c" occurs only at the
+  // end, so any character may follow.
   assertEquals([...rowOf(counted, 0)], [0, 0.75 * WEIGHT_SUM, 0.25 * WEIGHT_SUM]);
   assertEquals([...rowOf(counted, 1)], [WEIGHT_SUM, 0, 0]);
   assertEquals([...rowOf(counted, 2)], [...counted.unigram]);
-  // b and c together are as frequent as a.
+  // "b" and "c" together are as frequent as "a".
   assertEquals([...countedBigramTable({ text: "abababac", characters: 2 }).unigram], [
     WEIGHT_SUM / 2,
     WEIGHT_SUM / 2,

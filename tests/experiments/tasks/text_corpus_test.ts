@@ -130,7 +130,7 @@ test("readCorpus() says how many files it skips, which, and why", async (folder)
   for (const [name, bytes, reason] of NO_TEXT) {
     const path = join(folder, name);
     await Deno.writeFile(path, Uint8Array.from(bytes));
-    // If it is the only file, it is refused and not skipped.
+    // A file that is the whole corpus is refused, not skipped.
     await assertRejects(() => readCorpus(path, note), CorpusError, `${path} is ${reason}`);
   }
   await assertRejects(

@@ -50,8 +50,8 @@ Deno.test("HeadMeter finds numpy's sink rates on stored attention, in batches of
       assertEquals(found.at(-1)!.sinkRate, 0);
     }
   }
-  // The stored numbers must tell a rate over (sequence, head) pairs from one over mean scores, and a
-  // sink from uniform attention, which over few queries exceeds the threshold, too.
+  // The stored cases must be able to show two mistakes: to count heads by mean scores instead of
+  // (sequence, head) pairs, and to count uniform attention over few queries as a sink.
   assert(stored.cases.some(({ published, ofMeans }) => published > 0 && ofMeans === 0));
   assert(stored.cases.some(({ sinkRate, published }) => sinkRate < published));
 });

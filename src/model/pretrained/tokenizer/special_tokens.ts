@@ -35,7 +35,7 @@ export async function specialTokens(
   const find = (field: "bos_token" | "eos_token"): number | undefined => {
     const given = settings[field] ?? map[field] ?? null;
     if (given === null) return undefined;
-    // A token is given by its text, or by an object with more fields.
+    // A token is given by its text, or by an object that holds the text.
     const spelling = typeof given === "object" ? (given as { content?: unknown }).content : given;
     const token = typeof spelling === "string" ? idOf(spelling) : undefined;
     if (token === undefined) {
