@@ -124,7 +124,7 @@ Deno.test("rmsNormBackward() agrees with complex steps in every element", () => 
           });
         });
         // The magnitude of the gradients' terms, with u = γ ⊙ g and r = rms(x): at most ‖u‖/r for
-        // the input, and ‖g‖ ‖x‖/r for the gain. Each gradient sums d terms.
+        // the input, and ‖g‖ ‖x‖/r for the gain. Sums of d elements round.
         const u = norm(gain.data.map((x, i) => x * outputGradient.data[i]!)) * inverseRms.data[0]!;
         const gx = norm(outputGradient.data) * norm(input.data) * inverseRms.data[0]!;
         tolerances.within(distance(derivatives, gradients[`${name}Gradient`].data), {
