@@ -137,7 +137,7 @@ export class QuantizedEvaluation {
     }
   }
 
-  /** Enqueues a forward pass on the model's batch that widens the static scales to its inputs. */
+  /** Enqueues a forward pass on the model's batch that widens static scales to cover its inputs. */
   calibrate(): void {
     if (this.#calibration.length > 0) this.#gpu.run(this.#calibration);
     this.#calibrated = true;

@@ -8,8 +8,8 @@ export interface LayerValve {
   /** V-scale's θ of each value head. */
   readonly theta: readonly number[];
   /**
-   * V-scale's constant C = d D σ² exp θ of each value head, where σ is the deviation of initial
-   * weights.
+   * V-scale's constant C = d D σ² exp θ of each value head, where σ is the standard deviation of
+   * initial weights.
    */
   readonly constants: readonly number[];
 }

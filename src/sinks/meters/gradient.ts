@@ -61,7 +61,7 @@ export class GradientMeter {
     this.#sequences += batch;
   }
 
-  /** The norm of the sum over sequences, [T]. */
+  /** The norm of the gradients' sum over all sequences, [T]. */
   summed(): number[] {
     const heads = this.#heads, context = this.#context, width = this.#width;
     return Array.from({ length: context }, (_, t) => {

@@ -1,4 +1,4 @@
-/** How much a mean depends on the texts. */
+/** Intervals that show how much a mean depends on the texts. */
 import { bootstrapInterval, type Interval } from "../../statistics/resampling.ts";
 
 /** The seed of the resamples. With a fixed seed, equal measurements have equal intervals. */
