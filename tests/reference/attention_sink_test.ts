@@ -136,7 +136,7 @@ Deno.test("S2: attentionBackward() with sinks agrees with finite differences, al
   comparisons.assertSharp(9);
 });
 
-Deno.test("S1, S3: with sinks, rows of weights sum to 1 − b_t, and those of ∂L/∂z to b_t D_t + (1 − b_t) ℓ_t", () => {
+Deno.test("S1, S3: with sinks, rows of weights sum to 1 − b_t, and rows of ∂L/∂z to b_t D_t + (1 − b_t) ℓ_t", () => {
   checkProperty(attentionDescription, {
     seed: 112,
     runs: 200,
@@ -332,7 +332,7 @@ Deno.test("NaN or +Infinity as one head's sink makes that head NaN, and the grad
   }
 });
 
-Deno.test("attention refuses sinks and gradients of logSumExp of another shape by name", () => {
+Deno.test("attention names a sink or a gradient of logSumExp that has a wrong shape", () => {
   const drawn = drawSinks({
     batch: 1,
     keyHeads: 1,
@@ -366,7 +366,7 @@ Deno.test("attention refuses sinks and gradients of logSumExp of another shape b
   );
 });
 
-Deno.test("attentionSinkStatistics() of a case with a sink worked by hand", () => {
+Deno.test("attentionSinkStatistics() gives the values of a case with a sink worked by hand", () => {
   // The weights of the first key from the case above: 1/3 and 1/6 with a sink of log 2, 1/2 and 1/5
   // with a sink of 0.
   const query = tensor([1, 1, 1, 1], [1, 2, 2, 1]);

@@ -381,7 +381,7 @@ Deno.test("attentionForward() does not change under a shift of all keys", () => 
   });
 });
 
-Deno.test("attentionForward() stays finite where exp of a logit does not", () => {
+Deno.test("attentionForward() stays finite where exp of a logit overflows", () => {
   const query = tensor([1, 1, 1], [1, 1, 3, 1]);
   const key = tensor([-1e4, 1e4, 1e4], [1, 1, 3, 1]);
   const value = tensor([1, 2, 4], [1, 1, 3, 1]);

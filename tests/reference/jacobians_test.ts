@@ -115,7 +115,7 @@ Deno.test("rmsNormJacobian() has a spectral norm of at most ‖γ‖_∞/r (N2)"
   assert(closest > 0.99, `the bound was never closer than ${closest}`);
 });
 
-Deno.test("rmsNormBackward() stays below a target for which r is large enough (N3)", () => {
+Deno.test("rmsNormBackward() keeps the gradient below a target if r is large enough (N3)", () => {
   const description = fc.record({
     norm: normDescription,
     target: fc.constantFrom(1e-4, 1, 1e3),
@@ -148,7 +148,7 @@ Deno.test("rmsNormBackward() stays below a target for which r is large enough (N
   assert(compared > 50 && left > 30, `${compared} rows were compared, ${left} were not`);
 });
 
-Deno.test("rmsNormJacobian() is J(x)/c at c x, and x is its null space, with ε = 0 (N4)", () => {
+Deno.test("rmsNormJacobian() with ε = 0 is J(x)/c at c x, and maps x to 0 (N4)", () => {
   checkProperty(normDescription, {
     seed: 605,
     runs: 150,
