@@ -22,7 +22,7 @@ export class Tensor {
   readonly length: number;
   /** The elements of a whole tensor, if it is small and the CPU wrote it last. */
   #known: Float32Array | undefined;
-  /** Whether code other than a plan can write this whole tensor. */
+  /** Whether code other than plans may write to this tensor's memory. */
   #exposed = false;
   readonly #gpu: BufferOwner;
   readonly #buffer: GPUBuffer;

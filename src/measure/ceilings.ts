@@ -108,7 +108,7 @@ export async function measureCeilings(
 /**
  * Merges two measurements of one adapter's ceilings: takes the better figure of each, with its
  * method. Other work at the time only lowers a figure, so the better one is closer to the adapter's
- * ceiling. The same holds for each form of its kernel.
+ * ceiling. The same holds for each form of a kernel.
  *
  * @param first some ceilings
  * @param second other ceilings of the same adapter

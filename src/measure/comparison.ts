@@ -121,7 +121,10 @@ export function compareResultFiles(
   };
 }
 
-/** The keys of measurements that succeeded in at least two files, in the table's order. */
+/**
+ * The keys of the rows to compare, in the table's order: measurements that succeeded in at least
+ * two files, or succeeded in the first file and failed in another one.
+ */
 function sharedKeys(columns: readonly ReadonlyMap<string, Measurement>[]): string[] {
   const first = new Map<string, Measurement>();
   const counts = new Map<string, number>();
@@ -132,7 +135,6 @@ function sharedKeys(columns: readonly ReadonlyMap<string, Measurement>[]): strin
       else counts.set(key, counts.get(key) ?? 0);
     }
   }
-  // A row that worked in the first file but not in another one is compared too.
   const broke = (key: string) =>
     usable(columns[0]!.get(key)) && columns.slice(1).some((column) => {
       const measurement = column.get(key);

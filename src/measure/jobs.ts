@@ -24,7 +24,7 @@ export interface Job {
   readonly cache: CacheState;
   /** Whether it is the default variant. */
   readonly chosen: boolean;
-  /** Whether tuning chose that default. */
+  /** Whether tuning chose the default variant. */
   readonly tuned?: boolean;
 }
 
@@ -73,7 +73,7 @@ export type Work = VariantQuestion;
 export interface AdapterChoice {
   /** The default variant. */
   readonly chosen: string;
-  /** Whether tuning chose it. */
+  /** Whether tuning chose the default variant. */
   readonly tuned: boolean;
   /** Reasons why variants cannot run there, by name. */
   readonly unfit?: Readonly<Record<string, string>>;

@@ -32,7 +32,7 @@ export interface Timer {
   readonly quantum: number;
   /** The length of the GPU clock's tick, by wall time; `samples` are already converted. */
   readonly nanosecondsPerTick?: number;
-  /** The relative uncertainty of that length, 0 to 1. */
+  /** The relative uncertainty of the tick's length, 0 to 1. */
   readonly calibrationError?: number;
 }
 
@@ -40,7 +40,7 @@ export interface Timer {
 export interface Correctness {
   /** The largest error, relative as `largestError` in `workloads/samples.ts` says. */
   readonly error: number;
-  /** The largest allowed error, relative in the same way. */
+  /** The largest allowed error, relative like `error`. */
   readonly tolerance: number;
   /** The output with the largest error. */
   readonly output?: string;
@@ -112,7 +112,8 @@ export interface Measurement {
   /** Times in ns of the fixed reference kernel, which runs every few samples. */
   readonly throttleSamples?: readonly number[];
   /**
-   * The indices of samples during which the reference kernel was slower than usual. They are kept.
+   * The indices of samples during which the reference kernel was slower than usual. `samples` keeps
+   * them.
    */
   readonly driftingSamples?: readonly number[];
   /** Why sampling ended. */
@@ -233,7 +234,7 @@ export interface ResultFile {
   readonly schema: `${typeof RESULT_SCHEMA}${string}`;
   readonly suite: {
     readonly version: string;
-    /** With a trailing + if the working tree differed; null without git. */
+    /** The commit, with a trailing + if the working tree differed from it; null without git. */
     readonly commit: string | null;
   };
   /** When the run began, RFC 3339, such as `2026-11-23T20:15:00Z`. */

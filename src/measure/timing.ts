@@ -21,8 +21,8 @@ export interface HostClocks {
   /** Time in ns from any origin. */
   readonly wall: () => number;
   /**
-   * CPU time of this process in ns, if it can be read. On software adapters it includes the
-   * driver's.
+   * CPU time of this process in ns, if it can be read. On software adapters it includes the threads
+   * that run the kernels.
    */
   readonly cpu?: () => number;
 }
@@ -177,8 +177,8 @@ export class GpuTimer {
    *   callbacks around a submission
    * @returns the times; `wall` and `cpu` cover the untimed work of the same submission too
    * @throws {GpuError} if the GPU fails
-   * @throws {RangeError} for no spans, too many, or work before each span with wall time, which
-   *   would include it
+   * @throws {RangeError} for no spans or more than 32, or for `each` with wall time, which cannot
+   *   leave that work out
    */
   async time(spans: readonly Span[], options: TimeOptions = {}): Promise<SpanTimes> {
     const { started, finished, ...untimed } = options;

@@ -27,10 +27,10 @@ export interface WorkloadOptions {
   readonly shape: Shape;
   /**
    * One of {@linkcode variantsOf} or {@linkcode namedVariantsOf}, or the name of one of
-   * `implementations`. Default: `portable`, or the first variant of a custom operator without it.
+   * `implementations`. Default: `portable`; if a custom operator has none, its first variant.
    */
   readonly variant?: string;
-  /** Equal seeds give equal inputs, to every variant. Default 1. */
+  /** Equal seeds give equal inputs, whatever the variant. Default 1. */
   readonly seed?: number;
   /**
    * Further implementations to choose from by name, besides the operators' own; `bench/baselines`

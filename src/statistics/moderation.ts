@@ -86,7 +86,7 @@ export function moderateVariances(rows: readonly EstimatedVariance[]): Estimated
   const excess = scatter - sum(known.map(({ df }) => trigamma(df / 2))) / known.length;
   const most = sum(known.map(({ df }) => df));
   const priorDf = excess > 0 ? 2 * trigammaInverse(excess) : Infinity;
-  // Variances that differ no more than by chance are one variance: their mean.
+  // If the variances differ no more than by chance, take their mean for all rows.
   const prior = excess > 0
     ? Math.exp(mean + digamma(priorDf / 2) - Math.log(priorDf / 2))
     : sum(known.map(({ variance, df }) => df * variance)) / most;

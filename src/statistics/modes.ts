@@ -6,7 +6,7 @@ import { kernelDensityEstimation, quantileSorted } from "simple-statistics";
 /** With fewer samples, gaps arise by chance. */
 const LEAST_SAMPLES = 30;
 
-/** The most quantiles of the samples to use: enough for two hills, and quick for any count. */
+/** The most quantiles that represent the samples: enough to show two hills, and quick to use. */
 const MOST_POINTS = 400;
 
 const GRID = 128;
@@ -54,8 +54,8 @@ export function isMultimodal(samples: readonly number[]): boolean {
 /** Counts the hills that hold enough samples and lie between deep enough valleys. */
 function hills(heights: readonly number[]): number {
   const total = heights.reduce((sum, height) => sum + height, 0);
-  // Walk from left to right. A hill ends at a valley if the valley's density is below 0.7 of the
-  // hill's top, and then the density rises until the valley is below 0.7 of it.
+  // Walk from left to right. A valley separates two hills if its density is below 0.7 of the hill's
+  // top before it, and below 0.7 of a density after it.
   let count = 0;
   let top = 0;
   let valley = 0;

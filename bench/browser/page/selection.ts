@@ -23,7 +23,7 @@ const caches: readonly CacheState[] = ["hot", "cold"];
 /** All shapes by name. */
 export const shapeNames: readonly string[] = [...new Set(operatorNames.flatMap(shapeNamesOf))];
 
-/** The selection of a page without parameters. */
+/** The default selection, for an address without parameters. */
 export const usualSelection: PageSelection = {
   kernels: operatorNames,
   passes,

@@ -82,7 +82,7 @@ function reader(mark: Mark): Reader {
  *
  * @param group the parent of the new elements
  * @param frame scales and edges
- * @param mark with the data of this frame
+ * @param mark the mark, with the data of this frame
  */
 export function drawMark(group: Parent, frame: Frame, mark: Mark): void {
   if (mark.kind === "line" || mark.kind === "areaY") return drawSeries(group, frame, mark);

@@ -15,7 +15,7 @@ export type NumberFormat = string | ((value: number) => string);
 /** A position scale. */
 export interface Scale {
   (value: unknown): number;
-  /** The size of a step, if values have one. */
+  /** The width of a step in pixels; 0 for a scale of numbers. */
   readonly width: number;
   readonly ticks: readonly { readonly value: unknown; readonly label: string }[];
 }
@@ -68,7 +68,7 @@ export function logScale(domain: [number, number], range: [number, number]): Num
   const power = (exponent: number): number => Number(`1e${exponent}`);
   const ticks = (count: number): number[] => {
     const [first, last] = [Math.log10(low), Math.log10(high)];
-    // Over many decades, only some powers of ten.
+    // Over many decades, use only some powers of ten.
     if (last - first >= count) {
       return niceTicks(first, last, Math.min(last - first, count)).map((each) =>
         Number.isInteger(each) ? power(each) : 10 ** each
@@ -81,7 +81,7 @@ export function logScale(domain: [number, number], range: [number, number]): Num
         if (tick >= low && tick <= high) found.push(tick);
       }
     }
-    // Over less than a decade, the ticks of a linear scale.
+    // Over less than a decade, use the ticks of a linear scale.
     return 2 * found.length < count ? niceTicks(low, high, count) : found;
   };
   return Object.assign((value: number) => linear(Math.log10(value)), {

@@ -41,7 +41,7 @@ const MOST_INVOCATIONS = 256;
 const MOST_MEMORY = 32 * 1024;
 /**
  * On software adapters workgroup memory is CPU memory, so a small test is enough. SwiftShader takes
- * 12 s to compile the clearing of 32 KiB.
+ * 12 s to compile a kernel with 32 KiB, because it must clear them.
  */
 const SOFTWARE_MEMORY = 1024;
 
@@ -60,7 +60,7 @@ const HALVES = Float32Array.from(
 interface Trial {
   readonly code: string;
   readonly constants?: Readonly<Record<string, number>>;
-  /** The first 256 numbers of the result buffer. Default: zeros. */
+  /** The first numbers of the result buffer, at most 256. Default: zeros. */
   readonly initial?: Float32Array<ArrayBuffer>;
 }
 

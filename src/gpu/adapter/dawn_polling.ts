@@ -40,7 +40,7 @@ export function paceDawnPolling(): void {
     // not delayed.
     if (!polling) waitingSince = performance.now();
     return setImmediate(() => {
-      // Pause here and not in the call above: by now the promises know the last poll's findings.
+      // Pause only here: by now the promises that the last poll resolved have run their callbacks.
       const pause = pauseAfter(performance.now() - waitingSince);
       if (pause > 0) Atomics.wait(cell, 0, 0, pause);
       polling = true;

@@ -15,7 +15,7 @@ export interface Cost {
   readonly bytes: number;
 }
 
-/** A resource to bind: an image if the kernel declares a storage texture. */
+/** A resource to bind: an image for a storage texture, a tensor or buffer for anything else. */
 export type Bound = Tensor | GPUBuffer | GPUBufferBinding | MatrixImage;
 
 /** One dispatch of a plan. */

@@ -1,6 +1,7 @@
 /**
- * Two measuring sessions that take samples in turns and look like one session. A run measures its
- * jobs in the first; the second measures the same work of another version, for a second file.
+ * Two measuring sessions that take samples in turns, in the form of one session. The first measures
+ * the run's jobs. The second measures the same work with another version of the project, for a
+ * second result file.
  */
 import type { Batch, MeasuringSession } from "../child/session.ts";
 import type { Job } from "../jobs.ts";

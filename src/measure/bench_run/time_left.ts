@@ -16,7 +16,7 @@ export const LEAST_SECONDS = 0.1;
 const LEAST_COST = { software: 0.5, hardware: MEASUREMENT_COST + LEAST_SECONDS };
 /** The assumed time for measuring the ceilings, in seconds, until a run has done it once. */
 const CEILINGS_COST = 12;
-/** In the mean with measured costs, the assumed cost has the weight of this many measurements. */
+/** The assumed cost weighs as much as this many measured costs in their mean. */
 const PRIOR = 4;
 
 /** A run's state. */
@@ -100,7 +100,7 @@ export class TimeLeft {
     readonly secondsLeft: number;
   } {
     const total = this.processes * perProcess;
-    // A measurement without samples failed and is finished.
+    // A measurement without samples has failed, so all its processes count as finished.
     const counts = measurements.map((each) =>
       each.samples.length === 0 ? this.processes : processesOf(each).length
     );

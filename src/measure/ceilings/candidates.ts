@@ -57,8 +57,8 @@ export interface CeilingSize {
 }
 
 /**
- * The usual size: it fills a GPU many times over and exceeds the last-level cache by far, as far as
- * buffers allow. On a CPU it is a few milliseconds of work.
+ * The usual size: enough invocations to fill a GPU many times over, and buffers far larger than the
+ * last-level cache, if the GPU allows them. On a CPU it is a few milliseconds of work.
  *
  * @param gpu the GPU
  */

@@ -29,7 +29,7 @@ export interface PredictOptions {
 }
 
 /**
- * Predicts a run that would take too long.
+ * Predicts from smaller runs whether a run would take too long.
  *
  * @param gpu the GPU
  * @param work the run's work

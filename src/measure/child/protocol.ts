@@ -75,7 +75,7 @@ export type ChildRequest =
   }
   | { readonly type: "turn"; readonly turn: ChildTurn }
   | { readonly type: "stop" }
-  /** Pauses before the next sample, and reports that every second, until a request to resume. */
+  /** Pauses before the next sample. The child reports the pause every second until it resumes. */
   | { readonly type: "pause" }
   | { readonly type: "resume" };
 

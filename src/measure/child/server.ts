@@ -73,7 +73,8 @@ export async function serve(options: ServeOptions): Promise<void> {
 
 async function answer(service: Service, request: ChildRequest): Promise<void> {
   if (request.type === "describe" || request.type === "open") {
-    // Load it before opening the adapter, which reads the tuned choices of known operators.
+    // Load the operator before opening the adapter: that reads the tuned choices of known
+    // operators.
     service.outline ??= await service.loadOperator?.();
   }
   if (request.type === "describe") {

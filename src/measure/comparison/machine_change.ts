@@ -26,11 +26,11 @@ const MAD_TO_DEVIATION = 1.4826;
  */
 const MAD_EFFICIENCY = 0.37;
 
-/** The machine's effect between two runs on it. */
+/** How a machine changed between two runs on it. */
 export interface MachineChange {
   /** The logarithm of the ratio of the reference kernel's times. */
   readonly reference: number;
-  /** The machine's effect on the table's rows; undefined if there are too few. */
+  /** How this changed the times of the table's rows; undefined if there are too few rows. */
   readonly rows: {
     /** The median of the logarithms of the rows' changes. */
     readonly center: number;
@@ -73,7 +73,7 @@ export function machineChange(
  * The change of a row relative to the other rows.
  *
  * @param time the change of the row's time
- * @param change the machine's effect
+ * @param change how the machine changed
  * @returns a change of 0 if there are too few rows
  */
 export function besideOtherRows(

@@ -30,7 +30,7 @@ export interface PairComparison {
   readonly cpuRatio: number | undefined;
   /** The ratio of times relative to the reference kernel's; undefined without that kernel. */
   readonly relativeRatio: number | undefined;
-  /** The machine's effect between two runs on it; undefined if it did not change. */
+  /** How the machine changed between two runs on it; undefined if it did not change. */
   readonly machineChange: MachineChange | undefined;
   /** Whether the two were measured in turns, so the ratio compares neighboring visits. */
   readonly inTurns: boolean;
@@ -66,7 +66,7 @@ const NOTHING: PairComparison = {
  * @param candidate likewise
  * @param options.sameMachine whether both come from one machine, so a slower reference kernel means
  *   a slower clock. Default false
- * @param options.machineChange the machine's effect between both runs, from `machineChange`
+ * @param options.machineChange how the machine changed between both runs, from `machineChange`
  * @param options.paired the change from `estimatePairs` in a joint run. Both sides met the same
  *   machine, so its clock and load cannot explain the change
  *
@@ -122,7 +122,7 @@ export function comparePair(
   };
 }
 
-// Makes the comparison: the first piece of evidence is shown, and all pieces are judged.
+// The ratio and its interval come from the first piece of evidence, the p-value from all of them.
 function judged(
   evidence: readonly Evidence[],
 ): Pick<PairComparison, "ratio" | "interval" | "pValue" | "evidence"> {
@@ -164,7 +164,7 @@ function holds(change: EstimatedDifference, { center }: EstimatedDifference): bo
   return Math.log(low) <= center && center <= Math.log(high);
 }
 
-// Turns a directly estimated change into a difference from 0.
+// Writes an estimated change as a difference from 0, which means no change.
 function changeOf(change: Estimate): EstimatedDifference {
   const nothing = { center: 0, errors: [], processes: change.processes };
   return differenceOf([{ baseline: nothing, candidate: change }])!;

@@ -183,7 +183,7 @@ function byCpuTime({ machines, rows }: ComparisonMaterial): string[] {
 /** Warns of a table whose rows all moved together: that shows the machine, not the kernels. */
 function common({ results, machines, rows, threshold }: ComparisonMaterial): string[] {
   return machines.flatMap(({ name }, i) => {
-    // In a joint run both sides met the same machine.
+    // In a joint run a change of the machine moves both files alike, so do not warn.
     if (i === 0 || rows.some(({ cells }) => cells[i]!.pair?.inTurns)) return [];
     if (!isSameMachine(results[0]!.file, results[i]!.file)) return [];
     const changes = rows.flatMap(({ cells }) => {

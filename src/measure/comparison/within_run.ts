@@ -10,8 +10,8 @@ export interface WithinRun {
 }
 
 /**
- * Compares two measurements that the same processes of one run took. A slow process slows both, so
- * only their remaining errors count.
+ * Compares two measurements that the same processes of one run took. A slow process slows both
+ * measurements, so this part of their errors cancels in the ratio.
  *
  * @param baseline from `estimateTimes` of the run's measurements
  * @param candidate likewise

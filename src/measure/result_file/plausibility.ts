@@ -16,14 +16,14 @@ export interface Plausibility {
 }
 
 /**
- * The greatest figures of an adapter, several times those of the largest one in 2026: 67 TFLOP/s of
- * f32 outside tensor units (NVIDIA H200), twice that in f16, and 8 TB/s (HBM3e).
+ * The greatest plausible figures of an adapter: several times those of the largest one in 2026,
+ * with 67 TFLOP/s of f32 outside tensor units (NVIDIA H200), twice that in f16, and 8 TB/s (HBM3e).
  */
 const MOST = { f32Fma: 5e14, f16Fma: 2e15, copyBandwidth: 5e13, expRate: 1e14 } as const;
 
 /**
- * The greatest figures of a software adapter with one logical processor: 6 GHz × two FMA units of
- * 16 lanes × two operations, about twice that in f16, and a cache's bandwidth.
+ * The greatest plausible figures of a software adapter with one logical processor: 6 GHz × two FMA
+ * units of 16 lanes × two operations, about twice that in f16, and a cache's bandwidth.
  */
 const MOST_SOFTWARE = { f32Fma: 4e11, f16Fma: 8e11, copyBandwidth: 2e11, expRate: 2e11 } as const;
 

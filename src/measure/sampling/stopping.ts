@@ -15,7 +15,7 @@ export interface StoppingRule {
   readonly minimumSamples: number;
   /** The most samples. */
   readonly maximumSamples: number;
-  /** Nanoseconds of sampling; tripled until there are the six samples that an interval needs. */
+  /** The time for sampling, in ns; tripled while there are fewer samples than an interval needs. */
   readonly budget: number;
 }
 

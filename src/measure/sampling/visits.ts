@@ -64,7 +64,7 @@ export interface VisitOptions {
   readonly maximumSamples: number;
   /** The reference kernel, compiled and run before. */
   readonly reference: Span;
-  /** Evicts data from the last-level cache; without it cold work has no data. */
+  /** Evicts everything from the last-level cache; without it, cold work gets no samples. */
   readonly scrub?: Span;
   /** Called before each submission with the index of its work. */
   readonly visit?: (index: number) => void;
@@ -240,8 +240,8 @@ async function takeSamples(
     if (parts.some((part) => part === undefined)) continue;
     visited.samples.push(mean(parts as number[]) / repeats);
     visited.readings.push(readings);
-    // The warm-up run belongs to the submission and is as long as the others. With scrubs, CPU
-    // times cannot be separated.
+    // The submission's CPU time includes the warm-up run, which takes as long as the others. It
+    // also includes scrubs, whose share is unknown.
     if (cpu !== undefined && cache === "hot") {
       visited.cpuSamples.push(cpu / (count * repeats + (warm ? 1 : 0)));
     }

@@ -18,7 +18,7 @@ export interface ClockAnchor {
 export interface TickLength {
   /** Exactly 1 if the observations allow it. */
   readonly nanosecondsPerTick: number;
-  /** Half the width of the interval that the observations allow, relative. */
+  /** Half the relative width of the interval that the observations allow. */
   readonly calibrationError: number;
 }
 

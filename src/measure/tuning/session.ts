@@ -13,8 +13,8 @@ import { tunableOperator } from "../workloads/variants.ts";
 /** The most memory in bytes for a heat's candidates together. */
 const HEAT_MEMORY = 2 ** 30;
 /**
- * The memory of a candidate's inputs, outputs, scratch and check, at most, divided by the least
- * bytes that one run reads and writes.
+ * A candidate's inputs, outputs, scratch and check take at most this many times the bytes that one
+ * run must read and write.
  */
 const MEMORY_PER_BYTE = 3;
 const HEAT_SIZES = { least: 3, most: 16 };

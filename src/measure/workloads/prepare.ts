@@ -39,7 +39,7 @@ export interface Prepared {
 /** Options for preparing a pass. */
 export interface PrepareOptions<Lengths, Plan> {
   readonly dimensions: Lengths;
-  /** Equal seeds give equal inputs, to every variant. */
+  /** Equal seeds give equal inputs, whatever the variant. */
   readonly seed: number;
   /** Plans the pass with the variant to measure. */
   readonly plan: Plan;

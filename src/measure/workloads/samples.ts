@@ -8,7 +8,7 @@ export interface Sample {
   readonly output: string;
   readonly actual: ArrayLike<number>;
   readonly wanted: ArrayLike<number>;
-  /** For sums whose terms may cancel: the size of the terms, a scale for errors. Default: 0. */
+  /** If the numbers are sums whose terms may cancel: the size of these terms. Default: 0. */
   readonly magnitude?: number;
 }
 

@@ -32,7 +32,7 @@ const PATIENCE = 30_000;
 /** The relative change of a time that matters: 5 %. */
 const THRESHOLD = 0.05;
 
-/** The part of the page that compares. */
+/** The part of the page that compares result files. */
 export class ComparePanel {
   readonly #worker = new WorkerCalls("compare");
   #files: Listed[] = [];

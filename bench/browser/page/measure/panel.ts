@@ -250,7 +250,7 @@ export class MeasurePanel {
     }
   }
 
-  /** Opens the project's page for a new file. The user decides there whether to send it. */
+  /** Opens the GitHub page that adds the file. The user decides there whether to send it. */
   async #share(): Promise<void> {
     const name = `${resultFileName(this.#file!)}.json`;
     try {

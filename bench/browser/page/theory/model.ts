@@ -3,8 +3,8 @@
  * project's own operators, on the GPU or in float64.
  *
  * Queries, keys, values, hidden states and output gradients are drawn once. Token 0's key adds the
- * sink's strength to its logits. RMSNorm receives the gradients at a token's value unchanged, as
- * after a value projection that keeps lengths. See Chen, Lin and Yao, arXiv 2603.17771.
+ * sink's strength to its logits. A token's value gradient reaches RMSNorm unchanged, as if the value
+ * projection kept all lengths. See Chen, Lin and Yao, arXiv 2603.17771.
  */
 import type { Gpu } from "../../../../src/gpu/gpu.ts";
 import { attentionBackward, attentionForward } from "../../../../src/ops/attention.ts";

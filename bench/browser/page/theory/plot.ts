@@ -25,7 +25,7 @@ interface Panel {
   readonly title: string;
   readonly label: string;
   readonly solid: readonly number[];
-  /** Drawn as hollow symbols behind the others. */
+  /** Values to draw as hollow circles over the bars. */
   readonly hollow?: readonly number[];
   readonly type: "linear" | "log";
   readonly domain: readonly [number, number];
@@ -87,7 +87,7 @@ function picture({ id, title, label, solid, hollow, type, domain }: Panel): Mark
 /**
  * Draws the results.
  *
- * @param output one setting's results
+ * @param output the results for one setting of the sliders
  */
 export function theoryPictures(output: TheoryOutput): Markup {
   const { mass, arriving, passing, hidden } = output;

@@ -146,7 +146,7 @@ export interface GradientRow {
  *
  * @param numbers the backward call's inputs
  * @param place the query head and position
- * @returns the row, and the size of its terms
+ * @returns the row, and the scale of its rounding error
  */
 export function queryGradientRow(
   numbers: AttentionGradientNumbers,
@@ -178,8 +178,8 @@ function largestRoot(squares: Float64Array): number {
  *
  * @param numbers the backward call's inputs
  * @param place the key head and position
- * @returns `key` with the size of its terms, and `value` [D], summed over the query heads that read
- *   this key head
+ * @returns `key` with the scale of its rounding error, and `value` [D]; both summed over the query
+ *   heads that read this key head
  */
 export function keyValueGradientRow(
   numbers: AttentionGradientNumbers,
