@@ -183,7 +183,7 @@ function roundEffects<Key>(rows: readonly Row<Key>[]): ReadonlyMap<number, numbe
   return new Map([...deviations].map(([round, list]) => [round, mean(list)]));
 }
 
-// The values of all processes; undefined if one has none.
+// The values of all processes; undefined if a process has none.
 function valuesOf(
   measurement: Measurement,
   value: ProcessValue,
@@ -270,8 +270,7 @@ export function differencePValue({ center, error, df }: EstimatedDifference): nu
 
 /**
  * Summarizes the measurements of a file. With several processes, the time is the geometric mean of
- * their medians, and the interval comes from their differences, which samples of one process do not
- * show.
+ * their medians, and the interval comes from the differences between processes.
  *
  * @param measurements one file's measurements
  */

@@ -136,7 +136,7 @@ export interface Ceiling<Unit extends string> {
   readonly interval?: { readonly low: number; readonly high: number };
   /** A remark that the reader should know. */
   readonly remark?: string;
-  /** How it was measured, such as the best access style. */
+  /** How the figure was measured, such as the access style of the fastest kernel. */
   readonly method?: string;
   /**
    * The best figure of every form of the kernel, best form first; absent for a single form, and in

@@ -64,7 +64,8 @@ export function processesOf(measurement: Measurement): readonly MeasuredProcess[
  * @param round the round, from 0 on
  */
 export function hasRound(measurement: Measurement, round: number): boolean {
-  // A clock that gave no times would give none in another process either.
+  // A measurement without samples is finished: it failed, or the clock gave no times, which another
+  // process would not change.
   return measurement.samples.length === 0 ||
     processesOf(measurement).some((each) => each.round === round);
 }

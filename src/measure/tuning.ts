@@ -102,8 +102,8 @@ export interface TuneOptions {
 /** The least remaining seconds for another call. */
 const LEAST_SECONDS = 0.5;
 /**
- * The share of a heat's time that may be used for compiling and checking before the rest is
- * sampled.
+ * The share of a heat's time for compiling and checking the candidates. The rest of the time is for
+ * sampling.
  */
 const PREPARATION = 0.6;
 

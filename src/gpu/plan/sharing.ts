@@ -1,4 +1,4 @@
-/** Finds the memory of a plan's arguments, and refuses forbidden sharing. */
+/** Finds the memory of a plan's arguments, and refuses a written one that shares it with others. */
 import { Tensor } from "../tensor.ts";
 import type { MatrixImage } from "./matrix_image.ts";
 import type { Bound } from "./dispatch.ts";

@@ -165,7 +165,7 @@ export class Turns {
       const plans = this.#seats.flatMap(({ plans }) => plans?.get(id) ?? []);
       this.#give(side, { step: "visit", id, sweep, plan: common(plans) });
       await own.settled.promise;
-      // A process that replaced another one has no times yet.
+      // A new process that replaced a crashed one has no time yet: it must calibrate first.
       times[side] = own.state === "waiting" && own.plans !== undefined ? own.time : undefined;
     }
     const [first, second] = times;

@@ -8,7 +8,7 @@ import type { Verdict } from "./verdict.ts";
 
 /** One machine's totals over all rows. */
 export interface MachineTotal {
-  /** Geometric mean of the time relative to the best, over the rows that all machines have. */
+  /** Geometric mean of the time divided by the row's best, over the rows that all machines have. */
   readonly geometricMean: number | undefined;
   /** Mean rank over the rows that all machines have. */
   readonly meanRank: number | undefined;

@@ -240,8 +240,8 @@ async function takeSamples(
     if (parts.some((part) => part === undefined)) continue;
     visited.samples.push(mean(parts as number[]) / repeats);
     visited.readings.push(readings);
-    // The submission's CPU time includes the warm-up run, which takes as long as the others. It
-    // also includes scrubs, whose share is unknown.
+    // The submission's CPU time includes the warm-up run, which takes as long as the others. Cold
+    // work has no CPU times, because they would include the scrubs.
     if (cpu !== undefined && cache === "hot") {
       visited.cpuSamples.push(cpu / (count * repeats + (warm ? 1 : 0)));
     }

@@ -89,7 +89,8 @@ function fractionalStep(distances: readonly number[]): number | undefined {
   const shortest = ascending[0]!;
   if (distances.length < 24) return undefined;
   for (let count = 1; shortest / count >= 12; count++) {
-    // Refine the guess as the distances grow: at each, its error must stay below half a step.
+    // Refine the step with ever longer distances. At each distance, the error so far must stay below
+    // half a step.
     let step = shortest / count;
     let products = 0;
     let squares = 0;
