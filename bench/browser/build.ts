@@ -125,9 +125,9 @@ async function shortenKernels(folder: string): Promise<void> {
     const script = await Deno.readTextFile(path);
     let shorter = script;
     for (const [long, short] of literals) shorter = shorter.replaceAll(long, () => short);
-    // Templates with expressions make further kernels, which no text above matches. So remove
-    // comments and indentation from the lines of every template; other templates do not need them.
-    // Nothing else matches: minified scripts have no comments, and strings end within a line.
+    // Templates with expressions make further kernels, which are not in `literals`. Remove comments
+    // and indentation from the lines of all templates: none of them needs either. Nothing else
+    // matches: minified scripts have no comments, and strings end within a line.
     shorter = shorter.replaceAll(/ *\/\/ [^\n`"]*(?=\n)/g, "").replaceAll(/\n +/g, "\n");
     if (shorter !== script) await Deno.writeTextFile(path, shorter);
   }

@@ -5,7 +5,7 @@ export type Runtime = "deno" | "dawn" | "browser";
 export interface GpuInfo {
   /** The WebGPU implementation. */
   readonly runtime: Runtime;
-  /** The graphics interface below it: vulkan, metal, d3d12, or unknown. */
+  /** The graphics interface that WebGPU uses: vulkan, metal, d3d12, or unknown. */
   readonly backend: string;
   /** The maker, in lower case: nvidia, amd, intel, apple, arm, qualcomm, mesa, google, … */
   readonly vendor: string;

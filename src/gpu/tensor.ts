@@ -46,7 +46,7 @@ export class Tensor {
 
   /**
    * The elements, if the CPU knows them: operators use them to check small parameters, such as
-   * V-scale's constants, before they enqueue anything. The CPU knows those of tensors with at
+   * V-scale's constants, before they enqueue anything. The CPU knows them for tensors of at
    * most 4,096 elements that `gpu.tensor` or `write` wrote last. The result is undefined once a
    * plan has written any part, or once code has read `buffer` or `binding`.
    *

@@ -34,7 +34,7 @@ export async function runChild(source?: OperatorSource): Promise<never> {
     createWorkload,
     ...source === undefined ? {} : {
       async loadOperator() {
-        // Its type is unchecked here: addCustomOperator checks it.
+        // The cast checks nothing; addCustomOperator checks the exports.
         const exported = await source.load().catch(explain) as CustomOperator;
         return addCustomOperator(exported, { digest: source.digest });
       },

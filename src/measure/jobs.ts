@@ -75,7 +75,7 @@ export interface AdapterChoice {
   readonly chosen: string;
   /** Whether tuning chose the default variant. */
   readonly tuned: boolean;
-  /** Reasons why variants cannot run there, by name. */
+  /** Reasons why variants cannot run on this adapter, by the variants' names. */
   readonly unfit?: Readonly<Record<string, string>>;
   /** All variants; empty for an operator or pass that the measuring process lacks. */
   readonly known?: readonly string[];

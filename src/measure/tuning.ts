@@ -25,7 +25,7 @@ export interface TuningWork {
   readonly usual: string;
   /** The variants that can run the call here, in order of preference. */
   readonly candidates: readonly string[];
-  /** The variants that cannot run it, with reasons. */
+  /** The variants that cannot run the call here, with reasons. */
   readonly unfit: readonly { readonly variant: string; readonly reason: string }[];
   /** The most candidates that fit in memory together, at least 3. */
   readonly heatSize: number;
@@ -79,7 +79,7 @@ export interface TuningOutcome {
     readonly default?: number;
     readonly portable?: number;
   };
-  /** The time of the default, or of the portable variant, divided by the winner's. */
+  /** The default's time divided by the winner's; next, the portable variant's time likewise. */
   readonly overDefault: number | undefined;
   readonly overPortable: number | undefined;
   /** Every candidate's last result. */

@@ -26,8 +26,8 @@ export function normalTail(z: number): number {
 }
 
 /**
- * Holm's correction of a table's p-values. Compared with a level, they keep the chance of even one
- * false alarm in the whole table below that level.
+ * Holm's correction of a table's p-values. If only corrected values below a level count as
+ * significant, the chance of even one false alarm in the whole table is below that level.
  *
  * Source: S. Holm, A simple sequentially rejective multiple test procedure (1979).
  *

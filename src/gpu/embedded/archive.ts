@@ -35,7 +35,7 @@ export const embeddedPackage: EmbeddedPackage = {
 export const DRIVER_FILE = "libvk_swiftshader.so";
 /** The Vulkan loader, which finds the driver. */
 export const LOADER_FILE = "libvulkan.so.1";
-/** The loader's description of the driver; its library path is relative to itself. */
+/** Describes the driver for the loader, with the library's path relative to this file. */
 export const ICD_FILE = "vk_swiftshader_icd.json";
 
 /** The files of the driver, by name, with their SHA-256 in hexadecimal. */

@@ -52,7 +52,7 @@ export async function rest(service: Service): Promise<void> {
   }
 }
 
-/** Reports that it waits, and sleeps until it gets its turn or must stop. */
+/** Reports that this process waits, and sleeps until it gets its turn or must stop. */
 export async function nextTurn(
   service: Service,
   { state: { after, plans, time }, jobs }: {

@@ -116,13 +116,13 @@ export function doubtOf(
   };
 }
 
-// The same differences with this many times as many processes.
+// The difference to expect from `times` as many processes: only its error shrinks.
 function repeated({ center, error, df }: Evidence, times: number) {
   return { center, error: error / Math.sqrt(times), df: df * times };
 }
 
-// The least factor on the number of processes that settles the comparison, in steps of a half;
-// undefined if even the largest does not.
+// The least factor for the number of processes with which `settled` is true, in steps of a half;
+// undefined if even the largest one is too small.
 function timesFor(settled: (times: number) => boolean): number | undefined {
   if (!settled(MOST_TIMES)) return undefined;
   let times = 1.5;

@@ -65,7 +65,7 @@ export function judgeGate(comparison: Comparison, threshold: number): Gate {
     for (const [i, cell] of others.entries()) {
       const found = { row, machine: machines[i + 1]! };
       expected++;
-      // An interrupted run may have measurements without samples.
+      // An interrupted run may have measurements without samples: they count as missing.
       if (cell.status === "missing" || (cell.status === "ok" && !wentWell(cell))) {
         missing.push(found);
       } else if (cell.status !== "ok") {

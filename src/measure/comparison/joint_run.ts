@@ -18,7 +18,7 @@ import { mean } from "../../statistics/mean.ts";
 export interface PairedEstimates {
   /** The logarithm of the ratio of times. */
   readonly time: Estimate;
-  /** The same for CPU times, if both files have them. */
+  /** The logarithm of the ratio of CPU times, if both files have them. */
   readonly cpu: Estimate | undefined;
 }
 
@@ -58,8 +58,8 @@ export function estimatePairs(
 
 /**
  * The share of a row's rounds at each end that the mean leaves out. On a machine that flips between
- * two speeds, a process may keep one for its whole life while its partner keeps the other; the
- * round's visits cannot show that.
+ * two speeds, a process may keep one speed for its whole life while its partner keeps the other. A
+ * single round cannot show that.
  */
 const TRIMMED = 0.2;
 

@@ -6,7 +6,7 @@ import type { Doubt } from "./doubt.ts";
 import type { PairComparison } from "./pair.ts";
 import type { Verdict } from "./verdict.ts";
 
-/** A measurement compared with the same one of the first machine. */
+/** A measurement compared with the first machine's measurement of the same work. */
 export interface JudgedPair extends PairComparison {
   /** The p-value after Holm's correction over the whole table. */
   readonly correctedPValue: number | undefined;

@@ -77,7 +77,7 @@ export function checkedOperator(exported: unknown): CustomOperator {
  *
  * @param operator an operator with exports of the right kinds
  * @param software whether the adapter computes on the CPU
- * @throws {TypeError} if they are not a list of lengths by name
+ * @throws {TypeError} if `shapes` does not give a list of lengths by name
  * @throws {RangeError} for an impossible length
  */
 export function shapesOn({ shapes }: CustomOperator, software: boolean): readonly Dimensions[] {

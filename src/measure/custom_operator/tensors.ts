@@ -36,7 +36,7 @@ export interface TensorSource {
 /**
  * A source of tensors.
  *
- * @param seed decides all draws; each gets another seed, made from this one and the draw's number
+ * @param seed decides all draws: each draw's own seed is made from `seed` and the draw's number
  */
 export function tensorSource(seed: number): TensorSource {
   let draws = 0;

@@ -89,8 +89,8 @@ function fractionalStep(distances: readonly number[]): number | undefined {
   const shortest = ascending[0]!;
   if (distances.length < 24) return undefined;
   for (let count = 1; shortest / count >= 12; count++) {
-    // Refine the step with ever longer distances. At each distance, the error so far must stay below
-    // half a step.
+    // Refine the step with ever longer distances. Each must be close to a multiple of the step found
+    // so far.
     let step = shortest / count;
     let products = 0;
     let squares = 0;

@@ -126,8 +126,8 @@ function prepareBackward(
     outputs: { ...gradients },
     tolerance: 1e-5,
     async samples(read): Promise<Sample[]> {
-      // The forward pass's results are inputs here, and the check computes gradients from exactly
-      // these.
+      // The forward pass's results are inputs of the backward pass. The check uses exactly these
+      // numbers.
       const backward = {
         ...numbers,
         output: await output.read(),
