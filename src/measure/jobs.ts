@@ -22,7 +22,7 @@ export interface Job {
   readonly dtype: string;
   readonly variant: string;
   readonly cache: CacheState;
-  /** Whether it is the default variant. */
+  /** Whether `variant` is the default one. */
   readonly chosen: boolean;
   /** Whether tuning chose the default variant. */
   readonly tuned?: boolean;

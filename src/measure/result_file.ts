@@ -80,9 +80,9 @@ export interface Measurement {
   readonly flops: number;
   /** The least bytes of one run, from the plan. */
   readonly bytes: number;
-  /** Absent means hot. */
+  /** The cache's state; absent means hot. */
   readonly cache?: CacheState;
-  /** Absent means ok. */
+  /** The measurement's outcome; absent means ok. */
   readonly status?: MeasurementStatus;
   /** Why the status is not ok. */
   readonly reason?: string;
@@ -149,7 +149,7 @@ export interface Ceiling<Unit extends string> {
 export interface CeilingForm {
   /** The form's description, such as its number of accumulators. */
   readonly method: string;
-  /** Its best figure, in the ceiling's unit. */
+  /** The form's best figure, in the ceiling's unit. */
   readonly value: number;
 }
 
@@ -239,7 +239,7 @@ export interface ResultFile {
   };
   /** When the run began, RFC 3339, such as `2026-11-23T20:15:00Z`. */
   readonly date: string;
-  /** Absent means complete. */
+  /** Whether the run ended; absent means complete. */
   readonly status?: "complete" | "incomplete";
   /** The owner's name for the machine or run. */
   readonly label?: string;

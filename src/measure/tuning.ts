@@ -39,7 +39,7 @@ export interface CandidateResult {
    * cannot run after all.
    */
   readonly status: "timed" | "wrong" | "failed" | "timed-out" | "skipped";
-  /** Why it is not timed. */
+  /** Why the candidate is not timed. */
   readonly reason?: string;
   /** Times in ns of one run. */
   readonly samples: readonly number[];
@@ -148,7 +148,7 @@ async function tuneCall(
   const results = new Map<string, CandidateResult>();
   let waiting = inOrder(work);
   let race: Race = { winner: undefined, times: {} };
-  let portable: number | undefined; // Its time divided by the default's.
+  let portable: number | undefined; // The portable variant's time divided by the default's.
   while (waiting.length > 0 && !interrupted()) {
     const left = seconds - (now() - start) / 1000;
     const carried = [...new Set([work.usual, race.winner])]

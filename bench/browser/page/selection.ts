@@ -12,7 +12,7 @@ import { byId, element } from "./dom.ts";
 /** A run's selection. */
 export interface PageSelection extends JobSelection {
   readonly variants: "chosen" | "all";
-  /** Seconds. */
+  /** The time for the run, in seconds. */
   readonly budget: number;
   readonly seed: number;
   readonly label: string;

@@ -4,7 +4,7 @@
 
 /** A binding of group 0. */
 export interface KernelBinding {
-  /** Its number. */
+  /** The number in `@binding(…)`. */
   readonly binding: number;
   /** The variable's name. */
   readonly name: string;

@@ -27,7 +27,7 @@ interface Batch extends Extract<ChildRequest, { type: "batch" }> {
 /** A workload that passed its check, and the jobs that time it. */
 interface Checked {
   readonly workload: Workload;
-  /** Absent if an earlier process checked it. */
+  /** Absent if an earlier process checked the workload. */
   readonly correctness?: CheckResult;
   readonly jobs: readonly Job[];
 }
