@@ -54,7 +54,7 @@ export async function isPretrained(model: string): Promise<boolean> {
     try {
       return (await Deno.stat(join(model, ...names))).isFile;
     } catch {
-      return false; // Reading it will give the reason.
+      return false; // Reading the folder later reports the reason.
     }
   };
   if (await exists(model)) {

@@ -291,7 +291,7 @@ export function attentionBackward(options: AttentionBackwardOptions): AttentionG
       for (let t = 0; t < sequenceLength; t++) {
         const row = (b * queryHeads + h) * sequenceLength + t;
         const qt = row * headDim;
-        // D_t − ℓ_t
+        // D_t − ℓ_t, which all ∂L/∂z_tj of the row subtract.
         const rowDot = dot(g, output.data, { offsetA: qt, offsetB: qt, length: headDim }) -
           (logSumExpGradient?.data[row] ?? 0);
         for (let j = 0; j <= t; j++) {

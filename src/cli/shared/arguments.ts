@@ -88,7 +88,7 @@ export interface ParsedArguments<Options extends OptionSpecifications> {
   readonly switches: { readonly [Name in NamesOf<Options, "switch">]: boolean };
   /** The option's value; the last one if it was given more than once. */
   readonly values: { readonly [Name in NamesOf<Options, "value">]: ValueOf<Options[Name]> };
-  /** Everything else, in order. */
+  /** The words that belong to no option, in order. */
   readonly operands: readonly string[];
 }
 

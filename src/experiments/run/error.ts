@@ -7,9 +7,9 @@ export class RunError extends Error {
 export interface NonFiniteDetails {
   /** The step, counted from 1. */
   readonly step: number;
-  /** The tensor that holds it. */
+  /** The tensor that holds the NaN or infinity. */
   readonly tensor: string;
-  /** The newest checkpoint before it; undefined if there is none. */
+  /** The newest checkpoint before that step; undefined if there is none. */
   readonly checkpoint: string | undefined;
 }
 

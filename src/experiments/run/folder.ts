@@ -22,7 +22,7 @@ import { checkRunSettings, RUN_SCHEMA, type RunSettings } from "./settings.ts";
 export interface CheckpointEntry {
   /** The number of steps done. */
   readonly step: number;
-  /** Its folder. */
+  /** The checkpoint's folder. */
   readonly path: string;
 }
 

@@ -80,7 +80,7 @@ export interface ReportingSettings {
 /** All settings of a run. */
 export interface RunSettings {
   readonly schema: typeof RUN_SCHEMA;
-  /** The preset that it started from. */
+  /** The preset that the settings started from. */
   readonly preset: string;
   /** The seed of the initial weights and of the batches. */
   readonly seed: number;

@@ -63,7 +63,7 @@ function largest(values: readonly (number | undefined)[]): number | undefined {
   return known.length === 0 ? undefined : Math.max(...known);
 }
 
-/** Sink strength at the sink layer. */
+/** The sink score at the sink layer, over idle queries if the task has any. */
 export const sinkStrength: Figure = (moment) => {
   const layer = atSink(moment);
   return layer && layerSink(layer);
@@ -184,7 +184,7 @@ export function quantizationLoss(
       .find((each) => each.target === target && each.scaling === scaling)?.difference;
 }
 
-/** The last moment of a run. */
+/** A run at its last measured step. */
 export function lastMoment(record: StudyRecord): Moment | undefined {
   const point = record.trajectory.at(-1);
   return point && { record, point };

@@ -6,7 +6,7 @@
 import type { SinkMeasurement } from "../../sinks/measurement.ts";
 import type { StudyArm } from "./arms.ts";
 
-/** The version that this code writes. */
+/** The version of the record's form that this code writes. */
 export const STUDY_RECORD_SCHEMA = "gradsink-study-run/1";
 
 /** A record's file name in its run's folder. */

@@ -8,7 +8,7 @@ import { STUDY_RECORD_SCHEMA, type StudyRecord } from "./record.ts";
 import { matchedSettings } from "./settings.ts";
 import { trajectoryPoint } from "./trajectory.ts";
 
-/** The inputs of a record. */
+/** The parts from which a record is made. */
 export interface StudyRecordParts {
   readonly arm: StudyArm;
   readonly settings: RunSettings;

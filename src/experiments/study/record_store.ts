@@ -213,7 +213,7 @@ export async function readStudyFolder(folder: string): Promise<FoundRecords> {
   return { records, planned: [...new Set(planned)], problems };
 }
 
-/** Other JSON files of a study. */
+/** JSON files in a study's folder that are not records. */
 const notRecords = new Set(["study.json", "claims.json"]);
 
 async function readRecord(path: string): Promise<StudyRecord> {

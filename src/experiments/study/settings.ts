@@ -27,7 +27,7 @@ export interface StudyScale {
   readonly firstToken?: number | undefined;
 }
 
-/** The defaults. */
+/** The study's default settings. */
 export const DEFAULT_SCALE: StudyScale = {
   steps: 2000,
   batch: 8,

@@ -4,7 +4,7 @@
 export interface TokenBatch {
   /** The number of sequences. */
   readonly batch: number;
-  /** The number of tokens in each. */
+  /** The number of tokens in a sequence. */
   readonly context: number;
   /** [batch, context] */
   readonly inputs: Uint32Array<ArrayBuffer>;

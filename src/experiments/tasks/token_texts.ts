@@ -189,7 +189,7 @@ function prefixOf(tokenizer: Tokenizer, begin: BeginPolicy): readonly number[] {
 
 interface Wanted {
   readonly tokenizer: Tokenizer;
-  /** The number of a document's tokens in a text. */
+  /** How many tokens of a text come from documents: all except the prefix. */
   readonly room: number;
   readonly texts: number;
 }

@@ -32,17 +32,17 @@ export const ATTENTION_GATES: readonly AttentionGate[] = ["none", "head", "eleme
 
 /** A model's configuration. Lengths use the field's letters: L layers, d, Hq, Hkv, D, f and V. */
 export interface LlamaConfig {
-  /** V, from 2 to 2²⁴ − 1. */
+  /** V, the number of tokens in the vocabulary, from 2 to 2²⁴ − 1. */
   readonly vocabulary: number;
-  /** L, from 1 to 1024. */
+  /** L, the number of layers, from 1 to 1024. */
   readonly layers: number;
   /** d, the width of the residual stream; a multiple of 4. */
   readonly modelDim: number;
-  /** Hq, a multiple of the key and value heads. */
+  /** Hq, the number of query heads, a multiple of Hkv. */
   readonly queryHeads: number;
-  /** Hkv. */
+  /** Hkv, the number of key and value heads. */
   readonly keyValueHeads: number;
-  /** D, a multiple of 4 up to 256. */
+  /** D, the width of a head, a multiple of 4 up to 256. */
   readonly headDim: number;
   /** f, the width of the SwiGLU's hidden layer. */
   readonly feedForwardDim: number;
@@ -52,7 +52,7 @@ export interface LlamaConfig {
   readonly ropeBase: number;
   /** Whether the head uses the embedding's matrix instead of a separate one. */
   readonly tiedHead: boolean;
-  /** V-scale on the value path. */
+  /** The kind of V-scale, which shrinks short value vectors. */
   readonly vScale: VScaleVariant;
   /** The layers, counted from 0, that have no attention: their MLP reads the layer's input. */
   readonly layersWithoutAttention: readonly number[];

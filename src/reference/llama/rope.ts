@@ -15,10 +15,10 @@ export type RopeScaling =
   }
   | {
     /**
-     * Llama 3's scaling. A frequency makes n = originalPositions × frequency / 2π turns over the
-     * original context. With n below `lowFrequencyFactor` it is divided by the factor; with n above
-     * `highFrequencyFactor` it stays; between, the divided and the original frequency are mixed
-     * linearly in n.
+     * Llama 3's scaling. It depends on n = originalPositions × frequency / 2π, the number of turns
+     * over the original context. A frequency with n below `lowFrequencyFactor` is divided by the
+     * factor. With n above `highFrequencyFactor` it stays. Between the two, the divided and the
+     * original frequency are mixed, linearly in n.
      */
     readonly type: "llama3";
     readonly factor: number;
@@ -30,7 +30,7 @@ export type RopeScaling =
 
 /** Arguments of {@linkcode ropeFrequencies}. */
 export interface RopeOptions {
-  /** D, even. */
+  /** D, the width of a head; even. */
   readonly headDim: number;
   readonly ropeBase: number;
   /** Default: none. */

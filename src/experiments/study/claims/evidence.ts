@@ -54,7 +54,7 @@ export interface Evidence {
   };
 }
 
-/** Evidence before the correction over the whole study. */
+/** Evidence whose p-value is not yet corrected over all tests of the study. */
 export interface RawEvidence extends Omit<Evidence, "test"> {
   readonly test?: { readonly says: string; readonly pValue: number; readonly least: number };
 }

@@ -34,9 +34,9 @@ export const WEAK_SINK = 0.1;
 
 /** Whether a claim holds. */
 export interface ClaimOutcome {
-  /** Whether its rule is fulfilled. */
+  /** Whether the claim's rule is fulfilled. */
   readonly fully: boolean;
-  /** Whether its medians point the claim's way, whatever the tests say. */
+  /** Whether the medians point in the claim's direction, even if no test passes. */
   readonly direction: boolean;
 }
 
