@@ -39,7 +39,7 @@ export interface MeasurePretrainedOptions
   readonly interventions?: boolean;
   /** Whether to round inputs of linear maps to INT8. Default: true. */
   readonly quantization?: boolean;
-  /** A head whose attention is mapped in addition to those with high scores. */
+  /** One more head whose attention to map, besides those chosen by their sink scores. */
   readonly head?: HeadPlace | undefined;
   /**
    * Whether attention's backward pass uses its precise form for the measured position, which keeps

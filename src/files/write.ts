@@ -116,7 +116,7 @@ async function writableTarget(path: string): Promise<string> {
     return target;
   } catch (error) {
     if (error instanceof FileError) throw error;
-    // The file often does not exist yet; a missing folder is noticed when it is created.
+    // The file often does not exist yet; creating it will report a missing folder.
     if (error instanceof Deno.errors.NotFound && !/[/\\]$/.test(path)) return path;
     throw fileError(path, `cannot be written: ${systemReason(error)}`);
   }

@@ -9,7 +9,7 @@ import { UsageError } from "../shared/arguments.ts";
  *
  * @param path the file
  * @throws {FileError} if it cannot be read
- * @throws {UsageError} if it is complete, or belongs to a joint run
+ * @throws {UsageError} if it is complete, or was measured with `--beside`
  */
 export async function readResumed(path: string): Promise<ResultFile> {
   const file = await readResultFile(path);

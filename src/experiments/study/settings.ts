@@ -151,8 +151,8 @@ export function studyRunSettings(arm: StudyArm, scale: StudyScale): RunSettings 
 }
 
 /**
- * The settings in a run's record: all except seed and variant, with plain names. Paths differ
- * between machines, so a corpus is identified by its digest.
+ * The settings in a run's record: all except seed and variant, under names such as `model.layers`.
+ * Paths differ between machines, so a corpus is identified by its digest.
  *
  * @param settings the run's settings
  * @param corpus the text's digest; undefined without text

@@ -13,8 +13,7 @@ export interface Parameter {
   /** The shape. A matrix is [outputs, inputs]: it maps a row x to x Wᵀ. */
   readonly shape: readonly number[];
   /**
-   * How it is initialized: N(0, σ²) with σ = {@linkcode INITIAL_DEVIATION}, or one number
-   * everywhere.
+   * The initial values: N(0, σ²) with σ = {@linkcode INITIAL_DEVIATION}, or one number everywhere.
    */
   readonly initial: "normal" | 1 | 0;
   /** Whether weight decay applies: to matrices, but not to gains, biases, sinks or θ. */
@@ -49,7 +48,7 @@ export interface LayerParameterNames {
   readonly sinks: string;
   /** W_G of gated attention: [Hq, d] or [Hq D, d] */
   readonly attentionGate: string;
-  /** θ of learned V-scale, whose C is exp(θ) times the constant: [Hkv] */
+  /** θ of learned V-scale, whose C is exp(θ) times `vScaleConstant()`: [Hkv] */
   readonly theta: string;
   /** [d] */
   readonly mlpNorm: string;
