@@ -66,10 +66,10 @@ With one file it shows that machine alone. With two files it prints, for each me
 the second, its 95 % interval, and a verdict: faster, slower, same or ambiguous. With more files it prints a matrix of
 all machines with ranks.
 
-A verdict compares the values of several processes, not the samples of one process. A row is faster or slower
-if its change is above the threshold and significant (by Welch's test, with Holm's correction over the whole table).
-For two runs on one machine, the CPU time must show the change too. Without CPU times, compare divides every time by
-that of a reference kernel, which is the same in every file. A row is the same if its whole interval lies within the
+A verdict compares the values of several processes, not the samples of one process. A row is faster or slower if its
+change is above the threshold and significant (by Welch's test, with Holm's correction over the whole table). For two
+runs on one machine, the CPU time must show the change too. Without CPU times, the times divided by those of a
+reference kernel (the same in every file) must show it. A row is the same if its whole interval lies within the
 threshold. The remarks say why a row is ambiguous, and what to do. For a file from one process, compare assumes that
 times differ by 10 % from process to process.
 

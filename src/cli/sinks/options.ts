@@ -116,7 +116,7 @@ const options = {
   texts: takes("N", "Pretrained: number of texts (default 20, or fewer if the corpus has fewer)"),
   context: takes(
     "N",
-    `Tokens per text: of a pretrained model (default 256), or of a checkpoint without its run (default the checkpoint's own, at most ${DEFAULT_CONTEXT})`,
+    `Tokens per text, for a pretrained model (default 256) or a checkpoint without its run (default its own context, at most ${DEFAULT_CONTEXT})`,
   ),
   bos: takes("WHEN", "Pretrained: whether every text begins with BOS (default as-tokenizer)", {
     choices: BEGIN_POLICIES,
