@@ -138,8 +138,8 @@ async function measure(
   }
 }
 
-// Checks before long work that the result can be saved. Writing the current contents changes
-// nothing.
+// Checks, before long work, that its result can be saved: it writes the file's current contents
+// again.
 async function checkPlace(info: GpuInfo): Promise<void> {
   await storeTuning(info, []);
 }

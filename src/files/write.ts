@@ -79,7 +79,7 @@ async function write(
 }
 
 /**
- * Checks before long work that a file can be written after it. Creates the file's folder.
+ * Checks, before long work, that the file of its result can be written. Creates the file's folder.
  *
  * @param path the file
  * @throws {FileError} if it is a folder or a device, or its folder cannot be created or written to

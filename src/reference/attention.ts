@@ -98,7 +98,7 @@ function checkVScaleData(operator: string, vScale: ReferenceVScale | undefined):
  *
  * @param options query [B, Hq, T, D], key [B, Hkv, T, D], scale (default 1/√D), sinkLogit [Hq].
  * @returns The weights a [B, Hq, T, T], where row t holds a_tj, and zeros beyond the diagonal. A
- *   row sums to 1, or with a learned sink to 1 − b_t.
+ *   row sums to 1, or with a learned sink to 1 minus the sink's share.
  * @throws {TypeError} If a shape does not fit.
  * @throws {RangeError} If the scale is not finite.
  *

@@ -58,7 +58,7 @@ export interface Task {
  * @param operation the operation's name, for the message
  * @param step from 0 on
  * @param batch at least 1
- * @throws {RangeError} if one of them is not such an integer
+ * @throws {RangeError} if the step or the batch is not an integer of at least its minimum
  */
 export function checkBatch(operation: string, step: number, batch: number): void {
   if (!Number.isSafeInteger(step) || step < 0) {
