@@ -165,7 +165,7 @@ function accumulate(options: MatmulSubgroupOptions, step: number): string {
   return `${loads}\n${extraNumbers}\n${extraProducts}\n${products}`;
 }
 
-// The row of the product for row i of the tile, the same row that left's loads read.
+// The product's row that row i of the tile computes: the row that left's loads read for it.
 function rowOf(i: number, { left }: MatmulSubgroupOptions): string {
   const row = left === "along-outer"
     ? `min(tile.row + ${i - i % 4}u, (parameters.rows - 1u) / 4u * 4u) + ${i % 4}u`

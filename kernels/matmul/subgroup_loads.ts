@@ -32,8 +32,8 @@ interface Tile {
 }
 
 /**
- * The loads of the left operand: where each lane reads, the loads of `step` k from k on, and the
- * lane that holds a number.
+ * WGSL that loads the left operand: the places that each lane reads, its loads of `step` k from k
+ * on, and the numbers that they give.
  */
 export interface LeftLoads {
   readonly setup: string;

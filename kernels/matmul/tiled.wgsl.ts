@@ -37,8 +37,8 @@ export interface MatmulTile {
   /** Groups of four columns per invocation. */
   readonly quadsAcross: number;
   /**
-   * The number of k per step, 8 or 16. With either side of the tile it must give a whole number of
-   * vec4f per invocation.
+   * The number of k per step, 8 or 16. The vec4f of each operand that a step copies must divide
+   * evenly among the invocations.
    */
   readonly step: number;
   /** Unused vec4f in workgroup memory after those of each k, against bank conflicts. */

@@ -71,15 +71,15 @@ export type Guard = (statements: string) => string;
  * time.
  */
 export interface TileWalk {
-  /** Before the groups are walked; `gain${k}` is then the gain of the position's columns. */
+  /** Statements before the first group; `gain${k}` is the gain of the columns at position k. */
   readonly begin?: (k: number) => string;
   /**
-   * At each group; `vector${k}` is the index of the position's vector. Loads and stores need the
-   * guard. For each name in `read`, `${name}${k}` has the rows' numbers: f32 if a vector belongs to
-   * one row, else vec4f.
+   * Statements at each group. `vector${k}` is the index of the vector at position k; its loads and
+   * stores need the guard. For each name in `read`, `${name}${k}` holds the numbers of the vector's
+   * rows: f32 if all belong to one row, else vec4f.
    */
   readonly step: (k: number, guard: Guard) => string;
-  /** After the last group. */
+  /** Statements after the last group. */
   readonly end?: (k: number, guard: Guard) => string;
   /** The names of the numbers that every row has; their banks are `${name}Bank0` and so on. */
   readonly read: readonly string[];

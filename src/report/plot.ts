@@ -114,7 +114,7 @@ export interface PictureText {
   readonly description: string;
 }
 
-/** Makes text for a picture visible, and short enough to fit. */
+/** Text for a picture: control characters become visible, and a long text is cut. */
 export function plotText(text: string, length = 60): string {
   return truncate(escapeTerminal(text), length);
 }

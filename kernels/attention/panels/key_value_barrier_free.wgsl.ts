@@ -50,7 +50,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_id) l
     let head = workgroup.z * parameters.groupSize + member;
     let headRow = (parameters.firstHead * parameters.groupSize + head) * length;
     let panelRow = panelStart(head, workgroup.x * ROWS / KEYS, 0u) + workgroup.x * ROWS % KEYS;
-    // Diagonal tile: a query sees only keys up to its own.
+    // Diagonal tile: a query sees only the keys up to its own position.
     for (var k = firstKey; k < min(firstKey + ROWS, length); k++) {
       ${addSeen(options, { ...operands, seen: (r) => `k >= firstKey + ${r}u` })}
     }

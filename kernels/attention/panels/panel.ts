@@ -19,7 +19,7 @@ export interface PanelTile {
 }
 
 /**
- * The kernels' parameters, and functions of them.
+ * Writes the panel kernels' parameters, and functions that compute places in a panel from them.
  *
  * @param tile the sides of the tiles
  * @returns WGSL to put in front of a kernel

@@ -27,7 +27,7 @@ export const PANEL_VECTORS = SIDE / 4;
 
 const COMPONENTS = ["x", "y", "z", "w"] as const;
 
-/** One line per row of a tile. */
+/** Writes a line for each row of a tile. */
 export function eachRow(line: (row: number) => string, separator = "\n"): string {
   return unroll(SIDE, line, separator);
 }
@@ -53,8 +53,8 @@ export function leftAlongInner(buffer: string, index: (group: number) => string)
 }
 
 /**
- * Loads left rows that are contiguous across rows: lane l reads rows 4 l to 4 l + 3 of the inner
- * index k + u at the vec4f `index`.
+ * Loads left rows that lie side by side: at each inner index memory holds a number of every row. At
+ * index k + u, lane l reads those of rows 4 l to 4 l + 3 as the vec4f `index`.
  */
 export function leftAcross(buffer: string, index: (u: number) => string): LeftLoads {
   return {

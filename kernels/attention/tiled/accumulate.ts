@@ -25,7 +25,7 @@ export interface Accumulation {
    * WGSL in front of the weights of row block `a` that scales them, such as `2.0 *`. Default: none.
    */
   readonly unit?: (a: number) => string;
-  /** The buffer whose rows are multiplied, one per column. */
+  /** The buffer whose rows the weights multiply: one row per column of the tile. */
   readonly columns: Operand;
   readonly sight: Sight;
   /** 32-bit numbers that the invocation must keep besides these sums. Default: none. */
@@ -33,8 +33,8 @@ export interface Accumulation {
 }
 
 /**
- * Computes an {@linkcode Accumulation} for the columns that `sight` shows. Needs the shared weights
- * (memory.ts); no barriers.
+ * Writes WGSL for an {@linkcode Accumulation} over the columns that `sight` shows. Call `share`
+ * (memory.ts) and wait at a barrier before. It has no barriers of its own.
  */
 export function accumulate(
   options: AttentionTiledOptions,

@@ -54,7 +54,7 @@ interface Rectangle {
   readonly pitch: number;
 }
 
-/** What lies in `tile`, and where the columns' operand begins. */
+/** The lengths of `tile`, and the place in it where the columns' operand begins. */
 interface Operands extends Rectangle {
   readonly columnsTurn: number;
   readonly columnsBlock: number;

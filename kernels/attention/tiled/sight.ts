@@ -21,8 +21,8 @@ export interface Edge {
 }
 
 /**
- * Tells which rows see which columns, as WGSL texts. `firstRow` and `firstColumn` are the tile's;
- * `position{a}` are an invocation's rows.
+ * Tells which rows see which columns, as WGSL. The texts use the kernel's variables: `firstRow` and
+ * `firstColumn`, where the tile begins, and `position{a}`, an invocation's rows.
  */
 export interface Sight {
   /** A condition under which every row sees every column, uniform over the workgroup. */

@@ -17,11 +17,11 @@ import { unroll } from "../../unroll.ts";
 
 /** The place of a product's rows or columns in memory. */
 export interface Operand {
-  /** `array<vec4f>`, D / 4 per row. */
+  /** The name of an `array<vec4f>` that holds D / 4 vec4f per row. */
   readonly buffer: string;
-  /** The index of the first row of the head. */
+  /** WGSL for the index of the head's first row in the buffer. */
   readonly head: string;
-  /** The index of the tile's first row in the head. */
+  /** WGSL for the index of the tile's first row in the head. */
   readonly first: string;
 }
 
@@ -30,7 +30,10 @@ function nearBlocks(blocks: number): number {
   return blocks % 4 === 0 ? 4 : blocks % 2 === 0 ? 2 : 1;
 }
 
-/** Copies one unit. Rows of a tile past the end of the sequence repeat the sequence's last row. */
+/**
+ * Copies one unit: a vec4f from each row of a block. Rows of a tile past the end of the sequence
+ * repeat the sequence's last row.
+ */
 function unit(
   options: AttentionTiledOptions,
   side: "rows" | "columns",

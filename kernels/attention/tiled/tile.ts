@@ -44,8 +44,8 @@ export interface AttentionTiledOptions {
   /** Blocks per invocation, along the columns. */
   readonly blocksAcross: number;
   /**
-   * Rows, and columns, of a block; a vector in workgroup memory holds this many numbers. Default:
-   * 4.
+   * The number of rows of a block, and of its columns. A vector in workgroup memory holds this many
+   * numbers. Default: 4.
    */
   readonly side?: 2 | 4;
   /** How many of the D numbers are in workgroup memory at once, a multiple of 8. */
@@ -71,7 +71,9 @@ export interface Tile {
   readonly side: 2 | 4;
   /** The WGSL type of a block's rows in one column: `vec2f` or `vec4f`. */
   readonly vector: string;
-  /** Types of the same length for positions and for booleans. */
+  /**
+   * The WGSL type of these rows' positions, `vec2u` or `vec4u`. `truths` is that of their booleans.
+   */
   readonly positions: string;
   readonly truths: string;
   /** Blocks of the tile, along the rows. */
@@ -85,7 +87,7 @@ export interface Tile {
   readonly invocations: number;
   /** D / 4 */
   readonly vectors: number;
-  /** vec4f per row of an invocation. */
+  /** The number of vec4f that an invocation holds of each of its rows. */
   readonly chunks: number;
   readonly storage: TileStorage;
 }
@@ -111,7 +113,7 @@ export function tileOf(options: AttentionTiledOptions): Tile {
   };
 }
 
-/** One line per block of rows of an invocation. */
+/** Writes a line for each of an invocation's blocks of rows. */
 export function eachBlock(
   { blocksDown }: AttentionTiledOptions,
   line: (a: number) => string,
@@ -119,7 +121,7 @@ export function eachBlock(
   return unroll(blocksDown, line);
 }
 
-/** One line per column of an invocation: column c of block b. */
+/** Writes a line for each of an invocation's columns: column c of block b. */
 export function eachColumn(
   { blocksAcross, side = 4 }: AttentionTiledOptions,
   line: (b: number, c: number) => string,
@@ -127,7 +129,7 @@ export function eachColumn(
   return unroll(blocksAcross, (b) => unroll(side, (c) => line(b, c)));
 }
 
-/** One line per block of rows and column. */
+/** Writes a line for each of an invocation's vectors: block of rows a, and column c of block b. */
 export function eachCell(
   options: AttentionTiledOptions,
   line: (a: number, b: number, c: number) => string,
@@ -135,7 +137,10 @@ export function eachCell(
   return eachBlock(options, (a) => eachColumn(options, (b, c) => line(a, b, c)));
 }
 
-/** One line per row of an invocation: its block, and its component of the block's vectors. */
+/**
+ * Writes a line for each of an invocation's rows, given the row's block and its component of the
+ * block's vectors.
+ */
 export function eachRow(
   { blocksDown, side = 4 }: AttentionTiledOptions,
   line: (row: number, a: number, component: string) => string,
@@ -144,8 +149,8 @@ export function eachRow(
 }
 
 /**
- * One line per vec4f of D numbers that an invocation holds: row, n, and the row's block and
- * component.
+ * Writes a line for each vec4f n of each of an invocation's rows, given the row's block and its
+ * component of the block's vectors.
  */
 export function eachChunk(
   options: AttentionTiledOptions,

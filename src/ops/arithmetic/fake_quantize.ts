@@ -1,5 +1,5 @@
 /**
- * Rounds to INT8 and back, which shows the effect of quantization on a model, and finds the
+ * Rounds numbers to INT8 and back, to show what quantization does to a model. It also finds the
  * magnitudes that set the scales.
  */
 import absoluteMaximumSource from "../../../kernels/arithmetic/absolute_maximum.wgsl" with {

@@ -40,8 +40,8 @@ export function subgroupPanelKernels(
 }
 
 /**
- * The tile for narrow subgroups, as SwiftShader's, which reads contiguous numbers of neighboring
- * lanes at once.
+ * The tile for subgroups of four lanes, as in SwiftShader, which reads neighboring lanes'
+ * contiguous numbers at once.
  */
 export const NARROW_PANEL: PanelBarrierFreeOptions = {
   lanes: 4,

@@ -20,7 +20,7 @@ export type MatmulSide = "left" | "right";
 /** A way of reading an operand. */
 export interface MatmulReading {
   readonly load: MatmulLoad;
-  /** Whether it is copied first. */
+  /** Whether the operand is copied first. */
   readonly packed: boolean;
   /** Whether the operand is an image. Default: false. */
   readonly image?: boolean;
@@ -74,7 +74,7 @@ export function packedReading(
 
 /** An operand that a kernel can read. */
 export interface MatmulOperand {
-  /** In elements of the kernel's reads: numbers or vectors. */
+  /** The strides, counted in what the kernel reads: numbers or vec4f. */
   readonly strides: MatmulStrides;
   readonly buffer: Tensor | GPUBuffer | MatrixImage;
   /** Makes the packed copy, if there is one. */

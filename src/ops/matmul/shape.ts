@@ -105,8 +105,8 @@ export function checkMatmul(
 }
 
 /**
- * A multiplication and an addition for each of B M N K terms; each operand is read once and the
- * product written once.
+ * The least cost: a multiplication and an addition for each of B M N K terms. Each operand is read
+ * once and the product written once.
  */
 export function matmulCost({ batches, rows, columns, inner, right }: MatmulShape): Cost {
   const rightElements = (right.batch === 0 ? 1 : batches) * inner * columns;

@@ -64,8 +64,8 @@ function bestTile(gpu: Gpu, { batches, rows, columns }: MatmulShape): string {
   return wanted.find((name) => fits(matmulTiles[name]!, gpu)) ?? SMALL;
 }
 
-// How many k of a step to unroll together: all on a GPU, or four if even the small tile exceeds its
-// registers. On the CPU more than one would compile longer and run no faster.
+// How many k of a step to unroll together. On a GPU all, or four if even the small tile exceeds its
+// registers. On the CPU one, because more compile longer and run no faster.
 function together(gpu: Gpu, { step }: MatmulTile): number {
   return gpu.info.software ? 1 : fits(matmulTiles[SMALL]!, gpu) ? step : 4;
 }

@@ -22,8 +22,8 @@ export interface TuningPlace {
   readonly identity: AdapterIdentity;
 }
 
-// Reads a variable. It is also undefined without the permission (this never prompts), and if the
-// value is not UTF-8, for which Deno throws.
+// Reads an environment variable, without a prompt. It is also undefined if the permission is
+// missing, or if the value is not UTF-8, for which Deno throws.
 function readVariable(name: string): string | undefined {
   if (!hasPermissions([{ name: "env", value: name }])) return undefined;
   try {

@@ -54,9 +54,10 @@ export interface TunableOperator {
   /** The class of calls that share a tuned choice, for example `D=64 T<=1024`. */
   shapeClass(dimensions: Dimensions): string;
   /**
-   * Calls that together run all kernels of the class: first the call itself, with fewer heads or
-   * batches if more would only repeat its work; then similar calls that take other branches
-   * (`vScale: 1` means with V-scale). Planning them takes milliseconds for any lengths.
+   * Calls that together run all kernels of the class. The first is the call itself, with fewer
+   * heads or batches if more would only repeat its work. The others are similar calls that take
+   * other branches, such as `vScale: 1`, with V-scale. Planning them takes milliseconds for any
+   * lengths.
    */
   kernelCalls(dimensions: Dimensions): readonly Dimensions[];
   /**
@@ -182,7 +183,8 @@ const ofValues = {
   ],
 };
 
-// Switches are 0 or 1. Batches that share their right operand are one product with more rows.
+// `transposeLeft` and `transposeRight` are 0 or 1. Every batch has a right operand of its own:
+// batches that share one are tuned as more rows.
 function matmulShape({ B, M, N, K, transposeLeft, transposeRight }: Dimensions): MatmulShape {
   return {
     batches: B!,

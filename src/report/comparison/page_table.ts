@@ -1,5 +1,6 @@
 /**
- * The tables of the comparison page whose cells hold more than text, or that accompany a picture.
+ * Tables of the comparison page: those with colors or links in their cells, and those that give a
+ * picture's numbers.
  */
 import { quantileSorted } from "simple-statistics";
 import type { Comparison } from "../../measure/comparison.ts";

@@ -234,7 +234,7 @@ export function matrixTable(comparison: Comparison): Table {
 }
 
 /**
- * The table of machines over all measurements, one row each.
+ * The table of totals: one row per machine, over all its measurements.
  *
  * @param comparison a comparison of at least two files
  */
@@ -341,7 +341,7 @@ export function variantText(measurement: Measurement | undefined): string {
 }
 
 /**
- * The table of the variant that each machine chose.
+ * The table of variants: one row per measurement, with the variant that each machine chose.
  *
  * @param comparison a comparison of at least two files
  */

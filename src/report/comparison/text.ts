@@ -39,7 +39,7 @@ function remarks(comparison: Comparison): string[] {
   );
 }
 
-/** Joins lines to a paragraph; nothing for no lines. */
+/** Formats lines as one block of text, or as no block if there are no lines. */
 function block(texts: readonly string[], format: (text: string) => string): string[] {
   return texts.length === 0 ? [] : [texts.map(format).join("")];
 }

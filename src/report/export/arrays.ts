@@ -114,7 +114,7 @@ export const ARRAY_NAMES = Object.keys(ARRAYS) as readonly ArrayName[];
 /** The default arrays that an export holds in full. */
 export const DEFAULT_ARRAYS: readonly ArrayName[] = ["output", "attention_norm_gradient"];
 
-/** {@linkcode ARRAYS} by a name that is known only at run time. */
+/** The array with a name that is known only at run time. */
 export function arrayOf(name: ArrayName): ExportedArray {
   return ARRAYS[name];
 }

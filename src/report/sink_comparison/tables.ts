@@ -188,7 +188,9 @@ export function summaryTable(measurements: readonly NamedMeasurement[]): Table {
 /** A quantity of one layer; undefined without the layer or the quantity. */
 type ByLayer = (measurement: SinkMeasurement, layer: number) => number | null | undefined;
 
-/** Older files have the published rate for pretrained models only. */
+/**
+ * Reads the sink rate. Older files of pretrained models have it only in their `pretrained` part.
+ */
 const sinkRate: ByLayer = ({ layers, pretrained, settings }, layer) => {
   const own = pretrained?.layers[layer];
   return own === undefined

@@ -154,7 +154,7 @@ function measurePlot(
         Plot.text([slope], {
           fx: "branch",
           text: "text",
-          // A falling line does not pass this corner.
+          // The fitted lines fall, so they leave this corner free.
           frameAnchor: "top-right",
           lineAnchor: "top",
           dx: -6,

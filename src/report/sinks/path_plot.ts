@@ -149,7 +149,8 @@ function stretches(
 }
 
 /**
- * Powers of 2, of positions counted from 1; only every second or third one if there is little room.
+ * Ticks at powers of 2, counting positions from 1; every second or third of them if there is little
+ * room.
  */
 function positionTicks(last: number, most: number): number[] {
   const powers = Array.from({ length: Math.floor(Math.log2(last + 1)) + 1 }, (_, i) => 2 ** i);
@@ -157,7 +158,7 @@ function positionTicks(last: number, most: number): number[] {
   return powers.filter((_, i) => i % step === 0);
 }
 
-/** Joins the rows of each panel, path and position. */
+/** Joins all rows with the same panel, path and position by their geometric mean. */
 function joined(rows: readonly PathGradientRow[]): PathGradientRow[] {
   const groups = new Map<
     string,

@@ -146,7 +146,7 @@ function branchesOf(
   ]);
 }
 
-/** Makes rows of Bloat, Compress and Change of the kept single tokens. */
+/** Makes rows of Bloat, Compress and Change for the single tokens that the measurement keeps. */
 export function branchRows(measurement: SinkMeasurement, series: string): BranchRow[] {
   const { position } = measurement.settings;
   return branchesOf(measurement).flatMap(({ branch, measured: { points } }) =>

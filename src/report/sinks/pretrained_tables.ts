@@ -97,7 +97,7 @@ const REPLACEMENTS: Readonly<Record<Intervention["replaced"], string>> = {
   mean: "their mean",
 };
 
-/** The table of the loss with massive activations replaced; undefined without it. */
+/** The table of the loss with massive activations replaced; undefined if it was not measured. */
 export function interventionTable({ interventions }: PretrainedMeasurement): Table | undefined {
   const first = interventions?.[0];
   if (first === undefined) return undefined;

@@ -285,7 +285,8 @@ export function onsetTable(group: StudyGroup): Table {
 }
 
 /**
- * The table of each study setting's run settings, which all its arms share.
+ * The table of the run settings that all arms of a study setting share: one column per study
+ * setting.
  *
  * @param study the study
  */

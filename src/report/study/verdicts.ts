@@ -63,7 +63,7 @@ export function absence({ verdict, remarks }: ClaimResult): string | undefined {
 }
 
 /**
- * Counts the verdicts that occur, in their order.
+ * Counts each verdict that occurs, in the order of `CLAIM_VERDICTS`.
  *
  * @param claims the judged claims
  */
