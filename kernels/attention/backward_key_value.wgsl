@@ -13,10 +13,10 @@
 // In mode "full" f = phi; in mode "backward-only" the forward used v itself, so f = 1. The terms of
 // dC replace this workgroup's entries of `valve`; v_scale/constant_gradient.wgsl sums them.
 //
-// One workgroup computes 32 keys of one key and value head; for every query head of the group it
-// walks the query tiles from the diagonal to the end. Dispatch: (ceil(T / 32), Hkv, B). Invocation
-// (x, y) owns the keys 4x..4x+3; it computes a and dz against the queries 4y..4y+3, shares them,
-// and accumulates the vec4f columns y, y+8, … of its keys' gradients.
+// One workgroup computes 32 keys of one key and value head. For every query head that shares this
+// head it walks the query tiles from the diagonal to the end. Dispatch: (ceil(T / 32), Hkv, B).
+// Invocation (x, y) owns the keys 4x..4x+3; it computes a and dz against the queries 4y..4y+3,
+// shares them, and accumulates the vec4f columns y, y+8, … of its keys' gradients.
 //
 // Barriers: two per query tile, before and after `weights` and `logitGradients` are read; one for
 // V-scale. Masked queries are never multiplied: a NaN in an earlier row's gradient must not reach a

@@ -40,7 +40,7 @@ export interface LeftLoads {
   readonly loads: (step: number) => string;
   /** Left's number in row i at k + u, broadcast. */
   readonly number: (i: number, u: number) => string;
-  /** How many of the tile's first rows lanes hold whole: lane l holds all k of rows l, l + S, …. */
+  /** How many of the tile's first rows are held by single lanes: row i by lane i modulo S. */
   readonly held: number;
   /** The number at k + u of the lane's own row, l + S j. */
   readonly own: (j: number, u: number) => string;

@@ -100,8 +100,8 @@ ${
   }`;
 }
 
-// Writes the k of a step: all unrolled, or in a loop whose count compilers do not know, because
-// they would unroll it.
+// Writes the products of all k of a step: unrolled, or in a loop whose count compilers do not know,
+// because they would unroll it.
 function steps(
   { step, together }: MatmulTiledOptions,
   products: (group: string, k: string) => string,
@@ -181,7 +181,7 @@ const FOUR: vec4u = vec4u(0u, 1u, 2u, 3u);
 
 alias InTile = ${options.storage === "f16" ? "vec4h" : "vec4f"};
 
-// [k / 4][k % 4][quad of rows, or of columns]
+// The indices are k / 4, k % 4, and the quad of rows or of columns.
 var<workgroup> leftTile: ${tileType(leftQuads)};
 var<workgroup> rightTile: ${tileType(rightQuads)};
 

@@ -99,9 +99,9 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_id) l
       inverseRms[row] = inverse;
     }
   }
-  // Computes rows of extreme size again in a separate loop. Inside the main loop it would cost the
-  // usual rows a twelfth of their time on the CPU, which runs a loop's body once even if no lane
-  // needs it.
+  // Computes rows of extreme size again in a separate loop. Inside the main loop this would cost
+  // the usual rows a twelfth of their time on the CPU, which runs a loop's body once even if no
+  // lane needs it.
   for (; extreme != 0u; extreme &= extreme - 1u) {
     let bit = firstTrailingBit(extreme);
     let row = base + bit;

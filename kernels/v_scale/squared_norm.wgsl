@@ -38,7 +38,7 @@ fn main(
     squaredNorm += v * v;
     isZero = isZero && v == 0.0;
   }
-  // From 2⁻¹⁰⁰ on, flushed squares do not matter: each is below 2⁻¹²⁶.
+  // Squares below 2⁻¹²⁶ may be flushed to zero, which does not matter to sums of at least 2⁻¹⁰⁰.
   if (!isZero && squaredNorm < 7.888609e-31) {
     squaredNorm = squaredNormOfSmall(row);
   }

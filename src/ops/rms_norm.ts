@@ -92,8 +92,8 @@ function forwardCost({ rows, columns }: Matrix): Cost {
   return { flops: 4 * rows * columns, bytes: 4 * (2 * rows * columns + columns + rows) };
 }
 
-// Per element, with r = rms(x) and u = gain g: x/r, u, <u, x> (2), mean * x/r, minus, times 1/r,
-// and 2 for the gain's sum.
+// Operations per element, with r = rms(x) and u = gain g: x/r, u, ⟨u, x⟩ (2), its mean times x/r,
+// their difference, its product with 1/r, and 2 for the gain's gradient.
 function backwardCost({ rows, columns }: Matrix): Cost {
   return { flops: 9 * rows * columns, bytes: 4 * (3 * rows * columns + 2 * columns + rows) };
 }

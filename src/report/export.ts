@@ -240,7 +240,7 @@ export class SinkExport implements MeasurementObserver, AsyncDisposable {
         using file = await Deno.open(join(this.#temporary, name));
         await file.sync();
       }
-      // An empty folder may have that name.
+      // An empty folder may have the export's name already.
       await Deno.remove(this.#folder).catch((error) => {
         if (!(error instanceof Deno.errors.NotFound)) throw error;
       });
@@ -281,7 +281,7 @@ const TOKEN_ARRAYS = {
 };
 
 /**
- * Checks before long work that an export can be written after it.
+ * Checks, before a long measurement, that its export can be written.
  *
  * @param folder the export's folder
  * @throws {FileError} if the name is taken by anything but an empty folder, or the folder cannot be

@@ -20,7 +20,7 @@ export interface GalleryRow {
    * share.
    */
   readonly share: number | undefined;
-  /** How many measurements have a share, and how many could have one. */
+  /** How many hot-cache measurements have a share; `hot` counts all of them. */
   readonly shares: number;
   readonly hot: number;
   /** The largest error as a share of the allowed one; Infinity if an answer was not a number. */

@@ -40,7 +40,7 @@ export const SIGNS = [
   "hexagon",
 ] as const;
 
-/** The same signs as paths around the origin, for legends. */
+/** The signs of {@linkcode SIGNS} as paths around the origin, for legends. */
 const signPaths: readonly string[] = [
   "M5,0A5,5,0,1,1,-5,0A5,5,0,1,1,5,0Z",
   "M-4.4,-4.4H4.4V4.4H-4.4Z",

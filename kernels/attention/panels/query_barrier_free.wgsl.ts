@@ -33,7 +33,7 @@ export function attentionBackwardPanelsQueryBarrierFree(options: PanelBarrierFre
       `key[(keyRow + min(firstKey + k + ${u}u, length - 1u)) * headDim + column${g}]`,
   };
   const panelStep = "let panelStep = (k / KEYS) * panelStride() + k % KEYS;";
-  // One line per row of a group's column, last row first.
+  // Writes a line for each row of column group g, from the last row to the first.
   const rowsOf = (g: number, line: (r: number, place: string) => string) => `
   if (firstColumn + ${g * lanes}u < headDim) {
     ${

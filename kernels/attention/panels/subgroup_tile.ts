@@ -53,8 +53,8 @@ export function leftAlongInner(buffer: string, index: (group: number) => string)
 }
 
 /**
- * Loads left rows that lie side by side: at each inner index memory holds a number of every row. At
- * index k + u, lane l reads those of rows 4 l to 4 l + 3 as the vec4f `index`.
+ * Loads left rows from memory that holds the numbers of all rows at one inner index together. At
+ * index k + u, lane l reads rows 4 l to 4 l + 3 as the vec4f `index`.
  */
 export function leftAcross(buffer: string, index: (u: number) => string): LeftLoads {
   return {

@@ -131,7 +131,8 @@ function write(
   }`);
 }
 
-// V-scale needs <v, u> of every row, to which each invocation of the row adds a share.
+// Writes valueGradient from u, the sum over the queries. V-scale needs ⟨v, u⟩ of every row, to
+// which each invocation of the row adds a share.
 function writeValueGradient(options: AttentionTiledOptions): string {
   const { across } = options;
   const { vector, vectors, chunks } = tileOf(options);

@@ -154,7 +154,7 @@ export interface Group {
   readonly group: string;
 }
 
-/** The group with a number that is only known at run time. */
+/** The indices of a group whose number is only known at run time. */
 export function groupAt(options: AttentionTiledOptions, group: string): Group {
   const { together } = layoutOf(options);
   return together === 1

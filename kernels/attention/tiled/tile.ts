@@ -72,7 +72,7 @@ export interface Tile {
   /** The WGSL type of a block's rows in one column: `vec2f` or `vec4f`. */
   readonly vector: string;
   /**
-   * The WGSL type of these rows' positions, `vec2u` or `vec4u`. `truths` is that of their booleans.
+   * The WGSL type of the positions of a block's rows: `vec2u` or `vec4u`. `truths` is for booleans.
    */
   readonly positions: string;
   readonly truths: string;
@@ -165,7 +165,7 @@ export function component(index: number): string {
   return COMPONENTS[index]!;
 }
 
-/** `vec4u(0u, 1u, 2u, 3u)`, as long as a block's side. */
+/** `vec4u(0u, 1u, 2u, 3u)`, or `vec2u(0u, 1u)` for blocks of 2 × 2. */
 export function counting({ side = 4 }: AttentionTiledOptions): string {
   return `vec${side}u(${unroll(side, (i) => `${i}u`, ", ")})`;
 }

@@ -120,7 +120,8 @@ export function planAdamW(gpu: Gpu, options: AdamWOptions): Planned<object> {
   const plan = new Plan(gpu, {
     operator,
     tensors: { parameter, gradient, firstMoment, secondMoment, step, clipping },
-    // The clipping, m (3), v (4), the update (6) and p (4); four tensors read, three written.
+    // Operations per number: clipping (1), m (3), v (4), the update (6) and p (4). Four tensors are
+    // read, three written.
     cost: { flops: 18 * parameter.length, bytes: 28 * parameter.length },
     dispatches: [{
       kernel,

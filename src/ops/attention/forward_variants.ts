@@ -4,7 +4,7 @@
  * | variant             | for                   | why                                             |
  * | ------------------- | --------------------- | ----------------------------------------------- |
  * | `subgroup-32` …     | CPU, 8 lanes up       | no barrier; more rows load less, compile longer |
- * | `barrier-free`      | other CPUs, T from 64 | no barrier; four lanes share too little         |
+ * | `barrier-free`      | other CPUs, T from 64 | no barrier, and no need of wide subgroups       |
  * | `tiled-64x32` …     | GPUs                  | tiles in workgroup memory, sums in registers    |
  * | `tiled-64x32-f16` … | GPUs, by name only    | half the memory, for rounded operands           |
  * | `portable`          | everything else       | the readable definition                         |

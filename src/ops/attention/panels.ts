@@ -66,7 +66,7 @@ export function panelChunks(
   const heads = batches * keyValueHeads;
   const group = queryHeads / keyValueHeads;
   const tiles = Math.ceil(sequenceLength / keys);
-  // One tile of keys with all queries of a group, in both panels.
+  // The bytes in both panels of one tile of keys, with all queries of a group of heads.
   const bytes = 2 * 4 * keys * Math.ceil(sequenceLength / rows) * rows * group;
   const most = Math.floor(Math.min(MOST_KEYS / (keys * group), MOST_BYTES / bytes));
   const parts = Math.ceil(tiles / Math.max(1, most));

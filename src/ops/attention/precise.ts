@@ -35,7 +35,7 @@ export type AttentionPrecise = boolean | {
 };
 
 /**
- * Checks the argument.
+ * Checks the argument `precise`.
  *
  * @param operator the operator's name, for messages
  * @param precise the argument

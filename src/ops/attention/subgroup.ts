@@ -32,7 +32,8 @@ export function unfitSubgroup(gpu: Gpu, shape: AttentionShape, rows: number): st
 
 /**
  * Whether attention's subgroup kernels are a good choice without measurements: on the CPU, but not
- * with four lanes (SwiftShader), which share too little. There the barrier-free kernels are faster.
+ * with four lanes (SwiftShader), which share too few loads. There the barrier-free kernels are
+ * faster.
  *
  * @param gpu the GPU
  * @param shape the lengths of the call

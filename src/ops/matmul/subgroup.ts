@@ -32,7 +32,7 @@ import type { VariantPlan } from "../shared/variants.ts";
 
 const RIGHT_BUFFER = "var<storage, read> right: array<Right>;";
 
-// The kernel's operands: right is a buffer, or an image.
+// The WGSL for the operands, with right as a buffer or as an image.
 function operandsSource({ image = false }: MatmulReading): string {
   return image
     ? matmulOperandsSource.replace(

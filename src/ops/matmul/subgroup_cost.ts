@@ -34,7 +34,7 @@ export interface SubgroupChoice {
 interface Costs {
   readonly dispatch: number;
   readonly workgroup: number;
-  /** An accumulator carried through one step. */
+  /** Carrying one accumulator through a step. */
   readonly carry: number;
   /** A multiply-add into one accumulator. */
   readonly multiplyAdd: number;
@@ -130,7 +130,7 @@ export function tileCount(
     Math.ceil((end - first) / (subgroupSize * width + extra));
 }
 
-// The loads of a step of k numbers along K.
+// Counts the loads of a step, which covers k numbers along K.
 function loadCounts(
   S: number,
   { rows, left }: SubgroupChoice,

@@ -1,4 +1,7 @@
-/** The joint projection to query, key and value, split into heads with RoPE; and its gradient. */
+/**
+ * Splits attention's joint projection into the heads of query, key and value, with RoPE. Also has
+ * the gradient of this step.
+ */
 import mergeSource from "../../../kernels/model/merge_projections.wgsl" with { type: "text" };
 import projectionsSource from "../../../kernels/model/projections.wgsl" with { type: "text" };
 import splitSource from "../../../kernels/model/split_projections.wgsl" with { type: "text" };

@@ -49,8 +49,8 @@ const rules: readonly Rule[] = [
     mostRegisters: 256,
     workgroupMemory: 65536,
   },
-  // RDNA 1 and 2 have 1,024 such registers, so four subgroups hold 128 numbers per lane. Vega and
-  // older have 256 for each of 64 lanes, so two subgroups hold 128.
+  // RDNA 1 and 2 have 1,024 registers for each of 32 lanes, so four subgroups of 64 lanes hold 128
+  // numbers per lane. Vega and older have 256 for each of 64 lanes, so two subgroups hold 128.
   { vendor: "amd", registers: 128, mostRegisters: 256, workgroupMemory: 65536 },
   // A multiprocessor has 65,536 registers: ten subgroups of 32 lanes have 192 per lane. An
   // invocation can have 255.
@@ -68,7 +68,8 @@ const rules: readonly Rule[] = [
     mostRegisters: 127,
     workgroupMemory: 32768,
   },
-  // An invocation has 48 registers of four numbers with four subgroups on a core, 32 with six.
+  // With four subgroups on a core an invocation has 48 registers of four numbers, with six it has
+  // 32.
   { vendor: "qualcomm", registers: 128, mostRegisters: 192, workgroupMemory: 32768 },
 ];
 

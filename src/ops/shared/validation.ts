@@ -128,8 +128,8 @@ export function emptyTensors<Name extends string>(
 }
 
 /**
- * Gives the tensors that a call writes. The caller's own ones must have the right shapes and share
- * no memory with each other or with `inputs`; the others are new.
+ * Gives the tensors that a call writes. Those that the caller gives must have the right shapes and
+ * share no memory with each other or with `inputs`; the others are new.
  *
  * @throws {TypeError} if a given one has another shape, or shares memory
  * @throws {RangeError} if a new one is larger than the adapter allows

@@ -50,8 +50,8 @@ export interface VariantChoice<Shape, Call> {
 }
 
 /**
- * Why a call that names no variant cannot run this one: the reason of `unfit`, or that it is made
- * for the CPU and this adapter is hardware.
+ * Why a call that names no variant cannot run this variant: the reason of `unfit`, or that the
+ * variant is made for the CPU and this adapter is hardware.
  *
  * @param gpu the GPU
  * @param variant the variant

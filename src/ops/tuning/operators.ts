@@ -61,8 +61,8 @@ export interface TunableOperator {
    */
   kernelCalls(dimensions: Dimensions): readonly Dimensions[];
   /**
-   * Why this adapter or shape cannot run a variant; undefined if it can. With `named`, as if the
-   * caller named the variant: one that is made for the CPU may then run on hardware.
+   * Why this adapter or shape cannot run a variant; undefined if it can. With `named`, hardware can
+   * run variants that are made for the CPU, as if a caller named them.
    */
   unfit(
     gpu: Gpu,

@@ -78,7 +78,8 @@ const subgroup: Form = {
   // which a workgroup's 64 rows exceed the first-level cache, or rows of at least 64 numbers that
   // cannot be read four at a time.
   suits: (gpu, { columns }) => !gpu.info.software || rowElement(columns).elements >= 64,
-  // The least power of two that holds the row, but at most the smallest subgroup's size, and 64.
+  // The least power of two that holds the row, but at most the smallest subgroup's size and at most
+  // 64.
   lanesPerRow(gpu, { columns }) {
     const wanted = 2 ** Math.ceil(Math.log2(rowElement(columns).elements));
     return Math.min(wanted, gpu.info.subgroupSize?.minimum ?? 1, 64);

@@ -31,7 +31,7 @@ interface Roofed {
   readonly dtypes: readonly string[];
 }
 
-/** Every measurement with arithmetic, traffic and a time. */
+/** A point for each measurement that has arithmetic, traffic and a time. */
 function pointsOf(comparison: Comparison): Point[] {
   return comparison.rows.flatMap((row) =>
     row.cells.flatMap((cell, index) => {

@@ -8,7 +8,7 @@ export interface ExportedArray {
   readonly meaning: string;
   /** The names of its dimensions. */
   readonly axes: readonly string[];
-  /** The lengths of the dimensions after the first one, the texts. */
+  /** The lengths of all dimensions but the first, which counts the texts. */
   readonly shape: (config: LlamaConfig, context: number) => readonly number[];
   /** Whether only layers with attention have it. */
   readonly attention: boolean;

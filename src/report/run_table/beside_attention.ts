@@ -62,7 +62,10 @@ function isAttention({ kernel, pass }: Measurement): boolean {
     passNamed(kernel, own).operator === passNamed(PLAIN, own).operator;
 }
 
-/** A key that is equal for the same work in the same processes, whatever the operator. */
+/**
+ * A key that measurements of two operators share if all else is equal: shape, variant and
+ * processes.
+ */
 function workOf(measurement: Measurement): string {
   const { pass, shape, dtype, variant, cache = "hot" } = measurement;
   const rounds = processesOf(measurement).map(({ round }) => round);

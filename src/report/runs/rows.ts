@@ -12,7 +12,7 @@ export interface RunRow {
   readonly vScale: string;
   /** The number of steps done. */
   readonly step: number;
-  /** The quantity's name, as in measurement.ts; losses are in nats per token. */
+  /** The quantity's name, such as `validation loss`. Losses are in nats per token. */
   readonly quantity: string;
   readonly layer: number | null;
   readonly head: number | null;

@@ -44,7 +44,8 @@ export async function readMeasurements(paths: readonly string[]): Promise<NamedM
       : measurement.pretrained === undefined
       ? `${source.run}, step ${source.step}`
       : source.run;
-    // Two measurements with one name get their file's name added, or their place.
+    // A name that another measurement has gets the file's name added, and its place if that is not
+    // enough.
     const name = found.some((other) => other.name === own) ? `${own} (${basename(path)})` : own;
     const taken = found.some((other) => other.name === name);
     found.push({ name: taken ? `${name} ${found.length + 1}` : name, measurement });

@@ -185,7 +185,7 @@ export function summaryTable(measurements: readonly NamedMeasurement[]): Table {
   };
 }
 
-/** A quantity of one layer; undefined without the layer or the quantity. */
+/** A quantity of one layer; undefined if the layer or the quantity is missing. */
 type ByLayer = (measurement: SinkMeasurement, layer: number) => number | null | undefined;
 
 /**

@@ -115,8 +115,8 @@ export function gradientNormRows(
 }
 
 /**
- * Makes rows of path gradients by position, mean over layers. The arguments are those of {@linkcode
- * gradientNormRows}.
+ * Makes rows of path gradients by position, averaged over the layers. The arguments are those of
+ * {@linkcode gradientNormRows}.
  */
 export function pathGradientRows(
   measurement: SinkMeasurement,

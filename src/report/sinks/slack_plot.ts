@@ -114,7 +114,7 @@ export function slackPlot(
 }
 
 function facetOf({ name, branch }: SlackPlotRow): string {
-  // These bounds have one branch only.
+  // The other bounds have one branch only, which needs no name.
   return branch === "mlp" || name.startsWith("compress") || name.startsWith("change")
     ? `${name}, ${branch === "mlp" ? "MLP" : "attention"}`
     : name;

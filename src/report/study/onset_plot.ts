@@ -1,5 +1,6 @@
 /**
- * Draws when things begin: one sign per seed at the first measured step, and a line at the median.
+ * Draws when things begin: one sign per seed, at the first measured step that shows the thing, and
+ * a line at the median.
  */
 import * as Plot from "@observablehq/plot";
 import { median } from "../../statistics/summary.ts";

@@ -158,7 +158,8 @@ interface NamedFigure {
   readonly figure: Figure;
   readonly form: Evidence["form"];
   /**
-   * Whether only some variants have this figure: the row is left out if none of the group's has it.
+   * Whether only some variants have this figure. The row is left out if none of the group's
+   * variants has it.
    */
   readonly ofSome?: true;
 }
