@@ -37,7 +37,7 @@ interface Bench extends BenchedOperator {
   readonly variant: string;
 }
 
-/** What the rehearsal of a benchmark found: it compiles, checks and roughly times it. */
+/** The findings of a benchmark's rehearsal, which compiles it, checks it and roughly times it. */
 interface Rehearsed {
   readonly bench: Bench;
   /** ns of one run, from the rehearsal. */

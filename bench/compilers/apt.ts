@@ -40,7 +40,7 @@ export interface Archive {
 /**
  * The archive of the machine's own packages.
  *
- * @param system the machine's
+ * @param system the machine's operating system
  * @param targets the lines of `apt-get indextargets --format '$(SITE) $(RELEASE) $(COMPONENT)'`
  * @returns the archive's address; undefined if apt has none for the machine's own release
  */
@@ -64,7 +64,7 @@ async function exists(path: string): Promise<boolean> {
 /**
  * Finds the archive of another release.
  *
- * @param system the machine's
+ * @param system the machine's operating system
  * @param suite the other release
  * @throws {Error} if apt's sources do not name the machine's own release
  */

@@ -9,8 +9,8 @@ export interface Library {
    */
   readonly module: string;
   /**
-   * Whether the library computes on the same adapter; otherwise it computes on the CPU in native
-   * code.
+   * Whether the library computes on the comparison's adapter. If not, it runs native code on the
+   * CPU.
    */
   readonly gpu: boolean;
 }

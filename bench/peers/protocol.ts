@@ -1,7 +1,7 @@
 /**
  * The messages between the comparison and the process that runs a library: one JSON object per
- * line, requests on its stdin, replies on its stdout. It replies once to each request, and once at
- * the start.
+ * line, requests on its stdin, replies on its stdout. The process replies once to each request, and
+ * once at its start.
  */
 
 import type { Work } from "./works.ts";

@@ -1,6 +1,6 @@
 /**
  * The works for the libraries: inputs, and some rows of the right answer in float64. A whole model
- * takes too long in float64; there the libraries' answers are compared with each other.
+ * would take too long in float64, so the libraries' answers on it are compared with each other.
  */
 import { attentionForward } from "../../src/reference/attention.ts";
 import { rmsNormBackward, rmsNormForward } from "../../src/reference/rms_norm.ts";

@@ -28,7 +28,7 @@ export interface ScalingResult {
   readonly samples: readonly number[];
 }
 
-/** A series in one direction. */
+/** The results of a series in one pass. */
 export interface SeriesResult {
   readonly kernel: OperatorName;
   readonly pass: PassName;

@@ -15,10 +15,7 @@ export interface ScalingSeries {
   readonly passes: readonly PassName[];
   /** The length that grows, by its name in `dimensions`. */
   readonly axis: string;
-  /**
-   * Time is shown per unit of arithmetic if that bounds the operator, otherwise per unit of
-   * traffic.
-   */
+  /** Time is shown per FLOP if arithmetic bounds the operator, otherwise per byte of traffic. */
   readonly unit: "flop" | "byte";
   /** The calls, the shortest first. */
   readonly shapes: readonly Shape[];

@@ -116,7 +116,7 @@ for (const name of ["tiled-128", "tiled-64-4x4"]) {
   );
 }
 
-// The smallest tile, because a CPU's driver takes half a minute for others. AMD's GPUs have
+// The smallest tile, because a CPU's driver takes half a minute to compile others. AMD's GPUs have
 // registers for all k of a step; an unknown maker's may not.
 for (const [several, vendor] of [["the", "amd"], ["four", ""]] as const) {
   onEachRuntime(

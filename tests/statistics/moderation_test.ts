@@ -23,7 +23,7 @@ Deno.test("digamma() and trigamma() have the known values at 1 and at a half", (
 Deno.test("moderateVariances() finds one common variance, with no more degrees of freedom than all rows have", () => {
   const rows = variances(5, Array(200).fill(2));
   const found = moderateVariances(rows);
-  // Alone, a variance with two degrees of freedom can be off by a factor of 20.
+  // Without moderation, a variance with two degrees of freedom can be off by a factor of 20.
   for (const { variance, df } of found) {
     near(variance, 4, 0.25);
     assert(df > 20 && df <= 400, `${df}`);

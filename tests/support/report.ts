@@ -30,7 +30,7 @@ interface Listed {
 
 interface Quantity {
   share: number;
-  /** The largest |expected| / bound: the larger it is, the finer was the finest comparison. */
+  /** The largest |expected| / bound, which tells how fine the finest comparison was. */
   resolution: number;
 }
 

@@ -13,7 +13,7 @@ export interface Violation {
   readonly worst: number;
   /** The element or row of the violation. */
   readonly where: string;
-  /** The number of comparisons, which a test must check to be positive. */
+  /** The number of comparisons. A test must check that it is positive. */
   readonly compared: number;
 }
 

@@ -1,6 +1,6 @@
 /**
- * onnxruntime's native kernels for the CPU, from the package for Node: they show what the CPU can
- * do.
+ * onnxruntime's native kernels for the CPU, from the package for Node. They show how fast the CPU
+ * can be.
  */
 import { modelsOf } from "./onnx_model.ts";
 import { exchangeAxes, type Peer, type PreparedWork } from "../peer.ts";

@@ -166,7 +166,7 @@ Deno.test("applyTuning() never chooses a kernel that computes in f16, even if th
         assertEquals(parseTuning(formatTuning(identity, [{ ...choice, dtype }]), identity), []);
       }
       assertEquals(await isCurrent(halves, choice), false);
-      // A saved training run that names the kernel does not change this.
+      // A saved training run that names the f16 kernel does not make it the choice, either.
       using gpu = createDryGpu(halves);
       gpu.variants.set(`${name} ${entry.shapeClass}`, variant);
       assert(operator.choose(gpu, dimensions) !== variant);

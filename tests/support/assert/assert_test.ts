@@ -1,7 +1,7 @@
 import * as fallback from "./fallback.ts";
 import * as assertions from "./assert.ts";
 
-// The two modules must behave alike, because a machine uses either one.
+// The two modules must behave alike, because each machine uses only one of them.
 for (
   const [name, library] of [["assert.ts", assertions], ["assert/fallback.ts", fallback]] as const
 ) {

@@ -15,9 +15,9 @@ import { vScaleBackwardBounds } from "../rows/tolerance.ts";
 import { DIVISION, exponential, FLUSH, U } from "../tolerance.ts";
 
 /**
- * The number of rounded operations on a term of an inner product of D numbers, in the worst
- * variant: the barrier-free kernels add D terms one by one, all others four products per step, D/4
- * + 4.
+ * The most operations that round one term of an inner product of D numbers. The barrier-free
+ * kernels add D terms one by one. All others add four products per step, which takes D/4 + 4
+ * operations.
  */
 function chain(headDim: number): number {
   return Math.max(headDim, headDim / 4 + 4);
@@ -53,7 +53,8 @@ class Pass {
       this.used = reference.vScaleForward({ value, constant }).scaledValue.data;
       for (let row = 0; row < this.factorError.length; row++) {
         const { r, phi, sum } = valve(this, row, drawn.vScale.constant);
-        // Relative to φ: the errors of r, of the sum and of the division, and a flushed r.
+        // The error relative to φ: from r, the sum r + C, the division, and an r that is flushed to
+        // zero.
         this.factorError[row] = r === 0
           ? 0
           : (headDim + 9) * U + headDim * FLUSH / (sum * Math.max(phi, FLUSH));

@@ -30,11 +30,11 @@ import { drawRmsNorm, drawVScale } from "../rows/cases.ts";
 type Planner = (gpu: Gpu, args: any) => { readonly plan: Plan };
 type Operator = "attention" | "rmsNorm" | "vScale";
 
-/** One guarded `Gpu` per `Gpu`, kept so that its kernels compile once. */
+/** Keeps one guarded `Gpu` for each `Gpu`, so that its kernels compile once. */
 const guarded = new WeakMap<Gpu, GuardedGpu>();
 
-// At most three workgroups along a dimension, so that the calls also fit a `Gpu` with very small
-// dimensions.
+// The calls need at most three workgroups per dimension, so that they also fit a `Gpu` with very
+// low limits.
 function calls(operator: Operator): readonly [Planner, object][] {
   if (operator === "rmsNorm") {
     // 37 rows are two runs of 16 and part of a third. 70 columns are a block of 64 and part of

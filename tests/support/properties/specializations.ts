@@ -13,7 +13,9 @@ import {
   vScaleForwardMatchesTwin,
 } from "./rows/twin.ts";
 
-/** For eight lanes: two vec4f columns per lane; then three, but only two in the last lanes. */
+/**
+ * For eight lanes: two vec4f columns per lane, then three, of which the last lanes have only two.
+ */
 const headDims = [
   describeAttention({ batch: 2, keyHeads: 2, group: 2, length: 69, headDim: 64, seed: 111 }),
   describeAttention({ keyHeads: 2, length: 21, headDim: 84, seed: 112, vScale: FULL }),
@@ -55,7 +57,7 @@ export async function otherSpecializationMatchesTwin(
   return merge("kernels of the other specialization", [forward, backward]);
 }
 
-/** One `Gpu` with spread dispatches per `Gpu`, kept so that its kernels compile once. */
+/** Keeps one `Gpu` with narrow dispatches for each `Gpu`, so that its kernels compile once. */
 const narrowed = new WeakMap<Gpu, Gpu>();
 
 /**

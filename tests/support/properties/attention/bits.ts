@@ -1,6 +1,6 @@
 /**
  * Properties of attention bit for bit: causality, independent heads, determinism, outputs written
- * in full, and V-scale's reach.
+ * in full, and weights that V-scale does not change.
  */
 import fc from "fast-check";
 import {

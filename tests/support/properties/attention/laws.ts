@@ -161,7 +161,7 @@ export const softmaxIsShiftInvariant = propertyOf({
   },
 });
 
-/** A random direction in which to move a case. */
+/** A random direction in which to move all inputs of a case. */
 function tangents(drawn: AttentionCase, seed: number): Record<string, Numbers> {
   const names = ["query", "key", "value"] as const;
   const tangent = (numbers: Numbers, i: number): Numbers => ({

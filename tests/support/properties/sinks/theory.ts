@@ -61,8 +61,9 @@ export const theoryProperties: readonly SinkProperty[] = [
   {
     name: "a sink's logit is one more key 0 of the query bound",
     check({ checkTheory }) {
-      // One query is 0, and the sink's logit is s = −ln 3: a = 3/4, y = 3/2, β = 2 − y. The sink
-      // counts as a key 0 with a value 0. The mean key is 3: the key is 1 away from it, the sink 3.
+      // With a query of 0 and a sink logit of −ln 3, the weight is 3/4, the output y = 3/2, and β =
+      // 2 − y. The sink counts as a key 0 with a value 0. The mean key is 3. The key 4 is 1 away
+      // from it, the sink 3.
       const { config, trace } = handTrace({
         batch: 1,
         context: 1,
@@ -146,7 +147,7 @@ export const theoryProperties: readonly SinkProperty[] = [
       });
       assertEquals(errors, []);
       const slack = (name: string) => checks.find((check) => check.name === name)!.slack[0]!;
-      // ‖∇q_1‖ ≤ ½ |β| 2; ‖∇q_0‖ is 0, so it has no slack.
+      // Query 1 attains its bound ‖∇q_1‖ ≤ ½ |β| 2. ‖∇q_0‖ is 0, so it has no slack.
       allNear(slack("query bound").all, Array<number>(7).fill(1), "query bound");
       assertEquals(slack("query bound").sink, []);
       near(slack("weighted value bound").all[0], 1, "weighted, least");
