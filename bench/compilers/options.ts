@@ -38,7 +38,7 @@ const options = {
   kernels: takes("LIST", `Some of ${familyNames.join(", ")} (default all)`),
   variants: takes(
     "LIST",
-    "Names of variants, or chosen for the defaults, or all for those that tuning tries and those in f16 (default all; with --check chosen)",
+    "chosen (the defaults), all (those that tuning tries, and those in f16), or names (default all; with --check chosen)",
   ),
   shape: takes(
     "LENGTHS",
@@ -51,7 +51,7 @@ const options = {
     default: "table",
   }),
   check: flag(
-    "Fail if a default kernel spills registers on a GPU; without --shape and --lengths, compile more shapes",
+    "Fail if a default kernel spills registers; compile more shapes unless --shape or --lengths is given",
   ),
   keep: takesPath(
     "FOLDER",

@@ -69,7 +69,7 @@ cost per unit of work. A call's time counts only if its answer is right.
 
 Exit codes:
   0    everything was measured, or left out because it would take too long
-  1    it could not start or continue
+  1    the run could not start or continue
   2    a mistake in the command line
   3    some kernels were wrong, failed or timed out
   130  interrupted
