@@ -91,7 +91,6 @@ export class Uploads {
   readonly #gpu: Gpu;
   #bytes = 0;
 
-  /** @param gpu the GPU to write to */
   constructor(gpu: Gpu) {
     this.#gpu = gpu;
   }

@@ -55,7 +55,6 @@ export class AttentionMeter {
   readonly #usedValue: NormMeter;
   readonly #residual: NormMeter;
 
-  /** @param options the layer's options */
   constructor(options: LayerMeterOptions) {
     const { config, settings, context, sinkLogits, precise = false } = options;
     const { modelDim, queryHeads, keyValueHeads, headDim } = config;
@@ -126,7 +125,6 @@ export class AttentionMeter {
     return this.#heads.uniform();
   }
 
-  /** @param kept the positions to keep */
   result(kept: KeptPositions): AttentionMeasurement {
     const { config, settings, valve } = this.#options;
     const at = (values: readonly number[]) => kept.positions.map((t) => values[t]!);
@@ -181,10 +179,6 @@ export class LayerMeter {
   readonly #options: LayerMeterOptions;
   readonly #index: number;
 
-  /**
-   * @param index the layer's index
-   * @param options the layer's options
-   */
   constructor(index: number, options: LayerMeterOptions) {
     const { config, settings, context } = options;
     const residual = { heads: 1, context, width: config.modelDim };
@@ -234,7 +228,6 @@ export class LayerMeter {
     this.#massive.add(layer.output, shape);
   }
 
-  /** @param kept the positions to keep */
   result(kept: KeptPositions): LayerMeasurement {
     const { settings } = this.#options;
     const at = (values: readonly number[]) => kept.positions.map((t) => values[t]!);

@@ -53,7 +53,6 @@ export class CheckMeter {
    */
   #share = -Infinity;
 
-  /** @param check its name, formula and kind */
   constructor(check: CheckName & { readonly kind: "identity" | "bound" }) {
     this.#check = check;
   }
