@@ -21,8 +21,8 @@ export function uniformScore(position: number, end: number): number {
 }
 
 /**
- * A score must exceed uniform attention's by this share, because the rounding of float32 logits
- * alone moves it by less.
+ * A sink's score must exceed the score of uniform attention by this share. The rounding of float32
+ * logits changes a score by less.
  */
 const ROUNDING = 1e-5;
 

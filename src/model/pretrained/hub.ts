@@ -123,7 +123,7 @@ async function askFor(
   }
 }
 
-/** The folder of all models. */
+/** The cache's folder for all models of the hub. */
 function modelCache(): string {
   const value = (name: typeof FOLDER_VARIABLES[number]) =>
     hasPermissions([{ name: "env", value: name }]) ? Deno.env.get(name) : undefined;

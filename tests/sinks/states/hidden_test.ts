@@ -16,7 +16,7 @@ Deno.test("StateMeter finds the largest elements and their places, and massive o
     { value: 0.2, sequence: 0, position: 3, dimension: 2 },
   ]);
   assertEquals(massive, 1);
-  // Each channel's largest among a text's four tokens, averaged over the three texts.
+  // Each channel's largest magnitude among a text's four tokens, averaged over the three texts.
   assertEquals(meter.channels().map((each) => Number(each.toFixed(12))), [99, 150, 0.2]);
   assert(Math.abs(median - 0.1) < 1e-6, `${median}`);
   assertEquals(largestByPosition[0], 150);
