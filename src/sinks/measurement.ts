@@ -57,7 +57,7 @@ export interface SinkMeasurement {
   readonly config: LlamaConfig;
   readonly settings: SinkSettings;
   /**
-   * True if attention's backward pass used its precise form for position s, which rounds less.
+   * True if attention's backward pass used its precise form, which rounds less at position s.
    * Default: false, as in training.
    */
   readonly precise?: boolean;

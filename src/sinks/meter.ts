@@ -38,8 +38,8 @@ export interface SinkMeterOptions {
    */
   readonly sinks?: readonly (ArrayLike<number> | undefined)[] | undefined;
   /**
-   * Whether the traces' gradients come from attention's precise backward pass for the measured
-   * position, which rounds less. Default: false.
+   * Whether the traces' gradients come from the precise form of attention's backward pass, which
+   * rounds less at the measured position. Default: false.
    */
   readonly precise?: boolean | undefined;
   /** Settings that differ from {@linkcode DEFAULT_SINK_SETTINGS}. */
