@@ -126,7 +126,7 @@ async function shortenKernels(folder: string): Promise<void> {
     let shorter = script;
     for (const [long, short] of literals) shorter = shorter.replaceAll(long, () => short);
     // Templates with expressions make further kernels, which are not in `literals`. Remove comments
-    // and indentation from the lines of all templates: none of them needs either. Nothing else
+    // and indentation from the lines of all templates, because no template needs them. Nothing else
     // matches: minified scripts have no comments, and strings end within a line.
     shorter = shorter.replaceAll(/ *\/\/ [^\n`"]*(?=\n)/g, "").replaceAll(/\n +/g, "\n");
     if (shorter !== script) await Deno.writeTextFile(path, shorter);

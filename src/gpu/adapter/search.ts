@@ -39,7 +39,7 @@ async function embeddedOnly(wish: AdapterWish): Promise<boolean> {
  * passes the self-test; else, on x64 Linux, the embedded SwiftShader, fetched once.
  *
  * @param wish which adapter is wanted; the browser has its own way, see `open_browser_gpu.ts`
- * @returns the adapter; it still needs testing if `examine` is true
+ * @returns the adapter, which still needs testing
  * @throws {RangeError} if no adapter has the given name; the message lists those that exist
  * @throws {Error} that says what was tried and what to install, if there is none
  */

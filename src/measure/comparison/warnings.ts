@@ -16,7 +16,7 @@ export interface ComparisonMaterial {
   readonly threshold: number;
 }
 
-/** Below this many rows, a common direction may be chance. */
+/** If there are fewer rows, it may be chance that all changed in one direction. */
 const LEAST_ROWS = 6;
 
 function percent(change: number): string {

@@ -69,8 +69,8 @@ const hardware: readonly Entry[] = [
   { grid: "full", model: "paper-0.1b", sequenceLength: 16384 },
 ];
 
-// Slices keep D and the ratio of query heads to key heads. A whole layer of the smallest model
-// takes a CPU about a second for a backward pass.
+// Slices keep D and the ratio of query heads to key heads. On a CPU, the backward pass of the
+// smallest model's whole layer would take about a second.
 const softwareAttention: readonly Entry[] = [
   { grid: "quick", model: "llama-3.2-1b", queryHeads: 4, sequenceLength: 256 },
   { grid: "default", model: "paper-0.3b", queryHeads: 2, sequenceLength: 256 },
