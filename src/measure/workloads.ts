@@ -172,7 +172,7 @@ function findPlanner(
   );
 }
 
-// Makes numbers that a kernel does not write show as errors.
+// Fills a tensor with NaN, so numbers that a kernel does not write show as errors.
 function poison(gpu: Gpu, tensor: Tensor): void {
   gpu.device.queue.writeBuffer(tensor.buffer, 0, new Float32Array(tensor.length).fill(NaN));
 }

@@ -15,7 +15,7 @@ export interface JudgedPair extends PairComparison {
   readonly doubt: Doubt | undefined;
   /** Seconds to add to `--budget` in both runs to get a verdict; undefined if no number would. */
   readonly secondsToSettle: number | undefined;
-  /** Whether both files come from the same kind of machine. */
+  /** Whether both files come from one machine, as far as they tell. */
   readonly sameMachine: boolean;
 }
 

@@ -14,7 +14,7 @@ export interface MachineTotal {
   readonly meanRank: number | undefined;
   /** Geometric mean of the share of the roofline, over this machine's own rows. */
   readonly rooflineShare: number | undefined;
-  /** From the geometric mean of the shares' lower interval ends to that of their upper ends. */
+  /** The interval of `rooflineShare`: its ends are geometric means of the rows' interval ends. */
   readonly rooflineInterval: Interval | undefined;
   /**
    * Geometric mean of the time relative to that on the first machine, over the rows that both have.

@@ -168,7 +168,7 @@ function pairProblems(measurements: readonly Measurement[]): string[] {
     const { samples, cache = "hot" } = measurement;
     if (samples.length < 3) continue;
     if (cache === "hot") hot.set(nameOf(measurement), measurement);
-    // Copied samples, even scaled ones, have equal ratios to their first one.
+    // If samples are copied, even with a factor, their ratios to the first sample stay equal.
     const pattern = samples.slice(0, 20).map((each) => (each / samples[0]!).toPrecision(6)).join();
     const other = new Set(samples).size > 2 ? lists.get(pattern) : undefined;
     if (other !== undefined) {
