@@ -97,14 +97,14 @@ export const sinkGradient: Figure = (moment) => atSink(moment)?.attention?.gradi
 /** The ratio of token 0's value norm to the mean over early tokens, at the sink layer. */
 export const valueNormRatio: Figure = (moment) => ratio(atSink(moment)?.attention?.valueNorm);
 
-/** The gradient norm by token 0's value divided by that by its key; both are means over layers. */
+/** The gradient norm by token 0's value divided by that by its key, both means over layers. */
 export const valueOverKey: Figure = ({ point, record }) => {
   const zero = record.positions.indexOf(0);
   const [value, key] = [point.paths?.value[zero], point.paths?.key[zero]];
   return value === undefined || key === undefined || key === 0 ? undefined : value / key;
 };
 
-/** The gradient norm by token 0's query divided by that by its value; both are means over layers. */
+/** The gradient norm by token 0's query divided by that by its value, both means over layers. */
 export const queryOverValue: Figure = ({ point, record }) => {
   const zero = record.positions.indexOf(0);
   const [value, query] = [point.paths?.value[zero], point.paths?.query[zero]];
