@@ -3,7 +3,7 @@
 //
 //   norm = √(Σ sum / s²) over the partial (sum, s)    factor = min(1, maximum / norm)
 //
-// A run of elements gives the sum of the squares of s x, where s is a power of two.
+// Each pair belongs to a run of elements: sum is Σ (s x)², and s is a power of two.
 //
 // If the norm is infinite or NaN, or too large for float32 to hold a factor, the factor is NaN and
 // arithmetic/adamw.wgsl changes nothing.

@@ -268,7 +268,7 @@ export function combined(
   },
 ): string {
   const { across } = options;
-  const written = across > 32 ? 16 : across; // of 64 invocations, the code would be too long
+  const written = across > 32 ? 16 : across; // 64 unrolled lines would be too much code
   const next = (a: number, l: string) =>
     `${name}${a} = ${combine(`${name}${a}`, `partial[${l}][${plus("firstBlock", a)}]`)};`;
   return eachBlock(options, (a) => `

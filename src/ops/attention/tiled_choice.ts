@@ -95,7 +95,7 @@ export function bestTile(
     ...["tiled-32x64-2x4", "tiled-16x64-2x2"].filter((name) => takes(name) - 10 <= mostRegisters),
     "tiled-8x128-2x2",
     "tiled-16x64-2x2", // has half as many tiles, if the first has too many to dispatch
-    "tiled-32x64-2x4", // has a quarter as many
+    "tiled-32x64-2x4", // has a quarter as many tiles
     "tiled-32x32", // needs the least workgroup memory
   ];
   return wishes.find((name) => unfitTiled(gpu, shape, attentionTiles[name]!) === undefined) ??
