@@ -82,8 +82,8 @@ export class SmallWeights {
   }
 
   /**
-   * Adds these errors to the gradients' bounds, after all pairs are recorded. `used` is the
-   * gradient of the value that attention reads.
+   * Adds the errors from zeroed weights to the gradients' bounds, after all pairs are recorded.
+   * `used` is the gradient of the value that attention reads.
    */
   addTo(
     bounds: {

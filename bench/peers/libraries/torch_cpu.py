@@ -103,7 +103,7 @@ def row_ways(dimensions, epsilon):
 
 
 def model_runs(work, tokens):
-    """The same for a model in Hugging Face's layout, through transformers; without gradients of weights."""
+    """The passes of a model in Hugging Face's layout, by transformers. They compute no gradients of weights."""
     os.environ["HF_HUB_OFFLINE"] = "1"
     try:
         from transformers import AutoModelForCausalLM
@@ -132,7 +132,7 @@ def model_runs(work, tokens):
 
 
 def runs_of(request):
-    """Pairs of a way's name and a function that runs it and returns its results by name."""
+    """Pairs of a way's name and a function, which runs the way and returns its results by name."""
     work = request["work"]
     dimensions = work["dimensions"]
 
