@@ -190,13 +190,16 @@ export class GpuTimer {
     const clocks = this.#clocks;
     if (this.#stamps === undefined) {
       if (untimed.each !== undefined) throw new RangeError("time: wall time cannot leave work out");
-      if (untimed.first !== undefined) await submitAndTime(gpu, { clocks, span: untimed.first });
+      const first = untimed.first === undefined
+        ? []
+        : [await submitAndTime(gpu, { clocks, span: untimed.first })];
       const times = [];
       for (const span of spans) times.push(await submitAndTime(gpu, { clocks, span, callbacks }));
+      const all = [...first, ...times];
       return {
         spans: times.map(({ wall }) => wall > 0 ? wall : undefined),
-        wall: sum(times.map(({ wall }) => wall)),
-        ...clocks.cpu === undefined ? {} : { cpu: sum(times.map(({ cpu }) => cpu ?? 0)) },
+        wall: sum(all.map(({ wall }) => wall)),
+        ...clocks.cpu === undefined ? {} : { cpu: sum(all.map(({ cpu }) => cpu ?? 0)) },
       };
     }
     const submission = { gpu, clocks, spans, untimed, callbacks };

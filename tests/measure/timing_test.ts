@@ -111,3 +111,16 @@ onEachRuntime("GpuTimer.time() gives CPU time only if there is a clock for it", 
   timer.dispose();
   without.dispose();
 });
+
+onEachRuntime("GpuTimer.time() by wall adds the first run's CPU and host time", async (gpu) => {
+  // Each reading moves a clock by 1000 ns, so every submission seems to take equally long.
+  const time = { wall: 0, cpu: 0 };
+  const steps: HostClocks = { wall: () => time.wall += 1000, cpu: () => time.cpu += 1000 };
+  const timer = await GpuTimer.open(gpu, { clocks: steps, kind: "wall" });
+  const { plan, span } = counter(gpu);
+  const one = await timer.time([span]);
+  const three = await timer.time([span, span], { first: span });
+  assertEquals([three.wall, three.cpu], [3 * one.wall, 3 * one.cpu!]);
+  plan.dispose();
+  timer.dispose();
+});
