@@ -12,8 +12,8 @@
 import { type AttentionTiledOptions, component, eachBlock, tileOf } from "./tile.ts";
 
 /**
- * A range of the tile's columns that only some of an invocation's rows see: the first and one past
- * the last.
+ * A range of the tile's columns that only some of an invocation's rows see, from its first column
+ * to the one after its last.
  */
 export interface Edge {
   readonly from: string;

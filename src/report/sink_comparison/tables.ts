@@ -189,7 +189,7 @@ export function summaryTable(measurements: readonly NamedMeasurement[]): Table {
 type ByLayer = (measurement: SinkMeasurement, layer: number) => number | null | undefined;
 
 /**
- * Reads the sink rate. Older files of pretrained models have it only in their `pretrained` part.
+ * Reads the sink rate. Older files have it only for pretrained models, in their `pretrained` part.
  */
 const sinkRate: ByLayer = ({ layers, pretrained, settings }, layer) => {
   const own = pretrained?.layers[layer];
