@@ -104,7 +104,7 @@ export class Llama {
    * @param gpu the GPU to run on
    * @param options the model's shape, batch size and parameters
    * @throws {TypeError} if a parameter is missing, unknown or has the wrong length
-   * @throws {RangeError} for an invalid configuration, or sizes beyond the adapter
+   * @throws {RangeError} for an invalid configuration, or sizes beyond the adapter's limits
    */
   constructor(gpu: Gpu, options: LlamaOptions) {
     const { config, batch, context, microBatches = 1 } = options;

@@ -147,7 +147,8 @@ export class StreamedLlama {
    *
    * @param gpu the GPU to run on
    * @param options the weights on disk, the batch size and the context
-   * @throws {RangeError} for an impossible model, batch or context, or sizes beyond the adapter
+   * @throws {RangeError} for an impossible model, batch or context, or sizes beyond the adapter's
+   *   limits
    */
   constructor(gpu: Gpu, options: StreamedLlamaOptions) {
     const { source, batch, context, kernels, precisePosition, linearInput, logits } = options;

@@ -23,7 +23,7 @@ export class Trainer implements Disposable {
    *
    * @param gpu the GPU to run on
    * @param options the settings, the task, and the state to continue from
-   * @throws {RangeError} for sizes beyond the adapter
+   * @throws {RangeError} for sizes beyond the adapter's limits
    */
   constructor(gpu: Gpu, { settings, task, from }: {
     readonly settings: RunSettings;

@@ -133,7 +133,7 @@ export class StreamedHead {
    * @param build the model; its workspace owns the new plans and tensors
    * @param options the last hidden state [B, T, d], the source of the head's weights, the writer of
    *   weights to the GPU, the memory for logits, and whether to plan a backward pass
-   * @throws {RangeError} for sizes beyond the adapter
+   * @throws {RangeError} for sizes beyond the adapter's limits
    */
   constructor(
     build: LlamaBuild,

@@ -19,7 +19,8 @@ export interface StreamedMemory {
  *
  * @param gpu the GPU to run on
  * @param options the model, the batch size and the context
- * @throws {RangeError} for an impossible model, batch or context, or sizes beyond the adapter
+ * @throws {RangeError} for an impossible model, batch or context, or sizes beyond the adapter's
+ *   limits
  *
  * @example
  * ```ts
