@@ -3,7 +3,8 @@
  *
  * These types match the JSON Schema in `result_file/schema.json`. All times are nanoseconds, all
  * rates are per second. This file does not touch the file system, so a browser can read dropped
- * files by the same rules; `result_file/store.ts` reads and writes files.
+ * files by the same rules. In `result_file/`, `parse.ts` validates, `plausibility.ts` asks whether a
+ * stranger's file can be true, and `store.ts` reads and writes files.
  */
 
 /** The version that this code writes. */

@@ -3,6 +3,9 @@
  * enough in a new random order, so changes of the machine affect all of them alike. A fixed
  * reference kernel runs every few visits; samples taken while it was slow are flagged and kept.
  *
+ * `sampling/stopping.ts` decides the number of samples, `timing/repeats.ts` the runs per span. The
+ * latter's header names everything that decides how often something is measured.
+ *
  * This file calls no Deno API, because the browser's page uses it too.
  */
 import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";

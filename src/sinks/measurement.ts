@@ -1,7 +1,8 @@
 /**
  * The measurements of attention sinks and gradient sinks in one model on some batches. `deno task
  * sinks --json` prints them in this form; the study and the pictures read it. The parts of the form
- * are in the folder `measurement/`.
+ * are in the folder `measurement/`. The folder `meters/` computes them; R_GS is in
+ * `meters/gradient.ts`.
  *
  * Units and reductions, unless a field says otherwise:
  * - Norms are Euclidean. Those of queries, keys and values run over all heads of a token together.
