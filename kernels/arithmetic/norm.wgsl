@@ -29,8 +29,9 @@ fn main(@builtin(local_invocation_id) lane: vec3u) {
     sum += partial[i].x;
     scaled += select(0.0, 1.0, partial[i].y != 1.0);
   }
-  let totals = workgroupSum(vec4f(sum, scaled, 0.0, 0.0), lane.x);
+  storeSummand(vec4f(sum, scaled, 0.0, 0.0), lane.x);
   if (lane.x == 0u) {
+    let totals = sumOfSummands();
     var norm = sqrt(totals.x);
     // Some sums have a scale, or their total may have overflowed: it is at least 2¹²⁰ or NaN.
     if (totals.y != 0.0 || !(totals.x < 1.329228e36)) {

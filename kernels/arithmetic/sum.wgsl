@@ -19,8 +19,8 @@ fn main(@builtin(local_invocation_id) lane: vec3u) {
   for (var i = lane.x; i < parameters.elements; i += LANES) {
     sum += input[i];
   }
-  let all = workgroupSum(vec4f(sum), lane.x).x;
+  storeSummand(vec4f(sum), lane.x);
   if (lane.x == 0u) {
-    total[0] = parameters.factor * all;
+    total[0] = parameters.factor * sumOfSummands().x;
   }
 }

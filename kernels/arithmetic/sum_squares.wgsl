@@ -31,8 +31,9 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_id) l
     sum += input[i] * input[i];
     magnitude += abs(input[i]);
   }
-  let totals = workgroupSum(vec4f(sum, magnitude, 0.0, 0.0), lane.x);
+  storeSummand(vec4f(sum, magnitude, 0.0, 0.0), lane.x);
   if (lane.x == 0u) {
+    let totals = sumOfSummands();
     var squares = totals.x;
     var scale = 1.0;
     // A sum between 2⁻⁸⁰ and 2¹²⁰ had no overflow, and flushed squares do not matter to it.

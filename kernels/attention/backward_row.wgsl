@@ -1,4 +1,5 @@
 // Attention backward, first step: the numbers that both gradient kernels need for every query row.
+// Needs row_product.wgsl in front.
 //
 //   D_t = <g_t, y_t>      rowStatistics_t = (logSumExp_t, D_t)
 //
@@ -13,8 +14,6 @@ struct Parameters {
 }
 
 @group(0) @binding(0) var<uniform> parameters: Parameters;
-@group(0) @binding(1) var<storage, read> output: array<vec4f>; // [B, Hq, T, D]
-@group(0) @binding(2) var<storage, read> outputGradient: array<vec4f>; // [B, Hq, T, D]
 @group(0) @binding(3) var<storage, read> logSumExp: array<f32>; // [B, Hq, T]
 @group(0) @binding(4) var<storage, read_write> rowStatistics: array<vec2f>; // [B, Hq, T]
 
@@ -28,12 +27,5 @@ fn main(
   if (row >= parameters.rows) {
     return;
   }
-  // This product adds up in the same order as <g_t, v_j> in the gradient kernels. If y_0 = v_0,
-  // both have the same bits, and dq_0 is zero, as in exact arithmetic.
-  var product = vec4f(0.0);
-  for (var c = 0u; c < parameters.vectors; c++) {
-    let i = row * parameters.vectors + c;
-    product += transpose(mat4x4f(output[i], vec4f(), vec4f(), vec4f())) * outputGradient[i];
-  }
-  rowStatistics[row] = vec2f(logSumExp[row], product.x);
+  rowStatistics[row] = vec2f(logSumExp[row], rowProduct(row, parameters.vectors));
 }

@@ -50,8 +50,9 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_id) l
     let weight = exponential(vec4f(logarithm)).x;
     sums += vec4f(weight, weight * weight, select(0.0, weight, t < parameters.windowEnd), 0.0);
   }
-  let totals = workgroupSum(sums, lane.x);
+  storeSummand(sums, lane.x);
   if (lane.x == 0u) {
+    let totals = sumOfSummands();
     mass[queryHead] = totals.x;
     secondMoment[queryHead] = totals.y;
     score[queryHead] = totals.z / f32(parameters.windowEnd - parameters.position);

@@ -30,8 +30,9 @@ fn main(
   for (var c = 4u * lane.x; c < parameters.columns; c += 4u * LANES) {
     terms += fourExponentials(row, c, maximum);
   }
-  let sums = workgroupSum(terms, lane.x);
+  storeSummand(terms, lane.x);
   if (lane.x == 0u) {
+    let sums = sumOfSummands();
     writeRow(row, maximum, (sums.x + sums.y) + (sums.z + sums.w));
   }
 }

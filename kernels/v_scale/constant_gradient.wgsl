@@ -24,8 +24,8 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_id) l
       sum += constantTerm[first + s].x;
     }
   }
-  let gradient = workgroupSum(vec4f(sum), lane.x).x;
+  storeSummand(vec4f(sum), lane.x);
   if (lane.x == 0u) {
-    constantGradient[head] = gradient;
+    constantGradient[head] = sumOfSummands().x;
   }
 }

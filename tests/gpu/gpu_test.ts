@@ -162,7 +162,7 @@ eachRuntime(
     gpu.pipelines.rewrite = ({ file, source }) =>
       file === "workgroup_sum.wgsl" ? source.replace("return sum;", "return summ;") : source;
     const { output } = rmsNormForward(gpu, { ...row(gpu), variant: "portable" });
-    await assertRejects(() => output.read(), GpuError, "workgroup_sum.wgsl:18");
+    await assertRejects(() => output.read(), GpuError, "workgroup_sum.wgsl:24");
   },
 );
 

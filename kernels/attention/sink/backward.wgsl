@@ -32,8 +32,8 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_id) l
       sum -= exponential(vec4f(sink - statistics.x)).x * statistics.y;
     }
   }
-  let gradient = workgroupSum(vec4f(sum), lane.x).x;
+  storeSummand(vec4f(sum), lane.x);
   if (lane.x == 0u) {
-    sinkLogitGradient[head] = gradient;
+    sinkLogitGradient[head] = sumOfSummands().x;
   }
 }

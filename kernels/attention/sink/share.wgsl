@@ -25,8 +25,8 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_id) l
   for (var t = lane.x; t < length; t += LANES) {
     sum += exponential(vec4f(sink - logSumExp[queryHead * length + t])).x;
   }
-  let total = workgroupSum(vec4f(sum), lane.x).x;
+  storeSummand(vec4f(sum), lane.x);
   if (lane.x == 0u) {
-    share[queryHead] = total / f32(length);
+    share[queryHead] = sumOfSummands().x / f32(length);
   }
 }

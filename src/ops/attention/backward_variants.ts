@@ -34,9 +34,9 @@ import {
 } from "./panel_kernels.ts";
 import { portableKernel, unrolledKernel } from "./kernel.ts";
 import { type PanelKernels, planPanels, unfitPanels } from "./panels.ts";
-import { rowDispatch } from "./row.ts";
+import { planRows } from "./row.ts";
 import { type AttentionShape, TILE, tileParameters } from "./shape.ts";
-import { firstQueryHasGradient, subtractLogSumExpGradient, sumSinkTerms } from "./sink.ts";
+import { firstQueryHasGradient } from "./sink.ts";
 import { hasWideSubgroups } from "./subgroup.ts";
 import {
   attentionHalfTiles,
@@ -64,9 +64,9 @@ type Passes = (
 ) => VariantPlan;
 
 // The dispatches that all variants share, around those of `passes`. First come (|v|², C) of every
-// value row and (logSumExp, D_t) of every query row. Then `passes` computes the gradients and
-// overwrites (|v|², C) with the terms of the constant's gradient. Last come the sums of these terms
-// and of the sink's gradient.
+// value row, (logSumExp, D_t) of every query row, and the sink's gradient. Then `passes` computes
+// the gradients and overwrites (|v|², C) with the terms of the constant's gradient. Last comes the
+// sum of these terms.
 function planFrame(gpu: Gpu, call: AttentionBackwardCall, passes: Passes): VariantPlan {
   const { shape, vScale, value, constantGradient } = call;
   const { valve, dispatches, scratch } = planValve(gpu, shape, { value, vScale });
@@ -76,11 +76,9 @@ function planFrame(gpu: Gpu, call: AttentionBackwardCall, passes: Passes): Varia
     scratch: [...scratch, rowStatistics, ...gradients.scratch],
     dispatches: [
       ...dispatches,
-      rowDispatch(gpu, call, rowStatistics),
-      ...subtractLogSumExpGradient(gpu, call, rowStatistics),
+      ...planRows(gpu, call, rowStatistics),
       ...gradients.dispatches,
       ...constantGradient === undefined ? [] : [sumConstantTerms(shape, valve, constantGradient)],
-      ...sumSinkTerms(call, rowStatistics),
     ],
   };
 }

@@ -19,9 +19,8 @@ import type { Dispatch } from "../../gpu/plan.ts";
 import type { Tensor } from "../../gpu/tensor.ts";
 import type { AttentionBackwardCall } from "./call.ts";
 import { attentionForwardVariants } from "./forward_variants.ts";
-import { rowDispatch } from "./row.ts";
+import { planRows } from "./row.ts";
 import { type AttentionShape, attentionShapeClass } from "./shape.ts";
-import { subtractLogSumExpGradient, sumSinkTerms } from "./sink.ts";
 import { planValve, throughValve } from "./valve.ts";
 import { notANumber } from "../shared/parts.ts";
 import { checkInteger, spreadWorkgroups } from "../shared/validation.ts";
@@ -108,9 +107,7 @@ export function planPrecise(
     const statistics = own(8 * rows);
     rest = ownTensor(call.logSumExp.shape);
     ofSink.push(
-      rowDispatch(gpu, call, statistics),
-      ...subtractLogSumExpGradient(gpu, call, statistics),
-      ...sumSinkTerms(call, statistics),
+      ...planRows(gpu, call, statistics),
       {
         kernel: {
           parts: [notANumber, {

@@ -1,30 +1,77 @@
 /**
  * The first step of attention's backward pass: the numbers that its kernels need for every query
- * row.
+ * row, and the sinks' gradient, which is a sum over rows.
  */
 import rowSource from "../../../kernels/attention/backward_row.wgsl" with { type: "text" };
+import productSource from "../../../kernels/attention/row_product.wgsl" with { type: "text" };
+import sinkRowSource from "../../../kernels/attention/sink/backward_row.wgsl" with { type: "text" };
 import type { Gpu } from "../../gpu/gpu.ts";
+import type { KernelPart } from "../../gpu/pipelines.ts";
 import type { Dispatch } from "../../gpu/plan.ts";
 import type { AttentionBackwardCall } from "./call.ts";
+import { subtractLogSumExpGradient, sumSinkTerms } from "./sink.ts";
+import { notANumber, workgroupSum } from "../shared/parts.ts";
 import { spreadWorkgroups } from "../shared/validation.ts";
 
+const rowProduct: KernelPart = { file: "attention/row_product.wgsl", source: productSource };
+
 /**
- * Writes (logSumExp, D_t) of every query row t, where D_t = ⟨outputGradient_t, output_t⟩.
+ * The most rows of a query head, over the batch, for which one workgroup per head computes the
+ * statistics and the sinks' gradient together: four per invocation. More rows would keep a GPU
+ * waiting for a few workgroups, and take long enough that a dispatch of its own for the sum adds
+ * little.
+ */
+const MOST_ROWS_TOGETHER = 256;
+
+/**
+ * Writes (logSumExp, D_t − ℓ_t) of every query row t, where D_t = ⟨outputGradient_t, output_t⟩ and
+ * ℓ_t is the gradient of logSumExp or 0, and sinkLogitGradient if the call has one.
  *
  * @param gpu the GPU that holds the tensors
  * @param call the attention call
  * @param rowStatistics the buffer to write, 8 bytes per row
  */
-export function rowDispatch(
+export function planRows(
   gpu: Gpu,
-  { shape, output, outputGradient, logSumExp }: AttentionBackwardCall,
+  call: AttentionBackwardCall,
   rowStatistics: GPUBuffer,
-): Dispatch {
-  const rows = shape.batches * shape.queryHeads * shape.sequenceLength;
-  return {
-    kernel: { parts: [{ file: "attention/backward_row.wgsl", source: rowSource }] },
-    parameters: [{ u32: rows }, { u32: shape.headDim / 4 }],
-    buffers: [output, outputGradient, logSumExp, rowStatistics],
-    workgroups: spreadWorkgroups(gpu, Math.ceil(rows / 64)),
-  };
+): Dispatch[] {
+  const { shape, output, outputGradient, logSumExp, logSumExpGradient } = call;
+  const { sinkLogit, sinkLogitGradient } = call;
+  const { batches, queryHeads, sequenceLength } = shape;
+  const vectors = shape.headDim / 4;
+  const buffers = [output, outputGradient, logSumExp, rowStatistics];
+  if (
+    sinkLogit !== undefined && sinkLogitGradient !== undefined &&
+    batches * sequenceLength <= MOST_ROWS_TOGETHER
+  ) {
+    const hasGradient = logSumExpGradient === undefined ? 0 : 1;
+    return [{
+      kernel: {
+        parts: [notANumber, workgroupSum, rowProduct, {
+          file: "attention/sink/backward_row.wgsl",
+          source: sinkRowSource,
+        }],
+      },
+      parameters: [batches, queryHeads, sequenceLength, vectors, hasGradient].map((u32) => ({
+        u32,
+      })),
+      // Without a gradient of logSumExp, the kernel does not read that binding.
+      buffers: [...buffers, logSumExpGradient ?? logSumExp, sinkLogit, sinkLogitGradient],
+      workgroups: [queryHeads],
+    }];
+  }
+  const rows = batches * queryHeads * sequenceLength;
+  return [
+    {
+      kernel: {
+        parts: [rowProduct, { file: "attention/backward_row.wgsl", source: rowSource }],
+      },
+      parameters: [{ u32: rows }, { u32: vectors }],
+      buffers,
+      workgroups: spreadWorkgroups(gpu, Math.ceil(rows / 64)),
+    },
+    ...subtractLogSumExpGradient(gpu, call, rowStatistics),
+    ...sumSinkTerms(call, rowStatistics),
+  ];
 }

@@ -36,23 +36,34 @@ function plannedBy(gpu: Gpu, plan: () => { readonly plan: Plan }): Planned {
   return { dispatches, knowing };
 }
 
+/** The tensors of a call with two sequences of a length. */
+function tensorsOf(gpu: Gpu, length: number) {
+  const tensor = (shape: number[]) => gpu.empty(shape);
+  const inputs = {
+    query: tensor([2, 2, length, 12]),
+    key: tensor([2, 1, length, 12]),
+    value: tensor([2, 1, length, 12]),
+  };
+  const results = {
+    output: tensor([2, 2, length, 12]),
+    logSumExp: tensor([2, 2, length]),
+    outputGradient: tensor([2, 2, length, 12]),
+  };
+  const sinkLogit = tensor([2]), logSumExpGradient = tensor([2, 2, length]);
+  return { inputs, results, sinkLogit, logSumExpGradient };
+}
+
+const fewRows = "attention/sink/backward_row.wgsl";
+const manyRows = "attention/sink/backward.wgsl";
+const ofLogSumExp = "attention/backward_log_sum_exp.wgsl";
+
 onEachRuntime(
   "a call without sinks plans no kernel that reads them, and no extra dispatch",
   async (opened) => {
     // A dry `Gpu` compiles nothing: SwiftShader would take minutes, and show no more.
     using gpu = createDryGpu(opened.info);
-    const tensor = (shape: number[]) => gpu.empty(shape);
-    const inputs = {
-      query: tensor([1, 2, 40, 12]),
-      key: tensor([1, 1, 40, 12]),
-      value: tensor([1, 1, 40, 12]),
-    };
-    const results = {
-      output: tensor([1, 2, 40, 12]),
-      logSumExp: tensor([1, 2, 40]),
-      outputGradient: tensor([1, 2, 40, 12]),
-    };
-    const sinkLogit = tensor([2]), logSumExpGradient = tensor([1, 2, 40]);
+    const few = tensorsOf(gpu, 128);
+    const { inputs, sinkLogit } = few;
     const runs: Record<string, readonly (string | undefined)[]> = {
       forward: [undefined, "portable", "barrier-free", "tiled-32x32", "tiled-32x32-f16"],
       backward: [undefined, "portable", "panels-barrier-free", "tiled-32x32", "tiled-32x32-f16"],
@@ -66,24 +77,36 @@ onEachRuntime(
       assert(withSinks.knowing.length > 0, `${variant} does not read the sinks`);
       assertEquals(withSinks.dispatches, plain.dispatches, variant);
     }
-    for (const variant of runs.backward!) {
-      const named = variant === undefined ? {} : { variant };
-      const plan = (sinks: object) =>
-        plannedBy(
-          gpu,
-          () => planAttentionBackward(gpu, { ...inputs, ...results, ...sinks, ...named }),
-        );
-      const plain = plan({});
-      assertEquals(plain.knowing, [], variant);
-      const withSinks = plan({ sinkLogit });
-      assertEquals(withSinks.knowing, ["attention/sink/backward.wgsl"], variant);
-      assertEquals(withSinks.dispatches, plain.dispatches + 1, variant);
-      const ofLogSumExp = plan({ logSumExpGradient });
-      assertEquals(ofLogSumExp.knowing, ["attention/backward_log_sum_exp.wgsl"], variant);
-      assertEquals(ofLogSumExp.dispatches, plain.dispatches + 1, variant);
+    // Up to 256 rows per head, one kernel computes the rows' statistics and the sinks' gradient.
+    const many = tensorsOf(gpu, 129);
+    const cases = [
+      { tensors: few, ofSink: [fewRows], ofBoth: [fewRows], extra: 0 },
+      { tensors: many, ofSink: [manyRows], ofBoth: [ofLogSumExp, manyRows], extra: 1 },
+    ];
+    for (const { tensors, ofSink, ofBoth, extra } of cases) {
+      const { inputs, results, sinkLogit, logSumExpGradient } = tensors;
+      for (const variant of runs.backward!) {
+        const named = variant === undefined ? {} : { variant };
+        const plan = (sinks: object) =>
+          plannedBy(
+            gpu,
+            () => planAttentionBackward(gpu, { ...inputs, ...results, ...sinks, ...named }),
+          );
+        const plain = plan({});
+        assertEquals(plain.knowing, [], variant);
+        const withSinks = plan({ sinkLogit });
+        assertEquals(withSinks.knowing, ofSink, variant);
+        assertEquals(withSinks.dispatches, plain.dispatches + extra, variant);
+        const withBoth = plan({ sinkLogit, logSumExpGradient });
+        assertEquals(withBoth.knowing, ofBoth, variant);
+        assertEquals(withBoth.dispatches, plain.dispatches + 2 * extra, variant);
+        const withGradient = plan({ logSumExpGradient });
+        assertEquals(withGradient.knowing, [ofLogSumExp], variant);
+        assertEquals(withGradient.dispatches, plain.dispatches + 1, variant);
+      }
     }
-    for (const each of Object.values({ ...inputs, ...results, sinkLogit, logSumExpGradient })) {
-      each.dispose();
+    for (const { inputs, results, ...rest } of [few, many]) {
+      for (const each of Object.values({ ...inputs, ...results, ...rest })) each.dispose();
     }
     await gpu.sync();
     assertEquals(gpu.memory.buffers, 0);

@@ -11,17 +11,19 @@ const backwardNonFinite: Property = (gpu) => attentionBackwardPassesNonFinite(gp
 /** The mutants, by kernel. */
 export const mutants: readonly Mutant[] = [
   ...mutantsOf("attention/backward_row.wgsl", backward, [
-    ["D is zero", "product.x)", "0.0)"],
-    ["D lacks the first vec4f", "var c = 0u", "var c = 1u"],
-    ["D is 1 % too large", "product.x)", "1.01 * product.x)"],
     [
       "logSumExp and D change places",
-      "vec2f(logSumExp[row], product.x)",
-      "vec2f(product.x, logSumExp[row])",
+      "vec2f(logSumExp[row], rowProduct(row, parameters.vectors))",
+      "vec2f(rowProduct(row, parameters.vectors), logSumExp[row])",
     ],
     ["rows past the first dimension are lost", wrap, "workgroup.x", {
       caughtBy: spread("attention"),
     }],
+  ]),
+  ...mutantsOf("attention/row_product.wgsl", backward, [
+    ["D is zero", "return product.x", "return 0.0"],
+    ["D lacks the first vec4f", "var c = 0u", "var c = 1u"],
+    ["D is 1 % too large", "return product.x", "return 1.01 * product.x"],
   ]),
   ...mutantsOf("attention/backward_query.wgsl", backward, [
     ["D is omitted", "weightGradients[k] - rowDot", "weightGradients[k]"],

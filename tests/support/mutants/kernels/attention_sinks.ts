@@ -69,6 +69,33 @@ export const mutants: readonly Mutant[] = [
       "t < min(parameters.sequenceLength, LANES)",
     ],
   ]),
+  ...mutantsOf("attention/sink/backward_row.wgsl", sinks, [
+    ["the gradient has the wrong sign", "sum -= exp", "sum += exp"],
+    ["the share is forgotten", "exponential(vec4f(sink - statistics.x)).x * ", ""],
+    ["all heads have the first sink", "sinkLogit[head]", "sinkLogit[0]"],
+    ["only the first sequence counts", "b < parameters.batches", "b < 1u"],
+    ["the batch is ignored", "(b * parameters.queryHeads + head)", "head"],
+    [
+      "all but the first 64 rows are lost",
+      "t < parameters.sequenceLength",
+      "t < min(parameters.sequenceLength, LANES)",
+    ],
+    ["only an invocation's last row counts", "sum -= exp", "sum = -exp"],
+    ["the gradient of logSumExp is added to D", "statistics.y -= logSum", "statistics.y += logSum"],
+    ["the gradient of logSumExp is forgotten", "Gradient == 1u", "Gradient == 2u"],
+    ["logSumExp counts as its own gradient", "Gradient == 1u", "Gradient <= 1u"],
+    ["all rows have the first gradient", "logSumExpGradient[row]", "logSumExpGradient[0]"],
+    [
+      "the statistics lack the gradient of logSumExp",
+      "= statistics;",
+      "= vec2f(statistics.x, rowProduct(row, parameters.vectors));",
+    ],
+    [
+      "D lacks the last vec4f",
+      "rowProduct(row, parameters.vectors)",
+      "rowProduct(row, parameters.vectors - 1u)",
+    ],
+  ]),
   ...mutantsOf("attention/backward_log_sum_exp.wgsl", sinks, [
     ["the gradient is added to D", "-= logSumExpGradient", "+= logSumExpGradient"],
     ["all rows have the first gradient", "logSumExpGradient[row]", "logSumExpGradient[0]"],

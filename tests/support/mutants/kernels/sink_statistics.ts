@@ -33,7 +33,7 @@ export const mutants: readonly Mutant[] = [
     ],
   ]),
   ...mutantsOf("attention/sink/share.wgsl", sink, [
-    ["the share is a sum", "total / f32(length)", "total"],
+    ["the share is a sum", "sumOfSummands().x / f32(length)", "sumOfSummands().x"],
     ["all heads have the first sink", "sinkLogit[workgroup.x]", "sinkLogit[0]"],
     ["the batch is ignored", "workgroup.y * parameters.queryHeads + ", "", { times: 1 }],
     ["the logits are taken from the sinks", "sink - logSumExp[", "-sink + logSumExp["],

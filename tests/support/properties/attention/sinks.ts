@@ -24,7 +24,8 @@ import { type BothPasses, forwardAndBackward } from "./passes.ts";
 
 /**
  * Two tiles and part of a third, with groups and batches; V-scale; a sink that takes hardly any
- * weight, and one that takes all of it.
+ * weight, and one that takes all of it. The last case has more than 256 rows per head, whose sums
+ * have a kernel of their own.
  */
 export const sinkExamples = describeEach([
   { batch: 2, keyHeads: 2, group: 2, length: 69, seed: 19, sink: SINK_IN_LOSS },
@@ -32,6 +33,7 @@ export const sinkExamples = describeEach([
   { length: 33, seed: 21, vScale: BACKWARD_ONLY, sink: { ...SINK_IN_LOSS, size: "weak" } },
   { length: 5, seed: 22, sink: { ...SINK_IN_LOSS, size: "strong" } },
   { length: 1, seed: 23, sink: SINK_IN_LOSS },
+  { batch: 3, group: 2, length: 90, seed: 24, sink: SINK_IN_LOSS },
 ], { headDim: 12 });
 
 const withSinks = attentionDescription.map((description): AttentionDescription => ({
