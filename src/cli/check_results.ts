@@ -20,7 +20,7 @@ Usage: deno task check:results FILE.json …
 
 A file can be accepted if all of this holds:
   - It follows the schema, and its commit belongs to this repository.
-  - The bench checked every kernel's answer, and found it right.
+  - The bench checked every answer that it timed, and found it right.
   - A GPU can reach the file's ceilings (the best measured rates), and no kernel is far above them.
   - The samples differ from each other, as times from a real clock do.
 

@@ -23,7 +23,7 @@ import { absolutePath, enterUserFolder } from "./shared/place.ts";
 const options = {
   csv: takesPath(
     "FILE",
-    "Write every number as CSV, with the columns run, step, quantity, layer, head, value, interval",
+    "Write every number as CSV: run, seed, v_scale, step, quantity, layer, head, value, low, high",
   ),
   html: takesPath("FILE", "Write a page that plots the runs' curves together"),
   help,

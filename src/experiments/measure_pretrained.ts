@@ -35,9 +35,9 @@ export interface MeasurePretrainedOptions
   readonly from?: MeasurementSource | null;
   /** Whether to check the theory on the first batch's first texts. Default: true. */
   readonly theory?: boolean;
-  /** Whether to replace massive activations, if there are any. Default: true. */
+  /** Whether to measure also the loss with massive activations replaced, if any. Default: true. */
   readonly interventions?: boolean;
-  /** Whether to round inputs of linear maps to INT8. Default: true. */
+  /** Whether to measure also the loss with the linear maps' inputs in INT8. Default: true. */
   readonly quantization?: boolean;
   /** One more head whose attention to map, besides those chosen by their sink scores. */
   readonly head?: HeadPlace | undefined;

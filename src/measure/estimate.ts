@@ -135,8 +135,8 @@ export function estimateRows<Key>(
     variance: sum([...effects.values()].map((effect) => effect ** 2)) / Math.max(1, rounds - 1),
     df: Math.max(0, rounds - 1),
   };
-  // Estimating the rounds' effects uses up a share of each row's degrees of freedom. This share
-  // remains.
+  // Estimating the rounds' effects uses up some of each row's degrees of freedom; `part` is the
+  // share that remains.
   const part = repeated.length === 0 ? 0 : 1 - 1 / repeated.length;
   const own = moderateVariances(rows.map(({ values, center }) => {
     const df = part * (values.size - 1);

@@ -16,8 +16,8 @@ export const PROCESS_COST = 1.5;
 /** The time in seconds that a measurement adds to a process before it takes samples. */
 export const MEASUREMENT_COST = 0.1;
 /**
- * The least budget divided by the cost of all processes: processes take a third of the budget,
- * samples the rest.
+ * The least budget, as a multiple of the time that starting the processes takes: at most a third of
+ * the budget goes into starting them, the rest into samples.
  */
 const BUDGET_TO_COST = 3;
 

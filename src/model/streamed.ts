@@ -88,7 +88,7 @@ export interface StreamedBackwardOptions {
 
 /**
  * A pretrained model for one batch size and context. The forward pass keeps every layer's input,
- * and as many layers' states as memory allows. The backward pass recomputes the other states.
+ * and as many layers' states as `keptBytes` allows. The backward pass recomputes the other states.
  *
  * @example
  * ```ts

@@ -3,6 +3,7 @@
  * files.
  */
 import * as Plot from "@observablehq/plot";
+import { ticks as ticksBetween } from "d3-array";
 import { escapeHtml } from "../escape.ts";
 import type { PictureOptions } from "./draw.ts";
 import type { Markup } from "./html.ts";
@@ -158,7 +159,8 @@ export function plotAxis(options: PlotAxisOptions): Plot.Markish[] {
 }
 
 /**
- * Ticks for a logarithmic axis: powers of ten, and 2 and 5 between them if there are few.
+ * Ticks for a logarithmic axis: powers of ten, with a few of their multiples between them if there
+ * is room. On an axis too short for two of these, ticks are evenly spaced.
  *
  * @param domain low and high, above 0
  * @param most the most ticks that fit
@@ -179,6 +181,15 @@ export function logTicks([low, high]: readonly [number, number], most: number): 
   }
   for (let step = 1;; step++) {
     const ticks = powers(step, [1]);
+    if (ticks.length < 2 && high < 10 * low) return evenTicks(low, high, most);
+    if (ticks.length <= most) return ticks;
+  }
+}
+
+// d3 takes the number of ticks as a hint and may give more.
+function evenTicks(low: number, high: number, most: number): number[] {
+  for (let count = most;; count--) {
+    const ticks = ticksBetween(low, high, count);
     if (ticks.length <= most) return ticks;
   }
 }

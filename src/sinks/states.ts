@@ -45,7 +45,10 @@ interface LayerMeters {
   readonly attention: PositionMeter | undefined;
 }
 
-/** Collects layers over batches. Use it beside a `SinkMeter`, which checks the same layers. */
+/**
+ * Adds up measurements of layers over batches. It does not check the numbers. Give the same layers
+ * to a `SinkMeter`, which refuses wrong lengths, NaN and infinity.
+ */
 export class StatesMeter {
   readonly #config: LlamaConfig;
   readonly #context: number;

@@ -118,8 +118,8 @@ ${formatOptions(runOptions)}
 Settings: shallow and deep train on Bigram-Backcopy (see deno task train --help), with 2 and 3 layers; deep has no
 attention in layer 0. text and text-anchored train on bytes of text with 4 layers; in text-anchored every sequence
 begins with the same byte. Variants: none is the baseline. fixed, learned and backward-only are kinds of V-scale,
-which shrinks short value vectors. learned-sink and softmax-off-by-one add a logit to each query head's softmax that
-belongs to no token. head-gate and element-gate put gates on attention's outputs.
+which shrinks short value vectors. learned-sink and softmax-off-by-one add to each query head's softmax a logit
+that belongs to no token. head-gate and element-gate put gates on attention's outputs.
 
 report joins the folders of one or many machines. It writes a page that needs no network, SVG figures, and a table
 of the claims of the paper (arXiv 2603.17771), each with a verdict by fixed rules:

@@ -108,8 +108,9 @@ function problemOf(value: unknown): string | undefined {
  * @param text the file's content
  * @param name the file's name, for messages
  * @returns the content
- * @throws {FileError} if the text is too long, not JSON, nested too deeply, of another or a newer
- *   version, or does not match the schema; the message names the first wrong field by its path
+ * @throws {FileError} if the text is too long, not JSON, nested too deeply, not a result file, from
+ *   a newer gradsink, does not match the schema or contradicts itself; the message names the first
+ *   wrong field by its path
  *
  * @example
  * ```ts

@@ -81,7 +81,7 @@ const softwareMatmul: readonly Product[] = [
   ...gateAndUp("smollm2-135m", 128),
   ...gateAndUp("qwen3-0.6b", 128),
   square("full", 256),
-  // Lengths that do not fill tiles, each next to one that does.
+  // Lengths that do not fill tiles, each 1 away from a length that does.
   square("default", 513),
   square("full", 511),
   ...layer("slim-up", { T: 2048, inputs: 128, outputs: 96 }, ["full", "full", "full"]),

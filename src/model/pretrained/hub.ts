@@ -48,8 +48,8 @@ export interface FetchModelOptions {
 }
 
 /**
- * A model's name, `OWNER/MODEL`, with a branch, tag or commit after `@`; without one, the newest
- * commit.
+ * A model's name, `OWNER/MODEL`, with a branch, tag or commit after `@`; without one, the branch
+ * `main`.
  */
 const NAME = /^([\w][\w.-]*\/[\w][\w.-]*)(?:@([\w][\w.-]*))?$/;
 

@@ -103,7 +103,7 @@ export function attentionShapeClass({ sequenceLength, headDim }: AttentionShape)
 }
 
 /**
- * The uniform parameters of attention/tile.wgsl, and of the backward kernels for GPUs.
+ * The uniform parameters of attention/tile.wgsl, and of the backward kernels in attention/tiled/.
  *
  * @param shape the lengths of the call
  * @param options `mode` is undefined without V-scale; `passesHeadDim` is false if D is a part of

@@ -5,8 +5,8 @@ import workgroupSumSource from "../../../kernels/workgroup_sum.wgsl" with { type
 import type { KernelPart } from "../../gpu/pipelines.ts";
 
 /**
- * Functions that recognize infinities and NaN, and powers of two that scale numbers back from the
- * ends of float32's range.
+ * Functions that recognize infinities and NaN, and one that gives a power of two to scale numbers
+ * away from the ends of float32's range.
  */
 export const range: KernelPart = { file: "range.wgsl", source: rangeSource };
 /** exp and exp2 that return NaN for NaN. */

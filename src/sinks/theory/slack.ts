@@ -116,7 +116,7 @@ function slackQuantiles(values: readonly number[]): number[] {
 }
 
 function slackHistogram(values: readonly number[]): SlackDistribution["histogram"] {
-  // A violated bound of 0 has no logarithm.
+  // If a bound of 0 is violated, its slack (bound / actual value) is 0, which has no logarithm.
   const bins = values.map((slack) => Math.floor(Math.log10(Math.max(slack, 1e-10)) / BIN));
   const first = bins.reduce((least, bin) => Math.min(least, bin), Infinity);
   const last = bins.reduce((most, bin) => Math.max(most, bin), -Infinity);

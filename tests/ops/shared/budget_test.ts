@@ -7,9 +7,9 @@ import { assertEquals } from "../../support/assert/assert.ts";
 
 type Told = Parameters<typeof gpuBudget>[0];
 
-// Mesa's drivers describe GPUs this way: both give the maker, Deno the device's name, Dawn the
-// architecture and the driver.
 const mesa = "Intel open-source Mesa driver: Mesa 26.2.6";
+// What each runtime tells. Deno and Dawn both give the maker; Deno adds the device's name, Dawn the
+// architecture and, with Mesa, the driver.
 const known: readonly (readonly [
   vendor: string,
   deno: string,

@@ -234,11 +234,17 @@ Deno.test("logTicks() has round ticks, as many as fit, on any domain", () => {
     [1, 10, 100, 1000].flatMap((p) => p === 1000 ? [p] : [p, 3 * p]),
   );
   assertEquals(logTicks([1e-9, 1], 5).length <= 5, true);
-  for (const [low, high] of [[0.9, 1.1], [1e-12, 1e12], [3, 4], [1e-300, 1e300]] as const) {
+  for (
+    const [low, high] of [[0.9, 1.1], [1e-12, 1e12], [3.1, 4.9], [3.02, 4.01], [
+      1e-300,
+      1e300,
+    ]] as const
+  ) {
     for (const most of [2, 3, 7]) {
       const ticks = logTicks([low, high], most);
       assert(ticks.length <= most, `${low} ${high} ${most}: ${ticks}`);
       assert(ticks.every((tick) => tick >= low && tick <= high));
+      if (low > 3 && most > 2) assert(ticks.length >= 2, `${low} to ${high}: ${ticks}`);
     }
   }
   assertEquals([0.001, 0.02, 1, 1500, 2e5, 5e-7].map(logTick), [

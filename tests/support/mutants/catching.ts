@@ -49,5 +49,5 @@ export function spreadBounds(operator: BrokenOperator): Property {
   return (gpu) => operatorsStayInBounds(narrowGpu(gpu), { operators: [operator] });
 }
 
-/** The text in which a kernel numbers workgroups over two dimensions. */
+/** The WGSL with which a kernel numbers its workgroups over two dimensions. */
 export const wrap = "workgroup.y * workgroups.x + workgroup.x";

@@ -1,4 +1,4 @@
-/** Measures in a Worker; `worker/child.ts` is the page's end of the connection. */
+/** Measures in a Worker; `../worker/child.ts` is the page's end of the connection. */
 import type { Gpu } from "../../../../src/gpu/gpu.ts";
 import type { OpenGpuOptions } from "../../../../src/gpu/open_gpu_options.ts";
 import { openBrowserGpu } from "../../../../src/gpu/open_browser_gpu.ts";

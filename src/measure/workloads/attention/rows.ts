@@ -103,9 +103,9 @@ export function attentionForwardRow(
   return { output, logSumExp: largest + Math.log(sum) };
 }
 
-// The weight a_tj of query t and key j, and the gradient of its logit: a_tj (⟨g_t, v_j⟩ − D_t).
-// Here D_t = ⟨g_t, y_t⟩, with the output row y_t and its gradient g_t. `magnitude` is the scale of
-// the rounding error of the logit's gradient.
+// The weight a_tj of query t and key j, and the gradient of its logit: a_tj (f_j ⟨g_t, v_j⟩ −
+// ⟨g_t, y_t⟩), with the output row y_t and its gradient g_t. f_j is V-scale's factor r / (r + C) in
+// mode "full", otherwise 1. `magnitude` is the scale of this gradient's rounding error.
 function pair(
   numbers: AttentionGradientNumbers,
   { row, keyHead, keyRow }: {
@@ -135,8 +135,9 @@ export interface GradientRow {
   readonly gradient: Float64Array;
   /**
    * The scale of the row's rounding error: the root of the sum of its terms' squares, in the
-   * component where it is largest. The terms may cancel, but their roundings do not. In
-   * queryGradient, a term has the size a_tj (|⟨g_t, v_j⟩| + |D_t|) |k_j|/√D.
+   * component i where it is largest. The terms may cancel, but their roundings do not. In
+   * queryGradient, the term of key j has the size a_tj (f_j |⟨g_t, v_j⟩| + |⟨g_t, y_t⟩|) |k_ji|/√D,
+   * with V-scale's factor f_j in mode "full", otherwise 1.
    */
   readonly magnitude: number;
 }

@@ -155,7 +155,7 @@ async function append(
       onProgress(offset);
     }
   } finally {
-    // The rest of the answer is not needed, and the cause of the failure is already reported.
+    // The rest of the answer is not needed, and the cause of a failure is already thrown.
     await reader.cancel().catch(() => {});
   }
 }
