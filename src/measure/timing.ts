@@ -6,37 +6,27 @@
 import type { Gpu } from "../gpu/gpu.ts";
 import { Plan } from "../gpu/plan.ts";
 import dispatchSource from "../../kernels/ceilings/dispatch.wgsl" with { type: "text" };
+import { observeClockStep } from "./timing/calibration.ts";
 import {
-  calibrateTicks,
-  type ClockAnchor,
-  observeClockStep,
-  observeQuantum,
-} from "./timing/calibration.ts";
+  type HostClocks,
+  type Span,
+  submitAndTime,
+  type UntimedWork,
+} from "./timing/submission.ts";
+import {
+  calibrate,
+  freeStamps,
+  makeStamps,
+  MAXIMUM_SPANS,
+  type Stamps,
+  submitWithStamps,
+} from "./timing/timestamps.ts";
 import type { Timer } from "./result_file.ts";
 import { median } from "../statistics/summary.ts";
 import { sum } from "../statistics/mean.ts";
 
-/** The clocks of the host. */
-export interface HostClocks {
-  /** Time in ns from any origin. */
-  readonly wall: () => number;
-  /**
-   * CPU time of this process in ns, if it can be read. On software adapters it includes the threads
-   * that run the kernels.
-   */
-  readonly cpu?: () => number;
-}
-
-/** Work to time, recorded into one compute pass. */
-export type Span = (pass: GPUComputePassEncoder) => void;
-
-/** Work in a submission that is not part of its times. */
-export interface UntimedWork {
-  /** Recorded once, before all spans: brings the data into the cache. */
-  readonly first?: Span;
-  /** Recorded before every span: evicts the data from the cache. */
-  readonly each?: Span;
-}
+export type { HostClocks, Span, UntimedWork } from "./timing/submission.ts";
+export { MAXIMUM_SPANS } from "./timing/timestamps.ts";
 
 /** Options of {@linkcode GpuTimer.time}. */
 export interface TimeOptions extends UntimedWork {
@@ -64,17 +54,8 @@ export interface GpuTimerOptions {
   readonly kind?: Timer["kind"];
 }
 
-/** The most spans of one submission. */
-export const MAXIMUM_SPANS = 32;
-
 /** A span is too short to time if it has fewer steps of its clock than this. */
 export const MINIMUM_QUANTA = 50;
-
-/**
- * The least time, in ns, over which the GPU's clock is compared with the host's to find the length
- * of a tick.
- */
-const CALIBRATION_TIME = 300e6;
 
 /**
  * A clock for one GPU's work.
@@ -221,181 +202,4 @@ export class GpuTimer {
   [Symbol.dispose](): void {
     this.dispose();
   }
-}
-
-/** The GPU's buffers for timestamps. */
-interface Stamps {
-  readonly queries: GPUQuerySet;
-  readonly resolved: GPUBuffer;
-  readonly staging: GPUBuffer;
-  /**
-   * The first timestamp. Distances from it are exact in a double; the timestamps themselves may not
-   * be.
-   */
-  origin: bigint | undefined;
-}
-
-function makeStamps({ device }: Gpu): Stamps {
-  const count = 2 * MAXIMUM_SPANS;
-  return {
-    queries: device.createQuerySet({ type: "timestamp", count }),
-    resolved: device.createBuffer({
-      size: 8 * count,
-      usage: GPUBufferUsage.QUERY_RESOLVE | GPUBufferUsage.COPY_SRC,
-    }),
-    staging: device.createBuffer({
-      size: 8 * count,
-      usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
-    }),
-    origin: undefined,
-  };
-}
-
-function freeStamps({ queries, resolved, staging }: Stamps): void {
-  queries.destroy();
-  resolved.destroy();
-  staging.destroy();
-}
-
-interface Submission {
-  readonly gpu: Gpu;
-  readonly clocks: HostClocks;
-  readonly spans: readonly Span[];
-  readonly untimed?: UntimedWork;
-  readonly callbacks?: Callbacks;
-}
-
-interface Callbacks {
-  readonly started: (() => void) | undefined;
-  readonly finished: (() => void) | undefined;
-}
-
-interface HostTimes {
-  readonly before: number;
-  readonly after: number;
-  readonly wall: number;
-  readonly cpu?: number;
-}
-
-async function submitWithStamps(
-  stamps: Stamps,
-  { gpu, clocks, spans, untimed = {}, callbacks }: Submission,
-): Promise<HostTimes & { ticks: (readonly [begin: number, end: number])[] }> {
-  const size = 16 * spans.length;
-  const host = await submitAndWait(gpu, clocks, {
-    callbacks,
-    record(encoder) {
-      if (untimed.first !== undefined) recordPass(encoder, untimed.first);
-      spans.forEach((span, i) => {
-        if (untimed.each !== undefined) recordPass(encoder, untimed.each);
-        recordPass(encoder, span, {
-          querySet: stamps.queries,
-          beginningOfPassWriteIndex: 2 * i,
-          endOfPassWriteIndex: 2 * i + 1,
-        });
-      });
-      encoder.resolveQuerySet(stamps.queries, 0, 2 * spans.length, stamps.resolved, 0);
-      encoder.copyBufferToBuffer(stamps.resolved, 0, stamps.staging, 0, size);
-    },
-    wait: () => stamps.staging.mapAsync(GPUMapMode.READ, 0, size),
-  });
-  const times = new BigUint64Array(stamps.staging.getMappedRange(0, size).slice(0));
-  stamps.staging.unmap();
-  const origin = stamps.origin ??= times[0]!;
-  const ticks = spans.map((_, i) =>
-    [Number(times[2 * i]! - origin), Number(times[2 * i + 1]! - origin)] as const
-  );
-  return { ...host, ticks };
-}
-
-function submitAndTime(
-  gpu: Gpu,
-  { clocks, span, callbacks }: {
-    readonly clocks: HostClocks;
-    readonly span: Span;
-    readonly callbacks?: Callbacks;
-  },
-): Promise<HostTimes> {
-  return submitAndWait(gpu, clocks, {
-    callbacks,
-    record: (encoder) => recordPass(encoder, span),
-    wait: () => gpu.device.queue.onSubmittedWorkDone(),
-  });
-}
-
-function recordPass(
-  encoder: GPUCommandEncoder,
-  span: Span,
-  timestampWrites?: GPUComputePassTimestampWrites,
-): void {
-  const pass = encoder.beginComputePass(timestampWrites === undefined ? {} : { timestampWrites });
-  span(pass);
-  pass.end();
-}
-
-// The one place that finds out when work is done. Deno waits for the GPU inside the call and then
-// sleeps 10 ms before the promise resolves; Dawn and browsers return at once, and the promise
-// resolves at the end. A test watches for changes of that behavior.
-async function submitAndWait(
-  gpu: Gpu,
-  clocks: HostClocks,
-  { callbacks, record, wait }: {
-    readonly callbacks: Callbacks | undefined;
-    readonly record: (encoder: GPUCommandEncoder) => void;
-    readonly wait: () => Promise<unknown>;
-  },
-): Promise<HostTimes> {
-  let buffer: GPUCommandBuffer | undefined;
-  gpu.guard("timer", () => {
-    const encoder = gpu.device.createCommandEncoder();
-    record(encoder);
-    buffer = encoder.finish();
-  });
-  callbacks?.started?.();
-  const cpuBefore = clocks.cpu?.();
-  const before = clocks.wall();
-  gpu.guard("timer", () => gpu.device.queue.submit([buffer!]));
-  const done = wait();
-  let after = clocks.wall();
-  let cpuAfter = clocks.cpu?.();
-  if (gpu.info.runtime === "deno") callbacks?.finished?.();
-  try {
-    await done;
-  } catch (error) {
-    await gpu.sync(); // Throws the first cause, if there is one.
-    throw error;
-  }
-  if (gpu.info.runtime !== "deno") {
-    after = clocks.wall();
-    cpuAfter = clocks.cpu?.();
-    callbacks?.finished?.();
-  }
-  const cpu = cpuBefore === undefined || cpuAfter === undefined
-    ? {}
-    : { cpu: cpuAfter - cpuBefore };
-  return { before, after, wall: after - before, ...cpu };
-}
-
-// If the GPU's clock cannot be used, the result tells why.
-async function calibrate(
-  stamps: Stamps,
-  { gpu, clocks, span }: { readonly gpu: Gpu; readonly clocks: HostClocks; readonly span: Span },
-): Promise<Timer | string> {
-  const spans = Array.from({ length: MAXIMUM_SPANS }, (): Span => span);
-  const anchors: ClockAnchor[] = [];
-  const times: number[] = [];
-  const start = clocks.wall();
-  // The first submission of its kind may include extra work, so it is not used for calibration.
-  await submitWithStamps(stamps, { gpu, clocks, spans });
-  while (anchors.length < 4 || clocks.wall() - start < CALIBRATION_TIME) {
-    const { ticks, before, after } = await submitWithStamps(stamps, { gpu, clocks, spans });
-    times.push(...ticks.flat());
-    anchors.push({ ticks: ticks[0]![0], before, after });
-  }
-  await gpu.sync();
-  const quantum = observeQuantum(times);
-  const length = calibrateTicks(anchors);
-  if (quantum === undefined) return "the GPU's clock stands still";
-  if (length === undefined) return "the GPU's clock does not run evenly with the host's";
-  return { kind: "timestamp", quantum: quantum * length.nanosecondsPerTick, ...length };
 }

@@ -1,0 +1,131 @@
+/**
+ * Submits compute passes and times the submission on the host.
+ *
+ * This file calls no Deno API, and clocks are parameters, because the browser's page uses it too.
+ */
+import type { Gpu } from "../../gpu/gpu.ts";
+
+/** The clocks of the host. */
+export interface HostClocks {
+  /** Time in ns from any origin. */
+  readonly wall: () => number;
+  /**
+   * CPU time of this process in ns, if it can be read. On software adapters it includes the threads
+   * that run the kernels.
+   */
+  readonly cpu?: () => number;
+}
+
+/** Work to time, recorded into one compute pass. */
+export type Span = (pass: GPUComputePassEncoder) => void;
+
+/** Work in a submission that is not part of its times. */
+export interface UntimedWork {
+  /** Recorded once, before all spans: brings the data into the cache. */
+  readonly first?: Span;
+  /** Recorded before every span: evicts the data from the cache. */
+  readonly each?: Span;
+}
+
+/** Called around a submission. */
+export interface Callbacks {
+  readonly started: (() => void) | undefined;
+  readonly finished: (() => void) | undefined;
+}
+
+/** The times of one submission on the host, in ns. */
+export interface HostTimes {
+  readonly before: number;
+  readonly after: number;
+  readonly wall: number;
+  readonly cpu?: number;
+}
+
+/**
+ * Submits one span and times it on the host.
+ *
+ * @param gpu the GPU
+ * @param options the clocks, the span, and callbacks around the submission
+ */
+export function submitAndTime(
+  gpu: Gpu,
+  { clocks, span, callbacks }: {
+    readonly clocks: HostClocks;
+    readonly span: Span;
+    readonly callbacks?: Callbacks;
+  },
+): Promise<HostTimes> {
+  return submitAndWait(gpu, clocks, {
+    callbacks,
+    record: (encoder) => recordPass(encoder, span),
+    wait: () => gpu.device.queue.onSubmittedWorkDone(),
+  });
+}
+
+/**
+ * Records a span into a compute pass of its own.
+ *
+ * @param encoder the submission's encoder
+ * @param span the work
+ * @param timestampWrites where the pass writes timestamps. Default: nowhere
+ */
+export function recordPass(
+  encoder: GPUCommandEncoder,
+  span: Span,
+  timestampWrites?: GPUComputePassTimestampWrites,
+): void {
+  const pass = encoder.beginComputePass(timestampWrites === undefined ? {} : { timestampWrites });
+  span(pass);
+  pass.end();
+}
+
+/**
+ * Submits work, waits until it is done, and times that on the host.
+ *
+ * This is the one place that finds out when work is done. Deno waits for the GPU inside the call
+ * and then sleeps 10 ms before the promise resolves; Dawn and browsers return at once, and the
+ * promise resolves at the end. A test watches for changes of that behavior.
+ *
+ * @param gpu the GPU
+ * @param clocks the host's clocks
+ * @param options callbacks around the submission, and functions that record the work and wait for it
+ */
+export async function submitAndWait(
+  gpu: Gpu,
+  clocks: HostClocks,
+  { callbacks, record, wait }: {
+    readonly callbacks: Callbacks | undefined;
+    readonly record: (encoder: GPUCommandEncoder) => void;
+    readonly wait: () => Promise<unknown>;
+  },
+): Promise<HostTimes> {
+  let buffer: GPUCommandBuffer | undefined;
+  gpu.guard("timer", () => {
+    const encoder = gpu.device.createCommandEncoder();
+    record(encoder);
+    buffer = encoder.finish();
+  });
+  callbacks?.started?.();
+  const cpuBefore = clocks.cpu?.();
+  const before = clocks.wall();
+  gpu.guard("timer", () => gpu.device.queue.submit([buffer!]));
+  const done = wait();
+  let after = clocks.wall();
+  let cpuAfter = clocks.cpu?.();
+  if (gpu.info.runtime === "deno") callbacks?.finished?.();
+  try {
+    await done;
+  } catch (error) {
+    await gpu.sync(); // Throws the first cause, if there is one.
+    throw error;
+  }
+  if (gpu.info.runtime !== "deno") {
+    after = clocks.wall();
+    cpuAfter = clocks.cpu?.();
+    callbacks?.finished?.();
+  }
+  const cpu = cpuBefore === undefined || cpuAfter === undefined
+    ? {}
+    : { cpu: cpuAfter - cpuBefore };
+  return { before, after, wall: after - before, ...cpu };
+}
