@@ -155,7 +155,7 @@ export async function readModel(path: string): Promise<StoredModel> {
  *
  * @param path a checkpoint's folder
  * @throws {CheckpointError} if a file or tensor is missing, incomplete, not finite, or of the wrong
- *   shape
+ *   shape, if a second moment is negative, or if another version wrote the state
  */
 export async function readCheckpoint(path: string): Promise<Checkpoint> {
   const model = await readModel(path);

@@ -27,8 +27,7 @@ export interface ParameterPack {
 /**
  * A model with its states and gradients on the GPU, for one batch size and context.
  *
- * All methods enqueue work and return at once. On one adapter, the same parameters and batches give
- * the same bits.
+ * No method waits for the GPU. On one adapter, the same parameters and batches give the same bits.
  *
  * @example
  * ```ts

@@ -33,7 +33,10 @@ interface Draw {
   readonly summary: { readonly [Name in keyof SinkIntervals["summary"]]: number | null };
 }
 
-/** Collects layers over batches. Use it beside a `SinkMeter`, which checks the same layers. */
+/**
+ * Adds up layers in groups of sequences, over batches. It does not check their numbers: give the
+ * same layers to a `SinkMeter`, which refuses wrong lengths, NaN and infinity.
+ */
 export class IntervalMeter {
   readonly #settings: SinkSettings;
   readonly #layers: readonly (LayerUnits | undefined)[];

@@ -105,7 +105,8 @@ export function compareEarly(
 }
 
 /**
- * The positions that by-position arrays keep: all up to `dense`, then 2^k − 1, the last one, and s.
+ * The positions that by-position arrays keep: all up to `dense`, then 2 t + 1 after each t (by
+ * default 63, 127, …), the last one, and s.
  *
  * @param context T
  * @param options s, and `dense` (default 31)
@@ -126,7 +127,8 @@ export function thinnedPositions(
  *
  * @param settings any
  * @param context T
- * @throws {RangeError} that names the setting, its value and what is wanted
+ * @throws {RangeError} that names the setting, its value and what is wanted, or says that no
+ *   position is left to compare s with
  */
 export function checkSettings(settings: SinkSettings, context: number): void {
   const integer = (name: string, given: number, least: number, most = Number.MAX_SAFE_INTEGER) => {

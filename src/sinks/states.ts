@@ -56,7 +56,7 @@ export class StatesMeter {
   readonly #layers: readonly LayerMeters[];
   /**
    * The number of positions that can be sinks: those whose score has a whole window of queries
-   * inside the text, and s.
+   * inside the text, and all up to s.
    */
   readonly #sinkPositions: number;
 
@@ -151,8 +151,8 @@ export class StatesMeter {
   }
 
   /**
-   * Chooses the heads to show: the requested one, the strongest sink, the weakest, and the middle
-   * one.
+   * Chooses the heads to show: the requested one, the strongest sink, the one with the median
+   * score, and the weakest.
    */
   #heads(
     scores: readonly (readonly number[])[],
@@ -172,7 +172,7 @@ export class StatesMeter {
       .flatMap(([head, why]) =>
         head === undefined ? [] : { layer: head.layer, head: head.head, why }
       )
-      // In a model with one or two heads, the chosen heads can be the same.
+      // The chosen heads can be the same, for example if the strongest sink is the one asked for.
       .filter((each, i, all) =>
         all.findIndex(({ layer, head }) => layer === each.layer && head === each.head) === i
       );

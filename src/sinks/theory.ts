@@ -150,7 +150,7 @@ export class TheoryMeter {
  * @param trace of one batch, on the CPU
  * @param options the model's configuration, gains, θ and s
  * @returns each check's result, and a line for each violated check
- * @throws {TypeError} if the trace or the gains do not fit the model
+ * @throws {TypeError} if the trace, the gains, θ or the sink logits do not fit the model
  * @throws {RangeError} if the trace holds a NaN or an infinity, or `position` or `sequences` is out
  *   of range
  */

@@ -61,7 +61,7 @@ function gradientsOf(layer: LayerTrace<Numbers>, config: LlamaConfig): NamedStat
   ];
 }
 
-/** A state that only models with gates have; other models' traces are not checked for it. */
+/** A state that only models with gates have: empty if it is missing there, undefined elsewhere. */
 function gated(numbers: Numbers | undefined, config: LlamaConfig): Numbers | undefined {
   return attentionGates(config) === 0 ? undefined : numbers ?? new Float64Array();
 }

@@ -41,12 +41,12 @@ export class GradientUnits {
   }
 
   /**
-   * The norm of the summed gradient at every position, for resampled sequences.
+   * The norm of the summed gradient at every position, for resampled groups of sequences.
    *
-   * Let g_i be the gradient of sequence i. It adds h_i = 2⟨g_i, Σ_j g_j⟩ − ‖g_i‖² to the squared
-   * norm. If every sequence i is drawn w_i times, the norm is therefore multiplied by about
-   * exp(Σ_i (w_i − 1) h_i / (2 ‖Σ_j g_j‖²)). The exact ‖Σ_i w_i g_i‖ would be too large on average,
-   * because the noise of a sequence that is drawn twice does not average out. If gradients are only
+   * Let g_i be the gradient of group i. It adds p_i = 2⟨g_i, Σ_j g_j⟩ − ‖g_i‖² to the squared norm.
+   * If every group i is drawn w_i times, the norm is therefore multiplied by about
+   * exp(Σ_i (w_i − 1) p_i / (2 ‖Σ_j g_j‖²)). The exact ‖Σ_i w_i g_i‖ would be too large on average,
+   * because the noise of a group that is drawn twice does not average out. If gradients are only
    * noise, the interval is up to √2 times too wide.
    */
   norms(): ResampledNorms {

@@ -6,7 +6,7 @@
 export interface SinkComparison {
   /** The value at position s. */
   readonly sink: number;
-  /** The mean over the early tokens. */
+  /** The mean over the early tokens; for R_GS, over all other positions up to T_e. */
   readonly early: number;
   /** sink / early; null for a division by zero. */
   readonly ratio: number | null;

@@ -25,7 +25,7 @@ export interface AttentionMeasurement {
   readonly valueHeads: readonly ValueHeadMeasurement[];
   /** The share of query heads whose score, first averaged over sequences, exceeds ε. */
   readonly sinkRate: number;
-  /** The share of query heads whose idle score, first averaged over sequences, exceeds ε. */
+  /** The share of query heads whose idle score, over all sequences' idle queries, exceeds ε. */
   readonly idleSinkRate: number | null;
   /**
    * The sink rate as published: the share of (sequence, head) pairs whose score counts as a sink.
@@ -62,7 +62,10 @@ export interface AttentionMeasurement {
 
 /** Unusually large elements of a hidden state [B, T, d]. */
 export interface MassiveActivations {
-  /** Median magnitude of a batch's elements; with several batches, the mean of their medians. */
+  /**
+   * Median magnitude of a batch's elements; with several batches, the mean of their medians,
+   * weighted by their sequences.
+   */
   readonly median: number;
   /** Largest magnitude of all. */
   readonly largest: number;

@@ -5,8 +5,8 @@ import type { Interval } from "../../statistics/resampling.ts";
 export type QuantizationTarget = "down-projections" | "all-linears";
 
 /**
- * How the 8-bit range is chosen: one scale per tensor, from the largest magnitude in other batches;
- * or one scale per token, from the token itself.
+ * How the 8-bit range is chosen: one scale per tensor, from the largest magnitude in the
+ * calibration batches; or one scale per token, from the token itself.
  */
 export type QuantizationScaling = "static-tensor" | "dynamic-token";
 

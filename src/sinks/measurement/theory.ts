@@ -31,14 +31,14 @@ export const SLACK_LEVELS = [0, 0.05, 0.25, 0.5, 0.75, 0.95, 1] as const;
 
 /**
  * Slack of a bound, bound / actual: 1 if it is attained, 10 if it is ten times too large. Tokens
- * with an actual value of 0 are left out.
+ * whose actual value may be nothing but rounding error are left out.
  */
 export interface SlackDistribution {
   readonly layer: number;
   readonly branch: "attention" | "mlp";
   /** Quantiles at SLACK_LEVELS over all tokens. */
   readonly all: readonly number[];
-  /** Quantiles at SLACK_LEVELS over the tokens at position s alone. */
+  /** Quantiles at SLACK_LEVELS over the tokens at position s alone; empty if all are left out. */
   readonly sink: readonly number[];
   /** Counts of log10 slack in bins of width `width` that begin at `from`. */
   readonly histogram: {

@@ -35,8 +35,8 @@ export interface TokenRatios {
 /**
  * The ratios of one token.
  *
- * ∇h is stored as the rounded sum of ∇h′ and the RMSNorm's gradient. If ∇h and ∇h′ differ by no
- * more than a few roundings of ∇h′, the difference is noise and Compress undefined.
+ * ∇h is stored as the rounded sum of ∇h′ and the RMSNorm's gradient. If ∇h and ∇h′ differ by less
+ * than a few of their roundings, the difference is noise and Compress undefined.
  *
  * @param states the branch's states
  * @param row the token's place in [B, T]
@@ -72,7 +72,7 @@ export class CompressRegression {
   #low = Infinity;
   #high = -Infinity;
 
-  /** Adds a token, unless one of its two values is undefined or 0. */
+  /** Adds a token, unless its ‖h‖ is 0, or its Compress is 0 or undefined. */
   add({ inputNorm, compress }: TokenRatios): void {
     if (!(inputNorm > 0) || compress === undefined || !(compress > 0)) return;
     const x = Math.log10(inputNorm), y = Math.log10(compress);
@@ -120,10 +120,10 @@ export class CompressRegression {
 
 const RATIOS = ["bloat", "compress", "change"] as const;
 
-/** Single tokens are kept, for scatter plots, from this many sequences. */
+/** `points`, for scatter plots, shows tokens of this many sequences, the first ones. */
 const POINT_SEQUENCES = 2;
 
-/** Collects one branch over batches. */
+/** Measures one branch over all batches that are added. */
 export class BranchMeter {
   /** The fit over all tokens of this branch. */
   readonly regression: CompressRegression = new CompressRegression();

@@ -5,7 +5,7 @@ import { compareEarly, type Numbers } from "../numbers.ts";
 import { idleQueries } from "./head.ts";
 import { mean } from "../../statistics/mean.ts";
 
-/** Collects gates over batches, for {@linkcode GateMeasurement}. */
+/** Averages the gates' openings over batches, for {@linkcode GateMeasurement}. */
 export class GateMeter {
   readonly #heads: number;
   readonly #context: number;

@@ -60,15 +60,15 @@ export interface FloorOptions {
 /** The states that determine the logits' gradients. */
 interface SlopeStates extends FloorStates {
   /**
-   * The value at s that the precise form subtracts from all values: [B, Hkv, T, D]; undefined in
-   * the usual form.
+   * The original values: [B, Hkv, T, D]. The precise form subtracts the one at s from all of them.
+   * undefined in the usual form.
    */
   readonly taken: Numbers | undefined;
   /** b_t, the sink logit's share of the weight: [B, Hq, T]; undefined without sink logits. */
   readonly sinkWeight: Float64Array | undefined;
 }
 
-/** Collects floors over batches. */
+/** Adds up the floors over batches. */
 export class GradientFloors {
   readonly #options: FloorOptions;
   #keySquares = 0;

@@ -33,7 +33,7 @@ export function idleQueries(
   return queries;
 }
 
-/** Collects heads over batches, for {@linkcode HeadMeasurement}. */
+/** Measures a layer's query heads over batches, for {@linkcode HeadMeasurement}. */
 export class HeadMeter {
   readonly #settings: SinkSettings;
   readonly #heads: HeadSums[];

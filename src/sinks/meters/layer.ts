@@ -1,4 +1,4 @@
-/** Collects all measurements of one layer over batches. */
+/** Makes all measurements of one layer, over all batches that are added. */
 import { attentionGates, type LlamaConfig } from "../../reference/llama/config.ts";
 import type { AttentionTrace, LayerTrace } from "../../reference/llama/trace.ts";
 import { tensor } from "../../reference/tensor.ts";
@@ -16,13 +16,13 @@ import { MassiveMeter, NormMeter } from "./norm.ts";
 import { SinkLogitMeter } from "./sink_logit.ts";
 import type { LayerValve } from "../valve.ts";
 
-/** Options that all layers share, and this layer's constants. */
+/** Options that all layers share, and this layer's V-scale and sink logits. */
 export interface LayerMeterOptions {
   readonly config: LlamaConfig;
   readonly settings: SinkSettings;
   /** T */
   readonly context: number;
-  /** V-scale's constants of this layer; undefined without V-scale. */
+  /** This layer's V-scale: mode, θ and constants; undefined without V-scale. */
   readonly valve: LayerValve | undefined;
   /** The sink logit of each query head; undefined if the model has none. */
   readonly sinkLogits: readonly number[] | undefined;
@@ -41,7 +41,7 @@ export interface KeptPositions {
 
 const GRADIENTS = ["norm", "query", "key", "value", "output"] as const;
 
-/** Collects one layer's attention over batches. */
+/** Measures one layer's attention over batches. */
 export class AttentionMeter {
   readonly branch: BranchMeter;
   /** The gradient meter of each inner state. */
@@ -168,7 +168,7 @@ export class AttentionMeter {
   }
 }
 
-/** Collects one layer over batches. */
+/** Measures one layer over batches. */
 export class LayerMeter {
   /** undefined in a layer without attention. */
   readonly attention: AttentionMeter | undefined;

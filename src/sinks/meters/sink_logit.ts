@@ -4,7 +4,7 @@ import type { SinkSettings } from "../measurement/settings.ts";
 import type { Numbers } from "../numbers.ts";
 import { idleQueries } from "./head.ts";
 
-/** Collects sink logits over batches, for {@linkcode SinkLogitMeasurement}. */
+/** Averages the sink logits' shares over batches, for {@linkcode SinkLogitMeasurement}. */
 export class SinkLogitMeter {
   readonly #logits: readonly number[];
   readonly #context: number;

@@ -1,6 +1,6 @@
 /**
  * The measurements of a pretrained model beyond {@linkcode SinkMeasurement}: its states, every
- * position as a possible sink, and intervals over texts. Units as in measurement.ts.
+ * position as a possible sink, and intervals over texts. Units as in ../measurement.ts.
  */
 import type { Interval } from "../../statistics/resampling.ts";
 import type { StateMeasurement, StatesMeasurement } from "../states/measurement.ts";

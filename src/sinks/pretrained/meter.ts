@@ -12,7 +12,10 @@ import { GradientGram } from "./gradient_interval.ts";
 import { meanInterval, SEED } from "./mean_interval.ts";
 import type { PretrainedLayer, PretrainedMeasurement } from "./measurement.ts";
 
-/** Collects layers over batches. Use it beside a `SinkMeter`, which checks the same layers. */
+/**
+ * Measures layers over batches. It does not check their numbers: give the same layers to a
+ * `SinkMeter`, which refuses wrong lengths, NaN and infinity.
+ */
 export class PretrainedMeter {
   readonly #position: number;
   readonly #states: StatesMeter;
@@ -59,7 +62,7 @@ export class PretrainedMeter {
   /**
    * Measures all batches so far.
    *
-   * @param options the heads whose attention is shown, and the tokens' text
+   * @param options the scores that decide which heads are shown, and the tokens' text
    */
   result(
     options: StatesResultOptions,

@@ -13,7 +13,7 @@ const TEXT_POSITIONS = 24;
 /** A map's size and its [size, size] weights. */
 type Map = Pick<AttentionMap, "size" | "weights">;
 
-/** Collects one layer's attention over batches. */
+/** Measures one layer's attention to every position, over batches. */
 export class PositionMeter {
   /**
    * The number of heads with a sink, [texts][s]. A head has a sink at s if its mean attention to s,

@@ -5,7 +5,7 @@ import type { LargeActivation } from "./measurement.ts";
 /** How many of the largest elements to report. */
 const LARGEST = 3;
 
-/** Collects one layer's hidden states over batches. */
+/** Measures one layer's hidden states over batches. */
 export class StateMeter {
   /** Each text's elements with a magnitude above 100 and at least 1000 × the text's median. */
   readonly massive: LargeActivation[] = [];

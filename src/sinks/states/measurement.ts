@@ -70,7 +70,7 @@ export interface TextAttention {
 
 /** The states of all layers. */
 export interface StatesMeasurement {
-  /** The positions that can be sinks: s, and those with a whole window of queries in the text. */
+  /** The positions that can be sinks: all up to s, and those with a whole window of queries. */
   readonly sinkPositions: readonly number[];
   readonly layers: readonly StateMeasurement[];
   /** Maps of means over texts; empty in a model without attention. */

@@ -10,11 +10,11 @@
  * Rounding: the checks recompute the weights in float64 from the traced q and k. The model's own
  * weights differ from these by roundings: of the logit, at most (D/4 + 6) u |z|, in z and again in
  * logSumExp; of exp and log; and of the sums over T. Together they are at most ρ = u ((D/2 + 32) Z
- * + T + 50), where Z is the largest |scale| ‖q_t‖ ‖k_s‖ of a head and u the unit roundoff of the
- * traced numbers, 2^-24 or 2^-53. Sums over T tokens and products of D elements add (T + D + 50) u
- * times the added magnitudes. An identity's difference is measured in units of these magnitudes.
- * (Higham, Accuracy and Stability, section 4.2; WGSL's own accuracy of exp and log.) In addition,
- * weights and products below the smallest normal number may be flushed to 0.
+ * + T + 50), where Z is the largest of a head's ‖q_t‖ ‖k_s‖/√D and |sink logit|, and u the unit
+ * roundoff of the traced numbers, 2^-24 or 2^-53. Sums over T tokens and products of D elements add
+ * (T + D + 50) u times the added magnitudes. An identity's difference is measured in units of these
+ * magnitudes. (Higham, Accuracy and Stability, section 4.2; WGSL's own accuracy of exp and log.) In
+ * addition, weights and products below the smallest normal number may be flushed to 0.
  *
  * Source: Chen, Lin, Yao, arXiv 2603.17771.
  */

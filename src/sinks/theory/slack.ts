@@ -34,7 +34,7 @@ export interface BoundComparison extends Omit<Comparison, "excess"> {
 /** The width of a bin of log10 slack. */
 const BIN = 0.05;
 
-/** Collects the comparisons of one identity or bound. */
+/** Sums up the comparisons of one identity or bound. */
 export class CheckMeter {
   readonly #check: CheckName & { readonly kind: "identity" | "bound" };
   readonly #slack = new Map<string, {
@@ -120,8 +120,8 @@ function slackHistogram(values: readonly number[]): SlackDistribution["histogram
   const bins = values.map((slack) => Math.floor(Math.log10(Math.max(slack, 1e-10)) / BIN));
   const first = bins.reduce((least, bin) => Math.min(least, bin), Infinity);
   const last = bins.reduce((most, bin) => Math.max(most, bin), -Infinity);
-  // Slack beyond 10^20 times the least goes into the last of 400 bins. Otherwise a gradient of pure
-  // rounding error would add thousands of empty bins.
+  // Slack beyond 10^20 times the least goes into the last bin, the 401st. Otherwise a gradient of
+  // pure rounding error would add thousands of empty bins.
   const end = Math.min(last, first + 400);
   const counts = new Array<number>(end - first + 1).fill(0);
   for (const bin of bins) counts[Math.min(bin, end) - first]!++;

@@ -1,6 +1,6 @@
 /**
  * The fields of config.json that are not part of a model's shape: fields without effect here, and
- * fields of unsupported models. A field in neither list is unknown and gets reported.
+ * fields of unsupported models. A field in none of the lists is unknown and gets reported.
  *
  * Source: the configurations of Hugging Face's transformers, versions 4.57 and 5.24, and of models
  * on its hub.

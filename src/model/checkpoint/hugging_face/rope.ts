@@ -30,7 +30,8 @@ const DEFAULT_BASE = 10_000;
  *
  * @param fields config.json's fields
  * @param path for messages
- * @throws {CheckpointError} if they contradict each other, or name an unsupported scaling
+ * @throws {CheckpointError} if they contradict each other, ask for an unsupported scaling or a
+ *   partial rotation, or lack a number
  */
 export function readRope(fields: Readonly<Record<string, unknown>>, path: string): RopeFields {
   const groups = (["rope_parameters", "rope_scaling"] as const)
@@ -80,8 +81,8 @@ function readGroup(
   path: string,
 ): Group {
   const outer = objectOf(fields[field], `${path}: ${field}`);
-  // Models with several kinds of layers have parameters for each kind. Here all layers are of one
-  // kind.
+  // Models with several kinds of layers have parameters for each kind. Here all layers have full
+  // attention.
   const nested = (outer.full_attention ?? null) !== null;
   const name = nested ? `${field}.full_attention` : field;
   const inner = nested ? objectOf(outer.full_attention, `${path}: ${name}`) : outer;

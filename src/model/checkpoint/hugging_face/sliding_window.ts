@@ -12,7 +12,8 @@ import { shown } from "../json.ts";
  * @param fields config.json's fields
  * @param options `family`: decides which fields count; `layers`: their number; `context`: the
  *   longest requested one; `path`: for messages
- * @throws {CheckpointError} for a window shorter than the context, and for layers of other kinds
+ * @throws {CheckpointError} for a window shorter than the context, for layers of other kinds, and
+ *   for fields that contradict each other
  */
 export function refuseSlidingWindow(
   fields: Readonly<Record<string, unknown>>,
