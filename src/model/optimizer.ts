@@ -37,9 +37,9 @@ export interface Trained {
 
 /** AdamW's moments of one parameter, of the parameter's shape. */
 export interface Moments {
-  /** The decaying mean of the gradient. */
+  /** The decaying mean of the clipped gradient. */
   readonly first: Tensor;
-  /** The decaying mean of the gradient's square. */
+  /** The decaying mean of the clipped gradient's square. */
   readonly second: Tensor;
 }
 

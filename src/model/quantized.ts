@@ -65,7 +65,7 @@ export class QuantizedEvaluation {
   readonly tokenLosses: Tensor;
   /**
    * With `scale: "static"`: each linear map's largest |input| so far, `[1]`, by its parameter's
-   * name.
+   * name. Maps with the same input are one entry, by the first one's name.
    */
   readonly maxima: ReadonlyMap<string, Tensor>;
   readonly #gpu: Gpu;

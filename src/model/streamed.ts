@@ -1,7 +1,7 @@
 /**
  * A pretrained model's forward pass, and its backward pass to the states alone, for models that
  * exceed a GPU's memory. It computes no gradients by weights, holds one layer's weights at a time,
- * and recomputes a layer's states in the backward pass.
+ * and in the backward pass recomputes the states that it did not keep.
  */
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Plan } from "../gpu/plan.ts";
@@ -87,8 +87,9 @@ export interface StreamedBackwardOptions {
 }
 
 /**
- * A pretrained model for one batch size and context. The forward pass keeps every layer's input,
- * and as many layers' states as `keptBytes` allows. The backward pass recomputes the other states.
+ * A pretrained model for one batch size and context. For a backward pass, the forward pass keeps
+ * every layer's input, and as many layers' states as `keptBytes` allows. The backward pass
+ * recomputes the other states.
  *
  * @example
  * ```ts
@@ -136,7 +137,7 @@ export class StreamedLlama {
     readonly plans: readonly Plan[];
     readonly kept: KeptStates;
   } | undefined;
-  /** The layer that `#forward` ran last; its states are in memory. */
+  /** The layer whose states are in the tensors of `#forward`; undefined for none. */
   #computed: number | undefined;
   #ran = false;
   /** The last layer of which `#states` holds the input for the current tokens. */

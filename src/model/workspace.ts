@@ -36,7 +36,7 @@ export class Workspace {
   /**
    * Views a tensor's memory with another shape.
    *
-   * @param tensor a tensor that lives longer than the workspace
+   * @param tensor a tensor that lives at least as long as the workspace
    * @param shape a shape with as many elements
    */
   view(tensor: Tensor, shape: readonly number[]): Tensor {

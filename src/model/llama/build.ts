@@ -15,9 +15,9 @@ import { ropeFrequencies } from "../../reference/llama/rope.ts";
 import type { Workspace } from "../workspace.ts";
 
 /**
- * How to choose between kernels. `steps`: the fastest to run, for training; an adapter that
- * computes on the CPU may need seconds to compile them, once. `start`: the fastest to compile, for
- * a few steps.
+ * How to choose between kernels on an adapter that computes on the CPU; on any other, each operator
+ * chooses its own. `steps`: the fastest to run, for training; they may take seconds to compile,
+ * once. `start`: the fastest to compile, for a few steps.
  */
 export type KernelPreference = "steps" | "start";
 
@@ -119,8 +119,8 @@ export function chooseKernels(
     // The portable variant, last in each list, always suits.
     const suiting = (shape: AttentionShape) => fit.find((each) => each.suits(gpu, shape))!.name;
     const own = suiting(attention);
-    // `suits` accepts a variant that takes seconds to compile only for long sequences. Over many
-    // steps such a variant pays off for short ones too.
+    // For short sequences `suits` refuses a variant that takes seconds to compile. Over many steps
+    // such a variant pays off for them too.
     return own === "portable" ? suiting({ ...attention, sequenceLength: Infinity }) : own;
   };
   return {

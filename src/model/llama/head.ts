@@ -37,8 +37,8 @@ export interface HeadPlans {
 export const LOGITS_BYTES: number = 2 ** 27;
 
 /**
- * The number of rows in a chunk of logits: the largest that fits a buffer and divides the number of
- * all rows.
+ * The number of rows in a chunk of logits: the largest that fits a buffer and `LOGITS_BYTES`, and
+ * divides the number of all rows.
  *
  * @param gpu the GPU to run on
  * @param rows B · T

@@ -185,13 +185,13 @@ function planMlpBackward(
 }
 
 /**
- * Plans the backward pass of a norm at the start of a residual branch: adds the norm's gradient to
- * the stream's gradient.
+ * Plans a norm's backward pass. At the start of a residual branch it also adds the norm's gradient
+ * to the stream's gradient.
  *
  * @param build the model
  * @param plans the list to add to
  * @param options the gain's name, the norm's input and forward states, the loss's gradient by its
- *   output, and the stream's gradient
+ *   output, and the stream's gradient; undefined for the final norm, which starts no branch
  * @returns the gradient by the norm's input, which is the stream
  */
 export function planNormBackward(

@@ -82,7 +82,8 @@ function gainLength({ modelDim }: LlamaConfig, rows: number): number {
 }
 
 // Six tensors [rows, d]. Forward: the norm's output, the branch's residual, and the stream plus the
-// residual. Backward: the gradients by the norm's output, by its input, and by the stream.
+// residual. Backward: the gradients by the norm's output, by its input, and by the stream. Besides
+// them, the norm's 1 / rms of each row, and scratch.
 function branchLength(config: LlamaConfig, rows: number): number {
   return 6 * rows * config.modelDim + rows + gainLength(config, rows);
 }

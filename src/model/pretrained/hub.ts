@@ -30,11 +30,11 @@ export interface FetchedModel {
 
 /** Options of {@linkcode fetchModel}. */
 export interface FetchModelOptions {
-  /** Called with the number of bytes fetched so far, and the number of all bytes. */
+  /** Called with the number of bytes that are there, and that of all files known so far. */
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
   /**
-   * The longest context that the model will get. A model that is unsupported at this length is not
-   * fetched.
+   * The longest context that the model will get. Weights of a model that is unsupported at this
+   * length are not fetched.
    */
   readonly context?: number | undefined;
   /** The folder for models; the user's cache by default. */
@@ -74,6 +74,7 @@ export function isHubName(text: string): boolean {
  * @throws {CheckpointError} if the model does not exist, is not accessible or not supported, does
  *   not arrive complete, or the disk has no room for it
  * @throws {Deno.errors.NotCapable} that names the flag of a missing permission
+ * @throws {RangeError} if the name cannot be one of the hub
  */
 export async function fetchModel(
   name: string,

@@ -153,7 +153,7 @@ async function loadLibrary(
   }
 }
 
-/** The tokens that the tokenizer puts before every text, found by encoding one piece of text. */
+/** The tokens that the tokenizer puts before every text. Its post-processor shows them. */
 function prefixOf(library: Library, path: string): number[] {
   const piece = "\0";
   let whole: readonly string[];

@@ -60,7 +60,7 @@ export class PassingError extends Error {
 export class HubRequests {
   readonly #model: string;
   readonly #access: HubAccess;
-  /** The last failed request's error. The library, @huggingface/hub, passes on only its message. */
+  /** The last request's error if it failed: the library, @huggingface/hub, passes on a text only. */
   failure: Error | undefined;
 
   /** @param model its name, for messages */

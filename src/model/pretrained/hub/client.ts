@@ -66,7 +66,7 @@ export class HubClient {
    * The commit that a branch, tag or commit name means now.
    *
    * @param revision the name
-   * @throws {CheckpointError} if the hub does not know it
+   * @throws {CheckpointError} if the hub does not know it, refuses it or cannot be reached
    */
   async commit(revision: string): Promise<string> {
     const { sha } = await this.#insist(() =>
@@ -125,7 +125,7 @@ export class HubClient {
     });
   }
 
-  /** The cause of the last failed request; the library passes on only a message. */
+  /** The last request's error if it failed; the library passes on only its message. */
   get failure(): Error | undefined {
     return this.#requests.failure;
   }

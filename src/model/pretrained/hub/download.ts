@@ -40,7 +40,7 @@ export interface DownloadOptions {
   readonly patience: number;
 }
 
-/** How many attempts in a row may bring no further byte. */
+/** After this many attempts in a row without a further byte, a download gives up. */
 const ATTEMPTS = 5;
 const FIRST_DELAY = 500;
 

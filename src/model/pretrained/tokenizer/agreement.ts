@@ -1,6 +1,6 @@
 /**
  * Compares tokenizer_config.json with tokenizer.json. Programs differ in which of the two they
- * follow; this one follows tokenizer.json alone.
+ * follow when they split a text; this one follows tokenizer.json alone.
  */
 import { plural } from "../../../plural.ts";
 import { CheckpointError } from "../../checkpoint/error.ts";
@@ -27,7 +27,8 @@ export interface Agreement {
  * @param folder the folder of both
  * @param files their contents
  * @returns notes on ignored settings of tokenizer_config.json, one line each
- * @throws {CheckpointError} if they contradict each other on BOS, or on a token's number
+ * @throws {CheckpointError} if they contradict each other on BOS or on a token's number, or if
+ *   add_bos_token is neither true nor false
  */
 export function compareSettings(folder: string, files: Agreement): readonly string[] {
   refuseOtherBegin(folder, files);

@@ -1,7 +1,7 @@
 /**
  * Handles the parts of tokenizer.json that the library, @huggingface/tokenizers for JavaScript,
  * computes differently from Hugging Face's tokenizers for Python. It rewrites them as parts that
- * the library computes exactly, or refuses them by name, because tokens would silently differ.
+ * the library computes exactly, notes that tokens may differ, or refuses them by name.
  *
  * Sources: the README of @huggingface/tokenizers 0.2, "Regex compatibility", its code, and
  * tokenizers 0.23 for Python, whose results the tests contain.
@@ -11,7 +11,7 @@ import { objectOf, shown } from "../../checkpoint/json.ts";
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** Components that the library computes exactly. */
+/** Components that the library computes exactly, except those in the notes. */
 export interface ExactComponents {
   readonly parts: Fields;
   /** Notes on uncertain parts, one line each. */
@@ -25,7 +25,7 @@ const MODELS = ["BPE", "Unigram", "WordPiece"];
  *
  * @param parts tokenizer.json's parts
  * @param path for messages
- * @throws {CheckpointError} that names a part without an exact form
+ * @throws {CheckpointError} that names the first part that is not computed
  */
 export function exactComponents(parts: Fields, path: string): ExactComponents {
   const model = objectOf(parts.model, `${path}: model`);
@@ -95,7 +95,7 @@ function split(regex: string, behavior = "Isolated"): Fields {
     type: "Split",
     pattern: { Regex: regex },
     behavior,
-    // "Removed" drops the text between matches and keeps the matches.
+    // Inverted, "Removed" drops the text between matches and keeps the matches.
     invert: behavior === "Removed",
   };
 }

@@ -19,7 +19,7 @@ export const WHOLE = "model.safetensors";
 /** The name of the index of several weights files. */
 export const INDEX = "model.safetensors.index.json";
 
-/** Endings of other programs' weights, and what to do about such files. */
+/** Names of files that are not read as weights: what they are, and what to do about them. */
 const OTHERS: readonly (readonly [RegExp, string])[] = [
   [
     /^(pytorch_model.*\.bin(\.index\.json)?|.*\.(pt|pth|ckpt))$/,

@@ -102,8 +102,8 @@ async function checkTiedHead(
 
 /**
  * The largest relative error of RoPE's stored frequencies. Programs compute them in float32 as e^−x
- * with x up to 14. Rounding x costs up to 14 · 2⁻²⁴, and a few more operations follow; 32 · 2⁻²⁴
- * has room for both. Then the result is rounded to the stored type.
+ * with x up to 14 (RoPE's base up to 10⁶). Rounding x costs up to 14 · 2⁻²⁴, and a few more
+ * operations follow; 32 · 2⁻²⁴ has room for both. Then the result is rounded to the stored type.
  */
 const COMPUTED = 32 * 2 ** -24;
 const ROUNDED = { F32: 0, F16: 2 ** -11, BF16: 2 ** -8 } as const;
