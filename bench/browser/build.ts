@@ -20,8 +20,8 @@ export const distribution = new URL("bench/browser/dist/", root);
 /**
  * The page's content security policy, for its own `meta` element; a server may send it, too.
  *
- * It allows only scripts, styles and files from the page's origin, Workers from its own script, and
- * markup that goes through one Trusted Types policy.
+ * It allows only scripts, styles, images, files and Workers from the page's origin, and markup that
+ * goes through one Trusted Types policy.
  */
 export const contentPolicy = [
   "default-src 'none'",

@@ -42,7 +42,7 @@ export interface ScalingPanel {
   readonly xLabel: string;
   readonly yLabel: string;
   readonly lines: readonly ScalingLine[];
-  /** Formats a value of the vertical axis. Default: a plain number. */
+  /** Formats a value of the vertical axis. Default: `logTick`. */
   readonly format?: (value: number) => string;
   /** The ticks of the vertical axis. */
   readonly ticks?: readonly number[];
@@ -182,7 +182,7 @@ function drawPanel(
   return { picture, height };
 }
 
-// The lengths whose labels fit, the longest one first.
+// The lengths whose labels fit, chosen from the longest one down.
 function ticksAmong(lengths: readonly number[]): number[] {
   const factor = (lengths.at(-1)! / lengths[0]!) ** (1 / 5);
   const ticks: number[] = [];

@@ -9,7 +9,7 @@ export interface ScalingResult {
   readonly x: number;
   readonly shape: Shape["dimensions"];
   readonly variant: string;
-  /** `left-out`: the call would have taken too long. */
+  /** `left-out`: the call would have taken too long, or cannot run on this adapter. */
   readonly status: "ok" | "failed" | "timed-out" | "wrong" | "left-out";
   readonly reason?: string;
   /** The time of one run, in ns. */

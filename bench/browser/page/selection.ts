@@ -46,7 +46,8 @@ export interface ReadSelection {
 }
 
 /**
- * Reads a selection from an address. Wrong values are reported and keep their defaults.
+ * Reads a selection from an address. Wrong values are reported, and defaults replace them. A grid
+ * among shapes' names is reported and used alone.
  *
  * @param parameters the address's parameters, from an untrusted source
  */
@@ -97,7 +98,7 @@ export function readSelection(parameters: URLSearchParams): ReadSelection {
   return { selection, problems };
 }
 
-// Removes characters that a result file does not accept.
+// Replaces characters that a result file does not accept, and shortens the text to its limit.
 function cleanLabel(text: string): string {
   // deno-lint-ignore no-control-regex
   return text.replaceAll(/[\u0000-\u001f\u007f-\u009f]/g, " ").slice(0, LONGEST_LABEL).trim();

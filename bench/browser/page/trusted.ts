@@ -38,7 +38,7 @@ export function setMarkup(element: Element, { text }: Markup): void {
  * Starts the page's Worker.
  *
  * @param role the Worker's task
- * @param options.again whether an earlier Worker lost its GPU
+ * @param options.again whether it replaces an earlier Worker, whose GPU may have been lost
  */
 export function startWorker(
   role: ToWorker["role"],

@@ -3,7 +3,7 @@
 /** The first message to a Worker. */
 export interface ToWorker {
   readonly role: "measure" | "compare" | "theory";
-  /** Whether an earlier Worker lost its GPU. */
+  /** Whether the Worker replaces an earlier one, whose GPU may have been lost. */
   readonly again?: boolean;
 }
 

@@ -1,8 +1,8 @@
 /**
  * The part of Observable Plot's interface that the pictures of src/report and of the page use, in a
- * tenth of the library's size. `build.ts` substitutes it for the library, which alone is more than
- * half of the page's allowed size. The code of the pictures is the same for both; a test compares
- * their marks, place by place.
+ * tenth of the library's size. `../build.ts` substitutes it for the library, which alone is more
+ * than half of the page's allowed size. The code of the pictures is the same for both; a test
+ * compares their marks, place by place.
  *
  * An option that no picture uses is an error.
  */
@@ -73,7 +73,7 @@ export const areaY: Marking = marking("areaY");
 /** A bar from `x1` to `x2` in the band of `y`. */
 export const barX: Marking = marking("barX");
 
-/** The space between a tick and its text, in pixels. */
+/** The length of a tick's line, in pixels. */
 const TICK = 6;
 
 /**

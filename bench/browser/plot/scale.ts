@@ -1,5 +1,5 @@
 /**
- * Position scales with the same ticks as d3-scale's. d3-scale itself imports colors and
+ * Position scales with the same ticks as d3-scale's. d3-scale's own scales import colors and
  * interpolation, which are as large as all other drawing code.
  */
 // @ts-types="npm:@types/d3-array@3"
@@ -81,7 +81,7 @@ export function logScale(domain: [number, number], range: [number, number]): Num
         if (tick >= low && tick <= high) found.push(tick);
       }
     }
-    // Over less than a decade, use the ticks of a linear scale.
+    // If these are few, as over less than a decade, use the ticks of a linear scale.
     return 2 * found.length < count ? niceTicks(low, high, count) : found;
   };
   return Object.assign((value: number) => linear(Math.log10(value)), {

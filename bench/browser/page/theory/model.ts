@@ -2,9 +2,9 @@
  * The story of gradient sinks in one head: 64 tokens, the first of them a sink, computed by the
  * project's own operators, on the GPU or in float64.
  *
- * Queries, keys, values, hidden states and output gradients are drawn once. Token 0's key adds the
- * sink's strength to its logits. A token's value gradient reaches RMSNorm unchanged, as if the value
- * projection kept all lengths. See Chen, Lin and Yao, arXiv 2603.17771.
+ * Queries, keys, values, hidden states and output gradients are drawn from fixed seeds. Token 0's
+ * key makes its logit the sink's strength. A token's value gradient reaches RMSNorm unchanged, as
+ * if the value projection kept all lengths. See Chen, Lin and Yao, arXiv 2603.17771.
  */
 import type { Gpu } from "../../../../src/gpu/gpu.ts";
 import { attentionBackward, attentionForward } from "../../../../src/ops/attention.ts";
@@ -19,7 +19,7 @@ import { randomNormal } from "../../../../src/random.ts";
 
 /** The sliders' values. */
 export interface TheoryInput {
-  /** The amount added to the logits of token 0. */
+  /** The logit of token 0, the same for all queries. */
   readonly strength: number;
   /** The length of token 0's hidden state, relative to the others. */
   readonly activation: number;

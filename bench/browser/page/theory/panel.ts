@@ -27,7 +27,8 @@ export class TheoryPanel {
   }
 
   /**
-   * Draws the first picture once it scrolls into view, so that the GPU compiles nothing earlier.
+   * Draws the first picture once the panel scrolls into view, so that the GPU compiles nothing
+   * earlier.
    *
    * @param options.gpu whether there is a GPU to compute on
    */
@@ -114,7 +115,7 @@ export class TheoryPanel {
       : "Computed by the float64 reference.";
     const text = sentence(input, output);
     byId("theory-text", HTMLParagraphElement).textContent = text;
-    // Screen readers speak the result once the user lets go of the slider.
+    // Screen readers speak the result once nothing has changed for a while.
     clearTimeout(this.#spoken);
     this.#spoken = setTimeout(() => {
       byId("theory-spoken", HTMLParagraphElement).replaceChildren(element("span", text));
@@ -126,7 +127,7 @@ function times(factor: number): string {
   return `${number(factor)} × the others`;
 }
 
-/** Two significant digits, without an exponent if that stays readable. */
+/** Two or three significant digits, without an exponent if that stays readable. */
 export function number(value: number): string {
   if (value === 0) return "0";
   if (value >= 1e5 || value < 1e-3) {

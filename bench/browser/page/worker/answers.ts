@@ -1,4 +1,4 @@
-/** The Worker's side of `worker/calls.ts`. */
+/** The Worker's side of `calls.ts`: answers the page's questions. */
 import { workerScope } from "../worker_scope.ts";
 
 /**
