@@ -56,8 +56,8 @@ export interface TunableOperator {
   /**
    * Calls that together run all kernels of the class. The first is the call itself, with fewer
    * heads or batches if more would only repeat its work. The others are similar calls that take
-   * other branches, such as `vScale: 1`, with V-scale. Planning them takes milliseconds for any
-   * lengths.
+   * other branches, such as `vScale: 1, sink: 1`, with V-scale and learned sinks. Planning them
+   * takes milliseconds for any lengths.
    */
   kernelCalls(dimensions: Dimensions): readonly Dimensions[];
   /**
@@ -142,11 +142,11 @@ function attentionTensors(gpu: Gpu, { B, Hq, Hkv, T, D, vScale, sink }: Dimensio
 /** All longer sequences are in one class. */
 const LONGEST_SEQUENCE = 2 ** 14;
 
-// More heads, or a sequence longer than LONGEST_SEQUENCE, run the same kernels. V-scale needs other
-// kernels.
+// More heads, or a sequence longer than LONGEST_SEQUENCE, run the same kernels. V-scale and learned
+// sinks need other kernels. No kernel depends on both, so one call has both.
 function attentionKernelCalls({ T, D }: Dimensions): Dimensions[] {
   const call = { B: 1, Hq: 1, Hkv: 1, T: Math.min(T!, LONGEST_SEQUENCE), D: D! };
-  return [call, { ...call, vScale: 1 }];
+  return [call, { ...call, vScale: 1, sink: 1 }];
 }
 
 const ofAttention = {

@@ -120,28 +120,64 @@ Deno.test("candidatesHash() changes with any constant, and with the language fea
   assert(constants >= 10, `${constants} constants`);
 });
 
+const narrow = { ...softwareInfo, subgroupSize: { minimum: 4, maximum: 4 } };
+const roomy = { ...info, vendor: "nvidia" }; // has registers for both gradients in one kernel
+const adapters = [info, softwareInfo, narrow, roomy];
+
+Deno.test("candidatesHash() covers the kernels of calls with V-scale and with learned sinks", () => {
+  let planned = 0;
+  for (const [name, operator] of tunableOperators) {
+    if (!name.startsWith("attention")) continue;
+    for (const adapter of adapters) {
+      for (const T of [128, 512]) {
+        const dimensions = { ...sampleLengths(name), T };
+        const hashed = new Set(
+          kernelsOf(operator, dimensions, adapter).map((kernel) => JSON.stringify(kernel)),
+        );
+        using dry = createDryGpu(adapter);
+        const { pipelines } = dry;
+        const prepare = pipelines.prepare.bind(pipelines);
+        let call = "";
+        pipelines.prepare = (kernel) => {
+          assert(hashed.has(JSON.stringify(kernel)), `${call}: ${kernel.parts.at(-1)!.file}`);
+          planned++;
+          return prepare(kernel);
+        };
+        for (const variant of operator.variants) {
+          if (operator.unfit(dry, dimensions, variant) !== undefined) continue;
+          for (const extras of [{ vScale: 1 }, { sink: 1 }, { vScale: 1, sink: 1 }]) {
+            call = `${name} ${variant} T=${T} ${JSON.stringify(extras)}`;
+            operator.plan(dry, { ...dimensions, ...extras }, variant).dispose();
+          }
+        }
+      }
+    }
+  }
+  assert(planned > 500, `${planned} kernels`);
+});
+
 test("candidatesHash() covers every kernel file that tuning chooses from", async () => {
   const folder = new URL("../../../kernels/", import.meta.url);
   const files = (await readdir(folder, { recursive: true }))
     .filter((name) => /^(attention|rms_norm|v_scale|matmul)\/.*\.wgsl(\.ts)?$/.test(name))
     // Operators with a single kernel need no tuning.
     .filter((name) => !/sink_statistics|learned_constant/.test(name))
-    // Kernels that every variant runs for a learned sink or `precise`; the tuner's calls have
-    // neither.
-    .filter((name) => !/sink\/(backward|forward|share)|precise\/|log_sum_exp/.test(name));
-  const narrow = { ...softwareInfo, subgroupSize: { minimum: 4, maximum: 4 } };
-  const roomy = { ...info, vendor: "nvidia" }; // has registers for both gradients in one kernel
+    // Kernels that every variant runs for `precise` or for a gradient of logSumExp; the tuner's
+    // calls have neither.
+    .filter((name) => !/sink\/share|precise\/|log_sum_exp/.test(name));
   const hashed = new Set<string>();
   for (const [name, operator] of tunableOperators) {
     // RMSNorm: rows that fit a lane's registers, and longer ones. Matrix product: sides that are
-    // multiples of four, and others.
+    // multiples of four, and others. Attention: few rows per head, and more.
     const others = name.startsWith("rmsNorm")
       ? [{ rows: 64, d: 95 }, { rows: 64, d: 8192 }]
       : name === "matmul"
       ? [{ B: 1, M: 1024, N: 1024, K: 1024, transposeLeft: 0, transposeRight: 0 }]
+      : name.startsWith("attention")
+      ? [{ ...sampleLengths(name), T: 512 }]
       : [];
     const lengths = [sampleLengths(name), ...others];
-    for (const adapter of [info, softwareInfo, narrow, roomy]) {
+    for (const adapter of adapters) {
       for (const dimensions of lengths) {
         for (const { parts } of kernelsOf(operator, dimensions, adapter)) {
           for (const { file } of parts) hashed.add(file);
