@@ -1,11 +1,11 @@
 /**
- * A run of the bench: ceilings, then all jobs in rounds within a budget, then the ceilings again.
- * It updates the result file after each step. The command and the browser's page share it; each
- * stores the file in its own way.
+ * A run of the bench: all jobs in rounds within a budget. It measures the ceilings before and after
+ * the rounds, unless the budget is short or two versions are measured in turns. It updates the
+ * result file after each step. The command and the browser's page store the file in their own ways.
  *
  * Each round is a new process (in a browser: a Worker with a new device) and measures every job in
- * a new random order. Sampling within a process cannot vary what the process fixes: its memory
- * layout, its compiled code, other programs at that time. So comparisons need several processes.
+ * a new random order. All samples of a process share its memory layout, its compiled code and the
+ * other programs of that time. So comparisons need several processes.
  *
  * Source: T. Kalibera, R. Jones, Rigorous benchmarking in reasonable time (2013).
  */
@@ -68,7 +68,7 @@ export class BenchRun {
   #jobs: readonly Job[];
   #file: ResultFile;
   readonly #measured: Measured;
-  /** The earliest time to store the file again, on the clock of `performance.now()`. */
+  /** Measurements before this time, on the clock of `performance.now()`, do not store the file. */
   #keepFrom = 0;
   #text = "";
   #processes: number;

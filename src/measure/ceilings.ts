@@ -1,8 +1,9 @@
 /**
- * Measures the best rates of a GPU: arithmetic, copying, exponentials, dispatches and submissions.
+ * Measures what a GPU does at best: the rates of arithmetic, copying and exponentials, and the time
+ * of a dispatch and of a submission.
  *
- * Every figure comes from kernels with known results. It counts only if the results are right, so a
- * kernel that computed nothing gives no ceiling. The fastest form of each kernel counts.
+ * A kernel's figure counts only if the kernel computed its known result, so a kernel that computed
+ * nothing gives no ceiling. The fastest form of each kernel counts.
  */
 import type { Gpu } from "../gpu/gpu.ts";
 import {
@@ -21,7 +22,7 @@ import { chooseRepeats } from "./timing/repeats.ts";
 export interface MeasuredCeilings {
   /** The figures; null for no data. */
   readonly ceilings: Ceilings;
-  /** Figures without data and the reasons, one line each. */
+  /** Forms of kernels that gave wrong results, one line each. */
   readonly warnings: readonly string[];
 }
 
@@ -30,11 +31,14 @@ export interface MeasureCeilingsOptions {
   /** The GPU's clock. */
   readonly timer: GpuTimer;
   /**
-   * The least number of rounds, each with one sample per candidate. More follow until the three
-   * best samples of the best candidate agree. Default 8.
+   * The least number of rounds, each with one sample per remaining candidate. More follow until the
+   * three best samples of the best candidate agree. Default 8.
    */
   readonly rounds?: number;
-  /** If the three best samples do not agree, sampling ends after this many ns. Default 2e9. */
+  /**
+   * If the three best samples do not agree, the rounds after `rounds` end once all samples of the
+   * ceiling took this many ns. Default 2e9.
+   */
   readonly patience?: number;
   /** The ceilings to measure. Default: all that the GPU has. */
   readonly groups?: readonly CandidateGroup[];
@@ -45,10 +49,11 @@ export interface MeasureCeilingsOptions {
 }
 
 /**
- * The least time of a sample, in ns, which makes the overheads of passes and dispatches negligible.
+ * A sample repeats a run for at least this many ns, if `MAXIMUM_REPEATS` runs take as long, so that
+ * the overhead of a pass is negligible.
  */
 const SAMPLE_TIME = 10e6;
-/** After three rounds, candidates this many times slower than the best one are dropped. */
+/** After three rounds, candidates that take more than this many times the best time are dropped. */
 const HOPELESS = 2;
 /** The three best samples agree if they differ by no more than this factor. */
 const SETTLED = 1.03;
@@ -70,7 +75,8 @@ const units = {
  *
  * @param gpu the GPU
  * @param options its timer, and how often to sample
- * @returns the ceilings; null if the adapter lacks the feature or the kernels' results were wrong
+ * @returns the ceilings; one is null if the adapter lacks its feature, or if its kernels gave wrong
+ *   results or no times
  * @throws {GpuError} if the GPU fails
  */
 export async function measureCeilings(
@@ -107,8 +113,8 @@ export async function measureCeilings(
 
 /**
  * Merges two measurements of one adapter's ceilings: takes the better figure of each, with its
- * method. Other work at the time only lowers a figure, so the better one is closer to the adapter's
- * ceiling. The same holds for each form of a kernel.
+ * method. Other work at the time only makes a figure worse, so the better one is closer to the
+ * adapter's ceiling. The same holds for each form of a kernel.
  *
  * @param first some ceilings
  * @param second other ceilings of the same adapter
@@ -122,8 +128,8 @@ export function mergeCeilings(first: Ceilings, second: Ceilings): Ceilings {
     else if (found !== null) {
       const forms = bestForms([...known.forms ?? [], ...found.forms ?? []]);
       const { samples, ...rest } = better(found, known) ? found : known;
-      // A rate's interval comes from all samples of its form. Times in ns are medians, each of one
-      // process, so they are not pooled.
+      // A rate's interval comes from the samples of both measurements if they found the same form
+      // best. A time in ns is the median of one measurement, so its samples are not pooled.
       const pool = rest.unit !== "ns" && found.method === known.method &&
         found.samples !== undefined && known.samples !== undefined;
       const all = pool ? [...known.samples!, ...found.samples!] : samples;

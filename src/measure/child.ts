@@ -1,5 +1,6 @@
 /**
- * The measuring process. The bench starts it as `deno run child.ts`, and both exchange JSON lines.
+ * The measuring process of the bench and of tuning, which exchange JSON lines with it. It runs as
+ * `deno run child.ts`, or calls `runChild` in a program that also imports a custom operator.
  */
 import { readLines } from "../files/json_lines.ts";
 import type { ChildRequest } from "./child/protocol.ts";
@@ -18,13 +19,13 @@ export interface OperatorSource {
 }
 
 /**
- * Serves the bench until the bench ends.
+ * Serves the bench until the bench ends or a request fails, then exits.
  *
  * @param source a custom operator to measure
  */
 export async function runChild(source?: OperatorSource): Promise<never> {
-  // Ctrl-C reaches every process of the terminal; the bench decides what to do and tells this one
-  // on stdin.
+  // Ctrl-C reaches every process of the terminal. This one ignores it: the bench decides what to do
+  // and tells it on stdin.
   if (Deno.build.os !== "windows") Deno.addSignalListener("SIGINT", () => {});
   await serve({
     requests: readLines<ChildRequest>(Deno.stdin.readable),
@@ -40,7 +41,7 @@ export async function runChild(source?: OperatorSource): Promise<never> {
       },
     },
   });
-  Deno.exit(0); // A driver's threads would keep it alive.
+  Deno.exit(0); // A driver's threads would keep the process alive.
 }
 
 function explain(error: unknown): never {

@@ -22,13 +22,13 @@ import { DEFAULT_THRESHOLD, judge } from "./comparison/verdict.ts";
 /** A comparison of several result files. */
 export interface Comparison {
   readonly machines: readonly Machine[];
-  /** The rows that at least two machines have. */
+  /** Rows that went well in two files, or that went well in the first and failed in another. */
   readonly rows: readonly ComparisonRow[];
-  /** Rows that went well on at most one machine. They have no verdicts and appear in no table. */
+  /** All other rows, which went well in at most one file. They have no verdicts. */
   readonly uncompared: readonly ComparisonRow[];
   /** The totals, in the order of the machines. */
   readonly totals: readonly MachineTotal[];
-  /** The number of rows that all machines have. */
+  /** The number of rows that went well on all machines. */
   readonly completeRows: number;
   /** The relative change that matters. */
   readonly threshold: number;
@@ -42,7 +42,7 @@ export interface ComparisonOptions {
   readonly threshold?: number;
 }
 
-/** Thrown if no measurement went well in two of the files. */
+/** Thrown if no row can be compared: see {@linkcode Comparison.rows}. */
 export class NothingComparableError extends Error {
   override readonly name = "NothingComparableError";
 }
@@ -56,7 +56,7 @@ const natural = new Intl.Collator("en", { numeric: true });
 
 const passOrder = ["forward", "backward"];
 
-/** Sorts by operator, then forward before backward, then from little work to much. */
+/** Sorts by operator, forward before backward, number format, and from little work to much. */
 function compareRows(a: Measurement, b: Measurement): number {
   const byName = (x: string, y: string) => x < y ? -1 : x > y ? 1 : 0;
   return byName(a.kernel, b.kernel) ||
@@ -71,7 +71,8 @@ function compareRows(a: Measurement, b: Measurement): number {
  * @param options the threshold
  * @throws {TypeError} for fewer than two files
  * @throws {RangeError} if the threshold is not a positive number
- * @throws {NothingComparableError} if no measurement went well in two of them
+ * @throws {NothingComparableError} if no row went well in two of them, or went well in the first
+ *   and failed in another
  *
  * @example
  * ```ts
@@ -282,7 +283,7 @@ function judgeAll(
 }
 
 /**
- * The seconds to add to each run's budget for `times` as many processes, rounded up to tens;
+ * The seconds to add to each run's budget for `times` times as many processes, rounded up to tens;
  * undefined if a run cannot have so many processes.
  */
 function moreSeconds(

@@ -7,7 +7,7 @@
  * mean, each round's effect, and a rest. The error of a mean has two sources. One is the rounds'
  * effects, which all measurements share; it has one degree of freedom less than there are rounds.
  * The other is the rest. Its variances are moderated (pulled toward a value common to all
- * measurements), because a variance with two degrees of freedom is very uncertain. Intervals are
+ * measurements), because a variance from as few as three rounds is very uncertain. Intervals are
  * Welch's, with Satterthwaite's degrees of freedom.
  *
  * Sources: T. Kalibera, R. Jones, Rigorous benchmarking in reasonable time (2013), for processes as
@@ -29,8 +29,8 @@ import { processesOf } from "./rounds.ts";
 import { mean, sum } from "../statistics/mean.ts";
 
 /**
- * The assumed standard deviation of the logarithm for a file of one process, which does not show
- * how processes differ. On quiet machines, medians of processes differed by up to 17 %.
+ * The assumed standard deviation of the logarithms of processes' medians, for a measurement by one
+ * process, which cannot show it. On quiet machines, medians of processes differed by up to 17 %.
  */
 export const ASSUMED_DEVIATION = 0.1;
 

@@ -24,7 +24,7 @@ export interface Job {
   readonly cache: CacheState;
   /** Whether `variant` is the default one. */
   readonly chosen: boolean;
-  /** Whether tuning chose the default variant. */
+  /** Whether `variant` is the default one because tuning chose it. */
   readonly tuned?: boolean;
 }
 
@@ -136,7 +136,7 @@ export function listJobs(
           ...{ id: jobs.length, kernel, pass, shape, dtype, variant, cache, chosen: own },
           ...own && tuned ? { tuned } : {},
         };
-        // A shape may be requested by its name or by its lengths.
+        // A shape may be requested by its name and by its lengths, so a job may come twice.
         const key = jobKey(job);
         if (!keys.has(key)) jobs.push(job);
         keys.add(key);
@@ -160,8 +160,8 @@ function shapesFor(
 
 /**
  * Puts jobs into batches in random order. Jobs that people compare are in one batch: the variants
- * and cache states of one piece of work, and the forms of one operator on one shape, such as
- * attention with and without learned sinks.
+ * of one number format and the cache states of one piece of work, and the forms of one operator on
+ * one shape, such as attention with and without learned sinks.
  *
  * @param jobs the remaining jobs
  * @param seed equal seeds give equal batches

@@ -13,7 +13,7 @@ export const RESULT_SCHEMA = "gradsink-results/1";
 /** The outcome of a measurement. */
 export type MeasurementStatus = "ok" | "failed" | "timed-out" | "wrong";
 
-/** Whether the data was in the last-level cache when the kernel began. */
+/** `hot`: runs follow one another. `cold`: before each run, other data fills the last-level cache. */
 export type CacheState = "hot" | "cold";
 
 /** Why sampling ended. */
@@ -29,7 +29,7 @@ export type StopReason =
 export interface Timer {
   /** `timestamp` is the GPU's own clock, `wall` the host's. */
   readonly kind: "timestamp" | "wall";
-  /** The smallest observed step of this clock, in ns. */
+  /** The step of this clock in ns, found from its readings. */
   readonly quantum: number;
   /** The length of the GPU clock's tick, by wall time; `samples` are already converted. */
   readonly nanosecondsPerTick?: number;
@@ -49,7 +49,7 @@ export interface Correctness {
 
 /** One process's part of a measurement. */
 export interface MeasuredProcess {
-  /** The bench's round, from 0 on: the measurements of one round come from one process. */
+  /** The bench's round, from 0 on. One process takes a round's measurements unless it crashes. */
   readonly round: number;
   /** How many consecutive samples are from this process. */
   readonly samples: number;
@@ -59,7 +59,7 @@ export interface MeasuredProcess {
   readonly repeats?: number;
 }
 
-/** The timing of one operator, pass, shape and number format. */
+/** The timing of one variant of an operator's pass, on one shape and in one state of the cache. */
 export interface Measurement {
   /** The operator's name, such as `attention`. */
   readonly kernel: string;
@@ -94,8 +94,8 @@ export interface Measurement {
   /** How often one sample of the first process runs the operator; the sample is the mean time. */
   readonly repeats?: number;
   /**
-   * The processes that took the samples, in order: a new one in each round of the bench. Absent in
-   * older files, which have one process.
+   * The processes that took the samples, in order: a new one in each round of the bench. Absent
+   * without samples, and in older files, which have one process.
    */
   readonly processes?: readonly MeasuredProcess[];
   /**
@@ -104,17 +104,17 @@ export interface Measurement {
    */
   readonly rounds?: readonly number[];
   /**
-   * In a joint run: one number per item of `rounds`. Within one process's samples, equal numbers in
-   * the run's two files mean visits next to each other in time.
+   * In a joint run: one number per item of `rounds`. In processes of the same round, equal numbers
+   * in the run's two files mean visits next to each other in time.
    */
   readonly sweeps?: readonly number[];
   /** CPU time of one run in ns, one per sample. */
   readonly cpuSamples?: readonly number[];
-  /** Times in ns of the fixed reference kernel, which runs every few samples. */
+  /** Times in ns of the fixed reference kernel, which runs every few visits. */
   readonly throttleSamples?: readonly number[];
   /**
-   * The indices of samples during which the reference kernel was slower than usual. `samples` keeps
-   * them.
+   * The indices of samples taken while the reference kernel was slower than usual. They stay in
+   * `samples`.
    */
   readonly driftingSamples?: readonly number[];
   /** Why sampling ended. */
@@ -127,13 +127,13 @@ export interface Measurement {
 
 /** One measured ceiling. */
 export interface Ceiling<Unit extends string> {
-  /** The best sustained figure. */
+  /** The figure: the greatest rate, or the median of times in ns. */
   readonly value: number;
   /** The unit of all its figures. */
   readonly unit: Unit;
-  /** Each repetition's figure, in the same unit, from all processes that measured it. */
+  /** The figure of each sample in the same unit, all by `method`. */
   readonly samples?: readonly number[];
-  /** The 95 % interval of the truth. The true rate is at least the measured one. */
+  /** The 95 % interval of the truth. A rate's begins at `value`: the true rate is at least that. */
   readonly interval?: { readonly low: number; readonly high: number };
   /** A remark that the reader should know. */
   readonly remark?: string;
@@ -154,7 +154,7 @@ export interface CeilingForm {
   readonly value: number;
 }
 
-/** The adapter's best figures, measured in the same run; null or absent means no data. */
+/** What the adapter does at best, measured in the same run; null or absent means no data. */
 export interface Ceilings {
   /** Multiply-adds in f32. */
   readonly f32Fma?: Ceiling<"flop/s"> | null;
@@ -213,10 +213,10 @@ export interface ResultSettings {
   /** The name of the shape grid. */
   readonly grid?: string;
   readonly seed?: number;
-  /** Sampling in a process ends once the interval of its median has this relative half-width. */
+  /** The relative half-width at which the interval of a process's median counts as precise. */
   readonly targetHalfWidth?: number;
   readonly budgetSeconds?: number;
-  /** The most samples in one process. */
+  /** The most samples of a measurement in one process; joint runs count visits instead. */
   readonly maximumSamples?: number;
   /** The number of rounds, each a separate process that takes every measurement. */
   readonly processes?: number;

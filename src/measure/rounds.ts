@@ -16,8 +16,8 @@ export const PROCESS_COST = 1.5;
 /** The time in seconds that a measurement adds to a process before it takes samples. */
 export const MEASUREMENT_COST = 0.1;
 /**
- * The least budget, as a multiple of the time that starting the processes takes: at most a third of
- * the budget goes into starting them, the rest into samples.
+ * The least budget for a number of processes, as a multiple of the time before their samples: two
+ * thirds of the budget remain for samples and ceilings.
  */
 const BUDGET_TO_COST = 3;
 
@@ -58,7 +58,7 @@ export function processesOf(measurement: Measurement): readonly MeasuredProcess[
 }
 
 /**
- * Whether a measurement has a round's samples, or needs none because it failed.
+ * Whether a measurement has a round's samples, or no samples at all: then it needs no more.
  *
  * @param measurement a result file's measurement
  * @param round the round, from 0 on

@@ -1,6 +1,6 @@
 /**
- * Samples several pieces of GPU work in turn. Each round visits the pieces that are not yet precise
- * enough in a new random order, so changes of the machine affect all of them alike. A fixed
+ * Samples several pieces of GPU work in turn. Each round visits the pieces that need more samples
+ * in a new random order, so changes of the machine affect all of them alike. A fixed
  * reference kernel runs every few visits; samples taken while it was slow are flagged and kept.
  *
  * `sampling/stopping.ts` decides the number of samples, `timing/repeats.ts` the runs per span. The
@@ -39,7 +39,8 @@ export interface SampleOptions extends Omit<VisitOptions, "maximumSamples"> {
 const RACE_ROUNDS = 3;
 
 /**
- * Samples work until each piece is precise enough, its noise no longer changes, or its time is up.
+ * Samples work until each piece is precise enough, its noise no longer changes, or its time or its
+ * number of samples is used up.
  *
  * @param work the work to sample
  * @param options the timer, the rule, the reference kernel and the seed

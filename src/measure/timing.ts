@@ -36,13 +36,13 @@ export interface TimeOptions extends UntimedWork {
   readonly finished?: () => void;
 }
 
-/** The times of one submission. */
+/** Result of {@linkcode GpuTimer.time}. */
 export interface SpanTimes {
-  /** The ns of each span; undefined if the GPU's clock gave no time (a difference of 0 or less). */
+  /** The ns of each span; undefined if the clock gave no time (a difference of 0 or less). */
   readonly spans: readonly (number | undefined)[];
-  /** The submission's time on the host, in ns. */
+  /** The time of all submissions on the host, in ns. */
   readonly wall: number;
-  /** CPU time of the process during the submission, in ns. */
+  /** CPU time of the process during the submissions, in ns. */
   readonly cpu?: number;
 }
 

@@ -4,8 +4,8 @@
  *
  * The candidates of a call compete in heats, as many at a time as fit in memory; the fastest so far
  * and the default enter the next heat. A heat samples its candidates in turns, and drops a
- * candidate once it certainly loses. Only right answers count, and the default stays unless another
- * variant is certainly faster.
+ * candidate once it certainly loses. Only right answers count, and the default stays unless it
+ * fails or another variant is certainly faster.
  *
  * It does not depend on processes or GPUs: the function that runs a heat is a parameter.
  */
@@ -65,7 +65,7 @@ export type RunHeat = (
 /** The result of tuning for a call. */
 export interface TuningOutcome {
   readonly work: TuningWork;
-  /** Undefined if no candidate could be timed. */
+  /** Undefined if no candidate has enough samples. */
   readonly winner: string | undefined;
   /**
    * Whether to save the winner: it was compared with the default, or the default is wrong or fails.
@@ -79,8 +79,9 @@ export interface TuningOutcome {
     readonly default?: number;
     readonly portable?: number;
   };
-  /** The default's time divided by the winner's; next, the portable variant's time likewise. */
+  /** The default's time divided by the winner's. */
   readonly overDefault: number | undefined;
+  /** The portable variant's time divided by the winner's. */
   readonly overPortable: number | undefined;
   /** Every candidate's last result. */
   readonly candidates: readonly CandidateResult[];
@@ -99,7 +100,7 @@ export interface TuneOptions {
   readonly interrupted?: () => boolean;
 }
 
-/** The least remaining seconds for another call. */
+/** The least remaining seconds for another call or heat. */
 const LEAST_SECONDS = 0.5;
 /**
  * The share of a heat's time for compiling and checking the candidates. The rest of the time is for
@@ -113,7 +114,7 @@ const PREPARATION = 0.6;
  * @param work the calls
  * @param options the function that runs a heat, the budget, the clock, and the callback for
  *   outcomes
- * @returns the calls that it did not reach
+ * @returns the calls without an outcome
  */
 export async function tune(
   work: readonly TuningWork[],

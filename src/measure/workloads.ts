@@ -84,8 +84,8 @@ const HALF_TOLERANCE = 8 * 2 ** -11;
  * @param gpu the GPU to measure
  * @param options the operator, pass, shape and variant
  * @returns the workload; dispose of it when done
- * @throws {RangeError} for an unknown operator, pass or variant, sizes beyond the adapter's limits;
- *   nothing stays allocated
+ * @throws {RangeError} for an unknown operator, pass or variant, and for sizes beyond the adapter's
+ *   limits; nothing stays allocated
  * @throws {TypeError} for dimensions that the operator does not have
  *
  * @example
