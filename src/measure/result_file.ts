@@ -13,7 +13,7 @@ export const RESULT_SCHEMA = "gradsink-results/1";
 /** The outcome of a measurement. */
 export type MeasurementStatus = "ok" | "failed" | "timed-out" | "wrong";
 
-/** `hot`: runs follow one another. `cold`: before each run, other data fills the last-level cache. */
+/** `hot`: runs follow one another. `cold`: before each, other data fills the last-level cache. */
 export type CacheState = "hot" | "cold";
 
 /** Why sampling ended. */

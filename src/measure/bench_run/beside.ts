@@ -46,7 +46,7 @@ export class BesideSession implements RunSession {
     return this.#options.sessions[0].ceilings();
   }
 
-  /** Starts new processes for both sessions. */
+  /** Ends both sessions' processes; new ones serve the next requests. */
   async renew(): Promise<void> {
     await Promise.all(this.#options.sessions.map((session) => session.renew()));
   }

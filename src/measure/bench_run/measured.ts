@@ -3,7 +3,7 @@ import { type Job, jobKey, measurementKey } from "../jobs.ts";
 import type { Measurement } from "../result_file.ts";
 import { addProcess } from "../rounds.ts";
 
-/** Collects processes' measurements, one round after the other. */
+/** Holds one measurement per job, and adds to it the samples of each round's process. */
 export class Measured {
   readonly #keys: ReadonlyMap<number, string>;
   readonly #places: ReadonlyMap<string, number>;

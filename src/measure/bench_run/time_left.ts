@@ -6,12 +6,12 @@ import { sum } from "../../statistics/mean.ts";
 import type { Measurement } from "../result_file.ts";
 import { LEAST_PROCESSES, MEASUREMENT_COST, PROCESS_COST, processesOf } from "../rounds.ts";
 
-/** The least time of a measurement in each process, in seconds, even if the budget runs out. */
+/** A measurement may sample for at least this many seconds per process, even beyond the budget. */
 export const LEAST_SECONDS = 0.1;
 /**
- * The assumed least cost of a measurement in each process, in seconds, until a run has measured its
- * own. The software value was measured on lavapipe with two cores and three busy threads. On
- * hardware, samples are short.
+ * The assumed least cost of a measurement in each process, in seconds; later the run's own costs
+ * outweigh it. The software value was measured on lavapipe with two cores and three busy threads.
+ * On hardware, samples are short.
  */
 const LEAST_COST = { software: 0.5, hardware: MEASUREMENT_COST + LEAST_SECONDS };
 /** The assumed time for measuring the ceilings, in seconds, until a run has done it once. */

@@ -6,8 +6,8 @@
  * few samples of one piece of work.)
  *
  * A turn begins only when each process waits for one or has ended its batch, so no sample is taken
- * while the other process compiles or measures. In each sweep both visit every piece of work; the
- * first one alternates between sweeps.
+ * while the other process compiles or measures. In each sweep both visit every piece of work that
+ * is not yet precise; in the next sweep, the other process goes first.
  *
  * This file does not depend on how processes run.
  */

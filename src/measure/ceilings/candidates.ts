@@ -57,8 +57,8 @@ export interface CeilingSize {
 }
 
 /**
- * The usual size: enough invocations to fill a GPU many times over, and buffers far larger than the
- * last-level cache, if the GPU allows them. On a CPU it is a few milliseconds of work.
+ * The usual size: enough invocations to fill a GPU many times over, and buffers larger than most
+ * last-level caches, if the GPU allows them. On a CPU it is a few milliseconds of work.
  *
  * @param gpu the GPU
  */
@@ -132,7 +132,8 @@ export function referenceKernel(gpu: Gpu, size: CeilingSize = usualCeilingSize(g
 
 /**
  * Plans work that evicts all other data from the last-level cache. It copies one buffer to another:
- * 64 MiB together on an adapter that computes on the CPU, 256 MiB on others.
+ * 64 MiB together on an adapter that computes on the CPU, 256 MiB on others, less if a limit of the
+ * adapter demands it.
  *
  * @param gpu the GPU
  * @returns the plan, which owns its buffers

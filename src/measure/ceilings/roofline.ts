@@ -12,11 +12,11 @@ import { ceilingInterval, isUnsure } from "./uncertainty.ts";
 export interface RooflinePosition {
   /** Floating-point operations per byte of the least traffic. */
   readonly intensity: number | undefined;
-  /** The ceiling that is lower at this intensity; undefined if one of the two is missing. */
+  /** The ceiling that is lower at this intensity; undefined without both, or without any work. */
   readonly bound: "arithmetic" | "bandwidth" | undefined;
-  /** The least time that the ceilings allow, in ns; undefined if they are too uncertain. */
+  /** The least time that `bound` allows, in ns; undefined without it, or if it is too uncertain. */
   readonly leastTime: number | undefined;
-  /** The 95 % interval of `leastTime`; undefined if the ceilings have no intervals. */
+  /** The 95 % interval of `leastTime`; undefined without it, or if the ceiling has none. */
   readonly leastTimeInterval: Interval | undefined;
 }
 
@@ -92,7 +92,7 @@ export function rooflinePosition(
  *
  * @param position from {@linkcode rooflinePosition}
  * @param time the measurement's time with its interval
- * @returns undefined without a ceiling or a time; with an interval if both have one
+ * @returns undefined without a least time or a median; with an interval if both have one
  */
 export function rooflineShare(
   { leastTime, leastTimeInterval }: RooflinePosition,

@@ -1,6 +1,7 @@
 /**
- * The uncertainty of a ceiling. A ceiling is the greatest rate of many samples. Other work on the
- * machine only lowers a rate, so the true ceiling is at least this rate.
+ * The uncertainty of a ceiling. A ceiling is the greatest rate of many samples (or the median of
+ * times, with the interval of a median). Other work on the machine only lowers a rate, so the true
+ * ceiling is at least the greatest one.
  *
  * Source: D. S. Robson, J. H. Whitlock, Estimation of a truncation point (1964). Assume that the
  * density of rates is constant near its end. Then the gap from the greatest sample to the end has
@@ -39,7 +40,7 @@ export function greatestRateInterval(rates: readonly number[]): Interval | undef
  * The interval of a ceiling: from the file, else from the samples.
  *
  * @param ceiling a result file's ceiling
- * @returns undefined for a figure without samples
+ * @returns undefined for a figure with neither an interval nor enough samples
  */
 export function ceilingInterval(ceiling: Ceiling<string>): Interval | undefined {
   const { interval, unit, samples = [] } = ceiling;

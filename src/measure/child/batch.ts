@@ -180,7 +180,7 @@ async function prepare(service: Service, batch: Batch): Promise<Checked | undefi
   return undefined;
 }
 
-/** The parts of a job's measurement that are known before sampling. */
+/** The parts of a job's measurement that are known; the others stay empty. */
 interface Known {
   readonly timer: Timer;
   readonly workload?: Workload;

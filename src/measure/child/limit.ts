@@ -90,7 +90,7 @@ export async function ceilingSizeWithin(
     gpu.run(kernel.plan);
     await gpu.sync(); // Compiles.
     const { spans, wall } = await timer.time([(pass) => kernel.plan.encode(pass)]);
-    // Aim at an eighth of the limit: other kernels do twice as much work, and some are slower.
+    // Aim at an eighth of the limit: the kernel with 16 vec4f accumulators does 8 times this work.
     const most = limit / 8 / (spans[0] ?? wall) * small;
     let invocations = usual.invocations;
     while (invocations > Math.max(most, 2 ** 12)) invocations /= 2;

@@ -15,7 +15,7 @@ import type { VariantQuestion } from "../workloads/variants.ts";
 /** The version of the protocol for batches in turns. */
 export const TURNS = 1;
 
-/** The next step of one of two processes that measure in turns; see `sampling/turns.ts`. */
+/** The next step of one of two processes that measure in turns; see `../sampling/turns.ts`. */
 export type ChildTurn =
   | { readonly step: "calibrate" }
   | {
@@ -68,7 +68,7 @@ export type ChildRequest =
     readonly checked?: readonly number[];
     /** Whether the jobs compete: a job that certainly loses gets no more samples. */
     readonly race?: boolean;
-    /** The time in ms to prepare jobs; a job that is not ready then is reported as skipped. */
+    /** ms for preparing jobs; a job whose preparation has not begun by then is skipped. */
     readonly preparation?: number;
     /** Whether to take samples in turns with another process. */
     readonly turns?: boolean;
@@ -109,7 +109,7 @@ export type ChildReport =
     /** All variants that this version has; empty for an operator or pass that it lacks. */
     readonly known?: readonly (readonly string[])[];
   }
-  /** This adapter or shape cannot run the job's variant. */
+  /** The job's variant cannot run here, a run of it would last too long, or no time was left. */
   | { readonly type: "skipped"; readonly id: number; readonly reason: string }
   | { readonly type: "measured"; readonly id: number; readonly measurement: Measurement }
   | WaitingChild

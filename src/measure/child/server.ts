@@ -73,7 +73,7 @@ export async function serve(options: ServeOptions): Promise<void> {
 
 async function answer(service: Service, request: ChildRequest): Promise<void> {
   if (request.type === "describe" || request.type === "open") {
-    // Load the operator before opening the adapter: that reads the tuned choices of known
+    // Load the operator first: opening the adapter reads the tuned choices, but only those of known
     // operators.
     service.outline ??= await service.loadOperator?.();
   }

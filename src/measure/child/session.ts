@@ -21,7 +21,7 @@ export type OpenedAdapter = Extract<ChildReport, { type: "opened" }>;
 
 /** Options of {@linkcode MeasuringSession}. */
 export interface SessionOptions {
-  /** Starts a measuring process; called again after one hangs or crashes. */
+  /** Starts a measuring process; called again for each new one, such as after a crash. */
   readonly start: () => ChildConnection;
   readonly adapter: OpenGpuOptions;
   /** The longest run, in ns; a longer one is reported as skipped. Default: no limit. */
@@ -105,7 +105,7 @@ export class MeasuringSession {
    * @param questions operators, passes and shapes
    * @param named the variants' names
    * @returns the answers, in the same order
-   * @throws {Error} if the child ends before the answer
+   * @throws {Error} if the child cannot be started, or gives no answer
    */
   async choose(
     questions: readonly VariantQuestion[],
@@ -133,7 +133,8 @@ export class MeasuringSession {
   /**
    * Measures the ceilings.
    *
-   * @returns the ceilings; none, but a warning, if the child ended
+   * @returns the ceilings; none, but a warning, if the child ended or fell silent
+   * @throws {Error} if a new child cannot open the adapter
    */
   async ceilings(): Promise<MeasuredCeilings> {
     const child = await this.#running();

@@ -22,9 +22,9 @@ export interface SampledWork {
 export interface WorkSamples {
   /** ns of one run. */
   readonly samples: readonly number[];
-  /** How many consecutive samples belong to each round. */
+  /** How many consecutive samples belong to each visit. */
   readonly rounds: readonly number[];
-  /** For samples in turns with another process: the number of each round's sweep over all work. */
+  /** For samples in turns with another process: the number of each visit's sweep over all work. */
   readonly sweeps?: readonly number[];
   /** The number of runs in one sample; the sample is their mean time. */
   readonly repeats: number;
@@ -40,7 +40,7 @@ export interface WorkSamples {
   readonly warnings: readonly string[];
 }
 
-/** Submissions between two runs of the reference kernel. */
+/** The reference kernel runs before one of this many visits. */
 const REFERENCE_EVERY = 6;
 /** The machine counts as slow if the reference kernel takes this many times as long as usual. */
 const DRIFT = 1.15;
@@ -49,7 +49,7 @@ const DRIFT = 1.15;
  * to 11 ms.
  */
 const SUBMISSION_TIME = 10e6;
-/** The least time of a span, in ns, which makes the start of a pass negligible. */
+/** The least time of a span of hot work, in ns, which makes the start of a pass negligible. */
 const SPAN_TIME = 200e3;
 /** A run of at least this many ns counts as hot without a run before it. */
 const LONG_RUN = 50e6;
@@ -66,9 +66,9 @@ export interface VisitOptions {
   readonly reference: Span;
   /** Evicts everything from the last-level cache; without it, cold work gets no samples. */
   readonly scrub?: Span;
-  /** Called before each submission with the index of its work. */
+  /** Called before the preparation and each visit of a piece of work, with its index. */
   readonly visit?: (index: number) => void;
-  /** Called as soon as the sampling of a piece of work ends. */
+  /** Called as soon as the sampling of a piece of work ends, if it has samples. */
   readonly finish?: (index: number, samples: WorkSamples) => void;
   /** Returns true to end all sampling. */
   readonly interrupted?: () => boolean;

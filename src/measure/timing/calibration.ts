@@ -61,9 +61,9 @@ export function calibrateTicks(anchors: readonly ClockAnchor[]): TickLength | un
 }
 
 /**
- * Finds a clock's step from its readings. If all distances between readings are multiples of one
- * number, that number is the step. It also finds a fractional step with rounded multiples, such as
- * a 24 MHz clock in nanoseconds. Without such a pattern the step is 1 tick.
+ * Finds a clock's step from its readings: the greatest number of which all distances between
+ * readings are multiples. It also finds a fractional step with rounded multiples, such as a 24 MHz
+ * clock in nanoseconds. Without such a pattern the step is 1 tick.
  *
  * @param times at least two different readings, in ticks, as integers in any order
  * @returns the step in ticks; undefined if all times are the same

@@ -1,8 +1,9 @@
 /**
  * How often a plan runs in one span, and how many spans go to the GPU at once. A span is the
- * interval that the clock times, and gives one sample. See `sampling/visits.ts` for a span's
- * length, `sampling/stopping.ts` for the number of samples, `bench_run.ts` for the bench's limits,
- * and `rounds.ts` for the number of processes.
+ * interval that the clock times. It gives one sample; several short ones with a cold cache give one
+ * together. See `../sampling/visits.ts` for a span's length, `../sampling/stopping.ts` for the
+ * number of samples, `../bench_run.ts` for the bench's limits, and `../rounds.ts` for the number of
+ * processes.
  */
 import { type GpuTimer, MAXIMUM_SPANS } from "../timing.ts";
 
@@ -30,8 +31,8 @@ export async function chooseRepeats(
     }]);
     const time = spans[0];
     if (time !== undefined && time >= span || repeats >= maximum) break;
-    // Grow at most 16 times per attempt: a short span is mostly overhead, so it says little about
-    // the work.
+    // Grow by a factor of at most 16 per attempt: a short span is mostly overhead, so it says
+    // little about the work.
     const wanted = time === undefined ? 16 : Math.min(16, 1.2 * span / time);
     repeats = Math.min(maximum, Math.max(repeats + 1, Math.ceil(repeats * wanted)));
   }
