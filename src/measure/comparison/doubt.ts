@@ -6,12 +6,12 @@ import type { Evidence, PairComparison } from "./pair.ts";
 /** The reason that prevents a verdict. */
 export interface Doubt {
   /**
-   * - `one process`: a file is from one process, so the differences between processes are unknown
+   * - `one process`: one process took a measurement, so how processes differ is not known
    * - `chance`: the change is above the threshold and may be chance
    * - `CPU time`, `clock`: on one machine, the CPU time, or the time relative to the reference
    *   kernel's, does not show the change
-   * - `machine`: the machine changed between both runs, and this row changed no more than the
-   *   others
+   * - `machine`: the machine changed between both runs, and beside the other rows this one did not
+   *   change by more than the threshold, or there are too few rows to tell
    * - `near the threshold`: a change is certain, but not on which side of the threshold it lies
    * - `wide interval`: the interval contains a ratio of 1 and reaches beyond the threshold
    */
@@ -25,7 +25,7 @@ export interface Doubt {
     | "wide interval";
   /** The reason in words, without a period. */
   readonly text: string;
-  /** How many times as many processes would give a verdict; undefined if no number would. */
+  /** How many times as many processes would give a verdict; undefined if even 16 would not. */
   readonly timesProcesses: number | undefined;
 }
 
@@ -116,7 +116,7 @@ export function doubtOf(
   };
 }
 
-// The difference to expect from `times` as many processes: only its error shrinks.
+// The difference to expect from `times` times as many processes: the same, with a smaller error.
 function repeated({ center, error, df }: Evidence, times: number) {
   return { center, error: error / Math.sqrt(times), df: df * times };
 }

@@ -1,6 +1,6 @@
 /**
- * Decides whether a comparison lets a change pass. It lists measurements that got slower, broke or
- * are missing, and those that the samples cannot decide. A missing measurement does not pass.
+ * Lists what speaks against a change in a comparison: measurements that got slower, broke or are
+ * missing, and those that the samples cannot decide.
  */
 import type { Comparison } from "../comparison.ts";
 import type { ComparisonCell, ComparisonRow } from "./rows.ts";
@@ -17,13 +17,13 @@ export interface GateRow {
 
 /** A measurement that got worse. */
 export interface Regression extends GateRow {
-  /** The median time divided by that in the first file; undefined if the measurement failed. */
+  /** The time divided by that in the first file; undefined if the measurement failed. */
   readonly ratio: number | undefined;
   /** The status of the worse measurement. */
   readonly status: MeasurementStatus;
 }
 
-/** A measurement that is slower by more than the threshold, perhaps by chance. */
+/** A measurement that seems slower by more than the threshold, without a verdict. */
 export interface Undecided extends GateRow {
   readonly ratio: number;
   /** Why there is no verdict, such as `the change may be chance: p (Holm) is 0.13`. */

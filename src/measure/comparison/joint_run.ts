@@ -3,8 +3,8 @@
  * each visit of a piece of work has a partner: the other process's visit in the same sweep, a few
  * milliseconds away. The ratio of the two hardly depends on the machine's state. A round's value is
  * the median of its ratios' logarithms: most pairs meet one state of the machine, and the few that
- * meet two do not move the median. The rounds' values are then estimated like a file's values
- * (`estimate.ts`), but with trimmed means.
+ * meet two hardly move the median. The rounds' values are then estimated like a file's values
+ * (`../estimate.ts`), but with trimmed means.
  *
  * Source: K. K. Yuen, The two-sample trimmed t for unequal population variances (1974).
  */
@@ -57,9 +57,9 @@ export function estimatePairs(
 }
 
 /**
- * The share of a row's rounds at each end that the mean leaves out. On a machine that flips between
- * two speeds, a process may keep one speed for its whole life while its partner keeps the other. A
- * single round cannot show that.
+ * The share of a row's rounds, rounded down, that the mean leaves out at each end: those of the
+ * least and of the greatest values. On a machine that flips between two speeds, a process may keep
+ * one speed for its whole life while its partner keeps the other. A single round cannot show that.
  */
 const TRIMMED = 0.2;
 
@@ -95,7 +95,7 @@ function trimCount(values: ReadonlyMap<number, number>): number {
   return Math.floor(TRIMMED * values.size);
 }
 
-// Replaces the greatest and least values by their neighbors.
+// Replaces the values that the mean leaves out by the nearest kept ones.
 function winsorize(values: ReadonlyMap<number, number>): ReadonlyMap<number, number> {
   const ordered = [...values.values()].sort((a, b) => a - b);
   const count = trimCount(values);

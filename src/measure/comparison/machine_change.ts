@@ -1,17 +1,17 @@
 /**
  * Tells whether the machine itself changed between two runs, and how to judge a row's change then.
  *
- * The reference kernel is the same work in every file. If it took longer, a lower clock or other
+ * The reference kernel is the same work in both runs. If it took longer, a lower clock or other
  * work slowed the machine, and slowed some operators more than others. The processes of one run all
- * meet the same machine, so they cannot show this; the other rows of the table can. Most kernels
- * did not change between two runs, so the median of the rows' changes shows the machine's effect,
- * and their scatter shows how much it varies (the empirical null of B. Efron, Large-scale
+ * meet the machine in one state, so they cannot show this; the other rows of the table can. Most
+ * kernels did not change between two runs, so the median of the rows' changes shows the machine's
+ * effect, and their scatter shows how much it varies (the empirical null of B. Efron, Large-scale
  * simultaneous hypothesis testing, 2004).
  */
 import { median } from "../../statistics/summary.ts";
 import type { EstimatedDifference, TimeEstimates } from "../estimate.ts";
 
-/** The machine counts as changed if the reference kernel's time differs by more than this. */
+/** The machine counts as changed if the reference kernel's time differs by more than this share. */
 export const MACHINE_CHANGE = 0.03;
 
 /** Fewer rows do not show the machine's effect. */

@@ -16,19 +16,19 @@ import type { Interval } from "../../statistics/summary.ts";
 export interface PairComparison {
   /**
    * The candidate's time divided by the baseline's: below 1 is faster. The times are geometric
-   * means of the processes' medians. In a joint run it is the geometric mean of the rounds' ratios,
-   * of CPU times if those are more precise.
+   * means of the processes' medians. In a joint run it is the trimmed geometric mean of the rounds'
+   * ratios: of CPU times if those are more precise and do not contradict the times.
    */
   readonly ratio: number | undefined;
   /** The ratio's 95 % interval. */
   readonly interval: Interval | undefined;
-  /** The p-value of the least convincing part of `evidence`, before any correction. */
+  /** The p-value of the least convincing `evidence`, uncorrected; 1 if its directions differ. */
   readonly pValue: number | undefined;
   /** The numbers of processes that measured the baseline and the candidate. */
   readonly processes: readonly [baseline: number, candidate: number];
   /** The ratio of CPU times; undefined if not measured in both. */
   readonly cpuRatio: number | undefined;
-  /** The ratio of times relative to the reference kernel's; undefined without that kernel. */
+  /** The ratio of times relative to the reference kernel's; undefined without it or in turns. */
   readonly relativeRatio: number | undefined;
   /** How the machine changed between two runs on it; undefined if it did not change. */
   readonly machineChange: MachineChange | undefined;
@@ -64,8 +64,8 @@ const NOTHING: PairComparison = {
  *
  * @param baseline its estimate from `estimateTimes`; undefined without samples
  * @param candidate likewise
- * @param options.sameMachine whether both come from one machine, so a slower reference kernel means
- *   a slower clock. Default false
+ * @param options.sameMachine whether both come from one machine: then the CPU time, or the time
+ *   relative to the reference kernel's, must show a change too. Default false
  * @param options.machineChange how the machine changed between both runs, from `machineChange`
  * @param options.paired the change from `estimatePairs` in a joint run. Both sides met the same
  *   machine, so its clock and load cannot explain the change
@@ -141,7 +141,7 @@ function ratioOf(difference: EstimatedDifference | undefined): number | undefine
   return difference === undefined ? undefined : Math.exp(difference.center);
 }
 
-// Judges the more precise one of the time and the CPU time. Other programs do not affect the CPU
+// Judges the more precise one of the time and the CPU time. Other programs hardly affect the CPU
 // time: its error can be 1 % where that of the time is 50 %. If the two contradict each other, for
 // example because work is no longer parallel, both must show the change.
 function comparePaired({ time, cpu }: PairedEstimates): PairComparison {

@@ -27,9 +27,7 @@ export interface ComparisonCell {
   readonly measurement: Measurement | undefined;
   readonly summary: Summary;
   readonly roofline: RooflinePosition;
-  /**
-   * The roofline's least time divided by the median time; undefined if a ceiling is too uncertain.
-   */
+  /** The roofline's least time divided by the median time; undefined if either is. */
   readonly rooflineShare: number | undefined;
   /** The roofline share's interval, from the intervals of the time and the ceiling. */
   readonly rooflineInterval: Interval | undefined;
@@ -39,7 +37,7 @@ export interface ComparisonCell {
   readonly rank: number | undefined;
   /** The median divided by the row's shortest one. */
   readonly relativeToBest: number | undefined;
-  /** The comparison with the first machine; undefined for the first machine itself. */
+  /** The comparison with the first machine; undefined for itself, or if either is missing. */
   readonly pair: JudgedPair | undefined;
 }
 

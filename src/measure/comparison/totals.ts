@@ -12,7 +12,7 @@ export interface MachineTotal {
   readonly geometricMean: number | undefined;
   /** Mean rank over the rows that all machines have. */
   readonly meanRank: number | undefined;
-  /** Geometric mean of the share of the roofline, over this machine's own rows. */
+  /** Geometric mean of the share of the roofline, over the rows with a share on this machine. */
   readonly rooflineShare: number | undefined;
   /** The interval of `rooflineShare`: its ends are geometric means of the rows' interval ends. */
   readonly rooflineInterval: Interval | undefined;
@@ -79,7 +79,7 @@ export function totalOf(
     }];
   });
   const difference = differenceOf(pairs);
-  // A kernel without any work has a share of 0, which has no logarithm.
+  // Leave out rows without a share, and a share of 0, which has no logarithm.
   const shares = rows.map(({ cells }) => cells[index]!)
     .filter((cell) => (cell.rooflineShare ?? 0) > 0);
   const ends = (end: keyof Interval): number | undefined => {

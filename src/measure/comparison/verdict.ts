@@ -5,10 +5,12 @@
  * "Faster" and "slower" need three things: the times differ by more than the threshold; the
  * difference is significant by Welch's test over processes, after Holm's correction for the whole
  * table; and between two runs on one machine, the same holds for the CPU time if known, else for
- * the time relative to the reference kernel's. "Same" needs evidence too: the whole interval must
- * lie within the threshold. Every other case is ambiguous, with a reason.
+ * the time relative to the reference kernel's. If that machine changed meanwhile, it must also hold
+ * beside the other rows. "Same" needs evidence too: the whole interval must lie within the
+ * threshold. Every other case is ambiguous, with a reason.
  *
- * `pair.ts` gathers the evidence; `comparison.ts` corrects the p-values of a table.
+ * `pair.ts` gathers the evidence, which differs for joint runs; `../comparison.ts` corrects the
+ * p-values of a table.
  */
 import { type Doubt, doubtOf } from "./doubt.ts";
 import type { PairComparison } from "./pair.ts";

@@ -11,7 +11,7 @@ export interface ComparisonMaterial {
   readonly results: readonly NamedResult[];
   readonly machines: readonly Machine[];
   readonly rows: readonly ComparisonRow[];
-  /** All measurements of each file, compared or not. */
+  /** Each file's measurements, one variant per piece of work, compared or not. */
   readonly columns: readonly ReadonlyMap<string, Measurement>[];
   readonly threshold: number;
 }
@@ -82,7 +82,7 @@ export function comparisonWarnings(material: ComparisonMaterial): string[] {
   return warnings;
 }
 
-/** Warns of files from few processes: older files, and runs that were interrupted early. */
+/** Warns of rows from one process: of older files, and of runs that were interrupted early. */
 function fewProcesses({ machines, rows }: ComparisonMaterial): string[] {
   return machines.flatMap(({ name }, i) => {
     const count = rows.filter(({ cells }) => {
@@ -117,7 +117,7 @@ function otherOperators({ machines, rows }: ComparisonMaterial): string[] {
   });
 }
 
-/** Warns of measurements that no other file has. */
+/** Warns of measurements that are left out because no other file has them with samples. */
 function lonely({ machines, rows, columns }: ComparisonMaterial): string[] {
   return machines.flatMap(({ name }, i) => {
     const compared = rows.filter(({ cells }) => cells[i]!.status !== "missing").length;
@@ -128,7 +128,7 @@ function lonely({ machines, rows, columns }: ComparisonMaterial): string[] {
   });
 }
 
-/** Warns of changes above the threshold that may be chance. */
+/** Warns of changes above the threshold without a verdict. */
 function undecided({ machines, rows, threshold }: ComparisonMaterial): string[] {
   return machines.flatMap(({ name }, i) => {
     const count = rows.filter(({ cells }) => {
@@ -180,7 +180,7 @@ function byCpuTime({ machines, rows }: ComparisonMaterial): string[] {
   });
 }
 
-/** Warns of a table whose rows all moved together: that shows the machine, not the kernels. */
+/** Warns if nearly all rows moved in one direction: that shows the machine, not the kernels. */
 function common({ results, machines, rows, threshold }: ComparisonMaterial): string[] {
   return machines.flatMap(({ name }, i) => {
     // In a joint run a change of the machine moves both files alike, so do not warn.

@@ -22,7 +22,7 @@ export function labelOf(name: string, { pass, dimensions }: Call): string {
   return `${pass === "backward" ? "backward." : ""}${name} at ${lengthsText(dimensions)}`;
 }
 
-// Adds the function's name to errors that it throws.
+// Runs a function of the file: adds its name to errors that it throws, and refuses a promise.
 function attempt<Result>(label: string, run: () => Result): Result {
   let result: Result;
   try {
@@ -34,7 +34,7 @@ function attempt<Result>(label: string, run: () => Result): Result {
     );
   }
   if (result instanceof Promise) {
-    result.catch(() => {}); // It has been refused already.
+    result.catch(() => {}); // Its own error does not matter.
     throw new TypeError(`${label} returned a promise, wanted its result: no async function`);
   }
   return result;
@@ -68,8 +68,8 @@ export function costOf({ cost }: CustomPass, call: Call): Cost {
  *
  * @param pass the operator's pass
  * @param call the call, and the seed
- * @returns numbers that float32 can hold
- * @throws {TypeError} if the result has other inputs
+ * @returns the inputs by name, rounded to float32
+ * @throws {TypeError} if the result is not tensors by name
  * @throws {RangeError} if the file's function throws
  */
 export function drawInputs(
@@ -87,7 +87,7 @@ export function drawInputs(
  * @param pass the operator's pass
  * @param inputs the call's inputs
  * @param call the call
- * @throws {TypeError} if the result has other outputs
+ * @throws {TypeError} if the result is not finite numbers by the outputs' names
  * @throws {RangeError} if the file's function throws
  */
 export function runTwin(

@@ -44,7 +44,7 @@ export interface CustomPass<Lengths = Dimensions, Inputs extends string = string
 }
 
 /**
- * A custom operator: the exports of its file. The functions at the top are the forward pass.
+ * A custom operator: the exports of its file. Those of {@linkcode CustomPass} are the forward pass.
  *
  * `bench/operators/softcap.ts` in the repository is a worked example.
  */
@@ -56,7 +56,7 @@ export interface CustomOperator<
   /** A unique name of lower-case words with hyphens. */
   readonly name: string;
   /**
-   * The lengths of the calls to measure, by letter, with the same letters in each call.
+   * The lengths of the calls to measure, by name, with the same names in each call.
    * `--shapes=quick` takes the first call. If it is a function, its argument tells whether the
    * adapter computes on the CPU, so it can return smaller calls then.
    */

@@ -10,7 +10,7 @@ const LONGEST_NAME = 60;
 /** Lengths are below this, because a command line accepts at most nine digits. */
 const MAXIMUM_LENGTH = 1e9;
 
-/** The exports that a pass needs: each one's type and meaning. */
+/** The exports that a pass needs besides `plan`: each one's type and meaning. */
 const PASS_EXPORTS = {
   inputs: "a function (lengths, random) that draws the input tensors by name",
   twin: "a function (inputs, lengths) that computes the outputs by name in float64",

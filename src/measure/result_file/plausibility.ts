@@ -16,8 +16,9 @@ export interface Plausibility {
 }
 
 /**
- * The greatest plausible figures of an adapter: several times those of the largest one in 2026,
- * with 67 TFLOP/s of f32 outside tensor units (NVIDIA H200), twice that in f16, and 8 TB/s (HBM3e).
+ * The greatest plausible figures of an adapter: several times those of the largest ones in 2026,
+ * with about 160 TFLOP/s of f32 outside matrix units (AMD Instinct MI300X), at most twice that in
+ * f16, and 8 TB/s (HBM3e).
  */
 const MOST = { f32Fma: 5e14, f16Fma: 2e15, copyBandwidth: 5e13, expRate: 1e14 } as const;
 
@@ -102,7 +103,7 @@ function ceilingProblems({ ceilings, adapter, host }: ResultFile): string[] {
           } can have`,
       );
     }
-    // The figure must be the best of the repetitions.
+    // The figure is the best sample, so it cannot be far above all of them.
     const best = Math.max(...ceiling.samples ?? [ceiling.value]);
     if (ceiling.value > SLACK * best) {
       problems.push(

@@ -1,11 +1,11 @@
 /**
  * The address for offering a result file to the project: a GitHub page with a new file under
- * `fixtures/`, for a pull request. Nothing is sent before the user presses a button there.
+ * `fixtures/`, for a pull request. Nothing is published before the user presses a button there.
  *
  * This file calls no Deno API, because the browser's page uses it too.
  */
 
-/** The longest address that GitHub accepts. */
+/** The longest address to make: GitHub refuses longer ones at about 8 KiB. */
 export const LONGEST_ADDRESS = 8000;
 
 /** Result of {@linkcode shareResult}. */

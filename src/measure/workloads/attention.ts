@@ -52,8 +52,8 @@ export function attention(extras: AttentionExtras = {}): MeasuredOperator {
   });
 }
 
-// A sink's cost depends little on the shape, so two shapes are enough by default and leave time for
-// others.
+// A sink's cost depends little on the shape. So by default one shape besides the quick ones is
+// enough, and leaves time for other operators.
 function fewShapes(software: boolean): GridShape<AttentionLengths>[] {
   const all = shapes(software);
   const usual = all.findIndex(({ grid }) => grid === "default");

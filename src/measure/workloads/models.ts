@@ -1,5 +1,5 @@
 /**
- * Layers of real models: whole ones for hardware, slices (fewer heads, shorter sequences) for
+ * Layers of real models: all heads for hardware, mostly slices (fewer heads, shorter sequences) for
  * adapters that compute on the CPU.
  *
  * Model dimensions come from the models' published `config.json` files; those named `paper-…` from
@@ -69,8 +69,8 @@ const hardware: readonly Entry[] = [
   { grid: "full", model: "paper-0.1b", sequenceLength: 16384 },
 ];
 
-// Slices keep D and the ratio of query heads to key heads. On a CPU, the backward pass of the
-// smallest model's whole layer would take about a second.
+// Slices keep D and the ratio of query heads to key heads. On a CPU, one backward pass of a large
+// model's whole layer takes more than a second.
 const softwareAttention: readonly Entry[] = [
   { grid: "quick", model: "llama-3.2-1b", queryHeads: 4, sequenceLength: 256 },
   { grid: "default", model: "paper-0.3b", queryHeads: 2, sequenceLength: 256 },
@@ -107,7 +107,7 @@ export interface LayerLengths {
 }
 
 /**
- * Shapes for an operator with work that grows with T²: only slices of layers on adapters that
+ * Shapes for an operator with work that grows with T²: mostly slices of layers on adapters that
  * compute on the CPU.
  *
  * @param lengths picks the operator's lengths from a layer's lengths
@@ -119,8 +119,8 @@ export function attentionShapes<Lengths>(
 }
 
 /**
- * Shapes for an operator that reads each number only a few times. It gets whole layers, or nearly,
- * even on adapters that compute on the CPU.
+ * Shapes for an operator that reads each number only a few times. It gets the full width of layers,
+ * often with fewer tokens, even on adapters that compute on the CPU.
  *
  * @param lengths picks the operator's lengths from a layer's lengths
  */

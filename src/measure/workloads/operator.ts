@@ -17,7 +17,7 @@ export type Dimensions = Readonly<Record<string, number>>;
 /** A shape of one operator. */
 export interface Shape<Lengths = Dimensions> {
   /**
-   * A model's name, with suffixes for differences: `-h8` query heads, `-t256` tokens, `-b4`
+   * Such as a model's name, with suffixes for differences: `-h8` query heads, `-t256` tokens, `-b4`
    * sequences.
    */
   readonly name: string;
@@ -41,7 +41,7 @@ export interface PassDescription<Lengths, Plan extends Planner> {
   readonly plan: Plan;
   /** Makes the inputs, plans the call, and gives the samples for its check. */
   readonly prepare: (gpu: Gpu, options: PrepareOptions<Lengths, Plan>) => Prepared;
-  /** A rough, never too small count of a run's operations, or of its bytes if those are more. */
+  /** A rough count of a run's operations, or of its bytes if those are many more. */
   readonly roughWork: (dimensions: Lengths) => number;
   /** The measured operator whose forward pass makes this pass's inputs, from the same lengths. */
   readonly inputsFrom?: "attention";
@@ -65,8 +65,8 @@ export interface OperatorDescription<
   /** Its shapes on hardware, or on adapters that compute on the CPU. */
   readonly shapes: (software: boolean) => readonly GridShape<Lengths>[];
   /**
-   * The next smaller shape, with about a quarter of the work; undefined if the shape is already
-   * small.
+   * The next smaller shape, with a quarter to half of the work; undefined if there is none, as for
+   * custom operators.
    */
   readonly smaller: (dimensions: Lengths) => Lengths | undefined;
 }

@@ -8,7 +8,7 @@ export interface Sample {
   readonly output: string;
   readonly actual: ArrayLike<number>;
   readonly wanted: ArrayLike<number>;
-  /** If the numbers are sums whose terms may cancel: the size of these terms. Default: 0. */
+  /** If the numbers are sums whose terms may cancel: the scale of their errors. Default: 0. */
   readonly magnitude?: number;
 }
 
@@ -73,8 +73,8 @@ export function largestError(samples: readonly Sample[]): { error: number; outpu
 }
 
 /**
- * Chooses rows to check: the first and last, those next to the edge of a tile of 32 or 64 rows, and
- * random ones.
+ * Chooses rows to check: the first two and last two, those at the first edge between tiles of 32
+ * and of 64 rows, and random ones.
  *
  * @param count the number of rows
  * @param options how many to draw, and the seed

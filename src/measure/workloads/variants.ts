@@ -28,7 +28,7 @@ export const numberFormats: readonly NumberFormat[] = ["f32", "f16+f32"];
  *
  * @param kernel the operator's name
  * @param pass its direction
- * @returns undefined for an operator with a single variant
+ * @returns undefined for an operator that tuning does not know, which has a single variant
  * @throws {RangeError} for an unknown operator or pass
  */
 export function tunableOperator(kernel: OperatorName, pass: PassName): TunableOperator | undefined {
@@ -40,7 +40,7 @@ export function tunableOperator(kernel: OperatorName, pass: PassName): TunableOp
  *
  * @param kernel the operator's name
  * @param pass its direction
- * @returns the names in order of preference, including `portable`
+ * @returns the names in order of preference; the suite's operators all have `portable`
  * @throws {RangeError} for an unknown operator or pass
  */
 export function variantsOf(kernel: OperatorName, pass: PassName): readonly string[] {

@@ -14,7 +14,7 @@ export type AttentionLengths = AttentionNumbers["dimensions"];
 /** The shapes of attention and its sink statistics. */
 export const shapes = attentionShapes(({ B, Hq, Hkv, T, D }) => ({ B, Hq, Hkv, T, D }));
 
-/** The next smaller shape of attention: half the tokens, a quarter of the work. */
+/** The next smaller shape, with a quarter to half of the work: fewer sequences, tokens or heads. */
 export function smaller(dimensions: AttentionLengths): AttentionLengths | undefined {
   const { B, Hq, Hkv, T } = dimensions;
   if (B > 1) return quarter(dimensions, { B: 1 });

@@ -218,11 +218,11 @@ export function keyValueGradientRow(
 }
 
 /**
- * sinkLogitGradient of one query head: −Σ_t b_t D_t over all sequences, with the sink's weight
- * b_t = exp(s − logSumExp_t) and D_t = ⟨g_t, y_t⟩ of the output row y_t and its gradient g_t.
+ * sinkLogitGradient of one query head: −Σ_t b_t ⟨g_t, y_t⟩ over all sequences, with the sink's
+ * weight b_t = exp(s − logSumExp_t), the output row y_t and its gradient g_t.
  *
  * @param numbers the backward call's inputs, with sinks
- * @param queryHead h
+ * @param queryHead the head's number in its sequence, from 0 on
  * @returns the gradient, and √Σ (b_t ‖g_t ⊙ y_t‖)², the scale of its rounding error
  */
 export function sinkLogitGradientOf(
