@@ -19,7 +19,7 @@ export interface HostClocks {
 /** Work to time, recorded into one compute pass. */
 export type Span = (pass: GPUComputePassEncoder) => void;
 
-/** Work in a submission that is not part of its times. */
+/** Work in a submission that is not part of the spans' times. */
 export interface UntimedWork {
   /** Recorded once, before all spans: brings the data into the cache. */
   readonly first?: Span;
@@ -82,9 +82,9 @@ export function recordPass(
 /**
  * Submits work, waits until it is done, and times that on the host.
  *
- * This is the one place that finds out when work is done. Deno waits for the GPU inside the call
- * and then sleeps 10 ms before the promise resolves; Dawn and browsers return at once, and the
- * promise resolves at the end. A test watches for changes of that behavior.
+ * This is the one place that finds out when work is done. On Deno, the call of `wait` returns when
+ * the GPU has finished, and its promise resolves 10 ms later; on Dawn and in browsers, the call
+ * returns at once, and the promise resolves at the end. A test watches for changes of that behavior.
  *
  * @param gpu the GPU
  * @param clocks the host's clocks
