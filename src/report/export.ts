@@ -98,8 +98,8 @@ export class SinkExport implements MeasurementObserver, AsyncDisposable {
    *
    * @param folder the export's folder: a new name or an empty folder
    * @param options the measurement's shape and the requested arrays
-   * @throws {FileError} if the folder is not empty or cannot be created, or the disk has too little
-   *   room
+   * @throws {FileError} if the name is taken by anything but an empty folder, the folder cannot be
+   *   created, or the disk has too little room
    */
   static async open(folder: string, options: SinkExportOptions): Promise<SinkExport> {
     await checkExportFolder(folder);
@@ -213,10 +213,10 @@ export class SinkExport implements MeasurementObserver, AsyncDisposable {
   }
 
   /**
-   * Writes the tables and the index, and gives the folder its name.
+   * Writes the table of heads and the index, and gives the folder its name.
    *
    * @param measurement the measurement of the same texts
-   * @throws {FileError} if a file cannot be written; no folder is left then
+   * @throws {FileError} if a file cannot be written
    */
   async finish(measurement: SinkMeasurement): Promise<void> {
     const { columns, rows } = headRows(measurement);
@@ -315,7 +315,7 @@ function line(cells: readonly (string | number)[]): string {
   return `${cells.join(",")}\n`;
 }
 
-/** Writes the digits that float32 has. */
+/** Writes eight significant digits, about as many as float32 holds. */
 function digits(value: number): string {
   return String(Number(value.toPrecision(8)));
 }

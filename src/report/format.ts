@@ -1,13 +1,16 @@
 /**
- * Writes numbers for people: three significant digits and a unit. Missing data reads "no data",
- * never NaN.
+ * Writes numbers for people: mostly three significant digits and a unit. Missing data reads "no
+ * data" or nothing, never NaN.
  */
 import type { Interval } from "../statistics/summary.ts";
 
 /** The text for a missing figure. */
 export const NO_DATA = "no data";
 
-/** Three significant digits without an exponent, for 1 ≤ value < 1000. */
+/**
+ * Writes without an exponent: three significant digits from 1 to 999, two decimals below, none
+ * above.
+ */
 function threeDigits(value: number): string {
   return value >= 99.95 ? value.toFixed(0) : value >= 9.995 ? value.toFixed(1) : value.toFixed(2);
 }
@@ -71,7 +74,7 @@ export function formatThreshold(share: number): string {
 }
 
 /**
- * Writes a relative change in percent, with its sign.
+ * Writes a relative change in percent, with its sign; from ×10 on, as a factor.
  *
  * @param ratio new divided by old, above 0
  * @returns for example `−12.3 %`
@@ -136,8 +139,8 @@ export function formatProbability(p: number | undefined): string {
  * Writes a shape.
  *
  * @param shape the dimensions by name
- * @returns for example `B1 Hq8 Hkv2 T512 D64`; a name of several lower-case letters gets an equals
- *   sign
+ * @returns for example `B1 Hq8 Hkv2 T512 D64`; names other than a capital with up to three
+ *   lower-case letters get an equals sign
  */
 export function formatShape(shape: Readonly<Record<string, number>>): string {
   return Object.entries(shape)

@@ -16,11 +16,11 @@ import { type Cell, numberColumns, type Table, textColumns } from "./table.ts";
 export interface GalleryRow {
   readonly machine: Machine;
   /**
-   * The geometric mean of the share of the roofline, over the hot-cache measurements that have a
-   * share.
+   * The geometric mean of the share of the roofline, over those hot-cache measurements of default
+   * variants that have a share.
    */
   readonly share: number | undefined;
-  /** How many hot-cache measurements have a share; `hot` counts all of them. */
+  /** How many of the `hot` hot-cache measurements of default variants have a share. */
   readonly shares: number;
   readonly hot: number;
   /** The largest error as a share of the allowed one; Infinity if an answer was not a number. */

@@ -21,7 +21,7 @@ export interface Page {
   readonly meta?: string;
   /** The page's first text, before the navigation. */
   readonly summary: Markup;
-  /** Warnings for the reader, one per line; absent if there are none. */
+  /** Warnings for the reader, one per line; without lines, the page shows no title either. */
   readonly notes?: { readonly title: string; readonly lines: readonly string[] };
   readonly sections: readonly PageSection[];
   /** The data that the page was made from, for its last line. */

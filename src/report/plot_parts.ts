@@ -108,7 +108,7 @@ export function seriesOf(
 
 const SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹";
 
-/** Writes a number for a logarithmic axis: plain from 0.01 to 9999, otherwise as a power of ten. */
+/** Writes a number for a logarithmic axis: plain from 0.01 to 9998, else with a power of ten. */
 export function logTick(value: number): string {
   if (value >= 0.0099 && value < 9999) return String(Number(value.toPrecision(3)));
   const [mantissa, exponent] = value.toExponential(1).split("e") as [string, string];
@@ -194,7 +194,10 @@ function evenTicks(low: number, high: number, most: number): number[] {
   }
 }
 
-/** The least and greatest of numbers above 0, widened by a share of the decades between them. */
+/**
+ * The least and greatest of numbers above 0, each moved outward by a share of the decades between
+ * them, and at least by 15 %.
+ */
 export function logDomain(values: Iterable<number>, margin = 0.06): [number, number] {
   let low = Infinity, high = 0;
   for (const value of values) {

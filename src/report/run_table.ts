@@ -1,4 +1,4 @@
-/** Writes a bench run as a table. */
+/** Writes a bench run as tables. */
 import type { Ceilings, Measurement, ResultFile } from "../measure/result_file.ts";
 import { adapterName } from "../measure/comparison/machine.ts";
 import {
@@ -242,7 +242,7 @@ function formatCompactRows(file: ResultFile, options: { readonly color: boolean 
 
 /** A remark that the reader needs before trusting a measurement. */
 interface Remark {
-  /** The remark in a word or two, the same in every row that has it. */
+  /** The remark without this row's numbers, so several rows can share one note. */
   readonly kind: string;
   /** The remark with this row's numbers. */
   readonly text: string;

@@ -28,7 +28,10 @@ export function numberColumns(...titles: readonly string[]): Column[] {
   return titles.map((title) => ({ title, align: "right" }));
 }
 
-/** A table. A row has one cell per column, or a single cell: a heading for the rows below it. */
+/**
+ * A table. A row has one cell per column. In a terminal's table, a single cell is a heading for the
+ * rows below it.
+ */
 export interface Table {
   /** The table's subject, in a few words. */
   readonly caption?: string;
@@ -72,7 +75,7 @@ function pad(text: string, width: number, align: "left" | "right" | undefined): 
  *
  * @param table any texts
  * @param options colors
- * @returns lines without trailing white space, with a line break at the end
+ * @returns lines, with a line break at the end; without colors, none ends in white space
  *
  * @example
  * ```ts

@@ -78,7 +78,7 @@ function barsOf(comparison: Comparison, group: OperatorGroup, unit: Throughput):
   );
 }
 
-// If the longest bar exceeds the shortest by this factor, the shortest is thinner than a line. Then
+// If the longest bar exceeds the shortest by this factor, the shortest is but 6 pixels long. Then
 // points on a logarithmic axis, which has no zero for bars to begin at, replace the bars.
 const WIDEST_BARS = 40;
 

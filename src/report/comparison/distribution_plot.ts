@@ -38,8 +38,8 @@ const ALONE = 22;
 const SHARED = 48;
 
 /**
- * Whether all samples are divided by one reference time, the first run's median. This needs two
- * runs with similar times; otherwise each run is divided by its own median.
+ * Whether the samples of both runs are divided by the first run's median, row by row. This needs
+ * two runs with similar times; otherwise each run's samples are divided by its own median.
  */
 function hasCommonReference(comparison: Comparison): boolean {
   return comparison.machines.length === 2 &&
@@ -79,7 +79,7 @@ function domainOf(spreads: readonly Spread[]): [number, number] {
   return [Math.max(0, low - margin), Math.min(high + margin, 4)];
 }
 
-/** The outline of a histogram, scaled to a height of 1, without samples beyond the domain. */
+/** The outline of a histogram, scaled to a height of 0.92, without samples beyond the domain. */
 function steps(spread: Spread, [low, high]: readonly [number, number]): Step[] {
   const counts = new Uint32Array(BINS);
   for (const value of spread.values) {

@@ -89,7 +89,7 @@ function lead(comparison: Comparison): Markup {
   `;
 }
 
-/** The adapter's name, unless it is the machine's name. */
+/** The adapter's name, unless it is the machine's name, and whether it is a software adapter. */
 function described({ name, adapter, software }: Machine): string {
   const parts = [...adapter === name ? [] : [adapter], ...software ? ["software adapter"] : []];
   return parts.length === 0 ? "hardware adapter" : parts.join(", ");

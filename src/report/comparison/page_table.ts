@@ -1,5 +1,5 @@
 /**
- * Tables of the comparison page: those with colors or links in their cells, and those that give a
+ * Tables of the comparison page: those with colors or signs in their cells, and those that give a
  * picture's numbers.
  */
 import { quantileSorted } from "simple-statistics";

@@ -24,7 +24,7 @@ interface Corner {
   readonly dtype: string;
 }
 
-/** A machine's line in the roofline plot, and its measurements. */
+/** What a machine's lines in the roofline plot are drawn from. */
 interface Roofed {
   readonly ceilings: Ceilings;
   /** The number formats that get a roof. */
@@ -75,7 +75,7 @@ export interface RooflinePlotOptions extends PictureOptions {
  *
  * @param comparison a comparison of at least two files
  * @param options document, width and description
- * @returns undefined if no measurement does arithmetic
+ * @returns undefined if no measurement has arithmetic, traffic and a time
  */
 export function rooflinePlot(
   comparison: Comparison,
@@ -94,7 +94,7 @@ export function rooflinePlot(
  *
  * @param file the run, possibly incomplete
  * @param options document, width and description
- * @returns undefined if no measurement does arithmetic
+ * @returns undefined if no measurement has arithmetic, traffic and a time
  */
 export function runRooflinePlot(
   { measurements, ceilings }: ResultFile,

@@ -72,7 +72,7 @@ function doubtText({ doubt, secondsToSettle }: JudgedPair): string[] {
 function keyColumns(
   comparison: Comparison,
 ): { columns: Column[]; cells(row: ComparisonRow): Cell[] } {
-  // Leave out a column in which all rows agree.
+  // Leave out number formats that all agree, and caches that are all hot.
   const withType = new Set(comparison.rows.map(({ dtype }) => dtype)).size > 1;
   const withCache = comparison.rows.some(({ cache }) => cache === "cold");
   return {
@@ -98,7 +98,7 @@ function timeCell(cell: ComparisonCell): Cell {
   return `${formatDuration(cell.summary.median)}${precision === "" ? "" : ` ${precision}`}`;
 }
 
-/** Suspicious signs in a cell's samples, a few words each. */
+/** Reasons to trust a cell less; for an ambiguous verdict, also what would settle it. */
 function suspicions({ summary, measurement, pair, rooflineShare = 0 }: ComparisonCell): string[] {
   return [
     ...rooflineShare > 1 ? ["faster than its roofline"] : [],
@@ -234,7 +234,8 @@ export function matrixTable(comparison: Comparison): Table {
 }
 
 /**
- * The table of totals: one row per machine, over all its measurements.
+ * The table of totals: one row per machine. Ranks and multiples of the best count only the rows
+ * that every machine has.
  *
  * @param comparison a comparison of at least two files
  */

@@ -4,7 +4,7 @@ import type { LayerTrace } from "../../reference/llama/trace.ts";
 
 /** One array of every layer. */
 export interface ExportedArray {
-  /** The formula in the notation of src/reference/theory.md. */
+  /** Its symbol in the notation of src/reference/theory.md, and a few words. */
   readonly meaning: string;
   /** The names of its dimensions. */
   readonly axes: readonly string[];
@@ -50,7 +50,7 @@ function heads(kind: "query" | "value", meaning: string, read: Read): ExportedAr
   };
 }
 
-/** An array of gradients; `also` names another state with the same gradient. */
+/** An array of gradients; `also` names an equal gradient, by another state. */
 function gradient(array: ExportedArray, also?: string): ExportedArray {
   const meaning = `${array.meaning}, the loss's gradient by the state` +
     (also === undefined ? "" : `, which is ${also}`);
@@ -119,7 +119,7 @@ export function arrayOf(name: ArrayName): ExportedArray {
   return ARRAYS[name];
 }
 
-/** The arrays with a norm per token: all that have a width. */
+/** The arrays with a norm per token: all whose last axis is the dimension. */
 export const NORMED: readonly ArrayName[] = ARRAY_NAMES.filter((name) =>
   arrayOf(name).axes.at(-1) === "dimension"
 );

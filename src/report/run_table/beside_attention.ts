@@ -63,8 +63,8 @@ function isAttention({ kernel, pass }: Measurement): boolean {
 }
 
 /**
- * A key that measurements of two operators share if all else is equal: shape, variant and
- * processes.
+ * A key that measurements of two operators share if all else is equal: pass, number format,
+ * variant, cache, shape and rounds.
  */
 function workOf(measurement: Measurement): string {
   const { pass, shape, dtype, variant, cache = "hot" } = measurement;

@@ -13,7 +13,7 @@ interface Curve {
   readonly quantity: string;
   readonly scale: NonNullable<CurvePlotOptions["scale"]>;
   readonly reference?: number;
-  /** The layer or head whose number is drawn, if a step has several. */
+  /** Which layer's or head's number is drawn, if a step has several. */
   readonly over?: "largest" | "least";
 }
 
@@ -48,7 +48,7 @@ function curveRows(rows: readonly RunRow[], { quantity, over }: Curve): CurveRow
   return [...found.values()];
 }
 
-/** The table of all quantities at the end of every run. */
+/** The table of the main quantities at the end of every run. */
 export function endTable(runs: readonly StoredRun[]): Table {
   const rows = runRows(runs);
   const names = [

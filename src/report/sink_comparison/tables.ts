@@ -9,7 +9,7 @@ import type { NamedMeasurement } from "./read.ts";
 import { mean } from "../../statistics/mean.ts";
 
 /**
- * Notes on every setting in which the measurements differ, which makes their figures less
+ * Notes on five settings, if the measurements differ in them, which makes their figures less
  * comparable.
  */
 export function settingNotes(measurements: readonly NamedMeasurement[]): string[] {

@@ -5,10 +5,10 @@ import type { SinkComparison } from "../../sinks/measurement/comparison.ts";
 export const NONE = "–";
 
 /**
- * Writes a number with three significant digits.
+ * Writes a number with three significant digits; whole numbers up to 99,999 keep all theirs.
  *
  * @param value any; null and undefined are shown as a dash
- * @returns for example `0.123`, `12.3`, `1.23e-7`
+ * @returns for example `0.123`, `12.3`, `1.23e−7`
  */
 export function figure(value: number | null | undefined): string {
   if (value === null || value === undefined) return NONE;
@@ -35,7 +35,7 @@ export function range(interval: readonly [number, number] | null | undefined): s
 /**
  * Writes a figure with its 95 % interval.
  *
- * @returns for example `3.71 (3.3 to 4.2)`; the figure alone without an interval
+ * @returns for example `3.71 (3.30 to 4.20)`; the figure alone without an interval
  */
 export function estimate(
   value: number | null | undefined,

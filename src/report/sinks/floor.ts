@@ -21,7 +21,7 @@ export interface PathAtSink {
  *
  * @param measurement the gradient's measurement
  * @param gradient the gradient of one layer, or the mean over layers
- * @returns undefined for a gradient above its floor
+ * @returns undefined for a gradient that reaches its floor, or whose floor is unknown
  */
 export function belowFloor(
   { config, settings }: Pick<SinkMeasurement, "config" | "settings">,
@@ -41,9 +41,8 @@ export function summaryFloor(
 }
 
 /**
- * If the query's gradient at s is below this share of the early tokens' gradient, it is 0 in exact
- * arithmetic, and float32's rounding error is what remains. Older files without a floor need this
- * test.
+ * If the query's gradient at s is below this share of the early tokens' gradient, it counts as 0:
+ * float32's rounding error is what remains. Older files without a floor need this test.
  */
 const ROUNDING = 2 ** -20;
 
@@ -51,7 +50,7 @@ const ROUNDING = 2 ** -20;
  * Writes a path's gradient at s compared with the early tokens, as the mean over layers with its 95
  * % interval.
  *
- * @returns for example `3.7× (3.3 to 4.2)`, or the text of {@linkcode belowFloor}
+ * @returns for example `3.71× (3.30 to 4.20)`, or the text of {@linkcode belowFloor}
  */
 export function pathRatio(measurement: SinkMeasurement, path: PathAtSink["path"]): string {
   const { summary: { paths }, intervals } = measurement;

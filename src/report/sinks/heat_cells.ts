@@ -21,8 +21,8 @@ export function sinkRateCells({ layers, sinkPositions }: StatesMeasurement): Hea
 
 /** ‖h_out‖, the norm of the residual stream after each layer: positions along x, layers along y. */
 export function normCells({ layers, positions }: SinkMeasurement): HeatCell[] {
-  // Beyond the first 32, a measurement keeps few positions: leave them out, because the map has no
-  // gaps.
+  // Beyond the first 32, a measurement keeps few positions: leave them out, because the map would
+  // show them side by side.
   const dense = positions.filter((position, i) => position === i);
   return layers.flatMap(({ layer, outputByPosition }) =>
     dense.map((position, i) => ({ x: position, y: layer, value: outputByPosition[i]! }))

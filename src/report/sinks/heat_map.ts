@@ -69,7 +69,7 @@ export function heatMap(cells: readonly HeatCell[], options: HeatMapOptions): Ma
   );
   const longest = (texts: readonly string[]) =>
     LETTER * texts.reduce((most, text) => Math.max(most, text.length), 0);
-  // Horizontal labels of several letters would overlap.
+  // Horizontal labels wider than a column would overlap.
   const upright = xLabels !== undefined &&
     longest(xLabels) > (width - LEFT - RIGHT) / columns.length;
   const bottom = BOTTOM + (upright ? longest(xLabels) : 0);

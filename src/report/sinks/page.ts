@@ -78,7 +78,7 @@ function sectionsOf(measurement: SinkMeasurement, document: SvgDocument): Sectio
   });
   const layers = layerNormRows(measurement, series);
   const { pretrained, states = pretrained } = measurement;
-  // A few heads are readable as single signs; many need a map.
+  // The violins do not tell layers apart, so a larger model also gets R_GS layer by layer.
   const manyHeads = measurement.config.layers * measurement.config.queryHeads > 32;
   const headMap = measurement.config.queryHeads > 1 && measurement.config.layers > 1;
   const map = (

@@ -1,7 +1,7 @@
 /**
- * The input of all sink and gradient-sink pictures: plain rows, so a study can join many runs in
- * one picture. It also makes rows from measurements. Each `series`, usually a model variant, has
- * its own color, sign and dashes.
+ * The input of all sink and gradient-sink pictures but heat maps: plain rows, so a study can join
+ * many runs in one picture. It also makes rows from measurements. Each `series`, usually a model
+ * variant, has its own color, sign and dashes.
  */
 import type { SinkMeasurement } from "../../sinks/measurement.ts";
 import type { BranchMeasurement, CompressFit } from "../../sinks/measurement/branch.ts";
@@ -37,7 +37,7 @@ export interface PathGradientRow {
   readonly panel: string;
   readonly path: "query" | "key" | "value";
   readonly position: number;
-  /** The norm; 0 is left out, because the axis is logarithmic. */
+  /** The norm; a sign marks 0 at the bottom, because the axis is logarithmic. */
   readonly value: number;
   /** True if rounding hides the gradient. Default: false. */
   readonly belowFloor?: boolean;
@@ -115,8 +115,10 @@ export function gradientNormRows(
 }
 
 /**
- * Makes rows of path gradients by position, averaged over the layers. The arguments are those of
- * {@linkcode gradientNormRows}.
+ * Makes rows of path gradients by position, averaged over the layers.
+ *
+ * @param measurement one model's measurement
+ * @param panel its name in the picture
  */
 export function pathGradientRows(
   measurement: SinkMeasurement,

@@ -99,7 +99,7 @@ const quantities: readonly [LayerQuantity, string][] = [
 ];
 
 /**
- * Draws token 0's sink score and norms by layer, with those of the early tokens.
+ * Draws token 0's sink score, R_GS and norms by layer, the norms beside those of early tokens.
  *
  * @param group one setting's matched runs
  * @param document the document to draw with

@@ -27,7 +27,7 @@ export function nameOf({ arm }: StudyRecord): string {
 export const SEE_TABLE =
   "Medians and intervals at the end of training are in the table of figures.";
 
-/** The document, and one of the two widths in which a picture is drawn. */
+/** The document, and the width in which a picture is drawn. */
 export interface Sized {
   readonly document: SvgDocument;
   readonly width: number;

@@ -45,7 +45,7 @@ export const VARIANT_NAMES: Readonly<Record<StudyVariant, string>> = {
 };
 
 /**
- * Writes a figure for people: three digits, ratios with ×, losses in nats with four decimals.
+ * Writes a figure for people: about three digits, ratios with ×, losses in nats with four decimals.
  *
  * @param value the figure; undefined for no data
  * @param form the figure's kind

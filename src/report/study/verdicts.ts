@@ -57,7 +57,7 @@ export function headline({ evidence }: ClaimResult): Evidence | undefined {
   return evidence.find(({ test }) => test !== undefined) ?? evidence[0];
 }
 
-/** Why a claim has no figure, in two or three words; undefined if it has one. */
+/** Why a claim has no figure, in a few words; undefined if it has one. */
 export function absence({ verdict, remarks }: ClaimResult): string | undefined {
   return verdict === "no data" ? remarks[0]?.split(":")[0] : undefined;
 }
