@@ -52,8 +52,8 @@ export interface MeasureModelOptions extends MeasuredBatches {
  * overlap.
  *
  * @param layer the layer's tensors
- * @param options a factor for gradients; and the arrays of an earlier call to fill again, so
- *   reading many layers takes no more memory than reading one
+ * @param options a factor for gradients; and each tensor's array of an earlier call to fill again,
+ *   so layers that share tensors take no more memory than one
  */
 export async function readLayer(
   layer: LayerTrace<Tensor>,
@@ -110,7 +110,7 @@ async function readAll<Tensors extends object>(
  * @returns all measurements except quantization
  * @throws {TypeError} if model and task differ in context or vocabulary
  * @throws {RangeError} if a state or gradient is not finite (the message names the first one), if
- *   settings are impossible, or if the model has a `precisePosition` that is not
+ *   `batches` or settings are impossible, or if the model has a `precisePosition` that is not
  *   `settings.position`
  * @throws {GpuError} if the GPU fails
  */

@@ -72,7 +72,7 @@ export async function measureQuantization(
     }
   }
   const batch = (index: number) => task.batch(firstBatch + index, { batch: model.batch, split });
-  /** The mean of the loss after `evaluate` over the measured batches. */
+  /** The loss that `evaluate` leaves, as a mean over the measured batches. */
   const meanLoss = async (evaluation: {
     evaluate(): void;
     readonly loss: { read(): Promise<Float32Array> };

@@ -16,11 +16,11 @@ export interface OpenedModel {
   readonly source: MeasurementSource;
   /** The run's number of sequences per batch; undefined for a checkpoint without a run. */
   readonly batch: number | undefined;
-  /** The number of batches in the run's last measurement; undefined without a run. */
+  /** The number of batches that the run's settings give its last measurement, if there is a run. */
   readonly batches: number | undefined;
   /**
-   * The number of sequences that the run has trained on; the next step takes those after them. 0
-   * for a checkpoint without a run.
+   * The number of sequences that the run had trained on at this checkpoint; the next step takes
+   * those after them. 0 for a checkpoint without a run.
    */
   readonly trainedSequences: number;
   /** Skipped parts of the text, one line each. */
@@ -49,7 +49,8 @@ export const DEFAULT_CONTEXT = 1024;
  * @param folder the folder of a run, or of a checkpoint in Hugging Face's layout
  * @param options the checkpoint's step, and other text
  * @throws {RunError} if there is no run or no such checkpoint, if the checkpoint does not fit the
- *   run, or if `context` is longer than the model's or differs from the run's
+ *   run or the text, if it has neither a run nor a text, or if `context` is longer than the model's
+ *   or differs from the run's
  * @throws {CheckpointError} if the checkpoint is incomplete, has another shape, or holds a NaN or
  *   infinity
  * @throws {CorpusError} if the text cannot be read or used

@@ -44,8 +44,8 @@ const CONTEXT = 256;
 const TEXTS = 20;
 
 /**
- * Whether a path or name means a pretrained model: a folder with a tokenizer, or a model on the
- * hub.
+ * Whether a path or name means a pretrained model: a checkpoint's folder with a tokenizer, or if
+ * there is no such path, a name that has the form of the hub's.
  *
  * @param model the user's path or name
  */

@@ -39,9 +39,10 @@ export interface RunOptions {
  * @param options the folder, the settings, the adapter
  * @param hooks receive progress and stop the run
  * @returns how it ended
+ * @throws {TypeError} if a new run has no settings
  * @throws {RangeError} for impossible settings, before anything is written
- * @throws {RunError} if the folder does not fit `resume`, or another process trains in it; a
- *   NonFiniteError if a loss or gradient is no longer finite
+ * @throws {RunError} if the folder does not fit the options, the text is not the run's, or another
+ *   process trains in the folder; a NonFiniteError if a loss or gradient is no longer finite
  * @throws {CorpusError} if the user's text cannot be used
  * @throws {CheckpointError} if a checkpoint is damaged or cannot be written; older ones stay
  * @throws {GpuError} if the GPU fails

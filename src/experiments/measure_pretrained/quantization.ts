@@ -3,7 +3,7 @@
  * measures the same as {@linkcode measureQuantization}, but layer by layer.
  *
  * A batch's static scales come from all other batches, so no text is measured with its own scales,
- * and no further texts are needed.
+ * and no further texts are needed. Only a single batch has to use its own.
  *
  * A text's loss after rounding is in part chance: a difference in the last bit of float32 can flip
  * a rounding to INT8, and later layers enlarge the difference. In PyTorch, a change of

@@ -1,4 +1,4 @@
-/** A run cannot start or resume; the message is one line. */
+/** A run cannot be started, resumed, read or written; the message is one line. */
 export class RunError extends Error {
   override readonly name: string = "RunError";
 }

@@ -199,7 +199,7 @@ export class RunLoop {
     const wanted = last
       ? reporting.finalBatches ?? reporting.measureBatches
       : reporting.measureBatches;
-    // Use no sequence twice, however little text there is.
+    // Use no sequence twice, unless the text has too few for one batch.
     const { validation = Infinity } = opened.task.contexts ?? {};
     const run = folder.path.split(/[/\\]/).filter((part) => part !== "").at(-1) ?? folder.path;
     try {

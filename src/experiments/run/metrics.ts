@@ -24,7 +24,7 @@ export interface TrainingRow {
   readonly learningRate: number;
   /**
    * Tokens per second since the previous row, without the time to measure and save. The first row
-   * includes the compilation of kernels.
+   * after each start includes the compilation of kernels.
    */
   readonly tokensPerSecond: number;
 }
@@ -44,7 +44,7 @@ export type MetricsRow = TrainingRow | MeasurementRow;
  * Reads metrics. Skips an unfinished last line, which a killed process leaves.
  *
  * @param path the file; a missing one has no rows
- * @throws {RunError} if another line is not a row
+ * @throws {RunError} if the file cannot be read, or another line is not a row
  */
 export async function readMetrics(path: string): Promise<MetricsRow[]> {
   let text: string;

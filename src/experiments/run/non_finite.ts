@@ -10,7 +10,7 @@ import type { Trainer, TrainerState } from "./trainer.ts";
  * @param trainer the run's trainer; its state is lost
  * @param options `from`: the checkpoint to begin at, undefined for the beginning; `step`: the bad
  *   step, counted from 0
- * @returns the name of the tensor with the first NaN or infinity
+ * @returns a text that names the first tensor with a NaN or infinity, or says that none was found
  */
 export async function findNonFinite(
   trainer: Trainer,

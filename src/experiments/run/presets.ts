@@ -1,4 +1,4 @@
-/** Presets: named settings of runs that each show one effect. */
+/** Presets: all settings of a run under one name. */
 import { PLAIN_LLAMA } from "../../reference/llama/config.ts";
 import {
   type OptimizerSettings,

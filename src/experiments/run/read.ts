@@ -17,7 +17,7 @@ export interface StoredRun {
  * Reads runs.
  *
  * @param folders of runs
- * @throws {RunError} if a folder holds no run, or has no measurement yet
+ * @throws {RunError} if a folder holds no run, or has no metrics yet
  */
 export async function readRuns(folders: readonly string[]): Promise<StoredRun[]> {
   const short = folders.map((folder) => basename(resolve(folder)));

@@ -22,7 +22,7 @@ export interface RunProgress {
   readonly secondsLeft: number | undefined;
 }
 
-/** Seconds of work to enqueue before waiting for the GPU. Ctrl-C takes effect within this time. */
+/** Seconds of work to enqueue before waiting for the GPU: Ctrl-C waits so long, or for one step. */
 export const LOOK_UP_SECONDS = 1;
 
 /** Measures a run's speed. */
@@ -78,7 +78,7 @@ export class RunReporter {
     return this.#pace === 0 ? undefined : batch * accumulation * task.context / this.#pace;
   }
 
-  /** Marks the start of work other than training. */
+  /** Marks the start of an activity, and reports it unless it is training. */
   start(activity: RunProgress["activity"]): void {
     this.#lap();
     this.#activity = activity;

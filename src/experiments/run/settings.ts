@@ -13,7 +13,7 @@ export interface BigramBackcopySettings {
   readonly name: "bigram-backcopy";
   /** T, the number of tokens in a sequence, including BOS. */
   readonly context: number;
-  /** The characters in the table; the model's vocabulary has one more, for BOS. */
+  /** The number of characters in the table; the model's vocabulary has one more, for BOS. */
   readonly characters: number;
   /**
    * The number of triggers: the most frequent characters. After a trigger, the character before it
@@ -95,7 +95,7 @@ export interface RunSettings {
   readonly reporting: ReportingSettings;
 }
 
-/** The largest integer that a setting can have. */
+/** The largest integer that a setting other than a seed can have. */
 const MOST = 2 ** 31;
 
 /**

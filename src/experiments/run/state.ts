@@ -41,7 +41,8 @@ export function parseRunState(value: unknown): RunState {
 }
 
 /**
- * Describes an adapter. With equal descriptions and variants, a resumed run computes the same bits.
+ * Describes an adapter. With equal descriptions and variants, a resumed run should compute the same
+ * bits.
  */
 export function adapterOf(
   { runtime, backend, vendor, architecture, device, description }: GpuInfo,

@@ -45,7 +45,7 @@ export type StudyIntervention = Pick<LlamaConfig, "vScale" | "sinkLogit" | "atte
  * Gives the configuration of a variant.
  *
  * @param variant the variant
- * @returns the fields that differ from the defaults
+ * @returns the variant of V-scale, and any other field that differs from the default
  */
 export function interventionOf(variant: StudyVariant): StudyIntervention {
   switch (variant) {
@@ -121,7 +121,7 @@ export function listArms(
 }
 
 /**
- * Reads a list of variants, settings or seeds from the command line.
+ * Reads a list of variants or settings from the command line.
  *
  * @param text comma-separated names
  * @param known all names, in the order of the result

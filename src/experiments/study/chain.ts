@@ -57,7 +57,10 @@ export interface ChainCell {
   /** The two-sided sign-flip test; undefined without pairs. */
   readonly test?: { readonly pValue: number; readonly holm: number };
   readonly verdict: ChainVerdict;
-  /** Whether the verdict is what the papers expect; undefined if they or the data say nothing. */
+  /**
+   * Whether the verdict is what the papers expect; undefined at equal loss and equal sink, or if
+   * the papers or the data say nothing.
+   */
   readonly expected: "as expected" | "not reproduced" | "against the theory" | undefined;
   /** Why there is no data, or the sink strength at which the arms are compared. */
   readonly remark: string | undefined;
@@ -234,7 +237,7 @@ function equalLoss(one: StudyRecord, two: StudyRecord): (Moment | undefined)[] {
   });
 }
 
-/** The effect of one intervention, in a few words. */
+/** The links that one intervention changes, by verdict and by expectation. */
 export interface ChainSummary {
   readonly variant: StudyVariant;
   readonly broken: readonly ChainLink[];

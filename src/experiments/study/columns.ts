@@ -56,8 +56,8 @@ export function toColumns(rows: readonly unknown[]): Columns {
 /**
  * Turns columns back into rows.
  *
- * @param columns columns, perhaps from an untrusted file: a value that does not fit becomes null
- *   and throws no error
+ * @param columns columns, perhaps from an untrusted file: a field that does not fit becomes null,
+ *   and a value that is no columns gives no rows; neither throws an error
  * @param count the number of rows
  */
 export function fromColumns(columns: unknown, count: number): unknown[] {

@@ -49,7 +49,7 @@ export function atSink(moment: Moment): TrajectoryLayer | undefined {
   return moment.point.layers.find(({ layer, attention }) => layer === wanted && attention !== null);
 }
 
-/** The ratio of token 0's figure to the mean over early tokens. */
+/** Token 0's figure divided by the pair's other one, which is mostly the mean over early tokens. */
 export function ratio(pair: SinkPair | null | undefined): number | undefined {
   return pair == null || !(pair[1] > 0) ? undefined : pair[0] / pair[1];
 }

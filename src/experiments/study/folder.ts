@@ -58,7 +58,7 @@ export async function checkStudyFolder(folder: string, scale: StudyScale): Promi
  *
  * @param folder the run's folder
  * @param run the arm and its settings
- * @throws {FileError} if its record belongs to another run
+ * @throws {FileError} if its record cannot be read or belongs to another run
  */
 export async function isFinished(
   folder: string,

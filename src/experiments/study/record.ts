@@ -13,8 +13,8 @@ export const STUDY_RECORD_SCHEMA = "gradsink-study-run/1";
 export const RECORD_FILE = "study-record.json";
 
 /**
- * A figure at position 0 and its mean over the early tokens. The measurement's settings define
- * these positions.
+ * A figure at the sink's position, by default 0, and its mean over the early tokens. The
+ * measurement's settings define these positions.
  */
 export type SinkPair = readonly [sink: number, early: number];
 
@@ -43,7 +43,7 @@ export interface TrajectoryAttention {
   readonly valueNorm: SinkPair;
   /** ‖r_attn‖, the norm of what attention adds to the residual stream. */
   readonly residual: SinkPair;
-  /** V-scale's learned θ of each value head, whose constant is C exp θ; null if not learned. */
+  /** V-scale's learned θ of each value head, as in `LayerValve`; null if it is not learned. */
   readonly theta: readonly number[] | null;
   /**
    * The share of attention that the heads' extra logits take, which have no values. Absent for a

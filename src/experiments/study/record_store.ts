@@ -126,7 +126,7 @@ function rounded(key: string, value: unknown): unknown {
  *
  * @param record the run
  * @param name the file's name, for messages
- * @throws {FileError} if a field is wrong
+ * @throws {FileError} if a field is wrong, or the text would be too large
  */
 export function formatStudyRecord(record: StudyRecord, name: string): string {
   const problem = problemOf(record);
@@ -213,7 +213,7 @@ export async function readStudyFolder(folder: string): Promise<FoundRecords> {
   return { records, planned: [...new Set(planned)], problems };
 }
 
-/** JSON files in a study's folder that are not records. */
+/** JSON files in a study's folder that are neither records nor plans. */
 const notRecords = new Set(["study.json", "claims.json"]);
 
 async function readRecord(path: string): Promise<StudyRecord> {

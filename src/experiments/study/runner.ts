@@ -22,14 +22,14 @@ export const INTERRUPTED = 130;
 export interface ArmState {
   readonly arm: StudyArm;
   readonly state: "waiting" | "running" | "finished" | "failed" | "stopped";
-  /** True for a run that was finished before this study began. */
+  /** True for a run that was finished before this call. */
   readonly before: boolean;
   readonly step: number;
   readonly steps: number;
   readonly loss: number | undefined;
-  /** When the run started: the time on the runner's clock, in ms, and the step. */
+  /** The run's first report of progress: the time on the runner's clock, in ms, and the step. */
   readonly started: { readonly at: number; readonly step: number } | undefined;
-  /** How long the run took in this process, in seconds; undefined until the run has finished. */
+  /** How many seconds the run's process took; undefined until the run has finished. */
   readonly seconds: number | undefined;
   /** Why the run failed, in one line; undefined for other runs. */
   readonly reason: string | undefined;

@@ -14,9 +14,12 @@ export interface StudyScale {
   /** The number of sequences per step. */
   readonly batch: number;
   readonly learningRate: number;
-  /** The number of measurements of a run, besides that at its beginning. */
+  /** About how many measurements a run has, besides that at its beginning. */
   readonly measurements: number;
-  /** Validation sequences per measurement. With few, the gradient-sink ratio is unreliable. */
+  /**
+   * Validation sequences per measurement, rounded up to whole batches. With few, the gradient-sink
+   * ratio is unreliable.
+   */
   readonly sequences: number;
   /** A file or folder of text, which the text settings need. */
   readonly corpus: string | undefined;
@@ -151,8 +154,9 @@ export function studyRunSettings(arm: StudyArm, scale: StudyScale): RunSettings 
 }
 
 /**
- * The settings in a run's record: all except seed and variant, under names such as `model.layers`.
- * Paths differ between machines, so a corpus is identified by its digest.
+ * The settings in a run's record, under names such as `model.layers`: all that determine its
+ * figures except seed, variant and steps. Paths differ between machines, so a corpus is identified
+ * by its digest.
  *
  * @param settings the run's settings
  * @param corpus the text's digest; undefined without text

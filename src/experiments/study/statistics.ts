@@ -94,7 +94,7 @@ export function signFlipTest(differences: readonly number[]): SignFlipTest | und
   const count = differences.length;
   if (count === 0) return undefined;
   const observed = sum(differences);
-  // Equal sums may differ by rounding, because signs are flipped one after the other.
+  // Sums that are equal in exact arithmetic may differ by rounding.
   const slack = 1e-12 * sum(differences.map(Math.abs));
   const exact = count <= MOST_EXACT;
   const total = exact ? 2 ** count : DRAWS;

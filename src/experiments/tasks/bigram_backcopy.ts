@@ -57,8 +57,8 @@ export class BigramBackcopy implements Task {
 
   /**
    * @param options the table, the length of a sequence, the number of triggers, the seed
-   * @throws {RangeError} if the context is below 2, or all characters are triggers, so none can
-   *   begin a sequence
+   * @throws {RangeError} if the context is below 2, if there is no trigger, or if there is no other
+   *   character, which could begin a sequence
    */
   constructor(options: BigramBackcopyOptions) {
     const { table, context, triggers = 3, seed } = options;
@@ -157,8 +157,8 @@ export class BigramBackcopy implements Task {
       { length: characters },
       (_, a) => entropy(rows.subarray(a * characters, (a + 1) * characters)),
     );
-    // The probability of an ordinary character a at this position, and of a trigger that will
-    // repeat a.
+    // For each character, the probability that this position holds it as an ordinary character,
+    // and that it holds a trigger that will repeat it.
     let ordinary = Float64Array.from(
       { length: characters },
       (_, a) => a < triggers ? 0 : this.#first[a - triggers]! / this.#firstSum,
@@ -201,7 +201,8 @@ function cumulative({ characters, rows }: BigramTable): Uint32Array<ArrayBuffer>
 }
 
 /**
- * The index of the first of `length` increasing numbers, from `offset` on, that exceeds `value`.
+ * The first of the `length` non-decreasing numbers from `offset` on that exceeds `value`, as an
+ * index counted from `offset`.
  */
 function firstBeyond(ends: Uint32Array, offset: number, length: number, value: number): number {
   let low = 0;

@@ -16,7 +16,7 @@ export interface BigramTable {
   readonly characters: number;
   /** [V]: each character's probability is its weight over {@linkcode WEIGHT_SUM}. */
   readonly unigram: Uint32Array<ArrayBuffer>;
-  /** [V, V]: row a holds the weights of the characters after a. */
+  /** [V, V]: row i holds the weights of the characters that may follow character i. */
   readonly rows: Uint32Array<ArrayBuffer>;
 }
 
@@ -34,7 +34,7 @@ export interface SyntheticBigramTableOptions {
 }
 
 /**
- * Draws a table: the unigram is Zipf's, π_j ∝ 1 / (j + 1), and every row a draw from
+ * Draws a table: the unigram is Zipf's, π_j ∝ 1 / (j + 1), and every row is drawn from
  * Dirichlet(concentration · π).
  *
  * @param options characters, seed and concentration
@@ -78,7 +78,7 @@ export function syntheticBigramTable(options: SyntheticBigramTableOptions): Bigr
 export interface CountedBigramTableOptions {
   /** Any text. */
   readonly text: string;
-  /** The most characters with separate codes, at least 2; all rarer ones share one more code. */
+  /** The most codes, 2 to 4,096. If the text has more characters, the rarest share the last. */
   readonly characters: number;
 }
 
@@ -87,8 +87,8 @@ export interface CountedBigramTableOptions {
  * has more than `characters` different ones, the rarest share the last code.
  *
  * @param options the text and the most characters
- * @throws {RangeError} if the text has fewer than 2 different characters, or `characters` is below
- *   2
+ * @throws {RangeError} if the text has fewer than 2 different characters, or `characters` is not an
+ *   integer from 2 to 4,096
  */
 export function countedBigramTable(options: CountedBigramTableOptions): BigramTable {
   const operation = "countedBigramTable";

@@ -19,7 +19,7 @@ const MOST_TEXT_BYTES = 2 ** 26;
 /** How many bytes of a JSON lines file to read at a time. */
 const CHUNK_BYTES = 2 ** 20;
 const LINE_FEED = 10;
-/** The longest line of JSON; a longer one is not a document. */
+/** The longest line of JSON; a longer one is an error. */
 const MOST_LINE_BYTES = 2 ** 26;
 
 /**

@@ -60,8 +60,8 @@ export class RandomStream {
    * @param limit at least 1, at most 2^32
    */
   integer(limit: number): number {
-    // Numbers beyond the last whole multiple of `limit` would make small results more likely: draw
-    // again.
+    // Numbers from the last whole multiple of `limit` on would make small results more likely:
+    // draw again.
     const end = 2 ** 32 - 2 ** 32 % limit;
     let drawn: number;
     do drawn = this.bits(); while (drawn >= end);

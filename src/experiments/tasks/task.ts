@@ -12,7 +12,7 @@ export interface TokenBatch {
   readonly targets: Uint32Array<ArrayBuffer>;
 }
 
-/** The part of a task that a batch comes from. Validation sequences never occur in training. */
+/** The part of a task that a batch comes from. Each part draws or holds its own sequences. */
 export type Split = "training" | "validation";
 
 /** A source of batches. */

@@ -1,6 +1,6 @@
 /**
  * Byte-level text from the user's own files. Every byte is a token; files are joined and split into
- * contexts. The contexts come in a seeded order, and none repeats before all have come.
+ * contexts. Those for training come in a seeded order, and none repeats before all have come.
  */
 import { RandomStream } from "./random_stream.ts";
 import { checkBatch, type Split, type Task, type TokenBatch } from "./task.ts";
@@ -17,7 +17,7 @@ export interface TextCorpusOptions {
   readonly bytes: Uint8Array;
   /** The number of tokens in a sequence, at least 2. */
   readonly context: number;
-  /** Any safe integer of at least 0; it decides the order of the contexts. */
+  /** Any safe integer of at least 0; it decides the order of the training contexts. */
   readonly seed: number;
   /**
    * A byte at position 0 of every context, before the text; the text's first byte is then the first
@@ -151,8 +151,8 @@ const MAXIMUM_BYTES = 2 ** 30;
 
 /**
  * Reads a file, or all files of a folder and its folders in the order of their names. In a folder
- * it skips and reports everything but byte text: hidden files, links, packed files, programs,
- * UTF-16, and files with a zero byte.
+ * it skips and reports everything but byte text, such as hidden files, links, packed files,
+ * programs, UTF-16, and files with a zero byte.
  *
  * @param path a file or a folder
  * @param note receives a line that says how many files were skipped, which, and why

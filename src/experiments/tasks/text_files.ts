@@ -53,7 +53,7 @@ const BEGINNINGS: readonly (readonly [readonly number[], string])[] = [
  * Tells why a file is not byte text.
  *
  * @param bytes the file's first bytes or all of them
- * @returns its format; undefined for text in UTF-8 or a single-byte encoding
+ * @returns the reason, mostly its format; undefined for text in UTF-8 or a single-byte encoding
  */
 export function whyNoText(bytes: Uint8Array): string | undefined {
   if (bytes.length === 0) return "empty";

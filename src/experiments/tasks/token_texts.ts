@@ -202,7 +202,7 @@ interface Pieces {
   readonly problem: string;
 }
 
-/** Joins documents with EOS between them, and cuts when a text is full. */
+/** Joins documents, with EOS between them if there is one, and cuts when a text is full. */
 function joined(documents: Iterable<TextDocument>, { tokenizer, room, texts }: Wanted): Pieces {
   const { endToken } = tokenizer;
   // The last token of a text needs the next one as its target.
@@ -251,7 +251,7 @@ function apart(documents: Iterable<TextDocument>, { tokenizer, room, texts }: Wa
   };
 }
 
-/** The assumed characters per token. If tokens are shorter, more of the text is read. */
+/** The assumed characters per token. If tokens are longer, more of the text is read. */
 const CHARACTERS = 4;
 
 /**
