@@ -17,7 +17,10 @@ import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
  */
 const RESAMPLES = 2000;
 
-/** The most samples to draw in all. This bounds the time that a stranger's file can take. */
+/**
+ * The most samples to draw in all, unless 400 resamples take more. This bounds the time that a
+ * stranger's file can take.
+ */
 const MOST_DRAWS = 2e6;
 
 /** Each sample's position in increasing order; equal samples keep their order. */
@@ -37,7 +40,7 @@ function positions(samples: readonly number[]): Uint32Array<ArrayBuffer> {
  * outlier can dominate ranks. The length is at most a fifth of the samples.
  *
  * @param samples in the order of measuring
- * @returns 1 for samples that do not depend on their neighbors
+ * @returns 1 for samples that do not depend on their neighbors, and for fewer than 10
  */
 export function blockLength(samples: readonly number[]): number {
   const n = samples.length;
@@ -61,7 +64,7 @@ export function blockLength(samples: readonly number[]): number {
  *
  * @param samples in the order of measuring, at least one
  * @param seed any safe integer; equal seeds give equal resamples
- * @returns 2,000 medians; fewer for more than 1,000 samples
+ * @returns 2,000 medians; fewer for more than 1,000 samples, but at least 400
  */
 export function bootstrapMedians(
   samples: readonly number[],

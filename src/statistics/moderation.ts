@@ -63,7 +63,8 @@ function trigammaInverse(value: number): number {
  *
  * @param rows one variance per row; rows without degrees of freedom get the common variance
  * @returns the moderated variances in the same order, or the rows unchanged if fewer than four have
- *   degrees of freedom. No row gets more degrees of freedom than all rows have together
+ *   degrees of freedom or the median of their variances is 0. No row gets more degrees of freedom
+ *   than all rows have together
  *
  * @example
  * ```ts

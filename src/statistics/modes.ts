@@ -33,8 +33,8 @@ export function isMultimodal(samples: readonly number[]): boolean {
   const spread = quantileSorted(points, 0.75) - quantileSorted(points, 0.25);
   // Silverman, Density Estimation (1986), equation 3.31, without the standard deviation, which
   // outliers would widen. The factor is 0.7 instead of 0.9: the smallest factor that finds a second
-  // hill in at most 5 % of random lists with one hill. The width is 0 if half of all samples have
-  // one value; that is one hill.
+  // hill in at most 5 % of random lists with one hill. The width is 0 if the middle half of the
+  // samples has one value; that is one hill.
   const width = 0.7 * (spread / 1.34) * all.length ** -0.2;
   if (!(width > 0)) return false;
   const low = points[0]! - 2 * width;

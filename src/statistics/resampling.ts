@@ -24,7 +24,7 @@ export type Interval = readonly [low: number, high: number];
  * const values = [3, 1, 4, 1, 5, 9, 2, 6];
  * const mean = (counts: Uint32Array) =>
  *   values.reduce((sum, value, i) => sum + counts[i]! * value, 0) / values.length;
- * console.log(bootstrapInterval(values.length, { seed: 1, statistic: mean })); // about 2.1 and 5.8
+ * console.log(bootstrapInterval(values.length, { seed: 1, statistic: mean })); // [2.25, 5.75]
  * ```
  */
 export function bootstrapInterval(

@@ -3,8 +3,8 @@
  * The probability that a standard normal variable exceeds z, with a small relative error even far
  * out in the tail, where corrected p-values lie.
  *
- * Uses the series of Abramowitz and Stegun 26.2.10 up to 3, and Lentz's evaluation of the continued
- * fraction 26.2.14 beyond.
+ * Uses the series of Abramowitz and Stegun 26.2.11 up to 3, and 120 terms of the continued fraction
+ * 26.2.14 beyond.
  *
  * @param z any finite number
  */
@@ -27,7 +27,7 @@ export function normalTail(z: number): number {
 
 /**
  * Holm's correction of a table's p-values. If only corrected values below a level count as
- * significant, the chance of even one false alarm in the whole table is below that level.
+ * significant, the chance of even one false alarm in the whole table is at most that level.
  *
  * Source: S. Holm, A simple sequentially rejective multiple test procedure (1979).
  *

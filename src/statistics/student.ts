@@ -64,7 +64,7 @@ export function studentQuantile(tail: number, df: number): number {
     high *= 2;
     if (high > 1e100) return Infinity;
   }
-  // A fixed number of steps, so equal arguments give equal bits.
+  // 60 halvings narrow the interval to about float64's precision.
   for (let step = 0; step < 60; step++) {
     const middle = (low + high) / 2;
     if (studentTail(middle, df) > tail) low = middle;

@@ -104,7 +104,7 @@ export function orderStatisticInterval(
  * import { median, medianInterval } from "./summary.ts";
  *
  * const samples = [101, 99, 100, 104, 98, 100, 102, 97];
- * console.log(median(samples), medianInterval(samples)); // 100, { low: 98, high: 102 }
+ * console.log(median(samples), medianInterval(samples)); // 100, { low: 97, high: 104 }
  * ```
  */
 export function medianInterval(
