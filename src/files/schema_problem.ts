@@ -1,4 +1,4 @@
-/** Describes in one line what is wrong with a result file, from the schema validator's findings. */
+/** Describes in one line what is wrong with a file, from the schema validator's findings. */
 import { truncate } from "../escape.ts";
 
 /** The used fields of a validator's finding. */

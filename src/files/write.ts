@@ -1,6 +1,6 @@
 /**
- * Writes every file of this project: to a temporary name beside it, flushed, then renamed, so no
- * reader ever sees half a file.
+ * Writes whole files: each under a temporary name beside it, flushed, then renamed, so no reader
+ * ever sees half a file.
  */
 import { basename, dirname, join } from "node:path";
 import { FileError, fileError } from "./file_error.ts";
