@@ -47,7 +47,7 @@ Exit codes:
  *
  * @param args the words after `runs`
  * @param output the streams to write to
- * @returns the exit code: 0 shown, 1 no such run, 2 wrong usage
+ * @returns the exit code: 0 shown, 1 no such run or an unwritable file, 2 wrong usage
  */
 export async function showRuns(args: readonly string[], output: CommandOutput): Promise<number> {
   return await runCommand(

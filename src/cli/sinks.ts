@@ -157,7 +157,7 @@ async function measure(
   }
 }
 
-/** Makes up to the requested number of batches, without using a sequence twice. */
+/** Chooses the size and number of batches: as requested, unless a sequence would come twice. */
 function differentBatches(
   task: OpenedModel["task"],
   { batch, batches, split }: Pick<SinksRequest, "split"> & {

@@ -126,7 +126,7 @@ export interface OpenedBeside {
  * @param session its measuring process
  * @param own this side's jobs and adapter
  * @throws {UsageError} if the other side cannot measure in turns, opens another adapter, or lacks
- *   all of the selected work
+ *   all of the selected work or a variant that `--variants` names
  */
 export async function openBeside(
   { path, suite: { version, commit } }: Beside,

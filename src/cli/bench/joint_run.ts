@@ -27,7 +27,7 @@ export interface JointRun {
  *
  * @param beside the other side
  * @param sides both sides' sessions, and this side's work
- * @throws {UsageError} if the other side cannot measure any of the same work
+ * @throws {UsageError} as {@linkcode openBeside} does
  */
 export async function openJointRun(
   beside: Beside,

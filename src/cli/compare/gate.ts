@@ -10,7 +10,7 @@ export interface GateRequest {
   readonly allowMissing: boolean;
 }
 
-/** Advice: a bench command that takes more samples. */
+/** Advice on how to get more processes for each measurement. */
 const ADVICE =
   "more processes would tell: measure both again with a larger --budget, or fewer rows (--kernels, --shapes)";
 
@@ -24,7 +24,8 @@ function named({ row, machine }: GateRow): string {
  *
  * @param gate the gate's result
  * @param request the gate's options
- * @returns exit code 3 for a regression, 4 if it cannot decide, else 0
+ * @returns the lines; exit code 3 for a regression, 4 if measurements are missing (and may not be)
+ *   or all are too uncertain, else 0
  */
 export function concludeGate(
   gate: Gate,

@@ -2,8 +2,8 @@
  * Reads command lines, in one way for every command.
  *
  * The parser is `@std/cli`'s, or `node:util`'s if JSR cannot be reached. The two differ in what
- * they call a mistake. So this file finds mistakes before it calls either: an unknown option, a
- * missing or unwanted value, a value that is not one of the choices.
+ * they call a mistake. So this file finds all mistakes itself: an unknown option, a missing or
+ * unwanted value, a value that is not one of the choices.
  */
 import * as fallback from "./arguments_fallback.ts";
 import { closest, wantedNames } from "../../closest.ts";
@@ -219,7 +219,7 @@ function unknown(flag: string, options: OptionSpecifications): string {
  * Writes the list of options for a command's help.
  *
  * @param options the command's options
- * @returns one or two lines for each option
+ * @returns one line for each option
  */
 export function formatOptions(options: OptionSpecifications): string {
   const entries = Object.entries(options).map(([name, option]) => {

@@ -93,8 +93,8 @@ export function describeRuntime(name: "deno" | "dawn"): ResultRuntime {
  * The command that starts a measuring process, with only the permissions that opening its adapter
  * needs.
  *
- * @param gpu the GPU to open (default: GRADSINK_ADAPTER, else the embedded driver), and the checkout
- *   of the suite to run (default: this one)
+ * @param gpu the runtime; the adapter's name, if any, because finding it takes more permissions
+ *   (default: GRADSINK_ADAPTER); and the checkout of the suite to run (default: this one)
  * @param program the process's module, or a custom operator that the usual module runs
  */
 export function childCommand(

@@ -96,7 +96,7 @@ export function wholeNumber(name: string, text: string): number {
  * Reads a budget in seconds.
  *
  * @param given text from the command line, or a value from a file
- * @throws {UsageError} if it is not a number of seconds above 0
+ * @throws {UsageError} if it is not a number of seconds above 0, up to a million
  */
 export function budgetSeconds(given: unknown): number {
   const seconds = typeof given === "string" ? Number(given) : given;

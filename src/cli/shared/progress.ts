@@ -1,5 +1,5 @@
 /**
- * The bench's progress on stderr: a bar with the time left on a terminal, plain lines elsewhere.
+ * A command's progress on stderr: a bar with the time left on a terminal, plain lines elsewhere.
  */
 
 import { writeOrDrop } from "./output.ts";

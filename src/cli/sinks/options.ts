@@ -33,7 +33,7 @@ import {
 /** How text becomes a pretrained model's tokens. A field is undefined for its default. */
 export interface PretrainedOptions {
   readonly texts: number | undefined;
-  /** Tokens per text, also for checkpoints of `deno task train`; undefined for the default. */
+  /** Tokens per text, also for a checkpoint without its run; undefined for the default. */
   readonly context: number | undefined;
   readonly begin: BeginPolicy | undefined;
   readonly documents: DocumentPolicy | undefined;
@@ -41,7 +41,7 @@ export interface PretrainedOptions {
 
 /** A valid command line. */
 export interface SinksRequest {
-  /** The folder of a run or of a checkpoint. */
+  /** MODEL as an absolute path: the folder of a run, a checkpoint or a pretrained model. */
   readonly folder: string;
   /** MODEL as given: a folder, or a name on the Hugging Face Hub. */
   readonly given: string;
@@ -58,7 +58,7 @@ export interface SinksRequest {
   readonly split: "training" | "validation";
   /** The number of batches; undefined for the number in the run's last measurement. */
   readonly batches: number | undefined;
-  /** Options of pretrained models only. */
+  /** Options of pretrained models; `context` is also for a checkpoint without its run. */
   readonly pretrained: PretrainedOptions;
   /** Sequences per batch; undefined for the run's own number. */
   readonly batch: number | undefined;

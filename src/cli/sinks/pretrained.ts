@@ -172,8 +172,8 @@ function describe(
 }
 
 /**
- * Refuses a model that would not fit. It checks only main memory, because GPUs do not report
- * theirs.
+ * Refuses a model that would not fit into main memory, if the adapter computes on the CPU. GPUs do
+ * not report their memory.
  */
 async function checkMemory(
   gpu: Gpu,

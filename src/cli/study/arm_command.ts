@@ -1,5 +1,6 @@
 /**
- * Starts a run of the study: a process with only the permissions that its folder and the GPU need.
+ * Builds the command that starts a run of the study: a process with only the permissions that its
+ * folder, its text and the GPU need.
  */
 import { join } from "node:path";
 import { armName, type StudyArm } from "../../experiments/study/arms.ts";

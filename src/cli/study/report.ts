@@ -17,8 +17,9 @@ import type { CommandOutput } from "../shared/output.ts";
  *
  * @param request folders to read, and the folder to write to
  * @param output the streams that get the claims
- * @returns the exit code: 0, or 1 if no folder holds a complete run
- * @throws {FileError} if a folder cannot be read, or the report cannot be written
+ * @returns the exit code, 0
+ * @throws {FileError} if a folder cannot be read, if none holds a complete run, or if the report
+ *   cannot be written
  */
 export async function writeReport(
   { folders, out, records }: {
