@@ -1,7 +1,8 @@
 /** Finds the known word closest to a mistyped one. */
 
 /**
- * The number of insertions, deletions, replacements and swaps of neighbors between two words
+ * The least number of insertions, deletions, replacements and swaps of neighbors that turn one
+ * word into another
  * (optimal string alignment).
  *
  * @param a a word
@@ -31,7 +32,8 @@ export function editDistance(a: string, b: string): number {
  *
  * @param word the mistyped word
  * @param candidates the known words
- * @returns undefined if more than a third of the word would have to change
+ * @returns undefined if no candidate begins with the word and, for each, more than a third of the
+ *   word (and more than one letter) would have to change
  */
 export function closest(word: string, candidates: readonly string[]): string | undefined {
   const given = word.slice(0, 40).toLowerCase();
