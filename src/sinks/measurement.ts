@@ -41,9 +41,9 @@ export const SINK_MEASUREMENT_SCHEMA = "gradsink-sinks/1";
 
 /** The origin of the model. */
 export interface MeasurementSource {
-  /** The run's name: its folder's last part. */
+  /** The run's or the pretrained model's name: its folder's last part. */
   readonly run: string;
-  /** The number of training steps done. */
+  /** The number of training steps done; 0 for a pretrained model. */
   readonly step: number;
   /** A task's name, such as "bigram-backcopy". */
   readonly task: string;

@@ -32,7 +32,7 @@ const parameters = new Map(
   ]),
 );
 
-/** Irregular tokens; even positions are idle. */
+/** Irregular tokens; odd positions are idle. */
 const task: Task = {
   vocabulary: 9,
   context: 12,
@@ -46,7 +46,7 @@ const task: Task = {
   idleQueries: ({ batch }) => Uint8Array.from({ length: 12 * batch }, (_, i) => i % 2),
 };
 
-/** The largest difference of two results' numbers, relative to the largest number of each list. */
+/** The largest difference in each list of two results, relative to the list's largest number. */
 function differences(
   actual: unknown,
   wanted: unknown,
@@ -64,7 +64,7 @@ function differences(
   if (typeof wanted === "number") return differences([actual], [wanted], path);
   if (typeof wanted === "object" && wanted !== null) {
     if ("sink" in wanted && "early" in wanted) {
-      // ∂L/∂q_0 is 0 for the twin, and a tiny rounding error on a GPU.
+      // Leave out the ratio: ∂L/∂q_0 is 0 for the twin, and a tiny rounding error on a GPU.
       const pair = (value: unknown) => {
         const { sink, early } = value as { sink: number; early: number };
         return [sink, early];

@@ -25,8 +25,8 @@ const parameters = new Map(
     ),
   ]),
 );
-// Only token 8 creates massive activations: it makes hidden units of the MLP hundreds of times as
-// large.
+// Only token 8 creates massive activations: it makes one hidden unit of the MLP hundreds of times
+// as large.
 const gate = parameters.get("model.layers.0.mlp.gate_proj.weight")!;
 const up = parameters.get("model.layers.0.mlp.up_proj.weight")!;
 parameters.get("model.embed_tokens.weight")!.forEach((_, i, values) => {

@@ -137,7 +137,8 @@ testOnDisk("run")(
     const whole = await wholeRun();
     const killed = join(parent, "killed");
     const program = fileURLToPath(new URL("./tiny_run.ts", import.meta.url));
-    // Each process is killed at a random line of its progress, after a random delay.
+    // Two processes are killed at a random line of their progress, after a random delay. The next
+    // one finishes the run.
     const moments = randomUniform({ seed: Date.now(), length: 20 });
     const kills: string[] = [];
     let finished = false;

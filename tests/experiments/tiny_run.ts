@@ -6,10 +6,7 @@ import { RUN_SCHEMA, type RunSettings } from "../../src/experiments/run/settings
 import { trainRun } from "../../src/experiments/run.ts";
 import { PLAIN_LLAMA } from "../../src/reference/llama/config.ts";
 
-/**
- * Two layers, accumulated batches, learned V-scale: a run with everything that a checkpoint can
- * hold.
- */
+/** A run with two layers, accumulated batches and learned V-scale. */
 export const TINY_RUN: RunSettings = {
   schema: RUN_SCHEMA,
   preset: "tiny",
@@ -47,7 +44,7 @@ export const TINY_RUN: RunSettings = {
     weightDecay: 0.01,
     clip: 1,
   },
-  // No interval divides another, so checkpoints also save losses that are not yet reported.
+  // Losses are reported every 5 steps, so most checkpoints also save unreported losses.
   reporting: {
     lossEvery: 5,
     measureEvery: 12,

@@ -26,7 +26,7 @@ function twinOf(name: string, shape: readonly number[]): reference.ReferenceTens
   return reference.tensor(Float64Array.from(parameters.get(name)!), shape);
 }
 
-/** The MLP's hidden rows and the residual state before it, in float64. */
+/** The MLP's hidden rows, the residual state before it, and the loss, in float64. */
 function hiddenRows(): { hidden: Float64Array; half: Float64Array; loss: number } {
   const twin = llamaGradients({
     config,

@@ -188,7 +188,7 @@ Deno.test("attentionBackward() in mode backward-only is the derivative of sg(v) 
       assertEquals(gradients.valueGradient, throughValve.valueGradient);
       assertEquals(gradients.constantGradient, throughValve.constantGradient);
       // Both gradients, by value and by constant, agree with finite differences of the definition:
-      // with stop-gradients, a step h of v or C changes v̂ from v to v + φ(v + h) − φ(v).
+      // with stop-gradients, a step of v or C changes v̂ only by the change of φ(v).
       const still = reference.vScaleForward({ value, constant }).scaledValue.data;
       const loss = (
         at: { value: reference.ReferenceTensor; constant: reference.ReferenceTensor },

@@ -95,7 +95,7 @@ export function drawAttention(description: AttentionDescription): AttentionCase 
     query,
     key,
     value: normal(keyShape, { seed: seed + 2, size }),
-    // r = ‖v‖² is about D size² in these cases, so the valves range from shut to open.
+    // r = ‖v‖² is about D size² in these cases, so r / (r + C) ranges from about 0.1 to 0.9.
     constant: uniform([keyHeads], {
       seed: seed + 3,
       minimum: 0.1 * headDim * size ** 2,

@@ -1,6 +1,6 @@
 /**
- * RMSNorm as a compressor and V-scale as a valve: the twin has the properties of sections 4 and 5
- * of arXiv 2603.17771.
+ * RMSNorm as a compressor and V-scale as a valve: the twin obeys statements N1 to N4 and V1 to V3
+ * of src/reference/theory.md.
  */
 import fc from "fast-check";
 import { EigenvalueDecomposition, Matrix, SingularValueDecomposition } from "ml-matrix";

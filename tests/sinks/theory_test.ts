@@ -21,7 +21,8 @@ Deno.test("checkTheory() finds the violations that tests/support/attention/ident
       config: { vScale, layersWithoutAttention: [1, 2] },
       batch: 2,
     });
-    // Changes every element of every gradient and of the output by a different amount.
+    // Changes each element of the output and of the gradients by query, key and value by a
+    // different amount.
     const trace = mapTrace(
       exact,
       (numbers, name) =>

@@ -27,7 +27,7 @@ export interface SinkSettings {
   readonly early: readonly [number, number];
 }
 
-/** The paper's settings. */
+/** The paper's settings; `idleFrom` is this project's. */
 export const DEFAULT_SINK_SETTINGS: SinkSettings = {
   position: 0,
   window: 64,

@@ -1,4 +1,4 @@
-/** For tests: `run/folder_child.ts FOLDER` holds a run's folder until it is killed. */
+/** For tests: `folder_child.ts FOLDER` holds a run's folder for a minute, or until it is killed. */
 import { RunFolder } from "../../../src/experiments/run/folder.ts";
 
 using _ = await RunFolder.open(Deno.args[0]!);

@@ -63,8 +63,8 @@ function cell(of: Chain, variant: StudyVariant, id: string, moment: ChainMoment 
 Deno.test("chainOf() decides between broken, weaker, stronger and no change by its rule", () => {
   const of = chain([1, 2, 3, 4, 5, 6]);
   assertEquals(of.cells.length, 3 * CHAIN_LINKS.length * CHAIN_MOMENTS.length);
-  // Value drain weakens when the norm rises: three times the norm means broken, a fifth more means
-  // weaker, and a third of it means stronger.
+  // Value drain weakens when the norm rises: 3 times the norm means broken, 1.2 times means weaker,
+  // and 0.3 times means stronger.
   const drain = (variant: StudyVariant) => cell(of, variant, "drain");
   assertEquals(drain("learned-sink").verdict, "broken");
   assertEquals(drain("head-gate").verdict, "weaker");

@@ -234,7 +234,7 @@ export function syntheticRecord(options: World = {}): StudyRecord {
     status = "complete",
     withFinal = true,
   } = options;
-  // In the "paper" world, variants share nearly all of a seed's noise.
+  // Noise of 2 %, drawn for each seed and variant.
   const draws = randomNormal({
     seed: 1000 * seed + variant.length,
     length: 8,

@@ -158,7 +158,7 @@ testWith("read")(
         },
       };
       const all = tokenizer.encode(text);
-      // Cuts the sentence at every place.
+      // Cuts the text after 5 to 44 tokens, and after twice as many.
       for (let context = 5; context < 45; context++) {
         const texts = new TokenTexts([document(text)], {
           tokenizer: watched,

@@ -66,7 +66,7 @@ Deno.test("intervals of R_GS contain other sequences' mean about as often as pro
   // The mean over this many sequences is exact to a tenth of an interval's width.
   const mean = ratios.reduce((sum, each) => sum + each, 0) / ratios.length;
   const held = intervals.filter(([low, high]) => low <= mean && mean <= high).length;
-  // 95 % of 120 are 114; a binomial count out of 120 is above 105 in 999 of 1,000 cases.
+  // 95 % of 120 are 114; a binomial count out of 120 is at least 105 in 999 of 1,000 cases.
   assert(held >= 105, `${held} of 120`);
   // A normal 95 % interval is 2 · 1.96 standard deviations wide; these are 1 to √2 times as wide.
   const deviation = Math.sqrt(

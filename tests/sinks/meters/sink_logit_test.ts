@@ -32,7 +32,7 @@ Deno.test("SinkMeter counts a sink's logit in addition to the tokens: all shares
         config,
         context: 6,
         sinks,
-        // Only the last query sees every token.
+        // The window holds all queries that see the position.
         settings: { position, window: 6 - position, lastGradientPosition: 5, early: [0, 5] },
       });
       meter.add(trace);

@@ -3,8 +3,8 @@ import { assert, assertEquals } from "../../support/assert/assert.ts";
 
 Deno.test("StateMeter finds the largest elements and their places, and massive ones by both criteria", () => {
   const meter = new StateMeter({ context: 4, width: 3 });
-  // The median magnitude is 0.1. 150 is massive. 99 is not, because it is below 100, although it is
-  // 990 times the median.
+  // The median magnitude is 0.1. 150 is massive. 99 is not: it is below 100, and below 1000 times
+  // the median.
   const text = (value: number) =>
     Float64Array.of(0.1, -value, 0.1, 0.1, 0.1, 0.1, 99, 0.05, 0.1, 0.1, 0.1, 0.2);
   meter.add(Float64Array.of(...text(150), ...text(160)), 2);

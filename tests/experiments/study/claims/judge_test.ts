@@ -101,7 +101,7 @@ Deno.test("judgeClaims() calls a claim partly reproduced if some of its tests pa
 });
 
 Deno.test("judgeClaims() calls no claim reproduced, even partly, without a passed test", () => {
-  // Noise of both signs: every median has a direction, but no test passes.
+  // Variants are lower in three of five seeds: every median has a direction, but no test passes.
   const found = changed(syntheticStudy(FIVE, { world: "same" }), (record) => {
     const sign = record.arm.variant === "none" || record.arm.seed % 2 === 0 ? 1 : 0.98;
     for (const { layers } of record.trajectory) {
