@@ -34,7 +34,7 @@ interface Draw {
 }
 
 /**
- * Adds up layers in groups of sequences, over batches. It does not check their numbers: give the
+ * Adds up each layer's values in groups of sequences, over batches. It does not check them: give the
  * same layers to a `SinkMeter`, which refuses wrong lengths, NaN and infinity.
  */
 export class IntervalMeter {

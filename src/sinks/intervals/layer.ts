@@ -13,7 +13,7 @@ import { sum } from "../../statistics/mean.ts";
 
 const PATHS = ["query", "key", "value"] as const;
 
-/** One layer's figures in one resample; `measurement/layer.ts` explains each. */
+/** One layer's figures in one resample; `layer.ts` and `head.ts` in `../measurement/` explain them. */
 export interface LayerDraw {
   readonly gradientSink: number | null;
   readonly singleGradientSink: number | null;

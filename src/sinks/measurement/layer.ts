@@ -43,7 +43,7 @@ export interface AttentionMeasurement {
   readonly gradients: AttentionGradients;
   /**
    * The rounding error of the summed ‖∇k_s‖: below it the gradient is noise. Older files lack it.
-   * `meters/gradient_floors.ts` has the formula.
+   * `../meters/gradient_floors.ts` has the formula.
    */
   readonly keyGradientFloor?: number;
   /**

@@ -1,6 +1,6 @@
 /** The identities and bounds of the theory, checked on a real batch. */
 
-/** An identity or a bound of the theory, checked on every token of a real batch. */
+/** An identity or a bound of the theory, checked on every token of a batch's first sequences. */
 export interface TheoryCheck {
   /** A short name, such as "value path" or "mass bound". */
   readonly name: string;
@@ -40,7 +40,7 @@ export interface SlackDistribution {
   readonly all: readonly number[];
   /** Quantiles at SLACK_LEVELS over the tokens at position s alone; empty if all are left out. */
   readonly sink: readonly number[];
-  /** Counts of log10 slack in bins of width `width` that begin at `from`. */
+  /** Counts of log10 slack in bins of width `width` from `from` on; the last also has all greater. */
   readonly histogram: {
     readonly from: number;
     readonly width: number;

@@ -5,8 +5,8 @@
  *
  *     Bloat = ‖∇h̃‖ / ‖∇r‖    Compress = ‖∇h − ∇h′‖ / ‖∇h̃‖    Change = ‖∇h‖ / ‖∇h′‖
  *
- * Source: Chen, Lin, Yao, arXiv 2603.17771. Ratios are taken token by token; measurement.ts says
- * why.
+ * Source: Chen, Lin, Yao, arXiv 2603.17771. Ratios are taken token by token; `../measurement.ts`
+ * says why.
  */
 import type { BranchMeasurement, CompressFit } from "../measurement/branch.ts";
 import type { SinkSettings } from "../measurement/settings.ts";

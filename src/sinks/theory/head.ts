@@ -1,5 +1,5 @@
 /**
- * Checks one query head of one sequence, for theory/attention.ts, which defines g, β and b. It
+ * Checks one query head of one sequence, for `attention.ts`, which defines g, β and b. It
  * computes attention and β in float64, checks the queries, and adds to the sums that the checks of
  * keys and values need.
  */
