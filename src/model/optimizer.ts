@@ -21,8 +21,8 @@ export interface AdamWSettings {
   /** Default: 1e-8. */
   readonly epsilon?: number;
   /**
-   * λ: a step subtracts η λ W from a matrix W. It leaves gains and V-scale's θ unchanged. Default:
-   * 0.1.
+   * λ: a step also subtracts η λ W from a matrix W. Vectors do not decay: gains, V-scale's θ and
+   * sink logits. Default: 0.1.
    */
   readonly weightDecay?: number;
   /** Gradients with a larger global norm are scaled down to it. Default: 1. */

@@ -80,8 +80,8 @@ class SequenceMean {
 }
 
 /**
- * Measures one model's traces, batch by batch, on the CPU in float64. A batch of 32 × 64 tokens with
- * 3 layers of width 64 takes about 50 ms.
+ * Measures one model's traces, batch by batch, on the CPU in float64. A batch of 32 × 64 tokens
+ * with 3 layers of width 64 takes about 50 ms.
  *
  * @example
  * ```ts

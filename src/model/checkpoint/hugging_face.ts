@@ -30,7 +30,7 @@ const OWN = { type: "gradsink_llama", class: "GradsinkLlamaForCausalLM" };
  *
  * @param config the model's shape
  * @param context the context length T of its training
- * @throws {RangeError} for a model with parts that config.json cannot hold
+ * @throws {RangeError} for a model with parts that only pretrained models have
  */
 export function huggingFaceConfig(config: LlamaConfig, context: number): Record<string, unknown> {
   refusePretrainedParts(config, { operation: "huggingFaceConfig" });

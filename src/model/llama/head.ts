@@ -87,9 +87,9 @@ interface Losses {
 }
 
 /**
- * Plans the forward pass from the last hidden state to every token's loss. If a buffer cannot hold
- * all logits, they are computed in chunks of rows, so a large vocabulary costs time instead of
- * memory.
+ * Plans the forward pass from the last hidden state to every token's loss. If all logits are too
+ * many for a buffer or for `LOGITS_BYTES`, they are computed in chunks of rows, so a large
+ * vocabulary costs time instead of memory.
  *
  * @param build the model
  * @param options the last hidden state [B, T, d], and the targets [B · T]

@@ -13,7 +13,7 @@ import { sum } from "../../statistics/mean.ts";
 
 const PATHS = ["query", "key", "value"] as const;
 
-/** One layer's figures in one resample; `layer.ts` and `head.ts` in `../measurement/` explain them. */
+/** One layer's figures in one resample, by the names in `../measurement/`. */
 export interface LayerDraw {
   readonly gradientSink: number | null;
   readonly singleGradientSink: number | null;

@@ -69,7 +69,7 @@ export function exactComponents(parts: Fields, path: string): ExactComponents {
 
 /**
  * Whether a pattern has a possessive quantifier, such as `a++`, or an atomic group, `(?>a)`, which
- * never backtrack. The braces of `\\p{L}` are not a quantifier.
+ * never backtrack. The braces of `\p{L}` are not a quantifier.
  */
 function neverGivesBack(pattern: unknown): boolean {
   const { Regex: regex } = (pattern ?? {}) as Fields;
