@@ -2,13 +2,12 @@
 import { escapeTerminal } from "../escape.ts";
 import { MeasuringChild } from "../measure/child/process.ts";
 import type { ChildCommand } from "../processes.ts";
-import { BenchRun, describeAdapter, resultFileName } from "../measure/bench_run.ts";
+import { BenchRun, describeAdapter } from "../measure/bench_run.ts";
 import { MeasuringSession } from "../measure/child/session.ts";
 import type { NamedResult } from "../measure/comparison/machine.ts";
 import { RESULT_SCHEMA, type ResultFile } from "../measure/result_file.ts";
 import { formatResultFile } from "../measure/result_file/parse.ts";
-import { checkWritable } from "../files/write.ts";
-import { createResultFile, writeResultFile } from "../measure/result_file/store.ts";
+import { writeResultFile } from "../measure/result_file/store.ts";
 import { type AdapterChoice, listJobs, listWork, type Work } from "../measure/jobs.ts";
 import { formatRun } from "../report/run_table.ts";
 import { UsageError } from "./shared/arguments.ts";
@@ -25,7 +24,8 @@ import {
 } from "./bench/options.ts";
 import { adapterOption } from "./shared/options.ts";
 import { findBeside } from "./bench/beside.ts";
-import { readResumed, refuseOtherMachine, refuseOtherSuite } from "./bench/resume.ts";
+import { checkOutput, createOutput } from "./bench/output.ts";
+import { openResumed, refuseOtherMachine, refuseOtherSuite } from "./bench/resume.ts";
 import { besidePath, formatJointRun, newJointRun, openJointRun } from "./bench/joint_run.ts";
 import { checkRepository, projectRepository, shareLines } from "./shared/share.ts";
 import { Progress, stderrOutput } from "./shared/progress.ts";
@@ -49,8 +49,6 @@ export interface BenchHooks {
   readonly repository?: string;
 }
 
-/** The folder of result files, in the current folder. */
-const RESULTS = "results";
 const DEADLINE = 120_000;
 
 /**
@@ -91,7 +89,9 @@ async function measure(
 ): Promise<number> {
   const repository = hooks.repository ?? projectRepository();
   if (request.share) checkRepository(repository);
-  const resumed = request.resume === undefined ? undefined : await readResumed(request.resume);
+  const continued = request.resume === undefined ? undefined : await openResumed(request.resume);
+  using _claim = continued?.claim;
+  const resumed = continued?.file;
   const selection = resumed === undefined
     ? request.selection
     : selectionOf(resumed.settings, request.selection);
@@ -165,7 +165,8 @@ async function measure(
     for (const name of pair?.alone ?? []) {
       output.err(`bench: ${escapeTerminal(request.beside!)} has no ${name}: measured alone\n`);
     }
-    const path = request.resume ?? await claimOutput(request, fresh);
+    using created = continued === undefined ? await createOutput(request, fresh) : undefined;
+    const path = created?.path ?? request.resume!;
     run = new BenchRun({
       file: resumed ?? fresh,
       opened,
@@ -204,45 +205,6 @@ function describeUnfit(work: readonly (Work & AdapterChoice)[]): string[] {
     Object.entries(unfit).map(([name, reason]) => `${kernel} ${pass} ${name}: ${reason}`)
   );
   return [...new Set(lines)];
-}
-
-// Refuses a result file that exists already or cannot be written, before anything is measured.
-async function checkOutput({ out, resume, beside }: BenchRequest): Promise<void> {
-  const path = resume ?? out;
-  if (path === undefined) {
-    return await checkWritable(`${RESULTS}/new.json`);
-  }
-  for (const each of beside === undefined ? [path] : [path, besidePath(path)]) {
-    if (out !== undefined && await exists(each)) {
-      throw new UsageError(
-        `--out: ${each} exists already; choose another name${
-          beside === undefined ? ", or --resume it" : ""
-        }`,
-      );
-    }
-    await checkWritable(each);
-  }
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    return (await Deno.lstat(path)).isFile;
-  } catch {
-    return false; // checkWritable reports a folder or any other obstacle
-  }
-}
-
-// Creates the file before anything is measured, so no other run can take its name.
-async function claimOutput({ out }: BenchRequest, file: ResultFile): Promise<string> {
-  if (out !== undefined) {
-    if (await createResultFile(out, file)) return out;
-    throw new Error(`--out: ${out} exists already: another run created it meanwhile`);
-  }
-  for (let number = 1;; number++) {
-    const ending = number === 1 ? "" : `-${number}`;
-    const path = `${RESULTS}/${resultFileName(file)}${ending}.json`;
-    if (!await exists(besidePath(path)) && await createResultFile(path, file)) return path;
-  }
 }
 
 function settingsOf(selection: Selection, args: readonly string[]): ResultFile["settings"] {

@@ -1,17 +1,40 @@
-/** `--resume`: decides which files can be continued. */
+/** `--resume`: decides which files can be continued, and by whom. */
+import { claimFile } from "../../files/claim.ts";
 import { machineDifferences } from "../../measure/comparison/machine.ts";
 import type { ResultFile } from "../../measure/result_file.ts";
 import { readResultFile } from "../../measure/result_file/store.ts";
 import { UsageError } from "../shared/arguments.ts";
 
+/** A file to continue. */
+export interface ResumedFile {
+  readonly file: ResultFile;
+  /** Keeps other runs from continuing the file until it is disposed of. */
+  readonly claim: Disposable;
+}
+
 /**
- * Reads a file to continue.
+ * Reads a file to continue, and claims it.
  *
  * @param path the file
- * @throws {FileError} if it cannot be read
- * @throws {UsageError} if it is complete, or was measured with `--beside`
+ * @throws {FileError} if it cannot be read or locked
+ * @throws {UsageError} if it is complete, belongs to a joint run, or another run adds to it
  */
-export async function readResumed(path: string): Promise<ResultFile> {
+export async function openResumed(path: string): Promise<ResumedFile> {
+  await readResumed(path);
+  const claim = await claimFile(path);
+  if (claim === undefined) {
+    throw new UsageError(`--resume: another run adds to ${path}; wait until that run ends`);
+  }
+  try {
+    // Read it again: another run may have added to it before the claim.
+    return { file: await readResumed(path), claim };
+  } catch (error) {
+    claim[Symbol.dispose]();
+    throw error;
+  }
+}
+
+async function readResumed(path: string): Promise<ResultFile> {
   const file = await readResultFile(path);
   if (file.status !== "incomplete") throw new UsageError(`--resume: ${path} is complete`);
   if (file.settings.jointRun !== undefined) {

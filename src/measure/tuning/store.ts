@@ -8,6 +8,7 @@ import {
   type TunedChoice,
 } from "../../ops/tuning/choices.ts";
 import { readTuning, type TuningPlace, tuningPlace } from "../../ops/tuning/file.ts";
+import { tryLock } from "../../files/claim.ts";
 import { systemReason } from "../../files/system_reason.ts";
 import { writeTextFile } from "../../files/write.ts";
 
@@ -51,6 +52,8 @@ export async function storeTuning(
 
 // The lock file is next to the folder and stays: after a removal, two processes could lock two
 // files with the same name. The system releases the lock when the process ends, however it ends.
+// Where a network folder has no locks, files are still written whole; at worst some choices are
+// lost.
 async function takeTurn({ folder }: TuningPlace): Promise<Deno.FsFile> {
   let file: Deno.FsFile;
   try {
@@ -60,7 +63,7 @@ async function takeTurn({ folder }: TuningPlace): Promise<Deno.FsFile> {
     throw new Error(`${folder}: cannot be written: ${systemReason(error)}`);
   }
   const start = performance.now();
-  while (!await isFree(file)) {
+  while (!await tryLock(file)) {
     if (performance.now() - start > PATIENCE) {
       file.close();
       throw new Error(`${folder}: another process holds ${folder}.lock`);
@@ -68,16 +71,6 @@ async function takeTurn({ folder }: TuningPlace): Promise<Deno.FsFile> {
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
   return file;
-}
-
-// Some network folders have no locks. Files are still written whole there; at worst some choices
-// are lost.
-async function isFree(file: Deno.FsFile): Promise<boolean> {
-  try {
-    return await file.tryLock(true);
-  } catch {
-    return true;
-  }
 }
 
 // Removes a link or a pipe, so nothing is written through it. A folder stays and causes an error.

@@ -19,6 +19,34 @@ testBench("of two runs with the same --out, one ends before it measures", async 
   assertEquals((await readResultFile(path)).status, "complete");
 });
 
+testBench(
+  "a file that a run adds to cannot be resumed, and one run at a time resumes it",
+  async (folder) => {
+    const path = `${folder}/a.json`;
+    const options = { fake: { pace: 50 } };
+    const grown = async (than: number) =>
+      await until(async () => ((await readIfThere(path))?.measurements.length ?? 0) > than);
+    const first = start([`--out=${path}`, "--budget=30"], options);
+    await grown(0);
+    const early = await run([`--resume=${path}`]);
+    assertEquals(early.code, 2, early.stderr);
+    assertStringIncludes(early.stderr, `another run adds to ${path}`);
+    first.kill("SIGKILL"); // Its lock ends with it.
+    await first.output();
+    const { measurements } = await readResultFile(path);
+    const second = start([`--resume=${path}`], options);
+    await grown(measurements.length);
+    const late = await run([`--resume=${path}`]);
+    assertEquals(late.code, 2, late.stderr);
+    assertStringIncludes(late.stderr, `another run adds to ${path}`);
+    second.kill("SIGINT");
+    assertEquals((await second.output()).code, 130);
+    assertEquals((await run([`--resume=${path}`])).code, 0);
+    assertEquals((await readResultFile(path)).status, "complete");
+    assertEquals([...Deno.readDirSync(folder)].map(({ name }) => name), ["a.json"]);
+  },
+);
+
 testBench("bench() leaves a valid file at whatever moment it is killed", async (folder) => {
   // The moments in ms: from before the first write to just before the end of a run of 1.5 s.
   const moments = randomUniform({ seed: 11, length: 8, minimum: 150, maximum: 1400 });

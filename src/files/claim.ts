@@ -1,0 +1,72 @@
+/** Claims a file for one program at a time, such as a result file that a run adds to. */
+import { basename, dirname, join } from "node:path";
+import { fileError } from "./file_error.ts";
+import { systemReason } from "./system_reason.ts";
+
+/**
+ * Claims a file, by a lock on a hidden file beside it. The system releases the lock when the
+ * process ends, even if it is killed; the hidden file then stays, and harms nothing.
+ *
+ * @param path an existing file; a symbolic link is followed
+ * @returns the claim, which ends when it is disposed of; undefined if another one holds
+ * @throws {FileError} if the file does not exist, or nothing can be written to its folder
+ */
+export async function claimFile(path: string): Promise<Disposable | undefined> {
+  try {
+    const target = await Deno.realPath(path);
+    const lock = join(dirname(target), `.${basename(target).slice(0, 100)}.lock`);
+    // The loop ends unless other programs keep removing the file at just this moment.
+    while (true) {
+      const file = await Deno.open(lock, { read: true, write: true, create: true });
+      if (!await tryLock(file)) {
+        file.close();
+        return undefined;
+      }
+      if (await isAt(file, lock)) {
+        return {
+          [Symbol.dispose]() {
+            removeIfThere(lock); // While it is locked, so it is nobody else's.
+            file.close();
+          },
+        };
+      }
+      file.close();
+    }
+  } catch (error) {
+    throw fileError(path, `cannot be locked: ${systemReason(error)}`);
+  }
+}
+
+/**
+ * Locks a file for this process alone. Some network folders have no locks; there it does nothing.
+ *
+ * @param file the file, open for writing
+ * @returns false if another process holds its lock
+ */
+export async function tryLock(file: Deno.FsFile): Promise<boolean> {
+  try {
+    return await file.tryLock(true);
+  } catch {
+    return true;
+  }
+}
+
+// Whoever held the lock before may have removed the file after this process opened it. A lock on
+// such a file keeps nobody out.
+async function isAt(file: Deno.FsFile, path: string): Promise<boolean> {
+  try {
+    const [own, there] = await Promise.all([file.stat(), Deno.lstat(path)]);
+    return own.ino === there.ino && own.dev === there.dev;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
+function removeIfThere(path: string): void {
+  try {
+    Deno.removeSync(path);
+  } catch {
+    // On Windows an open file cannot be removed.
+  }
+}

@@ -1,0 +1,63 @@
+/** Claims of files, between handles of one process and between processes. */
+import { join } from "node:path";
+import { claimFile } from "../../src/files/claim.ts";
+import { assert, assertEquals, assertStringIncludes } from "../support/assert/assert.ts";
+import { messageOf } from "../support/assert/file_error.ts";
+import { namesIn, testOnDisk } from "../support/folder.ts";
+
+const test = testOnDisk();
+
+test("claimFile() gives a file to one at a time, whatever its name", async (folder) => {
+  const path = join(folder, "a.json"), link = join(folder, "link");
+  await Deno.writeTextFile(path, "kept");
+  await Deno.symlink(path, link);
+  const first = await claimFile(path);
+  assert(first !== undefined);
+  assertEquals([await claimFile(path), await claimFile(link)], [undefined, undefined]);
+  const other = join(folder, "b.json");
+  await Deno.writeTextFile(other, "");
+  (await claimFile(other))![Symbol.dispose]();
+  // Replacing the file, as every write does, leaves the claim.
+  await Deno.writeTextFile(join(folder, "new"), "new");
+  await Deno.rename(join(folder, "new"), path);
+  assertEquals(await claimFile(path), undefined);
+  first[Symbol.dispose]();
+  const second = await claimFile(link);
+  assert(second !== undefined);
+  assertEquals(await claimFile(path), undefined);
+  second[Symbol.dispose]();
+  assertEquals((await namesIn(folder)).sort(), ["a.json", "b.json", "link"]);
+});
+
+test("claimFile() is not kept out by the lock of a process that was killed", async (folder) => {
+  const path = join(folder, "a.json");
+  await Deno.writeTextFile(path, "");
+  await Deno.writeTextFile(join(folder, ".a.json.lock"), "");
+  using claim = await claimFile(path);
+  assert(claim !== undefined);
+});
+
+test("claimFile() never gives a file to two, however often claims end", async (folder) => {
+  const path = join(folder, "a.json");
+  await Deno.writeTextFile(path, "");
+  let holders = 0, claims = 0;
+  const worker = async () => {
+    for (let i = 0; i < 200; i++) {
+      const claim = await claimFile(path);
+      if (claim === undefined) continue;
+      assertEquals(++holders, 1);
+      claims++;
+      await Promise.resolve();
+      holders--;
+      claim[Symbol.dispose]();
+    }
+  };
+  await Promise.all([worker(), worker(), worker(), worker()]);
+  assert(claims > 0);
+  assertEquals(await namesIn(folder), ["a.json"]);
+});
+
+test("claimFile() says which file it cannot lock", async (folder) => {
+  const message = await messageOf(claimFile(join(folder, "missing.json")));
+  assertStringIncludes(message, "missing.json: cannot be locked: no such file");
+});
