@@ -33,7 +33,8 @@ fn main(@builtin(local_invocation_id) lane: vec3u) {
   if (lane.x == 0u) {
     let totals = sumOfSummands();
     var norm = sqrt(totals.x);
-    // Some sums have a scale, or their total may have overflowed: it is at least 2¹²⁰ or NaN.
+    // Some sums have a scale other than 1, or the total may have overflowed: it is at least 2¹²⁰ or
+    // NaN.
     if (totals.y != 0.0 || !(totals.x < 1.329228e36)) {
       norm = scaledNorm();
     }

@@ -15,7 +15,7 @@
 //
 // One workgroup computes 32 keys of one key and value head. For every query head that shares this
 // head it walks the query tiles from the diagonal to the end. Dispatch: (ceil(T / 32), Hkv, B).
-// Invocation (x, y) owns the keys 4x..4x+3; it computes a and dz against the queries 4y..4y+3,
+// Invocation (x, y) owns the keys 4x..4x+3; it computes a_tj and dz_tj with the queries 4y..4y+3,
 // shares them, and accumulates the vec4f columns y, y+8, … of its keys' gradients.
 //
 // Barriers: two per query tile, before and after `weights` and `logitGradients` are read; one for
@@ -28,7 +28,7 @@
 @group(0) @binding(2) var<storage, read> key: array<vec4f>; // [B, Hkv, T, D]
 @group(0) @binding(3) var<storage, read> value: array<vec4f>; // [B, Hkv, T, D]
 @group(0) @binding(4) var<storage, read> outputGradient: array<vec4f>; // [B, Hq, T, D]
-@group(0) @binding(5) var<storage, read> rowStatistics: array<vec2f>; // [B, Hq, T] of (logSumExp, D)
+@group(0) @binding(5) var<storage, read> rowStatistics: array<vec2f>; // [B, Hq, T] of (logSumExp, D_t)
 @group(0) @binding(6) var<storage, read_write> valve: array<vec2f>; // [B, Hkv, T]: in (r, C), out (term of dC, 0)
 @group(0) @binding(7) var<storage, read_write> keyGradient: array<vec4f>; // [B, Hkv, T, D]
 @group(0) @binding(8) var<storage, read_write> valueGradient: array<vec4f>; // [B, Hkv, T, D]

@@ -12,7 +12,7 @@ struct Parameters {
 
 @group(0) @binding(0) var<uniform> parameters: Parameters;
 @group(0) @binding(1) var<storage, read> logSumExpGradient: array<f32>; // [B, Hq, T]
-@group(0) @binding(2) var<storage, read_write> rowStatistics: array<vec2f>; // [B, Hq, T]: in (logSumExp, D), out (logSumExp, D - l)
+@group(0) @binding(2) var<storage, read_write> rowStatistics: array<vec2f>; // [B, Hq, T]: in (logSumExp, D_t), out (logSumExp, D_t - l_t)
 
 @compute @workgroup_size(64)
 fn main(

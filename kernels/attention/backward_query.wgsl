@@ -8,9 +8,9 @@
 // f_j v_j. The probabilities are recomputed; nothing of size T x T is stored.
 //
 // One workgroup computes 32 query rows of one head and walks the key tiles up to the diagonal.
-// Dispatch: (ceil(T / 32), Hq, B). Invocation (x, y) owns the query rows 4x..4x+3; it computes dz
-// against the keys 4y..4y+3, shares it, and accumulates the vec4f columns y, y+8, … of its rows'
-// gradient.
+// Dispatch: (ceil(T / 32), Hq, B). Invocation (x, y) owns the query rows 4x..4x+3; it computes
+// dz_tj with the keys 4y..4y+3, shares them, and accumulates the vec4f columns y, y+8, … of its
+// rows' gradient.
 //
 // Barriers: two per key tile, before and after `logitGradients` is read. Masked keys are never
 // multiplied.
@@ -21,7 +21,7 @@
 @group(0) @binding(2) var<storage, read> key: array<vec4f>; // [B, Hkv, T, D]
 @group(0) @binding(3) var<storage, read> value: array<vec4f>; // [B, Hkv, T, D]
 @group(0) @binding(4) var<storage, read> outputGradient: array<vec4f>; // [B, Hq, T, D]
-@group(0) @binding(5) var<storage, read> rowStatistics: array<vec2f>; // [B, Hq, T] of (logSumExp, D)
+@group(0) @binding(5) var<storage, read> rowStatistics: array<vec2f>; // [B, Hq, T] of (logSumExp, D_t)
 @group(0) @binding(6) var<storage, read> valve: array<vec2f>; // [B, Hkv, T] of (r, C); read with V-scale "full" only
 @group(0) @binding(7) var<storage, read_write> queryGradient: array<vec4f>; // [B, Hq, T, D]
 

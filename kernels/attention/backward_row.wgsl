@@ -1,4 +1,4 @@
-// Attention backward, first step: the numbers that both gradient kernels need for every query row.
+// Attention backward, first step: the numbers that the gradient kernels need for every query row.
 // Needs row_product.wgsl in front.
 //
 //   D_t = <g_t, y_t>      rowStatistics_t = (logSumExp_t, D_t)
@@ -6,7 +6,8 @@
 // g is the gradient of the output y. One invocation for each of the B Hq T rows; 64 per workgroup.
 // No barriers.
 //
-// Source: Dao et al., arXiv 2205.14135, appendix B.4 (D replaces the row sum over a_tj <g_t, v_j>).
+// Source: Dao et al., arXiv 2205.14135, appendix B.4 (D_t replaces the sum over j of
+// a_tj <g_t, v_j>).
 
 struct Parameters {
   rows: u32, // B Hq T

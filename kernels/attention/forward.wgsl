@@ -5,7 +5,8 @@
 //   logSumExp_t = log sum_{j<=t} exp(z_tj)
 //   f_j = 1, or with V-scale "full" f_j = r_j / (r_j + C), r_j = |v_j|²
 //
-// Query head h reads key and value head h / (Hq / Hkv).
+// A learned sink is one more logit of the softmax and of logSumExp; it has no value. Query head h
+// reads key and value head h / (Hq / Hkv), rounded down.
 //
 // One workgroup computes 32 query rows of one head and walks the key tiles up to the diagonal;
 // tiles beyond it are never touched. Dispatch: (ceil(T / 32), Hq, B). Invocation (x, y) owns the
@@ -15,7 +16,7 @@
 //
 // Barriers: two per key tile. The first separates writing and reading `partial`, the second writing
 // and reading `weights`. Each also keeps the next tile from overwriting numbers that a slower
-// invocation still reads.
+// invocation still reads. One more at the end, for the sums of the weights.
 //
 // A masked key is never multiplied, not even by zero: a NaN in a later value must not reach an
 // earlier row.

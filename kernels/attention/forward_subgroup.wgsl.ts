@@ -5,11 +5,11 @@
  * numbers stay in registers and pass between the lanes of a subgroup. It uses the formulas of
  * attention/forward.wgsl in base 2.
  *
- * A workgroup is one subgroup. It computes R query rows of one head and walks key tiles of 4 · S
- * keys up to the diagonal. For the scores, a lane holds four keys of the tile, one vec4f per row,
- * and lanes broadcast the rows' queries to each other. For the output, lane l holds the vec4f
- * columns l, l + S, … of every row; weights come from the lane that holds their key. No barrier, no
- * workgroup memory.
+ * A workgroup is one subgroup of S lanes. It computes R query rows of one head and walks key tiles
+ * of 4 · S keys up to the diagonal. For the scores, a lane holds four keys of the tile, one vec4f
+ * per row, and lanes broadcast the rows' queries to each other. For the output, lane l holds the
+ * vec4f columns l, l + S, … of every row; weights come from the lane that holds their key. No
+ * barrier, no workgroup memory.
  *
  * A row's exponentials are relative to a maximum that may lag behind the true one by SLACK powers
  * of two. So few tiles rescale the sums, and only there the subgroup computes each row's maximum. A

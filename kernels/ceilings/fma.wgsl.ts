@@ -28,9 +28,9 @@ export interface CeilingFmaOptions {
  *
  * Bindings: 0 uniform { rounds: u32, factor: f32, addend: f32 }; 1 sums f32 [invocations]. One
  * workgroup does workgroupSize · accumulators · components · unrolled · rounds multiply-adds. In
- * invocation i, every component of accumulator number a starts at a + (i mod 8). The invocation
- * writes the sum of all components of its accumulators. With factor 1 this sum is accumulators ·
- * components · (unrolled · rounds · addend + i mod 8) + components · Σ a. No barriers.
+ * invocation i, every component of accumulator j starts at j + (i mod 8). The invocation writes the
+ * sum of all components of its accumulators. With factor 1 this sum is accumulators · components ·
+ * (unrolled · rounds · addend + i mod 8) + components · Σ_j j. No barriers.
  *
  * @param options the accumulators and their type, the unrolling and the workgroup
  * @returns WGSL

@@ -1,5 +1,5 @@
-// SwiGLU, backward. With g the first half of a row and u the second, s = σ(g) and h' the loss's
-// gradient by hidden:
+// SwiGLU, backward. With g the first half of a row and u the second, s the logistic function of g,
+// and h' the loss's gradient by hidden:
 //
 //   dg = h' u s (1 + g (1 − s))    du = h' g s
 //

@@ -1,4 +1,4 @@
-// SwiGLU, forward:  hidden = g σ(g) u,  σ the logistic function, g the first half of a row and u
+// SwiGLU, forward:  hidden = g σ(g) u.  σ is the logistic function, g the first half of a row and u
 // the second.  Needs rows/element_*.wgsl and model/sigmoid.wgsl in front.
 //
 // One invocation per element, 64 per workgroup, spread over x and y. No barriers.

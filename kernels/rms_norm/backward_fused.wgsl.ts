@@ -1,13 +1,13 @@
 /**
- * RMSNorm backward for GPUs: inputGradient and the runs of gainGradient in one pass. With g the
- * outputGradient and u = gain g, per row:
+ * RMSNorm backward with the row in registers: inputGradient, and the sums of gainGradient over runs
+ * of rows, in one pass. With g the outputGradient and u = gain g, per row:
  *
  *     dx = inverseRms (u − x inverseRms <u, x> inverseRms / d)
  *     partialGain[run][c] = Σ over the run's rows of g x inverseRms
  *
  * A workgroup of LANES invocations walks one run of rows. An invocation keeps K elements of the
- * row, of the gain and of the gain's gradient sums in registers, so memory is read once and written
- * once. Neighboring invocations hold neighboring elements. Barriers: those of rowSum, one or two
+ * row, of the gain and of the gain's gradient in registers, so memory is read once and written
+ * once. Neighboring invocations hold neighboring elements. Barriers: those of rowSum, at most two
  * per row. rows/column_sums.wgsl adds the runs. No atomics.
  *
  * Source: the Jacobian of Zhang and Sennrich, arXiv 1910.07467, equation 4.

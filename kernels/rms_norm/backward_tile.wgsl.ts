@@ -5,10 +5,10 @@
  *     m = <u, x> n / d          inputGradient = n (u − m x n)
  *     partialGain = Σ over a tile's groups of  g x n
  *
- * A workgroup walks a tile of rows twice, position by position: first for the rows' m and
- * partialGain, then for inputGradient. x and g are read twice, the gain twice per tile.
- * rows/tile.ts explains tiles, groups, phases and positions. No barriers. Any d from 4 on.
- * rows/column_sums.wgsl adds the tiles.
+ * A workgroup walks a tile of rows twice: first row by row for m, with lanes on neighboring
+ * vectors, then position by position for inputGradient and partialGain. x and g are read twice; the
+ * gain is read once for every two rows, and then once per tile. rows/tile.ts explains tiles,
+ * groups, phases and positions. No barriers. Any d from 4 on. rows/column_sums.wgsl adds the tiles.
  *
  * Source: the Jacobian of Zhang and Sennrich, arXiv 1910.07467, equation 4.
  */
@@ -23,7 +23,7 @@ import {
 } from "../rows/tile.ts";
 import { unroll } from "../unroll.ts";
 
-/** A lane computes m for this many rows at a time, which share the loads of the gain. */
+/** The lanes compute m of this many rows at a time, which share the loads of the gain. */
 const ROWS = 2;
 
 /**

@@ -1,4 +1,4 @@
-// Sums the rows of a matrix:  total[c] = sum_r summands[r][c].  The second stage of RMSNorm's
+// Sums the rows of a matrix:  total[c] = sum_r summands[r][c].  The last stage of RMSNorm's
 // gainGradient. Needs rows/element_vector.wgsl or rows/element_scalar.wgsl in front.
 //
 // One invocation per element of a row, 64 per workgroup; dispatch (ceil(elements / 64)). No

@@ -1,5 +1,5 @@
 // A sum over a workgroup of LANES invocations, by subgroups. rows/sum_workgroup.wgsl replaces this
-// file on adapters without subgroups.
+// file in kernels without subgroups.
 //
 // With ONE_SUBGROUP the workgroup is one subgroup, which sums without a barrier. Otherwise the
 // first lane of every subgroup writes its sum to workgroup memory, and every subgroup adds those
@@ -13,7 +13,7 @@ const ONE_SUBGROUP: bool = false;
 // sum.
 var<workgroup> rowSums: array<f32, 2u * LANES>;
 
-// `turn` counts the calls.
+// `turn` must be one higher in each further call.
 fn rowSum(summand: f32, lane: u32, turn: u32) -> f32 {
   let sum = subgroupAdd(summand);
   if (ONE_SUBGROUP) {

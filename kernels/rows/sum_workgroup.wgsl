@@ -1,5 +1,5 @@
-// A sum over a workgroup of LANES = GROUP² invocations, for kernels that sum often and run on GPUs
-// without subgroups. rows/sum_subgroup.wgsl replaces this file on GPUs with subgroups.
+// A sum over a workgroup of LANES = GROUP² invocations, for kernels that sum often, without
+// subgroups. rows/sum_subgroup.wgsl replaces this file in kernels with subgroups.
 //
 // Every invocation adds one group of GROUP numbers, then the GROUP sums: two barriers, and the same
 // bits everywhere. It may be called again at once, because a lane writes only after a barrier that
@@ -11,7 +11,7 @@ const GROUP: u32 = 8u;
 var<workgroup> rowSummands: array<f32, LANES>;
 var<workgroup> rowSums: array<f32, GROUP>;
 
-// `turn` counts the calls.
+// `turn` is not needed here; rows/sum_subgroup.wgsl uses it.
 fn rowSum(summand: f32, lane: u32, turn: u32) -> f32 {
   rowSummands[lane] = summand;
   workgroupBarrier();

@@ -5,7 +5,7 @@
 //                       and leaves them silently when it is spent.
 //   result[64 + lane]   64 rounds of passing numbers through workgroup memory with barriers:
 //                       64 + lane
-//   result[128 + lane]  1 if exp, sqrt and division are as exact as WGSL asks, else 0
+//   result[128 + lane]  1 if exp, sqrt and division are exact to 10⁻⁵, else 0
 
 @group(0) @binding(0) var<storage, read_write> result: array<u32>; // [192], holding the loop bounds at 0 and 1
 

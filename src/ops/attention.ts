@@ -55,10 +55,10 @@ export interface AttentionForwardOptions {
    * halves the workgroup memory. Defaults and tuning never choose them. They round query and key,
    * which changes a logit by at most 2⁻¹⁰ · scale · Σ|q k|, and the softmax's weights, by 2⁻¹¹ of
    * each (twice that on adapters that do not round to nearest). The backward does not round `value`
-   * and `outputGradient`: their products cancel if a query attends to one key. It first scales each
-   * row of weights and of logit gradients by a power of two, so a gradient of 10⁻⁹ keeps as many
-   * digits as one of 1. Queries and keys must stay below 65,504; for logits in the hundreds, use
-   * another variant.
+   * and `outputGradient`: their products cancel if a query attends to one key. Before it rounds
+   * weights and logit gradients, it scales each of their rows by a power of two, so a gradient of
+   * 10⁻⁹ keeps as many digits as one of 1. Queries and keys must stay below 65,504; for logits in
+   * the hundreds, use another variant.
    */
   readonly variant?: string;
 }
@@ -288,8 +288,11 @@ export function planAttentionBackward(
  * The gradients of {@linkcode attentionForward}, with the probabilities recomputed from
  * `logSumExp`. With `g` the outputGradient and `D_t = ⟨g_t, y_t⟩`: `∂L/∂v_s = Σ_{t≥s} a_ts g_t`,
  * `∂L/∂z_tj = a_tj (⟨g_t, v_j⟩ − D_t)`, `∂L/∂q_t = scale Σ_j ∂L/∂z_tj k_j`,
- * `∂L/∂k_j = scale Σ_t ∂L/∂z_tj q_t`. With V-scale the value gradient passes through φ's Jacobian
- * and `constantGradient` is `−Σ_s r_s/(r_s + C)² ⟨v_s, ∂L/∂φ(v_s)⟩`.
+ * `∂L/∂k_j = scale Σ_t ∂L/∂z_tj q_t`.
+ *
+ * With V-scale "full", `φ(v_j)` replaces `v_j` in `∂L/∂z_tj`. In both modes the gradient by `v_s`
+ * is φ's Jacobian times `u_s = Σ_{t≥s} a_ts g_t`, and `constantGradient` is
+ * `−Σ_s r_s/(r_s + C)² ⟨v_s, u_s⟩` with `r_s = ‖v_s‖²`.
  *
  * If the loss also depends on `logSumExp`, with gradient `ℓ`, then `∂L/∂z_tj = a_tj (⟨g_t, v_j⟩ −
  * D_t + ℓ_t)`. With a learned sink, whose share of the weight is `b_t = exp(s_h − logSumExp_t)`,

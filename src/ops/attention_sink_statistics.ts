@@ -96,8 +96,9 @@ export function planAttentionSinkStatistics(
   const plan = new Plan(gpu, {
     operator,
     tensors: { query, key, logSumExp, sinkLogit, ...outputs, sinkShare },
-    // Per row: a product of D multiply-adds, an exponential and three sums. For the sink's share: a
-    // difference, an exponential and a sum, also in the rows before the position.
+    // Per row: a product of D multiply-adds, and six more operations for the exponential and the
+    // sums. For the sink's share: a difference, an exponential and a sum, also in the rows before
+    // the position.
     cost: {
       flops: rows * (2 * headDim + 6) + ofSink.flops,
       bytes: 4 * (rows * (headDim + 1) + batches * (keyValueHeads * headDim + 3 * queryHeads)) +

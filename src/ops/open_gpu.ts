@@ -32,7 +32,7 @@ export type { OpenGpuOptions } from "./open_gpu_options.ts";
  * import { openGpu } from "@gradsink/gradsink";
  *
  * using gpu = await openGpu({ software: "auto", tuning: false });
- * console.log(gpu.info, gpu.variants.size); // 0: the choices of this kind of adapter
+ * console.log(gpu.info, gpu.variants.size); // 0 tuned choices: the defaults run
  * ```
  */
 export async function openGpu(options: OpenGpuOptions = {}): Promise<Gpu> {

@@ -92,8 +92,9 @@ function forwardCost({ rows, columns }: Matrix): Cost {
   return { flops: 4 * rows * columns, bytes: 4 * (2 * rows * columns + columns + rows) };
 }
 
-// Operations per element, with r = rms(x) and u = gain g: x/r, u, ⟨u, x⟩ (2), its mean times x/r,
-// their difference, its product with 1/r, and 2 for the gain's gradient.
+// Operations per element, with g the outputGradient, r = 1/inverseRms and u = gain g: x/r, u,
+// ⟨u, x/r⟩ (2), its mean times x/r, the difference from u, its product with 1/r, and 2 for the
+// gain's gradient.
 function backwardCost({ rows, columns }: Matrix): Cost {
   return { flops: 9 * rows * columns, bytes: 4 * (3 * rows * columns + 2 * columns + rows) };
 }
@@ -105,7 +106,7 @@ function backwardCost({ rows, columns }: Matrix): Cost {
  * @param options the tensors
  * @returns the plan and its output tensors
  * @throws {TypeError} for wrong types or shapes
- * @throws {RangeError} for a wrong epsilon, or sizes beyond the adapter's limits
+ * @throws {RangeError} for a wrong epsilon or variant, or sizes beyond the adapter's limits
  *
  * @example
  * ```ts
@@ -154,7 +155,7 @@ export function planRmsNormForward(
  * @param options `input` [rows…, d], `gain` [d], `epsilon` (default 1e-5)
  * @returns `output` [rows…, d], `inverseRms` [rows…]; enqueued, not waited for
  * @throws {TypeError} for wrong types or shapes
- * @throws {RangeError} for a wrong epsilon, or sizes beyond the adapter's limits
+ * @throws {RangeError} for a wrong epsilon or variant, or sizes beyond the adapter's limits
  *
  * @example
  * ```ts
@@ -178,7 +179,7 @@ export function rmsNormForward(gpu: Gpu, options: RmsNormForwardOptions): RmsNor
  * @param options the tensors
  * @returns the plan and its output tensors
  * @throws {TypeError} for wrong types or shapes
- * @throws {RangeError} for sizes beyond the adapter's limits
+ * @throws {RangeError} for a wrong variant, or sizes beyond the adapter's limits
  *
  * @example
  * ```ts
@@ -235,7 +236,7 @@ export function planRmsNormBackward(
 
 /**
  * The gradients of {@linkcode rmsNormForward}. With `g` the outputGradient, `u = gain ⊙ g`,
- * `r = rms(x)`: `∂L/∂x = u/r − x ⟨u,x⟩/(d r³)`, `∂L/∂gain = Σ_rows g ⊙ x / r`.
+ * `r = 1/inverseRms`: `∂L/∂x = u/r − x ⟨u,x⟩/(d r³)`, `∂L/∂gain = Σ_rows g ⊙ x / r`.
  *
  * It is accurate for inputs of any finite size. Adapters may flush products below 1.2·10⁻³⁸ to
  * zero, so elements of `outputGradient` below about 10⁻³⁰ lose digits: the error is at most `d`
@@ -248,7 +249,7 @@ export function planRmsNormBackward(
  * @param options `input` [rows…, d], `gain` [d], `inverseRms` [rows…], `outputGradient` [rows…, d]
  * @returns `inputGradient` [rows…, d], `gainGradient` [d]; enqueued, not waited for
  * @throws {TypeError} for wrong types or shapes
- * @throws {RangeError} for sizes beyond the adapter's limits
+ * @throws {RangeError} for a wrong variant, or sizes beyond the adapter's limits
  *
  * @example
  * ```ts

@@ -83,8 +83,8 @@ function forwardCost({ value, constant }: VScaleForwardOptions): Cost {
   return { flops: 3 * elements, bytes: 4 * (2 * elements + constant.length) };
 }
 
-// Per element: two each for |v|² and <v, u>, three for phi u + along v, where along is
-// 2 C / (r + C)² <v, u>.
+// Per element: two each for ‖v‖² and ⟨v, u⟩, and three for f u + k v, where the factor
+// k = 2 C / (r + C)² ⟨v, u⟩ is computed once per row.
 function backwardCost({ value, constant }: VScaleForwardOptions): Cost {
   const elements = elementCount(value.shape);
   return { flops: 7 * elements, bytes: 4 * (3 * elements + 2 * constant.length) };
@@ -97,7 +97,8 @@ function backwardCost({ value, constant }: VScaleForwardOptions): Cost {
  * @param options the tensors
  * @returns the plan and its output tensor
  * @throws {TypeError} for wrong types or shapes
- * @throws {RangeError} for a constant that is not positive, or sizes beyond the adapter's limits
+ * @throws {RangeError} for a constant that the CPU knows and that is not positive and finite, a
+ *   wrong variant, or sizes beyond the adapter's limits
  *
  * @example
  * ```ts
@@ -145,7 +146,8 @@ export function planVScaleForward(
  * @param options `value` [B, Hkv, T, D], `constant` [Hkv], positive
  * @returns `scaledValue` [B, Hkv, T, D]; enqueued, not waited for
  * @throws {TypeError} for wrong types or shapes
- * @throws {RangeError} for a constant that is not positive, or sizes beyond the adapter's limits
+ * @throws {RangeError} for a constant that the CPU knows and that is not positive and finite, a
+ *   wrong variant, or sizes beyond the adapter's limits
  *
  * @example
  * ```ts
@@ -169,7 +171,8 @@ export function vScaleForward(gpu: Gpu, options: VScaleForwardOptions): VScaleFo
  * @param options the tensors
  * @returns the plan and its output tensors
  * @throws {TypeError} for wrong types or shapes
- * @throws {RangeError} for a constant that is not positive, or sizes beyond the adapter's limits
+ * @throws {RangeError} for a constant that the CPU knows and that is not positive and finite, a
+ *   wrong variant, or sizes beyond the adapter's limits
  *
  * @example
  * ```ts
@@ -220,7 +223,8 @@ export function planVScaleBackward(
 
 /**
  * The gradients of {@linkcode vScaleForward}. With `u` the scaledValueGradient, `r = ‖v‖²` and
- * `φ = r/(r + C)`: `∂L/∂v = φ u + 2C/(r + C)² ⟨v, u⟩ v`, `∂L/∂C = −Σ_s r_s/(r_s + C)² ⟨v_s, u_s⟩`.
+ * `f = r/(r + C)`: `∂L/∂v = f u + 2C/(r + C)² ⟨v, u⟩ v`, `∂L/∂C = −Σ_s r_s/(r_s + C)² ⟨v_s, u_s⟩`,
+ * where s counts the head's rows.
  *
  * Source: Chen, Lin, Yao, arXiv 2603.17771.
  *
@@ -228,7 +232,8 @@ export function planVScaleBackward(
  * @param options `value` and `scaledValueGradient` [B, Hkv, T, D], `constant` [Hkv], positive
  * @returns `valueGradient` [B, Hkv, T, D], `constantGradient` [Hkv]; enqueued, not waited for
  * @throws {TypeError} for wrong types or shapes
- * @throws {RangeError} for a constant that is not positive, or sizes beyond the adapter's limits
+ * @throws {RangeError} for a constant that the CPU knows and that is not positive and finite, a
+ *   wrong variant, or sizes beyond the adapter's limits
  *
  * @example
  * ```ts

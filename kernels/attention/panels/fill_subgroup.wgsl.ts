@@ -38,7 +38,7 @@ function products(name: string, left: string, right: string): string {
  * Writes the kernel. It needs not_a_number.wgsl in front.
  *
  * Bindings: 0 uniform parameters; 1 query [B, Hq, T, D]; 2 key and 3 value [B, Hkv, T, D]; 4
- * outputGradient [B, Hq, T, D]; 5 rowStatistics [B, Hq, T] of (logSumExp, D); 6 valve [B, Hkv, T]
+ * outputGradient [B, Hq, T, D]; 5 rowStatistics [B, Hq, T] of (logSumExp, D_t); 6 valve [B, Hkv, T]
  * of (r = |v|², C), read with V-scale "full" only; 7 the panel of P and 8 that of dS. Dispatch:
  * (the tiles that have a visible pair, query heads of the chunk).
  *

@@ -17,7 +17,7 @@ struct Parameters {
 
 @group(0) @binding(0) var<uniform> parameters: Parameters;
 @group(0) @binding(1) var<storage, read> sinkLogit: array<f32>; // [Hq]
-@group(0) @binding(2) var<storage, read> rowStatistics: array<vec2f>; // [B, Hq, T] of (logSumExp, D - l)
+@group(0) @binding(2) var<storage, read> rowStatistics: array<vec2f>; // [B, Hq, T] of (logSumExp, D_t - l_t)
 @group(0) @binding(3) var<storage, read_write> sinkLogitGradient: array<f32>; // [Hq]
 
 @compute @workgroup_size(64)

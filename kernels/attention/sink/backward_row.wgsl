@@ -1,5 +1,5 @@
 // Attention backward with learned sinks, first step for few rows: the rows' statistics and
-// sinkLogitGradient in one kernel, since a dispatch of its own costs more than its few sums. Needs
+// sinkLogitGradient in one kernel, since a second dispatch costs more than the few sums. Needs
 // not_a_number.wgsl, workgroup_sum.wgsl and row_product.wgsl in front.
 //
 //   rowStatistics_t = (logSumExp_t, D_t - l_t)      ds = sum_t b_t (l_t - D_t)

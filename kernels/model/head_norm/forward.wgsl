@@ -32,7 +32,7 @@ fn main(
   let sum = (squares.x + squares.y) + (squares.z + squares.w);
   let mean = sum / f32(4u * parameters.columns) + parameters.epsilon;
   var inverse = inverseSqrt(mean);
-  // If the mean is below 2⁻¹⁰⁰ or above 10³⁸, float32 cannot hold the squares. Scale the numbers
+  // If the mean is below 2⁻¹⁰⁰ or above 10³⁸, float32 may not hold the squares. Scale the numbers
   // first, as in rms_norm/inverse.wgsl.
   if (!(mean >= 7.888609e-31 && mean <= 1e38)) {
     inverse = inverseOfScaledHead(head.start, mean < 1.0);

@@ -48,7 +48,7 @@ export interface AdamWOptions {
 
 /**
  * The least ε. Squares that float32 rounds to zero do not matter next to it: their roots are at
- * most 10⁻⁷ ε.
+ * most 1.2·10⁻⁷ ε.
  */
 const LEAST_EPSILON = 2 ** -40;
 
@@ -58,8 +58,8 @@ const LEAST_EPSILON = 2 ** -40;
  * ← p − η λ p − η (m / (1 − β₁ᵗ)) / (√(v / (1 − β₂ᵗ)) + ε)`.
  *
  * If `clipping` is not finite, which `planGradientNorm` gives for gradients with a NaN or infinity,
- * the step changes nothing. If g exceeds 1.8·10¹⁹, float32 cannot hold its square, and p, m and v
- * become NaN.
+ * the step changes nothing. If |g| exceeds 1.8·10¹⁹, float32 cannot hold g², and p, m and v become
+ * NaN.
  *
  * `step` holds the values that change between steps, so one plan serves a whole training.
  *

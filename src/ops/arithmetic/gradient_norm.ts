@@ -21,7 +21,7 @@ export interface GradientNormOptions {
 export interface GradientNormResult {
   /**
    * `[2]`: the norm of all gradients together, and the factor min(1, maximum / norm) that clips it.
-   * If the norm is infinite or NaN, or at least 8·10³⁷ times the maximum, the factor is NaN, and
+   * If the norm is infinite or NaN, or more than 8.5·10³⁷ times the maximum, the factor is NaN, and
    * `planAdamW` then changes nothing.
    */
   readonly clipping: Tensor;
@@ -34,7 +34,10 @@ const normKernel: Kernel = {
   parts: [workgroupSum, range, { file: "arithmetic/norm.wgsl", source: normSource }],
 };
 
-/** Enough runs of a tensor's elements to fill a GPU, and few enough to add up at no cost. */
+/**
+ * A tensor's elements are summed in at most this many runs, enough to fill a GPU and few enough to
+ * add up at little cost. A run has at least LEAST_ELEMENTS, if the tensor has as many.
+ */
 const MOST_RUNS = 256;
 const LEAST_ELEMENTS = 4096;
 

@@ -72,8 +72,8 @@ const portable: Variant<AttentionShape, AttentionForwardCall> = {
 };
 
 /**
- * Writes the WGSL of a kernel that TypeScript unrolls; `sink` tells whether query heads have a
- * sink.
+ * A kernel that TypeScript unrolls. `write` returns its WGSL; `sink` tells whether query heads have
+ * a sink.
  */
 interface Unrolled {
   readonly file: string;

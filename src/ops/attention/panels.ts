@@ -41,8 +41,8 @@ export interface PanelChunk {
 }
 
 /**
- * The most keys times query heads in a chunk. A query's numbers for them take 4 KiB in each of the
- * two panels, so memory stays linear in T.
+ * The most keys times query heads in a chunk. Their numbers for one query position take 4 KiB in
+ * each of the two panels, so memory stays linear in T.
  */
 const MOST_KEYS = 1024;
 /**
@@ -86,14 +86,14 @@ export function panelChunks(
   return chunks;
 }
 
-// How many tiles a chunk has from the diagonal down. `rows` counts the tiles along all queries, and
-// `ratio` is the keys per tile divided by its queries.
+// How many tiles a query head of a chunk has from the diagonal down. `rows` counts the tiles along
+// all queries, and `ratio` is the keys per tile divided by its queries.
 function visibleTiles({ firstTile, tiles }: PanelChunk, rows: number, ratio: number): number {
   return tiles * (rows - firstTile * ratio) - ratio * tiles * (tiles - 1) / 2;
 }
 
 /**
- * Why attention's panel kernels cannot run, whatever their tile.
+ * Why attention's panel kernels cannot run with a tile.
  *
  * @param gpu the GPU
  * @param shape the lengths of the call
@@ -125,9 +125,9 @@ function panelBytes(shape: AttentionShape, tile: PanelTile, first: PanelChunk): 
  *
  * @param gpu the GPU that holds the tensors
  * @param call the attention call
- * @param options the kernels; `rowStatistics` (logSumExp, D_t = ⟨outputGradient_t, output_t⟩) of
- *   every query row t; and `valve` (r = ‖v‖², C) of every value row v, which V-scale's last
- *   dispatch replaces by (term of dC, 0)
+ * @param options the kernels; `rowStatistics` of every query row, as `planRows` writes them; and
+ *   `valve` (r = ‖v‖², C) of every value row v, which V-scale's last dispatch replaces by (term of
+ *   dC, 0)
  */
 export function planPanels(
   gpu: Gpu,

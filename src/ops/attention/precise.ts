@@ -1,10 +1,11 @@
 /**
  * Attention backward in its precise form, made of the other variants.
  *
- * A logit's gradient, a_tj (⟨g_t, v_j⟩ − D_t), is a difference of nearly equal numbers if a query
- * gives one key p almost all of its weight: D_t is then almost ⟨g_t, v_p⟩. The rounding of the
- * output, from which D_t is computed, and the rounding of the two inner products each cost about
- * half of the lost digits; the exponential costs none.
+ * With g the outputGradient and D_t = ⟨g_t, output_t⟩, the gradient of key p's logit, a_tp (⟨g_t,
+ * v_p⟩ − D_t), is a difference of nearly equal numbers if query t gives p almost all of its weight:
+ * D_t is then almost ⟨g_t, v_p⟩. The rounding of the output, from which D_t is computed, and the
+ * rounding of the two inner products each cost about half of the lost digits; the exponential costs
+ * none.
  *
  * The difference does not change if one vector is subtracted from all values. With v_p subtracted,
  * key p has the value 0 and the output is a sum over the other keys only, so nothing cancels. This

@@ -155,7 +155,8 @@ export interface AttentionParts {
 
 /**
  * The cost of attention forward: two products of D multiply-adds for each visible pair. V-scale
- * adds a squared norm and a factor per value row; a learned sink adds a term to each row's sum.
+ * adds a squared norm and a scaling per value row; a learned sink adds a term to each query row's
+ * sum.
  */
 export function attentionForwardCost(
   shape: AttentionShape,

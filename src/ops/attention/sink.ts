@@ -25,11 +25,12 @@ export function firstQueryHasGradient(
 }
 
 /**
- * Subtracts the gradient of logSumExp from D = ⟨outputGradient, output⟩ in the rows' statistics.
+ * Subtracts the loss's gradient by logSumExp from D_t = ⟨outputGradient_t, output_t⟩ in the
+ * statistics of every query row t.
  *
  * @param gpu the GPU that holds the tensors
  * @param call the attention call
- * @param rowStatistics `[B, Hq, T]` of (logSumExp, D)
+ * @param rowStatistics `[B, Hq, T]` of (logSumExp, D_t)
  * @returns no dispatch if the loss does not depend on logSumExp
  */
 export function subtractLogSumExpGradient(
@@ -53,7 +54,7 @@ export function subtractLogSumExpGradient(
  * Sums sinkLogitGradient.
  *
  * @param call the attention call
- * @param rowStatistics `[B, Hq, T]` of (logSumExp, D minus the gradient of logSumExp)
+ * @param rowStatistics `[B, Hq, T]` of (logSumExp, D_t minus the gradient by logSumExp)
  * @returns no dispatch without a sink
  */
 export function sumSinkTerms(

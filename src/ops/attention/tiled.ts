@@ -25,7 +25,7 @@ export const attentionTiles: Readonly<Record<string, AttentionTile>> = {
   "tiled-8x128-2x2": { down: 4, across: 64, blocksDown: 1, blocksAcross: 1, side: 2, step: 32 },
 };
 
-/** The same tiles in f16, if their vectors have four numbers. */
+/** Those of these tiles whose vectors have four numbers, in f16. */
 export const attentionHalfTiles: Readonly<Record<string, AttentionTile>> = Object.fromEntries(
   Object.entries(attentionTiles)
     .filter(([, { side }]) => side !== 2)
@@ -71,7 +71,7 @@ export function tileRows({ down, blocksDown, side = 4 }: AttentionTile): number 
 
 /**
  * The tile of the kernels for keys and values: they hold more in registers, so an invocation gets
- * fewer rows.
+ * only one block of rows.
  */
 export function keyValueTile(tile: AttentionTile): AttentionTile {
   return { ...tile, blocksDown: 1 };

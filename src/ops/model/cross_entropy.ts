@@ -93,8 +93,8 @@ function checkLogits(
  * @param options the tensors
  * @returns the plan and its output tensors
  * @throws {TypeError} for wrong types or shapes
- * @throws {RangeError} for targets outside the vocabulary, if the CPU knows them, or sizes beyond
- *   the adapter's limits
+ * @throws {RangeError} for wrong targets, if the CPU knows them, a wrong firstColumn or variant, or
+ *   sizes beyond the adapter's limits
  *
  * @example
  * ```ts
@@ -139,8 +139,8 @@ export function planCrossEntropyForward(
  * @param options `logits` [N, V], `targets` [N], `firstColumn` of a slice of the vocabulary
  * @returns `loss` [N] in nats, `logSumExp` [N]; enqueued, not waited for
  * @throws {TypeError} for wrong types or shapes
- * @throws {RangeError} for targets outside the vocabulary, if the CPU knows them, or sizes beyond
- *   the adapter's limits
+ * @throws {RangeError} for wrong targets, if the CPU knows them, a wrong firstColumn or variant, or
+ *   sizes beyond the adapter's limits
  *
  * @example
  * ```ts
@@ -166,7 +166,8 @@ export function crossEntropyForward(
  * @param options the tensors
  * @returns the plan and its output tensor
  * @throws {TypeError} for wrong types or shapes
- * @throws {RangeError} for wrong targets or a wrong factor, or sizes beyond the adapter's limits
+ * @throws {RangeError} for wrong targets, if the CPU knows them, a wrong firstColumn or factor, or
+ *   sizes beyond the adapter's limits
  *
  * @example
  * ```ts
@@ -220,7 +221,8 @@ export function planCrossEntropyBackward(
  * @param options `logits` [N, V], `targets` [N], `logSumExp` [N], `factor` (default 1)
  * @returns `logitsGradient` [N, V]; enqueued, not waited for
  * @throws {TypeError} for wrong types or shapes
- * @throws {RangeError} for wrong targets or a wrong factor, or sizes beyond the adapter's limits
+ * @throws {RangeError} for wrong targets, if the CPU knows them, a wrong firstColumn or factor, or
+ *   sizes beyond the adapter's limits
  *
  * @example
  * ```ts

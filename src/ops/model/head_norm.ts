@@ -118,7 +118,8 @@ function dispatchOf(
  * @param options `projections` [B, T, (Hq + 2 Hkv) · D], the numbers of heads, both gains [D], ε
  * @returns the plan, `output` of the projections' shape and `inverseRms` [B, T, Hq + Hkv]
  * @throws {TypeError} for wrong types or shapes
- * @throws {RangeError} for wrong numbers of heads, or sizes beyond the adapter's limits
+ * @throws {RangeError} for wrong numbers of heads, an ε that is not finite, or sizes beyond the
+ *   adapter's limits
  *
  * @example
  * ```ts

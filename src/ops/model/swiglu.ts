@@ -173,7 +173,8 @@ export function planSwigluBackward(
   const plan = new Plan(gpu, {
     operator,
     tensors: { projections, hiddenGradient, ...outputs },
-    // Per element: σ (3), h′ u and h′ g s (3), s (1 + g (1 − s)) (4), and their product.
+    // Per element: s = σ(g) (3), h′ g s (2), h′ u (1), s (1 + g (1 − s)) (4), and the product of
+    // the last two (1).
     cost: { flops: 11 * rows * columns, bytes: 20 * rows * columns },
     dispatches: [{
       kernel,

@@ -4,7 +4,7 @@
  * | variant              | for                           | why                                   |
  * | -------------------- | ----------------------------- | ------------------------------------- |
  * | `subgroup`           | GPUs; CPU: short rows         | the row stays in registers: one read  |
- * | `tile`               | CPU, 8 lanes and 8 rows up    | one lane per row: no sum across lanes |
+ * | `tile`               | CPU, 8 lanes up, enough rows  | one lane per row: no sum across lanes |
  * | `row-per-invocation` | other CPUs                    | no subgroups, no barrier; two stages  |
  * | `vectorised`         | tuning only                   | `subgroup` by way of workgroup memory |
  * | `portable`           | GPUs without subgroups        | the readable definition               |
@@ -257,7 +257,7 @@ const portable: BackwardVariant = {
   plan(gpu, call) {
     const { input, gain, inverseRms, outputGradient, inputGradient } = call;
     const { rows, columns } = call.shape;
-    // Enough runs of rows to fill a GPU, and few enough to add up at no cost.
+    // Enough runs of rows to fill a GPU, and few enough to add up at little cost.
     const division = divideRows(rows, { least: 16, most: 256 });
     const partialGain = storeRuns(gpu, division.runs, call);
     return {

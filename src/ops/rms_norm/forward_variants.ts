@@ -4,7 +4,7 @@
  * | variant              | for                           | why                                   |
  * | -------------------- | ----------------------------- | ------------------------------------- |
  * | `subgroup`           | GPUs; CPU: short rows         | the row stays in registers: one read  |
- * | `tile`               | CPU, 8 lanes and 8 rows up    | one lane per row: no sum across lanes |
+ * | `tile`               | CPU, 8 lanes up, enough rows  | one lane per row: no sum across lanes |
  * | `row-per-invocation` | other CPUs                    | no subgroups, no barrier              |
  * | `vectorised`         | tuning only                   | `subgroup` by way of workgroup memory |
  * | `portable`           | GPUs without subgroups        | the readable definition               |
@@ -96,8 +96,8 @@ function dispatchRows(
   };
 }
 
-// Plans kernels in which a workgroup computes a row. Rows that fit its registers are read once,
-// others twice.
+// Plans kernels in which a workgroup computes one row at a time. Rows that fit its registers are
+// read once, others twice.
 function planCooperative(gpu: Gpu, call: RmsNormForwardCall, sum: RowSum): VariantPlan {
   const { shape, epsilon, input, gain, output, inverseRms } = call;
   const { part, elements } = rowElement(shape.columns);
@@ -106,7 +106,7 @@ function planCooperative(gpu: Gpu, call: RmsNormForwardCall, sum: RowSum): Varia
     return { scratch: [], dispatches: [dispatchRows(gpu, call, { part, sum, firstRow: 0 })] };
   }
   const source = rmsNormForwardFused({ elements, lanes });
-  // On the CPU, starting a workgroup costs more than loading the gain again for each row.
+  // On the CPU a workgroup computes more rows, because starting one is costly there.
   const { rowsPerRun, runs } = divideRows(
     shape.rows,
     gpu.info.software ? { least: shape.rows < 1024 ? 8 : 32, most: 512 } : { least: 1, most: 8192 },

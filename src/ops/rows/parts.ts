@@ -1,6 +1,6 @@
 /**
- * Shared parts of RMSNorm's and V-scale's kernels: how they read a row, and how a workgroup sums
- * one.
+ * Shared parts of kernels that work on rows, such as RMSNorm's: how they read a row, and how a
+ * workgroup sums one.
  */
 import type { Gpu } from "../../gpu/gpu.ts";
 import type { Kernel, KernelPart, LanguageFeature } from "../../gpu/pipelines.ts";
@@ -81,7 +81,7 @@ export interface RowSum {
 
 /**
  * The most elements of a row that a lane holds in registers. More would cost more compile time on
- * lavapipe than they save: it compiles the backward in 2 s for 8 and in 8 s for 16.
+ * lavapipe than they save: it compiles RMSNorm's backward in 2 s for 8 and in 8 s for 16.
  */
 const ELEMENTS_PER_LANE = 8;
 
@@ -104,7 +104,8 @@ function elementsPerLane({ info }: Gpu, registers: number): number {
 /**
  * Sums by subgroups. If their size is known, the workgroup is one subgroup, without a barrier: on
  * the CPU always, on a GPU if the subgroup's registers hold the row with at most four elements per
- * lane. Otherwise the workgroup has the fewest lanes whose registers hold the row.
+ * lane. Otherwise the workgroup has 64 lanes, or 256 for rows of more than 128 elements, and more
+ * if their registers do not hold the row.
  *
  * @param gpu an adapter with subgroups
  * @param elements the elements of a row

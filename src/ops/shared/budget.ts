@@ -40,8 +40,8 @@ interface Rule extends GpuBudget {
 }
 
 const rules: readonly Rule[] = [
-  // RDNA 3 and later have 1,536 registers for each of a SIMD unit's 32 lanes. A number of 64 lanes
-  // takes two of these registers, so four subgroups of 64 lanes hold 192 numbers per lane.
+  // Large GPUs since RDNA 3 have 1,536 registers for each of a SIMD unit's 32 lanes. A number of 64
+  // lanes takes two of these registers, so four subgroups of 64 lanes hold 192 numbers per lane.
   {
     vendor: "amd",
     family: /rdna-?[3-9]|navi ?[34]\d|gfx1[12]\d\d|radeon (rx )?[79]\d\d\d|radeon [78]\d\dm/i,
@@ -52,11 +52,11 @@ const rules: readonly Rule[] = [
   // RDNA 1 and 2 have 1,024 registers for each of 32 lanes, so four subgroups of 64 lanes hold 128
   // numbers per lane. Vega and older have 256 for each of 64 lanes, so two subgroups hold 128.
   { vendor: "amd", registers: 128, mostRegisters: 256, workgroupMemory: 65536 },
-  // A multiprocessor has 65,536 registers: ten subgroups of 32 lanes have 192 per lane. An
+  // A multiprocessor has 65,536 registers: ten subgroups of 32 lanes can have 192 per lane. An
   // invocation can have 255.
   { vendor: "nvidia", registers: 192, mostRegisters: 255, workgroupMemory: 65536 },
-  // A subgroup has 128 registers, each with one number of 8 lanes, or of 16 from Xe2 on. Chrome's
-  // runtime always uses subgroups of twice as many lanes, so an invocation has only 64 numbers.
+  // A subgroup has 128 registers, each with one number of 8 lanes, or of 16 from Xe2 on. Dawn (also
+  // in Chrome) always makes subgroups of twice as many lanes, so an invocation has only 64 numbers.
   { vendor: "intel", runtime: "deno", registers: 128, mostRegisters: 128, workgroupMemory: 65536 },
   { vendor: "intel", registers: 64, mostRegisters: 64, workgroupMemory: 65536 },
   // 255 registers of 16 bits hold 127 numbers. On Linux the adapter's vendor is Mesa.

@@ -51,7 +51,7 @@ export function checkTensor(gpu: Gpu, tensor: unknown, { operator, name }: Argum
  * @param tensor the argument
  * @param options which argument it is, and the wanted shape, as for `checkShape` in src/reference
  * @returns the tensor's shape
- * @throws {TypeError} that names the argument, its shape and the wanted one
+ * @throws {TypeError} that names the argument and what is wrong with it
  */
 export function checkShape(
   gpu: Gpu,
@@ -131,7 +131,7 @@ export function emptyTensors<Name extends string>(
  * Gives the tensors that a call writes. Those that the caller gives must have the right shapes and
  * share no memory with each other or with `inputs`; the others are new.
  *
- * @throws {TypeError} if a given one has another shape, or shares memory
+ * @throws {TypeError} if a given one is no live tensor of this shape, or shares memory
  * @throws {RangeError} if a new one is larger than the adapter allows
  */
 export function outputTensors<Name extends string>(

@@ -26,7 +26,7 @@ export interface Variant<Shape, Call> {
    * choose it; it runs only if the caller names it. Default: false.
    */
   readonly forCpu?: boolean;
-  /** Why this adapter or this shape cannot run it; undefined if it can. */
+  /** Why it cannot run on this adapter or for this shape; undefined if it can. */
   unfit(gpu: Gpu, shape: Shape): string | undefined;
   /** Whether the variant is a good choice before any measurement. */
   suits(gpu: Gpu, shape: Shape): boolean;
@@ -75,7 +75,7 @@ export function unfitUnnamed<Shape, Call>(
  * @param gpu the GPU, with its tuned choices in `gpu.variants`
  * @param variants the operator's variants in order of preference, the portable one last
  * @param choice the call
- * @throws {RangeError} if the wanted variant does not exist, or cannot run here
+ * @throws {RangeError} if the wanted variant does not exist or cannot run here, or if none can
  */
 export function chooseVariant<Shape, Call>(
   gpu: Gpu,

@@ -1,6 +1,6 @@
 /**
  * An adapter's tuned choices, as the user's cache keeps them: which variant won, for which calls,
- * among which variants. There is one JSON file per adapter.
+ * among which variants. There is one JSON file per adapter, and one more for each custom operator.
  *
  * No such file is trusted: it may be old, incomplete, or from a stranger. Only entries that are
  * valid today count; others are ignored. A file can only choose between variants that the operator
@@ -280,11 +280,11 @@ export async function isCurrent(info: GpuInfo, choice: TunedChoice): Promise<boo
 }
 
 /**
- * Gives a GPU the choices that are still valid; the last one of each class counts.
+ * Gives a GPU the choices that are still valid; the last valid one of each class counts.
  *
  * @param gpu the GPU; `gpu.variants` receives the choices
  * @param choices well-formed choices from any source
- * @returns the number of valid choices
+ * @returns the number of classes with a valid choice
  */
 export async function applyTuning(gpu: Gpu, choices: readonly TunedChoice[]): Promise<number> {
   const current = await currentChoices(gpu.info, choices);
@@ -296,8 +296,7 @@ export async function applyTuning(gpu: Gpu, choices: readonly TunedChoice[]): Pr
  * The choices that are still valid, by {@linkcode choiceKey}.
  *
  * @param info the adapter
- * @param choices well-formed choices from any source; the last one of each class counts, if it is
- *   valid
+ * @param choices well-formed choices from any source; the last valid one of each class counts
  */
 export async function currentChoices(
   info: GpuInfo,

@@ -55,9 +55,9 @@ export interface TunableOperator {
   shapeClass(dimensions: Dimensions): string;
   /**
    * Calls that together run all kernels of the class. The first is the call itself, with fewer
-   * heads or batches if more would only repeat its work. The others are similar calls that take
-   * other branches, such as `vScale: 1, sink: 1`, with V-scale and learned sinks. Planning them
-   * takes milliseconds for any lengths.
+   * heads, batches or positions if more would only repeat its work. The others are similar calls
+   * that take other branches, such as `vScale: 1, sink: 1`, with V-scale and learned sinks. Planning
+   * them takes milliseconds for any lengths.
    */
   kernelCalls(dimensions: Dimensions): readonly Dimensions[];
   /**
@@ -139,7 +139,7 @@ function attentionTensors(gpu: Gpu, { B, Hq, Hkv, T, D, vScale, sink }: Dimensio
   };
 }
 
-/** All longer sequences are in one class. */
+/** Longer sequences are in the same class. */
 const LONGEST_SEQUENCE = 2 ** 14;
 
 // More heads, or a sequence longer than LONGEST_SEQUENCE, run the same kernels. V-scale and learned

@@ -54,7 +54,7 @@ export interface LearnedConstantBackwardResult {
  * @param options the tensor and C at θ = 0
  * @returns the plan and its output tensor
  * @throws {TypeError} for wrong types or shapes
- * @throws {RangeError} for a base that is not above 0
+ * @throws {RangeError} for a base that is not positive and finite
  *
  * @example
  * ```ts
@@ -102,7 +102,7 @@ export function planLearnedConstantForward(
  * @param options `theta` [Hkv], `base`
  * @returns `constant` [Hkv]; enqueued, not waited for
  * @throws {TypeError} for wrong types or shapes
- * @throws {RangeError} for a base that is not above 0
+ * @throws {RangeError} for a base that is not positive and finite
  *
  * @example
  * ```ts
