@@ -63,7 +63,7 @@ export class Gpu implements BufferOwner {
   }
 
   /**
-   * The GPU buffers and textures that are alive, and their bytes. Zero once everything has been
+   * How many GPU buffers and textures are alive, and their bytes. Zero once everything has been
    * disposed of.
    */
   get memory(): { readonly buffers: number; readonly bytes: number } {
@@ -127,8 +127,8 @@ export class Gpu implements BufferOwner {
    * Enqueues plans, all in one submission.
    *
    * @param plans one plan, or several to run in this order
-   * @throws {TypeError} if a plan, or a tensor of one, has been disposed of, or a plan belongs to
-   *   another `Gpu`
+   * @throws {TypeError} if the `Gpu`, a plan or a plan's tensor has been disposed of, or a plan
+   *   belongs to another `Gpu`
    */
   run(plans: Plan | readonly Plan[]): void {
     this.#checkAlive();

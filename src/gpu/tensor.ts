@@ -66,7 +66,10 @@ export class Tensor {
     this.#whole.#exposed ||= forGood;
   }
 
-  /** True once `dispose()` has been called, or the tensor's `Gpu` has been disposed of. */
+  /**
+   * True once the tensor, its `Gpu`, or the whole tensor of which it is a slice has been disposed
+   * of.
+   */
   get disposed(): boolean {
     return this.#disposed || this.#gpu.disposed || (this.#part?.whole.disposed ?? false);
   }

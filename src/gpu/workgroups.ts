@@ -2,8 +2,9 @@
 import type { BufferOwner } from "./owner.ts";
 
 /**
- * Spreads a count of workgroups over two dimensions, because one holds at most 65,535. The kernel's
- * index is y * num_workgroups.x + x; it returns early if that is too large.
+ * Spreads a count of workgroups over two dimensions, because one holds only as many as the device
+ * allows, usually 65,535. The kernel's index is y * num_workgroups.x + x; it returns early if that
+ * is too large.
  *
  * @param gpu the GPU to dispatch on
  * @param count workgroups needed

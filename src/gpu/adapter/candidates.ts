@@ -27,8 +27,8 @@ export const EMBEDDED = "embedded";
  * Lists the GPUs that a user can choose, in the order of their numbers.
  *
  * Dawn lists every GPU, Deno's WebGPU none. For Deno on Linux the Vulkan loader lists them, which
- * needs `--allow-ffi`. Elsewhere the list holds the adapters that WebGPU gives for different
- * requests, which may not be all.
+ * needs `--allow-ffi` and `--allow-env=VK_LOADER_DEVICE_SELECT`. Otherwise the list holds the
+ * adapters that WebGPU gives for different requests, which may not be all.
  *
  * @param runtime the runtime that will open one
  * @throws {Error} if Dawn cannot be loaded

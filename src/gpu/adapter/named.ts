@@ -10,8 +10,8 @@ import { SELECT_VARIABLE } from "./vulkan_devices.ts";
  * @param wish the caller's choice; its runtime is Deno's or Dawn
  * @param wanted a part of the GPU's name, or its number in the list of candidates
  * @throws {RangeError} that lists the candidates, if none or more than one matches
- * @throws {Error} if the runtime opens another GPU, with advice; or if `wish.software` excludes
- *   the named one
+ * @throws {Error} if the runtime cannot open it, or opens another GPU, with advice; or if
+ *   `wish.software` excludes it
  */
 export async function findNamedAdapter(wish: AdapterWish, wanted: string): Promise<FoundAdapter> {
   const runtime = wish.runtime === "dawn" ? "dawn" : "deno";

@@ -6,7 +6,7 @@ import { describe } from "../gpu_info.ts";
 import { examineClaims, type Truth } from "./claims.ts";
 import { faultsOf, runSelfTest, selfTestSource } from "./self_test.ts";
 
-/** The limits to request, as far as the adapter has them; the kernels need far less. */
+/** The limits to request as high as the adapter offers them; most kernels need far less. */
 const wantedLimits = [
   "maxBufferSize",
   "maxStorageBufferBindingSize",

@@ -25,7 +25,7 @@ interface ProbeRequest {
   readonly code: string;
 }
 
-// Runs in the Worker. It refers only to `runSelfTest`, whose text is added to it.
+// Runs in the Worker, which gets its text: it may use nothing but its arguments.
 async function probe(
   request: ProbeRequest,
   selfTest: typeof runSelfTest,

@@ -1,6 +1,5 @@
 /**
- * Asks a runtime for an adapter. Runs in browsers too; `adapter/search.ts` searches a machine's
- * drivers.
+ * Asks a runtime for an adapter. Runs in browsers too; `search.ts` searches a machine's drivers.
  */
 import type { Runtime } from "../gpu_info.ts";
 

@@ -38,9 +38,9 @@ async function embeddedOnly(wish: AdapterWish): Promise<boolean> {
  * Finds an adapter: the named one; else the machine's GPU; else an installed software driver that
  * passes the self-test; else, on x64 Linux, the embedded SwiftShader, fetched once.
  *
- * @param wish which adapter is wanted; the browser has its own way, see `open_browser_gpu.ts`
+ * @param wish which adapter is wanted; the browser has its own way, see `../open_browser_gpu.ts`
  * @returns the adapter, which still needs testing
- * @throws {RangeError} if no adapter has the given name; the message lists those that exist
+ * @throws {RangeError} if none or several have the given name; the message lists those that exist
  * @throws {Error} that says what was tried and what to install, if there is none
  */
 export async function findAdapter(wish: AdapterWish): Promise<FoundAdapter> {

@@ -3,7 +3,7 @@
  * beyond WebGPU's minimum.
  *
  * `runSelfTest` refers to nothing outside itself, because its text also runs in the Worker that
- * probes an adapter (see `adapter/probe.ts`).
+ * probes an adapter (see `probe.ts`).
  */
 import source from "../../../kernels/self_test/adapter.wgsl" with { type: "text" };
 

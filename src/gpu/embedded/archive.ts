@@ -1,7 +1,7 @@
 /**
  * The archive of the embedded driver: its package, its hashes, and how to unpack it.
  *
- * All functions are pure: they take bytes and give bytes or an error.
+ * The functions only work on bytes in memory; driver.ts reads and writes the files.
  */
 import type { ParsedTarEntryWithData } from "npm:modern-tar@^0.8.6";
 import { sha256 } from "../../sha256.ts";
@@ -48,7 +48,7 @@ export const driverFileHashes: ReadonlyMap<string, string> = new Map([
 // ANGLE's OpenGL libraries, which the archive also holds but nothing here uses.
 const passedOver: ReadonlySet<string> = new Set(["libEGL.so", "libGLESv2.so"]);
 
-// The archive unpacks to 15.2 MB; a larger one is another archive.
+// The archive unpacks to 15.2 MB; one of twice the size is another archive.
 const MAXIMUM_TAR_BYTES = 32 * 1024 * 1024;
 
 /**

@@ -82,8 +82,7 @@ const ADVICE =
  * @returns the driver, to be passed to {@linkcode activateEmbeddedDriver}
  * @throws {Error} on other platforms; if the package cannot be fetched; if a hash is not the pinned
  *   one
- * @throws {Deno.errors.NotCapable} that names the missing permissions' flags, before it fetches
- *   anything
+ * @throws {Deno.errors.NotCapable} that names the missing permissions' flags
  * @throws {TypeError} if `cacheFolder` is not an absolute path
  */
 export async function installEmbeddedDriver(options: InstallOptions = {}): Promise<EmbeddedDriver> {
