@@ -22,8 +22,8 @@
  * φ(‖v‖²) v replaces v everywhere, and ∂L/∂v = J_φ(v) ∂L/∂v̂. In mode "backward-only" only that
  * last step happens: V-scale acts on the gradient of the values alone.
  *
- * Sources: Dao, arXiv 2307.08691, for the backward pass from logSumExp and D; arXiv 2603.17771 for
- * V-scale; OpenAI, arXiv 2508.10925 (gpt-oss), for learned sinks.
+ * Sources: Dao, arXiv 2307.08691, for the backward pass from logSumExp and D_t; arXiv 2603.17771
+ * for V-scale; OpenAI, arXiv 2508.10925 (gpt-oss), for learned sinks.
  */
 import { checkAttentionShapes } from "./attention/shape.ts";
 import { dot, type ReferenceTensor, zeros } from "./tensor.ts";
@@ -97,7 +97,7 @@ function checkVScaleData(operator: string, vScale: ReferenceVScale | undefined):
  * The causal attention matrix of every query head.
  *
  * @param options query [B, Hq, T, D], key [B, Hkv, T, D], scale (default 1/√D), sinkLogit [Hq].
- * @returns The weights a [B, Hq, T, T], where row t holds a_tj, and zeros beyond the diagonal. A
+ * @returns The weights [B, Hq, T, T]: row t holds a_tj for j ≤ t, and zeros beyond the diagonal. A
  *   row sums to 1, or with a learned sink to 1 minus the sink's share.
  * @throws {TypeError} If a shape does not fit.
  * @throws {RangeError} If the scale is not finite.

@@ -1,6 +1,6 @@
 /**
- * How much attention one position draws, in float64. Per query head, with the weights a recomputed
- * from logSumExp:
+ * How much attention one position s draws, in float64. Per query head, with the weights a_ts
+ * recomputed from logSumExp:
  *
  *     M_s = Σ_{t≥s} a_ts    S_s = Σ_{t≥s} a_ts²    α_s = mean of a_ts over t = s … min(s + window, T) − 1
  *

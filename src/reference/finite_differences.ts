@@ -48,8 +48,8 @@ export function centralDifference(
  * The derivative of a function of one variable at 0 by Ridders' method: central differences at
  * steps that halve, extrapolated to step 0 in a Neville tableau. The entry with the smallest error
  * estimate wins. An entry's error estimate is the greater of its distances from its two parents,
- * plus the effect of rounding in f. Stopping at the first worse
- * entry, as is usual, fails if the first step is too large, so this function tries all steps.
+ * plus the effect of rounding in f. Stopping at the first worse entry, as is usual, fails if the
+ * first step is too large, so this function tries all steps.
  *
  * Source: Ridders, Advances in Engineering Software 4 (1982) 75–76.
  *
@@ -57,7 +57,7 @@ export function centralDifference(
  * @param options step: the first step, where f should change noticeably (default 0.1); levels: the
  *   number of steps (default 12).
  * @returns The derivative and an estimate of its error.
- * @throws {RangeError} If the step is not positive and finite, or levels is below 2.
+ * @throws {RangeError} If the step is not positive and finite, or levels is no integer from 2 on.
  *
  * @example
  * ```ts

@@ -19,7 +19,7 @@ import { checkData, checkNumber, checkPositive, checkShape } from "./validation.
  *
  * const input = reference.tensor([1, 7], [2]);
  * const gain = reference.tensor([1, 1], [2]);
- * console.log(reference.rmsNormJacobian({ input, gain, epsilon: 0 }).data); // input is its null space
+ * console.log(reference.rmsNormJacobian({ input, gain, epsilon: 0 }).data); // times input: zero
  * ```
  */
 export function rmsNormJacobian(

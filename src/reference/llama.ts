@@ -299,7 +299,8 @@ class LlamaBackward {
   }
 
   /**
-   * Of the queries' or the keys' RMSNorm: the gradient by its input, [B T, H D], and by its gain.
+   * The backward pass of the queries' or the keys' RMSNorm: returns the gradient by its input,
+   * [B T, H D], and adds that by its gain to `gradients`.
    */
   #headNormBackward(layer: number, { kind, memory, merged, gradients }: {
     readonly kind: "query" | "key";

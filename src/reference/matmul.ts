@@ -4,7 +4,7 @@
  *     product[…][m][n] = Σ_k left[…](m, k) right[…](k, n)
  *
  * Its gradients are matrix products again: with G = ∂L/∂product, ∂L/∂left = G rightᵀ and ∂L/∂right
- * = leftᵀ G.
+ * = leftᵀ G, summed over the batches that share a right operand.
  */
 import { elementCount, type ReferenceTensor, zeros } from "./tensor.ts";
 import { checkData, checkShape, type Shaped, valueText } from "./validation.ts";

@@ -61,10 +61,10 @@ function checkRmsNorm(
 }
 
 /**
- * y = γ ⊙ x / rms(x) for every row.
+ * y = γ ⊙ x / r for every row, with r = √(mean(x²) + ε).
  *
  * @param options input [..., d], gain [d] and epsilon (default 1e-5).
- * @returns output, of the input's shape; inverseRms = 1/rms(x) of each row.
+ * @returns output, of the input's shape; inverseRms = 1/r of each row.
  * @throws {TypeError} If a shape does not fit.
  * @throws {RangeError} If epsilon is negative or not finite.
  *

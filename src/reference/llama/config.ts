@@ -160,7 +160,8 @@ export function hasSinkLogit({ sinkLogit = "none" }: Pick<LlamaConfig, "sinkLogi
 }
 
 /**
- * Whether the model is a plain Llama, which every program for Llamas computes correctly.
+ * Whether the model has no V-scale, sinks or gates, and attention in every layer. If it has no part
+ * of a pretrained model either, every program for Llamas computes it correctly.
  *
  * @param config the model's shape
  */

@@ -1,6 +1,6 @@
 /**
  * A model's parameters: their names, which are those of Hugging Face's Llama, shapes and initial
- * values. Learned sinks have their name in Hugging Face's gpt-oss. V-scale's θ and the matrix of
+ * values. Learned sinks are named as in Hugging Face's gpt-oss. V-scale's θ and the matrix of
  * attention's gates have names of this project.
  */
 import { randomNormal } from "../../random.ts";
@@ -188,8 +188,9 @@ export function parameterLength({ shape }: Pick<Parameter, "shape">): number {
 }
 
 /**
- * Draws a parameter's initial values. They depend on the seed and the name alone. So models that
- * differ only in V-scale, sinks, gates or the number of layers start from the same matrices.
+ * Draws a parameter's initial values. They depend on the seed, the name and the length alone. So
+ * models that differ only in V-scale, sinks, gates or the number of layers start from the same
+ * matrices, as far as they have the same ones.
  *
  * @param parameter one of {@linkcode listParameters}
  * @param options seed: any safe integer

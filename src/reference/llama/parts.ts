@@ -1,4 +1,4 @@
-/** The parts of a Llama-like model that the suite does not offer as operators, in float64. */
+/** The parts of a Llama-like model in float64 that the API's `reference` does not have. */
 import { matmul } from "../matmul.ts";
 import { type ReferenceTensor, tensor, zeros } from "../tensor.ts";
 import { ropeFrequencies, type RopeOptions } from "./rope.ts";
