@@ -135,7 +135,8 @@ export function planNaiveAttentionForward(
 /**
  * Attention backward in seven kernels: inner products D_t = ⟨g_t, y_t⟩ of output gradient and
  * output, scores, weights, logit gradients, and three products. It keeps two T × T matrices per
- * head in memory. V-scale adds kernels before and after these, learned sinks one more.
+ * head in memory. V-scale adds four kernels after these, and in mode "full" two before. Learned
+ * sinks add one.
  *
  * @param gpu the GPU that holds the tensors
  * @param options those of `planAttentionBackward`

@@ -16,10 +16,11 @@ export interface Figures {
   readonly subgroupSize: number;
   /**
    * Registers per invocation: AMD's vector registers, NVIDIA's registers, Apple's 16-bit halves,
-   * Adreno's registers of four numbers. On Intel: the most live registers of a thread, out of 128.
+   * Adreno's registers of four numbers. On Intel: the most live registers of a thread, out of 128,
+   * or 256 on bmg.
    */
   readonly registers: number;
-  /** The number of registers written to memory and read back. */
+  /** AMD: registers kept in memory for lack of room. Others: the stores and loads of such ones. */
   readonly spills: number;
   /**
    * Subgroups per SIMD unit (AMD), multiprocessor (NVIDIA) or core (Adreno); invocations per core

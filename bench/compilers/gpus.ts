@@ -50,7 +50,8 @@ function intel(name: string, product: string): PretendedGpu {
   };
 }
 
-// Mesa's driver checks bounds for every 4 bytes, which NVIDIA's own driver does not.
+// Mesa's driver checks bounds for every 4 bytes, which NVIDIA's own driver does not. So layer.c
+// turns these checks off.
 function nvidia(name: string, product: string, chipset: string): PretendedGpu {
   return {
     name,

@@ -1,7 +1,7 @@
 /**
- * Puts the drivers into the user's cache. Debian or Ubuntu build Mesa's drivers and the libraries
- * that simulate devices. The library for Intel, which neither of them builds, and the layer that
- * reads the compilers' reports are built here.
+ * Puts the drivers into a folder, by default in the user's cache. Debian or Ubuntu build Mesa's
+ * drivers and the libraries that simulate devices. The library for Intel, which neither of them
+ * builds, and the layer that reads the compilers' reports are built here.
  */
 import { fileURLToPath } from "node:url";
 import { sha256 } from "../../src/sha256.ts";

@@ -14,10 +14,10 @@ import { TOLERANCE, type WantedNumbers, wantedOf, type Work } from "./works.ts";
 export interface PeerResult {
   readonly library: string;
   readonly way: string;
-  /** `absent`: the library cannot do the work, or is not installed. */
+  /** `absent`: the library cannot do the work, is not installed, or runs on another adapter. */
   readonly status: "ok" | "wrong" | "failed" | "absent";
   readonly reason?: string;
-  /** The largest error of a number, relative to the largest number of its row. */
+  /** The largest error of a number, relative to its row's largest number or its terms' size. */
   readonly error?: number;
   /** ms of the first run. */
   readonly first?: number;
@@ -74,7 +74,8 @@ interface Runner {
  * Compares libraries on one work.
  *
  * @param work the work to compute
- * @param participants the libraries; for a model's work, the others must agree with the first
+ * @param participants the libraries; for a model's work, the first usable answer is what the later
+ *   ones must agree with
  * @param options the budget, the seed of the turns, the clock
  */
 export async function compareOn(
@@ -211,7 +212,8 @@ export interface Ratio {
 }
 
 /**
- * The ratio of two libraries' times, from samples of the same round, which met the same conditions.
+ * The ratio of two libraries' times. It compares samples of the same round, which met the same
+ * conditions.
  *
  * @param samples the library's
  * @param base the other library's

@@ -116,7 +116,8 @@ async function parse(args: readonly string[]): Promise<Request | undefined> {
   };
 }
 
-// Permissions for the libraries' code: to read and to load drivers, nothing else.
+// Permissions for the libraries' code: to read files, variables and the system's data, and to load
+// drivers. Only gradsink may write.
 function flagsFor(name: LibraryName): string[] {
   const flags = ["--allow-read", "--allow-env", "--allow-sys", "--allow-ffi"];
   return name === "gradsink" ? [...flags, "--allow-write"] : flags;

@@ -28,7 +28,7 @@ export interface Peer {
 }
 
 /**
- * Exchanges the middle axes of a tensor: `[H, T, D]` to `[T, H, D]`.
+ * Exchanges the first two axes of a tensor: `[H, T, D]` to `[T, H, D]`.
  *
  * @param numbers row-major
  * @param lengths of the three axes

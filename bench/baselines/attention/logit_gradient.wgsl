@@ -2,7 +2,7 @@
 //
 //   dz_tj = a_tj (<g_t, v_j> - D_t)  for j <= t
 //
-// a are the weights, g is the output gradient, and D_t = <g_t, y_t> is read from memory.
+// The weights a_tj and D_t = <g_t, y_t> are read from memory; g is the gradient of the output y.
 //
 // One invocation per pair, 16 x 16 per workgroup; dispatch (ceil(T / 16), ceil(T / 16), B Hq). No
 // barriers.

@@ -1,6 +1,6 @@
 /**
- * Attention backward, keyGradient and valueGradient, for GPUs, in base 2. With a_ts = exp(z_ts −
- * L_t), g the gradient of the output, and D_t = ⟨g_t, y_t⟩:
+ * Attention backward, keyGradient and valueGradient, for GPUs, in base 2. With z the logits, a_ts =
+ * exp(z_ts − logSumExp_t), g the gradient of the output y, and D_t = ⟨g_t, y_t⟩:
  *
  *     u_s = Σ_{t≥s} a_ts g_t                           valueGradient: u_s through φ's Jacobian
  *     ∂L/∂z_ts = a_ts (factor_s ⟨g_t, v_s⟩ − D_t)      keyGradient:   scale Σ_{t≥s} ∂L/∂z_ts q_t
@@ -187,10 +187,10 @@ function writeValueGradient(options: AttentionTiledOptions): string {
  * Writes the kernel. It needs not_a_number.wgsl in front.
  *
  * Bindings: 0 uniform parameters; 1 query [B, Hq, T, D]; 2 key and 3 value [B, Hkv, T, D]; 4
- * outputGradient [B, Hq, T, D]; 5 rowStatistics [B, Hq, T] of (logSumExp, D); 6 valve [B, Hkv, T]:
- * in (r = |v|², C), out (term of dC, 0), only read if the kernel computes no valueGradient; from 7
- * on keyGradient, then valueGradient [B, Hkv, T, D], if the kernel computes them. Dispatch: (⌈T /
- * rows⌉, Hkv, B).
+ * outputGradient [B, Hq, T, D]; 5 rowStatistics [B, Hq, T] of (logSumExp, D_t); 6 valve [B, Hkv,
+ * T]: in (r = |v|², C), out (term of dC, 0), only read if the kernel computes no valueGradient;
+ * from 7 on keyGradient, then valueGradient [B, Hkv, T, D], if the kernel computes them. Dispatch:
+ * (⌈T / rows⌉, Hkv, B).
  *
  * @param options the tile
  * @param gradients the gradients to compute. Default: both

@@ -1,6 +1,6 @@
 /**
- * Attention backward, queryGradient, for GPUs, in base 2. With a_tj = exp(z_tj − L_t), g the
- * gradient of the output, and D_t = ⟨g_t, y_t⟩:
+ * Attention backward, queryGradient, for GPUs, in base 2. With z the logits, a_tj = exp(z_tj −
+ * logSumExp_t), g the gradient of the output y, and D_t = ⟨g_t, y_t⟩:
  *
  *     ∂L/∂z_tj = a_tj (factor_j ⟨g_t, v_j⟩ − D_t)      ∂L/∂q_t = scale Σ_{j≤t} ∂L/∂z_tj k_j
  *
@@ -16,9 +16,9 @@
  * Workgroup memory: memory.ts. Masked keys are never multiplied.
  *
  * With f16, query, key and the logits' gradients are rounded, the latter with a scale per row, so
- * each keeps 11 bits, however small. outputGradient and value are not rounded, because ⟨g_t, v_j⟩ −
- * D_t cancels if a query attends to one key. With a sink of 99 % and normally distributed numbers,
- * rounding them would raise the error of the sink's key gradient from 3e-4 to 1e-2.
+ * small rows keep 11 bits too (scale.ts). outputGradient and value are not rounded, because ⟨g_t,
+ * v_j⟩ − D_t cancels if a query attends to one key. If a key has 99 % of the weight and numbers are
+ * normally distributed, rounding them would raise the error of its gradient from 3e-4 to 1e-2.
  *
  * To try it: `deno task bench --kernels=attention --passes=backward --variants=tiled-64x64-4x4`.
  *
@@ -55,8 +55,8 @@ export interface AttentionBackwardQueryTiledOptions extends AttentionTiledOption
 }
 
 /**
- * Declares `logSumExp{a}`, in base 2, and `rowDot{a}`: (L_t, D_t) of this invocation's rows. Every
- * tile reads them again, so that no register holds them through the loops.
+ * Declares `logSumExp{a}`, in base 2, and `rowDot{a}`, which is D_t, of this invocation's rows t.
+ * Every tile reads them again, so that no register holds them through the loops.
  */
 function declareRowStatistics(options: AttentionBackwardQueryTiledOptions): string {
   const { side, vector } = tileOf(options);
@@ -87,7 +87,7 @@ function declareRowStatistics(options: AttentionBackwardQueryTiledOptions): stri
  * Writes the kernel. It needs not_a_number.wgsl in front.
  *
  * Bindings: 0 uniform parameters; 1 query [B, Hq, T, D]; 2 key and 3 value [B, Hkv, T, D]; 4
- * outputGradient [B, Hq, T, D]; 5 rowStatistics [B, Hq, T] of (logSumExp, D); 6 valve [B, Hkv, T]
+ * outputGradient [B, Hq, T, D]; 5 rowStatistics [B, Hq, T] of (logSumExp, D_t); 6 valve [B, Hkv, T]
  * of (r = |v|², C), read with V-scale "full" only; 7 queryGradient [B, Hq, T, D]. Dispatch: (⌈T /
  * rows⌉, Hq, B).
  *

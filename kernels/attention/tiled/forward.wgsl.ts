@@ -5,10 +5,10 @@
  *     y_t  = Σ_j exp(z_tj) φ(v_j) / Σ_j exp(z_tj)
  *     L_t  = log Σ_j exp(z_tj)
  *
- * where φ(v) = v, or V-scale's φ. With a learned sink both sums have one more term, exp(s), without
- * a value. A workgroup computes one tile of query rows of one head. It walks the key tiles up to
- * the diagonal and keeps a running maximum m and sums relative to it: when m grows, the sums are
- * multiplied by exp(m_old − m).
+ * where φ(v) = v, or V-scale's φ. With a learned sink, the sum of exp(z_tj) has one more term,
+ * exp(s), without a value. A workgroup computes one tile of query rows of one head. It walks the
+ * key tiles up to the diagonal and keeps a running maximum m and sums relative to it: when m grows,
+ * the sums are multiplied by exp(m_old − m).
  *
  * One key tile, and its barriers (besides two per step of `products`):
  *

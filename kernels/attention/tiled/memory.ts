@@ -177,7 +177,7 @@ export function operandPlace(
   return (planes) => `tile[${plus(turn, down + planes)}][${group}][${e}u][${plus(block, right)}]`;
 }
 
-/** The place of an invocation's block a of weights at `e` of a group of four columns. */
+/** The place of an invocation's block `a` of weights at `e` of a group of four columns. */
 export function weightPlace(
   options: AttentionTiledOptions,
   { group: { turn, group }, e, a }: {
@@ -191,7 +191,7 @@ export function weightPlace(
   return () => `${array}[${turn}][${group}][${component}][${plus("firstBlock", a)}]`;
 }
 
-/** The place of an invocation's block a of weights at any column. */
+/** The place of an invocation's block `a` of weights at any column. */
 export function weightAt(options: AttentionTiledOptions, column: string, a: number): Place {
   return weightPlace(options, {
     group: groupAt(options, `${column} / 4u`),

@@ -5,7 +5,7 @@
  *
  * f16 has 11 bits down to 2^-14 and ends at 65,504. A row's largest weight is scaled to between
  * 2^14 and 2^15. Then all weights above 2^-28 of it keep 11 bits; smaller ones may be flushed to
- * zero, an error of at most 2^-28.
+ * zero, an error of at most 2^-28 of it.
  */
 import { combined, publish, share } from "./memory.ts";
 import type { Sight } from "./sight.ts";

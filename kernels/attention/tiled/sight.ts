@@ -28,7 +28,8 @@ export interface Sight {
   /** A condition under which every row sees every column, uniform over the workgroup. */
   whole(options: AttentionTiledOptions): string;
   /**
-   * Which rows of block a see a column, as a vector of booleans. `column` is its index in the head.
+   * Which rows of block `a` see a column, as a vector of booleans. `column` is its index in the
+   * head.
    */
   seen(options: AttentionTiledOptions, a: number, column: string): string;
   /**

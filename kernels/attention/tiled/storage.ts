@@ -6,7 +6,7 @@
 /** The type of stored numbers. */
 export type TileStorage = "f32" | "f16";
 
-/** WGSL for a place in `tile`, moved on by `planes` groups. */
+/** WGSL for a place in `tile`, moved on by `planes` turns (see memory.ts). */
 export type Place = (planes: number) => string;
 
 /** A way to store vectors in `tile`. */
@@ -39,10 +39,10 @@ export function keeping(storage: TileStorage): Keeping {
 }
 
 /**
- * Stores an unrounded vec4f in elements of half its size: x and y in one, z and w some groups
+ * Stores an unrounded vec4f in elements of half its size: x and y in one, z and w some turns
  * later.
  *
- * @param groups the number of groups between them
+ * @param groups the number of turns between them
  */
 export function keepingInPlanes(groups: number): Keeping {
   const half = (place: string, value: string) => `${place} = bitcast<vec2u>(${value});`;

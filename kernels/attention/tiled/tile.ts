@@ -121,7 +121,7 @@ export function eachBlock(
   return unroll(blocksDown, line);
 }
 
-/** Writes a line for each of an invocation's columns: column c of block b. */
+/** Writes a line for each of an invocation's columns: column `c` of block `b`. */
 export function eachColumn(
   { blocksAcross, side = 4 }: AttentionTiledOptions,
   line: (b: number, c: number) => string,
@@ -129,7 +129,7 @@ export function eachColumn(
   return unroll(blocksAcross, (b) => unroll(side, (c) => line(b, c)));
 }
 
-/** Writes a line for each of an invocation's vectors: block of rows a, and column c of block b. */
+/** Writes a line for each of an invocation's vectors: row block `a`, column `c` of block `b`. */
 export function eachCell(
   options: AttentionTiledOptions,
   line: (a: number, b: number, c: number) => string,
@@ -172,7 +172,7 @@ export function counting({ side = 4 }: AttentionTiledOptions): string {
 
 /**
  * Declares `firstBlock`, the first of this invocation's blocks in the tile, and `position{a}`, the
- * indices in the head of block a's rows.
+ * indices in the head of the rows of block `a`.
  */
 export function declarePositions(options: AttentionTiledOptions): string {
   const { side } = tileOf(options);

@@ -44,8 +44,8 @@ function* rowsOfTiles(rows: number, multiple: number): Generator<number> {
   }
 }
 
-// Either all columns in tiles of one width, or as many whole tiles as fit and one tile for the
-// rest, which may have extra columns.
+// Either all columns in tiles of one width, which may have extra columns; or whole tiles and one
+// last tile across, which takes the rest as extra columns, or is narrower and has only the rest.
 function* partitions(
   subgroupSize: number,
   shape: MatmulShape,

@@ -24,7 +24,7 @@ export interface SubgroupChoice {
   /** Rows of a tile. */
   readonly rows: number;
   readonly left: MatmulReading;
-  /** All columns in one part, or whole tiles and a strip for the rest. */
+  /** All columns in one part; or whole tiles in one, and the last tile across in another. */
   readonly parts: readonly SubgroupPart[];
 }
 
@@ -56,8 +56,8 @@ interface Costs {
 }
 
 // Fitted to measured times of hundreds of products with tiles of all kinds; the error is 8 to 15 %.
-// Lavapipe 25 has eight lanes per subgroup, SwiftShader four. SwiftShader's costs are divided
-// by five, because its multiply-adds take five times as long.
+// Lavapipe 25 has eight lanes per subgroup, SwiftShader four. Only ratios of costs matter, so
+// SwiftShader's are divided by five, because its multiply-adds take five times as long.
 const eightLanes: Costs = {
   dispatch: 25_000,
   workgroup: 140,
@@ -182,7 +182,7 @@ function partCost(S: number, costs: Costs, choice: SubgroupChoice, part: Subgrou
 }
 
 /**
- * The estimated time of a choice, roughly in nanoseconds of one core.
+ * The estimated time of a choice, roughly in nanoseconds of one core; for four lanes a fifth of it.
  *
  * @param subgroupSize the size of the subgroups
  * @param choice the choice
