@@ -36,8 +36,8 @@ export interface MeasureCeilingsOptions {
    */
   readonly rounds?: number;
   /**
-   * Even if the three best samples do not agree, no round beyond `rounds` begins once all samples of
-   * the ceiling together took this many ns. Default 2e9.
+   * Even if the three best samples do not agree, no round beyond `rounds` begins once all samples
+   * of the ceiling together took this many ns. Default 2e9.
    */
   readonly patience?: number;
   /** The ceilings to measure. Default: all that the GPU has. */

@@ -84,7 +84,7 @@ export function recordPass(
  *
  * This is the one place that finds out when work is done. On Deno, the call of `wait` returns when
  * the GPU has finished, and its promise resolves 10 ms later; on Dawn and in browsers, the call
- * returns at once, and the promise resolves at the end. A test watches for changes of that behavior.
+ * returns at once, and the promise resolves at the end. A test notices changes of that behavior.
  *
  * @param gpu the GPU
  * @param clocks the host's clocks
