@@ -45,7 +45,7 @@ export interface Estimate {
   readonly processes: number;
 }
 
-/** A process's value in one round; undefined if it has none. */
+/** Computes a process's value in one round; undefined if its samples give none. */
 type ProcessValue = (process: {
   readonly samples: readonly number[];
   readonly cpuSamples: readonly number[];
@@ -216,7 +216,7 @@ export interface EstimatedDifference {
 }
 
 /**
- * The mean of several differences, or one difference.
+ * The mean difference between candidates and their baselines, with its error.
  *
  * @param pairs the estimates, each with its baseline
  * @returns undefined without pairs

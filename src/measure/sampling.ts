@@ -1,7 +1,7 @@
 /**
  * Samples several pieces of GPU work in turn. Each round visits the pieces that need more samples
- * in a new random order, so changes of the machine affect all of them alike. A fixed
- * reference kernel runs every few visits; samples taken while it was slow are flagged and kept.
+ * in a new random order, so changes of the machine affect all of them alike. A fixed reference
+ * kernel runs every few visits; samples taken while it was slow are flagged and kept.
  *
  * `sampling/stopping.ts` decides the number of samples, `timing/repeats.ts` the runs per span. The
  * latter's header names everything that decides how often something is measured.

@@ -64,8 +64,8 @@ export class GpuTimer {
   /** The clock, in the form of a result file. */
   readonly timer: Timer;
   /**
-   * The shortest span worth timing, in ns: 50 steps of the clock, and for wall time also 50 empty
-   * submissions.
+   * The shortest span worth timing, in ns: 50 steps of the clock, or with wall time 50 nearly empty
+   * submissions if those take longer.
    */
   readonly minimumSpan: number;
   /** Times from a nearly empty submission until its end is known, in ns: one per observation. */
@@ -156,7 +156,7 @@ export class GpuTimer {
    * @param spans 1 to 32 spans; with wall time each is a separate submission
    * @param options untimed work before all spans (`first`) and before every span (`each`);
    *   callbacks around a submission
-   * @returns the times; `wall` and `cpu` cover the untimed work of the same submission too
+   * @returns the times; `wall` and `cpu` cover the untimed work too
    * @throws {GpuError} if the GPU fails
    * @throws {RangeError} for no spans or more than 32, or for `each` with wall time, which cannot
    *   leave that work out

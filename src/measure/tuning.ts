@@ -27,7 +27,7 @@ export interface TuningWork {
   readonly candidates: readonly string[];
   /** The variants that cannot run the call here, with reasons. */
   readonly unfit: readonly { readonly variant: string; readonly reason: string }[];
-  /** The most candidates that fit in memory together, at least 3. */
+  /** The most candidates in one heat, as far as they fit in memory together: 3 to 16. */
   readonly heatSize: number;
 }
 
@@ -94,7 +94,7 @@ export interface TuneOptions {
   readonly budget: number;
   /** ms from any origin. */
   readonly now: () => number;
-  /** Called with the outcome of each call, as soon as it is certain. */
+  /** Called with the outcome of each call, as soon as it is known; awaited. */
   readonly result: (outcome: TuningOutcome) => Promise<void>;
   /** Returns true to end tuning. */
   readonly interrupted?: () => boolean;

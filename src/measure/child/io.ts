@@ -1,4 +1,4 @@
-/** The parts of a measuring process that need Deno. */
+/** The clocks and the output of a measuring process, which need Deno. */
 import process from "node:process";
 import type { HostClocks } from "../timing.ts";
 

@@ -20,7 +20,7 @@ import { type ChildRequest, TURNS } from "./protocol.ts";
 import { messageOf, rest, type ServeOptions, type Service } from "./service.ts";
 
 /**
- * Serves requests until they end, or until the GPU has failed.
+ * Serves requests until they end, one of them fails, or one is a stop.
  *
  * @param options the streams, the clocks, and a function that makes workloads
  */

@@ -79,7 +79,7 @@ export class MeasuringSession {
    * Starts a child and lets it open the adapter.
    *
    * @returns the opened adapter
-   * @throws {Error} if there is no adapter, or the child cannot be started
+   * @throws {Error} if the child cannot be started, or cannot open the adapter
    */
   async open(): Promise<OpenedAdapter> {
     const child = this.#child = this.#options.start();

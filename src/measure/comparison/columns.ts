@@ -1,4 +1,4 @@
-/** The columns of a comparison: the measurements of each file to compare. */
+/** The columns of a comparison: from each file, the measurements to compare. */
 import { estimateTimes, summarizeMeasurements, type TimeEstimates } from "../estimate.ts";
 import type { Measurement } from "../result_file.ts";
 import type { Summary } from "../../statistics/summary.ts";

@@ -37,7 +37,7 @@ export interface Gate {
   readonly missing: readonly GateRow[];
   /** The files of incomplete runs. */
   readonly incomplete: readonly Machine[];
-  /** Rows that are slower by more than the threshold, without a verdict. */
+  /** Rows that seem slower by more than the threshold, without a verdict. */
   readonly undecided: readonly Undecided[];
   /** Rows with such uncertain times that not even a doubled time would be significant. */
   readonly blind: readonly GateRow[];

@@ -30,7 +30,7 @@ const MAD_EFFICIENCY = 0.37;
 export interface MachineChange {
   /** The logarithm of the ratio of the reference kernel's times. */
   readonly reference: number;
-  /** How this changed the times of the table's rows; undefined if there are too few rows. */
+  /** How the times of the table's rows changed; undefined if there are too few rows. */
   readonly rows: {
     /** The median of the logarithms of the rows' changes. */
     readonly center: number;
