@@ -23,7 +23,7 @@ export interface BesideOptions {
   readonly interrupt: AbortSignal;
 }
 
-/** The most visits of one job in all rounds. A visit is a submission that takes some samples. */
+/** The most visits of one job in all rounds. A visit takes some samples at once. */
 const MOST_VISITS = 400;
 /** A round may visit one job this often, even if all rounds together then exceed `MOST_VISITS`. */
 const ALLOWED_VISITS = 16;

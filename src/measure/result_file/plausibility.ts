@@ -28,7 +28,7 @@ const MOST = { f32Fma: 5e14, f16Fma: 2e15, copyBandwidth: 5e13, expRate: 1e14 } 
  */
 const MOST_SOFTWARE = { f32Fma: 4e11, f16Fma: 8e11, copyBandwidth: 2e11, expRate: 2e11 } as const;
 
-/** The least time in ns of a dispatch, and of submitting and waiting. */
+/** The least plausible time in ns of a dispatch, and of submitting and waiting. */
 const LEAST = { dispatchOverhead: 1, submitAndWait: 100 } as const;
 
 /** Clocks and ceilings err by less than this factor. */

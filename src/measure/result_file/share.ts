@@ -5,7 +5,7 @@
  * This file calls no Deno API, because the browser's page uses it too.
  */
 
-/** The longest address to make: GitHub refuses longer ones at about 8 KiB. */
+/** The longest address to make, because GitHub refuses addresses above about 8 KiB. */
 export const LONGEST_ADDRESS = 8000;
 
 /** Result of {@linkcode shareResult}. */

@@ -30,7 +30,7 @@ const STABLE_CHANGE = 0.1;
 
 /**
  * The relative half-width of the median's interval between order statistics. It assumes nothing
- * about the noise, and costs a sort.
+ * about the noise's distribution, and takes little time.
  *
  * @param samples positive numbers
  * @returns half the interval's width divided by the median; undefined if there is no interval

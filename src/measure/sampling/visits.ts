@@ -1,6 +1,7 @@
 /**
- * Visits GPU work. A visit is a submission that takes some samples of one piece of work. A fixed
- * reference kernel runs every few visits; samples taken while it was slow are flagged and kept.
+ * Visits GPU work. A visit takes some samples of one piece of work, in a single submission if the
+ * GPU's clock times them. A fixed reference kernel runs every few visits; samples taken while it
+ * was slow are flagged and kept.
  *
  * This file calls no Deno API, because the browser's page uses it too.
  */
@@ -40,7 +41,7 @@ export interface WorkSamples {
   readonly warnings: readonly string[];
 }
 
-/** The reference kernel runs before one of this many visits. */
+/** Of this many visits in a row, the reference kernel runs before the first. */
 const REFERENCE_EVERY = 6;
 /** The machine counts as slow if the reference kernel takes this many times as long as usual. */
 const DRIFT = 1.15;
@@ -240,8 +241,8 @@ async function takeSamples(
     if (parts.some((part) => part === undefined)) continue;
     visited.samples.push(mean(parts as number[]) / repeats);
     visited.readings.push(readings);
-    // The submission's CPU time includes the warm-up run, which takes as long as the others. Cold
-    // work has no CPU times, because they would include the scrubs.
+    // The submission's CPU time includes the warm-up run, which counts like the others. Cold work
+    // has no CPU times, because they would include the scrubs.
     if (cpu !== undefined && cache === "hot") {
       visited.cpuSamples.push(cpu / (count * repeats + (warm ? 1 : 0)));
     }

@@ -10,7 +10,7 @@ import type { Job, Work } from "../jobs.ts";
 import type { CandidateResult, RunHeat, TuningWork } from "../tuning.ts";
 import { tunableOperator } from "../workloads/variants.ts";
 
-/** The most memory in bytes for a heat's candidates together. */
+/** The memory in bytes that a heat's candidates may take together; three may always run. */
 const HEAT_MEMORY = 2 ** 30;
 /**
  * A candidate's inputs, outputs, scratch and check take at most this many times the bytes that one

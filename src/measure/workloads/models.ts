@@ -70,7 +70,7 @@ const hardware: readonly Entry[] = [
 ];
 
 // Slices keep D and the ratio of query heads to key heads. On a CPU, one backward pass of a large
-// model's whole layer takes more than a second.
+// model's whole layer can take more than a second.
 const softwareAttention: readonly Entry[] = [
   { grid: "quick", model: "llama-3.2-1b", queryHeads: 4, sequenceLength: 256 },
   { grid: "default", model: "paper-0.3b", queryHeads: 2, sequenceLength: 256 },

@@ -8,7 +8,7 @@ export interface Sample {
   readonly output: string;
   readonly actual: ArrayLike<number>;
   readonly wanted: ArrayLike<number>;
-  /** If the numbers are sums whose terms may cancel: the scale of their errors. Default: 0. */
+  /** For sums whose terms may cancel: the scale of their rounding errors. Default: 0. */
   readonly magnitude?: number;
 }
 

@@ -222,7 +222,7 @@ export function keyValueGradientRow(
  * weight b_t = exp(s − logSumExp_t), the output row y_t and its gradient g_t.
  *
  * @param numbers the backward call's inputs, with sinks
- * @param queryHead the head's number in its sequence, from 0 on
+ * @param queryHead the head, from 0 to Hq − 1
  * @returns the gradient, and √Σ (b_t ‖g_t ⊙ y_t‖)², the scale of its rounding error
  */
 export function sinkLogitGradientOf(
