@@ -216,7 +216,7 @@ async function showOne(
  * @param args the words after `compare`
  * @param output the streams to write to
  * @returns the exit code: 0 compared, 1 bad file or nothing comparable, 2 wrong usage, 3
- *   regression, 4 the gate cannot decide
+ *   regression, 4 the gate has no answer
  */
 export async function runCompare(args: readonly string[], output: CommandOutput): Promise<number> {
   return await runCommand(

@@ -28,7 +28,7 @@ export interface TrainOutput extends CommandOutput {
  *
  * @param args the words after `train`
  * @param output the streams to write to
- * @param signal stops the run at a checkpoint
+ * @param signal stops the run, which then saves a checkpoint
  * @returns the exit code: 0 done, 1 failed, 2 wrong usage, 130 interrupted
  */
 export async function train(

@@ -67,7 +67,7 @@ function presentStyles(element: SvgElement): void {
  * Draws a picture with Observable Plot: one static image with a title and a description.
  *
  * @param options the document to draw with, title and description
- * @param plot Plot's options; the data give colors and symbols directly
+ * @param plot Plot's options; the data hold CSS colors and Plot's names of symbols
  */
 export function drawPicture(
   { document, text }: PictureOptions,

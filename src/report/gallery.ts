@@ -23,7 +23,7 @@ export interface GalleryRow {
   /** How many of the `hot` hot-cache measurements of default variants have a share. */
   readonly shares: number;
   readonly hot: number;
-  /** The largest error as a share of the allowed one; Infinity if an answer was not a number. */
+  /** The largest error of the right answers as a share of the allowed one. */
   readonly error: number | undefined;
   /** Measurements that were wrong, failed or timed out. */
   readonly bad: number;

@@ -1,6 +1,6 @@
 /**
- * Shared parts of the sink pictures: legends inside a picture, logarithmic axes, and pictures as
- * files.
+ * Shared parts of the pictures of sinks and of the study: legends inside a picture, logarithmic
+ * axes, and pictures as files.
  */
 import * as Plot from "@observablehq/plot";
 import { ticks as ticksBetween } from "d3-array";
@@ -53,7 +53,7 @@ export function seriesEntries(series: readonly string[]): LegendEntry[] {
  * Draws signs and names from left to right, in lines above the frame.
  *
  * @param entries the entries
- * @param options the picture's width and its margins; `above`: room between the legend and the
+ * @param options the picture's width and left margin; `above`: room between the legend and the
  *   frame
  */
 export function pictureLegend(
@@ -127,7 +127,7 @@ export interface PlotAxisOptions {
    * The axis: the label of x stands below the frame's end, that of y above the frame's left side.
    */
   readonly axis: "x" | "y";
-  /** The picture's left margin; the label of a vertical axis begins there. */
+  /** The width of the picture's left margin, in which the label of a vertical axis begins. */
   readonly left: number;
 }
 

@@ -1,4 +1,4 @@
-/** Records the machine and the suite for the bench, and starts its measuring processes. */
+/** Describes the machine and the suite for the bench, and the command of a measuring process. */
 import { createHash } from "node:crypto";
 import { fileURLToPath } from "node:url";
 import { cpus } from "node:os";

@@ -22,7 +22,7 @@ export interface RunProgress {
   readonly secondsLeft: number | undefined;
 }
 
-/** Seconds of work to enqueue before waiting for the GPU: Ctrl-C waits so long, or for one step. */
+/** Seconds of work to enqueue before waiting for the GPU. Ctrl-C waits for this work to end. */
 export const LOOK_UP_SECONDS = 1;
 
 /** Measures a run's speed. */

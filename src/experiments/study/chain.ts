@@ -30,7 +30,7 @@ export type ChainVerdict =
   | "too few seeds"
   | "no data";
 
-/** A link must weaken by this factor to count as broken. */
+/** A link must weaken by more than this factor to count as broken. */
 export const BREAK = 2;
 
 /** The rule, in words. */

@@ -91,20 +91,20 @@ export const gateOpening: Figure = (moment) => {
 /** How far gates are open at token 0 of the sink layer. */
 export const gateOpeningAtSink: Figure = (moment) => atSink(moment)?.attention?.gate?.opening[0];
 
-/** ‖∇h̃_0‖ at the sink layer: the norm of the gradient by token 0's input of attention. */
+/** ‖∇h̃_0‖ at the sink layer: the norm of the gradient with respect to token 0's h̃. */
 export const sinkGradient: Figure = (moment) => atSink(moment)?.attention?.gradient[0];
 
 /** The ratio of token 0's value norm to the mean over early tokens, at the sink layer. */
 export const valueNormRatio: Figure = (moment) => ratio(atSink(moment)?.attention?.valueNorm);
 
-/** The gradient norm by token 0's value divided by that by its key, both means over layers. */
+/** ‖∇v_0‖ / ‖∇k_0‖, the gradients by token 0's value and key, both norms as means over layers. */
 export const valueOverKey: Figure = ({ point, record }) => {
   const zero = record.positions.indexOf(0);
   const [value, key] = [point.paths?.value[zero], point.paths?.key[zero]];
   return value === undefined || key === undefined || key === 0 ? undefined : value / key;
 };
 
-/** The gradient norm by token 0's query divided by that by its value, both means over layers. */
+/** ‖∇q_0‖ / ‖∇v_0‖, the gradients by token 0's query and value, both norms as means over layers. */
 export const queryOverValue: Figure = ({ point, record }) => {
   const zero = record.positions.indexOf(0);
   const [value, query] = [point.paths?.value[zero], point.paths?.query[zero]];

@@ -37,7 +37,7 @@ export interface TrajectoryAttention {
    * over the early tokens.
    */
   readonly gradient: SinkPair;
-  /** Norms of the gradients by queries, keys and values, summed over sequences. */
+  /** ‖∇q‖, ‖∇k‖ and ‖∇v‖: norms of gradients that are summed over sequences. */
   readonly paths: { readonly query: SinkPair; readonly key: SinkPair; readonly value: SinkPair };
   /** ‖v‖ before V-scale. */
   readonly valueNorm: SinkPair;
@@ -100,8 +100,8 @@ export interface TrajectoryPoint {
   /** The oracle's loss (see `Task.oracleLoss`); null for text, which has no oracle. */
   readonly oracleLoss: number | null;
   /**
-   * Norms of the gradients by queries, keys and values at each position, mean over layers; null at
-   * most steps, to keep records small.
+   * ‖∇q‖, ‖∇k‖ and ‖∇v‖ at each position, mean over layers; null except at a few steps, to keep
+   * records small.
    */
   readonly paths: {
     readonly query: readonly number[];

@@ -153,7 +153,8 @@ export function integerWeights(weights: Float64Array): Uint32Array<ArrayBuffer> 
 
 /**
  * The logarithm of a gamma-distributed number of scale 1 (Marsaglia and Tsang, "A simple method for
- * generating gamma variables", 2000). For a shape below 1 it uses Gamma(a) = Gamma(a + 1) U^(1/a).
+ * generating gamma variables", 2000). For a shape k below 1 it uses Gamma(k) = Gamma(k + 1) U^(1/k)
+ * with a uniform U.
  */
 function logGamma(stream: RandomStream, shape: number): number {
   const boost = shape < 1 ? Math.log(1 - stream.uniform()) / shape : 0;

@@ -43,8 +43,9 @@ export interface Task {
   oracleLoss(batch: TokenBatch): number | undefined;
 
   /**
-   * [batch, context]: 1 for an idle query, which has no reason to attend to a certain token. Sinks
-   * are also measured over idle queries alone. Undefined if the task does not distinguish queries.
+   * [batch, context]: 1 for an idle query, which has no reason to attend to any particular token.
+   * Sinks are also measured over idle queries alone. Undefined if the task does not distinguish
+   * queries.
    */
   idleQueries(batch: TokenBatch): Uint8Array<ArrayBuffer> | undefined;
 

@@ -1,4 +1,4 @@
-/** Draws the throughput of one operator: a bar with its interval for each shape and machine. */
+/** Draws one operator's throughput: a bar or point with its interval for each shape and machine. */
 import * as Plot from "@observablehq/plot";
 import type { Comparison } from "../../measure/comparison.ts";
 import type { ComparisonCell, ComparisonRow } from "../../measure/comparison/rows.ts";

@@ -34,7 +34,7 @@ function found(
 }
 
 /**
- * Lists all numbers of runs in long form.
+ * Lists the main numbers of runs in long form.
  *
  * @param runs the runs
  */

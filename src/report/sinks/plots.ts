@@ -1,4 +1,4 @@
-/** All pictures of sinks and gradient sinks, and the functions that make their rows. */
+/** The pictures of sinks and gradient sinks that are drawn from rows, and what makes the rows. */
 export { branchPlot } from "./branch_plot.ts";
 export { layerNormPlot } from "./layer_plot.ts";
 export { pathGradientPlot } from "./path_plot.ts";

@@ -16,7 +16,7 @@ import { chainPlot, type ChainRow } from "./chain_plot.ts";
 import { SEE_TABLE, type Sized, type StudyPicture } from "./picture.ts";
 import { formatFigure, formatSummary, VARIANT_NAMES } from "./tables.ts";
 
-/** The text of an empty list, such as the links that an intervention breaks. */
+/** The text of an empty list, such as that of the links that an intervention breaks. */
 const NONE = "–";
 
 /** The chain in one setting, with the setting's name. */

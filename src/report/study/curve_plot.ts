@@ -1,6 +1,6 @@
 /**
- * Draws figures through training: one line per variant, the median over seeds, with the seeds'
- * range.
+ * Draws figures through training: one line per series, such as a variant, at the median over its
+ * seeds, with their range.
  */
 import * as Plot from "@observablehq/plot";
 import { median } from "../../statistics/summary.ts";

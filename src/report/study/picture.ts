@@ -13,7 +13,7 @@ export interface StudyPicture {
   readonly picture: Markup;
 }
 
-/** The variants' names in order, which are the series of every picture. */
+/** The variants' names in order: the series of most pictures. */
 export function seriesNames({ variants }: StudyGroup): string[] {
   return variants.map((variant) => VARIANT_NAMES[variant]);
 }

@@ -50,8 +50,8 @@ const massiveRatio: Figure = ({ point }) => {
 };
 
 /**
- * The norm of the gradient by token 0's value or key, divided by the mean of such norms over early
- * tokens, at the sink layer.
+ * ‖∇v_0‖ or ‖∇k_0‖ at the sink layer, the gradient's norm with respect to token 0's value or key,
+ * divided by the mean of such norms over early tokens.
  */
 const pathRatio = (path: "value" | "key"): Figure => (moment) =>
   ratio(atSink(moment)?.attention?.paths[path]);
@@ -122,9 +122,9 @@ export const CHAIN_LINKS: readonly ChainLink[] = [
 export type Expectation = "gives way" | "holds" | undefined;
 
 /**
- * What the papers expect. V-scale keeps the sink and shrinks the gradient by the sink's value
- * (Chen, Lin, Yao, arXiv 2603.17771). Sink logits and gates remove the sink and so all later links
- * (Kaul et al., arXiv 2410.17174; Qiu et al., NeurIPS 2025).
+ * What the papers expect. V-scale keeps the sink and shrinks ‖∇v_0‖, the gradient with respect to
+ * the sink's value (Chen, Lin, Yao, arXiv 2603.17771). Sink logits and gates remove the sink and so
+ * all later links (Kaul et al., arXiv 2410.17174; Qiu et al., NeurIPS 2025).
  *
  * @param variant any variant except the baseline
  * @param link a link of the chain

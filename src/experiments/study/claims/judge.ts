@@ -3,9 +3,9 @@
  * missing data has its own verdict.
  *
  * Each claim has its own rule, in one of the lists of `CLAIM_RULES` below. `claim()` in rule.ts
- * turns the outcome into a verdict, the same way for all: "reproduced" if the rule holds, "partly"
- * if it does not but one of its tests passes, "direction only" if no test passes but the medians
- * point the claim's way, else "not reproduced".
+ * turns the outcome into a verdict, the same way for all but the theory's: "reproduced" if the rule
+ * holds, "partly" if it does not but one of its tests passes, "direction only" if no test passes
+ * but the medians point the claim's way, else "not reproduced".
  *
  * The paper: Chen, Lin and Yao, arXiv 2603.17771. "Test passed" is a one-sided exact sign-flip test
  * at 0.05 over seeds. With fewer than 5 seeds it cannot pass; claims that need tests are then not
