@@ -11,7 +11,7 @@ export interface EarlierRun {
   readonly series: readonly SeriesResult[];
 }
 
-/** The first field of every file. */
+/** The value of the first field, `schema`, in every file. */
 export const SCALING_SCHEMA = "gradsink-scaling/1";
 
 /**

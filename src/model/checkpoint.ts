@@ -23,7 +23,7 @@ export type ParameterValues = ReadonlyMap<string, Float32Array<ArrayBuffer>>;
 /** A stored model. */
 export interface StoredModel {
   readonly config: LlamaConfig;
-  /** T, the context length that the model was trained with. */
+  /** T, the context length of its training; of a pretrained model, the longest one. */
   readonly context: number;
   readonly parameters: ParameterValues;
 }

@@ -100,7 +100,7 @@ onEachRuntime("measureModel() measures what the float64 twin's traces show", asy
   const found = differences({ ...result, theory: null }, wanted);
   assert(found.length > 100);
   const worst = found.reduce((a, b) => b.size > a.size ? b : a);
-  // The largest difference measured (lavapipe, Deno and Dawn) is 8e-7, in the Bloat of single tokens.
+  // The largest difference measured (lavapipe, Deno and Dawn) is 8e-7, in single tokens' Bloat.
   assert(worst.size < 2e-5, `${worst.path} is off by ${worst.size}`);
 });
 

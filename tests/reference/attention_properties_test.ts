@@ -94,9 +94,9 @@ Deno.test("attentionBackward() attains the query bound A7 for two equal logits",
   const forward = reference.attentionForward({ query, key, value });
   const outputGradient = reference.tensor([1, 2], [1, 1, 2, 1]);
   const gradients = reference.attentionBackward({ query, key, value, ...forward, outputGradient });
-  // Query 1 is 0, so it gives the keys 1 and 5 the weights a = ½, with β = −5 and 5. Its gradient is
-  // ½ (−5) 1 + ½ · 5 · 5 = 10. The bound B_max ΔK_max is also 10: B_max is 5, and both keys are 2
-  // from their mean.
+  // Query 1 is 0, so it gives the keys 1 and 5 the weights a = ½, with β = −5 and 5. Its gradient
+  // is ½ (−5) 1 + ½ · 5 · 5 = 10. The bound B_max ΔK_max is also 10: B_max is 5, and both keys are
+  // 2 from their mean.
   assertEquals([...gradients.queryGradient.data], [0, 10]);
   const numbers = { query, key, value, ...forward, ...gradients, outputGradient };
   assertEquals(gradientBounds.queryBound(numbers).worst, 0);

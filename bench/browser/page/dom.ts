@@ -5,7 +5,7 @@
  *
  * @param id its identifier
  * @param type its class
- * @throws {TypeError} if there is none, because the page and its script differ in version
+ * @throws {TypeError} if there is none, as when the page and its script differ in version
  */
 export function byId<Kind extends Element>(id: string, type: new () => Kind): Kind {
   const element = document.getElementById(id);

@@ -40,7 +40,7 @@ export interface SlackDistribution {
   readonly all: readonly number[];
   /** Quantiles at SLACK_LEVELS over the tokens at position s alone; empty if all are left out. */
   readonly sink: readonly number[];
-  /** Counts of log10 slack in bins of width `width` from `from` on; the last has all greater, too. */
+  /** Counts of log10 slack in bins of width `width` from `from` on; the last has all greater. */
   readonly histogram: {
     readonly from: number;
     readonly width: number;

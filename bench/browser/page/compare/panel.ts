@@ -25,7 +25,7 @@ interface Listed {
 const MOST_FILES = 32;
 /** The most rows on the page; `deno task compare` shows all. */
 const MOST_ROWS = 400;
-/** The most operators with pictures: more would take too long. */
+/** Pictures are left out if there are more operators: they would take too long. */
 const MOST_PICTURES = 40;
 /** The longest comparison in ms. After that the page gives up, because the files are too large. */
 const PATIENCE = 30_000;

@@ -25,7 +25,7 @@ async function reopen(options: OpenGpuOptions): Promise<Gpu> {
 /**
  * Serves the page's requests until told to stop.
  *
- * @param again whether it replaces an earlier Worker, whose GPU may have been lost
+ * @param again whether this Worker replaces an earlier one, whose GPU may have been lost
  * @returns a function that receives the messages
  */
 export function measureHere(again: boolean): (message: unknown) => void {

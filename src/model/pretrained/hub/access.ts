@@ -60,7 +60,7 @@ export class PassingError extends Error {
 export class HubRequests {
   readonly #model: string;
   readonly #access: HubAccess;
-  /** The last request's error if it failed. The library, @huggingface/hub, keeps only a text. */
+  /** The last request's error if it failed; the library, @huggingface/hub, throws only its text. */
   failure: Error | undefined;
 
   /** @param model its name, for messages */

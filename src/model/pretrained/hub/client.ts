@@ -125,7 +125,7 @@ export class HubClient {
     });
   }
 
-  /** The last request's error if it failed; the library passes on only its message. */
+  /** The last request's error if it failed; the library throws only its text. */
   get failure(): Error | undefined {
     return this.#requests.failure;
   }
