@@ -140,9 +140,9 @@ export class TheoryMeter {
 }
 
 /**
- * Checks A1 to A7 and N1 to N4 of src/reference/theory.md on a trace. In a model with sink logits,
- * S1, S3, S4 and S6 replace A3, A4 and A7; in a model with gates it also checks the gradients at
- * the gates.
+ * Checks A1 to A7, N1, N2 and N4 of src/reference/theory.md on a trace. In a model with sink
+ * logits, rows of weights obey S1, and S3, S4 and S6 replace A4, the zero of A3, and A7; in a model
+ * with gates it also checks the gradients at the gates.
  *
  * A violation is a difference that rounding cannot explain (see theory/attention.ts and
  * theory/norm.ts); exact arithmetic has none.

@@ -1,6 +1,6 @@
 /**
- * The twin's attention obeys statements A1 to A8 of src/reference/theory.md, and V2 to V4 where
- * V-scale is inside attention.
+ * The twin's attention obeys the statements in part A of src/reference/theory.md, and those in part
+ * V where V-scale is inside attention.
  */
 import * as reference from "../../src/reference/mod.ts";
 import { differingBits } from "../support/rows/identities.ts";

@@ -1,6 +1,6 @@
 /**
- * RMSNorm as a compressor and V-scale as a valve: the twin obeys statements N1 to N4 and V1 to V3
- * of src/reference/theory.md.
+ * RMSNorm as a compressor and V-scale as a valve: the twin obeys the statements in parts N and V of
+ * src/reference/theory.md.
  */
 import fc from "fast-check";
 import { EigenvalueDecomposition, Matrix, SingularValueDecomposition } from "ml-matrix";
