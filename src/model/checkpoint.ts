@@ -57,7 +57,7 @@ const TEMPORARY = ".writing-";
  *
  * @param path its folder, which must not exist yet; its parent folder must
  * @param checkpoint the checkpoint
- * @throws {CheckpointError} if it cannot be written; no part of it remains
+ * @throws {CheckpointError} if it cannot be written; no incomplete checkpoint remains
  */
 export async function writeCheckpoint(path: string, checkpoint: Checkpoint): Promise<void> {
   const { config, context, parameters, moments, step, state } = checkpoint;

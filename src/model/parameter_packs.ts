@@ -1,7 +1,7 @@
 /**
  * The layout of a model's parameters in GPU memory: contiguous in a few large tensors. So the
- * optimizer needs a few dispatches instead of one per parameter, and kernels read matrices with the
- * same input as one matrix.
+ * optimizer needs a few dispatches instead of one per parameter, and kernels read several matrices
+ * as one.
  */
 import type { Tensor } from "../gpu/tensor.ts";
 import type { LlamaConfig } from "../reference/llama/config.ts";

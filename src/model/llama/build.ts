@@ -59,8 +59,8 @@ export interface LlamaBuild {
   /** T */
   readonly context: number;
   /**
-   * The parameters in the form that kernels read, by name. Matrices with the same input are stacked
-   * into one (a unit), under the first one's name.
+   * The parameters in the form that kernels read, by name. Attention's three projections are
+   * stacked into one matrix (a unit), and so are SwiGLU's two, each under the first one's name.
    */
   readonly units: ReadonlyMap<string, Tensor>;
   /**

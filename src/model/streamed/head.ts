@@ -34,8 +34,8 @@ export interface LogitsMemory {
   /** The most bytes of a slice's weights, and of its logits. Default: 2²⁴. */
   readonly sliceBytes?: number;
   /**
-   * Up to this many bytes of logits are kept for the backward pass; more are recomputed. Default:
-   * 2²⁷.
+   * Logits are kept for the backward pass if all of them take at most this many bytes; otherwise
+   * they are recomputed. Default: 2²⁷.
    */
   readonly keptBytes?: number;
 }
