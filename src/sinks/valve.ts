@@ -18,7 +18,7 @@ export interface LayerValve {
  * V-scale of one layer, according to the model's configuration.
  *
  * @param config the model's configuration
- * @param theta θ of each value head if learned; otherwise θ is 0
+ * @param theta θ of each value head if learned; undefined otherwise, which means θ = 0
  * @returns undefined without V-scale
  * @throws {TypeError} if the model learns θ and `theta` does not have one value per value head
  */
