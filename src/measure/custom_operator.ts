@@ -22,10 +22,10 @@ export type { HostTensor, TensorSource } from "./custom_operator/tensors.ts";
  * @param exported what the operator's file exports, such as `await import("./softcap.ts")`
  * @param options.digest identifies the version of the file; result files and tuned choices store it
  * @returns the operator's name, passes, variants and shapes
- * @throws {TypeError} for an export that is missing or of the wrong kind, or an output of `twin`
- *   (the float64 reference) that does not fit
- * @throws {RangeError} for a wrong value: a name that is in use, a length below 1, a shape that the
- *   twin cannot compute
+ * @throws {TypeError} for an export that is missing or of the wrong kind, or a cost, an input or an
+ *   output of `twin` (the float64 reference) of the wrong form
+ * @throws {RangeError} for a wrong value, such as a name that is in use or a length below 1, or if
+ *   a function of the file throws
  *
  * @example
  * ```ts

@@ -15,7 +15,7 @@ export interface NamedResult {
 }
 
 /**
- * One column of a comparison. Strings come unchanged from the file: escape them before showing
+ * One column of a comparison. Strings come unescaped from the file: escape them before showing
  * them.
  */
 export interface Machine {
