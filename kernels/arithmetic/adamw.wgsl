@@ -4,7 +4,7 @@
 //   m ← β₁ m + (1 − β₁) g    v ← β₂ v + (1 − β₂) g²
 //   p ← p − η λ p − η (m / (1 − β₁ᵗ)) / (√(v / (1 − β₂ᵗ)) + ε)
 //
-// If the norm of the gradients is not finite, neither is the clipping factor, and nothing changes.
+// If the norm of the gradients or the clipping factor is not finite, nothing changes.
 // If float32 cannot hold g², all three numbers become NaN.
 //
 // Needs range.wgsl, and rows/element_vector.wgsl or rows/element_scalar.wgsl in front. One

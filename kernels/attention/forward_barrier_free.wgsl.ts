@@ -9,8 +9,8 @@
  * undivided output stays in its final place in memory, which no other invocation touches. No
  * barrier, no workgroup memory.
  *
- * Neighboring invocations own neighboring rows: row i of invocation l is row L · i + l of the
- * workgroup.
+ * Neighboring invocations own neighboring rows: with L invocations in a workgroup, row i of
+ * invocation l is row L · i + l of the workgroup.
  *
  * Masked keys are never multiplied: a `select` handles tiles with keys that only some rows see.
  *

@@ -1,4 +1,4 @@
-// Joins the gradients by query, key and value to the gradient by their joint projection, and turns
+// Joins the gradients by query, key and value into the gradient by their joint projection, and turns
 // query and key back. Rotations are orthogonal, so this is also the inverse of
 // model/split_projections.wgsl. Needs model/projections.wgsl in front.
 //

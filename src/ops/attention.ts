@@ -286,7 +286,7 @@ export function planAttentionBackward(
 
 /**
  * The gradients of {@linkcode attentionForward}, with the probabilities recomputed from
- * `logSumExp`. With `g` the outputGradient and `D_t = ⟨g_t, y_t⟩`: `∂L/∂v_s = Σ_{t≥s} a_ts g_t`,
+ * `logSumExp`. With `g` the outputGradient and `D_t = ⟨g_t, y_t⟩`: `∂L/∂v_j = Σ_{t≥j} a_tj g_t`,
  * `∂L/∂z_tj = a_tj (⟨g_t, v_j⟩ − D_t)`, `∂L/∂q_t = scale Σ_j ∂L/∂z_tj k_j`,
  * `∂L/∂k_j = scale Σ_t ∂L/∂z_tj q_t`.
  *

@@ -17,7 +17,7 @@ export type { OpenGpuOptions } from "./open_gpu_options.ts";
  *
  * If an operator has several variants, calls run the default for this kind of adapter, or the
  * variant that `deno task tune` measured as the fastest on this adapter; `gpu.variants` holds these
- * tuned choices. Variants add in different orders, so their results differ in the last bits.
+ * tuned choices. Variants add in different orders, so their results can differ in the last bits.
  *
  * @param options the runtime and adapter, and whether to use tuned choices; see `OpenGpuOptions`
  * @returns the opened GPU; dispose of it when done

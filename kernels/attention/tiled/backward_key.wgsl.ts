@@ -3,7 +3,8 @@
  * without the sums of valueGradient, for GPUs on which both together need more registers than an
  * invocation has.
  *
- * To try it: `deno task bench --kernels=attention --passes=backward --variants=tiled-32x64-2x4`.
+ * To try it, on a GPU that gives an invocation 64 registers:
+ * `deno task bench --kernels=attention --passes=backward --variants=tiled-32x64-2x4`.
  *
  * Source: as in backward_key_value.wgsl.ts.
  */

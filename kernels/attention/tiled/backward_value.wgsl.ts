@@ -4,7 +4,8 @@
  * invocation has. It must run after the kernel of keyGradient, which reads `valve`, because it
  * overwrites `valve`.
  *
- * To try it: `deno task bench --kernels=attention --passes=backward --variants=tiled-32x64-2x4`.
+ * To try it, on a GPU that gives an invocation 64 registers:
+ * `deno task bench --kernels=attention --passes=backward --variants=tiled-32x64-2x4`.
  *
  * Source: as in backward_key_value.wgsl.ts.
  */

@@ -52,7 +52,7 @@ const LEAST_ELEMENTS = 4096;
  * @param options the gradients and the largest norm
  * @returns the plan and its output tensor
  * @throws {TypeError} for wrong types, or no gradients
- * @throws {RangeError} for a maximum that is not above 0
+ * @throws {RangeError} for a maximum that is not positive and finite
  *
  * @example
  * ```ts

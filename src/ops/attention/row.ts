@@ -18,7 +18,7 @@ const rowProduct: KernelPart = { file: "attention/row_product.wgsl", source: pro
 /**
  * The most rows of a query head, over the batch, for which one workgroup per head computes the
  * statistics and the sinks' gradient together: four per invocation. More rows would keep a GPU
- * waiting for a few workgroups, and take long enough that a dispatch of its own for the sum adds
+ * waiting for a few workgroups, and take long enough that a separate dispatch for the sum adds
  * little.
  */
 const MOST_ROWS_TOGETHER = 256;

@@ -104,7 +104,7 @@ function readings(
   );
 }
 
-// The choices if right is an image: whole tiles of one width, without exchanged operands.
+// The choices if right is an image: tiles of one width, without exchanged operands or extra columns.
 function* imageChoices(
   gpu: Gpu,
   shape: MatmulShape,

@@ -108,8 +108,7 @@ export function stepsOf(
 // time.
 const TWO_STEPS = 0.9;
 
-// The relative cost of a strip with tiles of another width: one more kernel, which may need
-// compiling.
+// The relative cost of a second part: one more kernel, which may need compiling.
 const MORE_PARTS = 0.02;
 
 /** Whether a part is stored four numbers at a time. */

@@ -4,8 +4,8 @@
  * | variant              | for                           | why                                   |
  * | -------------------- | ----------------------------- | ------------------------------------- |
  * | `subgroup`           | GPUs; CPU: short rows         | the row stays in registers: one read  |
- * | `tile`               | CPU, 8 lanes up, enough rows  | one lane per row: no sum across lanes |
- * | `row-per-invocation` | other CPUs                    | no subgroups, no barrier; two stages  |
+ * | `tile`               | CPU, 8 lanes up, enough rows  | vec4f loads for any d; few gain loads |
+ * | `row-per-invocation` | other CPUs                    | no subgroups, no barrier; 3 stages    |
  * | `vectorised`         | tuning only                   | `subgroup` by way of workgroup memory |
  * | `portable`           | GPUs without subgroups        | the readable definition               |
  */

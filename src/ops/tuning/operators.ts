@@ -56,8 +56,8 @@ export interface TunableOperator {
   /**
    * Calls that together run all kernels of the class. The first is the call itself, with fewer
    * heads, batches or positions if more would only repeat its work. The others are similar calls
-   * that take other branches, such as `vScale: 1, sink: 1`, with V-scale and learned sinks. Planning
-   * them takes milliseconds for any lengths.
+   * that take other branches, such as `vScale: 1, sink: 1`, with V-scale and learned sinks.
+   * Planning them takes milliseconds for any lengths.
    */
   kernelCalls(dimensions: Dimensions): readonly Dimensions[];
   /**
