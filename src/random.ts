@@ -97,8 +97,8 @@ function checkDraw(operation: string, options: { seed: number; length: number })
  *
  * @param options The seed, the length, and the distribution's mean and standard deviation.
  * @returns `length` values.
- * @throws {RangeError} If the seed is not a safe integer, the length not a non-negative integer, or
- * the mean or standard deviation not a finite number (the latter at least 0).
+ * @throws {RangeError} If the seed is not a safe integer, the length not a non-negative integer,
+ * the mean not finite, or the standard deviation not a finite number of at least 0.
  *
  * @example
  * ```ts

@@ -8,7 +8,7 @@ import { systemReason } from "./system_reason.ts";
  * process ends, even if it is killed; the hidden file then stays, and harms nothing.
  *
  * @param path an existing file; a symbolic link is followed
- * @returns the claim, which ends when it is disposed of; undefined if another one holds
+ * @returns the claim, which ends when it is disposed of; undefined while another claim holds
  * @throws {FileError} if the file does not exist, or nothing can be written to its folder
  */
 export async function claimFile(path: string): Promise<Disposable | undefined> {

@@ -10,7 +10,7 @@ import type { Markup } from "./html.ts";
 import { PALETTE } from "./page_style.ts";
 import { machineColor, machineSign, plotText } from "./plot.ts";
 
-/** Options of all sink pictures. */
+/** Options of the sink pictures. */
 export interface SinkPlotOptions extends PictureOptions {
   /** The width in pixels; the picture shrinks if there is less room. */
   readonly width: number;

@@ -12,7 +12,8 @@ import type { BenchRequest } from "./options.ts";
 const RESULTS = "results";
 
 /**
- * Refuses a result file that exists already or cannot be written, before anything is measured.
+ * Refuses a file of `--out` that exists already, and any file that cannot be written, before
+ * anything is measured.
  *
  * @param request the command line
  * @throws {UsageError} if the file of `--out` exists
@@ -55,7 +56,7 @@ export interface CreatedOutput extends Disposable {
  * @param file the file without measurements
  * @returns the file, claimed until it is disposed of
  * @throws {FileError} if it cannot be written
- * @throws {Error} if another run took the file of `--out` meanwhile
+ * @throws {Error} if another run created or resumed the file meanwhile
  */
 export async function createOutput(
   { out }: BenchRequest,

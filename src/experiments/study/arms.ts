@@ -14,7 +14,7 @@ export const STUDY_SETTINGS = ["shallow", "deep", "text", "text-anchored"] as co
 /** A setting's name. */
 export type StudySetting = typeof STUDY_SETTINGS[number];
 
-/** Each setting's purpose, as a sentence without a period. */
+/** Each setting in a few words. */
 export const SETTING_TITLES: Readonly<Record<StudySetting, string>> = {
   shallow: "Bigram-Backcopy, 2 layers, attention in both",
   deep: "Bigram-Backcopy, 3 layers, the sink above an MLP (no attention in layer 0)",

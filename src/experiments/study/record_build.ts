@@ -28,10 +28,10 @@ export interface StudyRecordParts {
   readonly date: string;
 }
 
-/** How many losses a record keeps for a curve. */
+/** The most losses that a record keeps for a curve. */
 const CURVE = 100;
 
-/** How many tokens per branch a record keeps for a scatter plot. */
+/** The most tokens per branch that a record keeps for a scatter plot. */
 const POINTS = 40;
 
 /**

@@ -39,7 +39,7 @@ interface CurvePoint {
   readonly high: number;
 }
 
-/** The number of signs on a line. */
+/** About how many signs stand on a line. */
 const SIGNS_A_LINE = 5;
 
 /**
