@@ -82,7 +82,7 @@ async function exists(path: string): Promise<boolean> {
  * @throws {CheckpointError} if the model cannot be fetched or is incomplete, or if the model or its
  *   tokenizer is not supported
  * @throws {CorpusError} if the text cannot be read or used
- * @throws {RangeError} for a context longer than the model's
+ * @throws {RangeError} for a context that is longer than the model's, or too short for any text
  */
 export async function openPretrained(
   model: string,

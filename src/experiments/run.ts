@@ -45,6 +45,7 @@ export interface RunOptions {
  *   process trains in the folder; a NonFiniteError if a loss or gradient is no longer finite
  * @throws {CorpusError} if the user's text cannot be used
  * @throws {CheckpointError} if a checkpoint is damaged or cannot be written; older ones stay
+ * @throws {FileError} if the file of metrics cannot be written at the start
  * @throws {GpuError} if the GPU fails
  */
 export async function trainRun(options: RunOptions, hooks: RunHooks = {}): Promise<RunResult> {

@@ -38,7 +38,8 @@ export async function claimFile(path: string): Promise<Disposable | undefined> {
 }
 
 /**
- * Locks a file for this process alone. Some network folders have no locks; there it does nothing.
+ * Locks a file for this process alone. Some network folders have no locks; there it returns true
+ * without one.
  *
  * @param file the file, open for writing
  * @returns false if another process holds its lock

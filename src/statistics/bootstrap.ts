@@ -36,8 +36,9 @@ function positions(samples: readonly number[]): Uint32Array<ArrayBuffer> {
  * The length of the blocks that are drawn.
  *
  * Carlstein's best length for n samples with first-order correlation r is
- * (√6 r / (1 − r²))^(2/3) n^(1/3). Here r is the correlation of the samples' ranks, because no
- * outlier can dominate ranks. The length is at most a fifth of the samples.
+ * (√6 r / (1 − r²))^(2/3) n^(1/3). Here r is the correlation of neighboring samples' ranks, because
+ * no outlier can dominate ranks. It counts as 0 if negative and as 0.99 above that. The length is
+ * at most a fifth of the samples.
  *
  * @param samples in the order of measuring
  * @returns 1 for samples that do not depend on their neighbors, and for fewer than 10

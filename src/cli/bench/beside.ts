@@ -22,7 +22,7 @@ export interface Beside {
   readonly suite: ResultFile["suite"];
   /** The command that starts the other side's measuring process. */
   readonly command: ChildCommand;
-  /** A hash of the custom operator's file; undefined without a custom operator. */
+  /** The digest of the custom operator's file; undefined without a custom operator. */
   readonly digest: string | undefined;
 }
 

@@ -196,7 +196,7 @@ export function parseBench(
   if (switches.help) return undefined;
   refuseOperands(operands, "bench");
   if (values.resume !== undefined) {
-    // The file holds the selection already, so refuse options that select.
+    // The file holds the selection and the label already, so accept only a few other options.
     const given = Object.keys(options).find((name) =>
       !["resume", "json", "wide", "budget", "operator", "share"].includes(name) &&
       args.some((word) => word === `--${name}` || word.startsWith(`--${name}=`))
@@ -245,7 +245,7 @@ export function parseBench(
  *
  * @param settings the file's settings, possibly a stranger's
  * @param given the command line's budget in seconds and custom operator
- * @throws {UsageError} if the settings lack the selection or belong to another operator
+ * @throws {UsageError} if the settings hold no valid selection, or one of another operator
  */
 export function selectionOf(
   settings: ResultSettings,

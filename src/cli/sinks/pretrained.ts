@@ -79,7 +79,9 @@ function refuseRunOptions({ given, step, split }: SinksRequest): void {
  * @param request the command line
  * @param hooks receive the output, and open the GPU
  * @throws {UsageError} for options that do not fit the model
- * @throws {RangeError} if it does not fit into memory
+ * @throws {RangeError} if it does not fit into memory, if the context is longer than the model's,
+ *   or if a state or gradient is not finite
+ * @throws {FileError} if the export cannot be written
  * @throws {CheckpointError} if the model cannot be read
  * @throws {CorpusError} if the text cannot be read or used
  */

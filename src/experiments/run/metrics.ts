@@ -89,7 +89,8 @@ export class MetricsWriter implements Disposable {
    * @param path the file
    * @param step the step that training resumes from
    * @returns the writer, and the remaining rows
-   * @throws {RunError} if the file cannot be read or written
+   * @throws {RunError} if the file cannot be read
+   * @throws {FileError} if it cannot be written
    */
   static async open(
     path: string,

@@ -117,7 +117,7 @@ export type SettingValue = string | number | boolean | null | readonly (string |
 /** One run of the study. */
 export interface StudyRecord {
   readonly schema: string;
-  /** The suite's version and commit that trained the model. */
+  /** The version and commit of the suite that trained the model. */
   readonly suite: { readonly version: string; readonly commit: string | null };
   /** The suite that measured the trained model, if not the one that trained it. */
   readonly measuredBy?: { readonly version: string; readonly commit: string | null };

@@ -8,7 +8,7 @@ export interface TokenBatch {
   readonly context: number;
   /** [batch, context] */
   readonly inputs: Uint32Array<ArrayBuffer>;
-  /** [batch, context]: the inputs, shifted by one position. */
+  /** [batch, context]: the token after each input. */
   readonly targets: Uint32Array<ArrayBuffer>;
 }
 
