@@ -30,7 +30,7 @@ export interface BranchPlotOptions extends SinkPlotOptions {
   readonly position?: number;
 }
 
-/** The points of a fitted line, within the range of its fit. */
+/** One end of a fitted line, at an end of the range of its fit. */
 interface LinePoint {
   readonly branch: string;
   readonly index: number;
