@@ -110,7 +110,8 @@ export function packTensors(workspace: Workspace, config: LlamaConfig): PackedTe
 }
 
 /**
- * The number of elements that {@linkcode packTensors} allocates, including gaps.
+ * The number of elements that {@linkcode packTensors} allocates, including gaps, if no buffer limit
+ * splits a pack.
  *
  * @param config the model's shape
  */

@@ -113,7 +113,7 @@ export interface SinkMeasurement {
     /** The greatest score of all heads. */
     readonly largestScore: number | null;
     readonly largestIdleScore: number | null;
-    /** Norms of the summed gradients by queries, keys and values, [positions]; layers' means. */
+    /** Summed gradient norms by queries, keys and values, [positions]: means over layers. */
     readonly pathGradients: {
       readonly query: readonly number[];
       readonly key: readonly number[];

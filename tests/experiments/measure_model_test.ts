@@ -46,7 +46,7 @@ const task: Task = {
   idleQueries: ({ batch }) => Uint8Array.from({ length: 12 * batch }, (_, i) => i % 2),
 };
 
-/** The largest difference in each list of two results, relative to the list's largest number. */
+/** For each list in two results: the largest difference, relative to the largest wanted number. */
 function differences(
   actual: unknown,
   wanted: unknown,

@@ -72,7 +72,7 @@ export interface ValueHeadMeasurement {
    */
   readonly usedValue: SinkComparison;
   /**
-   * V-scale's learned θ = ln λ, where λ multiplies V-scale's constant. 0 for "fixed" and
+   * V-scale's learned θ = ln λ, where λ is a factor of V-scale's constant. 0 for "fixed" and
    * "backward-only" V-scale, null without V-scale.
    */
   readonly theta: number | null;

@@ -11,7 +11,7 @@ import { testOnDisk } from "../../support/folder.ts";
 
 const test = testOnDisk();
 
-// Every pair of neighboring bytes is unique, which identifies a context's place in the text.
+// Every pair of bytes that begins at an even place is unique, which identifies a context's place.
 function marked(length: number): Uint8Array {
   return Uint8Array.from({ length }, (_, i) => i % 2 === 0 ? i / 2 % 251 : 1 + Math.floor(i / 502));
 }

@@ -21,7 +21,7 @@ export interface ExactComponents {
 const MODELS = ["BPE", "Unigram", "WordPiece"];
 
 /**
- * Rewrites a tokenizer in parts that the library computes exactly.
+ * Rewrites a tokenizer in parts that the library computes exactly, apart from the noted ones.
  *
  * @param parts tokenizer.json's parts
  * @param path for messages
