@@ -6,6 +6,7 @@ import { type OpenedModel, openModel } from "../experiments/open_model.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { checkWritable, writeTextFile } from "../files/write.ts";
 import { Llama } from "../model/llama.ts";
+import { checkHoldsModel } from "../model/pretrained/folder.ts";
 import { openGpu } from "../ops/open_gpu.ts";
 import { checkExportFolder } from "../report/export.ts";
 import { renderSinkPage } from "../report/sinks/page.ts";
@@ -69,8 +70,9 @@ async function report(request: SinksRequest, hooks: SinksHooks): Promise<number>
   if (model !== undefined) {
     return await writeReports(await measurePretrainedModel(model, request, hooks), request, hooks);
   }
-  refusePretrainedOptions(request);
   const { folder, step, corpus } = request;
+  await checkHoldsModel(folder);
+  refusePretrainedOptions(request);
   const opened = await openModel(folder, { step, corpus, context: request.pretrained.context });
   for (const note of opened.notes) hooks.err(`sinks: ${escapeTerminal(note)}\n`);
   const { context } = opened.model;

@@ -1,7 +1,7 @@
 /** Opens a trained model from a folder, with the task to measure it on. */
 import { basename, dirname, join, resolve } from "node:path";
 import { readModel, type StoredModel } from "../model/checkpoint.ts";
-import { checkModelFolder } from "../model/pretrained/weights/files.ts";
+import { checkHoldsModel } from "../model/pretrained/folder.ts";
 import type { MeasurementSource } from "../sinks/measurement.ts";
 import { RunError } from "./run/error.ts";
 import { listCheckpoints, readRunSettings, runIsIn } from "./run/folder.ts";
@@ -51,15 +51,15 @@ export const DEFAULT_CONTEXT = 1024;
  * @throws {RunError} if there is no run or no such checkpoint, if the checkpoint does not fit the
  *   run or the text, if it has neither a run nor a text, or if `context` is longer than the model's
  *   or differs from the run's
- * @throws {CheckpointError} if the checkpoint is incomplete, has another shape, or holds a NaN or
- *   infinity
+ * @throws {CheckpointError} if the folder holds neither, or the checkpoint is incomplete, has another
+ *   shape, or holds a NaN or infinity
  * @throws {CorpusError} if the text cannot be read or used
  */
 export async function openModel(
   folder: string,
   { step, corpus, context }: OpenModelOptions = {},
 ): Promise<OpenedModel> {
-  await checkModelFolder(folder);
+  await checkHoldsModel(folder);
   if (await isCheckpoint(folder)) {
     const own = await runOf(folder);
     if (own === undefined || (step !== undefined && step !== own.step)) {
@@ -158,8 +158,8 @@ async function openCheckpoint(
   });
   if (model.config.vocabulary !== task.vocabulary) {
     throw new RunError(
-      `${folder}: is a model of ${model.config.vocabulary} tokens, but text has the ${task.vocabulary} of bytes; ` +
-        "its tokenizer.json would belong beside it",
+      `${folder}: has no tokenizer.json, so its tokens can only be the ${task.vocabulary} bytes of a text, but ` +
+        `the model has ${model.config.vocabulary} tokens: put its tokenizer.json into the folder`,
     );
   }
   return {

@@ -159,6 +159,6 @@ test("openModel() reports a missing folder and a missing tokenizer", () =>
     await assertRejects(
       () => openModel(model, { corpus }),
       Error,
-      "is a model of 320 tokens, but text has the 256 of bytes; its tokenizer.json would belong",
+      "has no tokenizer.json, so its tokens can only be the 256 bytes of a text, but the model has 320",
     );
   }));

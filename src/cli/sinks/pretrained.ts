@@ -56,7 +56,7 @@ export function refusePretrainedOptions(
   for (const [name, value] of Object.entries(own)) {
     if (value === undefined) continue;
     throw new UsageError(
-      `--${name} is for pretrained models, but ${given} is none: it has no config.json beside a tokenizer.json`,
+      `--${name} is for pretrained models, but ${given} is a run, or has no tokenizer.json beside config.json`,
     );
   }
 }

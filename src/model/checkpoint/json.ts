@@ -4,13 +4,20 @@ import { CheckpointError } from "./error.ts";
 /** The longest text to read, 128 MiB. Tokenizer files have up to 35 MB. */
 const MOST_TEXT_BYTES = 2 ** 27;
 
+/** The beginning of a Git LFS pointer, which a file holds if Git did not fetch its content. */
+export const LFS_POINTER = "version https://git-lfs.github.com/";
+
+/** What is wrong with a file that holds {@linkcode LFS_POINTER}, and what to do. */
+export const LFS_PROBLEM =
+  "is a pointer of Git LFS and not the file itself: fetch it with git lfs pull";
+
 /**
  * Reads a text file.
  *
  * @param path a regular file
  * @returns the text, without a byte order mark
- * @throws {CheckpointError} if it is missing, cannot be read, is not UTF-8, or has more than 128
- *   MiB
+ * @throws {CheckpointError} if it is missing, cannot be read, is a pointer of Git LFS, is not UTF-8,
+ *   or has more than 128 MiB
  */
 export async function readText(path: string): Promise<string> {
   try {
@@ -18,14 +25,20 @@ export async function readText(path: string): Promise<string> {
     if (!isFile) throw new Error("it is not a regular file");
     if (size > MOST_TEXT_BYTES) throw new Error(`it has ${size} bytes`);
     const bytes = await Deno.readFile(path);
+    let text: string;
     try {
       // Invalid bytes must fail: replacement characters in a vocabulary would be other tokens.
-      return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+      text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
     } catch {
       throw new Error("it is not UTF-8");
     }
+    if (text.startsWith(LFS_POINTER)) throw new CheckpointError(`${path}: ${LFS_PROBLEM}`);
+    return text;
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) throw new CheckpointError(`${path}: no such file`);
+    if (error instanceof CheckpointError) throw error;
+    if (error instanceof Deno.errors.NotFound) {
+      throw new CheckpointError(`${path}: ${await absenceOf(path)}`);
+    }
     throw new CheckpointError(`${path}: cannot be read: ${reasonOf(error)}`);
   }
 }
@@ -76,6 +89,19 @@ export function objectOf(value: unknown, path: string): Record<string, unknown> 
 export function shown(value: unknown): string {
   const text = JSON.stringify(value) ?? "missing";
   return text.length > 100 ? `${text.slice(0, 100)}…` : text;
+}
+
+/**
+ * Says why a file was not found. A cache of Hugging Face holds links, whose files may be gone.
+ *
+ * @param path the missing file
+ */
+export async function absenceOf(path: string): Promise<string> {
+  try {
+    return `is a link to ${await Deno.readLink(path)}, where no file is: fetch the model again`;
+  } catch {
+    return "no such file";
+  }
 }
 
 /** The system's reason for an error, in one line and without error numbers. */

@@ -5,7 +5,8 @@ import { readText } from "../checkpoint/json.ts";
 import { bytesPerNumber, type FloatType } from "../checkpoint/safetensors/types.ts";
 import { listParameters } from "../../reference/llama/parameters.ts";
 import type { Architecture } from "./architecture.ts";
-import { checkModelFolder, openTensorFiles } from "./weights/files.ts";
+import { checkModelFolder } from "./folder.ts";
+import { openTensorFiles } from "./weights/files.ts";
 import { matchTensors, type Place } from "./weights/match.ts";
 import { verifyWeights } from "./weights/verify.ts";
 

@@ -100,7 +100,9 @@ async function change(path: string, fields: Fields): Promise<void> {
 const mistakes: Readonly<Record<string, Mistake>> = {
   "a shard that is missing": async ({ at }) => {
     await Deno.remove(at(shardName(1, 2)));
-    return { says: `${shardName(1, 2)} is missing, one of 1 missing from the 2 files that` };
+    const says = "lacks 1 of the 2 files that model.safetensors.index.json names: fetch " +
+      shardName(1, 2);
+    return { says };
   },
   "an index that leads out of the folder": async ({ at, model }) => {
     await Deno.rename(at(shardName(1, 2)), join(model, "..", "other.safetensors"));
@@ -195,6 +197,24 @@ const mistakes: Readonly<Record<string, Mistake>> = {
     const pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n";
     await Deno.writeTextFile(at(shardName(2, 2)), pointer);
     return { says: "is a pointer of Git LFS and not the file itself: fetch it with git lfs pull" };
+  },
+  "a tokenizer that is a pointer of Git LFS": async ({ at }) => {
+    await Deno.writeTextFile(at("tokenizer.json"), "version https://git-lfs.github.com/spec/v1\n");
+    return { says: "tokenizer.json: is a pointer of Git LFS and not the file itself: fetch it" };
+  },
+  "an adapter's folder": async ({ model, at }) => {
+    await Deno.rename(at(shardName(1, 2)), at("adapter_model.safetensors"));
+    for await (const { name } of Deno.readDir(model)) {
+      if (!/^(adapter|tokenizer)/.test(name)) await Deno.remove(at(name));
+    }
+    // The folder explains more than the option does.
+    return { args: ["--texts=2"], says: "has no config.json, but adapter_model.safetensors, an" };
+  },
+  "options of pretrained models without a tokenizer": async ({ at }) => {
+    for (const name of ["tokenizer.json", "tokenizer_config.json"]) {
+      await Deno.remove(at(name)).catch(() => {});
+    }
+    return { args: ["--texts=2"], says: "is a run, or has no tokenizer.json beside config.json" };
   },
   "a folder that is missing": async ({ model }) => {
     await Deno.remove(model, { recursive: true });

@@ -76,10 +76,14 @@ test("readSafetensors() refuses damaged and hostile files, with one clear messag
     const huge = good.slice();
     new DataView(huge.buffer).setBigUint64(0, 2n ** 63n, true);
     const cases: readonly [string, Uint8Array, string][] = [
-      ["empty", new Uint8Array(), "has 0 bytes, too few"],
+      ["empty", new Uint8Array(), "has 0 bytes, too few for a safetensors file: fetch it again"],
       ["no header", good.subarray(0, 7), "has 7 bytes, too few"],
       ["half a header", good.subarray(0, 60), "says that its header has"],
-      ["truncated", good.subarray(0, good.length - 1), "its tensors have 40 bytes, but the file"],
+      [
+        "truncated",
+        good.subarray(0, good.length - 1),
+        "holds 39: it is incomplete, so fetch it again",
+      ],
       ["more bytes", joined([good, bytes(4)]), "its tensors have 40 bytes, but the file holds 44"],
       ["a huge header", huge, "header has 9223372036854775808 bytes"],
       ["no JSON", fileOf("{"), "header is not JSON"],
@@ -91,7 +95,7 @@ test("readSafetensors() refuses damaged and hostile files, with one clear messag
       [
         "another type",
         fileOf({ a: f32([2], [0, 8], "I32") }, bytes(8)),
-        '"a" is of type "I32", wanted one of F32, F16, BF16',
+        '"a" is of type "I32", wanted one of F32, F16, BF16: convert it, for example with',
       ],
       [
         "a type that is none",

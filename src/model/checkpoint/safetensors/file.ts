@@ -3,7 +3,7 @@
  * demand.
  */
 import { CheckpointError } from "../error.ts";
-import { reasonOf } from "../json.ts";
+import { absenceOf, LFS_POINTER, LFS_PROBLEM, reasonOf } from "../json.ts";
 import { parseHeader, quoted, type TensorEntry } from "./header.ts";
 import {
   bytesPerNumber,
@@ -16,9 +16,6 @@ import {
 
 /** The longest header that the format allows. */
 const MOST_HEADER_BYTES = 100_000_000;
-
-/** The beginning of a Git LFS pointer, which a file holds if Git did not fetch its content. */
-const POINTER = "version https://git-lfs.github.com/";
 
 /** A range of a tensor's elements, in the order of its bytes. */
 export interface ElementRange {
@@ -67,14 +64,17 @@ export class TensorFile implements Disposable {
       if (!(await Deno.stat(path)).isFile) return fail("is not a regular file");
       file = await Deno.open(path, { read: true });
       const { size } = await file.stat();
-      if (size < 8) return fail(`has ${size} bytes, too few for a safetensors file`);
-      const first = await readExactly(file, new Uint8Array(Math.min(size, POINTER.length)));
-      if (new TextDecoder().decode(first) === POINTER) {
-        return fail("is a pointer of Git LFS and not the file itself: fetch it with git lfs pull");
+      if (size < 8) {
+        return fail(`has ${size} bytes, too few for a safetensors file: fetch it again`);
       }
+      const first = await readExactly(file, new Uint8Array(Math.min(size, LFS_POINTER.length)));
+      if (new TextDecoder().decode(first) === LFS_POINTER) return fail(LFS_PROBLEM);
       const length = new DataView(first.buffer).getBigUint64(0, true);
       if (length > BigInt(Math.min(MOST_HEADER_BYTES, size - 8))) {
-        return fail(`says that its header has ${length} bytes, but the file has ${size}`);
+        return fail(
+          `says that its header has ${length} bytes, but the file has ${size}: it is incomplete, or no ` +
+            "safetensors file",
+        );
       }
       await file.seek(8, Deno.SeekMode.Start);
       const header = await readExactly(file, new Uint8Array(Number(length)));
@@ -85,7 +85,7 @@ export class TensorFile implements Disposable {
       return opened;
     } catch (error) {
       if (error instanceof CheckpointError) throw error;
-      if (error instanceof Deno.errors.NotFound) return fail("no such file");
+      if (error instanceof Deno.errors.NotFound) return fail(await absenceOf(path));
       return fail(`cannot be read: ${reasonOf(error)}`);
     } finally {
       file?.close();
@@ -104,7 +104,7 @@ export class TensorFile implements Disposable {
     throw new CheckpointError(
       `${this.path}: ${quoted(name)} is of type ${quoted(type)}, wanted one of ${
         FLOAT_TYPES.join(", ")
-      }`,
+      }: convert it, for example with transformers, from_pretrained(…, dtype=torch.bfloat16) and save_pretrained(…)`,
     );
   }
 

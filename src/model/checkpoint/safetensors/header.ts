@@ -61,7 +61,12 @@ export function parseHeader(
     }
     expected = end;
   }
-  if (expected !== size) fail(`its tensors have ${expected} bytes, but the file holds ${size}`);
+  if (expected !== size) {
+    fail(
+      `its tensors have ${expected} bytes, but the file holds ${size}` +
+        (expected > size ? ": it is incomplete, so fetch it again" : ""),
+    );
+  }
   return entries;
 }
 

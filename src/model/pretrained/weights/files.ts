@@ -39,31 +39,22 @@ const OTHERS: readonly (readonly [RegExp, string])[] = [
     "an adapter, which is only the difference to another model: merge it into that model with peft, merge_and_unload()",
   ],
   [/^optimizer\.safetensors$/, "an optimizer's moments, which are no weights"],
+  [/\.(incomplete|part|crdownload)$/, "a download that did not finish: fetch the file again"],
+  [
+    /-\d{5}-of-\d{5}\.safetensors$/,
+    `one of several files that ${INDEX} lists: fetch that index too`,
+  ],
   [/\.safetensors$/, `weights under another name: rename it to ${WHOLE}, or add ${INDEX}`],
 ];
 
 /**
- * Refuses a path that is not a folder, and says what it is.
+ * Says what a file of another program's weights is.
  *
- * @param folder the user's path
- * @throws {CheckpointError} if it does not exist or is a file
+ * @param name the file's name
+ * @returns its kind, and what to do; undefined for any other file
  */
-export async function checkModelFolder(folder: string): Promise<void> {
-  let isDirectory: boolean;
-  try {
-    ({ isDirectory } = await Deno.stat(folder));
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) {
-      throw new CheckpointError(`${folder}: no such folder`);
-    }
-    throw new CheckpointError(`${folder}: cannot be read: ${reasonOf(error)}`);
-  }
-  if (isDirectory) return;
-  const name = basename(folder);
-  const other = OTHERS.find(([pattern]) => pattern.test(name) && !name.endsWith(".safetensors"));
-  throw new CheckpointError(
-    `${folder}: is ${other?.[1] ?? "a file: give the folder that it is in, with config.json"}`,
-  );
+export function otherKind(name: string): string | undefined {
+  return OTHERS.find(([pattern]) => pattern.test(name))?.[1];
 }
 
 /**
@@ -74,7 +65,7 @@ export async function checkModelFolder(folder: string): Promise<void> {
  *   program
  */
 export async function openTensorFiles(folder: string): Promise<TensorFiles> {
-  const names = await namesIn(folder);
+  const names = await fileNames(folder);
   if (names.includes(WHOLE)) {
     const file = await TensorFile.open(join(folder, WHOLE));
     return {
@@ -90,7 +81,9 @@ export async function openTensorFiles(folder: string): Promise<TensorFiles> {
   if (other !== undefined) {
     throw new CheckpointError(`${folder}: has no ${WHOLE}, but ${other}`);
   }
-  throw new CheckpointError(`${join(folder, WHOLE)}: no such file, nor is ${INDEX} there`);
+  throw new CheckpointError(
+    `${join(folder, WHOLE)}: no such file, nor is ${INDEX} there: fetch the model's weights too`,
+  );
 }
 
 /**
@@ -107,7 +100,14 @@ export function otherWeights(names: readonly string[]): string | undefined {
   return undefined;
 }
 
-async function namesIn(folder: string): Promise<string[]> {
+/**
+ * Lists a folder.
+ *
+ * @param folder the folder
+ * @returns the names in it, sorted
+ * @throws {CheckpointError} if it cannot be read
+ */
+export async function fileNames(folder: string): Promise<string[]> {
   try {
     return (await Array.fromAsync(Deno.readDir(folder), ({ name }) => name)).sort();
   } catch (error) {
@@ -119,11 +119,11 @@ async function openShards(folder: string, names: readonly string[]): Promise<Ten
   const path = join(folder, INDEX);
   const index = await readIndex(path);
   const shards = [...new Set(index.values())];
-  const missing = shards.filter((name) => !names.includes(name));
+  const missing = shards.filter((name) => !names.includes(name)).sort();
   if (missing.length > 0) {
     throw new CheckpointError(
-      `${folder}: ${missing[0]} is missing, one of ${missing.length} missing from the ` +
-        `${shards.length} files that ${INDEX} names`,
+      `${folder}: lacks ${missing.length} of the ${shards.length} files that ${INDEX} names: ` +
+        `fetch ${missing.slice(0, 3).join(", ")}${missing.length > 3 ? " and the others" : ""}`,
     );
   }
   const files: TensorFile[] = [];

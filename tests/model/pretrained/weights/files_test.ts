@@ -50,7 +50,10 @@ test("openWeights() names weights in other programs' formats, and says what to d
   inFolder(async (folder) => {
     await writeModel(folder, CONFIGS.llamaOf4);
     await Deno.remove(join(folder, MODEL));
-    await refused(folder, `${MODEL}: no such file, nor is ${INDEX} there`);
+    await refused(
+      folder,
+      `${MODEL}: no such file, nor is ${INDEX} there: fetch the model's weights`,
+    );
     const cases = [
       ["pytorch_model.bin", "has no model.safetensors, but pytorch_model.bin, weights in Python's"],
       ["pytorch_model.bin.index.json", "but pytorch_model.bin.index.json, weights in Python's"],
@@ -59,7 +62,9 @@ test("openWeights() names weights in other programs' formats, and says what to d
       ["ggml-model-q4_0.gguf", "but ggml-model-q4_0.gguf, weights in the GGUF format: convert it"],
       ["tf_model.h5", "but tf_model.h5, weights of TensorFlow or Flax"],
       ["adapter_model.safetensors", "an adapter, which is only the difference to another model"],
-      ["model-00001-of-00002.safetensors", "weights under another name: rename it to model.safe"],
+      ["model-00001-of-00002.safetensors", `one of several files that ${INDEX} lists: fetch that`],
+      ["pytorch.safetensors", "weights under another name: rename it to model.safetensors"],
+      ["model.safetensors.incomplete", "a download that did not finish: fetch the file again"],
     ] as const;
     for (const [name, message] of cases) {
       await Deno.writeTextFile(join(folder, name), "");
@@ -141,7 +146,7 @@ test("openWeights() refuses shards that are missing, or lack tensors that the in
     for (const shard of [2, 3]) await Deno.remove(join(folder, shardName(shard, 4)));
     await refused(
       folder,
-      " is missing, one of 2 missing from the 4 files that model.safetensors.index",
+      `lacks 2 of the 4 files that ${INDEX} names: fetch ${shardName(2, 4)}, ${shardName(3, 4)}`,
     );
   }));
 
@@ -170,6 +175,22 @@ testLinks(
       }
       using weights = await openWeights(folder);
       assertEquals(weights.architecture.family, "llama");
+    }),
+);
+
+testLinks(
+  "openWeights() names a link whose file is gone, and where it leads",
+  () =>
+    inFolder(async (folder) => {
+      await writeModel(folder, CONFIGS.llamaOf4);
+      for (const name of [MODEL, "config.json"]) {
+        await Deno.remove(join(folder, name));
+        await Deno.symlink("../../blobs/0a1b", join(folder, name));
+        await refused(
+          join(folder),
+          `${name}: is a link to ../../blobs/0a1b, where no file is: fetch the model again`,
+        );
+      }
     }),
 );
 
