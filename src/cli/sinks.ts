@@ -27,11 +27,14 @@ import {
 import { runSinksCompare } from "./sinks/compare.ts";
 import { withExport } from "./sinks/export.ts";
 import { checkHead } from "./sinks/head.ts";
+import { endAtInterrupt } from "./sinks/interrupt.ts";
 import { parseSinks, sinksHelp, type SinksRequest } from "./sinks/options.ts";
 
 /** Parts that tests replace. */
 export interface SinksHooks extends CommandOutput {
   readonly openGpu: (options: SinksRequest["gpu"]) => Promise<Gpu>;
+  /** Called once the measurement is done, before its files are written. */
+  readonly onMeasured?: () => void;
 }
 
 /** The default number of sequences per batch. */
@@ -92,6 +95,7 @@ async function writeReports(
   request: SinksRequest,
   hooks: SinksHooks,
 ): Promise<number> {
+  hooks.onMeasured?.();
   const json = formatMeasurementJson(measurement);
   if (request.output !== undefined) await writeTextFile(request.output, json);
   if (request.html !== undefined) {
@@ -201,5 +205,8 @@ function checkMemory(gpu: Gpu, { config, context }: OpenedModel["model"], batch:
 
 if (import.meta.main) {
   enterUserFolder();
-  Deno.exitCode = await runSinks(Deno.args, { ...standardOutput(), openGpu });
+  const output = standardOutput();
+  const stop = endAtInterrupt(output.err);
+  Deno.exitCode = await runSinks(Deno.args, { ...output, openGpu, onMeasured: stop });
+  stop();
 }

@@ -1,5 +1,5 @@
 /** Opens a pretrained model by name or folder, and splits text for measuring it. */
-import { basename, join, resolve } from "node:path";
+import { basename, join, resolve, sep } from "node:path";
 import { CheckpointError } from "../model/checkpoint/error.ts";
 import { fetchModel, isHubName } from "../model/pretrained/hub.ts";
 import { openTokenizer, type Tokenizer } from "../model/pretrained/tokenizer.ts";
@@ -98,7 +98,10 @@ export async function openPretrained(
   const read = readDocuments(corpus);
   const notes: string[] = [];
   const limit = context ?? CONTEXT;
+  onProgress(0, 1, "reading the texts");
   const folder = await exists(model) ? model : await fetched(model, { limit, notes, onProgress });
+  const cached = cachedName(folder);
+  if (cached !== undefined) notes.push(`${cached.name} is of commit ${cached.commit}`);
   const architecture = await readArchitecture(folder, { context: limit });
   const { positions, config: { vocabulary } } = architecture;
   if (context !== undefined && context > positions) {
@@ -122,6 +125,7 @@ export async function openPretrained(
     if (!(error instanceof CorpusError) || read.notes.length === 0) throw error;
     throw new CorpusError([error.message, ...read.notes].join("; "));
   }
+  onProgress(0, 100, "checking the weights");
   const weights = await openWeights(folder, {
     context: limit,
     onProgress: (share) => onProgress(Math.round(100 * share), 100, "checking the weights"),
@@ -159,5 +163,19 @@ async function fetched(
 }
 
 function nameOf(model: string): string {
-  return isHubName(model) ? model : basename(resolve(model)) || model;
+  if (isHubName(model)) return model;
+  return cachedName(model)?.name ?? (basename(resolve(model)) || model);
+}
+
+/**
+ * The name and commit of a model in the cache of Hugging Face's own programs, from its path:
+ * models--OWNER--NAME/snapshots/COMMIT.
+ */
+function cachedName(
+  folder: string,
+): { readonly name: string; readonly commit: string } | undefined {
+  const [commit, snapshots, model = ""] = resolve(folder).split(sep).reverse();
+  const prefix = "models--";
+  if (snapshots !== "snapshots" || !model.startsWith(prefix)) return undefined;
+  return { name: model.slice(prefix.length).replaceAll("--", "/"), commit: commit! };
 }

@@ -252,9 +252,19 @@ export class SinkExport implements MeasurementObserver, AsyncDisposable {
   }
 
   /** Removes an unfinished export. */
-  async [Symbol.asyncDispose](): Promise<void> {
+  [Symbol.asyncDispose](): Promise<void> {
+    this.discard();
+    return Promise.resolve();
+  }
+
+  /** Removes an unfinished export, without waiting: for a process that ends at once. */
+  discard(): void {
     if (this.#finished) return;
-    await Deno.remove(this.#temporary, { recursive: true }).catch(() => {}); // It may be gone.
+    try {
+      Deno.removeSync(this.#temporary, { recursive: true });
+    } catch {
+      // It may be gone.
+    }
   }
 
   async #start(array: OpenArray): Promise<void> {

@@ -23,7 +23,7 @@ export interface IntervalMeterOptions {
 /**
  * The fewest groups of sequences for an interval: fewer say too little about how sequences differ.
  */
-const LEAST_UNITS = 8;
+export const LEAST_UNITS = 8;
 
 const SEED = 1;
 

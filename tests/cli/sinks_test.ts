@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import type { Gpu } from "../../mod.ts";
 import { runSinks } from "../../src/cli/sinks.ts";
 import { parseSinks, sinksHelp } from "../../src/cli/sinks/options.ts";
@@ -405,3 +406,39 @@ test("sinks limits the context to the checkpoint's, and counts each context of a
     assertStringIncludes(output.texts.err, "8 sequences of 10 tokens take 1 MiB in one tensor");
     assertStringIncludes(output.texts.err, "give a smaller --batch or --context");
   }));
+
+const runTest = Deno.build.os === "windows"
+  ? (name: string, run: () => Promise<void>) =>
+    Deno.test({ name: `${name} [needs signals]`, ignore: true, fn: run })
+  : testWith("read", "write", "run", "env");
+
+runTest(
+  "sinks says at Ctrl-C what is left, and leaves nothing half written",
+  () =>
+    inFolder(async (folder) => {
+      const run = join(folder, "run");
+      await makeRun(run, [1]);
+      const source = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
+      const child = new Deno.Command(Deno.execPath(), {
+        args: [
+          ...["run", "--quiet", "--no-lock", "-A", `--config=${source("deno.json")}`],
+          ...[source("src/cli/sinks.ts"), run, "--batches=2000"],
+          ...[`--output=${join(folder, "a.json")}`, `--export=${join(folder, "states")}`],
+        ],
+        stdout: "null",
+        stderr: "piped",
+      }).spawn();
+      let err = "";
+      for await (const part of child.stderr.pipeThrough(new TextDecoderStream())) {
+        // The first line shows that the measurement has begun.
+        if (err === "") child.kill("SIGINT");
+        err += part;
+      }
+      assertEquals((await child.status).code, 130, err);
+      assertStringIncludes(
+        err,
+        "sinks: interrupted; files are written only after the measurement, so none are new\n",
+      );
+      assertEquals(Array.from(Deno.readDirSync(folder), ({ name }) => name), ["run"]);
+    }),
+);

@@ -79,6 +79,16 @@ test("openPretrained() opens weights, tokenizer and texts, and lists what it did
     assertEquals(shares.at(-1), 1);
   }, { fields: { gate_softness: 1 } }));
 
+test("openPretrained() names a model in Hugging Face's cache as the hub does", () =>
+  withModel(async ({ folder, model, corpus }) => {
+    const snapshots = join(folder, "models--owner--tiny-1", "snapshots");
+    await Deno.mkdir(snapshots, { recursive: true });
+    await Deno.rename(model, join(snapshots, "0a1b"));
+    using opened = await openPretrained(join(snapshots, "0a1b"), { corpus });
+    assertEquals(opened.source.run, "owner/tiny-1");
+    assertEquals(opened.notes[0], "owner/tiny-1 is of commit 0a1b");
+  }));
+
 test("openPretrained() cuts texts as its options say", () =>
   withModel(async ({ folder, model }) => {
     const corpus = join(folder, "lines.jsonl");

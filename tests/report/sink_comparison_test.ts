@@ -109,7 +109,13 @@ test("sinks compare reads measurements of --output, and refuses other files in o
     assertStringIncludes(out, "<b>one</b>, step 7");
     assertStringIncludes(await Deno.readTextFile(html), "&lt;b&gt;one");
     const same = await run(path("a.json"), path("a.json"), path("a.json"));
-    assertStringIncludes(same.out, "step 7 (a.json) 3");
+    for (const place of [1, 2, 3]) assertStringIncludes(same.out, `step 7 (a.json) ${place}`);
+    await Deno.writeTextFile(path("c.json"), formatMeasurementJson(first));
+    // Both names say which file they belong to.
+    const twice = await run(path("a.json"), path("c.json"), path("b.json"));
+    for (const name of ["a", "c"]) assertStringIncludes(twice.out, `step 7 (${name}.json)  `);
+    assert(!/\([ac]\.json\) \d|\(b\.json\)/.test(twice.out), twice.out);
+    await Deno.remove(path("c.json"));
     const fails = async (text: string, message: string, wanted = 1) => {
       await Deno.writeTextFile(path("bad.json"), text);
       const result = await run(path("a.json"), path("bad.json"), `--html=${path("x.html")}`);

@@ -13,7 +13,8 @@ import type { SinksRequest } from "./options.ts";
  * @param request the command line
  * @param shape the model's configuration and the numbers of texts and tokens
  * @param measure the measurement, which passes each batch to the observer
- * @throws {FileError} if the folder cannot be written; no file is left then
+ * @throws {FileError} if the folder cannot be written; no file is left then, nor if the process
+ *   exits during the measurement
  */
 export async function withExport(
   { export: wanted }: SinksRequest,
@@ -22,7 +23,14 @@ export async function withExport(
 ): Promise<SinkMeasurement> {
   if (wanted === undefined) return await measure(undefined);
   await using files = await SinkExport.open(wanted.folder, { ...shape, arrays: wanted.arrays });
-  const measurement = await measure(files);
-  await files.finish(measurement);
-  return measurement;
+  // At Ctrl-C the process exits, and no disposal runs.
+  const discard = () => files.discard();
+  globalThis.addEventListener("unload", discard);
+  try {
+    const measurement = await measure(files);
+    await files.finish(measurement);
+    return measurement;
+  } finally {
+    globalThis.removeEventListener("unload", discard);
+  }
 }

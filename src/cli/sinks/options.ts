@@ -164,6 +164,7 @@ Exit codes:
   1    no such checkpoint, an unreadable or incomplete one, or no GPU
   2    a mistake in the command line
   3    measured, but an identity or bound of the theory does not hold
+  130  interrupted
 `;
 }
 

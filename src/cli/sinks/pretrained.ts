@@ -9,6 +9,7 @@ import type { Gpu } from "../../gpu/gpu.ts";
 import { streamedMemory } from "../../model/streamed/memory.ts";
 import { listParameters, parameterLength } from "../../reference/llama/parameters.ts";
 import type { SinkMeasurement } from "../../sinks/measurement.ts";
+import { LEAST_UNITS } from "../../sinks/intervals.ts";
 import type { PretrainedMeasurement } from "../../sinks/pretrained/measurement.ts";
 import { UsageError } from "../shared/arguments.ts";
 import type { CommandOutput } from "../shared/output.ts";
@@ -154,6 +155,7 @@ function describe(
   { pretrained: { begin = "as-tokenizer", documents = "joined" } }: SinksRequest,
 ): Pick<PretrainedMeasurement, "model" | "texts"> {
   const { family, config } = weights.architecture;
+  const { texts: count } = texts;
   const tokens = texts.firstTokens(SHOWN_TOKENS);
   return {
     model: {
@@ -162,7 +164,7 @@ function describe(
       parameters: listParameters(config)
         .reduce((sum, parameter) => sum + parameterLength(parameter), 0),
       storedAs: [...new Set(weights.types.values())].sort(),
-      notes,
+      notes: [...notes, ...fewTexts(count)],
     },
     texts: {
       begin,
@@ -171,6 +173,17 @@ function describe(
       firstTokenNumbers: tokens,
     },
   };
+}
+
+/** A bootstrap over few texts gives intervals that are too narrow. */
+function fewTexts(count: number): string[] {
+  if (count >= LEAST_UNITS) return [];
+  return [
+    `${count} ${
+      count === 1 ? "text says" : "texts say"
+    } too little about how texts differ: the 95 % ` +
+    `intervals are too narrow below ${LEAST_UNITS} texts`,
+  ];
 }
 
 /**

@@ -35,22 +35,27 @@ const NEEDED: Readonly<Record<string, "object" | "list" | "number">> = {
  * @throws {FileError} if a file cannot be read, or is not a measurement
  */
 export async function readMeasurements(paths: readonly string[]): Promise<NamedMeasurement[]> {
-  const found: NamedMeasurement[] = [];
-  for (const path of paths) {
-    const measurement = await readMeasurement(path);
-    const { source } = measurement;
-    const own = source === null
-      ? basename(path)
-      : measurement.pretrained === undefined
-      ? `${source.run}, step ${source.step}`
-      : source.run;
-    // A name that another measurement has gets the file's name added, and its place if that is not
-    // enough.
-    const name = found.some((other) => other.name === own) ? `${own} (${basename(path)})` : own;
-    const taken = found.some((other) => other.name === name);
-    found.push({ name: taken ? `${name} ${found.length + 1}` : name, measurement });
-  }
-  return found;
+  const measurements: SinkMeasurement[] = [];
+  for (const path of paths) measurements.push(await readMeasurement(path));
+  const names = measurements.map(({ source, pretrained }, i) => {
+    if (source === null) return basename(paths[i]!);
+    return pretrained === undefined ? `${source.run}, step ${source.step}` : source.run;
+  });
+  // Measurements with one name get the names of their files added, and their places if that is not
+  // enough.
+  const files = apart(names, (name, i) => `${name} (${basename(paths[i]!)})`);
+  const distinct = apart(files, (name, i) => `${name} ${i + 1}`);
+  return measurements.map((measurement, i) => ({ name: distinct[i]!, measurement }));
+}
+
+/** Changes the names that occur more than once. */
+function apart(
+  names: readonly string[],
+  change: (name: string, index: number) => string,
+): string[] {
+  return names.map((name, i) =>
+    names.indexOf(name) === names.lastIndexOf(name) ? name : change(name, i)
+  );
 }
 
 async function readMeasurement(path: string): Promise<SinkMeasurement> {

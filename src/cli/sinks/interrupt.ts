@@ -1,0 +1,22 @@
+/** Ends `deno task sinks` at Ctrl-C or SIGTERM. */
+import { listenForInterrupts } from "../shared/interrupts.ts";
+
+/**
+ * From now on, lets an interrupt end the process with exit code 130 and a line that says what is
+ * left.
+ *
+ * @param err receives the line
+ * @returns a function that stops this
+ */
+export function endAtInterrupt(err: (text: string) => void): () => void {
+  const interrupt = new AbortController();
+  interrupt.signal.addEventListener("abort", () => {
+    // On a terminal, the progress bar is in this line.
+    const line = Deno.stderr.isTerminal() ? "\n" : "";
+    err(
+      `${line}sinks: interrupted; files are written only after the measurement, so none are new\n`,
+    );
+    Deno.exit(130);
+  });
+  return listenForInterrupts(interrupt);
+}
