@@ -6,7 +6,7 @@ import { escapeTerminal } from "../../escape.ts";
 import { UsageError } from "./arguments.ts";
 import { type CommandOutput, OutputError, standardOutput } from "./output.ts";
 import { type InterruptOptions, listenForInterrupts } from "./interrupts.ts";
-import { enterUserFolder } from "./place.ts";
+import { enterUserFolder, startWithFlags } from "./place.ts";
 
 /** A command, without its frame. */
 export interface Command<Request> {
@@ -57,7 +57,11 @@ export async function runCommand<Request>(
     if (!usage && !(error instanceof OutputError) && !explains(error)) throw error;
     const message = error instanceof Error ? error.message : String(error);
     const hint = usage && !message.includes("--help") ? " (see --help)" : "";
-    output.err(`${name}: ${escapeTerminal(message.replaceAll(/\s+/g, " "))}${hint}\n`);
+    const start = error instanceof Deno.errors.NotCapable ? startWithFlags() : undefined;
+    const how = start === undefined
+      ? ""
+      : `; deno task takes no such flags, so start with ${start}`;
+    output.err(`${name}: ${escapeTerminal(message.replaceAll(/\s+/g, " ") + how)}${hint}\n`);
     return usage ? 2 : 1;
   }
 }

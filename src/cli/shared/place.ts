@@ -26,6 +26,20 @@ export function enterUserFolder(): void {
 }
 
 /**
+ * How to start the running command with flags for Deno, which `deno task` does not pass on.
+ *
+ * @returns the beginning of a command line; undefined if `deno task` did not start this command
+ */
+export function startWithFlags(): string | undefined {
+  const { state } = Deno.permissions.querySync({ name: "env", variable: CALLED_IN });
+  if (state !== "granted" || Deno.env.get(CALLED_IN) === undefined) return undefined;
+  const program = Deno.mainModule;
+  return program.startsWith("file:")
+    ? `deno run -A ${JSON.stringify(fileURLToPath(program))}`
+    : undefined;
+}
+
+/**
  * Makes a path from the command line absolute, so messages and files say exactly which path was
  * meant.
  *

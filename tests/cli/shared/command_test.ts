@@ -13,6 +13,7 @@ import {
   syntheticResultFile,
 } from "../../measure/synthetic.ts";
 import { assertEquals, assertRejects, assertThrows } from "../../support/assert/assert.ts";
+import { testWith } from "../../support/permitted.ts";
 import { recordOutput } from "../record_output.ts";
 
 async function ran(
@@ -49,6 +50,29 @@ Deno.test("runCommand() prints help, returns the command's exit code, and report
   ];
   for (const [thrown, code, err] of cases) assertEquals(await ran(thrown), { code, out: "", err });
 });
+
+testWith("env", "read")(
+  "runCommand() says how to give permissions that deno task does not pass on",
+  async () => {
+    const missing = new Deno.errors.NotCapable("fetching: run again with --allow-net=a");
+    const before = Deno.env.get("INIT_CWD");
+    try {
+      Deno.env.set("INIT_CWD", "/");
+      const program = JSON.stringify(fileURLToPath(Deno.mainModule));
+      assertEquals(
+        (await ran(missing)).err,
+        [
+          "tune: fetching: run again with --allow-net=a; ",
+          `deno task takes no such flags, so start with deno run -A ${program}\n`,
+        ].join(""),
+      );
+      Deno.env.delete("INIT_CWD");
+      assertEquals((await ran(missing)).err, "tune: fetching: run again with --allow-net=a\n");
+    } finally {
+      if (before !== undefined) Deno.env.set("INIT_CWD", before);
+    }
+  },
+);
 
 Deno.test("runCommand() throws unexpected errors", async () => {
   const defect = new TypeError("x is undefined");
