@@ -159,7 +159,8 @@ async function openCheckpoint(
   if (model.config.vocabulary !== task.vocabulary) {
     throw new RunError(
       `${folder}: has no tokenizer.json, so its tokens can only be the ${task.vocabulary} bytes of a text, but ` +
-        `the model has ${model.config.vocabulary} tokens: put its tokenizer.json into the folder`,
+        `the model has ${model.config.vocabulary} tokens: put its tokenizer.json into the folder, or ` +
+        "if it is of a run, give the run's folder",
     );
   }
   return {

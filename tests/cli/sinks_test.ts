@@ -269,7 +269,7 @@ test("sinks reports a wrong run in one line, and writes nothing", async () => {
     await Deno.writeTextFile(corpus, "any text ".repeat(100));
     await fails(
       [join(folder, "alone"), "--corpus", corpus],
-      "is a model of 9 tokens, but text has",
+      "the model has 9 tokens: put its tokenizer.json into the folder, or if it is of a run, give",
     );
   });
 });

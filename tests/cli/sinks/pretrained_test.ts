@@ -53,6 +53,7 @@ test("runSinks() measures a pretrained model on texts, and shows their beginning
     assertEquals([data.sequences, data.context], [2, 16]);
     assertEquals(pretrained!.texts.firstTokens.slice(0, 3), ["<|begin_of_text|>", "It", "Ġwas"]);
     assertEquals(pretrained!.model.storedAs, ["BF16"]);
+    assertStringIncludes(pretrained!.model.notes.join(), "intervals are too narrow below 8 texts");
     assertEquals([pretrained!.interventions, quantization!.cases.length], [[], 4]);
     assertEquals(quantization!.calibrationBatches, 0);
     const less = recordOutput();
