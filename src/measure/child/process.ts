@@ -99,11 +99,19 @@ export class MeasuringChild implements ChildConnection {
   // Shows the child's notices, such as a driver's download, to the user. Other output, from
   // drivers, is kept to explain the process's end.
   async #readErrors(stderr: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<void> {
+    let rest = "";
     for await (const text of stderr.pipeThrough(new TextDecoderStream())) {
-      for (const line of text.split("\n")) if (line.startsWith("gradsink: ")) console.error(line);
+      const lines = (rest + text).split("\n");
+      rest = lines.pop()!;
+      lines.forEach(showNotice);
       this.#stderr = (this.#stderr + text).slice(-STDERR_TAIL);
     }
+    showNotice(rest);
   }
+}
+
+function showNotice(line: string): void {
+  if (line.startsWith("gradsink: ")) console.error(line);
 }
 
 // Whether a line does not explain the process's end: drivers print it at every start, or it is a

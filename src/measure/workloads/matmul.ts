@@ -101,7 +101,8 @@ export const matmul = measured({
       operator: "matmul",
       plan: planMatmul,
       prepare,
-      roughWork: ({ B, M, N, K }: MatmulLengths) => 2 * B * M * N * K,
+      roughWork: ({ B, M, N, K }: MatmulLengths) =>
+        B * Math.max(2 * M * N * K, 4 * (M * K + K * N + M * N)),
     },
   },
   shapes: (software) => software ? softwareMatmul : hardwareMatmul,

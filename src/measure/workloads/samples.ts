@@ -51,11 +51,8 @@ export function largestError(samples: readonly Sample[]): { error: number; outpu
   }
   const empty = [...largest].find(([, magnitude]) => !(magnitude > 0));
   if (samples.length === 0 || empty !== undefined) {
-    throw new RangeError(
-      `check: ${
-        empty?.[0] ?? "no output"
-      } has samples that are not zero, so nothing would be compared`,
-    );
+    const what = empty === undefined ? "there are no samples" : `${empty[0]} has only zeros`;
+    throw new RangeError(`check: ${what}, so nothing would be compared`);
   }
   let worst = { error: -1, output: "" };
   for (const { output, actual, wanted, magnitude = 0 } of samples) {

@@ -150,7 +150,7 @@ export function formatComparisonCsv(comparison: Comparison): string {
 
 /**
  * Writes a comparison as JSON, `gradsink-comparison/1`. An absent field means no data; samples stay
- * in the result files. `uncompared` holds the rows that went well on at most one machine.
+ * in the result files. `uncompared` holds the rows without a verdict.
  *
  * @param comparison a comparison of at least two files
  */

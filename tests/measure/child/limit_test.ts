@@ -41,6 +41,13 @@ Deno.test("smaller() ends, shrinks the work by about four at most, and keeps the
   }
 });
 
+Deno.test("roughWork() of a thin product counts its bytes, which take longer than its operations", () => {
+  const { roughWork } = passNamed("matmul", "forward");
+  const thin = { B: 2, M: 1, N: 4096, K: 4096, transposeLeft: 0, transposeRight: 0 };
+  assertEquals(roughWork(thin), 2 * 4 * (4096 + 4096 ** 2 + 4096));
+  assertEquals(roughWork({ ...thin, M: 4096 }), 2 * 2 * 4096 ** 3);
+});
+
 /** A GPU that only takes time: 1 / `rate` ns per operation, but at least `least` ns. */
 function fakeGpu(rate: number, least = 0) {
   const ran: number[] = [];
