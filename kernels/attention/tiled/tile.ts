@@ -10,8 +10,8 @@
  *     its columns   x + across · b + columnBlocks · c, for its block b and the block's column c
  *
  * Its registers hold one vector of `side` rows, `name{a}_{b}_{c}`, for each of its blocks of rows
- * `a` and each of its columns `(b, c)`. For results with D numbers per row they hold the vec4f x, x +
- * across, … of its rows: `name{row}_{n}`. An invocation's columns are spread, so neighboring
+ * `a` and each of its columns `(b, c)`. For results with D numbers per row they hold the vec4f x,
+ * x + across, … of its rows: `name{row}_{n}`. An invocation's columns are spread, so neighboring
  * invocations write neighboring lines of workgroup memory (memory.ts). Its rows are contiguous, so
  * the diagonal crosses few of its groups of columns (accumulate.ts).
  *

@@ -104,7 +104,8 @@ function readings(
   );
 }
 
-// The choices if right is an image: tiles of one width, without exchanged operands or extra columns.
+// The choices if right is an image: tiles of one width, without exchanged operands or extra
+// columns.
 function* imageChoices(
   gpu: Gpu,
   shape: MatmulShape,
