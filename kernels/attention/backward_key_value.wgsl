@@ -5,8 +5,9 @@
 //   dk_j = scale sum_{t>=j} dz_tj q_t                  u_j = sum_{t>=j} a_tj g_t
 //
 // summed over the query heads that share the key and value head of j, with the logits z_tj =
-// scale <q_t, k_j>, g the gradient of the output y, and D_t = <g_t, y_t>. Without V-scale f = 1 and
-// dv_j = u_j. With it u is the gradient of the scaled value, r_j = |v_j|², phi = r / (r + C), and
+// scale <q_t, k_j>, g the gradient of the output y, and D_t = <g_t, y_t>, less the gradient of
+// logSumExp_t if there is one. Without V-scale f = 1 and dv_j = u_j. With it u is the gradient of
+// the scaled value, r_j = |v_j|², phi = r / (r + C), and
 //
 //   dv_j = phi u_j + 2 C / (r + C)² <v_j, u_j> v_j     dC = - sum_j r_j / (r_j + C)² <v_j, u_j>
 //

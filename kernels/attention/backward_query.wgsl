@@ -3,9 +3,10 @@
 //   a_tj = exp(z_tj - logSumExp_t)      dz_tj = a_tj (f_j <g_t, v_j> - D_t)
 //   dq_t = scale sum_{j<=t} dz_tj k_j
 //
-// z_tj = scale <q_t, k_j>, g is the gradient of the output y, and D_t = <g_t, y_t>. f_j = 1, or
-// with V-scale "full" f_j = r_j / (r_j + C) with r_j = |v_j|², because the forward then added up
-// f_j v_j. The probabilities are recomputed; nothing of size T x T is stored.
+// z_tj = scale <q_t, k_j>, g is the gradient of the output y, and D_t = <g_t, y_t>, less the
+// gradient of logSumExp_t if there is one. f_j = 1, or with V-scale "full" f_j = r_j / (r_j + C)
+// with r_j = |v_j|², because the forward then added up f_j v_j. The probabilities are recomputed;
+// nothing of size T x T is stored.
 //
 // One workgroup computes 32 query rows of one head and walks the key tiles up to the diagonal.
 // Dispatch: (ceil(T / 32), Hq, B). Invocation (x, y) owns the query rows 4x..4x+3; it computes

@@ -1,6 +1,7 @@
 /**
  * Attention backward, keyGradient and valueGradient, for GPUs, in base 2. With z the logits, a_ts =
- * exp(z_ts − logSumExp_t), g the gradient of the output y, and D_t = ⟨g_t, y_t⟩:
+ * exp(z_ts − logSumExp_t), g the gradient of the output y, and D_t = ⟨g_t, y_t⟩, less the gradient
+ * of logSumExp_t if there is one:
  *
  *     u_s = Σ_{t≥s} a_ts g_t                           valueGradient: u_s through φ's Jacobian
  *     ∂L/∂z_ts = a_ts (factor_s ⟨g_t, v_s⟩ − D_t)      keyGradient:   scale Σ_{t≥s} ∂L/∂z_ts q_t

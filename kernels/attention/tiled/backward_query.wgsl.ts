@@ -1,6 +1,7 @@
 /**
  * Attention backward, queryGradient, for GPUs, in base 2. With z the logits, a_tj = exp(z_tj −
- * logSumExp_t), g the gradient of the output y, and D_t = ⟨g_t, y_t⟩:
+ * logSumExp_t), g the gradient of the output y, and D_t = ⟨g_t, y_t⟩, less the gradient of
+ * logSumExp_t if there is one:
  *
  *     ∂L/∂z_tj = a_tj (factor_j ⟨g_t, v_j⟩ − D_t)      ∂L/∂q_t = scale Σ_{j≤t} ∂L/∂z_tj k_j
  *

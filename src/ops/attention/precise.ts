@@ -9,7 +9,8 @@
  *
  * The difference does not change if one vector is subtracted from all values. With v_p subtracted,
  * key p has the value 0 and the output is a sum over the other keys only, so nothing cancels. This
- * costs one more forward pass.
+ * costs one more forward pass. A learned sink has weight but no value to subtract from, so
+ * kernels/attention/precise/sink.wgsl corrects for its share.
  */
 import shiftSinkSource from "../../../kernels/attention/precise/sink.wgsl" with {
   type: "text",

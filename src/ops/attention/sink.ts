@@ -54,7 +54,7 @@ export function subtractLogSumExpGradient(
  * Sums sinkLogitGradient.
  *
  * @param call the attention call
- * @param rowStatistics `[B, Hq, T]` of (logSumExp, D_t minus the gradient by logSumExp)
+ * @param rowStatistics `[B, Hq, T]` of (logSumExp, D_t − ℓ_t) as in row.ts
  * @returns no dispatch without a sink
  */
 export function sumSinkTerms(
