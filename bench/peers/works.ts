@@ -50,7 +50,7 @@ export interface WantedNumbers {
 /** RMSNorm's ε, the same for all libraries. */
 export const EPSILON = 1e-5;
 
-/** The largest error that counts as right, relative to a row's largest number. */
+/** The largest error that counts as right, relative to a row's largest number or `magnitude`. */
 export const TOLERANCE = 1e-4;
 
 /** The works to compare. */

@@ -290,9 +290,9 @@ export function planAttentionBackward(
  * `∂L/∂z_tj = a_tj (⟨g_t, v_j⟩ − D_t)`, `∂L/∂q_t = scale Σ_j ∂L/∂z_tj k_j`,
  * `∂L/∂k_j = scale Σ_t ∂L/∂z_tj q_t`.
  *
- * With V-scale "full", `φ(v_j)` replaces `v_j` in `∂L/∂z_tj`. In both modes the gradient by `v_s`
- * is φ's Jacobian times `u_s = Σ_{t≥s} a_ts g_t`, and `constantGradient` is
- * `−Σ_s r_s/(r_s + C)² ⟨v_s, u_s⟩` with `r_s = ‖v_s‖²`.
+ * With V-scale "full", `φ(v_j)` replaces `v_j` in `∂L/∂z_tj`. In both modes the gradient by `v_j`
+ * is φ's Jacobian times `u_j = Σ_{t≥j} a_tj g_t`, and `constantGradient` is
+ * `−Σ_j r_j/(r_j + C)² ⟨v_j, u_j⟩` with `r_j = ‖v_j‖²`.
  *
  * If the loss also depends on `logSumExp`, with gradient `ℓ`, then `∂L/∂z_tj = a_tj (⟨g_t, v_j⟩ −
  * D_t + ℓ_t)`. With a learned sink, whose share of the weight is `b_t = exp(s_h − logSumExp_t)`,

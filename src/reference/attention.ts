@@ -182,7 +182,8 @@ function softmaxRow(options: {
  * @returns output [B, Hq, T, D]; logSumExp [B, Hq, T], the natural logarithm of Σ_j exp z_tj, plus
  *   exp s with a learned sink.
  * @throws {TypeError} If a shape does not fit.
- * @throws {RangeError} If the scale is not finite, or a V-scale constant not positive and finite.
+ * @throws {RangeError} If the scale is not finite, the V-scale mode is unknown, or a V-scale
+ *   constant is not positive and finite.
  *
  * @example
  * ```ts
@@ -249,7 +250,8 @@ export function attentionForward(
  * @returns queryGradient [B, Hq, T, D], keyGradient and valueGradient [B, Hkv, T, D]; with V-scale
  * also constantGradient [Hkv], with learned sinks sinkLogitGradient [Hq].
  * @throws {TypeError} If a shape does not fit.
- * @throws {RangeError} If the scale is not finite, or a V-scale constant not positive and finite.
+ * @throws {RangeError} If the scale is not finite, the V-scale mode is unknown, or a V-scale
+ *   constant is not positive and finite.
  *
  * @example
  * ```ts

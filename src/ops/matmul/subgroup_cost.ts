@@ -95,7 +95,7 @@ const ROWS_OF_TWO_STEPS = 16;
 
 /**
  * Steps of four k in one turn of the kernel's loop. Once a turn, the compiler masks accumulators by
- * the active lanes, which takes a tenth of their time.
+ * the active lanes, so longer turns save time.
  */
 export function stepsOf(
   { shape, rows }: Pick<SubgroupChoice, "shape" | "rows">,
@@ -104,8 +104,7 @@ export function stepsOf(
   return image && rows <= ROWS_OF_TWO_STEPS && shape.inner % 8 === 0 ? 2 : 1;
 }
 
-// With two steps per turn accumulators are masked half as often, which leaves this share of their
-// time.
+// The accumulators' relative time with two steps per turn, which masks them half as often.
 const TWO_STEPS = 0.9;
 
 // The relative cost of a second part: one more kernel, which may need compiling.

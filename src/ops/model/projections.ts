@@ -97,7 +97,7 @@ export interface RotaryOptions {
  * @returns `[T, D]` numbers, computed in float64
  * @throws {TypeError} for an option that is not a number
  * @throws {RangeError} for lengths that are not positive integers, an odd D, a base that is not
- *   above 0, or frequencies that are not D/2 finite numbers
+ *   positive and finite, or frequencies that are not D/2 finite numbers
  *
  * @example
  * ```ts
