@@ -1,7 +1,7 @@
 /** The error of a file that cannot be read or written. */
 import { escapeTerminal, truncate } from "../escape.ts";
 
-/** The largest file that is read, in bytes: ample for a million samples. */
+/** The largest file that is read from strangers, in bytes: ample for a million samples. */
 export const MAXIMUM_FILE_BYTES = 16 * 2 ** 20;
 
 /** A file that cannot be read or written; the message is one line, safe to print. */

@@ -17,7 +17,7 @@ export interface ResumedFile {
  *
  * @param path the file
  * @throws {FileError} if it cannot be read or locked
- * @throws {UsageError} if it is complete, belongs to a joint run, or another run adds to it
+ * @throws {UsageError} if it is complete, was measured with `--beside`, or another run adds to it
  */
 export async function openResumed(path: string): Promise<ResumedFile> {
   await readResumed(path);

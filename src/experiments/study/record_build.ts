@@ -169,7 +169,7 @@ function withoutPoints(branch: Branch): Branch {
   };
 }
 
-/** Keeps the first tokens at position 0, up to 10, and every nth of the others. */
+/** Keeps single tokens alone: the first 10 or fewer at position 0, and every nth of the others. */
 function thinnedBranch(branch: Branch): Branch {
   const { points } = branch;
   const all = [...points.position.keys()];

@@ -46,7 +46,7 @@ const verdictTexts: Readonly<Record<Verdict, string>> = {
 };
 
 /**
- * A verdict as a cell. An ambiguous one gives its cause in a word or two.
+ * A verdict as a cell. An ambiguous one gives its cause in a few words.
  *
  * @param pair undefined if there is no partner
  */
