@@ -19,7 +19,7 @@ export async function inFolder(run: (folder: string) => Promise<void>): Promise<
  * A `Deno.test` for tests that read and write files.
  *
  * @param more permissions besides `read` and `write`
- * @returns registers a test, which is called with a temporary folder
+ * @returns a function that registers a test, and calls it with a temporary folder
  */
 export function testOnDisk(
   ...more: readonly TestPermission[]

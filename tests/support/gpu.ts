@@ -103,7 +103,8 @@ export function onEachRuntime(
 
 /**
  * {@linkcode onEachRuntime} for tests that not every adapter can run: where it cannot, the test is
- * ignored, with the reason in its name. Opens the runtimes at once.
+ * ignored, with the reason in its name. To find out, it opens the runtimes now, before any test
+ * runs.
  *
  * @param name the test's name; the runtime is added
  * @param run the test
@@ -131,7 +132,7 @@ export interface SiblingOptions {
    * it.
    */
   readonly software?: boolean;
-  /** Pretends another maker. The choice of kernels depends on it. */
+  /** Pretends that another vendor made the GPU. The choice of kernels depends on it. */
   readonly vendor?: string;
   /** Smaller limits than the device's, for tests with little data. */
   readonly limits?: Readonly<Record<string, number>>;

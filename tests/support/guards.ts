@@ -1,8 +1,8 @@
 /**
  * A `Gpu` whose storage buffers are longer than requested. New buffers are full of NaN, which shows
  * if a kernel reads past a tensor's end or before a write. A check of the surplus finds writes past
- * the end. WebGPU itself makes such accesses harmless (it reads zeros and drops writes), and so
- * hides them.
+ * the end. WebGPU itself makes such accesses harmless (it fills buffers with zeros and keeps
+ * accesses within them), and so hides them.
  */
 import { Gpu } from "../../mod.ts";
 import { assert } from "./assert/assert.ts";
@@ -10,8 +10,9 @@ import { assert } from "./assert/assert.ts";
 /** The surplus per buffer, in bytes: 64 rows of 256 float32 numbers. */
 const SURPLUS = 64 * 256 * 4;
 
-// Gives every word of every buffer a different NaN. Arithmetic keeps a NaN's bits. So a kernel cannot
-// hide a read past the end by writing the NaN past another buffer's end.
+// The NaN depends on the word and on the buffer. If all were equal, a kernel could hide a read past
+// the end by writing the NaN past another buffer's end, because arithmetic often keeps a NaN's
+// bits.
 function poison(buffer: number, word: number): number {
   return 0x7fc00000 | ((word + 104_729 * buffer) & 0x3fffff);
 }
@@ -23,7 +24,7 @@ export interface GuardedGpu {
    * Reads the surplus of every live buffer.
    *
    * @returns the number of words checked
-   * @throws {Error} if any of them was overwritten
+   * @throws {Error} if any of them was overwritten, or if there is no buffer
    */
   check(): Promise<number>;
 }

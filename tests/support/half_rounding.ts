@@ -83,7 +83,7 @@ export class SmallWeights {
 
   /**
    * Adds the errors from zeroed weights to the gradients' bounds, after all pairs are recorded.
-   * `used` is the gradient of the value that attention reads.
+   * `used` bounds the gradient of the value that attention reads.
    */
   addTo(
     bounds: {

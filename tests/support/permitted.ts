@@ -21,7 +21,7 @@ export function missingFlags(permissions: readonly TestPermission[]): string[] {
  * A `Deno.test` for tests that need permissions.
  *
  * @param permissions the permissions that they need
- * @returns registers a test; the flags that are missing are added to its name
+ * @returns a function that registers a test, and adds the flags that are missing to its name
  */
 export function testWith(
   ...permissions: readonly TestPermission[]

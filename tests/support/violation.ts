@@ -9,7 +9,7 @@
 
 /** The distance of numbers from an identity or a bound. */
 export interface Violation {
-  /** The largest violation; Infinity after a NaN, or a nonzero number over a scale of 0. */
+  /** The largest violation; Infinity after a NaN, or a positive number over a scale of 0. */
   readonly worst: number;
   /** The element or row of the violation. */
   readonly where: string;

@@ -145,7 +145,8 @@ export const attentionDescription: fc.Arbitrary<AttentionDescription> = fc.recor
     { nil: undefined },
   ),
 })
-  // Calls with a sink need separate kernels. Each number of columns takes seconds to compile.
+  // Calls with a sink need separate kernels, and each number of columns takes seconds to compile.
+  // So only the smallest head dimensions keep their sink.
   .map((description) =>
     description.headDim <= 12 ? description : { ...description, sink: undefined }
   )
@@ -201,7 +202,8 @@ export function drawAttention(description: AttentionDescription): AttentionCase 
   }
   if (pattern === "sink") query.data.forEach((x, i) => query.data[i] = x / 2 + 0.75);
   if (pattern === "strong sink") makeStrongSink(query, key, scale ?? 1 / Math.sqrt(headDim));
-  // ‖v‖² is about D. The constants differ from head to head, on both sides of it.
+  // ‖v‖² is about D times valueSize². The constants differ from head to head; those of size "usual"
+  // lie on both sides of ‖v‖².
   const usual = headDim * valueSize ** 2 * constantSizes[vScale?.size ?? "usual"];
   const constant: Numbers = {
     data: randomUniform({
@@ -228,8 +230,8 @@ export function drawAttention(description: AttentionDescription): AttentionCase 
   };
 }
 
-// exp(3) is about the sum of the exponentials of twenty normal logits. With 30 more or less,
-// float32 loses the smaller of sink and sum.
+// exp(3) is about the sum of the exponentials of twenty normal logits. At −30 or 30, float32 loses
+// the smaller of the sink's exponential and this sum.
 function drawSinks(
   shape: readonly number[],
   seed: number,

@@ -1,6 +1,6 @@
 /**
  * The bounds of the gradient-sink theory for attention's gradients, with the symbols of
- * attention/identities.ts.
+ * identities.ts.
  */
 import { type AttentionNumbers, layerOf, rowOf, TINY, valveAt } from "./layer.ts";
 import { distance, norm } from "../vectors.ts";
@@ -103,12 +103,12 @@ export function queryBound(numbers: AttentionNumbers): Violation {
  * Bound A8 on the expected norm of value gradients: M_s² ‖μ‖² ≤ E‖∇_{v_s}L‖² ≤ M_s² ‖μ‖² + σ² S_s +
  * ρ (M_s² − S_s). It holds for g_t = μ + ε_t with zero-mean noise, tr Cov(ε_t) ≤ σ² and |tr
  * Cov(ε_t, ε_t′)| ≤ ρ. `squaredNorms` are samples of ‖∇_{v_s}L‖² under independent draws of the
- * noise. Their mean estimates the expectation, and may be off by `standardErrors` of its standard
- * errors (5 hold with confidence 1 − 6e-7).
+ * noise. Their mean estimates the expectation. It is allowed to be off by `standardErrors` of its
+ * standard errors (5 hold with confidence 1 − 6e-7).
  *
- * @returns The sample mean, both bounds, and the violation in units of the allowance, at most 1 if
- * the bounds hold. `fromUpper` is the signed distance of the mean from the upper bound in the same
- *   units, for noise that attains it.
+ * @returns The sample mean, both bounds, and the violation in units of this allowance, at most 1 if
+ *   the bounds hold. `fromUpper` is the signed distance of the mean from the upper bound in the
+ *   same units, for noise that attains this bound.
  */
 export function stochasticValueBound(options: {
   readonly squaredNorms: ArrayLike<number>;

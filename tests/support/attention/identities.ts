@@ -1,14 +1,15 @@
 /**
  * The exact identities of the gradient-sink theory for attention's gradients, as functions of plain
  * numbers. They take the inputs, outputs and gradients of the float64 twin or of a GPU, and return
- * the violation, which violation.ts defines. attention/gradient_bounds.ts has the bounds,
- * rows/identities.ts those of RMSNorm and V-scale.
+ * the violation, which ../violation.ts defines. gradient_bounds.ts has the bounds of attention's
+ * gradients, ../rows/identities.ts all of RMSNorm and V-scale.
  *
  * Labels such as A1 are those of src/reference/theory.md, which cites arXiv 2603.17771. g = ∂L/∂y,
  * β_ts = ⟨g_t, v_s − y_t⟩, M_s = Σ_t a_ts, S_s = Σ_t a_ts². Where query heads share a key head,
- * sums run over the group. With V-scale in mode "full" v̂ stands for v in the formulas, and J_φ(v)
- * maps the gradient of v̂ to that of v in either mode; λ∥ is its eigenvalue along v, 1 without
- * V-scale. "Scale" is what a violation is relative to; "scale" in a formula is the logits' factor.
+ * sums run over the group. With V-scale in mode "full" v̂ = φ(v) stands for v in the formulas, and
+ * J_φ(v) maps the gradient of v̂ to that of v in either mode; λ∥ is its eigenvalue along v, 1
+ * without V-scale. "Scale" is what a violation is relative to; "scale" in a formula is the logits'
+ * factor.
  */
 import {
   aggregatedGradient,

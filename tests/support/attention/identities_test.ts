@@ -162,7 +162,7 @@ Deno.test("V-scale's identities hold for the twin's numbers and fail for spoiled
   assertFails(rows.vScaleIsItsEigenvalues({ ...good, valueGradient }), "vScaleIsItsEigenvalues");
   const constantGradient = spoil(good.constantGradient, (x, i) => i === 2 ? x * 1.001 : x);
   assertFails(rows.vScaleConstantGradient({ ...good, constantGradient }), "constantGradient");
-  // Without the eigenvalue term, the gradient is φ ĝ.
+  // A backward that drops the term along v returns r/(r + C) times scaledValueGradient.
   const dropped = spoil(good.scaledValueGradient, (g, i) => {
     const v = value.data.subarray(Math.floor(i / 5) * 5, Math.floor(i / 5) * 5 + 5);
     const r = inner(v, v);

@@ -62,7 +62,7 @@ class Layer {
     };
   }
 
-  /** Row t of query head h (counted over the batch) of a [B, Hq, T, D] array. */
+  /** Row t of a head, counted over the batch, in an array [B, Hq, T, D] or [B, Hkv, T, D]. */
   row(data: Float64Array, head: number, t: number): Float64Array {
     const start = (head * this.length + t) * this.headDim;
     return data.subarray(start, start + this.headDim);

@@ -24,11 +24,11 @@ export const tiledKernels = {
 };
 
 /**
- * The files if one kernel computes both gradients of a key, in the order in which they are planned.
+ * The files if one kernel computes key and value gradients, in the order in which they are planned.
  */
 export const jointKernels = [tiledKernels.forward, tiledKernels.query, tiledKernels.keyValue];
 
-/** The files if each gradient of a key has a separate kernel. */
+/** The files if key and value gradients have separate kernels. */
 export const partedKernels = [
   tiledKernels.forward,
   tiledKernels.query,
@@ -72,12 +72,15 @@ export function tiledRewrites(tile: AttentionTiledOptions): Rewrites {
   };
 }
 
-/** A Gpu whose invocations have enough registers for both gradients of a key. */
+/**
+ * A `Gpu` that counts as NVIDIA's: its invocations have enough registers to compute key and value
+ * gradients in one kernel.
+ */
 export async function gpuWithRegisters(): Promise<Gpu> {
   return siblingGpu(await testGpu("deno"), { vendor: "nvidia" });
 }
 
-/** Compiles the kernels of attention forward and backward as a variant, and runs none. */
+/** Compiles a variant's kernels of attention forward and backward, and runs none. */
 export function compileVariant(gpu: Gpu, variant: string): Promise<void> {
   return compileOnly(gpu, (on, visit) => {
     const empty = () => on.empty([1, 1, 8, 36]);

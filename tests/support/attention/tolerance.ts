@@ -113,10 +113,10 @@ function valve(
  *
  * Weight j of a row is exp(z_j − m) over the sum of all such terms, so the running maximum m
  * cancels. The tiles' corrections multiply a term by further exponentials, whose arguments add up
- * to at most the row's range. An error ρ_j of term j that does not cancel in the quotient changes
- * the weight by Δa_j ≤ a_j (exp(ρ_j) / Σ_i a_i exp(−ρ_i) − 1), but by no more than all other
- * weights change together. A learned sink is one more weight at the end, without a value. Only the
- * change to base 2 rounds its logit.
+ * to at most the row's range. An error ρ_j of term j that does not cancel in the quotient raises
+ * the weight by at most a_j (exp(ρ_j) / Σ_i a_i exp(−ρ_i) − 1), and lowers it by at most a_j (1 −
+ * exp(−ρ_j) / Σ_i a_i exp(ρ_i)), but by no more than all other weights change together. A learned
+ * sink is one more weight at the end, without a value. Only the change to base 2 rounds its logit.
  */
 export function attentionForwardBounds(
   drawn: AttentionCase,
@@ -193,7 +193,7 @@ export function attentionForwardBounds(
   return { output, logSumExp };
 }
 
-/** attentionBackward's inputs in addition to the forward's arguments. */
+/** attentionBackward's inputs in addition to those of an {@linkcode AttentionCase}. */
 export interface BackwardInputs {
   readonly output: Numbers;
   readonly logSumExp: Numbers;
@@ -202,7 +202,8 @@ export interface BackwardInputs {
 }
 
 /**
- * Bounds of attentionBackward's errors, if both sides have the same float32 output and logSumExp.
+ * Bounds of attentionBackward's errors. Both sides have the same float32 output and logSumExp,
+ * unless {@linkcode BackwardInputs} states their errors.
  */
 export interface AttentionBackwardBounds {
   readonly queryGradient: Float64Array;
@@ -213,11 +214,11 @@ export interface AttentionBackwardBounds {
 }
 
 /**
- * Bounds of attentionBackward's errors. The probability exp(z − logSumExp) has the errors of the
- * logit and of exp. The logit's gradient a (f ⟨g, v⟩ − D), where f is V-scale's φ or 1 and D is
- * ⟨g, y⟩ minus the gradient of logSumExp, adds those of two inner products. Then follow sums over
- * at most T · group terms. The sink's share has only exp's error, and its gradient is a sum over
- * T · B terms.
+ * Bounds of attentionBackward's errors. The weight a_tj = exp(z_tj − logSumExp_t) has the errors of
+ * the logit and of exp. The logit's gradient is a_tj (f ⟨g_t, v_j⟩ − D_t + ℓ_t), where f is φ with
+ * V-scale in mode "full" and else 1, D_t = ⟨g_t, y_t⟩, and ℓ_t is the gradient of logSumExp. It
+ * adds the errors of two inner products. Then follow sums over at most T · group terms. The sink's
+ * share has only exp's error, and its gradient is a sum over T · B terms.
  */
 export function attentionBackwardBounds(
   drawn: AttentionCase,

@@ -1,6 +1,7 @@
 /**
  * Small calls of every operator that the bench measures, one per pass. Tests of all operators use
- * these calls too, so other.ts needs none for a measured operator.
+ * these calls and those of other.ts, which has calls of a measured operator only if it can write a
+ * tensor of the caller's.
  */
 import { type Gpu, Tensor } from "../../../mod.ts";
 import { operatorNames, passesOf, passNamed } from "../../../src/measure/workloads/operators.ts";

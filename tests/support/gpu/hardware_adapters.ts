@@ -1,4 +1,6 @@
-/** Eight GPUs with Mesa's drivers, as Deno and Dawn describe them. */
+/**
+ * Eight GPUs, as Deno and Dawn describe them: NVIDIA's with its own driver, all others with Mesa's.
+ */
 import type { GpuInfo } from "../../../src/gpu/gpu_info.ts";
 
 /** A GPU as both runtimes report it. */

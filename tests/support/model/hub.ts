@@ -8,7 +8,7 @@ import { createHash } from "node:crypto";
 export interface HubBehavior {
   /** The token that it requires. Default: none. */
   token?: string;
-  /** Answers every request with this status and the hub's error code. */
+  /** Refuses requests with this status and, if given, with this code as the hub's error code. */
   refuse?: { readonly status: number; readonly code?: string } | undefined;
   /** The number of requests that it refuses. Default: all. */
   refusals?: number;

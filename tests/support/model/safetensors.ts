@@ -63,8 +63,8 @@ function stored(numbers: Float32Array, type: string): Uint8Array {
 }
 
 /**
- * Rounds numbers so that both bfloat16 and half precision represent them: to 8 bits, within half
- * precision's range.
+ * Rounds numbers below 65,000 so that both bfloat16 and half precision represent them: to 8 bits,
+ * and below half precision's normal numbers to 0.
  */
 export function rounded(numbers: Float32Array): Float32Array<ArrayBuffer> {
   return Float32Array.from(numbers, (number) => {

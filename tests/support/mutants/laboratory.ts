@@ -34,7 +34,8 @@ export class MutantLaboratory {
    * Checks that the property fails on the broken kernel because of wrong numbers.
    *
    * @param mutant the broken kernel
-   * @throws if the mutant does not apply or compile, its kernel did not run, or it survived
+   * @throws {Error} if the mutant does not apply, its kernel did not run, it survived, or the
+   *   property failed for another reason, such as a kernel that does not compile
    */
   async check({ name, file, find, times, replace, caughtBy }: Mutant): Promise<void> {
     const gpu = this.#gpu;

@@ -33,8 +33,7 @@ type Operator = "attention" | "rmsNorm" | "vScale";
 /** Keeps one guarded `Gpu` for each `Gpu`, so that its kernels compile once. */
 const guarded = new WeakMap<Gpu, GuardedGpu>();
 
-// The calls need at most three workgroups per dimension, so that they also fit a `Gpu` with very
-// low limits.
+// The calls are so small that they also fit a `Gpu` that allows only 7 workgroups per dimension.
 function calls(operator: Operator): readonly [Planner, object][] {
   if (operator === "rmsNorm") {
     // 37 rows are two runs of 16 and part of a third. 70 columns are a block of 64 and part of

@@ -94,7 +94,7 @@ export interface VScaleDescription {
   readonly columns: number;
   readonly seed: number;
   readonly pattern: RowPattern;
-  /** The ratio of C to the usual ‖v‖². */
+  /** The ratio of C to the usual ‖v‖², within a factor of 2. */
   readonly constant: number;
 }
 

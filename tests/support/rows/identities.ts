@@ -1,7 +1,7 @@
 /**
  * The exact identities and bounds of the gradient-sink theory for RMSNorm (N1 to N4) and V-scale
  * (V1 to V4), and comparisons of whole results, as functions of plain numbers from the float64 twin
- * or a GPU. violation.ts defines how violations are measured.
+ * or a GPU. ../violation.ts defines how violations are measured.
  *
  * RMSNorm: r = √(‖x‖²/d + ε), g is the output's gradient, γ the gain, u = γ ⊙ g. V-scale: r = ‖v‖²,
  * ĝ is the gradient of the scaled value, λ∥ and λ⊥ are J_φ(v)'s eigenvalues along and across v.
@@ -239,8 +239,8 @@ export function scaledDifference(
 }
 
 /**
- * For V4 and other laws that hold bit for bit: the violation is 1 if any element differs, else 0.
- * All NaNs are equal; −0 and 0 differ.
+ * For V4 and other laws that hold bit for bit: the violation is 1 if any element differs, else 0;
+ * Infinity if the lengths differ. All NaNs are equal; −0 and 0 differ.
  */
 export function differingBits(actual: ArrayLike<number>, expected: ArrayLike<number>): Violation {
   const worst = new Worst();

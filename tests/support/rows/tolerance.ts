@@ -1,6 +1,6 @@
 /**
  * Bounds of the distance between RMSNorm's and V-scale's kernels and the float64 twin, by the error
- * analysis in support/tolerance.ts.
+ * analysis in ../tolerance.ts.
  */
 import * as reference from "../../../src/reference/mod.ts";
 import type { Numbers } from "../on_gpu.ts";

@@ -50,7 +50,7 @@ const description: fc.Arbitrary<HalfDescription> = fc.tuple(
     gradientSize: fc.constantFrom(1, 1e-6, 1e-9, 1e-15, 1e7),
   }),
 ).map(([drawn, half]) => ({ ...drawn, headDim: HEAD_DIM, ...half }))
-  // Rounding moves logits of ten thousands by tens, for which there is no useful bound.
+  // Rounding moves logits of 10,000 by about 10, for which there is no useful bound.
   .filter(({ pattern, operands }) => pattern !== "huge logits" || operands === "representable");
 
 /**

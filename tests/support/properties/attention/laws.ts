@@ -48,7 +48,7 @@ const examples = describeEach([
   { keyHeads: 2, length: 33, headDim: 8, seed: 63, vScale: BACKWARD_ONLY },
 ]);
 
-/** An upper bound of |z_tj| in a case, by Cauchy and Schwarz. */
+/** An upper bound of |z_tj| in a case, by the Cauchy–Schwarz inequality. */
 function largestLogit(drawn: AttentionCase, headDim: number): number {
   const longest = ({ data }: Numbers) => {
     let most = 0;
@@ -66,7 +66,7 @@ const { "A3 first query": _, ...equalities } = identities.identitiesByName;
 
 /**
  * Identities A1 to A4 and V3, and bounds A5 to A7 and V2, hold for the GPU's forward and backward.
- * The first query's gradient is exactly zero, as A3 says, or with V-scale "full" within the
+ * The first query's gradient is exactly zero, as A3 says; with V-scale "full" it is zero within the
  * tolerance.
  *
  * The tolerance is relative to the sums of the terms' magnitudes. It allows the rounding of sums of
@@ -114,7 +114,7 @@ export const attentionObeysItsIdentities = propertyOf({
 /**
  * Adding one vector c to all keys of a head shifts every logit of a row equally: output,
  * queryGradient, keyGradient and valueGradient stay, logSumExp grows by scale ⟨q_t, c⟩. Keys and c
- * are multiples of 2^-8, which makes the sum exact. Each side may have its own error bounds.
+ * are multiples of 2^-8, which makes the sum exact. The tolerance adds both sides' error bounds.
  */
 export const softmaxIsShiftInvariant = propertyOf({
   name: "softmax's shift invariance",
@@ -154,7 +154,7 @@ export const softmaxIsShiftInvariant = propertyOf({
       tally.within(`${name} under a shift`, {
         actual: after[name].data,
         expected: expected[name].data,
-        // Both sides' errors, and the rounding of the expected number before the shift.
+        // Both sides' errors, and the rounding of the expected number to float32.
         bound: bounds[0]!.map((bound, i) =>
           bound + bounds[1]![i]! + U * Math.abs(expected[name].data[i]!)
         ),
@@ -184,8 +184,8 @@ function tangents(drawn: AttentionCase, seed: number): Record<string, Numbers> {
  *
  * The first tolerance is Σ |v| times the bound of each gradient's error, including the forward's.
  * The second adds two errors of a difference quotient. Its rounding is (e(x + h v) + e(x − h v)) /
- * 2h, where e are the forward's bounds. Its truncation error is exactly that of the twin's
- * difference quotient with the same h.
+ * 2h, where e are the forward's bounds and the effect of rounding the moved inputs. Its truncation
+ * error is exactly that of the twin's difference quotient with the same h.
  */
 export const attentionIsAdjoint = propertyOf({
   name: "attention's adjointness",
@@ -285,7 +285,8 @@ export async function attentionObeysTheStochasticBound(
   { seed = 744 }: PropertyOptions = {},
 ): Promise<Report> {
   const samples = 1500, length = 8, headDim = 4, variance = 2.25;
-  // One batch entry per sample: query, key and value are equal, and outputGradient has new noise.
+  // One batch entry per sample: all have the same query, key and value, and new noise in
+  // outputGradient.
   const repeat = (numbers: Float32Array): Numbers => ({
     data: Float32Array.from(
       { length: samples * numbers.length },

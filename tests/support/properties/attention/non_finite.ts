@@ -49,8 +49,8 @@ function checkReach(
     readonly exact: boolean;
   },
 ): void {
-  // An infinity may lead to a finite number: next to a learned sink, a logit of -Infinity has
-  // weight 0.
+  // An infinity may lead to another finite number, which counts as changed: next to a learned sink,
+  // a logit of -Infinity has weight 0.
   let reached = 0, changed = 0, untouched = 0;
   for (const [name, numbers] of Object.entries(dirty)) {
     const before = clean[name]?.data, was = twinClean[name]?.data, is = twinDirty[name]?.data;

@@ -1,6 +1,7 @@
 /**
- * The properties that every variant of attention must have, besides agreeing with the twin: the
- * theory's laws, and those that hold bit for bit.
+ * The properties that every variant of attention must have, besides agreeing with the twin on drawn
+ * cases: the theory's laws, those that hold bit for bit, the promised accuracy, and those of
+ * learned sinks and `precise`.
  */
 import {
   type AttentionDescription,

@@ -237,8 +237,8 @@ export const sinksHaveLimits = sinkProperty({
 });
 
 /**
- * NaN or +Infinity in one head's sink makes NaN of that head and of its keys' gradients. Other
- * heads keep their bits.
+ * NaN or +Infinity in one head's sink makes NaN of that head's results and of its keys' gradients.
+ * Other heads keep their bits.
  */
 export const sinksStayInTheirHeads = sinkProperty({
   name: "NaN in a learned sink",

@@ -130,9 +130,9 @@ export async function checkBackwardAgainstTwin(
 }
 
 /**
- * The most that max |a − b| / max |b| may be, per pattern. Nothing is promised if every row attends
- * to one key alone: then all of ∂L/∂z is a difference of nearly equal numbers, and has no scale for
- * an error.
+ * The most that max |a − b| / max |b| may be, per pattern. The other patterns have no promise: with
+ * huge logits, for example, every row attends to one key alone, so all of ∂L/∂z is a difference of
+ * nearly equal numbers, and has no scale for an error.
  */
 const promised: Partial<Record<AttentionPattern, number>> = {
   normal: 1e-5,
@@ -142,7 +142,7 @@ const promised: Partial<Record<AttentionPattern, number>> = {
 
 /**
  * Forward and then backward on the GPU agree with float64 from the same inputs: max |a − b| / max
- * |b| is at most 1e-5 for ordinary data, 2e-4 for logits in the hundreds. For the gradients of
+ * |b| is at most 1e-5 for ordinary data, 2e-4 for logits of tens or hundreds. For the gradients of
  * queries and keys max |b| counts as at least a hundredth of the value gradient's.
  */
 export const attentionKeepsItsPromise = propertyOf({

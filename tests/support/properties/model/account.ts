@@ -7,7 +7,7 @@ import type { Gpu, Tensor } from "../../../../mod.ts";
 import { Arena } from "../../on_gpu.ts";
 import { type Report, Tally } from "../../report.ts";
 
-/** Runs a case with an arena and a tally, and reports. */
+/** Runs cases, one per `yield`, with one arena and one tally, and reports. */
 export async function account(
   gpu: Gpu,
   name: string,

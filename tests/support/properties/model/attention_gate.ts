@@ -20,7 +20,7 @@ const SHAPES = [
 /**
  * Forward and backward of gates per head and per element, including logits at which the logistic
  * function saturates: σ(x) σ(−x) keeps its digits there. A NaN logit makes NaN of its gate's
- * elements, and of nothing else.
+ * results, and of nothing else.
  */
 export function attentionGateMatchesTwin(gpu: Gpu): Promise<Report> {
   return account(gpu, "attention gate vs twin", async function* (arena, tally) {
@@ -31,7 +31,7 @@ export function attentionGateMatchesTwin(gpu: Gpu): Promise<Report> {
       const given = { input: arena.upload(input), logits: arena.upload(logits) };
       const twin = { input: toTwin(input), logits: toTwin(logits) };
       const logit = (i: number) => Math.abs(logits.data[Math.floor(i / width)]!);
-      // σ takes an exponential, whose error grows with its argument, a sum and a division.
+      // σ takes a sum, a division and an exponential, whose error grows with its argument.
       const relative = (x: number) => U * (2 * (3 + 2 * x) + 10);
       const forward = attentionGateForward(gpu, given);
       const expected = parts.attentionGateForward(twin);

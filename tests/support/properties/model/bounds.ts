@@ -19,7 +19,7 @@ import { swigluMatchesTwin } from "./swiglu.ts";
  */
 export async function modelOperatorsStayInBounds(gpu: Gpu): Promise<Report> {
   const within = guardGpu(gpu);
-  // Checks each buffer's surplus before the property frees it.
+  // The property's buffers are freed only after the check of their surplus.
   const free = within.gpu.free.bind(within.gpu);
   const freed: GPUBuffer[] = [];
   within.gpu.free = (buffer) => void freed.push(buffer);

@@ -31,7 +31,7 @@ export function crossEntropyMatchesTwin(gpu: Gpu): Promise<Report> {
         return { all, loss: all - z[targets[row]!]! };
       });
       // Errors of the sum, from its additions and exponentials (terms far below the maximum add
-      // none), of log, and of two differences.
+      // hardly any), of log, and of two differences.
       const bound = expected.map(() => U * (columns / 4 + 16 + 4 * 8 + 6 * scale) + 2 ** -21);
       tally.within("crossEntropyForward's logSumExp", {
         actual: await numbersOf(arena, logSumExp),

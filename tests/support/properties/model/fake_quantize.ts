@@ -5,12 +5,13 @@ import type { Report } from "../../report.ts";
 import { U } from "../../tolerance.ts";
 import { account, numbersOf } from "./account.ts";
 
-/** Rounding to INT8 gives the nearest multiple of the scale, at most 127 times the scale. */
+/** Rounding to INT8 gives the nearest multiple of the scale, from −127 to 127 times the scale. */
 export function fakeQuantizeMatchesTwin(gpu: Gpu): Promise<Report> {
   return account(gpu, "fakeQuantize vs twin", async function* (arena, tally) {
     for (const [rows, columns, given] of [[9, 70, undefined], [5, 71, 0.6], [3, 5, 0]] as const) {
       const input = drawUniform({ seed: columns, shape: [rows, columns] });
-      // 127 makes the row's scale 1. The numbers after it are then halves, which round to even.
+      // 127 makes the first row's scale 1. The next four numbers are then halves, which round to
+      // even.
       if (given === undefined) input.data.set([127, 2.5, 3.5, -0.5, -1.5, 0]);
       const uploaded = arena.upload(input);
       const maximum = given === undefined ? undefined : arena.keep(gpu.tensor([given], [1]));

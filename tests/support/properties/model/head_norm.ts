@@ -10,7 +10,10 @@ import { account, numbersOf } from "./account.ts";
 
 const EPSILON = 1e-3; // large enough to matter
 
-/** Numbers whose squares overflow or underflow float32, or are inexact in it, and ordinary ones. */
+/**
+ * Ordinary numbers, and numbers whose squares are 0, subnormal, near the largest float32, or
+ * infinite.
+ */
 const SCALES = [2, 1e-30, 1e-20, 1e19, 8e37];
 
 interface HeadPart {

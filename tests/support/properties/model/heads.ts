@@ -79,8 +79,8 @@ export function projectionsMatchTwin(gpu: Gpu): Promise<Report> {
           const expected = parts.splitHeads(toTwin(cut), layout).data;
           const actual = await numbersOf(arena, split[name as keyof typeof own]);
           if (turned) {
-            // Numbers are below 1. So each product, their sum and the table have an error of at
-            // most U.
+            // Numbers are below 1. So each product, their sum and the table have an error of about
+            // U at most.
             tally.within(`splitProjections' ${name}`, {
               actual,
               expected,

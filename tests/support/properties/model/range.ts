@@ -15,7 +15,10 @@ const LARGEST = 2 ** 128 - 2 ** 104;
 /** The distance between two subnormal float32. */
 const SPACING = 2 ** -149;
 
-/** gradientNorm is right if float32 represents the norm, for gradients of any magnitude. */
+/**
+ * gradientNorm is right for gradients of any magnitude. A norm beyond float32 is Infinity, with a
+ * factor of NaN.
+ */
 export function gradientNormHoldsInRange(gpu: Gpu): Promise<Report> {
   return account(gpu, "gradientNorm in float32's range", async function* (arena, tally) {
     const mixtures = MAGNITUDES.flatMap((a) => [[a], ...MAGNITUDES.map((b) => [a, b, 0])]);
@@ -65,8 +68,8 @@ export function gradientNormHoldsInRange(gpu: Gpu): Promise<Report> {
 }
 
 /**
- * A step of AdamW changes nothing if the gradients contain a NaN or infinity, or have a norm beyond
- * float32.
+ * A step of AdamW changes nothing if the gradients contain a NaN or infinity, or have a norm so
+ * large that the factor that clips it is subnormal.
  */
 export function adamWStops(gpu: Gpu): Promise<Report> {
   return account(gpu, "adamW after a norm that is not finite", async function* (arena, tally) {

@@ -19,8 +19,8 @@ function flushed(numbers: Numbers): Numbers {
 }
 
 /**
- * Makes three rows for each magnitude: numbers of that magnitude, ones with a single such number,
- * and such numbers alternating with 1e-20.
+ * Makes three rows for each magnitude: numbers of that magnitude, numbers about 1 with a single one
+ * of that magnitude, and numbers of that magnitude that alternate with numbers about 1e-20.
  */
 function rowsOfAllMagnitudes(columns: number, seed: number): Numbers {
   const magnitudes = [1e-38, 3e-38, 1e-25, 1e-20, 1e-12, 1, 1e12, 4e18, 1e19, 1e20, 8e37, 3e38];
@@ -41,8 +41,8 @@ function names(columns: number, epsilon: number): string {
   return `${columns} columns, epsilon ${epsilon}`;
 }
 
-// Compares numbers with the twin, and with the twin of flushed inputs: one bound must hold. NaN is
-// allowed only if `mayBeNaN` is true.
+// Compares numbers with the twin, and with the twin of flushed inputs: one bound must hold. NaN and
+// infinities are allowed only where `mayBeNaN` is true.
 function compare(
   tally: Tally,
   what: string,

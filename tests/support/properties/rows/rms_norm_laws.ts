@@ -18,7 +18,7 @@ const smallRmsNorm = rmsNormDescription.filter(({ columns }) => columns >= 2 && 
 
 /**
  * RMSNorm's identities and bounds N1 to N4 hold for the GPU's gradients. The tolerance covers the
- * chains of additions in the row sums, as in rows/tolerance.ts.
+ * chains of additions in the row sums, as in ../../rows/tolerance.ts.
  */
 export const rmsNormObeysItsIdentities = propertyOf({
   name: "RMSNorm's identities and bounds",
@@ -52,7 +52,7 @@ export const rmsNormObeysItsIdentities = propertyOf({
 /**
  * With ε = 0 and any c > 0: RMSNorm(c x) = RMSNorm(x), inverseRms(c x) = inverseRms(x)/c, and the
  * gradient by c x is the gradient by x over c. x has 12 significant bits and c few, so c x is
- * exact. Each side may have its own error bounds.
+ * exact. The tolerance adds both sides' error bounds.
  */
 export const rmsNormScales = propertyOf({
   name: "RMSNorm's scaling laws",

@@ -38,7 +38,7 @@ export const theoryProperties: readonly SinkProperty[] = [
           assertEquals(errors, [], JSON.stringify(config));
           assertEquals(checks.length, count);
         }
-        // Each check fails if the trace does not match the model's sink or gate.
+        // The checks named here fail if the trace does not match the model's sink or gate.
         if ("sinkLogit" in config) {
           const without = { ...model.config, sinkLogit: "none" as const };
           const { errors } = checkTheory(model.trace, { ...model, config: without });
@@ -128,8 +128,8 @@ export const theoryProperties: readonly SinkProperty[] = [
       // the other r = 3C, where λ∥ = 9/8.
       const c = 4 * 4 * 0.02 ** 2;
       const [v0, v1] = [Math.sqrt(c), Math.sqrt(3 * c)] as const;
-      // β_10 = 7 (v0 − y1) = −β_11, and ∇q_1 = ½ (½ β_10 4 + ½ β_11 0) for keys 4 and 0 with mean
-      // 2.
+      // β_10 = 7 (v0 − y1) = −β_11, and ∇q_1 = ½ (½ β_10 · 4 + ½ β_11 · 0) for keys 4 and 0 with
+      // mean 2.
       const beta = 7 * (v0 - v1) / 2;
       const { config, trace } = handTrace({
         batch: 1,
@@ -147,7 +147,7 @@ export const theoryProperties: readonly SinkProperty[] = [
       });
       assertEquals(errors, []);
       const slack = (name: string) => checks.find((check) => check.name === name)!.slack[0]!;
-      // Query 1 attains its bound ‖∇q_1‖ ≤ ½ |β| 2. ‖∇q_0‖ is 0, so it has no slack.
+      // Query 1 attains its bound, ‖∇q_1‖ ≤ ½ |β| · 2. ‖∇q_0‖ is 0, so it has no slack.
       allNear(slack("query bound").all, Array<number>(7).fill(1), "query bound");
       assertEquals(slack("query bound").sink, []);
       near(slack("weighted value bound").all[0], 1, "weighted, least");
