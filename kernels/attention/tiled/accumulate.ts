@@ -4,14 +4,16 @@
  *     name[row, d] += Σ_column weight[row, column] · buffer[column, d]
  *
  * The weights lie in workgroup memory (memory.ts). The buffer's rows are read from global memory.
- * Those of several columns are read before the first product, so their latencies overlap. A masked
- * column is never multiplied, not even by zero: separate code handles single columns at the edges
- * of the visible range, and the groups inside need no mask.
+ * Those of several columns are read before the first product, so their latencies overlap.
+ *
+ * Runs of columns that all of an invocation's rows see need no mask, in whole tiles and in others.
+ * The remaining columns are multiplied with a mask: a row adds the products of columns that it
+ * sees, and nothing for others, not even a product with zero.
  */
 import { type Group, groupAt, groupsTogether, weightAt, weightPlace } from "./memory.ts";
-import { declareSeen, type Edge, type Sight } from "./sight.ts";
+import { declareSeen, type Sight } from "./sight.ts";
 import type { Operand } from "./staging.ts";
-import { keeping } from "./storage.ts";
+import { keeping, type Place } from "./storage.ts";
 import { type AttentionTiledOptions, eachBlock, eachChunk, tileOf, uncounted } from "./tile.ts";
 import { unroll } from "../../unroll.ts";
 
@@ -42,90 +44,83 @@ export function accumulate(
 ): string {
   const { across } = options;
   const { vectors, chunks, storage, columns, ownRows } = tileOf(options);
+  const weightsIn = (place: (a: number) => Place) =>
+    eachBlock(options, (a) => `let weights${a} = ${unit(a)}${keeping(storage).get(place(a))};`);
   const weights = (group: Group, e: number) =>
-    eachBlock(
-      options,
-      (a) =>
-        `let weights${a} = ${unit(a)}${
-          keeping(storage).get(weightPlace(options, { group, e, a }))
-        };`,
-    );
+    weightsIn((a) => weightPlace(options, { group, e, a }));
   const loads = loadsAtOnce(options, beside);
-  const together = groupsTogether(options);
   const groups = groupsOfRun(options, loads);
-  const edge = ({ from, to }: Edge) => `
-      for (var i = 0u; i < ${uncounted(`min(${Math.max(4, ownRows)}u, columnsLeft)`)}; i++) {
-        let j = ${from} + i;
-        if (j < ${to}) {
-        let start = (${head} + ${first} + j) * ${vectors}u + x;
-        ${declareSeen(options, sight, `${first} + j`)}
+  const run = 4 * groups; // its columns
+  const groupOfRun = (i: number): Group =>
+    groups === groupsTogether(options)
+      ? { turn: "run", group: `${i}u` }
+      : groupAt(options, `(${groups}u * run + ${i}u)`);
+  const masked = columnsMasked(options);
+  // The most that an invocation has: the columns next to its rows, and runs that are not complete.
+  const most = Math.ceil((ownRows + sight.ends * run) / masked) + 1;
+  const maskedWeights = (j: number) =>
+    masked === 4
+      ? weights(groupAt(options, "column / 4u"), j)
+      : weightsIn((a) => weightAt(options, `(column + ${j}u)`, a));
+  const batch = Math.min(4 * groups, powerOfTwo(loads / chunks));
+  const load = (j: number) =>
+    unroll(
+      chunks,
+      (n) => `let other${j}_${n} = ${buffer}[start + ${j * vectors + n * across}u];`,
+    );
+  const batches = unroll(4 * groups / batch, (i) => `
+      ${unroll(batch, (k) => load(i * batch + k))}
+      if (${sight.sees(options, "column", run)}) {
         ${
-    eachBlock(options, (a) =>
-      `let weights${a} = ${unit(a)}${keeping(storage).get(weightAt(options, "j", a))};`)
-  }
-        ${unroll(chunks, (n) => `let other${n} = ${buffer}[start + ${n * across}u];`)}
-        ${
-    eachChunk(options, (r, n, a, e) =>
-      `${name}${r}_${n} += select(vec4f(), weights${a}.${e} * other${n}, seen${a}.${e});`)
-  }
-        }
-      }`;
-  // Multiplies some groups of four columns from column `column` on, in batches: first a batch's
-  // loads, then its products.
-  const multiply = (count: number, groupOf: (index: number) => Group) => {
-    const batch = Math.min(4 * count, powerOfTwo(loads / chunks));
-    const each = (from: number, line: (j: number) => string) =>
-      unroll(batch, (i) => line(from + i));
-    return `
-      let start = (${head} + ${first} + column) * ${vectors}u + x;
-      ${
-      unroll(4 * count / batch, (i) => `
-      ${
-        each(i * batch, (j) =>
-          unroll(
-            chunks,
-            (n) => `let other${j}_${n} = ${buffer}[start + ${j * vectors + n * across}u];`,
-          ))
+    unroll(batch, (k) => {
+      const j = i * batch + k;
+      return `
+        {
+          ${weights(groupOfRun(Math.floor(j / 4)), j % 4)}
+          ${
+        eachChunk(
+          options,
+          (r, n, a, e) => `${name}${r}_${n} += weights${a}.${e} * other${j}_${n};`,
+        )
       }
-      ${
-        each(i * batch, (j) => `
-      {
-        ${weights(groupOf(Math.floor(j / 4)), j % 4)}
-        ${
-          eachChunk(
-            options,
-            (r, n, a, e) => `${name}${r}_${n} += weights${a}.${e} * other${j}_${n};`,
-          )
-        }
-      }`)
-      }`)
-    }`;
-  };
-  const { before, after } = sight.edges;
+        }`;
+    })
+  }
+      }`);
+  const start = `let start = (${head} + ${first} + column) * ${vectors}u + x;`;
+  // NVIDIA's compiler needs twice the registers for loads whose addresses may differ between a
+  // subgroup's invocations. So loops have the same bounds for all, and runs are read by all.
   return `
-    if (isWhole) {
-      for (var run = 0u; run < ${uncounted(`${columns / 4 / groups}u`)}; run++) {
-        let column = ${4 * groups}u * run;
-        ${
-    multiply(
-      groups,
-      (i) =>
-        groups === together
-          ? { turn: "run", group: `${i}u` }
-          : groupAt(options, `(${groups}u * run + ${i}u)`),
-    )
+    for (var run = 0u; run < ${uncounted(`${columns / run}u`)}; run++) {
+      let column = ${run}u * run;
+      ${start}
+      ${batches}
+    }
+    if (!isWhole) {
+      ${sight.declareRange(options, run)}
+      let skipped = (max(fullTo, fullFrom) - fullFrom) / ${masked}u;
+      for (var step = 0u; step < ${uncounted(`${most}u`)}; step++) {
+        let i = someFrom / ${masked}u + step;
+        if (${masked}u * (i + skipped) < someTo) {
+          let column = ${masked}u * select(i, i + skipped, ${masked}u * i >= fullFrom);
+          ${start}
+          ${
+    unroll(masked, (j) => `
+          {
+            ${declareSeen(options, sight, `${first} + column + ${j}u`)}
+            ${maskedWeights(j)}
+            ${load(j)}
+            ${
+      eachChunk(
+        options,
+        (r, n, a, e) =>
+          `${name}${r}_${n} += select(vec4f(), weights${a}.${e} * other${j}_${n}, seen${a}.${e});`,
+      )
+    }
+          }`)
   }
-      }
-    } else {
-      ${sight.declareGroups(options)}
-      ${before === undefined ? "" : edge(before)}
-      for (var group = 0u; group < (columnsLeft + 3u) / 4u; group++) {
-        if (group >= fullFrom && group < fullTo) {
-          let column = 4u * group;
-          ${multiply(1, () => groupAt(options, "group"))}
         }
       }
-      ${edge(after)}
     }`;
 }
 
@@ -146,6 +141,14 @@ function groupsOfRun(options: AttentionTiledOptions, loads: number): number {
   const { writtenOut = 256 } = options;
   const groups = Math.min(writtenOut / (16 * ownRows * chunks), 2 * loads / (4 * chunks));
   return Math.min(powerOfTwo(groups), groupsTogether(options));
+}
+
+// Columns with a mask to unroll together: at most a group, and a quarter of `writtenOut`
+// multiply-adds, because each takes three instructions.
+function columnsMasked(options: AttentionTiledOptions): number {
+  const { ownRows, chunks } = tileOf(options);
+  const { writtenOut = 256 } = options;
+  return Math.min(4, powerOfTwo(writtenOut / (16 * ownRows * chunks)));
 }
 
 // The largest power of two up to a number, and at least 1.

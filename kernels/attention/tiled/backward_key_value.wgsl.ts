@@ -292,7 +292,7 @@ fn main(
       ${
     eachColumn(options, (b, c) =>
       `let statistics${b}_${c} =
-        rowStatistics[columnHead + min(firstColumn + ${column(options, b, c)}, length - 1u)];`)
+        rowStatistics[columnHead + firstColumn + ${column(options, b, c)}];`)
   }
       ${
     eachCell(options, (a, b, c) => `

@@ -162,7 +162,7 @@ fn main(
       ${
     eachColumn(options, (b, c) => `
       {
-        let v = valve[columnHead + min(firstColumn + ${column(options, b, c)}, length - 1u)];
+        let v = valve[columnHead + firstColumn + ${column(options, b, c)}];
         let factor = v.x / (v.x + v.y);
         ${eachBlock(options, (a) => `weightGradient${a}_${b}_${c} *= factor;`)}
       }`)

@@ -41,8 +41,8 @@ import {
   eachChunk,
   eachColumn,
   eachRow,
-  exponential2,
   holds,
+  passNotANumber,
   tileOf,
 } from "./tile.ts";
 import { unroll } from "../../unroll.ts";
@@ -70,7 +70,7 @@ function declareSoftmax(options: AttentionForwardTiledOptions): string {
     }`;
   }
   return eachBlock(options, (a) => `
-  var maximum${a} = ${vector}(MASKED);
+  var maximum${a} = ${vector}(LOWEST);
   var sum${a} = ${vector}(); // over this invocation's keys; over all keys at the end`);
 }
 
@@ -80,7 +80,11 @@ function raiseMaximum(options: AttentionTiledOptions): string {
   return `
     ${eachCell(options, (a, b, c) => `score${a}_${b}_${c} *= parameters.scale;`)}
     if (!isWhole) {
-      ${hide(options, "score", `${vector}(MASKED)`)}
+      ${
+    eachCell(options, (a, b, c) => `
+      score${a}_${b}_${c} = select(${vector}(MASKED), score${a}_${b}_${c},
+        ${sight.seen(options, a, `firstColumn + ${column(options, b, c)}`)});`)
+  }
     }
     ${eachBlock(options, (a) => `var tileMaximum${a} = score${a}_0_0;`)}
     ${
@@ -96,13 +100,6 @@ function raiseMaximum(options: AttentionTiledOptions): string {
   }`;
 }
 
-/** Replaces a masked key's `name{a}_{b}_{c}` by `hidden`. */
-function hide(options: AttentionTiledOptions, name: string, hidden: string): string {
-  return eachCell(options, (a, b, c) => `
-      ${name}${a}_${b}_${c} = select(${hidden}, ${name}${a}_${b}_${c},
-        ${sight.seen(options, a, `firstColumn + ${column(options, b, c)}`)});`);
-}
-
 /**
  * Turns the logits into weights and adds them to the sum, after the older sum is scaled to the new
  * maximum.
@@ -111,26 +108,32 @@ function weigh(options: AttentionTiledOptions): string {
   const { vector } = tileOf(options);
   return `
     ${
+    eachCell(
+      options,
+      (a, b, c) => `let exponent${a}_${b}_${c} = score${a}_${b}_${c} - newMaximum${a};`,
+    )
+  }
+    ${
     eachBlock(options, (a) => `
     let correction${a} = exp2(maximum${a} - newMaximum${a});
     maximum${a} = newMaximum${a};
-    sum${a} *= correction${a};`)
+    // No exponent is positive, so their sum is NaN only if one of them is.
+    var exponents${a} = ${vector}();
+    ${eachColumn(options, (b, c) => `exponents${a} += exponent${a}_${b}_${c};`)}
+    sum${a} = ${passNotANumber(options, `sum${a} * correction${a}`, `exponents${a}`)};`)
   }
     ${
-    eachCell(options, (a, b, c) =>
-      `var weight${a}_${b}_${c} = ${
-        exponential2(options, `score${a}_${b}_${c} - newMaximum${a}`)
-      };`)
+    eachCell(
+      options,
+      (a, b, c) => `var weight${a}_${b}_${c} = exp2(exponent${a}_${b}_${c});`,
+    )
   }
-    if (!isWhole) {
-      ${hide(options, "weight", `${vector}()`)}
-    }
     ${eachCell(options, (a, b, c) => `sum${a} += weight${a}_${b}_${c};`)}
     if (parameters.vScaleFull == 1u) {
       ${
     eachColumn(options, (b, c) => `
       {
-        let v = valve[columnHead + min(firstColumn + ${column(options, b, c)}, length - 1u)];
+        let v = valve[columnHead + firstColumn + ${column(options, b, c)}];
         let factor = v.x / (v.x + v.y);
         ${eachBlock(options, (a) => `weight${a}_${b}_${c} *= factor;`)}
       }`)
@@ -153,7 +156,8 @@ export function attentionForwardTiled(options: AttentionForwardTiledOptions): st
   const { rows, columns, vectors, vector, chunks, storage } = tileOf(options);
   const unit = storage === "f16" ? "16384.0 * " : "";
   return `
-const MASKED: f32 = -3.4e38; // finite, because compilers may assume no infinities
+const LOWEST: f32 = -3.4e38; // finite, because compilers may assume no infinities
+const MASKED: f32 = -3.402e38; // so far below that its weight is 0, whatever the maximum
 const LN_2: f32 = 0.6931471805599453;
 
 struct Parameters {

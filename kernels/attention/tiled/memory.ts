@@ -162,10 +162,17 @@ export function groupAt(options: AttentionTiledOptions, group: string): Group {
     : { turn: `${group} / ${together}u`, group: `${group} % ${together}u` };
 }
 
-/** The place of a block of rows, or columns, in `tile`, at number `e` of a group of four d. */
+/**
+ * The place of a block of rows, or columns, in `tile`, at number `e` of a group of four d.
+ *
+ * @param options the tile
+ * @param side which operand; if the kernel decides, WGSL for a number that is 1 for the columns and
+ *   0 for the rows
+ * @param index the place in the operand
+ */
 export function operandPlace(
   options: AttentionTiledOptions,
-  side: "rows" | "columns",
+  side: "rows" | "columns" | { readonly columnsIf: string },
   { group: { turn, group }, e, block }: {
     readonly group: Group;
     readonly e: number;
@@ -173,6 +180,12 @@ export function operandPlace(
   },
 ): Place {
   const { columnsTurn, columnsBlock } = layoutOf(options).tile;
+  if (typeof side !== "string") {
+    const moved = (name: string, by: number) =>
+      by === 0 ? name : `${name} + ${by}u * ${side.columnsIf}`;
+    const down = moved(turn, columnsTurn), right = moved(block, columnsBlock);
+    return (planes) => `tile[${plus(down, planes)}][${group}][${e}u][${right}]`;
+  }
   const [down, right] = side === "rows" ? [0, 0] : [columnsTurn, columnsBlock];
   return (planes) => `tile[${plus(turn, down + planes)}][${group}][${e}u][${plus(block, right)}]`;
 }
@@ -198,6 +211,25 @@ export function weightAt(options: AttentionTiledOptions, column: string, a: numb
     e: `${column} % 4u`,
     a,
   });
+}
+
+/**
+ * The place of an invocation's block a of weights at its column (b, c). If an invocation's columns
+ * lie whole turns apart, only the turn differs between their places, and one address serves all.
+ */
+function ownWeightPlace(
+  options: AttentionTiledOptions,
+  { a, b, c }: { readonly a: number; readonly b: number; readonly c: number },
+): Place {
+  const offset = columnOffset(options, b, c);
+  const turn = 4 * groupsTogether(options);
+  if (offset % turn !== 0) return weightAt(options, `(${plus("x", offset)})`, a);
+  const fits = options.across <= turn;
+  const group: Group = {
+    turn: fits ? `${offset / turn}u` : plus(`x / ${turn}u`, offset / turn),
+    group: turn === 4 ? "0u" : fits ? "x / 4u" : groupAt(options, "x / 4u").group,
+  };
+  return weightPlace(options, { group, e: "x % 4u", a });
 }
 
 function plus(name: string, constant: number): string {
@@ -237,10 +269,10 @@ export function share(
   factor: (a: number) => string = () => "",
 ): string {
   const { put } = keeping(tileOf(options).storage);
-  return eachCell(options, (a, b, c) => {
-    const place = weightAt(options, `(${plus("x", columnOffset(options, b, c))})`, a);
-    return put(place, `${factor(a)}${name}${a}_${b}_${c}`);
-  });
+  return eachCell(
+    options,
+    (a, b, c) => put(ownWeightPlace(options, { a, b, c }), `${factor(a)}${name}${a}_${b}_${c}`),
+  );
 }
 
 /**

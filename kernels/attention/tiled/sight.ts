@@ -6,19 +6,10 @@
  *     rows are keys, columns queries:   row s sees columns t ≥ s, up to the end of the sequence
  *
  * Most tiles are whole: every row sees every column. In tiles that the diagonal or the end of the
- * sequence crosses, an invocation walks the groups of four columns that all of its rows see, and at
- * the edges single columns that only some rows see.
+ * sequence crosses, an invocation multiplies the runs of columns that all of its rows see, as in
+ * whole tiles, and then the other columns that some of its rows see.
  */
 import { type AttentionTiledOptions, component, eachBlock, tileOf } from "./tile.ts";
-
-/**
- * A range of the tile's columns that only some of an invocation's rows see, from its first column
- * to the one after its last.
- */
-export interface Edge {
-  readonly from: string;
-  readonly to: string;
-}
 
 /**
  * Tells which rows see which columns, as WGSL. The texts use the kernel's variables: `firstRow` and
@@ -33,12 +24,18 @@ export interface Sight {
    */
   seen(options: AttentionTiledOptions, a: number, column: string): string;
   /**
-   * Declares `fullFrom` and `fullTo`, the range of groups of four columns that all of this
-   * invocation's rows see, and the variables for `edges`.
+   * A condition under which all of this invocation's rows see `count` columns, from the tile's
+   * column `from` on.
    */
-  declareGroups(options: AttentionTiledOptions): string;
-  /** The columns that only some rows see, before and after the groups of `declareGroups`. */
-  readonly edges: { readonly before?: Edge; readonly after: Edge };
+  sees(options: AttentionTiledOptions, from: string, count: number): string;
+  /**
+   * Declares the columns that some of this invocation's rows see, `someFrom` to `someTo`, and the
+   * runs of `count` columns that all of them see, `fullFrom` to `fullTo`. They are columns of the
+   * tile: the first, and one past the last. There is no such run unless `fullFrom` < `fullTo`.
+   */
+  declareRange(options: AttentionTiledOptions, count: number): string;
+  /** The number of ends of those runs at which there may be columns that only some rows see. */
+  readonly ends: 1 | 2;
 }
 
 function vectorOf(options: AttentionTiledOptions, column: string): string {
@@ -52,18 +49,24 @@ function lastPosition(options: AttentionTiledOptions): string {
 
 /** Rows are queries, columns keys. */
 export const keysUpToTheRow: Sight = {
+  ends: 1,
   whole: (options) => `firstColumn + ${tileOf(options).columns - 1}u <= firstRow`,
   seen: (options, a, column) => `(${vectorOf(options, column)} <= position${a})`,
-  declareGroups: (options) => `
-    let columnsLeft = min(${tileOf(options).columns}u, length - firstColumn);
-    let someTo = min(max(${lastPosition(options)} + 1u, firstColumn) - firstColumn, columnsLeft);
-    let fullFrom = 0u;
-    let fullTo = min(max(position0.x + 1u, firstColumn) - firstColumn, columnsLeft) / 4u;`,
-  edges: { after: { from: "4u * fullTo", to: "someTo" } },
+  sees: (_options, from, count) => `firstColumn + ${from} + ${count - 1}u <= position0.x`,
+  declareRange(options, count) {
+    const { columns } = tileOf(options);
+    const upTo = (row: string) => `min(max(${row} + 1u, firstColumn) - firstColumn, ${columns}u)`;
+    return `
+      let someFrom = 0u;
+      let someTo = ${upTo(lastPosition(options))};
+      let fullFrom = 0u;
+      let fullTo = ${upTo("position0.x")} / ${count}u * ${count}u;`;
+  },
 };
 
 /** Rows are keys, columns queries. */
 export const queriesFromTheRow: Sight = {
+  ends: 2,
   whole(options) {
     const { rows, columns } = tileOf(options);
     return `(firstColumn >= firstRow + ${rows - 1}u && firstColumn + ${columns}u <= length)`;
@@ -72,14 +75,16 @@ export const queriesFromTheRow: Sight = {
     const columns = vectorOf(options, column);
     return `((${columns} >= position${a}) & (${columns} < ${vectorOf(options, "length")}))`;
   },
-  declareGroups: (options) => `
-    let columnsLeft = min(${tileOf(options).columns}u, length - firstColumn);
-    let someFrom = max(position0.x, firstColumn) - firstColumn;
-    let fullFrom = (max(${lastPosition(options)}, firstColumn) - firstColumn + 3u) / 4u;
-    let fullTo = columnsLeft / 4u;`,
-  edges: {
-    before: { from: "someFrom", to: "min(4u * fullFrom, columnsLeft)" },
-    after: { from: "4u * max(fullFrom, fullTo)", to: "columnsLeft" },
+  sees: (options, from, count) =>
+    `firstColumn + ${from} >= ${lastPosition(options)} && ` +
+    `firstColumn + ${from} + ${count}u <= length`,
+  declareRange(options, count) {
+    const from = (row: string) => `(max(${row}, firstColumn) - firstColumn)`;
+    return `
+      let someFrom = ${from("position0.x")};
+      let someTo = min(${tileOf(options).columns}u, length - firstColumn);
+      let fullFrom = (${from(lastPosition(options))} + ${count - 1}u) / ${count}u * ${count}u;
+      let fullTo = someTo / ${count}u * ${count}u;`;
   },
 };
 

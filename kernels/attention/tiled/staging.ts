@@ -9,7 +9,13 @@
  * So reads use whole lines of global memory, and writes use each bank once (memory.ts).
  *
  * Invocations divide the units of both operands among themselves. If one operand has fewer units
- * than there are invocations, the remaining invocations take units of the other operand.
+ * than there are invocations, the remaining invocations take units of the other operand. Where each
+ * operand has half as many as there are invocations, both halves run the same code, except for the
+ * reads.
+ *
+ * Rows of a tile past the end of the sequence are those of the next head, or what WebGPU reads past
+ * the end of a buffer. Nothing uses their products: masked columns are never multiplied, and no row
+ * past the end is written. Without a clamp their addresses differ by constants.
  */
 import { groupAt, operandPlace, type Staged } from "./memory.ts";
 import { type AttentionTiledOptions, component, tileOf } from "./tile.ts";
@@ -30,49 +36,52 @@ function nearBlocks(blocks: number): number {
   return blocks % 4 === 0 ? 4 : blocks % 2 === 0 ? 2 : 1;
 }
 
-/**
- * Copies one unit: a vec4f from each row of a block. Rows of a tile past the end of the sequence
- * repeat the sequence's last row.
- */
-function unit(
+/** WGSL for one unit of an operand, whose number is `unit`. */
+interface Unit {
+  /** Declares `vector` and `block`: the unit's vec4f of the step, and its block. */
+  readonly declare: string;
+  /** Expressions that read the vec4f of the block's rows. */
+  readonly reads: readonly string[];
+}
+
+function unitOf(
   options: AttentionTiledOptions,
   side: "rows" | "columns",
-  { operand: { buffer, head, first }, staged: { step, keep } }: {
-    readonly operand: Operand;
-    readonly staged: Staged;
-  },
-): string {
+  { operand: { buffer, head, first }, step }: { readonly operand: Operand; readonly step: number },
+): Unit {
   const { vectors, rowBlocks, columnBlocks, side: length } = tileOf(options);
   const pairs = step / 8; // of vec4f in a step
-  const near = side === "rows" ? nearBlocks(rowBlocks) : nearBlocks(columnBlocks);
-  const row = (i: number) =>
-    side === "rows" ? `${length}u * block + ${i}u` : `block + ${i * columnBlocks}u`;
+  const near = nearBlocks(side === "rows" ? rowBlocks : columnBlocks);
+  // The first row of a block, and the distance to the next.
+  const [row, distance] = side === "rows" ? [`${length}u * block`, 1] : ["block", columnBlocks];
+  const start = `(${head} + ${first} + ${row}) * ${vectors}u + firstVector + vector`;
   const fills = vectors % (step / 4) === 0;
-  const read = (i: number) =>
-    `${buffer}[(${head} + min(${first} + ${row(i)}, length - 1u)) * ${vectors}u + at]`;
-  return `
+  return {
+    declare: `
         let vector = ${pairs < 1 ? "0u" : `unit % 2u + 2u * (unit / ${2 * near}u % ${pairs}u)`};
         let block = ${
-    pairs < 1 ? "unit" : `unit / 2u % ${near}u + ${near}u * (unit / ${2 * near * pairs}u)`
+      pairs < 1 ? "unit" : `unit / 2u % ${near}u + ${near}u * (unit / ${2 * near * pairs}u)`
+    };
+        ${fills ? "" : `let inside = firstVector + vector < ${vectors}u; // past D both are zero`}`,
+    reads: Array.from({ length }, (_, i) => {
+      const read = `${buffer}[${start} + ${i * distance * vectors}u]`;
+      return fills ? read : `select(vec4f(), ${read}, inside)`;
+    }),
   };
-        ${
-    fills ? "let at = firstVector + vector;" : `
-        let inside = firstVector + vector < ${vectors}u; // past D both operands are zero
-        let at = min(firstVector + vector, ${vectors - 1}u);`
-  }
-        ${
-    unroll(
-      length,
-      (i) => `let r${i} = ${fills ? read(i) : `select(vec4f(0.0), ${read(i)}, inside)`};`,
-    )
-  }
-        ${
-    unroll(4, (e) =>
-      keep.put(
-        operandPlace(options, side, { group: groupAt(options, "vector"), e, block: "block" }),
-        `vec${length}f(${unroll(length, (i) => `r${i}.${component(e)}`, ", ")})`,
-      ))
-  }`;
+}
+
+/** Writes the rows `r0` … of a unit to `tile`. */
+function writeUnit(
+  options: AttentionTiledOptions,
+  side: "rows" | "columns" | { readonly columnsIf: string },
+  { keep }: Staged,
+): string {
+  const { side: length } = tileOf(options);
+  return unroll(4, (e) =>
+    keep.put(
+      operandPlace(options, side, { group: groupAt(options, "vector"), e, block: "block" }),
+      `vec${length}f(${unroll(length, (i) => `r${i}.${component(e)}`, ", ")})`,
+    ));
 }
 
 /**
@@ -94,9 +103,31 @@ export function stage(
     { side: "rows" as const, units: rowBlocks * perBlock },
     { side: "columns" as const, units: columnBlocks * perBlock },
   ];
-  const body = (side: "rows" | "columns", unitText: string) => `
+  const unit = (side: "rows" | "columns") =>
+    unitOf(options, side, { operand: operands[side], step: staged.step });
+  if (parts.every(({ units }) => 2 * units === invocations)) {
+    const { declare, reads } = unit("rows");
+    const ofColumns = unit("columns").reads;
+    const half = invocations / 2;
+    return `
+        let unit = invocation % ${half}u;
+        ${declare}
+        ${unroll(reads.length, (i) => `var r${i}: vec4f;`)}
+        if (invocation < ${half}u) {
+          ${unroll(reads.length, (i) => `r${i} = ${reads[i]};`)}
+        } else {
+          ${unroll(reads.length, (i) => `r${i} = ${ofColumns[i]};`)}
+        }
+        ${writeUnit(options, { columnsIf: `(invocation / ${half}u)` }, staged)}`;
+  }
+  const body = (side: "rows" | "columns", unitText: string) => {
+    const { declare, reads } = unit(side);
+    return `
         let unit = ${unitText};
-        ${unit(options, side, { operand: operands[side], staged })}`;
+        ${declare}
+        ${unroll(reads.length, (i) => `let r${i} = ${reads[i]};`)}
+        ${writeUnit(options, side, staged)}`;
+  };
   const whole = parts.flatMap(({ side, units }) =>
     Array.from({ length: Math.floor(units / invocations) }, (_, pass) => `
       {${body(side, `invocation + ${pass * invocations}u`)}

@@ -211,6 +211,17 @@ export function exponential2({ side = 4 }: AttentionTiledOptions, argument: stri
   return side === 4 ? `exponential2(${argument})` : `exponential2(vec4f(${argument}, vec2f())).xy`;
 }
 
+/** A block's vector, or NaN where another has it. Needs not_a_number.wgsl. */
+export function passNotANumber(
+  { side = 4 }: AttentionTiledOptions,
+  result: string,
+  argument: string,
+): string {
+  return side === 4
+    ? `passNotANumber(${result}, ${argument})`
+    : `passNotANumber(vec4f(${result}, vec2f()), vec4f(${argument}, vec2f())).xy`;
+}
+
 /** Whether this invocation holds vec4f n of its rows: the last ones may lie past D. */
 export function holds(options: AttentionTiledOptions, n: number): string {
   return `x + ${n * options.across}u < ${tileOf(options).vectors}u`;

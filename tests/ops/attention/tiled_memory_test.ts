@@ -33,7 +33,7 @@ function workgroupArrays(source: string): Map<string, WorkgroupArray> {
 }
 
 /** Variables that an index may contain, in the order of an address function's arguments. */
-const NAMES = ["x", "y", "invocation", "turn", "run", "group", "j", "first"] as const;
+const NAMES = ["x", "y", "invocation", "turn", "run", "column", "first"] as const;
 const DEFINED = ["unit", "vector", "block", "firstBlock"] as const;
 
 type Lane = readonly number[];
@@ -92,7 +92,7 @@ function conflicts(
     const addressOf = addressesOf(access, source.slice(0, index), array);
     const addresses = Array.from(
       { length: across * down },
-      (_, lane) => addressOf(lane % across, Math.floor(lane / across), lane, 0, 0, 0, 0, 0),
+      (_, lane) => addressOf(lane % across, Math.floor(lane / across), lane, 0, 0, 0, 0),
     );
     const together = BANKS / array.words;
     let degree = 1;
@@ -150,7 +150,7 @@ Deno.test("conflicts() sees a pitch without padding", () => {
   assert(even !== source);
   const degrees = conflicts(even, options);
   const staging = degrees.filter(({ access }) => access.includes("vector"));
-  const weights = degrees.filter(({ access }) => access.includes("(x"));
+  const weights = degrees.filter(({ access }) => access.includes("[x % 4u]"));
   assertEquals(Math.max(...staging.map(({ degree }) => degree)), 2);
   assertEquals(Math.max(...weights.map(({ degree }) => degree)), 8);
 });
