@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import type { Gpu } from "../../mod.ts";
 import { assertEquals } from "./assert/assert.ts";
-import { HangError, type HangOptions, unlessHanging } from "./hang.ts";
+import { HangError, type HangOptions, unlessHanging } from "./check_cases/hang.ts";
 import { type Report, Tally } from "./report.ts";
 
 /** Options of a property. */

@@ -1,10 +1,10 @@
 /** The check for hanging cases: no busy machine sets it off, and every case that hangs does. */
 import fc from "fast-check";
-import { createDryGpu } from "../../src/gpu/dry_gpu.ts";
-import { assertEquals, assertRejects } from "./assert/assert.ts";
-import { checkCases } from "./check_cases.ts";
+import { createDryGpu } from "../../../src/gpu/dry_gpu.ts";
+import { assertEquals, assertRejects } from "../assert/assert.ts";
+import { checkCases } from "../check_cases.ts";
 import { HangError, type HangOptions, unlessHanging } from "./hang.ts";
-import { softwareInfo } from "./tuned_choice.ts";
+import { softwareInfo } from "../tuned_choice.ts";
 
 /** Clocks of a process that gets a share of the CPU; each look at them takes `step` s. */
 function machine({ share, step = 10 }: { share: number; step?: number }): HangOptions {
