@@ -1,7 +1,8 @@
 // Attention backward, precise form with a learned sink. The sink takes the share b_t of row t's
-// weight, so the keys' weights add up to 1 - b_t. Subtracting v_p, the value at position p, from
-// all values therefore lowers <g_t, v_j> by <g_t, v_p>, but D_t = <g_t, y_t> only by (1 - b_t)
-// <g_t, v_p>. The difference acts like one more gradient of logSumExp:
+// weight, so the keys' weights add up to 1 - b_t. Subtracting f_p v_p, the value at position p as
+// the forward adds it up, from all values f_j v_j therefore lowers <g_t, f_j v_j> by
+// <g_t, f_p v_p>, but D_t = <g_t, y_t> only by 1 - b_t times that. The difference acts like one
+// more gradient of logSumExp:
 //
 //   b_t = exp(s - logSumExp_t)      rest_t = l_t + b_t f_p <g_t, v_p>
 //
