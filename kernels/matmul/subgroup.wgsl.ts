@@ -16,8 +16,8 @@
  * whole, all lanes compute its numbers.
  *
  * Right can be an image: then a load is a call of a function that all lanes share, which takes a
- * fifth of the time and next to no code. So lanes take more columns, and one turn of the loop two
- * steps.
+ * fifth of the time and next to no code. So lanes take more columns, and one turn of the loop can
+ * take two steps.
  *
  * Rows and columns past the end repeat the last one and store the same number again. A condition
  * around the stores would triple the compile time and, with it, halve the rows of a tile.
@@ -63,7 +63,7 @@ export interface MatmulSubgroupOptions {
   readonly remainder: number;
   /**
    * Whether the product is stored as vec4f, with the alias Stored a vec4f. Then `width` and the
-   * product's rows are multiples of 4, columns are grouped, and there are no extra columns.
+   * length of the product's rows are multiples of 4, columns are grouped, and none are extra.
    */
   readonly storedVectors: boolean;
   /** Whether there may be workgroups without a tile. */
