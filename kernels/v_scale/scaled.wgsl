@@ -16,7 +16,8 @@ struct ScaledRow {
 // Scales `length` elements of `value` from `first` on; `squaredNorm` is the sum of their squares,
 // as far as float32 holds it.
 fn scaledRow(first: u32, length: u32, squaredNorm: f32, constant: f32) -> ScaledRow {
-  // The power of two for the row: 2¹⁰⁰ if squares are flushed, 2⁻⁸⁰ if they overflow, else 1.
+  // The row's power of two: 2¹⁰⁰ if |v|² is below 2⁻¹⁰⁰, so squares may have been flushed; 2⁻⁸⁰ if
+  // it is above 2¹⁰⁰ or has overflowed; else 1.
   let large = select(8.271806e-25, 1.0, squaredNorm <= 1.2676506e30);
   let own = select(large, 1.2676506e30, squaredNorm < 7.888609e-31);
   var squares = Element();

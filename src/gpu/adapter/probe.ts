@@ -25,7 +25,7 @@ interface ProbeRequest {
   readonly code: string;
 }
 
-// Runs in the Worker, which gets its text: it may use nothing but its arguments.
+// Runs in the Worker, which gets its text: it may use only its arguments and globals.
 async function probe(
   request: ProbeRequest,
   selfTest: typeof runSelfTest,
