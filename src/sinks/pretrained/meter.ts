@@ -17,7 +17,6 @@ import type { PretrainedLayer, PretrainedMeasurement } from "./measurement.ts";
  * `SinkMeter`, which refuses wrong lengths, NaN and infinity.
  */
 export class PretrainedMeter {
-  readonly #position: number;
   readonly #states: StatesMeter;
   readonly #gradients: readonly GradientGram[];
   readonly #losses: number[] = [];
@@ -25,12 +24,11 @@ export class PretrainedMeter {
   /** @param options the model's shape, T, and the settings of the `SinkMeter` */
   constructor(options: StatesMeterOptions) {
     const { config, context } = options;
-    const { position, lastGradientPosition } = { ...DEFAULT_SINK_SETTINGS, ...options.settings };
-    this.#position = position;
+    const settings = { ...DEFAULT_SINK_SETTINGS, ...options.settings };
     this.#states = new StatesMeter(options);
     this.#gradients = Array.from(
       { length: config.layers },
-      () => new GradientGram({ context, width: config.modelDim }, lastGradientPosition),
+      () => new GradientGram({ context, width: config.modelDim }, settings),
     );
   }
 
@@ -68,7 +66,7 @@ export class PretrainedMeter {
     options: StatesResultOptions,
   ): Omit<PretrainedMeasurement, "model" | "texts" | "interventions"> {
     const texts = this.#losses.length;
-    const ratios = this.#gradients.map((gradients) => gradients.ratios(this.#position));
+    const ratios = this.#gradients.map((gradients) => gradients.ratios());
     const states = this.#states.result(options);
     const sinkRates = this.#states.sinkRates();
     return {

@@ -2,6 +2,7 @@
 import { llamaGradients } from "../../../src/reference/llama.ts";
 import type { LlamaConfig } from "../../../src/reference/llama/config.ts";
 import { attentionColumn } from "../../../src/sinks/attention_column.ts";
+import { DEFAULT_SINK_SETTINGS } from "../../../src/sinks/measurement/settings.ts";
 import { SinkMeter } from "../../../src/sinks/meter.ts";
 import { GradientGram } from "../../../src/sinks/pretrained/gradient_interval.ts";
 import { PretrainedMeter } from "../../../src/sinks/pretrained/meter.ts";
@@ -75,7 +76,7 @@ Deno.test("PretrainedMeter shows the attention of the strongest, the median and 
 });
 
 Deno.test("PretrainedMeter's intervals contain the means, and R_GS of all texts", () => {
-  const { found, measured } = measure();
+  const { found } = measure();
   const { loss: [low, high], gradientSink } = found.intervals;
   assert(low >= 1 && low < 3 && high > 3 && high <= 6, `${low} to ${high}`);
   assert(gradientSink !== null && gradientSink[0] < gradientSink[1], `${gradientSink}`);
@@ -92,12 +93,21 @@ Deno.test("PretrainedMeter's intervals contain the means, and R_GS of all texts"
   same.addLosses([1, 2, 6]);
   const [least, most] = same.result({ scores: [[1]] }).layers[0]!.gradientSinkInterval!;
   assert(most / least - 1 < 1e-9, `${least} to ${most}`);
-  measured.layers.forEach(({ attention }, index) => {
-    const gram = new GradientGram({ context: CONTEXT, width: config.modelDim }, 7);
-    gram.add(trace.layers[index]!.attention!.gradients.norm, BATCH);
-    const ratio = gram.ratios(0)([1, 1, 1])!;
-    const wanted = attention!.gradientSink.ratio!;
-    // The meter keeps gradients in float32.
-    assert(Math.abs(ratio / wanted - 1) < 1e-5, `layer ${index}: ${ratio} against ${wanted}`);
-  });
+});
+
+Deno.test("GradientGram's R_GS of all texts is the meter's, also for a sink beyond T_e", () => {
+  for (const position of [0, 3, 7, 8, CONTEXT - 1]) {
+    const options = { ...DEFAULT_SINK_SETTINGS, ...settings, position, window: 1 };
+    const sinks = new SinkMeter({ config, context: CONTEXT, settings: options });
+    sinks.add(trace, { loss });
+    sinks.result().layers.forEach(({ attention }, index) => {
+      const gram = new GradientGram({ context: CONTEXT, width: config.modelDim }, options);
+      gram.add(trace.layers[index]!.attention!.gradients.norm, BATCH);
+      const ratio = gram.ratios()([1, 1, 1])!;
+      const wanted = attention!.gradientSink.ratio!;
+      const what = `s = ${position}, layer ${index}: ${ratio} against ${wanted}`;
+      // The gram keeps gradients in float32.
+      assert(Math.abs(ratio / wanted - 1) < 1e-5, what);
+    });
+  }
 });
