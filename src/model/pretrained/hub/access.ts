@@ -5,7 +5,8 @@ import { CheckpointError } from "../../checkpoint/error.ts";
 /** The variables that a user sets for the hub. */
 export const HUB_VARIABLES = ["HF_TOKEN", "HF_ENDPOINT"] as const;
 
-const USUAL_ADDRESS = "https://huggingface.co";
+const USUAL_HOST = "huggingface.co";
+const USUAL_ADDRESS = `https://${USUAL_HOST}`;
 
 /** The hosts that store the files of huggingface.co; its answers redirect to them. */
 const STORES = ["*.huggingface.co", "*.hf.co"];
@@ -27,11 +28,11 @@ export interface HubAccess {
  * @throws {CheckpointError} if HF_ENDPOINT is not an address, or HF_TOKEN is not a token
  */
 export function hubAccess(): HubAccess {
-  const address = variable("HF_ENDPOINT") ?? USUAL_ADDRESS;
-  const url = URL.parse(address);
+  const given = variable("HF_ENDPOINT") ?? USUAL_ADDRESS;
+  const url = URL.parse(given);
   if (url === null || (url.protocol !== "https:" && url.protocol !== "http:")) {
     throw new CheckpointError(
-      `HF_ENDPOINT is ${JSON.stringify(address)}, wanted an address such as ${USUAL_ADDRESS}`,
+      `HF_ENDPOINT is ${JSON.stringify(given)}, wanted an address such as ${USUAL_ADDRESS}`,
     );
   }
   const token = variable("HF_TOKEN");
@@ -39,9 +40,9 @@ export function hubAccess(): HubAccess {
     throw new CheckpointError("HF_TOKEN is no token of the hub: those begin with hf_");
   }
   return {
-    address: address.replace(/\/+$/, ""),
+    address: given.replace(/\/+$/, ""),
     token,
-    hosts: address === USUAL_ADDRESS ? [url.host, ...STORES] : [url.host],
+    hosts: url.host === USUAL_HOST ? [url.host, ...STORES] : [url.host],
   };
 }
 

@@ -64,11 +64,14 @@ testWithChildren(
         `${action} --allow-write=${root}`,
       );
       // The usual hub keeps large files on other servers, which need the permission, too.
+      const usual = "NotCapable: fetching owner/tiny from https://huggingface.co: missing " +
+        'permission, run again with "--allow-net=huggingface.co,*.huggingface.co,*.hf.co"';
       assertEquals(
         await child(scene, { flags: ["--allow-env=XDG_CACHE_HOME", ...files] }),
-        "NotCapable: fetching owner/tiny from https://huggingface.co: missing permission, run again " +
-          'with "--allow-net=huggingface.co,*.huggingface.co,*.hf.co"',
+        usual,
       );
+      const environment = { HF_ENDPOINT: "https://huggingface.co/" };
+      assertEquals(await child(scene, { flags: [variables, ...files], environment }), usual);
       assertEquals(scene.hub.requests, []);
       assertEquals(await child(scene, { flags: [variables, ...files, network] }), "fetched");
       // A cached model needs neither the network nor write permission.
