@@ -3,6 +3,7 @@ import type { KernelPart } from "../../mod.ts";
 import { addCustomOperator } from "../../src/measure/custom_operator.ts";
 import { checkedOperator } from "../../src/measure/custom_operator/exports.ts";
 import { outlineOf } from "../../src/measure/custom_operator/outline.ts";
+import { tensorSource } from "../../src/measure/custom_operator/tensors.ts";
 import { createWorkload } from "../../src/measure/workloads.ts";
 import { passesOf } from "../../src/measure/workloads/operators.ts";
 import { shapesOf } from "../../src/measure/workloads/shapes.ts";
@@ -99,6 +100,36 @@ Deno.test("addCustomOperator() refuses a name that is taken", () => {
     };
     assertThrows(() => addCustomOperator(again), RangeError, `name is "${name}"`);
   }
+});
+
+Deno.test("the example's tolerances cover the errors that WGSL allows, and little beyond", () => {
+  const random = tensorSource(1);
+  const [cap, ulp, n] = [30, 2 ** -23, 2 ** 18];
+  // The largest result: each exponential within 3 + 2 |z| ulp, each division within 2.5.
+  const largestTanh = (x: number) => {
+    const z = Math.abs(x) / cap * (1 + 2.5 * ulp);
+    const error = (3 + 2 * z) * ulp;
+    const [grown, shrunk] = [Math.exp(z), Math.exp(-z) * (1 - error)];
+    const sinh = (grown * (1 + error) - shrunk) * (1 + ulp);
+    return sinh / ((grown * (1 - error) + shrunk) * (1 - ulp)) * (1 + 2.5 * ulp);
+  };
+  const compare = (wanted: Float64Array, actual: (i: number) => number, tolerance: number) => {
+    const largest = wanted.reduce((most, each) => Math.max(most, Math.abs(each)), 0);
+    const error =
+      wanted.reduce((most, each, i) => Math.max(most, Math.abs(actual(i) - Math.abs(each))), 0) /
+      largest;
+    const share = error / tolerance;
+    assert(share > 0.6 && share <= 1, `the error is ${share} of the tolerance`);
+  };
+  const { x } = softcap.inputs({ n }, random);
+  const { y } = softcap.twin({ x });
+  compare(y, (i) => cap * largestTanh(x.data[i]!) * (1 + ulp), softcap.tolerance);
+  const drawn = softcap.backward.inputs({ n }, random);
+  const { inputGradient } = softcap.backward.twin(drawn);
+  compare(Float64Array.from(inputGradient), (i) => {
+    const square = largestTanh(drawn.x.data[i]!) ** 2 * (1 + ulp);
+    return (1 - square) * (1 - ulp) ** 2 * Math.abs(drawn.gradient.data[i]!);
+  }, softcap.backward.tolerance);
 });
 
 onEachRuntime("every variant of the example passes its check", async (gpu) => {
