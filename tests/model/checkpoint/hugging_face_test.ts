@@ -242,6 +242,42 @@ Deno.test("parseHuggingFaceConfig() reads RoPE's fields from every place that ho
   for (const [fields, message] of wrong) refused({ ...none, ...fields }, message);
 });
 
+Deno.test("parseHuggingFaceConfig() refuses RoPE that differs between the kinds of layers", () => {
+  const { rope_theta: _, rope_scaling: __, ...none } = ownFields;
+  const [full, sliding] = [{ rope_theta: 500 }, { rope_theta: 500, rope_type: "default", new: 1 }];
+  const given = (rope_parameters: Fields, layer_types?: readonly string[]) => ({
+    ...none,
+    sliding_window: 128,
+    rope_parameters,
+    ...layer_types === undefined ? {} : { layer_types },
+  });
+  const both = ["full_attention", "sliding_attention", "full_attention"];
+  const same = given({ full_attention: full, sliding_attention: sliding }, both);
+  const { config: { ropeBase }, unknownFields } = parse(same);
+  assertEquals([ropeBase, unknownFields], [500, ["rope_parameters.sliding_attention.new"]]);
+  const differ = "rope_parameters.full_attention and rope_parameters.sliding_attention differ";
+  for (
+    const other of [
+      { rope_theta: 10_000 },
+      { ...full, rope_type: "linear", factor: 2 },
+      {}, // The default base is not 500.
+    ]
+  ) {
+    const parameters = { full_attention: full, sliding_attention: other };
+    refused(given(parameters, both), differ);
+    refused(given(parameters), differ);
+    // Only the kinds that the model has count.
+    assertEquals(parse(given(parameters, Array(3).fill(both[0]))).config.ropeBase, 500);
+    const all = given({ full_attention: other, sliding_attention: full }, Array(3).fill(both[1]));
+    assertEquals(parse(all).config.ropeBase, 500);
+  }
+  parse({ ...given({ full_attention: full, sliding_attention: {} }, both), rope_theta: 500 });
+  refused(
+    given({ full_attention: full }, both),
+    "rope_parameters lacks sliding_attention, which layer_types names",
+  );
+});
+
 Deno.test("parseHuggingFaceConfig() refuses a sliding window only if it excludes keys", () => {
   const { mistralOf4: mistral, qwen2Of4: qwen2 } = CONFIGS;
   const binds = "sliding_window is 8, wanted at least the context of 128 tokens or null";

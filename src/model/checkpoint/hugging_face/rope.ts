@@ -30,17 +30,17 @@ const DEFAULT_BASE = 10_000;
  *
  * @param fields config.json's fields
  * @param path for messages
- * @throws {CheckpointError} if they contradict each other, ask for an unsupported scaling or a
- *   partial rotation, or lack a number
+ * @throws {CheckpointError} if they contradict each other, differ between kinds of layers, ask for
+ *   an unsupported scaling or a partial rotation, or lack a number
  */
 export function readRope(fields: Readonly<Record<string, unknown>>, path: string): RopeFields {
   const groups = (["rope_parameters", "rope_scaling"] as const)
-    .filter((name) => (fields[name] ?? null) !== null)
+    .filter((name) => isGiven(fields[name]))
     .map((name) => readGroup(name, fields, path));
   const bases = [
     { name: "rope_theta", value: fields.rope_theta },
     ...groups.map(({ name, base }) => ({ name: `${name}.rope_theta`, value: base })),
-  ].filter(({ value }) => (value ?? null) !== null);
+  ].filter(({ value }) => isGiven(value));
   agree(bases, path);
   agree(groups.map(({ name, scaling }) => ({ name, value: scaling ?? "default" })), path);
   return {
@@ -75,21 +75,72 @@ interface Group {
   readonly unknownFields: readonly string[];
 }
 
+interface Place {
+  /** Where the fields are in the file. */
+  readonly name: string;
+  /** The file, for messages. */
+  readonly path: string;
+  /** config.json's fields. */
+  readonly fields: Readonly<Record<string, unknown>>;
+}
+
 function readGroup(
   field: "rope_parameters" | "rope_scaling",
   fields: Readonly<Record<string, unknown>>,
   path: string,
 ): Group {
   const outer = objectOf(fields[field], `${path}: ${field}`);
-  // Models with several kinds of layers have parameters for each kind. Here all layers have full
-  // attention.
-  const nested = (outer.full_attention ?? null) !== null;
-  const name = nested ? `${field}.full_attention` : field;
-  const inner = nested ? objectOf(outer.full_attention, `${path}: ${name}`) : outer;
+  if (!LAYER_KINDS.some((kind) => isGiven(outer[kind]))) {
+    return readInner(outer, { name: field, path, fields });
+  }
+  // Models with several kinds of layers have parameters for each kind.
+  const others = Object.keys(outer).filter((each) => !LAYER_KINDS.includes(each));
+  const [first, ...rest] = kindsOf(outer, { name: field, path, fields }).map((kind) => {
+    const name = `${field}.${kind}`;
+    return readInner(objectOf(outer[kind], `${path}: ${name}`), { name, path, fields });
+  });
+  const meaning = ({ base, scaling }: Group) =>
+    JSON.stringify([base ?? fields.rope_theta ?? DEFAULT_BASE, scaling ?? "default"]);
+  for (const group of rest) {
+    if (meaning(group) === meaning(first!)) continue;
+    throw new CheckpointError(
+      `${path}: ${first!.name} and ${group.name} differ: layers with different RoPE are not ` +
+        "computed",
+    );
+  }
+  return {
+    ...first!,
+    unknownFields: [
+      ...others.map((each) => `${field}.${each}`),
+      ...[first!, ...rest].flatMap(({ unknownFields }) => unknownFields),
+    ],
+  };
+}
+
+const LAYER_KINDS: readonly string[] = ["full_attention", "sliding_attention"];
+
+/** The kinds of the model's layers; without `layer_types`, those that have parameters. */
+function kindsOf(
+  group: Readonly<Record<string, unknown>>,
+  { name, path, fields: { layer_types: types } }: Place,
+): string[] {
+  const kinds = LAYER_KINDS.filter((kind) => Array.isArray(types) && types.includes(kind));
+  if (kinds.length === 0) return LAYER_KINDS.filter((kind) => isGiven(group[kind]));
+  const missing = kinds.find((kind) => !isGiven(group[kind]));
+  if (missing === undefined) return kinds;
+  throw new CheckpointError(`${path}: ${name} lacks ${missing}, which layer_types names`);
+}
+
+function isGiven(value: unknown): boolean {
+  return (value ?? null) !== null;
+}
+
+function readInner(inner: Readonly<Record<string, unknown>>, place: Place): Group {
+  const { name, path } = place;
   const { rope_type: newType, type: oldType, rope_theta: base } = inner;
   agree(
     [{ name: `${name}.rope_type`, value: newType }, { name: `${name}.type`, value: oldType }]
-      .filter(({ value }) => (value ?? null) !== null),
+      .filter(({ value }) => isGiven(value)),
     path,
   );
   const type = newType ?? oldType ?? (isPlain(inner) ? "default" : undefined);
@@ -108,23 +159,17 @@ function readGroup(
   }
   const known = ["rope_type", "type", "rope_theta", "partial_rotary_factor"];
   const own = FIELDS[type as keyof typeof FIELDS] as readonly string[];
-  const others = nested ? Object.keys(outer).filter((each) => !LAYER_KINDS.includes(each)) : [];
   return {
     name,
     base,
-    scaling: scalingOf(type as keyof typeof FIELDS, inner, { name, path, fields }),
-    unknownFields: [
-      ...others.map((each) => `${field}.${each}`),
-      ...Object.keys(inner)
-        .filter((each) => !known.includes(each) && !own.includes(each))
-        // A null field sets nothing.
-        .filter((each) => inner[each] !== null)
-        .map((each) => `${name}.${each}`),
-    ],
+    scaling: scalingOf(type as keyof typeof FIELDS, inner, place),
+    unknownFields: Object.keys(inner)
+      .filter((each) => !known.includes(each) && !own.includes(each))
+      // A null field sets nothing.
+      .filter((each) => inner[each] !== null)
+      .map((each) => `${name}.${each}`),
   };
 }
-
-const LAYER_KINDS: readonly string[] = ["full_attention", "sliding_attention"];
 
 /** `{}` and `{"rope_theta": …}` ask for no scaling. */
 function isPlain(group: Readonly<Record<string, unknown>>): boolean {
@@ -134,11 +179,7 @@ function isPlain(group: Readonly<Record<string, unknown>>): boolean {
 function scalingOf(
   type: keyof typeof FIELDS,
   group: Readonly<Record<string, unknown>>,
-  { name, path, fields }: {
-    readonly name: string;
-    readonly path: string;
-    readonly fields: Readonly<Record<string, unknown>>;
-  },
+  { name, path, fields }: Place,
 ): RopeScaling | undefined {
   const number = (field: string, value: unknown = group[field]): number => {
     if (typeof value === "number") return value;
