@@ -64,7 +64,7 @@ interface Output {
   readonly stderr: string;
 }
 
-// Runs the tuner in a child process with its tuned choices in the folder, and the usual cache of
+// Runs a program in a child process with its tuned choices in the folder, and the usual cache of
 // drivers.
 async function run(
   args: readonly string[],

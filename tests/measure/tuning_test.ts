@@ -56,7 +56,7 @@ class FakeTuner {
       if (this.now - start > preparation) return { variant, status: "skipped", samples: [] };
       this.now += 1000 * compilation;
       const random = randomUniform({ seed: variant.length + this.heats.length, length: 12 });
-      // Wrong and failed kernels have the best samples here; they must not win.
+      // Wrong and failed kernels also have samples here, but must not win.
       return {
         variant,
         status,

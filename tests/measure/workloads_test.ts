@@ -75,7 +75,7 @@ function mutant(what: string, file: string, find: string, replace: string): Muta
   return { kernel, pass, file, find, replace };
 }
 
-// tests/bench/baselines_test.ts does the same for RMSNorm and V-scale.
+// tests/bench/baselines_test.ts does the same for RMSNorm and V-scale, with the naive kernels.
 Deno.test("createWorkload().check() fails for every broken kernel", async () => {
   const gpu = await testGpu("deno");
   for (const { kernel, pass, file, find, replace } of mutants) {

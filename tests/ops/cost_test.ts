@@ -79,8 +79,8 @@ onEachRuntime("attention's cost is what its loops do and its tensors hold", asyn
     check(forward, {
       inputs: {},
       cost: {
-        // FLOPs per pair: ⟨q, k⟩ and a v, D multiply-adds each. Per value element: 2 for r = ‖v‖²,
-        // 1 for φ v.
+        // FLOPs per pair: ⟨q, k⟩ and a · v, D multiply-adds each. Per value element: 2 for r =
+        // ‖v‖², 1 for φ v.
         flops: countPairs(2 * headDim + 2 * headDim) + (scaled ? value.length * 3 : 0),
         bytes: bytesOf({ query, key, value, output, logSumExp }, scaled ? { constant } : {}),
       },
@@ -95,8 +95,9 @@ onEachRuntime("attention's cost is what its loops do and its tensors hold", asyn
     check(backward, {
       inputs: { ...args, constant },
       cost: {
-        // FLOPs per pair: ⟨q, k⟩, ⟨g, v⟩, dz k, dz q and a g, D multiply-adds each. Per output
-        // element: 2 for ⟨g, y⟩. Per value element: 2 each for r and ⟨v, u⟩, 3 for φ u + … v.
+        // FLOPs per pair: ⟨q, k⟩, ⟨g, v⟩, dz · k, dz · q and a · g, D multiply-adds each. Per
+        // output element: 2 for ⟨g, y⟩. Per value element: 2 each for r and ⟨v, u⟩, 3 for φ u + …
+        // v.
         flops: countPairs(5 * 2 * headDim) + 2 * query.length +
           (mode === undefined ? 0 : value.length * 7),
         bytes: gradients +
@@ -131,8 +132,8 @@ onEachRuntime(
     ];
     const [plainForward, forward, plainBackward, ofSink, ofLogSumExp] = planned.map(cost);
     // Additional FLOPs per row. Forward: one exponential. Backward with a sink: a multiply-add for
-    // Σ −b D, where b is the sink's share and D = ⟨g, y⟩. Backward with a gradient ℓ of logSumExp:
-    // a subtraction, D − ℓ.
+    // Σ −b_t D_t, where b_t is the sink's share and D_t = ⟨g_t, y_t⟩. Backward with a gradient ℓ of
+    // logSumExp: a subtraction, D_t − ℓ_t.
     assertEquals(forward!.flops - plainForward!.flops, rows);
     assertEquals(forward!.bytes - plainForward!.bytes, bytesOf({ sinkLogit }));
     assertEquals(ofSink!.flops - plainBackward!.flops, 2 * rows);
@@ -222,15 +223,15 @@ onEachRuntime("plans need memory beside their tensors that is linear in T", asyn
   };
   const [short, long] = [extra(256), extra(1024)]; // both lengths choose the same kernels
   const { batches, queryHeads, keyValueHeads } = shape;
-  // The backward keeps 8 bytes per query row, and with V-scale 8 more per value row. The rest is
-  // uniforms.
+  // The portable backward keeps 8 bytes per query row; with V-scale, forward and backward keep 8
+  // per value row. The rest is uniforms.
   const rows = [0, keyValueHeads, queryHeads, queryHeads + keyValueHeads, 0];
   rows.forEach((heads, i) => {
     assertEquals(long[i]! - short[i]!, 8 * batches * heads * (1024 - 256));
     assert(short[i]! - 8 * batches * heads * 256 <= 256, `${short[i]} bytes`);
   });
-  // The fastest variant's backward may keep more: memory linear in the length, and less than one
-  // number per pair of tokens.
+  // The chosen variant's backward, the last entry, may keep more: memory linear in the length, and
+  // less than one number per pair of tokens.
   const [shortest, longest] = [short.at(-1)!, long.at(-1)!];
   assert(longest <= 4 * shortest, `${shortest} bytes, then ${longest}`);
   assert(longest < 4 * batches * queryHeads * 1024 ** 2, `${longest} bytes`);

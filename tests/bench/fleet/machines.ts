@@ -54,8 +54,8 @@ export function testWithFolder(
 }
 
 /**
- * Clones the working tree, including uncommitted changes. Links would not do, because the bench's
- * child may read no other folder.
+ * Copies the code of the working tree, including uncommitted changes. Links would not do, because
+ * the bench's child may read no other folder.
  *
  * @param folder the folder to make
  */

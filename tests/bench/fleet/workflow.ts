@@ -64,7 +64,9 @@ export interface RunJobOptions {
   readonly started?: (step: Step, command: Started) => void;
 }
 
-/** A step's result: a command's exit code, 0 for an action, undefined if the step was skipped. */
+/**
+ * A step's result: the exit code and output of its command or action; undefined if it was skipped.
+ */
 export interface StepResult {
   readonly step: Step;
   readonly finished: Finished | undefined;

@@ -67,7 +67,7 @@ testCommand(
   "bench --beside measures two checkouts in turns, compares them, and loses only a row that fails",
   async (folder) => {
     const checkout = await checkoutIn(folder);
-    // The older checkout has a kernel that ends its process.
+    // The older checkout has a kernel that does not compile.
     await Deno.writeTextFile(`${checkout}/kernels/v_scale/backward.wgsl`, "no kernel");
     const path = `${folder}/new.json`;
     const { code, out, err } = await run([

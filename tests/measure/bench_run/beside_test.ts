@@ -14,7 +14,10 @@ function jobOf(id: number, variant: string): Job {
   } as Job;
 }
 
-/** A session that takes its turns and measures each job. A `broken` session fails at job 2. */
+/**
+ * A session that takes its turns and measures each job. A `broken` session fails at job 2; one that
+ * `dies` throws after its preparation.
+ */
 function fakeSession(name: string, { broken = false, dies = false } = {}) {
   const asked: Batch[] = [];
   const session: RunSession = {

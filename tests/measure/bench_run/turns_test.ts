@@ -121,7 +121,8 @@ Deno.test("Turns gives both sides the larger number of runs and the smaller numb
 
 Deno.test("Turns stops once the ratio is precise, even if both times vary together", async () => {
   const fake = new FakeProcesses({ targetHalfWidth: 0.01, sweeps: 30 });
-  // Job 1 flips between two speeds on both sides at once, job 2 on one side only.
+  // Job 1 flips between two speeds on both sides at once. Job 2 does so on one side, and slows down
+  // with every sweep on the other.
   const slow = (sweep: number): number => sweep % 3 === 0 ? 2 : 1;
   await Promise.all([
     fake.turns.conduct(),

@@ -92,7 +92,7 @@ Deno.test("calibrateTicks() refuses clocks that do not run evenly", () => {
   }));
   assertEquals(calibrateTicks(still), undefined);
   assert(calibrateTicks(still.slice(0, 2)) !== undefined);
-  // The readings are too close together.
+  // The host cannot tell the readings' times apart.
   assertEquals(
     calibrateTicks(good.map((each) => ({ ...each, before: 0, after: 1e10 }))),
     undefined,

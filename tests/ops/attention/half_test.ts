@@ -56,8 +56,8 @@ const pinned = { examples: halfExamples, runs: 0 };
 const forwardTwin: KernelProperty = (gpu) => attentionForwardMatchesTwinInHalf(gpu, pinned);
 const backwardTwin: KernelProperty = (gpu) => attentionBackwardMatchesTwinInHalf(gpu, pinned);
 
-// Only in Deno: Dawn's driver takes most of a minute to compile these kernels.
-// attention/tiled_test.ts compiles them with Dawn as far as SPIR-V.
+// Only in Deno: Dawn's driver takes most of a minute to compile these kernels. tiled_test.ts
+// compiles them with Dawn as far as SPIR-V.
 Deno.test("attention's f16 kernels meet their error bounds and the properties of the f32 kernels [deno]", async () => {
   const bits = { examples: halfExamples.slice(0, 6), runs: 0 };
   const one = { examples: halfExamples.slice(5, 6), runs: 0 };

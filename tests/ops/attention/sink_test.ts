@@ -15,7 +15,10 @@ onEachRuntime("attention with learned sinks obeys S1, S3 and S4", sinksObeyTheir
 onEachRuntime("learned sinks have the limits S5", sinksHaveLimits);
 onEachRuntime("NaN in a learned sink stays in its head", sinksStayInTheirHeads);
 
-/** The number of dispatches that a call plans, and the files of its kernels that read sinks. */
+/**
+ * The number of dispatches that a call plans, and the files of its kernels that read sinks or the
+ * gradient of logSumExp.
+ */
 interface Planned {
   readonly dispatches: number;
   readonly knowing: readonly string[];

@@ -1,4 +1,4 @@
-/** The tile that attention chooses on each of eight known GPUs without tuning. */
+/** The tile that attention chooses without tuning on each of eight GPUs, one of them unknown. */
 import type { Gpu } from "../../../mod.ts";
 import { attentionTiles, unfitTiled } from "../../../src/ops/attention/tiled.ts";
 import {

@@ -42,7 +42,7 @@ type Addresses = (...lane: Lane) => number | undefined;
 // Translates WGSL's unsigned arithmetic to JavaScript: only division differs.
 function translated(expression: string): string {
   const numbers = expression.replaceAll(/(\d+)u\b/g, "$1");
-  // Finds a / b with a literal b. It searches from the left, so that a quotient is rounded down
+  // Finds quotients with literal divisors, from the left, so that each quotient is rounded down
   // before it is multiplied.
   return numbers.replaceAll(
     /([\w.]+|\([^()]*\)) \/ (\d+)( \/ (\d+))?/g,

@@ -49,7 +49,7 @@ const small = describeEach([
   { length: 64, seed: 205, pattern: "sink" },
   { length: 1, seed: 206 },
 ], { headDim: 12 });
-// Two vec4f columns per lane; half the lanes have no second one.
+// Nine vec4f columns: of eight lanes only the first has a second column.
 const wide: readonly AttentionDescription[] = [
   describeAttention({ batch: 2, keyHeads: 2, group: 2, length: 69, headDim: 36, seed: 207 }),
   describeAttention({ keyHeads: 2, length: 41, headDim: 36, seed: 208, vScale: FULL }),

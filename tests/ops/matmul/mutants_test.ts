@@ -341,8 +341,8 @@ const mutants: readonly Mutant[] = [
   },
 ];
 
-// Rows, columns and k past the end, with batches and odd K. The first example has whole vectors of
-// four.
+// Rows, columns and k past the end, with batches and odd K. The first two examples have whole
+// vectors of four.
 const examples = [
   describeMatmul({ rows: 37, columns: 36, inner: 8, transposeRight: true, seed: 92 }),
   describeMatmul({ rows: 37, columns: 36, inner: 12, seed: 93 }),

@@ -36,15 +36,15 @@ type Call = (gpu: Gpu, args: any) => unknown;
 type Refusal = readonly [
   call: Call,
   /**
-   * The call's arguments. A shape stands for a tensor of that shape, a list of numbers for a tensor
-   * that holds them.
+   * The call's arguments. An array stands for a tensor of that shape, a Float32Array for a tensor
+   * that holds its numbers.
    */
   args: Readonly<Record<string, unknown>>,
   error: typeof TypeError | typeof RangeError,
   message: string,
 ];
 
-/** Replaces shapes and lists in arguments by tensors, which it also adds to `tensors`. */
+/** Replaces shapes and Float32Arrays in arguments by tensors, which it also adds to `tensors`. */
 function materialize(gpu: Gpu, value: unknown, tensors: Tensor[]): unknown {
   if (value instanceof Float32Array) {
     tensors.push(gpu.tensor(value as Float32Array<ArrayBuffer>, [value.length]));

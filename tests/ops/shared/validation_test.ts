@@ -313,7 +313,7 @@ onEachRuntime("operators refuse numbers out of range", async (gpu) => {
     refused(gpu, operator, { args: { ...args, [name]: value }, error, words: [name, words] });
     free(args);
   }
-  // The smallest and largest values that are allowed.
+  // Extreme values that are allowed.
   const args = makeAll(gpu, "attentionSinkStatistics") as Record<
     "query" | "key" | "logSumExp",
     Tensor

@@ -148,8 +148,8 @@ Deno.test("standalonePicture() makes a file that contains its colors", () => {
 Deno.test("gradientViolinPlot() draws few values as dots, many as a density, and shows R_GS", () => {
   const { text } = pictures.violin!;
   const page = pageOf(text);
-  // Token 0 has two values, one per layer, which gives four dots. The others give two densities
-  // with two outlines each.
+  // In each of the two measurements token 0 has two values, one per layer with attention, which
+  // gives four dots. The other tokens give two densities, one area each.
   assertEquals(page.querySelectorAll("circle").length, 4);
   assertEquals(page.querySelectorAll('[aria-label="area"] path').length, 2);
   assert(/R_GS [\d.]+ \([\d.]+–[\d.]+\)/.test(text));

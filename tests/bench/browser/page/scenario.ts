@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import { assertEquals } from "../../../support/assert/assert.ts";
 import { type Opened, ORIGIN, type Stage } from "./stage.ts";
 
-/** A scenario: its name and its actions. */
+/** A scenario: whether it needs an adapter, and its actions. */
 export interface Scenario {
   readonly needsGpu?: boolean;
   readonly run: (stage: Stage, built: URL) => Promise<void>;
