@@ -20,8 +20,8 @@
 // shares them, and accumulates the vec4f columns y, y+8, … of its keys' gradients.
 //
 // Barriers: two per query tile, before and after `weights` and `logitGradients` are read; one for
-// V-scale. Masked queries are never multiplied: a NaN in an earlier row's gradient must not reach a
-// later key.
+// V-scale. Masked queries are never added, not even times zero: a NaN in an earlier row's gradient
+// must not reach a later key.
 //
 // Source: Dao, arXiv 2307.08691, algorithm 2; V-scale: Chen, Lin, Yao, arXiv 2603.17771.
 

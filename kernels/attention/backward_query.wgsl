@@ -14,7 +14,7 @@
 // rows' gradient.
 //
 // Barriers: two per key tile, before and after `logitGradients` is read. Masked keys are never
-// multiplied.
+// added, not even times zero.
 //
 // Source: Dao, arXiv 2307.08691, algorithm 2, split into two passes, so no sum needs atomics.
 

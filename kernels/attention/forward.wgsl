@@ -18,7 +18,7 @@
 // and reading `weights`. Each also keeps the next tile from overwriting numbers that a slower
 // invocation still reads. One more at the end, for the sums of the weights.
 //
-// A masked key is never multiplied, not even by zero: a NaN in a later value must not reach an
+// A masked value is never added, not even times zero: a NaN in a later value must not reach an
 // earlier row.
 //
 // Source: Milakov and Gimelshein, arXiv 1805.02867 (online softmax); Dao, arXiv 2307.08691

@@ -12,7 +12,8 @@
  * Neighboring invocations own neighboring rows: with L invocations in a workgroup, row i of
  * invocation l is row L · i + l of the workgroup.
  *
- * Masked keys are never multiplied: a `select` handles tiles with keys that only some rows see.
+ * Masked values are never added, not even times zero: a `select` drops their products in tiles with
+ * keys that only some rows see.
  *
  * Source: Dao, arXiv 2307.08691 (FlashAttention-2).
  */

@@ -20,7 +20,8 @@
  * Results are stored from arrays in memory in a rolled loop, because stores take most of the
  * compile time.
  *
- * Masked keys are never multiplied: a `select` handles those that only some rows see.
+ * Masked values are never added, not even times zero: keys that only some rows see have a loop with
+ * a condition.
  *
  * Source: Dao, arXiv 2307.08691 (FlashAttention-2).
  */

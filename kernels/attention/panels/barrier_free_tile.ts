@@ -60,8 +60,8 @@ export function addProducts(
 }
 
 /**
- * Adds the products of one inner index k, for rows that see it; a masked number is never
- * multiplied.
+ * Adds the products of one inner index k for rows that see it, and nothing for others, not even a
+ * product with zero.
  */
 export function addSeen(
   { rows, groups }: PanelBarrierFreeOptions,

@@ -68,8 +68,8 @@ export function leftAcross(buffer: string, index: (u: number) => string): LeftLo
  *
  * @param name the accumulators' name
  * @param left the left operand's numbers
- * @param seen whether a row sees the inner index k + u; a masked number is never multiplied. By
- *   default every row sees every index
+ * @param seen whether a row sees the inner index k + u; else its product is not added. By default
+ *   every row sees every index
  */
 export function addProducts(
   name: string,

@@ -4,11 +4,11 @@
  *     name[row, d] += Σ_column weight[row, column] · buffer[column, d]
  *
  * The weights lie in workgroup memory (memory.ts). The buffer's rows are read from global memory.
- * Those of several columns are read before the first product, so their latencies overlap.
  *
  * Runs of columns that all of an invocation's rows see need no mask, in whole tiles and in others.
- * The remaining columns are multiplied with a mask: a row adds the products of columns that it
- * sees, and nothing for others, not even a product with zero.
+ * In a run, several columns are read before the first product, so their latencies overlap. The
+ * remaining columns are multiplied with a mask: a row adds the products of columns that it sees,
+ * and nothing for others, not even a product with zero.
  */
 import { type Group, groupAt, groupsTogether, weightAt, weightPlace } from "./memory.ts";
 import { declareSeen, type Sight } from "./sight.ts";
@@ -56,7 +56,8 @@ export function accumulate(
       ? { turn: "run", group: `${i}u` }
       : groupAt(options, `(${groups}u * run + ${i}u)`);
   const masked = columnsMasked(options);
-  // The most that an invocation has: the columns next to its rows, and runs that are not complete.
+  // The most steps for an invocation's masked columns: those on the diagonal, as many as it has
+  // rows, and those of incomplete runs.
   const most = Math.ceil((ownRows + sight.ends * run) / masked) + 1;
   const maskedWeights = (j: number) =>
     masked === 4

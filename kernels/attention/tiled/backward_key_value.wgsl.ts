@@ -19,7 +19,7 @@
  *     sums += gradients × query             accumulate.ts
  *
  * One more barrier at the end, for V-scale. Workgroup memory: memory.ts. Masked queries are never
- * multiplied.
+ * added (accumulate.ts).
  *
  * The two gradients can have separate kernels: with half as many sums in registers, but one more
  * product (the logits are computed twice).

@@ -14,7 +14,7 @@
  *     gradients of the logits → tile        a barrier before (operands lie there) and after
  *     sums += gradients × key               accumulate.ts
  *
- * Workgroup memory: memory.ts. Masked keys are never multiplied.
+ * Workgroup memory: memory.ts. Masked keys are never added (accumulate.ts).
  *
  * With f16, query, key and the logits' gradients are rounded, the latter with a scale per row, so
  * small rows keep 11 bits too (scale.ts). outputGradient and value are not rounded, because ⟨g_t,

@@ -17,8 +17,8 @@
  *     weights exp(z − m) → tile           barrier
  *     sums += weights × value             accumulate.ts
  *
- * One barrier at the end, for the sums of the weights. Workgroup memory: memory.ts. Masked keys are
- * never multiplied.
+ * One barrier at the end, for the sums of the weights. Workgroup memory: memory.ts. Masked values
+ * are never added (accumulate.ts).
  *
  * With f16, query, key and the weights are rounded. The weights, which are at most 1, are
  * multiplied by 2^14 before they are shared, so weights above 2^-28 keep 11 bits.

@@ -14,7 +14,7 @@
  * reads.
  *
  * Rows of a tile past the end of the sequence are those of the next head, or what WebGPU reads past
- * the end of a buffer. Nothing uses their products: masked columns are never multiplied, and no row
+ * the end of a buffer. Nothing uses their products: those of masked columns are dropped, and no row
  * past the end is written. Without a clamp their addresses differ by constants.
  */
 import { groupAt, operandPlace, type Staged } from "./memory.ts";

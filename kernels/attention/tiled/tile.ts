@@ -13,7 +13,7 @@
  * `a` and each of its columns `(b, c)`. For results with D numbers per row they hold the vec4f x,
  * x + across, … of its rows: `name{row}_{n}`. An invocation's columns are spread, so neighboring
  * invocations write neighboring lines of workgroup memory (memory.ts). Its rows are contiguous, so
- * the diagonal crosses few of its groups of columns (accumulate.ts).
+ * the diagonal crosses few of its runs of columns (accumulate.ts).
  *
  * The kernels consist of these parts:
  *
