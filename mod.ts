@@ -31,8 +31,15 @@ export {
   type PreparedKernel,
 } from "./src/gpu/pipelines.ts";
 export type { BufferOwner, Scalar } from "./src/gpu/owner.ts";
-export { type Bound, type Cost, type Dispatch, Plan, type PlanOptions } from "./src/gpu/plan.ts";
-export { MatrixImage } from "./src/gpu/plan/matrix_image.ts";
+export {
+  type Bound,
+  type Cost,
+  type Dispatch,
+  type ImageCopy,
+  Plan,
+  type PlanOptions,
+} from "./src/gpu/plan.ts";
+export { type ImageLayout, MatrixImage } from "./src/gpu/plan/matrix_image.ts";
 export type { KernelBinding } from "./src/gpu/plan/kernel_bindings.ts";
 export type { Specialization } from "./src/gpu/specialize.ts";
 export { Tensor } from "./src/gpu/tensor.ts";

@@ -15,22 +15,22 @@
  * rows l, l + S, … of the tile, whose left operand it has loaded anyway. If no lane holds a row
  * whole, all lanes compute its numbers.
  *
- * Right can be an image: then a load is a call of a function that all lanes share, which takes a
- * fifth of the time and next to no code. So lanes take more columns, and one turn of the loop can
- * take two steps.
+ * Operands can be images: then a load is a call of a function that all lanes share, which takes a
+ * fifth of the time and next to no code. So if right is an image, lanes take more columns, and one
+ * turn of the loop can take two steps. An image of bfloat16 takes half the loads.
  *
  * Rows and columns past the end repeat the last one and store the same number again. A condition
  * around the stores would triple the compile time and, with it, halve the rows of a tile.
  */
+import { leftLoads, rightLoads } from "./subgroup_loads.ts";
 import {
   COMPONENTS,
   groupSize,
+  type ImageLayout,
   type LeftLoads,
-  leftLoads,
   type MatmulLoad,
-  rightLoads,
   STEP,
-} from "./subgroup_loads.ts";
+} from "./subgroup_tile.ts";
 import { unroll } from "../unroll.ts";
 
 /** Options of the kernel. */
@@ -55,8 +55,14 @@ export interface MatmulSubgroupOptions {
   readonly left: MatmulLoad;
   /** How right is read; `along-inner` only if K is a multiple of 4. */
   readonly right: MatmulLoad;
-  /** Whether right is an image. Then `right` is not `scalar`, and `extra` is 0. */
-  readonly rightImage: boolean;
+  /** The layout of left if it is an image. Then `left` is not `scalar`. */
+  readonly leftImage: ImageLayout | undefined;
+  /**
+   * The layout of right if it is an image. Then `right` is not `scalar`, and `extra` is 0. With
+   * bfloat16, a read along N needs a `width` that is a multiple of 8 and `storedVectors`, and a
+   * read along K needs two steps.
+   */
+  readonly rightImage: ImageLayout | undefined;
   /** Steps of four k in one turn of the loop. With several, K is a multiple of 4 · `steps`. */
   readonly steps: number;
   /** K modulo 4. */
@@ -89,19 +95,25 @@ fn tileOfRowsFirst(workgroup: vec3u, workgroups: vec3u, size: vec2u) -> Tile {
 }
 `;
 
-// The columns of a lane. If rows are read or written as vec4f, each group of four begins at a
-// multiple of 4 from the tile's first column.
+// Whether a texel of right holds neighboring columns in pairs.
+function pairsColumns({ rightImage, right }: MatmulSubgroupOptions): boolean {
+  return rightImage?.numbers === "bf16" && right === "along-outer";
+}
+
+// The columns of a lane. If rows are read or written as vec4f, each group of neighbors begins at a
+// multiple of its length from the tile's first column.
 function columns(options: MatmulSubgroupOptions): string {
   const { subgroupSize: S, width, right, storedVectors } = options;
   if (groupSize(options) === 1) {
     return unroll(width, (c) => `  let column${c} = tile.column + ${c * S}u + lane;`);
   }
   const whole = right === "along-outer" || storedVectors;
+  const size = pairsColumns(options) ? 8 : 4;
   return unroll(width, (c) => {
-    if (c % 4 !== 0) return `  let column${c} = column${c - c % 4} + ${c % 4}u;`;
-    const first = `tile.column + ${c * S}u + 4u * lane`;
+    if (c % size !== 0) return `  let column${c} = column${c - c % size} + ${c % size}u;`;
+    const first = `tile.column + ${c * S}u + ${size}u * lane`;
     return `  let column${c} = ${
-      whole ? `min(${first}, (parameters.columns - 1u) / 4u * 4u)` : first
+      whole ? `min(${first}, (parameters.columns - 1u) / ${size}u * ${size}u)` : first
     };`;
   });
 }
@@ -135,16 +147,17 @@ function extras({ rows, extra, subgroupSize: S }: MatmulSubgroupOptions, left: L
     .flat();
 }
 
-// Adds the products of k, k + 1, … k + step - 1 to every accumulator.
-function accumulate(options: MatmulSubgroupOptions, step: number): string {
+// Adds the products of k, k + 1, … k + step - 1 to every accumulator, in the turn's step of this
+// index.
+function accumulate(options: MatmulSubgroupOptions, step: number, index = 0): string {
   const { rows, width, extra } = options;
   const left = leftLoads(options.left, options);
   const right = rightLoads(options.right, options);
   // The order of the loads decides which values the compiler keeps in registers, which changes the
   // time by 3 to 17 % on lavapipe 25.
   const loads = options.left === "along-outer" && options.right === "along-inner"
-    ? `${left.loads(step)}\n${right.loads(step)}`
-    : `${right.loads(step)}\n${left.loads(step)}`;
+    ? `${left.loads(step)}\n${right.loads(step, index)}`
+    : `${right.loads(step, index)}\n${left.loads(step)}`;
   const sum = (name: string, product: (u: number) => string) =>
     `      ${name} = ${name}${unroll(step, (u) => ` + ${product(u)}`, "")};`;
   const extraNumbers = unroll(
@@ -173,13 +186,24 @@ function rowOf(i: number, { left }: MatmulSubgroupOptions): string {
   return `min(${row}, parameters.rows - 1u)`;
 }
 
+// Row i's numbers in the lane's four neighboring columns of index v.
+function fourColumns(i: number, v: number, options: MatmulSubgroupOptions): string {
+  if (!pairsColumns(options)) return `p${i}_${v}`;
+  const [even, odd] = [`p${i}_${v - v % 2}`, `p${i}_${v - v % 2 + 1}`];
+  const [a, b] = v % 2 === 0 ? ["x", "y"] : ["z", "w"];
+  return `vec4f(${even}.${a}, ${odd}.${a}, ${even}.${b}, ${odd}.${b})`;
+}
+
 // Stores row i.
 function store(i: number, options: MatmulSubgroupOptions): string {
   const { width, storedVectors } = options;
   const row = `  let row${i} = productStart + ${rowOf(i, options)} * parameters.productRow;`;
   if (storedVectors) {
     return `${row}\n` +
-      unroll(width / 4, (v) => `  product[(row${i} + column${4 * v}) / 4u] = p${i}_${v};`);
+      unroll(
+        width / 4,
+        (v) => `  product[(row${i} + column${4 * v}) / 4u] = ${fourColumns(i, v, options)};`,
+      );
   }
   const size = groupSize(options);
   return `${row}\n` + unroll(width, (c) => {
@@ -202,6 +226,7 @@ export function matmulSubgroup(options: MatmulSubgroupOptions): string {
   const size = groupSize(options);
   const zero = size === 1 ? "0.0" : "vec4f()";
   const left = leftLoads(options.left, options);
+  const right = rightLoads(options.right, options);
   const beyond = extras(options, left);
   const rest = `  {\n    let k = whole;\n${accumulate(options, remainder)}\n  }`;
   const storedAt = (column: string) =>
@@ -222,7 +247,7 @@ ${spare ? "  if (tile.batch >= parameters.batches) { return; }" : ""}
   let productStart = tile.batch * parameters.productBatch;
 ${columns(options)}
 ${left.setup}
-${rightLoads(options.right, options).setup}
+${right.setup}
 ${unroll(rows, (i) => unroll(width / size, (v) => `  var p${i}_${v} = ${zero};`))}
 ${beyond.map(({ name }) => `  var ${name} = 0.0;`).join("\n")}
   let whole = parameters.inner${remainder === 0 ? "" : ` - ${remainder}u`};
@@ -230,10 +255,11 @@ ${
     steps === 1
       ? `  for (var k = 0u; k < whole; k += ${STEP}u) {\n${accumulate(options, STEP)}\n  }`
       : `  for (var first = 0u; first < whole; first += ${steps * STEP}u) {
+${right.turn ?? ""}
 ${
         unroll(
           steps,
-          (i) => `    {\n    let k = first + ${i * STEP}u;\n${accumulate(options, STEP)}\n    }`,
+          (i) => `    {\n    let k = first + ${i * STEP}u;\n${accumulate(options, STEP, i)}\n    }`,
         )
       }
   }`

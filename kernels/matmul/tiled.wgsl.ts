@@ -23,7 +23,7 @@
  * to optimize a CUDA matmul kernel for cuBLAS-like performance", 2022.
  */
 import { unroll } from "../unroll.ts";
-import { COMPONENTS, type MatmulLoad } from "./subgroup_loads.ts";
+import { COMPONENTS, type MatmulLoad } from "./subgroup_tile.ts";
 import { tiledLoads } from "./tiled_loads.ts";
 
 /** The tile that a workgroup computes. */

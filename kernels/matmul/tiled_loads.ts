@@ -4,7 +4,7 @@
  * are in flight at once.
  */
 import { unroll } from "../unroll.ts";
-import { COMPONENTS, type MatmulLoad } from "./subgroup_loads.ts";
+import { COMPONENTS, type MatmulLoad } from "./subgroup_tile.ts";
 
 /** One operand of the kernel. */
 export interface TiledOperand {

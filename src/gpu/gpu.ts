@@ -3,9 +3,10 @@ import type { GpuInfo } from "./gpu_info.ts";
 import { PipelineCache } from "./pipelines.ts";
 import type { BufferOwner, Scalar } from "./owner.ts";
 import { encodeForRun, type Plan } from "./plan.ts";
+import { Recorder } from "./plan/recorder.ts";
 import { Tensor } from "./tensor.ts";
 
-/** Bytes per texel of a texture: four float32. */
+/** Bytes per texel of a texture: four words. */
 const TEXEL_BYTES = 16;
 
 /**
@@ -138,11 +139,9 @@ export class Gpu implements BufferOwner {
       throw new TypeError(`${foreign.operator}: the plan belongs to another Gpu`);
     }
     this.guard(operatorsOf(list), () => {
-      const encoder = this.device.createCommandEncoder();
-      const pass = encoder.beginComputePass();
-      for (const plan of list) encodeForRun(plan, pass);
-      pass.end();
-      this.device.queue.submit([encoder.finish()]);
+      const recorder = new Recorder(this.device.createCommandEncoder());
+      for (const plan of list) encodeForRun(plan, recorder);
+      this.device.queue.submit([recorder.encoder.finish()]);
     });
   }
 
@@ -251,17 +250,22 @@ export class Gpu implements BufferOwner {
   }
 
   /**
-   * Makes a texture with four float32 per texel for kernels to read, which counts in `memory`
-   * until `freeTexture`.
+   * Makes a texture with four words per texel for kernels to read, which counts in `memory` until
+   * `freeTexture`.
    *
    * @param size its width and height, in texels, and its layers
+   * @param format the type of its words
    */
-  texture(size: readonly [width: number, height: number, layers: number]): GPUTexture {
+  texture(
+    size: readonly [width: number, height: number, layers: number],
+    format: "rgba32float" | "rgba32uint",
+  ): GPUTexture {
     this.#checkAlive();
-    const usage = GPUTextureUsage.STORAGE_BINDING | GPUTextureUsage.COPY_DST;
+    const usage = GPUTextureUsage.STORAGE_BINDING | GPUTextureUsage.COPY_SRC |
+      GPUTextureUsage.COPY_DST;
     const texture = this.guard(
       this.#lastOperator,
-      () => this.device.createTexture({ size: [...size], format: "rgba32float", usage }),
+      () => this.device.createTexture({ size: [...size], format, usage }),
     );
     this.#textures.add(texture);
     return texture;

@@ -18,8 +18,11 @@ export interface BufferOwner {
   storage(size: number): GPUBuffer;
   /** Makes a uniform buffer with these numbers. */
   uniform(scalars: readonly Scalar[]): GPUBuffer;
-  /** Makes a texture with four float32 per texel for kernels to read. */
-  texture(size: readonly [width: number, height: number, layers: number]): GPUTexture;
+  /** Makes a texture with four words per texel for kernels to read. */
+  texture(
+    size: readonly [width: number, height: number, layers: number],
+    format: "rgba32float" | "rgba32uint",
+  ): GPUTexture;
   /** Frees a buffer. */
   free(buffer: GPUBuffer): void;
   /** Frees a texture. */

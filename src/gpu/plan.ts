@@ -1,11 +1,12 @@
 import type { BufferOwner } from "./owner.ts";
 import { checkDispatches } from "./plan/checked.ts";
-import type { Cost, PlanOptions } from "./plan/dispatch.ts";
+import { type Cost, type ImageCopy, isCopy, type PlanOptions } from "./plan/dispatch.ts";
+import type { Recorder } from "./plan/recorder.ts";
 import { type BoundDispatch, Staging } from "./plan/staging.ts";
 import { MatrixImage } from "./plan/matrix_image.ts";
 import { Tensor } from "./tensor.ts";
 
-export type { Bound, Cost, Dispatch, PlanOptions } from "./plan/dispatch.ts";
+export type { Bound, Cost, Dispatch, ImageCopy, PlanOptions } from "./plan/dispatch.ts";
 
 interface Step {
   readonly pipeline: GPUComputePipeline;
@@ -14,7 +15,7 @@ interface Step {
 }
 
 /** Records a plan for `Gpu.run`, which submits it at once. */
-export let encodeForRun: (plan: Plan, pass: GPUComputePassEncoder) => void;
+export let encodeForRun: (plan: Plan, recorder: Recorder) => void;
 
 /**
  * An operator that is ready to run: pipelines, bind groups, workgroup counts and cost. It can run
@@ -76,15 +77,15 @@ export class Plan {
   /** The least work of one run. */
   readonly cost: Cost;
   readonly #gpu: BufferOwner;
-  readonly #steps: readonly Step[];
-  readonly #buffers: readonly GPUBuffer[];
+  readonly #steps: readonly (Step | ImageCopy)[];
+  readonly #buffers: readonly (GPUBuffer | MatrixImage)[];
   /** The tensors and images that a run reads or writes, with their names. */
   readonly #tensors: ReadonlyMap<Tensor | MatrixImage, string>;
   readonly #written: ReadonlySet<Tensor>;
   #disposed = false;
 
   static {
-    encodeForRun = (plan, pass) => plan.#record(pass);
+    encodeForRun = (plan, recorder) => plan.#record(recorder);
   }
 
   /**
@@ -101,16 +102,18 @@ export class Plan {
     this.operator = options.operator;
     this.cost = options.cost;
     this.#gpu = gpu;
-    const buffers: GPUBuffer[] = [...options.scratch ?? []];
+    const buffers: (GPUBuffer | MatrixImage)[] = [...options.scratch ?? []];
     this.#buffers = buffers;
     try {
       const checked = checkDispatches(gpu, options);
-      const all = checked.flatMap(({ bindings }) => bindings);
-      this.#tensors = new Map(
-        all.flatMap(({ bound, name }) =>
-          bound instanceof Tensor || bound instanceof MatrixImage ? [[bound, name]] : []
+      const copies = checked.filter((one) => isCopy(one));
+      const all = checked.flatMap((one) => isCopy(one) ? [] : one.bindings);
+      this.#tensors = new Map([
+        ...copies.map(({ source }) => [source, "a copied matrix"] as const),
+        ...all.flatMap(({ bound, name }) =>
+          bound instanceof Tensor || bound instanceof MatrixImage ? [[bound, name] as const] : []
         ),
-      );
+      ]);
       this.#written = new Set(
         all.flatMap(({ bound, written }) => written && bound instanceof Tensor ? [bound] : []),
       );
@@ -118,16 +121,20 @@ export class Plan {
       this.#steps = gpu.guard(
         options.operator,
         () =>
-          checked.flatMap(({ bindings, ...dispatch }) => staging.surround(dispatch, bindings))
-            .map((bound) => makeStep(gpu, options.operator, { bound, buffers })),
+          checked.flatMap((one): (Step | ImageCopy)[] => {
+            if (isCopy(one)) return [one];
+            const { bindings, ...dispatch } = one;
+            return staging.surround(dispatch, bindings)
+              .map((bound) => makeStep(gpu, options.operator, { bound, buffers }));
+          }),
       );
     } catch (error) {
-      for (const buffer of buffers) gpu.free(buffer);
+      free(gpu, buffers);
       throw error;
     }
   }
 
-  /** The number of dispatches in one run, including those that copy slices. */
+  /** The number of dispatches in one run, including copies of slices and to images. */
   get dispatches(): number {
     return this.#steps.length;
   }
@@ -138,10 +145,14 @@ export class Plan {
    * any time.
    *
    * @param pass the open compute pass
-   * @throws {TypeError} if the plan, or a tensor that it reads or writes, has been disposed of
+   * @throws {TypeError} if the plan, or a tensor that it reads or writes, has been disposed of, or
+   *   if the plan copies matrices to images, which no compute pass can
    */
   encode(pass: GPUComputePassEncoder): void {
-    this.#record(pass);
+    if (this.#steps.some((step) => isCopy(step))) {
+      throw new TypeError(`${this.operator}: the plan copies to images; run it with Gpu.run`);
+    }
+    this.#record({ pass });
     for (const tensor of this.#written) tensor.forget({ forGood: true });
   }
 
@@ -156,7 +167,7 @@ export class Plan {
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
-    for (const buffer of this.#buffers) this.#gpu.free(buffer);
+    free(this.#gpu, this.#buffers);
   }
 
   /** The same as `dispose()`, for `using`. */
@@ -164,17 +175,30 @@ export class Plan {
     this.dispose();
   }
 
-  #record(pass: GPUComputePassEncoder): void {
+  #record(recorder: Pick<Recorder, "pass"> & Partial<Recorder>): void {
     if (this.#disposed) throw new TypeError(`${this.operator}: the plan has been disposed of`);
     for (const [tensor, name] of this.#tensors) {
       if (tensor.freed) throw new TypeError(`${this.operator}: ${name} has been disposed of`);
     }
-    for (const { pipeline, bindGroup, workgroups } of this.#steps) {
-      pass.setPipeline(pipeline);
-      pass.setBindGroup(0, bindGroup);
-      pass.dispatchWorkgroups(...workgroups);
+    for (const step of this.#steps) {
+      if (isCopy(step)) {
+        const { buffer, offset } = step.source.region;
+        step.image.copyFrom(recorder.encoder!, buffer, offset);
+        continue;
+      }
+      const { pass } = recorder;
+      pass.setPipeline(step.pipeline);
+      pass.setBindGroup(0, step.bindGroup);
+      pass.dispatchWorkgroups(...step.workgroups);
     }
     for (const tensor of this.#written) tensor.forget();
+  }
+}
+
+function free(gpu: BufferOwner, owned: readonly (GPUBuffer | MatrixImage)[]): void {
+  for (const one of owned) {
+    if (one instanceof MatrixImage) one.dispose();
+    else gpu.free(one);
   }
 }
 
@@ -184,7 +208,7 @@ function makeStep(
   operator: string,
   { bound: { kernel, parameters, resources, workgroups }, buffers }: {
     readonly bound: BoundDispatch;
-    readonly buffers: GPUBuffer[];
+    readonly buffers: (GPUBuffer | MatrixImage)[];
   },
 ): Step {
   const entries: GPUBindGroupEntry[] = resources.map((resource, i) => ({

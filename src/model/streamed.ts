@@ -51,13 +51,14 @@ export interface StreamedLlamaOptions {
   /** Whether to plan a backward pass; without one, the model needs less memory. Default: true. */
   readonly backward?: boolean;
   /**
-   * Layers' states are kept for the backward pass while all of the model's GPU memory stays within
-   * this many bytes. The states of other layers are recomputed. Default: 2²⁸.
+   * Layers' states are kept for the backward pass, then weights for later passes, while all of the
+   * model's GPU memory stays within this many bytes. The states of other layers are recomputed, and
+   * other weights are read again. Default: 2³⁰; 2²⁸ if the adapter computes on the CPU.
    */
   readonly keptBytes?: number;
 }
 
-const KEPT_BYTES = 2 ** 28;
+const KEPT_BYTES = { software: 2 ** 28, hardware: 2 ** 30 };
 
 /** Options of the forward pass. */
 export interface StreamedForwardOptions {
@@ -153,7 +154,8 @@ export class StreamedLlama {
    */
   constructor(gpu: Gpu, options: StreamedLlamaOptions) {
     const { source, batch, context, kernels, precisePosition, linearInput, logits } = options;
-    const { backward = true, keptBytes = KEPT_BYTES } = options;
+    const { backward = true } = options;
+    const { keptBytes = KEPT_BYTES[gpu.info.software ? "software" : "hardware"] } = options;
     const { config } = source.architecture;
     refuseTrainedParts(config, { operation: "StreamedLlama" });
     for (const [name, given] of Object.entries({ batch, context })) {
@@ -205,6 +207,9 @@ export class StreamedLlama {
         backward,
       });
       this.#back = backward ? this.#planBack(build, layer, keptBytes + before) : undefined;
+      const room = () => keptBytes + before - gpu.memory.bytes;
+      this.#weights.keep(room());
+      this.#head.keep(room());
     } catch (error) {
       workspace[Symbol.dispose]();
       throw error;

@@ -3,7 +3,7 @@ import type { BufferOwner } from "../owner.ts";
 import type { PreparedKernel } from "../pipelines.ts";
 import { MatrixImage } from "./matrix_image.ts";
 import { Tensor } from "../tensor.ts";
-import type { Bound, Dispatch, PlanOptions } from "./dispatch.ts";
+import { type Bound, type Dispatch, type ImageCopy, isCopy, type PlanOptions } from "./dispatch.ts";
 import { checkBindings } from "./kernel_bindings.ts";
 import { commonBytes, type NamedRegion, namedRegions, refuseSharing, regionOf } from "./sharing.ts";
 import type { Binding, BoundDispatch } from "./staging.ts";
@@ -29,11 +29,15 @@ export interface CheckedDispatch extends Omit<BoundDispatch, "resources"> {
  *   bindings, or a written buffer shares memory with another one
  * @throws {RangeError} if a dispatch has more workgroups than the adapter runs
  */
-export function checkDispatches(gpu: BufferOwner, options: PlanOptions): CheckedDispatch[] {
+export function checkDispatches(
+  gpu: BufferOwner,
+  options: PlanOptions,
+): (CheckedDispatch | ImageCopy)[] {
   checkOptions(options);
   const { operator } = options;
   const named = namedRegions(options.tensors ?? {});
-  const checked = options.dispatches.map((dispatch): CheckedDispatch => {
+  const all = options.dispatches.map((dispatch): CheckedDispatch | ImageCopy => {
+    if (isCopy(dispatch)) return dispatch;
     const { parameters, buffers, workgroups } = dispatch;
     const kernel = gpu.pipelines.prepare(dispatch.kernel);
     const label = `${operator}: ${kernel.parts.at(-1)?.file ?? "the kernel"}`;
@@ -46,16 +50,17 @@ export function checkDispatches(gpu: BufferOwner, options: PlanOptions): Checked
     checkWorkgroupCounts(gpu, label, workgroups);
     return { kernel, parameters, workgroups, bindings: bindAll(buffers, { named, kernel }) };
   });
-  const all = checked.flatMap(({ bindings }) => bindings.filter(inBuffer));
+  const checked = all.flatMap((one) => isCopy(one) ? [] : [one]);
+  const bound = checked.flatMap(({ bindings }) => bindings.filter(inBuffer));
   refuseSharing(
     operator,
     named,
-    ({ region }) => all.some((other) => other.written && commonBytes(other.region, region) > 0),
+    ({ region }) => bound.some((other) => other.written && commonBytes(other.region, region) > 0),
   );
   for (const { bindings } of checked) {
     refuseSharing(operator, bindings.filter(inBuffer), ({ written }) => written);
   }
-  return checked;
+  return all;
 }
 
 function inBuffer(binding: NamedBinding): binding is NamedBinding & NamedRegion {
@@ -75,7 +80,9 @@ function checkOptions({ operator, cost, dispatches }: PlanOptions): void {
     if (!Array.isArray(value)) refuse(`list of ${what}`, items);
   };
   list("dispatches", dispatches, "one dispatch at least");
-  for (const { kernel, parameters, buffers, workgroups } of dispatches) {
+  for (const dispatch of dispatches) {
+    if (isCopy(dispatch)) continue;
+    const { kernel, parameters, buffers, workgroups } = dispatch;
     list("kernel.parts in a dispatch", kernel?.parts, "[{ file, source }]");
     list("parameters in a dispatch", parameters, "[{ u32: … }, { f32: … }], [] for none");
     list("buffers in a dispatch", buffers, "tensors for the bindings from 1 on");

@@ -36,16 +36,35 @@ export interface Dispatch {
   readonly workgroups: readonly [number, number?, number?];
 }
 
+/** A copy of a matrix to an image, for the dispatches after it. */
+export interface ImageCopy {
+  /** The image to fill, which has no blocks. */
+  readonly image: MatrixImage;
+  /** Float32 of the image's shape, which begin at a multiple of 16 bytes of their buffer. */
+  readonly source: Tensor;
+}
+
+/** Tells a copy from a dispatch. */
+export function isCopy<Other extends object>(step: Other | ImageCopy): step is ImageCopy {
+  return "image" in step;
+}
+
 /** The options of `Plan`. */
 export interface PlanOptions {
   /** The operator's name, for errors and measurements. */
   readonly operator: string;
   /** The least work of one run. */
   readonly cost: Cost;
-  /** The dispatches in the order of execution; each sees what earlier ones wrote. */
-  readonly dispatches: readonly Dispatch[];
-  /** Buffers that the plan owns: it frees them when it is disposed of, or if its creation fails. */
-  readonly scratch?: readonly GPUBuffer[];
+  /**
+   * The dispatches in the order of execution; each sees what earlier ones wrote. Only `Gpu.run` can
+   * run a plan with copies to images, not `Plan.encode`.
+   */
+  readonly dispatches: readonly (Dispatch | ImageCopy)[];
+  /**
+   * Buffers and images that the plan owns: it frees them when it is disposed of, or if its creation
+   * fails.
+   */
+  readonly scratch?: readonly (GPUBuffer | MatrixImage)[];
   /**
    * The operator's arguments and results by name; lists and objects are searched for tensors. No
    * tensor that the plan writes may share memory with another one here. Default: only the buffers

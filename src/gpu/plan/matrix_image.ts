@@ -1,24 +1,43 @@
 import type { BufferOwner } from "../owner.ts";
 
-/** Numbers per texel. */
-const TEXEL = 4;
+/** How an image holds a matrix. */
+export interface ImageLayout {
+  /** Float32, or bfloat16 as checkpoints store it, which takes half the memory. */
+  readonly numbers: "f32" | "bf16";
+  /**
+   * Whether each layer is a block of 64 columns, so that neighbors along a column are close in
+   * memory. Otherwise the only layer holds the numbers as a buffer does, in lines of 256 texels, and
+   * can be filled by one copy command.
+   */
+  readonly blocks: boolean;
+}
 
-/** Columns per block, which is one layer of the texture. */
+/** The layout if no other is given. */
+const DEFAULT_LAYOUT: ImageLayout = { numbers: "f32", blocks: true };
+
+/** Columns per block. */
 const BLOCK = 64;
+/** Texels per line of an image without blocks. */
+const LINE = 256;
+/** Bytes per texel. */
+const TEXEL = 16;
+const BYTES = { f32: 4, bf16: 2 } as const;
+const FORMATS = { f32: "rgba32float", bf16: "rgba32uint" } as const;
 
-/** The texture height and the number of layers that every WebGPU adapter allows. */
-const GUARANTEED = { rows: 8192, blocks: 256 };
+/** The texture width and height, and the number of layers, that every WebGPU adapter allows. */
+const GUARANTEED = { texels: 8192, layers: 256 };
 
 /**
- * A matrix in a read-only storage texture. Each layer is a block of 64 columns, and each texel
- * holds four neighboring numbers of a row. So numbers that a tile of a product reads together are
- * close in memory, along rows and along columns.
+ * A matrix in a read-only storage texture. Each texel holds neighboring numbers of a row, four of
+ * float32 or eight of bfloat16. By default each layer is a block of 64 columns. So numbers that a
+ * tile of a product reads together are close in memory, along rows and along columns.
  *
  * On Mesa's lavapipe reading an image costs a fifth of reading a storage buffer: lavapipe calls a
  * function that gathers whole texels, but unrolls a buffer's reads for every lane and number.
  *
  * Give it to a `Plan` for a binding that the kernel declares as
- * `texture_storage_2d_array<rgba32float, read>`.
+ * `texture_storage_2d_array<rgba32float, read>`, or `rgba32uint` for bfloat16: then the low half of
+ * a word is the number before that of the high half.
  *
  * @example
  * ```ts
@@ -34,31 +53,46 @@ const GUARANTEED = { rows: 8192, blocks: 256 };
 export class MatrixImage {
   /** The matrix: `[rows, columns]`. */
   readonly shape: readonly [rows: number, columns: number];
+  /** How it holds the matrix. */
+  readonly layout: ImageLayout;
   /** The view that kernels bind. */
   readonly view: GPUTextureView;
   readonly #gpu: BufferOwner;
   readonly #texture: GPUTexture;
+  readonly #size: readonly [width: number, height: number, layers: number];
   #disposed = false;
 
   /**
    * Makes an image whose numbers are undefined until written.
    *
    * @param gpu the GPU
-   * @param shape the matrix, `[rows, columns]`; columns are a multiple of four
-   * @throws {RangeError} if the columns are not a multiple of four, or the matrix is too large for
+   * @param shape the matrix, `[rows, columns]`; columns fill whole texels
+   * @param layout how to hold it. Default: float32 in blocks
+   * @throws {RangeError} if the columns do not fill whole texels, or the matrix is too large for
    *   the GPU's textures
    */
-  constructor(gpu: BufferOwner, shape: readonly [rows: number, columns: number]) {
+  constructor(
+    gpu: BufferOwner,
+    shape: readonly [rows: number, columns: number],
+    layout: ImageLayout = DEFAULT_LAYOUT,
+  ) {
     const [rows, columns] = shape;
-    if (!MatrixImage.holds(gpu, shape)) {
+    const perTexel = TEXEL / BYTES[layout.numbers];
+    if (!MatrixImage.holds(gpu, shape, layout)) {
       throw new RangeError(
-        `image: the matrix is [${rows}, ${columns}], wanted columns in fours, and at most ` +
-          `${most(gpu).rows} rows and ${BLOCK * most(gpu).blocks} columns`,
+        `image: the matrix is [${rows}, ${columns}], wanted columns in multiples of ${perTexel}, ` +
+          (layout.blocks
+            ? `and at most ${most(gpu).texels} rows and ${BLOCK * most(gpu).layers} columns`
+            : `and at most ${most(gpu).texels * LINE * perTexel} numbers`),
       );
     }
     this.shape = shape;
+    this.layout = layout;
     this.#gpu = gpu;
-    this.#texture = gpu.texture([BLOCK / TEXEL, rows, Math.ceil(columns / BLOCK)]);
+    this.#size = layout.blocks
+      ? [BLOCK / perTexel, rows, Math.ceil(columns / BLOCK)]
+      : [LINE, Math.ceil(rows * columns / perTexel / LINE), 1];
+    this.#texture = gpu.texture(this.#size, FORMATS[layout.numbers]);
     this.view = this.#texture.createView({ dimension: "2d-array" });
   }
 
@@ -67,13 +101,24 @@ export class MatrixImage {
    *
    * @param gpu the GPU
    * @param shape the matrix, `[rows, columns]`
+   * @param layout how to hold it. Default: float32 in blocks
    */
   static holds(
     gpu: Pick<BufferOwner, "device">,
     [rows, columns]: readonly [rows: number, columns: number],
+    layout: ImageLayout = DEFAULT_LAYOUT,
   ): boolean {
-    const limit = most(gpu);
-    return columns % TEXEL === 0 && columns <= BLOCK * limit.blocks && rows <= limit.rows;
+    const perTexel = TEXEL / BYTES[layout.numbers];
+    if (columns % perTexel !== 0) return false;
+    const { texels, layers } = most(gpu);
+    return layout.blocks
+      ? columns <= BLOCK * layers && rows <= texels
+      : rows * columns / perTexel <= LINE * texels;
+  }
+
+  /** The bytes of its texture. */
+  get bytes(): number {
+    return this.#size.reduce((product, length) => product * length, TEXEL);
   }
 
   /** True once `dispose()` has been called, or the image's `Gpu` has been disposed of. */
@@ -82,16 +127,25 @@ export class MatrixImage {
   }
 
   /**
-   * Overwrites whole rows, in the order of enqueued work.
+   * Overwrites whole rows of an image with blocks, in the order of enqueued work.
    *
    * @param firstRow the first of them
-   * @param data the rows, row-major
-   * @throws {TypeError} if the image has been disposed of
+   * @param data the rows, row-major; bfloat16 as its 16 bits
+   * @throws {TypeError} if the image has been disposed of, has no blocks, or has numbers of another
+   *   type
    * @throws {RangeError} if the data are not whole rows of this matrix
    */
-  write(firstRow: number, data: Float32Array<ArrayBuffer>): void {
+  write(firstRow: number, data: Float32Array<ArrayBuffer> | Uint16Array<ArrayBuffer>): void {
     const [rows, columns] = this.shape;
     if (this.freed) throw new TypeError("Cannot write the image: it has been disposed of");
+    if (!this.layout.blocks) throw new TypeError("Cannot write rows of an image without blocks");
+    const bytes = BYTES[this.layout.numbers];
+    if (data.BYTES_PER_ELEMENT !== bytes) {
+      throw new TypeError(
+        `Cannot write the image: its numbers are ${this.layout.numbers}, wanted ${bytes} bytes for each, ` +
+          `not ${data.BYTES_PER_ELEMENT}`,
+      );
+    }
     const count = data.length / columns;
     if (!Number.isInteger(count) || count < 1 || firstRow < 0 || firstRow + count > rows) {
       throw new RangeError(
@@ -104,11 +158,47 @@ export class MatrixImage {
         this.#gpu.device.queue.writeTexture(
           { texture: this.#texture, origin: [0, firstRow, column / BLOCK] },
           data,
-          { offset: 4 * column, bytesPerRow: 4 * columns },
-          [Math.min(BLOCK, columns - column) / TEXEL, count],
+          { offset: bytes * column, bytesPerRow: bytes * columns },
+          [Math.min(BLOCK, columns - column) * bytes / TEXEL, count],
         );
       }
     });
+  }
+
+  /**
+   * Records a copy of a whole matrix from a buffer to this image, which has no blocks.
+   *
+   * @param encoder records it
+   * @param buffer the buffer
+   * @param offset the matrix's first byte, a multiple of 16
+   */
+  copyFrom(encoder: GPUCommandEncoder, buffer: GPUBuffer, offset: number): void {
+    const texels = this.shape[0] * this.shape[1] * BYTES[this.layout.numbers] / TEXEL;
+    const lines = Math.floor(texels / LINE);
+    const copy = (line: number, width: number, height: number) => {
+      if (width === 0 || height === 0) return;
+      encoder.copyBufferToTexture(
+        { buffer, offset: offset + TEXEL * LINE * line, bytesPerRow: TEXEL * LINE },
+        { texture: this.#texture, origin: [0, line] },
+        [width, height],
+      );
+    };
+    copy(0, LINE, lines);
+    copy(lines, texels % LINE, 1);
+  }
+
+  /**
+   * Records a copy of all numbers to another image.
+   *
+   * @param encoder records it
+   * @param other an image of the same shape and layout
+   */
+  copyTo(encoder: GPUCommandEncoder, other: MatrixImage): void {
+    encoder.copyTextureToTexture(
+      { texture: this.#texture },
+      { texture: other.#texture },
+      [...this.#size],
+    );
   }
 
   /** Frees the memory. Work already enqueued still finishes. */
@@ -127,7 +217,7 @@ export class MatrixImage {
 function most({ device }: Pick<BufferOwner, "device">): typeof GUARANTEED {
   const { maxTextureDimension2D, maxTextureArrayLayers } = device.limits;
   return {
-    rows: maxTextureDimension2D ?? GUARANTEED.rows,
-    blocks: maxTextureArrayLayers ?? GUARANTEED.blocks,
+    texels: maxTextureDimension2D ?? GUARANTEED.texels,
+    layers: maxTextureArrayLayers ?? GUARANTEED.layers,
   };
 }

@@ -39,7 +39,7 @@ const copyKernel: Kernel = { parts: [{ file: "arithmetic/copy.wgsl", source: cop
 /** Adds the copies around dispatches, in a plan's order. */
 export class Staging {
   readonly #gpu: BufferOwner;
-  readonly #buffers: GPUBuffer[];
+  readonly #buffers: unknown[];
   readonly #alignment: number;
   readonly #copies: Copy[] = [];
 
@@ -47,7 +47,7 @@ export class Staging {
    * @param gpu the GPU to plan for
    * @param buffers the plan's own buffers; the copies are added to them
    */
-  constructor(gpu: BufferOwner, buffers: GPUBuffer[]) {
+  constructor(gpu: BufferOwner, buffers: unknown[]) {
     this.#gpu = gpu;
     this.#buffers = buffers;
     this.#alignment = gpu.device.limits.minStorageBufferOffsetAlignment;

@@ -1,7 +1,7 @@
 /** The kernels of each ceiling, with their work and the check of their results. */
 import type { Gpu } from "../../gpu/gpu.ts";
 import type { Kernel, KernelPart } from "../../gpu/pipelines.ts";
-import { Plan } from "../../gpu/plan.ts";
+import { type Dispatch, Plan } from "../../gpu/plan.ts";
 import copySource from "../../../kernels/ceilings/copy.wgsl" with { type: "text" };
 import dispatchSource from "../../../kernels/ceilings/dispatch.wgsl" with { type: "text" };
 import { ceilingExp } from "../../../kernels/ceilings/exp.wgsl.ts";
@@ -156,7 +156,7 @@ interface Counting {
   readonly method: string;
   readonly invocations: number;
   readonly part: KernelPart;
-  readonly parameters: ConstructorParameters<typeof Plan>[1]["dispatches"][number]["parameters"];
+  readonly parameters: Dispatch["parameters"];
   readonly workgroupSize: number;
   /** The number of operations of one invocation. */
   readonly operations: number;

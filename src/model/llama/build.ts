@@ -5,8 +5,7 @@ import type { Tensor } from "../../gpu/tensor.ts";
 import { attentionBackwardVariants } from "../../ops/attention/backward_variants.ts";
 import { attentionForwardVariants } from "../../ops/attention/forward_variants.ts";
 import type { AttentionShape } from "../../ops/attention/shape.ts";
-import { MatrixImage } from "../../gpu/plan/matrix_image.ts";
-import { planMatmul } from "../../ops/matmul.ts";
+import type { MatrixImage } from "../../gpu/plan/matrix_image.ts";
 import { planImageMatmul, type RightOperand } from "../../ops/matmul/by_image.ts";
 import { rotaryAngles } from "../../ops/model/projections.ts";
 import type { Variant } from "../../ops/shared/variants.ts";
@@ -207,37 +206,14 @@ export function product(
   plans: Plan[],
   options: {
     readonly left: Tensor;
-    readonly right: Tensor;
+    readonly right: RightOperand;
     readonly transposeLeft?: boolean;
     readonly transposeRight?: boolean;
     readonly product?: Tensor;
   },
 ): Tensor {
   const variant = kernels.matmul === undefined ? {} : { variant: kernels.matmul };
-  return workspace.add(plans, planMatmul(workspace.gpu, { ...options, ...variant })).product;
-}
-
-/**
- * Plans a matrix product whose right operand is weights.
- *
- * @param build the model
- * @param plans the list to add to
- * @param options the rows `left`, and the weights in a tensor or an image
- * @returns the product
- */
-export function weightProduct(
-  build: LlamaBuild,
-  plans: Plan[],
-  options: {
-    readonly left: Tensor;
-    readonly right: RightOperand;
-    readonly transposeRight?: boolean;
-  },
-): Tensor {
-  const { right } = options;
-  if (!(right instanceof MatrixImage)) return product(build, plans, { ...options, right });
-  const { workspace } = build;
-  return workspace.add(plans, planImageMatmul(workspace.gpu, { ...options, right })).product;
+  return workspace.add(plans, planImageMatmul(workspace.gpu, { ...options, ...variant })).product;
 }
 
 function weightsOf(build: LlamaBuild, name: string): RightOperand {
@@ -246,7 +222,7 @@ function weightsOf(build: LlamaBuild, name: string): RightOperand {
 
 /** Plans a linear map y = x Wᵀ of rows `[B, T, inputs]` by a parameter `[outputs, inputs]`. */
 export function linear(build: LlamaBuild, plans: Plan[], input: Tensor, name: string): Tensor {
-  return weightProduct(build, plans, {
+  return product(build, plans, {
     left: input,
     right: weightsOf(build, name),
     transposeRight: true,
@@ -277,7 +253,7 @@ export function linearBackward(
       product: gradient,
     });
   }
-  return weightProduct(build, plans, { left: outputGradient, right: weightsOf(build, name) });
+  return product(build, plans, { left: outputGradient, right: weightsOf(build, name) });
 }
 
 /** Views `[B, T, n]` as `[B · T, n]`. */

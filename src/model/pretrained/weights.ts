@@ -46,6 +46,21 @@ export interface WeightSource extends Disposable {
     rows?: RowRange,
     into?: Float32Array<ArrayBuffer>,
   ): Promise<Float32Array<ArrayBuffer>>;
+
+  /**
+   * Reads a tensor, or only some of its rows, whose type has 16 bits, as it is stored.
+   *
+   * @param name one of {@linkcode shapes}
+   * @param rows as for `read`
+   * @param into the array to fill, of that length
+   * @throws {RangeError} as `read` does, or if the type has more than 16 bits
+   * @throws {CheckpointError} if the file cannot be read
+   */
+  readBits(
+    name: string,
+    rows: RowRange | undefined,
+    into: Uint16Array<ArrayBuffer>,
+  ): Promise<void>;
 }
 
 const CONFIG = "config.json";
@@ -154,6 +169,24 @@ class StoredWeights implements WeightSource {
     rows?: RowRange,
     into?: Float32Array<ArrayBuffer>,
   ): Promise<Float32Array<ArrayBuffer>> {
+    const { place, ...range } = this.#rangeOf(name, { rows, length: into?.length });
+    return await place.file.read(place.name, range, into);
+  }
+
+  async readBits(
+    name: string,
+    rows: RowRange | undefined,
+    into: Uint16Array<ArrayBuffer>,
+  ): Promise<void> {
+    const { place, start } = this.#rangeOf(name, { rows, length: into.length });
+    await place.file.readBits(place.name, start, into);
+  }
+
+  /** The elements of some rows, which an array of the given length is to hold. */
+  #rangeOf(
+    name: string,
+    { rows, length }: { readonly rows: RowRange | undefined; readonly length: number | undefined },
+  ): { readonly place: Place; readonly start: number; readonly count: number } {
     const shape = this.shapes.get(name);
     const place = this.#places.get(name);
     if (shape === undefined || place === undefined) {
@@ -171,13 +204,13 @@ class StoredWeights implements WeightSource {
       );
     }
     const width = elements(shape.slice(1));
-    if (into !== undefined && into.length !== count * width) {
+    if (length !== undefined && length !== count * width) {
       throw new RangeError(
         `WeightSource.read: ${count} rows of ${name} have ${count * width} elements, wanted an ` +
-          `array of as many, not of ${into.length}`,
+          `array of as many, not of ${length}`,
       );
     }
-    return await place.file.read(place.name, { start: start * width, count: count * width }, into);
+    return { place, start: start * width, count: count * width };
   }
 
   [Symbol.dispose](): void {

@@ -24,9 +24,10 @@ import type { RightOperand } from "../../ops/matmul/by_image.ts";
 import { planRmsNormForward } from "../../ops/rms_norm.ts";
 import { EMBEDDING, FINAL_NORM, HEAD } from "../../reference/llama/parameters.ts";
 import type { WeightSource } from "../pretrained/weights.ts";
-import { type LlamaBuild, rowsOf, weightProduct } from "../llama/build.ts";
+import { type LlamaBuild, product, rowsOf } from "../llama/build.ts";
 import { planNormBackward } from "../llama/layer.ts";
-import { allocateWeights, partOf, type Uploads } from "./weights.ts";
+import { KeptWeights } from "./kept_weights.ts";
+import { allocateWeights, arrayFor, partOf, readWeights, type Uploads } from "./weights.ts";
 import { mean } from "../../statistics/mean.ts";
 
 /** How much memory the logits take. */
@@ -123,8 +124,10 @@ export class StreamedHead {
     readonly plans: readonly Plan[];
     readonly inputGradient: Tensor;
   } | undefined;
+  /** The kept weights of slices of each length, by their first column. */
+  readonly #kept: ReadonlyMap<SlicePlans, KeptWeights<number>>;
   /** The buffer for slices of the weights. */
-  readonly #read: Float32Array<ArrayBuffer>;
+  readonly #read: ReturnType<typeof arrayFor>;
   #gainIsThere = false;
 
   /**
@@ -170,9 +173,18 @@ export class StreamedHead {
       logSumExp: this.#logSumExp,
       normGradient,
       memory: { ...LOGITS_MEMORY, ...memory },
+      allocate: (shape) =>
+        allocateWeights(workspace, shape, {
+          images: build.images !== undefined,
+          source,
+          names: [this.#name],
+        }),
     });
-    const longest = Math.max(...this.#slices.map(({ count }) => count));
-    this.#read = new Float32Array(longest * config.modelDim);
+    this.#kept = new Map(
+      this.#slices.map(({ shared }) => [shared, new KeptWeights(workspace, [shared.weights])]),
+    );
+    const [longest] = this.#slices;
+    this.#read = arrayFor(this.#placeOf(longest!));
     if (normGradient === undefined) return;
     const plans: Plan[] = [];
     const inputGradient = planNormBackward(own, plans, {
@@ -183,6 +195,19 @@ export class StreamedHead {
       residualGradient: undefined,
     });
     this.#back = { normGradient, plans, inputGradient };
+  }
+
+  /**
+   * Allocates places that keep the weights of slices, which then need not be read again.
+   *
+   * @param bytes the memory for all places
+   */
+  keep(bytes: number): void {
+    let left = bytes;
+    for (const [shared, kept] of this.#kept) {
+      const slices = this.#slices.filter((slice) => slice.shared === shared);
+      left -= kept.allocate(slices.length, left);
+    }
   }
 
   /**
@@ -244,17 +269,26 @@ export class StreamedHead {
     return inputGradient;
   }
 
-  async #load({ first, count, shared }: PlannedSlice): Promise<void> {
-    const place = partOf(shared.weights, 0, count * this.#source.shapes.get(this.#name)![1]!);
+  async #load(slice: PlannedSlice): Promise<void> {
+    const { first, count, shared } = slice;
+    const kept = this.#kept.get(shared)!;
+    if (kept.restore(first)) return;
+    const place = this.#placeOf(slice);
     const into = this.#read.subarray(0, place.length);
-    const weights = await this.#source.read(this.#name, { start: first, count }, into);
-    await this.#uploads.write(place, weights);
+    await readWeights(this.#source, this.#name, { rows: { start: first, count }, into });
+    await this.#uploads.write(place, into);
+    kept.keep(first);
+  }
+
+  #placeOf({ shared: { weights } }: PlannedSlice): ReturnType<typeof partOf> {
+    return partOf(weights, 0, weights.shape[0]! * weights.shape[1]!);
   }
 }
 
 function planSlices(
   build: LlamaBuild,
-  { norm, targets, logSumExp, normGradient, memory: { sliceBytes, keptBytes } }: {
+  { norm, targets, logSumExp, normGradient, memory: { sliceBytes, keptBytes }, allocate }: {
+    readonly allocate: (shape: readonly [count: number, modelDim: number]) => RightOperand;
     readonly memory: Required<LogitsMemory>;
     readonly norm: Tensor;
     readonly targets: Tensor;
@@ -271,7 +305,11 @@ function planSlices(
   const byCount = new Map<number, SlicePlans>();
   return slices.map((slice) => {
     const { first, count } = slice;
-    const shared = byCount.get(count) ?? planShared(build, { count, norm, normGradient });
+    const shared = byCount.get(count) ?? planShared(build, {
+      weights: allocate([count, modelDim]),
+      norm,
+      normGradient,
+    });
     byCount.set(count, shared);
     const { logits, back } = shared;
     const forward = workspace.add(
@@ -307,17 +345,16 @@ function planSlices(
 
 function planShared(
   build: LlamaBuild,
-  { count, norm, normGradient }: {
-    readonly count: number;
+  { weights, norm, normGradient }: {
+    readonly weights: RightOperand;
     readonly norm: Tensor;
     readonly normGradient: Tensor | undefined;
   },
 ): SlicePlans {
-  const { workspace, config: { modelDim } } = build;
+  const { workspace } = build;
   const { gpu } = workspace;
-  const weights = allocateWeights(workspace, [count, modelDim], build.images !== undefined);
   const project: Plan[] = [];
-  const logits = weightProduct(build, project, {
+  const logits = product(build, project, {
     left: norm,
     right: weights,
     transposeRight: true,
@@ -325,7 +362,7 @@ function planShared(
   if (normGradient === undefined) return { weights, logits, project, back: undefined };
   const logitsGradient = workspace.keep(gpu.empty(logits.shape));
   const plans: Plan[] = [];
-  const term = weightProduct(build, plans, { left: logitsGradient, right: weights });
+  const term = product(build, plans, { left: logitsGradient, right: weights });
   workspace.add(plans, planAccumulate(gpu, { term, total: normGradient }));
   return { weights, logits, project, back: { plans, logitsGradient } };
 }

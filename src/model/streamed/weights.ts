@@ -1,15 +1,16 @@
 /**
- * The weights of one layer at a time on the GPU: read from disk while the previous layer computes,
- * then overwritten.
+ * The weights of one layer at a time where kernels read them: read from disk while the previous
+ * layer computes, or copied from a place that keeps them on the GPU, then overwritten.
  */
 import type { Gpu } from "../../gpu/gpu.ts";
-import { MatrixImage } from "../../gpu/plan/matrix_image.ts";
+import { type ImageLayout, MatrixImage } from "../../gpu/plan/matrix_image.ts";
 import type { Tensor } from "../../gpu/tensor.ts";
 import { type RightOperand, suitsImage } from "../../ops/matmul/by_image.ts";
 import type { LlamaConfig } from "../../reference/llama/config.ts";
 import { type LayerParameterNames, layerParameterNames } from "../../reference/llama/parameters.ts";
-import type { WeightSource } from "../pretrained/weights.ts";
+import type { RowRange, WeightSource } from "../pretrained/weights.ts";
 import type { Workspace } from "../workspace.ts";
+import { KeptWeights } from "./kept_weights.ts";
 
 /** Parameters that one kernel reads as one matrix, and each one's elements. */
 interface Unit {
@@ -49,28 +50,42 @@ function unitsOf(config: LlamaConfig): Unit[] {
  */
 export const UNSETTLED_BYTES: number = 2 ** 27;
 
+/** The numbers of a `Place`. */
+type Numbers = Float32Array<ArrayBuffer> | Uint16Array<ArrayBuffer>;
+
 /** A place to write numbers: a tensor, or rows of an image. */
 interface Place {
   readonly length: number;
-  write(data: Float32Array<ArrayBuffer>): void;
+  readonly numbers: ImageLayout["numbers"];
+  write(data: Numbers): void;
 }
 
 /**
- * Allocates the weights of a linear map, as an image if that is faster.
+ * Allocates the weights of a linear map: as an image if that is faster, in bfloat16 if all weights
+ * are stored in it.
  *
  * @param workspace owns them
  * @param shape `[outputs, inputs]`
- * @param images whether an image is allowed
+ * @param options whether an image is allowed, the source, and the weights' names there
  */
 export function allocateWeights(
   workspace: Workspace,
   shape: readonly [outputs: number, inputs: number],
-  images: boolean,
+  { images, source, names }: {
+    readonly images: boolean;
+    readonly source: WeightSource;
+    readonly names: readonly string[];
+  },
 ): RightOperand {
   const { gpu } = workspace;
-  return images && suitsImage(gpu, shape)
-    ? workspace.keep(new MatrixImage(gpu, shape))
-    : workspace.keep(gpu.empty(shape));
+  const layouts: ImageLayout[] = [{ numbers: "f32", blocks: true }];
+  if (names.every((name) => source.types.get(name) === "BF16")) {
+    layouts.unshift({ numbers: "bf16", blocks: true });
+  }
+  const layout = images ? layouts.find((each) => suitsImage(gpu, shape, each)) : undefined;
+  return layout === undefined
+    ? workspace.keep(gpu.empty(shape))
+    : workspace.keep(new MatrixImage(gpu, shape, layout));
 }
 
 /**
@@ -81,9 +96,34 @@ export function allocateWeights(
  * @param length the number of elements: whole rows of a matrix
  */
 export function partOf(whole: RightOperand, start: number, length: number): Place {
-  if (!(whole instanceof MatrixImage)) return whole.slice(start, [length]);
-  const firstRow = start / whole.shape[1];
-  return { length, write: (data) => whole.write(firstRow, data) };
+  if (whole instanceof MatrixImage) {
+    const firstRow = start / whole.shape[1];
+    return { length, numbers: whole.layout.numbers, write: (data) => whole.write(firstRow, data) };
+  }
+  const slice = whole.slice(start, [length]);
+  const write = (data: Numbers) => slice.write(data as Float32Array<ArrayBuffer>);
+  return { length, numbers: "f32", write };
+}
+
+/** An array for the numbers of a place. */
+export function arrayFor({ length, numbers }: Pick<Place, "length" | "numbers">): Numbers {
+  return numbers === "bf16" ? new Uint16Array(length) : new Float32Array(length);
+}
+
+/**
+ * Reads weights in the form of the array: as they are stored, or in float32.
+ *
+ * @param source the weights on disk
+ * @param name the tensor
+ * @param options the rows, all by default, and the array to fill
+ */
+export async function readWeights(
+  source: WeightSource,
+  name: string,
+  { rows, into }: { readonly rows?: RowRange; readonly into: Numbers },
+): Promise<void> {
+  if (into instanceof Uint16Array) await source.readBits(name, rows, into);
+  else await source.read(name, rows, into);
 }
 
 /** Writes to the GPU, and waits for it from time to time. */
@@ -101,7 +141,7 @@ export class Uploads {
    * @param target where to write them
    * @param data as many numbers as the target has
    */
-  async write(target: Place, data: Float32Array<ArrayBuffer>): Promise<void> {
+  async write(target: Place, data: Numbers): Promise<void> {
     if (this.#bytes + data.byteLength > UNSETTLED_BYTES) {
       await this.#gpu.sync();
       this.#bytes = 0;
@@ -124,7 +164,8 @@ export class LayerWeights {
     readonly place: Place;
   }[];
   /** The buffers into which weights are read, part by part. */
-  readonly #buffers: readonly Float32Array<ArrayBuffer>[];
+  readonly #buffers: readonly Numbers[];
+  readonly #kept: KeptWeights<number>;
   /** The layer whose weights the buffers hold once `read` resolves. */
   #buffered: { readonly layer: number; readonly read: Promise<void> } | undefined;
   #present: number | undefined;
@@ -150,7 +191,11 @@ export class LayerWeights {
     const parts: { name: keyof LayerParameterNames; place: Place }[] = [];
     for (const { shape, parts: own } of unitsOf(source.architecture.config)) {
       const whole = shape.length === 2
-        ? allocateWeights(workspace, shape as [number, number], allowed)
+        ? allocateWeights(workspace, shape as [number, number], {
+          images: allowed,
+          source,
+          names: own.map(({ name }) => names[name]),
+        })
         : workspace.keep(workspace.gpu.empty(shape));
       const unit = names[own[0]!.name];
       if (whole instanceof MatrixImage) images.set(unit, whole);
@@ -164,7 +209,17 @@ export class LayerWeights {
     this.units = units;
     this.images = images;
     this.#parts = parts;
-    this.#buffers = parts.map(({ place }) => new Float32Array(place.length));
+    this.#buffers = parts.map(({ place }) => arrayFor(place));
+    this.#kept = new KeptWeights(workspace, [...units.values(), ...images.values()]);
+  }
+
+  /**
+   * Allocates places that keep layers' weights, which then need not be read again.
+   *
+   * @param bytes the memory for all places
+   */
+  keep(bytes: number): void {
+    this.#kept.allocate(this.#source.architecture.config.layers, bytes);
   }
 
   /** The layer whose weights are on the GPU once enqueued work is done. */
@@ -180,6 +235,7 @@ export class LayerWeights {
    * @throws {CheckpointError} if they cannot be read
    */
   async load(layer: number, next: number | undefined): Promise<void> {
+    if (this.#present !== layer && this.#kept.restore(layer)) this.#present = layer;
     if (this.#present !== layer) {
       await this.#read(layer);
       // A partial write must not count as a loaded layer.
@@ -188,9 +244,10 @@ export class LayerWeights {
         await this.#uploads.write(place, this.#buffers[i]!);
       }
       this.#present = layer;
+      this.#kept.keep(layer);
     }
     // The later call that loads this layer reports the error.
-    if (next !== undefined) this.#read(next).catch(() => {});
+    if (next !== undefined && !this.#kept.has(next)) this.#read(next).catch(() => {});
   }
 
   /** Reads a layer's weights into the buffers, unless they are there or being read. */
@@ -201,9 +258,9 @@ export class LayerWeights {
     const read = (async () => {
       await last;
       await Promise.all(
-        this.#parts.map(({ name }, i) => {
-          return this.#source.read(names[name], undefined, this.#buffers[i]);
-        }),
+        this.#parts.map(({ name }, i) =>
+          readWeights(this.#source, names[name], { into: this.#buffers[i]! })
+        ),
       );
     })();
     const buffered = { layer, read };

@@ -1,71 +1,108 @@
 /**
- * The matrix product with a right operand in an image (a texture), for weights that are uploaded
- * anyway.
+ * Matrix products with operands in images (textures), which adapters that compute on the CPU read
+ * faster than buffers. Weights that are uploaded anyway go to an image directly; other operands are
+ * copied to one if that pays.
  *
  * CPU time with an image relative to a buffer, on lavapipe 25, for 128 rows by the matrices of
- * SmolLM2-135M (the best of 7 alternating runs): 0.77 to 0.86 if K is contiguous, 0.64 to 0.85 if N
- * is. Copying a right operand to an image first does not pay: kernels write images at 7 ns per
- * number.
+ * SmolLM2-135M (the best of 7 alternating runs): for the weights, 0.77 to 0.86 if K is contiguous,
+ * 0.64 to 0.85 if N is; for the rows, 0.87 to 0.92. A copy command takes 0.4 ns per number. A kernel
+ * would take 7 ns to write an image.
  */
 import type { Gpu } from "../../gpu/gpu.ts";
-import { MatrixImage } from "../../gpu/plan/matrix_image.ts";
+import { type ImageLayout, MatrixImage } from "../../gpu/plan/matrix_image.ts";
 import { Plan } from "../../gpu/plan.ts";
 import type { Tensor } from "../../gpu/tensor.ts";
-import type { MatmulResult } from "../matmul.ts";
+import { type MatmulResult, planMatmul } from "../matmul.ts";
 import type { Planned } from "../shared/run_once.ts";
 import { unfitForSubgroupSize } from "../shared/unfit.ts";
 import { checkCall, outputTensors } from "../shared/validation.ts";
-import { checkMatmul, matmulCost, type MatmulOptions } from "./shape.ts";
+import { chooseVariant } from "../shared/variants.ts";
+import { checkMatmul, matmulCost, type MatmulOptions, matmulShapeClass } from "./shape.ts";
 import { planSubgroup } from "./subgroup.ts";
+import { matmulVariants } from "./variants.ts";
 
-/** Arguments of {@linkcode planImageMatmul}. */
-export interface ImageMatmulOptions extends Pick<MatmulOptions, "left" | "transposeRight"> {
+/** Arguments of {@linkcode planImageMatmul}: those of `matmul`, with a tensor or an image. */
+export interface ImageMatmulOptions extends Omit<MatmulOptions, "right"> {
   /** `[K, N]`, or `[N, K]` with `transposeRight`. */
-  readonly right: MatrixImage;
+  readonly right: RightOperand;
+}
+
+// Whether images are faster than buffers here. With four lanes, as on SwiftShader, they are not.
+function readsImagesFast(gpu: Gpu): boolean {
+  return gpu.info.software && unfitForSubgroupSize(gpu, [8, 16, 32]) === undefined;
 }
 
 /**
- * Whether an image can hold a matrix and is faster than a buffer on this adapter. With four lanes,
- * as on SwiftShader, it is not faster.
+ * Whether an image can hold a matrix and is faster than a buffer on this adapter.
  *
  * @param gpu the GPU
  * @param shape `[rows, columns]`
+ * @param layout how the image holds it. Default: float32 in blocks
  */
-export function suitsImage(gpu: Gpu, shape: readonly [rows: number, columns: number]): boolean {
-  return gpu.info.software && unfitForSubgroupSize(gpu, [8, 16, 32]) === undefined &&
-    MatrixImage.holds(gpu, shape);
+export function suitsImage(
+  gpu: Gpu,
+  shape: readonly [rows: number, columns: number],
+  layout?: ImageLayout,
+): boolean {
+  return readsImagesFast(gpu) && MatrixImage.holds(gpu, shape, layout);
 }
 
 /**
- * Prepares a product of a tensor by an image.
+ * Prepares a product of a tensor by a tensor or an image, for plans that only `Gpu.run` runs: they
+ * may copy operands to images.
  *
- * @param gpu the GPU, with subgroups of one size
+ * @param gpu the GPU; for a right operand in an image, with subgroups of one size
  * @param options the operands
  * @returns the plan and its output tensor `[…, M, N]`
  * @throws {TypeError} for wrong types or shapes
- * @throws {RangeError} if the adapter has no subgroups of one size, or a tensor exceeds its limits
+ * @throws {RangeError} for a variant that is unknown or cannot run here, a right operand in an image
+ *   if the adapter has no subgroups of one size, or for sizes beyond the adapter
  */
 export function planImageMatmul(gpu: Gpu, options: ImageMatmulOptions): Planned<MatmulResult> {
+  const { right } = options;
+  if (!(right instanceof MatrixImage) && !copiesPay(gpu, { ...options, right })) {
+    return planMatmul(gpu, { ...options, right });
+  }
   const operator = "matmul";
   checkCall(operator, gpu, options);
   const { shape, productShape } = checkMatmul(gpu, operator, options);
-  const { left, right } = options;
+  const { left } = options;
   const unfit = unfitForSubgroupSize(gpu);
   if (unfit !== undefined) throw new RangeError(`${operator}: an image cannot be read: ${unfit}`);
   const outputs = outputTensors(gpu, operator, {
     shapes: { product: productShape },
-    given: {},
-    inputs: { left },
+    given: options,
+    inputs: right instanceof MatrixImage ? { left } : { left, right },
   });
   const plan = new Plan(gpu, {
     operator,
-    tensors: { left, ...outputs },
+    tensors: { left, ...right instanceof MatrixImage ? {} : { right }, ...outputs },
     cost: matmulCost(shape),
     ...planSubgroup(gpu, { shape, left, right, ...outputs }, {
       subgroupSize: gpu.info.subgroupSize!.maximum,
+      copies: readsImagesFast(gpu) && [left, right].every(isAligned),
     }),
   });
   return { plan, ...outputs };
+}
+
+// Whether operands may be copied to images: if they can be, and the product would run the variant
+// that reads them.
+function copiesPay(gpu: Gpu, options: MatmulOptions): boolean {
+  const { left, right, variant } = options;
+  if (variant !== undefined || !readsImagesFast(gpu) || ![left, right].every(isAligned)) {
+    return false;
+  }
+  const operator = "matmul";
+  const { shape } = checkMatmul(gpu, operator, options);
+  const shapeClass = matmulShapeClass(shape);
+  return chooseVariant(gpu, matmulVariants, { operator, shapeClass, shape, wanted: undefined })
+    .name === "subgroup";
+}
+
+// Whether a copy command can begin at the operand.
+function isAligned(operand: RightOperand): boolean {
+  return operand instanceof MatrixImage || operand.region.offset % 16 === 0;
 }
 
 /** A right operand, in a tensor or an image. */

@@ -1,13 +1,13 @@
 /**
- * How a kernel of the matrix product reads an operand: directly, or from a copy that it can read
- * four numbers at a time.
+ * How a kernel of the matrix product reads an operand: directly, or from a copy, which it can read
+ * four numbers at a time, or which is an image.
  */
 import matmulPackSource from "../../../kernels/matmul/pack.wgsl" with { type: "text" };
-import type { MatmulLoad } from "../../../kernels/matmul/subgroup_loads.ts";
+import type { MatmulLoad } from "../../../kernels/matmul/subgroup_tile.ts";
 import type { Gpu } from "../../gpu/gpu.ts";
-import type { MatrixImage } from "../../gpu/plan/matrix_image.ts";
+import { type ImageLayout, MatrixImage } from "../../gpu/plan/matrix_image.ts";
 import type { Kernel } from "../../gpu/pipelines.ts";
-import type { Dispatch } from "../../gpu/plan.ts";
+import type { Dispatch, ImageCopy } from "../../gpu/plan.ts";
 import type { Tensor } from "../../gpu/tensor.ts";
 import type { MatmulShape, MatmulStrides } from "./shape.ts";
 import { unfitForStorage } from "../shared/unfit.ts";
@@ -22,8 +22,8 @@ export interface MatmulReading {
   readonly load: MatmulLoad;
   /** Whether the operand is copied first. */
   readonly packed: boolean;
-  /** Whether the operand is an image. Default: false. */
-  readonly image?: boolean;
+  /** If it is read from an image: the image's layout. Default: from a buffer. */
+  readonly image?: ImageLayout;
 }
 
 function outerLength(shape: MatmulShape, side: MatmulSide): number {
@@ -72,14 +72,43 @@ export function packedReading(
     : { load: "along-outer", packed: true };
 }
 
+/** The rows and columns of an operand as it is stored, the batches below each other. */
+function storedShape(shape: MatmulShape, side: MatmulSide): [rows: number, columns: number] {
+  const outer = outerLength(shape, side);
+  const [rows, columns] = shape[side].inner === 1 ? [outer, shape.inner] : [shape.inner, outer];
+  return [storedBatches(shape, side) * rows, columns];
+}
+
+/**
+ * The way to read an operand from a copy in an image; undefined if no image can hold it, or if the
+ * product would be slower: then left is contiguous along its rows, and both operands are read in
+ * long strides.
+ *
+ * @param gpu the GPU
+ * @param shape the call
+ * @param side which operand
+ */
+export function imageReading(
+  gpu: Gpu,
+  shape: MatmulShape,
+  side: MatmulSide,
+): MatmulReading | undefined {
+  const { load } = directReading(shape, side);
+  const image: ImageLayout = { numbers: "f32", blocks: false };
+  const slow = load === "scalar" || shape.left.inner !== 1;
+  return !slow && MatrixImage.holds(gpu, storedShape(shape, side), image)
+    ? { load, packed: true, image }
+    : undefined;
+}
+
 /** An operand that a kernel can read. */
 export interface MatmulOperand {
   /** The strides, counted in what the kernel reads: numbers or vec4f. */
   readonly strides: MatmulStrides;
   readonly buffer: Tensor | GPUBuffer | MatrixImage;
   /** Makes the packed copy, if there is one. */
-  readonly dispatches: readonly Dispatch[];
-  readonly scratch: readonly GPUBuffer[];
+  readonly dispatches: readonly (Dispatch | ImageCopy)[];
+  readonly scratch: readonly (GPUBuffer | MatrixImage)[];
 }
 
 // Strides in vec4f. If both strides are 1, one direction has a single element, and its stride does
@@ -113,6 +142,16 @@ export function planOperand(
       buffer: tensor,
       dispatches: [],
       scratch: [],
+    };
+  }
+  if (reading.image !== undefined) {
+    const image = new MatrixImage(gpu, storedShape(shape, side), reading.image);
+    const source = tensor as Tensor;
+    return {
+      strides: inVectors(strides),
+      buffer: image,
+      dispatches: [{ image, source }],
+      scratch: [image],
     };
   }
   const outer = outerLength(shape, side);

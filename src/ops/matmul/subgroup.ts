@@ -30,16 +30,19 @@ import {
 import { spreadWorkgroups } from "../shared/validation.ts";
 import type { VariantPlan } from "../shared/variants.ts";
 
-const RIGHT_BUFFER = "var<storage, read> right: array<Right>;";
-
-// The WGSL for the operands, with right as a buffer or as an image.
-function operandsSource({ image = false }: MatmulReading): string {
-  return image
-    ? matmulOperandsSource.replace(
-      RIGHT_BUFFER,
-      "var right: texture_storage_2d_array<rgba32float, read>;",
-    )
-    : matmulOperandsSource;
+// The kernel's operands: buffers, or images.
+function operandsSource(readings: Readonly<Record<MatmulSide, MatmulReading>>): string {
+  let source = matmulOperandsSource;
+  for (const [side, alias] of [["left", "Left"], ["right", "Right"]] as const) {
+    const { image } = readings[side];
+    if (image === undefined) continue;
+    const format = image.numbers === "f32" ? "rgba32float" : "rgba32uint";
+    source = source.replace(
+      `var<storage, read> ${side}: array<${alias}>;`,
+      `var ${side}: texture_storage_2d_array<${format}, read>;`,
+    );
+  }
+  return source;
 }
 
 function kernelOf(
@@ -57,12 +60,13 @@ function kernelOf(
     extra,
     left: left.load,
     right: right.load,
-    rightImage: right.image ?? false,
+    leftImage: left.image,
+    rightImage: right.image,
     steps: stepsOf({ shape, rows }, part),
     remainder: shape.inner % 4,
     storedVectors,
     spare,
-    rowsFirst: right.image ?? false,
+    rowsFirst: right.image !== undefined,
   });
   const alias = ({ load }: MatmulReading) => load === "scalar" ? "f32" : "vec4f";
   return {
@@ -73,7 +77,7 @@ function kernelOf(
       Stored: storedVectors ? "vec4f" : "f32",
     },
     parts: [
-      { file: "matmul/operands.wgsl", source: operandsSource(right) },
+      { file: "matmul/operands.wgsl", source: operandsSource({ left, right }) },
       { file: "matmul/subgroup.wgsl.ts", source },
     ],
   };
@@ -85,6 +89,8 @@ function kernelOf(
  * @param gpu the GPU that holds the tensors
  * @param call the call; right can be an image
  * @param subgroupSize the size of its subgroups
+ * @param copies whether operands may be copied to images, so that only `Gpu.run` can run the plan.
+ *   Default: false
  * @param choice tile and loads. Default: the best for the shape
  */
 export function planSubgroup(
@@ -92,11 +98,14 @@ export function planSubgroup(
   call: Omit<MatmulCall, "right"> & { readonly right: Tensor | MatrixImage },
   {
     subgroupSize,
+    copies = false,
     choice = chooseSubgroupTile(gpu, call.shape, subgroupSize, {
-      rightImage: call.right instanceof MatrixImage,
+      rightImage: call.right instanceof MatrixImage ? call.right.layout : undefined,
+      copies,
     }),
   }: {
     readonly subgroupSize: number;
+    readonly copies?: boolean;
     readonly choice?: SubgroupChoice;
   },
 ): VariantPlan {

@@ -3,7 +3,14 @@
  * read them.
  */
 import type { Gpu } from "../../gpu/gpu.ts";
-import { directReading, type MatmulReading, type MatmulSide, packedReading } from "./packing.ts";
+import type { ImageLayout } from "../../gpu/plan/matrix_image.ts";
+import {
+  directReading,
+  imageReading,
+  type MatmulReading,
+  type MatmulSide,
+  packedReading,
+} from "./packing.ts";
 import { exchangeOperands, type MatmulShape } from "./shape.ts";
 import { type SubgroupChoice, subgroupCost, type SubgroupPart } from "./subgroup_cost.ts";
 
@@ -15,6 +22,8 @@ const MOST_EXTRA = 4;
 // MOST_WITH_IMAGE take longer to compile than they save.
 const IMAGE_WIDTHS = [4, 8];
 const MOST_WITH_IMAGE = 128;
+// The same if the image is read along K and holds bfloat16, whose unpacking takes code.
+const MOST_WITH_PAIRS = 104;
 
 const scalar: MatmulReading = { load: "scalar", packed: false };
 
@@ -104,19 +113,28 @@ function readings(
   );
 }
 
-// The choices if right is an image: tiles of one width, without exchanged operands or extra
-// columns.
+// The choices with right in an image: whole tiles of one width, without exchanged operands.
 function* imageChoices(
   gpu: Gpu,
   shape: MatmulShape,
-  subgroupSize: number,
+  { subgroupSize, rightImage, copies }: ChoiceOptions,
 ): Generator<SubgroupChoice> {
-  const right = { ...directReading(shape, "right"), image: true };
+  const right = rightImage === undefined
+    ? copies ? imageReading(gpu, shape, "right") : undefined
+    : { ...directReading(shape, "right"), image: rightImage };
+  if (right === undefined) return;
   const columns = { first: 0, end: shape.columns, grouped: true, extra: 0, right };
-  for (const left of readings(gpu, shape, { side: "left", subgroupSize })) {
-    for (const width of IMAGE_WIDTHS) {
+  const along = rightImage?.numbers === "bf16" ? right.load : undefined;
+  const most = along === "along-inner" ? MOST_WITH_PAIRS : MOST_WITH_IMAGE;
+  const copied = copies ? imageReading(gpu, shape, "left") : undefined;
+  const lefts = [
+    ...readings(gpu, shape, { side: "left", subgroupSize }),
+    ...copied === undefined ? [] : [copied],
+  ];
+  for (const left of lefts) {
+    for (const width of along === "along-outer" ? [8] : IMAGE_WIDTHS) {
       for (const rows of rowsOfTiles(shape.rows, left.load === "along-outer" ? 4 : 1)) {
-        if (rows * width > MOST_WITH_IMAGE) continue;
+        if (rows * width > most) continue;
         yield { shape, rows, left, parts: [{ ...columns, width }] };
       }
     }
@@ -126,12 +144,11 @@ function* imageChoices(
 function* choices(
   gpu: Gpu,
   shape: MatmulShape,
-  { subgroupSize, rightImage }: ChoiceOptions,
+  options: ChoiceOptions,
 ): Generator<SubgroupChoice> {
-  if (rightImage) {
-    yield* imageChoices(gpu, shape, subgroupSize);
-    return;
-  }
+  const { subgroupSize } = options;
+  yield* imageChoices(gpu, shape, options);
+  if (options.rightImage !== undefined) return;
   for (const turned of [shape, exchangeOperands(shape)]) {
     for (const left of readings(gpu, turned, { side: "left", subgroupSize })) {
       const quads = left.load === "along-outer";
@@ -152,7 +169,8 @@ const chosen = new WeakMap<Gpu, Map<string, SubgroupChoice>>();
 
 interface ChoiceOptions {
   readonly subgroupSize: number;
-  readonly rightImage: boolean;
+  readonly rightImage: ImageLayout | undefined;
+  readonly copies: boolean;
 }
 
 /**
@@ -161,17 +179,21 @@ interface ChoiceOptions {
  * @param gpu the GPU
  * @param shape the call
  * @param subgroupSize the size of its subgroups
- * @param options `rightImage`: whether right is an image. Default: false
+ * @param options `rightImage`: the layout of right, if right is an image; `copies`: whether operands
+ *   may be copied to images. Default: false
  */
 export function chooseSubgroupTile(
   gpu: Gpu,
   shape: MatmulShape,
   subgroupSize: number,
-  { rightImage = false }: { readonly rightImage?: boolean } = {},
+  { rightImage, copies = false }: {
+    readonly rightImage?: ImageLayout | undefined;
+    readonly copies?: boolean;
+  } = {},
 ): SubgroupChoice {
   const ofGpu = chosen.get(gpu) ?? new Map<string, SubgroupChoice>();
   chosen.set(gpu, ofGpu);
-  const options = { subgroupSize, rightImage };
+  const options = { subgroupSize, rightImage, copies };
   const key = JSON.stringify([options, shape]);
   const known = ofGpu.get(key) ?? leastCost(gpu, shape, options);
   ofGpu.set(key, known);

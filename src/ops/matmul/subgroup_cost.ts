@@ -48,6 +48,9 @@ interface Costs {
   readonly numberStore: number;
   readonly vectorStore: number;
   readonly packedVector: number;
+  /** A copy command to an image, and a vector in it; one core copies, the others wait. */
+  readonly imageCopy: number;
+  readonly copiedVector: number;
   /**
    * The compile time of an accumulator, load or store in the code, spread over a hundred thousand
    * runs.
@@ -71,6 +74,8 @@ const eightLanes: Costs = {
   numberStore: 13.5,
   vectorStore: 36,
   packedVector: 77,
+  imageCopy: 20_000,
+  copiedVector: 3.5,
   compiled: 50,
 };
 const fourLanes: Costs = {
@@ -86,6 +91,8 @@ const fourLanes: Costs = {
   numberStore: 6.4,
   vectorStore: 26,
   packedVector: 33,
+  imageCopy: 20_000,
+  copiedVector: 3.5,
   compiled: 10,
 };
 
@@ -99,9 +106,10 @@ const ROWS_OF_TWO_STEPS = 16;
  */
 export function stepsOf(
   { shape, rows }: Pick<SubgroupChoice, "shape" | "rows">,
-  { right: { image = false } }: Pick<SubgroupPart, "right">,
+  { right: { image, load } }: Pick<SubgroupPart, "right">,
 ): number {
-  return image && rows <= ROWS_OF_TWO_STEPS && shape.inner % 8 === 0 ? 2 : 1;
+  if (image?.numbers === "bf16" && load === "along-inner") return 2;
+  return image !== undefined && rows <= ROWS_OF_TWO_STEPS && shape.inner % 8 === 0 ? 2 : 1;
 }
 
 // The accumulators' relative time with two steps per turn, which masks them half as often.
@@ -147,8 +155,12 @@ function loadCounts(
     "along-outer": k * width / 4 + Math.min(extra, 1),
   }[right.load];
   const numbers = (left.load === "scalar" ? ofLeft : 0) + (right.load === "scalar" ? ofRight : 0);
-  const images = right.image ? ofRight : 0;
-  return { numbers, vectors: ofLeft + ofRight - numbers - images, images };
+  const perTexel = right.image?.numbers === "bf16" ? 2 : 1;
+  const images = (left.image === undefined ? 0 : ofLeft) +
+    (right.image === undefined ? 0 : ofRight / perTexel);
+  const vectors = (left.image === undefined ? ofLeft : 0) +
+    (right.image === undefined ? ofRight : 0) - numbers;
+  return { numbers, vectors, images };
 }
 
 function partCost(S: number, costs: Costs, choice: SubgroupChoice, part: SubgroupPart): number {
@@ -192,10 +204,14 @@ export function subgroupCost(subgroupSize: number, choice: SubgroupChoice): numb
   for (const part of parts) total += partCost(subgroupSize, costs, choice, part);
   total *= 1 + MORE_PARTS * (parts.length - 1);
   for (const side of ["left", "right"] as const) {
-    const isPacked = side === "left" ? left.packed : parts.some(({ right }) => right.packed);
-    if (!isPacked) continue;
+    const reading = side === "left" ? left : parts.find(({ right }) => right.packed)?.right;
+    if (!reading?.packed) continue;
     const vectors = packedLength(shape, side) / 4;
-    total += costs.dispatch + vectors / subgroupSize * costs.packedVector;
+    if (reading.image === undefined) {
+      total += costs.dispatch + vectors / subgroupSize * costs.packedVector;
+    } else {
+      total += costs.imageCopy + vectors * costs.copiedVector;
+    }
   }
   return total;
 }

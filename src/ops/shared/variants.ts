@@ -4,14 +4,15 @@
  * one in the operator's list.
  */
 import type { Gpu } from "../../gpu/gpu.ts";
-import type { Dispatch } from "../../gpu/plan.ts";
+import type { Dispatch, ImageCopy } from "../../gpu/plan.ts";
+import type { MatrixImage } from "../../gpu/plan/matrix_image.ts";
 
-/** The dispatches of one call, and the buffers that only they need. */
+/** The dispatches of one call, and the buffers and images that only they need. */
 export interface VariantPlan {
   /** In the order of execution. */
-  readonly dispatches: readonly Dispatch[];
-  /** Buffers that are freed with the plan. */
-  readonly scratch: readonly GPUBuffer[];
+  readonly dispatches: readonly (Dispatch | ImageCopy)[];
+  /** What is freed with the plan. */
+  readonly scratch: readonly (GPUBuffer | MatrixImage)[];
 }
 
 /**

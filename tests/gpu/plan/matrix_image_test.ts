@@ -44,6 +44,55 @@ eachRuntime("an image holds the rows that were written, block by block", async (
   assertEquals(await numbers.read(), wanted);
 });
 
+// Reads an image without blocks, texel by texel.
+const linesSource = source
+  .replace("numbers[id.y * count.x + id.x]", "let i = id.y * count.x + id.x;\n  numbers[i]")
+  .replace("vec2u(id.x % 16u, id.y), id.x / 16u", "vec2u(i % 256u, i / 256u), 0u");
+
+eachRuntime(
+  "a plan copies a matrix to an image, and from one image to another",
+  async (runtime) => {
+    using gpu = await openGpu({ runtime });
+    // A whole line of 256 texels, and a part of the next one.
+    const shape = [9, 132] as const;
+    const wanted = Float32Array.from({ length: 9 * 132 }, (_, i) => i);
+    using whole = gpu.tensor(Float32Array.from([0, 0, 0, 0, ...wanted]), [4 + wanted.length]);
+    const layout = { numbers: "f32", blocks: false } as const;
+    const [image, other] = [
+      new MatrixImage(gpu, shape, layout),
+      new MatrixImage(gpu, shape, layout),
+    ];
+    using numbers = gpu.empty(shape);
+    const read = (image: MatrixImage) => ({
+      kernel: { parts: [{ file: "read_image.wgsl", source: linesSource }] },
+      parameters: [],
+      buffers: [image, numbers],
+      workgroups: [33, 9] as const,
+    });
+    const options = { operator: "copy", cost: { flops: 0, bytes: 0 } };
+    const copy = { image, source: whole.slice(4, shape) };
+    using plan = new Plan(gpu, { ...options, dispatches: [copy, read(image)], scratch: [image] });
+    gpu.run(plan);
+    assertEquals(await numbers.read(), wanted);
+    assertEquals(plan.dispatches, 2);
+    assertThrows(
+      () => image.write(0, wanted),
+      TypeError,
+      "without blocks",
+    );
+    const encoder = gpu.device.createCommandEncoder();
+    image.copyTo(encoder, other);
+    gpu.device.queue.submit([encoder.finish()]);
+    using again = new Plan(gpu, { ...options, dispatches: [read(other)], scratch: [other] });
+    numbers.write(new Float32Array(wanted.length));
+    gpu.run(again);
+    assertEquals(await numbers.read(), wanted);
+    const { memory } = gpu;
+    plan.dispose();
+    assertEquals(memory.bytes - gpu.memory.bytes, image.bytes);
+  },
+);
+
 eachRuntime("an image's memory is counted and freed", async (runtime) => {
   using gpu = await openGpu({ runtime });
   const { memory } = gpu;

@@ -57,7 +57,8 @@ const limits = {
 
 function sourceOf(config: LlamaConfig): WeightSource {
   // Planning reads no weights.
-  return { architecture: { config } } as WeightSource;
+  const types: WeightSource["types"] = new Map();
+  return { architecture: { config }, types } as WeightSource;
 }
 
 for (const [name, config] of Object.entries({ LLAMA_3_2_1B, QWEN_3_0_6B })) {

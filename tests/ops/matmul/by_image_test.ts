@@ -1,5 +1,6 @@
 /** Matrix products of a tensor and an image, with the tiles that the operator itself chooses. */
 import type { planMatmul } from "../../../mod.ts";
+import type { ImageLayout } from "../../../src/gpu/plan/matrix_image.ts";
 import { createDryGpu } from "../../../src/gpu/dry_gpu.ts";
 import { planImageMatmul, suitsImage } from "../../../src/ops/matmul/by_image.ts";
 import { assertEquals, assertThrows } from "../../support/assert/assert.ts";
@@ -15,16 +16,55 @@ const examples = [
   describeMatmul({ rows: 3, columns: 68, inner: 13, seed: 3 }),
 ];
 
-const plan: typeof planMatmul = (gpu, { left, right, transposeRight = false }) => {
-  const image = imageOf(gpu, right);
-  return withImage(planImageMatmul(gpu, { left, right: image, transposeRight }), image);
+const inBfloat16 = [
+  describeMatmul({ rows: 33, columns: 40, inner: 72, transposeRight: true, seed: 4 }),
+  describeMatmul({ leading: [3], rows: 7, columns: 136, inner: 15, shared: true, seed: 5 }),
+].map((each) => ({ ...each, rightInBfloat16: true }));
+
+const planner = (name: string, layout: ImageLayout) => {
+  const plan: typeof planMatmul = (gpu, { left, right, transposeRight = false }) => {
+    const image = imageOf(gpu, right, layout);
+    return withImage(planImageMatmul(gpu, { left, right: image, transposeRight }), image);
+  };
+  return { name, plan };
 };
 
 await onEachFitRuntime("a product by an image agrees with the float64 twin", async (gpu) => {
-  const planner = { name: "by image", plan };
-  await matmulMatchesTwin(gpu, planner, { examples, runs: 0 });
-  await matmulContainsNonFinite(gpu, planner, { examples, runs: 0 });
+  const float32 = planner("by image", { numbers: "f32", blocks: true });
+  await matmulMatchesTwin(gpu, float32, { examples, runs: 0 });
+  await matmulContainsNonFinite(gpu, float32, { examples, runs: 0 });
+  const bfloat16 = planner("by image of bfloat16", { numbers: "bf16", blocks: true });
+  await matmulMatchesTwin(gpu, bfloat16, { examples: inBfloat16, runs: 0 });
 }, { unfit: unfitForSubgroups });
+
+await onEachFitRuntime(
+  "a product may copy its operands to images, but not in a pass",
+  async (gpu) => {
+    const large = { rows: 256, columns: 96, inner: 288 };
+    const examples = [
+      describeMatmul({ ...large, seed: 6 }),
+      describeMatmul({ ...large, transposeRight: true, seed: 7 }),
+    ];
+    let copies = 0;
+    const plan: typeof planMatmul = (gpu, options) => {
+      const planned = planImageMatmul(gpu, options);
+      copies += planned.plan.dispatches - 1;
+      return planned;
+    };
+    await matmulMatchesTwin(gpu, { name: "by copies", plan }, { examples, runs: 0 });
+    // With four lanes images are no faster.
+    assertEquals(copies > 0, gpu.info.software && gpu.info.subgroupSize!.maximum >= 8);
+    if (copies === 0) return;
+    using left = gpu.empty([256, 288]);
+    using right = gpu.empty([288, 96]);
+    using planned = planImageMatmul(gpu, { left, right }).plan;
+    const encoder = gpu.device.createCommandEncoder();
+    const pass = encoder.beginComputePass();
+    assertThrows(() => planned.encode(pass), TypeError, "matmul: the plan copies to images");
+    pass.end();
+  },
+  { unfit: unfitForSubgroups },
+);
 
 await onEachFitRuntime("a product by an image refuses wrong operands", (gpu) => {
   using left = gpu.tensor(new Float32Array(8), [2, 4]);

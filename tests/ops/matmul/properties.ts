@@ -23,6 +23,8 @@ export interface MatmulDescription {
   /** The standard deviation of the operands. */
   readonly size: number;
   readonly seed: number;
+  /** Whether bfloat16 holds the right operand exactly. Default: false. */
+  readonly rightInBfloat16?: boolean;
 }
 
 // Lengths that tiles of 16, 32 and 64 fit exactly, or miss by one.
@@ -88,16 +90,22 @@ export function drawMatmul(
 ): { readonly left: Numbers; readonly right: Numbers } {
   const { leading, rows, columns, inner, transposeLeft, transposeRight, shared, seed, size } =
     description;
+  const { rightInBfloat16 = false } = description;
   const draw = (shape: readonly number[], seed: number): Numbers => ({
     data: randomNormal({ seed, length: reference.elementCount(shape), standardDeviation: size }),
     shape,
   });
+  const right = draw([
+    ...shared ? [] : leading,
+    ...transposeRight ? [columns, inner] : [inner, columns],
+  ], seed + 1);
+  if (rightInBfloat16) {
+    const bits = new Uint32Array(right.data.buffer);
+    bits.forEach((word, i) => bits[i] = word & 0xffff0000);
+  }
   return {
     left: draw([...leading, ...transposeLeft ? [inner, rows] : [rows, inner]], seed),
-    right: draw([
-      ...shared ? [] : leading,
-      ...transposeRight ? [columns, inner] : [inner, columns],
-    ], seed + 1),
+    right,
   };
 }
 

@@ -3,7 +3,7 @@
  * kernel only for large products.
  */
 import type { Gpu, planMatmul, Tensor } from "../../../mod.ts";
-import { MatrixImage } from "../../../src/gpu/plan/matrix_image.ts";
+import { type ImageLayout, MatrixImage } from "../../../src/gpu/plan/matrix_image.ts";
 import { Plan } from "../../../src/gpu/plan.ts";
 import type { MatmulReading } from "../../../src/ops/matmul/packing.ts";
 import { checkMatmul, exchangeOperands, matmulCost } from "../../../src/ops/matmul/shape.ts";
@@ -32,11 +32,14 @@ export interface SubgroupCase {
   }[];
 }
 
+const BLOCKS: ImageLayout = { numbers: "f32", blocks: true };
+const PAIRS: ImageLayout = { numbers: "bf16", blocks: true };
+const LINES: ImageLayout = { numbers: "f32", blocks: false };
 const packed: MatmulReading = { load: "along-outer", packed: true };
 const alongOuter: MatmulReading = { load: "along-outer", packed: false };
 const alongInner: MatmulReading = { load: "along-inner", packed: false };
-const imageAlongOuter: MatmulReading = { load: "along-outer", packed: false, image: true };
-const imageAlongInner: MatmulReading = { load: "along-inner", packed: false, image: true };
+const imageAlongOuter: MatmulReading = { load: "along-outer", packed: false, image: BLOCKS };
+const imageAlongInner: MatmulReading = { load: "along-inner", packed: false, image: BLOCKS };
 const scalar: MatmulReading = { load: "scalar", packed: false };
 
 /** Every layout of both operands and every kind of tile, with rows, columns and k past the end. */
@@ -185,6 +188,61 @@ export const subgroupCases: readonly SubgroupCase[] = [
     parts: [{ width: 8, right: imageAlongOuter }],
   },
   {
+    name: "an image of bfloat16 along K",
+    description: describeMatmul({
+      rows: 13,
+      columns: 29,
+      inner: 136,
+      transposeRight: true,
+      rightInBfloat16: true,
+      seed: 36,
+    }),
+    rows: 6,
+    left: alongInner,
+    parts: [{ width: 8, right: { load: "along-inner", packed: false, image: PAIRS } }],
+  },
+  {
+    name: "an image of bfloat16 along its columns, and a K that ends within a step",
+    description: describeMatmul({
+      rows: 11,
+      columns: 136,
+      inner: 15,
+      rightInBfloat16: true,
+      seed: 37,
+    }),
+    rows: 5,
+    left: scalar,
+    parts: [{ width: 8, right: { load: "along-outer", packed: false, image: PAIRS } }],
+  },
+  {
+    name: "copies of both operands in images, along K",
+    description: describeMatmul({
+      leading: [2],
+      rows: 13,
+      columns: 37,
+      inner: 72,
+      transposeRight: true,
+      seed: 38,
+    }),
+    rows: 9,
+    left: { load: "along-inner", packed: true, image: LINES },
+    parts: [{ width: 4, right: { load: "along-inner", packed: true, image: LINES } }],
+  },
+  {
+    name: "copies in images, along the rows of left and the columns of right",
+    description: describeMatmul({
+      leading: [2],
+      rows: 44,
+      columns: 76,
+      inner: 35,
+      transposeLeft: true,
+      seed: 39,
+    }),
+    rows: 8,
+    left: { load: "along-outer", packed: true, image: LINES },
+    parts: [{ width: 8, right: { load: "along-outer", packed: true, image: LINES } }],
+  },
+  {
     name: "one row, whose numbers are dealt",
     description: describeMatmul({ rows: 1, columns: 40, inner: 20, seed: 31 }),
     rows: 1,
@@ -201,9 +259,11 @@ export function unfitForSubgroups(gpu: Gpu): string | undefined {
 }
 
 /** An image with the numbers of a tensor, which the CPU must have written last. */
-export function imageOf(gpu: Gpu, tensor: Tensor): MatrixImage {
-  const image = new MatrixImage(gpu, tensor.shape as [number, number]);
-  image.write(0, new Float32Array(tensor.uploaded!));
+export function imageOf(gpu: Gpu, tensor: Tensor, layout: ImageLayout = BLOCKS): MatrixImage {
+  const image = new MatrixImage(gpu, tensor.shape as [number, number], layout);
+  const numbers = new Float32Array(tensor.uploaded!);
+  const bits = () => Uint16Array.from(new Uint32Array(numbers.buffer), (word) => word >>> 16);
+  image.write(0, layout.numbers === "bf16" ? bits() : numbers);
   return image;
 }
 
@@ -247,7 +307,8 @@ export function plannerFor({ name, exchanged = false, rows, left, parts }: Subgr
         ...strip === undefined ? [] : [{ ...usual, first: end, end: shape.columns, ...strip }],
       ],
     };
-    const image = tiles!.right.image ? imageOf(gpu, options.right) : undefined;
+    const { image: layout, packed: copied } = tiles!.right;
+    const image = layout && !copied ? imageOf(gpu, options.right, layout) : undefined;
     const call = { shape: given, left: options.left, right: image ?? options.right, product };
     const plan = new Plan(gpu, {
       operator: "matmul",

@@ -132,6 +132,24 @@ export class TensorFile implements Disposable {
   }
 
   /**
+   * Reads elements of 16 bits as they are stored.
+   *
+   * @param name an entry's name
+   * @param first the first element
+   * @param into the array to fill
+   * @throws {RangeError} if the type has more than 16 bits
+   * @throws {CheckpointError} if the file cannot be read, or the type is not supported
+   */
+  async readBits(name: string, first: number, into: Uint16Array<ArrayBuffer>): Promise<void> {
+    const type = this.typeOf(name);
+    if (bytesPerNumber(type) !== 2) {
+      throw new RangeError(`TensorFile.readBits: ${name} is ${type}, wanted a type of 16 bits`);
+    }
+    const bytes = new Uint8Array(into.buffer, into.byteOffset, into.byteLength);
+    await this.readBytes(bytes, this.entries.get(name)!.start + 2 * first);
+  }
+
+  /**
    * Reads raw bytes.
    *
    * @param bytes the array to fill

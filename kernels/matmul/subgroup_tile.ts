@@ -1,0 +1,118 @@
+/** What the files that write the subgroup kernel of the matrix product share. */
+import { unroll } from "../unroll.ts";
+
+/**
+ * How an operand is read. `along-inner`: four k at a time, from a matrix contiguous along K.
+ * `along-outer`: four rows of left or columns of right at a time, from a matrix contiguous in that
+ * direction. `scalar`: number by number, in any order. The first two make the operand's alias a
+ * vec4f, so K, or the other length, must be a multiple of four.
+ */
+export type MatmulLoad = "along-inner" | "along-outer" | "scalar";
+
+/** The numbers of an image and their places. */
+export interface ImageLayout {
+  /**
+   * Four float32 in a texel, or eight bfloat16 in four pairs: a pair's first number is in the low
+   * half of its word.
+   */
+  readonly numbers: "f32" | "bf16";
+  /**
+   * Whether each layer is a block of 64 columns. Otherwise the first layer holds the operand's
+   * vectors in the same order as a buffer, in lines of {@linkcode LINE}.
+   */
+  readonly blocks: boolean;
+}
+
+/** The texels in a line of an image without blocks. */
+export const LINE = 256;
+
+/**
+ * Reads a vec4f of an operand in a buffer, or in an image without blocks.
+ *
+ * @param side the operand
+ * @param image the image's layout, or undefined
+ * @param index the vector's index in the buffer
+ */
+export function vectorAt(
+  side: "left" | "right",
+  image: ImageLayout | undefined,
+  index: string,
+): string {
+  return image === undefined
+    ? `${side}[${index}]`
+    : `textureLoad(${side}, vec2u((${index}) % ${LINE}u, (${index}) / ${LINE}u), 0u)`;
+}
+
+/** The number of k in a step, as many as a vec4f holds. */
+export const STEP = 4;
+export const COMPONENTS = ["x", "y", "z", "w"];
+
+/** The properties of a tile that loads depend on. */
+export interface Tile {
+  /** S */
+  readonly subgroupSize: number;
+  /** Rows of a tile. */
+  readonly rows: number;
+  /** Columns of a lane. */
+  readonly width: number;
+  /** Whether a lane's columns are neighbors in groups of four, if `width` allows groups. */
+  readonly grouped: boolean;
+  /** Columns of a tile in addition to those of its lanes. */
+  readonly extra: number;
+  /** If left is an image of float32, without blocks, which is not read as `scalar`. */
+  readonly leftImage: ImageLayout | undefined;
+  /** If right is an image, which is not read as `scalar` and has no extra columns. */
+  readonly rightImage: ImageLayout | undefined;
+}
+
+/**
+ * WGSL that loads the left operand: the places that each lane reads, its loads of `step` k from k
+ * on, and the numbers that they give.
+ */
+export interface LeftLoads {
+  readonly setup: string;
+  readonly loads: (step: number) => string;
+  /** Left's number in row i at k + u, broadcast. */
+  readonly number: (i: number, u: number) => string;
+  /** How many of the tile's first rows are held by single lanes: row i by lane i modulo S. */
+  readonly held: number;
+  /** The number at k + u of the lane's own row, l + S j. */
+  readonly own: (j: number, u: number) => string;
+}
+
+/** The loads of the right operand: r0_u, r1_u, … are the groups of a lane's columns at k + u. */
+export interface RightLoads {
+  readonly setup: string;
+  /** What a turn of the loop loads for all of its steps, from k = `first` on. Default: nothing. */
+  readonly turn?: string;
+  /** The loads of `step` k from k on, in the turn's step of this index. */
+  readonly loads: (step: number, index: number) => string;
+  /** The number of extra column e at k + u, broadcast. */
+  readonly extra: (e: number, u: number) => string;
+}
+
+/** The number at this index, S per variable, broadcast from the lane that holds it. */
+export function place(
+  name: string,
+  { subgroupSize: S }: Tile,
+  index: number,
+  component = "",
+): string {
+  return `subgroupBroadcast(${name}${Math.floor(index / S)}${component}, ${index % S}u)`;
+}
+
+/** How many columns a lane sums as one vector. */
+export function groupSize({ width, grouped }: Pick<Tile, "width" | "grouped">): 1 | 4 {
+  return grouped && width % 4 === 0 ? 4 : 1;
+}
+
+/** Declares the numbers of a lane's columns at k + u, in groups of four if possible. */
+export function groups(tile: Tile, step: number, number: (c: number, u: number) => string): string {
+  const { width } = tile;
+  const size = groupSize(tile);
+  return unroll(width / size, (v) =>
+    unroll(step, (u) => {
+      const numbers = unroll(size, (c) => number(size * v + c, u), ", ");
+      return `    let r${v}_${u} = ${size === 1 ? numbers : `vec${size}f(${numbers})`};`;
+    }));
+}
