@@ -102,6 +102,9 @@ async function writeReports(
     await writeTextFile(request.html, renderSinkPage(measurement, createSvgDocument()));
   }
   hooks.out(request.json ? json : formatSinkMeasurement(measurement, { color: hooks.color }));
+  for (const path of [request.output, request.html, request.export?.folder]) {
+    if (path !== undefined) hooks.err(`sinks: written to ${escapeTerminal(path)}\n`);
+  }
   const errors = measurement.theory?.errors ?? [];
   if (errors.length === 0) return 0;
   hooks.err(`sinks: ${errors.length} of the theory's statements are violated\n`);

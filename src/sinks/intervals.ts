@@ -21,7 +21,8 @@ export interface IntervalMeterOptions {
 }
 
 /**
- * The fewest groups of sequences for an interval: fewer say too little about how sequences differ.
+ * The fewest groups of sequences, or texts, for an interval: fewer say too little about how they
+ * differ, and a bootstrap over them gives intervals that are too narrow.
  */
 export const LEAST_UNITS = 8;
 

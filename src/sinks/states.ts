@@ -14,6 +14,7 @@ import type {
   LargeActivation,
   StatesMeasurement,
 } from "./states/measurement.ts";
+import { isSink, uniformScore } from "./uniform.ts";
 
 /** Options of {@linkcode StatesMeter}. */
 export interface StatesMeterOptions {
@@ -151,8 +152,8 @@ export class StatesMeter {
   }
 
   /**
-   * Chooses the heads to show: the requested one, the strongest sink, the one with the median
-   * score, and the weakest.
+   * Chooses the heads to show: the requested one, and those with the largest, the median and the
+   * smallest score. Only a head with a sink is called one.
    */
   #heads(
     scores: readonly (readonly number[])[],
@@ -162,11 +163,18 @@ export class StatesMeter {
       own.map((score, head) => ({ layer, head, score }))
     );
     heads.sort((a, b) => b.score - a.score || a.layer - b.layer || a.head - b.head);
+    const { position, window, threshold } = this.#settings;
+    const uniform = uniformScore(position, Math.min(position + window, this.#context));
+    const named = (sink: string, other: string, head: { readonly score: number } | undefined) =>
+      head !== undefined && isSink(head.score, { threshold, uniform })
+        ? `the ${sink} sink`
+        : `${other} attention to token ${position}`;
+    const [first, last] = [heads[0], heads.at(-1)];
     const chosen: [HeadPlace | undefined, string][] = [
       [wanted, "the head asked for"],
-      [heads[0], "the strongest sink"],
+      [first, named("strongest", "most", first)],
       [heads[Math.floor(heads.length / 2)], "the median score"],
-      [heads.at(-1), "the weakest sink"],
+      [last, named("weakest", "least", last)],
     ];
     return chosen
       .flatMap(([head, why]) =>

@@ -132,6 +132,9 @@ test("sinks measures the newest checkpoint of a run, as tables and as JSON", asy
       "--arrays=attention_norm_gradient,query",
     );
     assertEquals(code, 0, err);
+    for (const path of [file, `${file}.html`, `${file}.states`]) {
+      assertStringIncludes(err, `sinks: written to ${path}\n`);
+    }
     const exported = JSON.parse(await Deno.readTextFile(join(`${file}.states`, "index.json")));
     assertEquals(exported.data, { split: "validation", sequences: 4, context: 12 });
     const query = parseNpy(await Deno.readFile(join(`${file}.states`, "query_00.npy")));

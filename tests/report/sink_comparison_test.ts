@@ -55,7 +55,7 @@ Deno.test("a comparison shows every model's figures in the model's own column", 
   assertEquals(row("loss, nats per token"), ["3.25", "4.50"]);
   assertEquals(row("layers, query heads, d")[1], `3, ${second.config.queryHeads}, 12`);
   assertEquals(
-    row("strongest sink score"),
+    row("largest sink score"),
     [first, second].map(({ summary }) => figure(summary.largestScore)),
   );
   assertEquals(row("loss with INT8, down projections, static"), ["–", "+0.500"]);
@@ -105,7 +105,7 @@ test("sinks compare reads measurements of --output, and refuses other files in o
     };
     const html = path("page.html");
     const { code, out, err } = await run(path("a.json"), path("b.json"), `--html=${html}`);
-    assertEquals([code, err], [0, ""]);
+    assertEquals([code, err], [0, `sinks compare: written to ${html}\n`]);
     assertStringIncludes(out, "<b>one</b>, step 7");
     assertStringIncludes(await Deno.readTextFile(html), "&lt;b&gt;one");
     const same = await run(path("a.json"), path("a.json"), path("a.json"));

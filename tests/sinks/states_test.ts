@@ -28,10 +28,10 @@ Deno.test("StatesMeter shows the requested head, and each head once", () => {
   const last = config.queryHeads - 1;
   assertEquals(maps.map(({ layer, head, why }) => [layer, head, why]), [
     [0, 1, "the head asked for"],
-    [2, last, "the strongest sink"],
+    [2, last, "most attention to token 0"],
     // The median of both layers' heads is layer 0's strongest.
     [0, last, "the median score"],
-    [0, 0, "the weakest sink"],
+    [0, 0, "least attention to token 0"],
   ]);
   assertEquals(layers[1]!.sinkRates, null);
   const same = new StatesMeter({ config, context: CONTEXT });
@@ -40,8 +40,31 @@ Deno.test("StatesMeter shows the requested head, and each head once", () => {
   assertEquals(own.map(({ why }) => why), [
     "the head asked for",
     "the median score",
+    "least attention to token 0",
+  ]);
+});
+
+Deno.test("StatesMeter calls a head a sink if its score exceeds the threshold and uniform attention", () => {
+  const names = (...scores: number[]) => {
+    const settings = { window: 5, threshold: 0.3, position: 2 };
+    const meter = new StatesMeter({ config, context: CONTEXT, settings });
+    trace.layers.forEach((layer, index) => meter.addLayer(index, layer, BATCH));
+    const { maps } = meter.result({ scores: [[...scores, 0.1, 0.1].slice(0, 3), [], []] });
+    return maps.map(({ why }) => why);
+  };
+  const [most, least] = ["most attention to token 2", "least attention to token 2"];
+  assertEquals(names(0.5, 0.4, 0.31), [
+    "the strongest sink",
+    "the median score",
     "the weakest sink",
   ]);
+  assertEquals(names(0.5, 0.4, 0.3), ["the strongest sink", "the median score", least]);
+  assertEquals(names(0.3, 0.29, 0.28), [most, "the median score", least]);
+  // Uniform attention to token 0 over 5 queries scores 0.46.
+  const first = new StatesMeter({ config, context: CONTEXT, settings: { window: 5 } });
+  trace.layers.forEach((layer, index) => first.addLayer(index, layer, BATCH));
+  const uniform = first.result({ scores: [[0.45, 0.44, 0.43], [], []] });
+  assertEquals(uniform.maps[0]!.why, "most attention to token 0");
 });
 
 Deno.test("StatesMeter shows the first text's attention with its tokens, and the mean over all texts", () => {

@@ -1,4 +1,5 @@
 /** `deno task sinks compare`: compares measurements of several models. */
+import { escapeTerminal } from "../../escape.ts";
 import { checkWritable, writeTextFile } from "../../files/write.ts";
 import { FileError } from "../../files/file_error.ts";
 import {
@@ -93,5 +94,6 @@ async function compare({ files, html }: CompareRequest, hooks: CommandOutput): P
   }
   if (html !== undefined) await writeTextFile(html, page!);
   hooks.out(text);
+  if (html !== undefined) hooks.err(`sinks compare: written to ${escapeTerminal(html)}\n`);
   return 0;
 }

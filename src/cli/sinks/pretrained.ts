@@ -175,14 +175,14 @@ function describe(
   };
 }
 
-/** A bootstrap over few texts gives intervals that are too narrow. */
+/** Says why there are no intervals, if there are too few texts. */
 function fewTexts(count: number): string[] {
   if (count >= LEAST_UNITS) return [];
   return [
     `${count} ${
       count === 1 ? "text says" : "texts say"
-    } too little about how texts differ: the 95 % ` +
-    `intervals are too narrow below ${LEAST_UNITS} texts`,
+    } too little about how texts differ: 95 % intervals ` +
+    `need at least ${LEAST_UNITS} texts`,
   ];
 }
 

@@ -166,7 +166,8 @@ function readFamily(fields: Readonly<Record<string, unknown>>, path: string): Fa
   const family = type === OWN.type ? "llama" : FAMILIES.find((each) => each === type);
   if (family === undefined) {
     throw new CheckpointError(
-      `${path}: model_type is ${shown(type)}, wanted one of ${FAMILIES.join(", ")}`,
+      `${path}: model_type is ${shown(type)}, wanted one of ${FAMILIES.join(", ")}: ` +
+        nextStep(fields.text_config),
     );
   }
   const wanted = type === OWN.type ? OWN.class : CLASSES[family];
@@ -184,6 +185,18 @@ function readFamily(fields: Readonly<Record<string, unknown>>, path: string): Fa
     throw new CheckpointError(`${path}: hidden_act is ${shown(activation)}, wanted "silu"`);
   }
   return family;
+}
+
+/** Says what to measure instead of a model of an unknown family. */
+function nextStep(textConfig: unknown): string {
+  const type = typeof textConfig === "object" && textConfig !== null && "model_type" in textConfig
+    ? textConfig.model_type
+    : undefined;
+  const family = FAMILIES.find((each) => each === type);
+  return family === undefined
+    ? "give a model of one of these families"
+    : `its language model, in text_config, is a ${family}: save that alone with transformers, as ` +
+      `${CLASSES[family]} in a folder of its own, with the tokenizer`;
 }
 
 function shapeOf(

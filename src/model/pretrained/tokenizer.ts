@@ -121,17 +121,24 @@ async function readTokenizer(folder: string, path: string): Promise<Record<strin
           "transformers, AutoTokenizer.from_pretrained(…) and save_pretrained(…)",
       );
     }
+    if (!(await hasEntry(path))) {
+      throw new CheckpointError(
+        `${path}: no such file: fetch the model's tokenizer.json too, or write it with transformers, ` +
+          "AutoTokenizer.from_pretrained(…) and save_pretrained(…)",
+      );
+    }
   }
   return await readJsonObject(path);
 }
 
+/** Whether there is anything at a path: even a broken link, or a file that may not be read. */
+async function hasEntry(path: string): Promise<boolean> {
+  return await Deno.lstat(path)
+    .then(() => true, (error) => !(error instanceof Deno.errors.NotFound));
+}
+
 async function readOptional(path: string): Promise<Record<string, unknown> | undefined> {
-  try {
-    await Deno.lstat(path);
-  } catch {
-    return undefined;
-  }
-  return await readJsonObject(path);
+  return await hasEntry(path) ? await readJsonObject(path) : undefined;
 }
 
 async function loadLibrary(

@@ -68,7 +68,10 @@ function rounded(
   return found === undefined ? NONE : withRange(found.difference, found.interval);
 }
 
-function withRange(difference: number, interval: readonly [number, number] | undefined): string {
+function withRange(
+  difference: number,
+  interval: readonly [number, number] | null | undefined,
+): string {
   const text = range(interval);
   return text === undefined ? signed(difference) : `${signed(difference)} (${text})`;
 }
@@ -138,7 +141,7 @@ function quantitiesOf(position: number): Quantity[] {
           ? estimate(summary.sequenceSinkRate, intervals?.summary.sequenceSinkRate)
           : estimate(mean(pretrained.sinkRates), pretrained.intervals.sinkRate),
     },
-    { name: "strongest sink score", read: ({ summary }) => figure(summary.largestScore) },
+    { name: "largest sink score", read: ({ summary }) => figure(summary.largestScore) },
     { name: "score of uniform attention", read: ({ summary }) => figure(summary.uniformScore) },
     { name: `R_GS(${position}), median over layers (quartiles)`, read: quartiles },
     path("value"),

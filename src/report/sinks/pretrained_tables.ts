@@ -108,6 +108,7 @@ export function interventionTable({ interventions }: PretrainedMeasurement): Tab
       : `${numbers.slice(0, 7).join(", ")} and ${numbers.length - 7} others`;
   const many = (numbers: readonly number[], what: string) =>
     `${what}${numbers.length === 1 ? "" : "s"} ${listed(numbers)}`;
+  const intervals = interventions!.some(({ interval }) => range(interval) !== undefined);
   return {
     caption: `The loss with elements replaced after layer ${layer}, the first with massive ones: ` +
       `${elements} in ${texts} texts; ${many(dimensions, "dimension")}; ${
@@ -115,14 +116,15 @@ export function interventionTable({ interventions }: PretrainedMeasurement): Tab
       }`,
     columns: [
       ...textColumns("elements", "replaced by"),
-      ...numberColumns("loss", "difference", "95 % interval"),
+      ...numberColumns("loss", "difference"),
+      ...intervals ? numberColumns("95 % interval") : [],
     ],
     rows: interventions!.map(({ values, replaced, loss, difference, interval }) => [
       VALUES[values],
       REPLACEMENTS[replaced],
       loss.toFixed(4),
       signed(difference),
-      range(interval) ?? "–",
+      ...intervals ? [range(interval) ?? "–"] : [],
     ]),
   };
 }
@@ -135,12 +137,17 @@ export function layerTable(
   const s = settings.position;
   const others = pretrained.sinkPositions.filter((position) => position !== s);
   const cosineAt = [1, 8, 31].filter((position) => positions.includes(position));
+  const intervals = pretrained.layers
+    .some(({ gradientSinkInterval }) => range(gradientSinkInterval) !== undefined);
   return {
     caption: `By layer: the share of (text, head) pairs that sink at position ${s} and at the ` +
-      "next strongest, R_GS and its 95 % interval for many such texts, and the cosine to the first token's state",
+      `next strongest, R_GS${
+        intervals ? " and its 95 % interval for many such texts" : ""
+      }, and the cosine to the first token's state`,
     columns: [
       { title: "layer" },
-      ...numberColumns(`sinks at ${s}`, "next: at", "R_GS", "95 % interval"),
+      ...numberColumns(`sinks at ${s}`, "next: at", "R_GS"),
+      ...intervals ? numberColumns("95 % interval") : [],
       ...numberColumns(...cosineAt.map((position) => `cos ${position}`)),
     ],
     rows: pretrained.layers.map(({ layer, sinkRates, gradientSinkInterval, cosine }) => {
@@ -148,13 +155,12 @@ export function layerTable(
       const next = others.length === 0
         ? undefined
         : others.reduce((a, b) => rateAt(b) > rateAt(a) ? b : a);
-      const interval = gradientSinkInterval;
       return [
         String(layer),
         figure(rateAt(s)),
         next === undefined || rateAt(next) === 0 ? "–" : `${figure(rateAt(next))}: ${next}`,
         figure(layers[layer]?.attention?.gradientSink.ratio),
-        range(interval) ?? "–",
+        ...intervals ? [range(gradientSinkInterval) ?? "–"] : [],
         ...cosineAt.map((position) => figure(cosine[positions.indexOf(position)])),
       ];
     }),

@@ -18,8 +18,11 @@ export interface QuantizationCase {
   readonly loss: number;
   /** This loss minus the loss without rounding, on the same sequences. */
   readonly difference: number;
-  /** The difference's 95 % interval over texts; only for pretrained models. */
-  readonly interval?: Interval;
+  /**
+   * The difference's 95 % interval over texts; only for pretrained models, null for fewer than 8
+   * texts.
+   */
+  readonly interval?: Interval | null;
 }
 
 /**

@@ -8,7 +8,10 @@ import type { StateMeasurement, StatesMeasurement } from "../states/measurement.
 /** One layer's output h_out and its R_GS. */
 export interface PretrainedLayer extends StateMeasurement {
   readonly sinkRates: readonly number[];
-  /** The 95 % interval of R_GS(s) as it would be with many texts; null if a gradient vanishes. */
+  /**
+   * The 95 % interval of R_GS(s) as it would be with many texts; null for fewer than 8 texts, or if
+   * a gradient vanishes.
+   */
   readonly gradientSinkInterval: Interval | null;
 }
 
@@ -36,8 +39,8 @@ export interface Intervention {
   readonly loss: number;
   /** This loss minus the unchanged model's loss. */
   readonly difference: number;
-  /** The difference's 95 % interval over texts. */
-  readonly interval: Interval;
+  /** The difference's 95 % interval over texts; null for fewer than 8 texts. */
+  readonly interval: Interval | null;
 }
 
 /** The measurements that only pretrained models have. */
@@ -60,11 +63,11 @@ export interface PretrainedMeasurement extends StatesMeasurement {
     readonly firstTokenNumbers: readonly number[];
   };
   readonly layers: readonly PretrainedLayer[];
-  /** 95 % intervals over texts. */
+  /** 95 % intervals over texts; null for fewer than 8 texts. */
   readonly intervals: {
-    readonly loss: Interval;
+    readonly loss: Interval | null;
     /** The interval of the sink rate at position s. */
-    readonly sinkRate: Interval;
+    readonly sinkRate: Interval | null;
     /** The interval of R_GS(s)'s median over layers, as it would be with many texts. */
     readonly gradientSink: Interval | null;
   };

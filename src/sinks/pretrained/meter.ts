@@ -4,6 +4,7 @@
  */
 import type { LayerTrace } from "../../reference/llama/trace.ts";
 import { bootstrapInterval, type Interval } from "../../statistics/resampling.ts";
+import { LEAST_UNITS } from "../intervals.ts";
 import { DEFAULT_SINK_SETTINGS } from "../measurement/settings.ts";
 import { medianOf, type Numbers } from "../numbers.ts";
 import { StatesMeter, type StatesMeterOptions, type StatesResultOptions } from "../states.ts";
@@ -91,7 +92,8 @@ export class PretrainedMeter {
 }
 
 /**
- * The 95 % interval of R_GS with many texts, by the basic bootstrap of its logarithm.
+ * The 95 % interval of R_GS with many texts, by the basic bootstrap of its logarithm; null for
+ * fewer than 8 texts, or if a resample has no R_GS.
  *
  * R_GS of few texts is biased: noise enlarges the other tokens' gradients, which makes R_GS smaller
  * than with many texts. A resample holds some texts twice, so it repeats this bias by the same
@@ -105,6 +107,7 @@ function intervalOf(
   texts: number,
   statistic: (counts: Uint32Array) => number | null,
 ): Interval | null {
+  if (texts < LEAST_UNITS) return null;
   let vanished = false;
   const interval = bootstrapInterval(texts, {
     seed: SEED,

@@ -53,7 +53,11 @@ test("runSinks() measures a pretrained model on texts, and shows their beginning
     assertEquals([data.sequences, data.context], [2, 16]);
     assertEquals(pretrained!.texts.firstTokens.slice(0, 3), ["<|begin_of_text|>", "It", "Ġwas"]);
     assertEquals(pretrained!.model.storedAs, ["BF16"]);
-    assertStringIncludes(pretrained!.model.notes.join(), "intervals are too narrow below 8 texts");
+    assertStringIncludes(pretrained!.model.notes.join(), "95 % intervals need at least 8 texts");
+    const { loss: spread, sinkRate, gradientSink } = pretrained!.intervals;
+    assertEquals([spread, sinkRate, gradientSink], [null, null, null]);
+    assertEquals(pretrained!.layers.map((layer) => layer.gradientSinkInterval), [null, null]);
+    assertEquals(quantization!.cases.map(({ interval }) => interval), [null, null, null, null]);
     assertEquals([pretrained!.interventions, quantization!.cases.length], [[], 4]);
     assertEquals(quantization!.calibrationBatches, 0);
     const less = recordOutput();
@@ -72,6 +76,7 @@ test("runSinks() measures a pretrained model on texts, and shows their beginning
     const other = JSON.parse(less.texts.out) as SinkMeasurement;
     assertEquals([other.pretrained!.interventions, other.quantization], [null, null]);
     assertEquals(other.loss, quantization!.loss);
+    assertStringIncludes(less.texts.err, `sinks: written to ${states}\n`);
     const read = async (name: string) => parseNpy(await Deno.readFile(join(states, name)));
     const { data: losses, shape } = await read("losses.npy");
     assertEquals(shape, [2, 16]);
@@ -158,7 +163,26 @@ const mistakes: Readonly<Record<string, Mistake>> = {
   },
   "a family that is not computed": async ({ at }) => {
     await change(at("config.json"), { model_type: "gpt_neox" });
-    return { says: 'model_type is "gpt_neox", wanted one of llama, mistral, qwen2, qwen3' };
+    const says =
+      'model_type is "gpt_neox", wanted one of llama, mistral, qwen2, qwen3: give a model';
+    return { says };
+  },
+  "a vision model around a known family": async ({ at }) => {
+    await change(at("config.json"), {
+      model_type: "smolvlm",
+      text_config: { model_type: "llama" },
+    });
+    const says =
+      'model_type is "smolvlm", wanted one of llama, mistral, qwen2, qwen3: its language ' +
+      "model, in text_config, is a llama: save that alone with transformers, as LlamaForCausalLM";
+    return { says };
+  },
+  "a vision model around an unknown family": async ({ at }) => {
+    await change(at("config.json"), {
+      model_type: "qwen2_5_vl",
+      text_config: { model_type: "qwen2_5_vl_text" },
+    });
+    return { says: "qwen2, qwen3: give a model of one of these families" };
   },
   "a tokenizer of unknown kind": async ({ at }) => {
     await change(at("tokenizer.json"), { model: { type: "Tiktoken" } });
@@ -166,7 +190,9 @@ const mistakes: Readonly<Record<string, Mistake>> = {
   },
   "a tokenizer that is missing": async ({ at }) => {
     await Deno.remove(at("tokenizer.json"));
-    return { says: "tokenizer.json: no such file" };
+    return {
+      says: "tokenizer.json: no such file: fetch the model's tokenizer.json too, or write it",
+    };
   },
   "tokens beyond the vocabulary": async ({ at }) => {
     await change(at("config.json"), { vocab_size: 260 });

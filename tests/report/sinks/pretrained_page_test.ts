@@ -11,8 +11,11 @@ import { assert, assertEquals, assertStringIncludes } from "../../support/assert
 import { tracedModel } from "../../support/model/traces.ts";
 import { all } from "../page_checks.ts";
 
-function measure(name: string): SinkMeasurement {
-  const { config, trace } = tracedModel({ config: { layersWithoutAttention: [] } });
+function measure(name: string, texts = 8): SinkMeasurement {
+  const { config, trace } = tracedModel({
+    config: { layersWithoutAttention: [] },
+    batch: texts,
+  });
   const { batch, context } = trace;
   const settings = { window: Math.floor(context / 2) };
   const sinks = new SinkMeter({ config, context, settings });
@@ -129,6 +132,10 @@ Deno.test("formatSinkMeasurement() of a pretrained model shows the texts, the to
   );
   assertStringIncludes(text, "a note");
   assert(/loss 2\.00 \(\d\.\d+ to \d\.\d+\) nats per token/.test(text), text.slice(0, 600));
+  assertStringIncludes(text, "95 % interval");
+  const few = formatSinkMeasurement(measure("some-model", 7));
+  assert(/loss 2\.00 nats per token/.test(few), few.slice(0, 600));
+  assert(!few.includes("95 % interval"), few);
   assertStringIncludes(text, "The three largest |h| after every layer");
 });
 

@@ -19,12 +19,15 @@ const parameters = new Map(
 const batch = llamaBatch(config, { batch: BATCH, context: CONTEXT, seed: 4 });
 const { trace, loss } = llamaGradients({ config, parameters, batch });
 
-function measure() {
+/** Measures the trace, and so its texts, this many times. */
+function measure(times = 1) {
   const meter = new PretrainedMeter({ config, context: CONTEXT, settings });
   const sinks = new SinkMeter({ config, context: CONTEXT, settings });
   sinks.add(trace, { loss });
-  trace.layers.forEach((layer, index) => meter.addLayer(index, layer, BATCH));
-  meter.addLosses([1, 2, 6]);
+  for (let time = 0; time < times; time++) {
+    trace.layers.forEach((layer, index) => meter.addLayer(index, layer, BATCH));
+    meter.addLosses([1, 2, 6]);
+  }
   const measured = sinks.result();
   const scores = measured.layers.map(({ attention }) => attention!.heads.map(({ score }) => score));
   return { measured, found: meter.result({ scores }), scores };
@@ -76,9 +79,10 @@ Deno.test("PretrainedMeter shows the attention of the strongest, the median and 
 });
 
 Deno.test("PretrainedMeter's intervals contain the means, and R_GS of all texts", () => {
-  const { found } = measure();
-  const { loss: [low, high], gradientSink } = found.intervals;
-  assert(low >= 1 && low < 3 && high > 3 && high <= 6, `${low} to ${high}`);
+  const { found } = measure(3);
+  const { loss, sinkRate, gradientSink } = found.intervals;
+  const [low, high] = loss!;
+  assert(sinkRate !== null && low >= 1 && low < 3 && high > 3 && high <= 6, `${low} to ${high}`);
   assert(gradientSink !== null && gradientSink[0] < gradientSink[1], `${gradientSink}`);
   // Texts that differ only by a factor have the same R_GS, so resamples have neither bias nor
   // spread.
@@ -88,9 +92,9 @@ Deno.test("PretrainedMeter's intervals contain the means, and R_GS of all texts"
     const length = gradient.length / BATCH;
     const norm = gradient.map((_, i) => gradient[i % length]! * (1 + Math.floor(i / length)));
     const attention = { ...layer.attention!, gradients: { ...layer.attention!.gradients, norm } };
-    same.addLayer(index, { ...layer, attention }, BATCH);
+    for (let time = 0; time < 3; time++) same.addLayer(index, { ...layer, attention }, BATCH);
   });
-  same.addLosses([1, 2, 6]);
+  for (let time = 0; time < 3; time++) same.addLosses([1, 2, 6]);
   const [least, most] = same.result({ scores: [[1]] }).layers[0]!.gradientSinkInterval!;
   assert(most / least - 1 < 1e-9, `${least} to ${most}`);
 });
@@ -110,4 +114,10 @@ Deno.test("GradientGram's R_GS of all texts is the meter's, also for a sink beyo
       assert(Math.abs(ratio / wanted - 1) < 1e-5, what);
     });
   }
+});
+
+Deno.test("PretrainedMeter gives no intervals for fewer than 8 texts", () => {
+  const { layers, intervals } = measure(2).found;
+  assertEquals(intervals, { loss: null, sinkRate: null, gradientSink: null });
+  assertEquals(layers.map(({ gradientSinkInterval }) => gradientSinkInterval), [null, null, null]);
 });

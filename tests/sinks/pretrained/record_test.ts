@@ -16,7 +16,7 @@ testWith("read")(
     const { intervals, sinkRates, layers } = record.pretrained!;
     const percent = (share: number) => Math.round(100 * share);
     const mean = sinkRates.reduce((sum, rate) => sum + rate, 0) / sinkRates.length;
-    const [low, high] = intervals.sinkRate;
+    const [low, high] = intervals.sinkRate!;
     tells(`${percent(mean)} % (${percent(low)} to ${percent(high)})`);
     const { median, lower, upper } = record.summary.gradientSink!;
     tells(`${median.toFixed(1)} (${lower.toFixed(1)} to ${upper.toFixed(1)})`);
