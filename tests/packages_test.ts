@@ -73,8 +73,8 @@ testWith("read")(
       for (const address of addressesOf(text)) {
         const name = Object.keys(listed).find((each) => listed[each] === address);
         if (name !== undefined) used.add(name);
-        // archive.ts fetches the embedded driver's package by its exact version. The libraries that
-        // bench/peers compares are not listed either.
+        // src/gpu/embedded/archive.ts fetches the embedded driver's package by its exact version.
+        // The libraries that bench/peers compares are not listed either.
         else if (/^src\//.test(path) && !path.endsWith("archive.ts")) {
           unlisted.push(
             `${path}: ${address}`,

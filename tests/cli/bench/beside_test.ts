@@ -43,7 +43,10 @@ async function run(args: readonly string[], hooks: BenchHooks = {}) {
   return { code, ...output.texts };
 }
 
-/** A measuring process without a GPU that claims the given properties; see `fake_child.ts`. */
+/**
+ * A measuring process without a GPU that claims the given properties; see
+ * `../programs/fake_child.ts`.
+ */
 function fakeChild(claims: object = {}) {
   const path = fileURLToPath(new URL("../programs/fake_child.ts", import.meta.url));
   const args = ["run", "--quiet", "--no-lock", "-A", path, JSON.stringify(claims)];

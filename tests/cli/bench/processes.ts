@@ -37,7 +37,7 @@ const main = fileURLToPath(new URL("../programs/bench_main.ts", import.meta.url)
 export interface Bench {
   /** The measuring process. Default: one without a GPU. */
   readonly child?: "fake_child.ts" | "faulty_child.ts";
-  /** What `fake_child.ts` does; see there. */
+  /** What `../programs/fake_child.ts` does; see there. */
   readonly fake?: {
     readonly pace?: number;
     readonly adapter?: string;

@@ -36,8 +36,8 @@ type Call = (gpu: Gpu, args: any) => unknown;
 type Refusal = readonly [
   call: Call,
   /**
-   * The call's arguments. An array stands for a tensor of that shape, a Float32Array for a tensor
-   * that holds its numbers.
+   * The call's arguments. An array of numbers stands for a tensor of that shape, a Float32Array for
+   * a tensor that holds its numbers.
    */
   args: Readonly<Record<string, unknown>>,
   error: typeof TypeError | typeof RangeError,
