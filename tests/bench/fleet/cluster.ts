@@ -1,4 +1,4 @@
-/** A Slurm cluster of one machine, with replacements for sbatch and srun. */
+/** A Slurm cluster of one machine, with replacements for sbatch, srun and deno. */
 import { cloneInto } from "./machines.ts";
 
 // sbatch runs an array's tasks itself, without a queue and one after the other, and records its

@@ -8,7 +8,7 @@ import process from "node:process";
 /** The clocks of a process, in ms from any origin. */
 export interface ProcessClocks {
   readonly wall: () => number;
-  /** The CPU time of all threads, with those that run kernels and those of other tests. */
+  /** The CPU time of all threads, including those that run kernels and those of other tests. */
   readonly cpu: () => number;
 }
 
@@ -26,7 +26,10 @@ const ownClocks: ProcessClocks = {
  * minute, takes a tenth.
  */
 const LIMIT = 600_000;
-/** The share of a moment below which a process is idle. A hundred busy threads per core leave it. */
+/**
+ * A process is idle if it gets a smaller share of CPU time than this. Beside a hundred busy threads
+ * per core it still gets about as much.
+ */
 const IDLE = 0.01;
 
 /** The error of work that hangs. */

@@ -109,8 +109,8 @@ export function rmsNormHoldsInRange(
         );
         const roots = Array.from(twins[0]!.inverseRms.data, (inverse) => 1 / inverse);
         // inverseRms' relative error as in rmsNormForwardBounds(), rounded up, with two
-        // differences: `columns` additions, because one invocation sums the whole row, and no term
-        // for squares flushed to zero.
+        // differences: `columns` additions, because in one variant an invocation sums a whole row,
+        // and no term for squares flushed to zero.
         const relative = (columns + 4) * U / 2 + 4 * U + 3 * DIVISION;
         const outputBound = ({ output }: { readonly output: reference.ReferenceTensor }) =>
           output.data.map((y, i) =>
