@@ -76,7 +76,7 @@ function twice(change: Partial<Measurement>): ResultFile {
   return { ...file, measurements: [first!, { ...first!, ...change }] };
 }
 
-/** The first measurement's shape, its dimensions in another order. */
+/** The first measurement's shape, with its dimensions in reverse order. */
 function reversed({ measurements }: ResultFile): Measurement["shape"] {
   return Object.fromEntries(Object.entries(measurements[0]!.shape).reverse());
 }

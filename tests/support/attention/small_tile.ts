@@ -55,7 +55,7 @@ export const smallTile: AttentionTiledOptions = {
 
 /**
  * Replaces the kernels by those of a tile, with a learned sink and a gradient of the first query
- * where the kernels have them.
+ * where the replaced kernels have them.
  *
  * @param tile the tile
  */
