@@ -40,7 +40,7 @@ export function closest(word: string, candidates: readonly string[]): string | u
   let best: string | undefined;
   let least = Math.max(1, Math.floor(Math.max(given.length, 3) / 3)) + 1;
   for (const candidate of candidates) {
-    const distance = candidate.startsWith(given) && given.length > 1
+    const distance = candidate.toLowerCase().startsWith(given) && given.length > 1
       ? 0.5
       : editDistance(given, candidate.toLowerCase());
     if (distance < least) [best, least] = [candidate, distance];

@@ -47,8 +47,16 @@ export function permissionFlags(needs: readonly PermissionNeed[]): string[] {
  * @returns for example `--allow-env=HOME "--allow-read=/home/my name/.cache/gradsink"`
  */
 export function typedPermissionFlags(needs: readonly PermissionNeed[]): string {
-  return permissionFlags(needs)
-    .map((flag) => /[\s"'$`\\*]/.test(flag) ? `"${flag}"` : flag).join(" ");
+  return permissionFlags(needs).map(quoted).join(" ");
+}
+
+// Double quotes work in every shell. POSIX shells still expand `$` and others between them, but
+// nothing between single quotes.
+function quoted(flag: string): string {
+  if (/^[\p{L}\p{N}_@%+=:,./-]*$/u.test(flag)) return flag;
+  return Deno.build.os === "windows" || !/["$`\\!]/.test(flag)
+    ? `"${flag}"`
+    : `'${flag.replaceAll("'", "'\\''")}'`;
 }
 
 /**

@@ -17,7 +17,10 @@ import type { MeasuredBatches } from "./measure_model.ts";
 
 /** Options of {@linkcode measureQuantization}. */
 export interface MeasureQuantizationOptions extends MeasuredBatches {
-  /** The number of batches, after the measured ones, that give the static scales. Default 4. */
+  /**
+   * The number of batches that give the static scales. Default 4. They come after the measured
+   * batches, or from the other split if too few sequences are left.
+   */
   readonly calibrationBatches?: number;
 }
 
@@ -72,6 +75,11 @@ export async function measureQuantization(
     }
   }
   const batch = (index: number) => task.batch(firstBatch + index, { batch: model.batch, split });
+  const sequences = (firstBatch + batches + calibrationBatches) * model.batch;
+  const enough = sequences <= (task.contexts?.[split] ?? Infinity);
+  const other = split === "validation" ? "training" : "validation";
+  const calibrationBatch = (index: number) =>
+    enough ? batch(batches + index) : task.batch(index, { batch: model.batch, split: other });
   /** The loss that `evaluate` leaves, as a mean over the measured batches. */
   const meanLoss = async (evaluation: {
     evaluate(): void;
@@ -93,8 +101,8 @@ export async function measureQuantization(
   for (const { target, scaling, linears, scale } of QUANTIZATION_CASES) {
     using evaluation = new QuantizedEvaluation(gpu, model, { linears, scale });
     if (scale === "static") {
-      for (let index = batches; index < batches + calibrationBatches; index++) {
-        model.setBatch(batch(index));
+      for (let index = 0; index < calibrationBatches; index++) {
+        model.setBatch(calibrationBatch(index));
         evaluation.calibrate();
       }
     }

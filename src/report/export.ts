@@ -295,7 +295,7 @@ const TOKEN_ARRAYS = {
  *
  * @param folder the export's folder
  * @throws {FileError} if the name is taken by anything but an empty folder, or the folder cannot be
- *   created
+ *   read or created
  */
 export async function checkExportFolder(folder: string): Promise<void> {
   try {
@@ -309,7 +309,10 @@ export async function checkExportFolder(folder: string): Promise<void> {
     if (error instanceof Deno.errors.NotADirectory) {
       throw fileError(folder, "is not a folder, wanted a new or an empty one");
     }
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    if (error instanceof FileError) throw error;
+    if (!(error instanceof Deno.errors.NotFound)) {
+      throw fileError(folder, `cannot be read: ${systemReason(error)}`);
+    }
   }
   const probe = join(dirname(folder), `.${crypto.randomUUID()}.tmp`);
   try {

@@ -109,6 +109,30 @@ onEachRuntime("measureQuantization() measures on the batches that it is given", 
   assertEquals(asked, [7, 8, 7, 7, 8, 7, 7]);
 }, { runtimes: ["deno"] });
 
+onEachRuntime(
+  "measureQuantization() calibrates on the other split of a short text",
+  async (gpu) => {
+    using model = new Llama(gpu, { config, batch: 4, context: 6, parameters, kernels: "start" });
+    const text = tokens(Infinity).task;
+    const options = { batches: 2, calibrationBatches: 1 };
+    // Two measured batches and one for calibration need 12 sequences.
+    for (const [validation, wanted] of [[12, "validation 2"], [11, "training 0"]] as const) {
+      const asked = new Set<string>();
+      const task: Task = {
+        ...text,
+        contexts: { training: 100, validation },
+        batch(step, { batch, split }) {
+          asked.add(`${split} ${step}`);
+          return text.batch(step, { batch, split: "validation" });
+        },
+      };
+      await measureQuantization(gpu, model, { task, ...options });
+      assertEquals(asked, new Set(["validation 0", "validation 1", wanted]));
+    }
+  },
+  { runtimes: ["deno"] },
+);
+
 onEachRuntime("measureQuantization() refuses impossible numbers of batches", async (gpu) => {
   using model = new Llama(gpu, { config, batch: 4, context: 6, parameters, kernels: "start" });
   const { task } = tokens(9);

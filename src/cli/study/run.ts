@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { measureModel } from "../../experiments/measure_model.ts";
 import { measureQuantization } from "../../experiments/measure_quantization.ts";
 import { openTask } from "../../experiments/run/task.ts";
+import { freshBatches } from "../../experiments/tasks/task.ts";
 import type { StudyArm } from "../../experiments/study/arms.ts";
 import { RECORD_FILE, type StudyRecord } from "../../experiments/study/record.ts";
 import { buildStudyRecord } from "../../experiments/study/record_build.ts";
@@ -105,7 +106,10 @@ async function measureFinal(
     parameters,
     kernels: "start",
   });
-  const batches = settings.reporting.measureBatches;
+  const batches = freshBatches(task, {
+    batch: settings.batch,
+    batches: settings.reporting.measureBatches,
+  });
   const measurement = await measureModel(model, {
     task,
     source: { run: settings.preset, step, task: settings.task.name, seed: settings.seed },

@@ -3,6 +3,7 @@ import type { Gpu } from "../../gpu/gpu.ts";
 import { StepLog } from "../../model/step_log.ts";
 import type { SinkMeasurement } from "../../sinks/measurement.ts";
 import { measureModel } from "../measure_model.ts";
+import { freshBatches } from "../tasks/task.ts";
 import type { MetricsRow, MetricsWriter } from "./metrics.ts";
 import { findNonFinite } from "./non_finite.ts";
 import { NonFiniteError } from "./error.ts";
@@ -199,13 +200,11 @@ export class RunLoop {
     const wanted = last
       ? reporting.finalBatches ?? reporting.measureBatches
       : reporting.measureBatches;
-    // Use no sequence twice, unless the text has too few for one batch.
-    const { validation = Infinity } = opened.task.contexts ?? {};
     const run = folder.path.split(/[/\\]/).filter((part) => part !== "").at(-1) ?? folder.path;
     try {
       this.#measurement = await measureModel(trainer.model, {
         task: opened.task,
-        batches: Math.max(1, Math.min(wanted, Math.floor(validation / batch))),
+        batches: freshBatches(opened.task, { batch, batches: wanted }),
         intervals: last,
         source: { run, step, task: task.name, seed },
       });

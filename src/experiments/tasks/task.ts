@@ -54,6 +54,27 @@ export interface Task {
 }
 
 /**
+ * Limits a number of batches so that no sequence comes twice. One batch is left even if the split
+ * has too few sequences for it.
+ *
+ * @param task the task
+ * @param options.batch the number of sequences in a batch
+ * @param options.batches the wanted number of batches
+ * @returns at least 1, at most the wanted number
+ */
+export function freshBatches(
+  task: Task,
+  { batch, batches, split = "validation" }: {
+    readonly batch: number;
+    readonly batches: number;
+    readonly split?: Split;
+  },
+): number {
+  const contexts = task.contexts?.[split] ?? Infinity;
+  return Math.max(1, Math.min(batches, Math.floor(contexts / batch)));
+}
+
+/**
  * Refuses an impossible step or size of a batch.
  *
  * @param operation the operation's name, for the message

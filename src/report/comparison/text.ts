@@ -150,7 +150,8 @@ export function formatComparisonCsv(comparison: Comparison): string {
 
 /**
  * Writes a comparison as JSON, `gradsink-comparison/1`. An absent field means no data; samples stay
- * in the result files. `uncompared` holds the rows without a verdict.
+ * in the result files. `uncompared` holds the rows without a verdict, `exceeded` how many times the
+ * best row of a machine exceeds a ceiling.
  *
  * @param comparison a comparison of at least two files
  */
@@ -170,7 +171,13 @@ export function formatComparisonJson(comparison: Comparison): string {
   const value = {
     schema: "gradsink-comparison/1",
     threshold,
-    machines: machines.map((machine, i) => ({ ...machine, total: totals[i] })),
+    machines: machines.map((machine, i) => ({
+      ...machine,
+      exceeded: Object.fromEntries(
+        [...machine.exceeded].map(([name, { factor }]) => [name, factor]),
+      ),
+      total: totals[i],
+    })),
     completeRows,
     rows: rows.map(described),
     uncompared: uncompared.map(described),

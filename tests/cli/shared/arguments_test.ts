@@ -144,6 +144,7 @@ Deno.test("editDistance() counts edits and swaps of neighbors", () => {
 Deno.test("closest() finds the word that was meant, and nothing if none is close", () => {
   assertEquals(closest("formt", ["help", "format"]), "format");
   assertEquals(closest("fail", ["fail-on-regression", "format"]), "fail-on-regression");
+  assertEquals(closest("intel", ["AMD Radeon", "Intel Arc"]), "Intel Arc");
   assertEquals(closest("zzzzz", ["help", "format"]), undefined);
   assertNotEquals(closest("x".repeat(1e6), ["xx"]), "x");
 });

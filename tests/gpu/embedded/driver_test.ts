@@ -30,6 +30,7 @@ import {
   assertStringIncludes,
   assertThrows,
 } from "../../support/assert/assert.ts";
+import { testWith } from "../../support/permitted.ts";
 
 // Folders
 
@@ -73,6 +74,26 @@ Deno.test("permissionFlags() writes one flag per kind, each value once; messages
   const plain = ["--allow-env=HOME,DENO_DIR", "--allow-read=/a", "--allow-write=/a,,b"];
   assertEquals(permissionFlags(needs), [...plain, "--allow-ffi=/a b"]);
   assertEquals(typedPermissionFlags(needs), [...plain, '"--allow-ffi=/a b"'].join(" "));
+});
+
+const posixTest = Deno.build.os === "windows" ? () => {} : testWith("run");
+
+posixTest("a POSIX shell reads quoted permission flags as they are", async () => {
+  const values = [
+    "/a b",
+    "/$HOME/`id`",
+    'it\'s "here"',
+    "/é/~x",
+    "/a;b&c|(d)<e>",
+    "/back\\slash!",
+    "/*",
+  ];
+  for (const value of values) {
+    const needs: PermissionNeed[] = [{ name: "read", value }];
+    const script = `printf %s ${typedPermissionFlags(needs)}`;
+    const { stdout } = await new Deno.Command("sh", { args: ["-c", script] }).output();
+    assertEquals(new TextDecoder().decode(stdout), permissionFlags(needs)[0]);
+  }
 });
 
 const onPlatform = Deno.build.target === "x86_64-unknown-linux-gnu";

@@ -132,6 +132,13 @@ Deno.test("formatComparisonJson() can be read again and keeps hostile texts as d
   assertEquals(value.schema, "gradsink-comparison/1");
   assertEquals(value.rows.length, 8);
   assertEquals(value.rows[0].cells[1].warnings, [`noisy ${evil}`]);
+  const comparison = comparisonOf(2);
+  const machines = comparison.machines.map((machine) => ({
+    ...machine,
+    exceeded: new Map([["f32Fma", { factor: 1.5, measurement: syntheticMeasurement() }]] as const),
+  }));
+  const exceeding = JSON.parse(formatComparisonJson({ ...comparison, machines }));
+  assertEquals(exceeding.machines[0].exceeded, { f32Fma: 1.5 });
 });
 
 Deno.test("formatComparisonCsv() has one line per measurement and machine", () => {
