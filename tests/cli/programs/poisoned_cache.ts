@@ -1,5 +1,5 @@
 /**
- * Damages a file of tuned choices in every way, and opens the GPU after each damage. Prints as JSON
+ * Damages a file of tuned choices in many ways, and opens the GPU after each damage. Prints as JSON
  * the entries of `gpu.variants` for each damage; `sound` is the undamaged file.
  */
 import { openGpu } from "../../../mod.ts";
@@ -11,7 +11,8 @@ function write(text: string): Promise<void> {
   return Deno.writeTextFile(file, text);
 }
 
-// A choice for a call that fits into no memory, and whose plan would have endlessly many parts.
+// A hundred choices for a call that fits into no memory, and whose plan would have far too many
+// parts.
 function endless(): string {
   const file = JSON.parse(sound);
   const dimensions = { B: 2 ** 24, Hq: 2 ** 24, Hkv: 2 ** 24, T: 256, D: 64 };

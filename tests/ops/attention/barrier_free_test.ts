@@ -1,6 +1,6 @@
 /**
  * Attention's barrier-free forward kernel passes the properties of the portable one. A large tile
- * takes seconds to compile, so the mutants and the other runtime use a small one.
+ * takes seconds to compile, so the mutants and Dawn use a small one.
  */
 import type { AttentionBarrierFreeOptions } from "../../../kernels/attention/barrier_free_tile.ts";
 import {
