@@ -57,7 +57,8 @@ const TEMPORARY = ".writing-";
  *
  * @param path its folder, which must not exist yet; its parent folder must
  * @param checkpoint the checkpoint
- * @throws {CheckpointError} if it cannot be written; no incomplete checkpoint remains
+ * @throws {CheckpointError} if it cannot be written; no incomplete checkpoint remains. Also if it is
+ *   complete, but its parent folder cannot be flushed; the message says so
  */
 export async function writeCheckpoint(path: string, checkpoint: Checkpoint): Promise<void> {
   const { config, context, parameters, moments, step, state } = checkpoint;
@@ -84,10 +85,17 @@ export async function writeCheckpoint(path: string, checkpoint: Checkpoint): Pro
     await writePieces(join(temporary, TRAINING), jsonPieces(training));
     await syncFolder(temporary);
     await Deno.rename(temporary, path);
-    await syncFolder(dirname(path));
   } catch (error) {
     await Deno.remove(temporary, { recursive: true }).catch(() => {}); // Report the first error.
     throw new CheckpointError(`${path}: cannot be written: ${reasonOf(error)}`);
+  }
+  try {
+    await syncFolder(dirname(path));
+  } catch (error) {
+    throw new CheckpointError(
+      `${path}: is complete, but may not survive a power failure, because its folder cannot be ` +
+        `flushed to the disk: ${reasonOf(error)}`,
+    );
   }
 }
 
@@ -105,11 +113,16 @@ async function writePieces(path: string, pieces: Iterable<Uint8Array>): Promise<
   await file.sync();
 }
 
-/** Flushes a folder's entries; Windows has no such operation. */
+/** Flushes a folder's entries. Windows and some file systems have no such operation. */
 async function syncFolder(path: string): Promise<void> {
   if (Deno.build.os === "windows") return;
   using folder = await Deno.open(path, { read: true });
-  await folder.sync();
+  try {
+    await folder.sync();
+  } catch (error) {
+    const { code } = error as { readonly code?: string };
+    if (!["EINVAL", "ENOTSUP", "EOPNOTSUPP"].includes(code!)) throw error;
+  }
 }
 
 /**

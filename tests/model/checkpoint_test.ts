@@ -16,7 +16,7 @@ import { listParameters } from "../../src/reference/llama/parameters.ts";
 import { assert, assertEquals, assertRejects } from "../support/assert/assert.ts";
 import { inFolder, namesIn } from "../support/folder.ts";
 import { llamaParameters, SMALL_LLAMA } from "../support/model/llama.ts";
-import { testWith } from "../support/permitted.ts";
+import { missingFlags, testWith } from "../support/permitted.ts";
 
 const test = testWith("read", "write");
 
@@ -157,6 +157,56 @@ test("writeCheckpoint() leaves nothing behind if it fails, and removeHalfWritten
     await removeHalfWritten(folder);
     assertEquals(await namesIn(folder), ["c"]);
   }));
+
+const lacking = Deno.build.os === "windows"
+  ? ["flushes of folders"]
+  : missingFlags(["read", "write"]);
+
+Deno.test({
+  name: "writeCheckpoint() says that a checkpoint is there, even if its folder cannot be flushed" +
+    (lacking.length === 0 ? "" : ` [needs ${lacking.join(" ")}]`),
+  ignore: lacking.length > 0,
+  fn: () =>
+    inFolder(async (folder) => {
+      // The four files, the checkpoint's folder, and the parent folder.
+      const flushes = 6;
+      const write = async (step: number, failing: number, error: Error) => {
+        const { sync } = Deno.FsFile.prototype;
+        let count = 0;
+        Deno.FsFile.prototype.sync = function () {
+          return ++count === failing ? Promise.reject(error) : sync.call(this);
+        };
+        try {
+          await writeCheckpoint(join(folder, `step-${step}`), checkpointOf(step));
+        } finally {
+          Deno.FsFile.prototype.sync = sync;
+        }
+      };
+      const broken = new Error("Input/output error (os error 5)");
+      await assertRejects(
+        () => write(1, flushes, broken),
+        CheckpointError,
+        `${
+          join(folder, "step-1")
+        }: is complete, but may not survive a power failure, because its ` +
+          "folder cannot be flushed to the disk: Input/output error",
+      );
+      assertEquals((await readCheckpoint(join(folder, "step-1"))).step, 1);
+      await assertRejects(
+        () => write(2, flushes - 1, broken),
+        CheckpointError,
+        "cannot be written",
+      );
+      assertEquals(await namesIn(folder), ["step-1"]);
+      // A file system without flushes of folders.
+      const none = Object.assign(new TypeError("Invalid argument (os error 22)"), {
+        code: "EINVAL",
+      });
+      for (const failing of [flushes - 1, flushes]) await write(failing, failing, none);
+      assertEquals(await namesIn(folder), ["step-1", "step-5", "step-6"]);
+      await assertRejects(() => write(2, 1, none), CheckpointError, "cannot be written: Invalid");
+    }),
+});
 
 Deno.test({
   name:
