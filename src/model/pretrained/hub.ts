@@ -170,6 +170,11 @@ async function fetchFiles(
   const { context, delay = wait } = options;
   const hub = await HubClient.open({ model, access, delay });
   const commit = await hub.commit(revision);
+  const cached = await cachedModel(root, commit);
+  if (cached !== undefined) {
+    await keepName(root, { revision, commit });
+    return cached;
+  }
   const needed = neededFiles(await hub.list(commit), model);
   const unfinished = join(root, `${UNFINISHED}${commit}`);
   await Deno.mkdir(unfinished, { recursive: true });
@@ -184,9 +189,17 @@ async function fetchFiles(
   const folder = join(root, commit);
   await Deno.rename(unfinished, folder);
   await removeUnfinished(root);
+  await keepName(root, { revision, commit });
+  return { folder, commit, fetched: true };
+}
+
+/** Notes which commit a branch or tag stands for. */
+async function keepName(
+  root: string,
+  { revision, commit }: { readonly revision: string; readonly commit: string },
+): Promise<void> {
   await Deno.mkdir(join(root, "refs"), { recursive: true });
   await Deno.writeTextFile(join(root, "refs", revision), commit);
-  return { folder, commit, fetched: true };
 }
 
 /**

@@ -169,6 +169,18 @@ testWithHub(
 );
 
 testWithHub(
+  "fetchModel() takes a commit from the cache, if another name of it is new",
+  () =>
+    withHub({}, async ({ hub, fetch, root }) => {
+      const { folder, commit } = await fetch(`owner/tiny@${hub.commit}`);
+      hub.requests.length = 0;
+      assertEquals(await fetch(), { folder, commit, fetched: false });
+      assertEquals(hub.requests.filter((each) => each.includes("/resolve/")), []);
+      assertEquals(await Deno.readTextFile(join(root, "refs", "main")), commit);
+    }),
+);
+
+testWithHub(
   "fetchModel() fetches once for several requests at the same time",
   () =>
     withHub({}, async ({ hub, fetch }) => {
