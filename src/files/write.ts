@@ -32,7 +32,6 @@ export async function createTextFile(path: string, text: string): Promise<boolea
     try {
       // Unlike a rename, a link never replaces a file.
       await Deno.link(temporary, target);
-      await Deno.remove(temporary);
     } catch (error) {
       // Some file systems have no links. There, an empty file claims the name.
       if (!(error instanceof Deno.errors.AlreadyExists)) {
@@ -44,8 +43,8 @@ export async function createTextFile(path: string, text: string): Promise<boolea
         }
       }
       created = false;
-      await Deno.remove(temporary);
     }
+    await Deno.remove(temporary).catch(() => {}); // The file is there under its name.
   });
   return created;
 }

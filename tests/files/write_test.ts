@@ -57,6 +57,18 @@ test("createTextFile() lets one of many writers create a file, with and without 
   assertEquals((await namesIn(folder)).toSorted(), ["linked", "renamed"]);
 });
 
+test("createTextFile() has created a file even if its temporary name stays", async (folder) => {
+  const { remove } = Deno;
+  Deno.remove = () => Promise.reject(new Error("no removals here"));
+  try {
+    assertEquals(await createTextFile(join(folder, "a"), "x"), true);
+    assertEquals(await createTextFile(join(folder, "a"), "y"), false);
+  } finally {
+    Deno.remove = remove;
+  }
+  assertEquals(await Deno.readTextFile(join(folder, "a")), "x");
+});
+
 test(
   "writeTextFile() removes its temporary file when the last step fails",
   async (folder) => {
