@@ -37,13 +37,15 @@ export function attention(extras: AttentionExtras = {}): MeasuredOperator {
         operator: "attentionForward",
         plan: planAttentionForward,
         prepare: (gpu, options) => prepareForward(gpu, { ...options, ...extras }),
-        roughWork: (lengths: AttentionLengths) => 2 * productWork(lengths),
+        roughWork: (lengths: AttentionLengths) =>
+          Math.max(2 * productWork(lengths), 2 * tensorBytes(lengths)),
       },
       backward: {
         operator: "attentionBackward",
         plan: planAttentionBackward,
         prepare: (gpu, options) => prepareBackward(gpu, { ...options, ...extras }),
-        roughWork: (lengths: AttentionLengths) => 5 * productWork(lengths),
+        roughWork: (lengths: AttentionLengths) =>
+          Math.max(5 * productWork(lengths), 4 * tensorBytes(lengths)),
         inputsFrom: "attention",
       },
     },
@@ -66,6 +68,12 @@ function fewShapes(software: boolean): GridShape<AttentionLengths>[] {
 // of a query and a key that it sees. A head has T (T + 1) / 2 pairs.
 function productWork({ B, Hq, T, D }: AttentionLengths): number {
   return B * Hq * T * (T + 1) * D;
+}
+
+// The bytes of a tensor of each query head, such as the output, and one of each key head. They
+// exceed the products in sequences of few tokens.
+function tensorBytes({ B, Hq, Hkv, T, D }: AttentionLengths): number {
+  return 4 * B * (Hq + Hkv) * T * D;
 }
 
 type Call<Plan extends Planner> = PrepareOptions<AttentionLengths, Plan> & AttentionExtras;

@@ -6,6 +6,7 @@ import {
   passesOf,
   passNamed,
 } from "../../../src/measure/workloads/operators.ts";
+import { lengthsText } from "../../../src/measure/workloads/operator.ts";
 import { shapesOf } from "../../../src/measure/workloads/shapes.ts";
 import type { GpuTimer, Span } from "../../../src/measure/timing.ts";
 import {
@@ -14,7 +15,8 @@ import {
   type WorkloadOptions,
 } from "../../../src/measure/workloads.ts";
 import { assert, assertEquals } from "../../support/assert/assert.ts";
-import { onEachRuntime } from "../../support/gpu.ts";
+import { smallShapes } from "../workloads/small_shapes.ts";
+import { onEachRuntime, testGpu } from "../../support/gpu.ts";
 
 Deno.test("smaller() ends, shrinks the work by about four at most, and keeps the group size", () => {
   for (const kernel of operatorNames) {
@@ -41,11 +43,22 @@ Deno.test("smaller() ends, shrinks the work by about four at most, and keeps the
   }
 });
 
-Deno.test("roughWork() of a thin product counts its bytes, which take longer than its operations", () => {
-  const { roughWork } = passNamed("matmul", "forward");
-  const thin = { B: 2, M: 1, N: 4096, K: 4096, transposeLeft: 0, transposeRight: 0 };
-  assertEquals(roughWork(thin), 2 * 4 * (4096 + 4096 ** 2 + 4096));
-  assertEquals(roughWork({ ...thin, M: 4096 }), 2 * 2 * 4096 ** 3);
+Deno.test("roughWork() is at most a quarter below an operator's operations, and its bytes", async () => {
+  const gpu = await testGpu("deno");
+  for (const kernel of operatorNames) {
+    for (const pass of passesOf(kernel)) {
+      for (const dimensions of smallShapes(kernel)) {
+        const shape = { name: "small", dimensions };
+        using workload = createWorkload(gpu, { kernel, pass, shape });
+        const { flops, bytes } = workload.cost;
+        const share = passNamed(kernel, pass).roughWork(dimensions) / Math.max(flops, bytes);
+        assert(
+          share >= 0.75 && share < 3,
+          `${kernel} ${pass} ${lengthsText(dimensions)}: ${share}`,
+        );
+      }
+    }
+  }
 });
 
 /** A GPU that only takes time: 1 / `rate` ns per operation, but at least `least` ns. */
