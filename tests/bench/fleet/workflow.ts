@@ -58,7 +58,9 @@ export interface RunJobOptions {
   readonly folder: string;
   /** The folder of the artifacts. */
   readonly artifacts: string;
-  /** Makes a checkout in a folder. Default: a clone of the working tree, without its history. */
+  /**
+   * Makes a checkout in a folder. Default: a copy of the working tree's code, without its history.
+   */
   readonly checkout?: (folder: string) => Promise<void>;
   /** Called for every command when it has started. */
   readonly started?: (step: Step, command: Started) => void;

@@ -90,8 +90,8 @@ export function rmsNormForwardBounds(
     let squares = 0;
     for (let i = row * columns; i < (row + 1) * columns; i++) squares += input.data[i]! ** 2;
     const mean = squares / columns, inside = mean + epsilon;
-    // The root halves the relative error of its argument. Then follow its own error (a division and
-    // 2 ulp) and a division.
+    // The root halves the relative error of its argument. Then follow the root's own error (a
+    // division and 2 ulp) and a division.
     const relative = ((terms + 1) * U + DIVISION + U + U + FLUSH / inside) / 2 + 4 * U +
       2 * DIVISION;
     const inverse = 1 / Math.sqrt(inside);
