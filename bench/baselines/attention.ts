@@ -140,11 +140,17 @@ export function planNaiveAttentionForward(
  *
  * @param gpu the GPU that holds the tensors
  * @param options those of `planAttentionBackward`
+ * @throws {RangeError} with `logSumExpGradient`, which it cannot take
  */
 export function planNaiveAttentionBackward(
   gpu: Gpu,
   options: AttentionBackwardOptions,
 ): Planned<AttentionBackwardResult> {
+  if (options.logSumExpGradient !== undefined) {
+    throw new RangeError(
+      "planNaiveAttentionBackward: it cannot take logSumExpGradient, leave it out",
+    );
+  }
   return replan<AttentionBackwardResult>(gpu, planAttentionBackward(gpu, options), (
     steps,
     { queryGradient, keyGradient, valueGradient, constantGradient, sinkLogitGradient },
@@ -213,11 +219,17 @@ export function planNaiveAttentionBackward(
  *
  * @param gpu the GPU that holds the tensors
  * @param options those of `planAttentionSinkStatistics`
+ * @throws {RangeError} with `sinkLogit`, which it cannot take
  */
 export function planNaiveAttentionSinkStatistics(
   gpu: Gpu,
   options: AttentionSinkStatisticsOptions,
 ): Planned<AttentionSinkStatisticsResult> {
+  if (options.sinkLogit !== undefined) {
+    throw new RangeError(
+      "planNaiveAttentionSinkStatistics: it cannot take sinkLogit, leave it out",
+    );
+  }
   return replan<AttentionSinkStatisticsResult>(
     gpu,
     planAttentionSinkStatistics(gpu, options),

@@ -92,7 +92,7 @@ export async function runSelfTest(device: GPUDevice, code: string): Promise<Self
     check("exp, sqrt and division", {
       first: 128,
       wanted: () => 1,
-      fault: () => "exp, sqrt or division is less exact than WGSL asks",
+      fault: () => "exp, sqrt or division is off by more than 1e-5",
     }),
   ];
 }
