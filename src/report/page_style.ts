@@ -110,6 +110,9 @@ section{margin:2rem 0}
 .grid{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,360px),1fr));gap:.9rem;align-items:start}
 .grid .card{padding:.9rem 1rem .6rem}
 figure{margin:0}
+.pictures{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,420px),1fr));gap:.9rem;align-items:start}
+.pictures>figure{max-width:640px}
+@media (min-width:920px){.pictures>figure:last-child:nth-child(odd){grid-column:1/-1;justify-self:center;width:calc(50% - .45rem)}}
 .plot{display:block;width:100%;height:auto;overflow:visible;font-family:inherit;--plot-background:var(--surface)}
 .plot text{white-space:pre}
 .narrow{display:none}
@@ -130,9 +133,10 @@ tbody tr:hover>*{background-image:linear-gradient(var(--band),var(--band));backg
 .matrix td{text-align:right;border-left:2px solid var(--surface)}
 .matrix td b{display:block;font-weight:600}
 .matrix td small{font-size:.8rem;color:var(--soft)}
-.matrix tbody th,.pair tbody th{position:sticky;left:0;background:var(--surface);z-index:1}
+.card.table{margin-top:.9rem}
+:is(.matrix,.pair,.table) tbody th{position:sticky;left:0;background:var(--surface);z-index:1}
 .matrix th small,.pair th small{display:block;font-weight:400;color:var(--soft)}
-@media (max-width:640px){.matrix tbody th,.pair tbody th{white-space:normal;max-width:9.5rem;font-size:.82rem}}
+@media (max-width:640px){:is(.matrix,.pair,.table) tbody th{white-space:normal;max-width:9.5rem;font-size:.82rem}}
 .heat0{background:var(--heat0)}.heat1{background:var(--heat1)}.heat2{background:var(--heat2)}.heat3{background:var(--heat3)}.heat4{background:var(--heat4)}
 .matrix td[class^=heat] small{color:var(--ink)}
 tfoot th,tfoot td{border-bottom:0;border-top:2px solid var(--rule);font-weight:600}

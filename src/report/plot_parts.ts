@@ -152,7 +152,7 @@ export function plotAxis(options: PlotAxisOptions): Plot.Markish[] {
         fx: null,
         fy: null,
         dx: 6 - left,
-        dy: -17,
+        dy: -21,
         textAnchor: "start",
       } as never),
     ];

@@ -117,15 +117,13 @@ export function renderSinkComparison(
   });
 }
 
+/** On a phone or tablet, long cells wrap, so two models fit beside the quantities' names. */
+const STYLE =
+  "@media (max-width:900px){.table :is(th,td){white-space:normal;min-width:5rem;overflow-wrap:anywhere}}";
+
 const TITLES = {
   "sink score": "Largest sink score by layer",
   "gradient sink": "Gradient sinks by layer",
   "output": "Residual norm by layer",
   "value": "Value norm by layer",
 };
-
-const STYLE = `
-.pictures{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,420px),1fr));gap:.9rem;align-items:start}
-.pictures>figure{max-width:640px}
-.table{margin-top:.9rem}
-`.trim();

@@ -24,6 +24,8 @@ export interface HeatMapOptions extends Omit<SinkPlotOptions, "series"> {
   readonly scale: "share" | "log";
   /** The height of a cell in pixels. Default: 16. */
   readonly cell?: number;
+  /** A line below the title, such as which part of the data is shown. */
+  readonly note?: string | undefined;
   /** The labels of x and y = 0, 1, 2, …, one per tick. Default: numbers at some ticks. */
   readonly labels?: { readonly x?: readonly string[]; readonly y?: readonly string[] };
 }
@@ -87,6 +89,14 @@ export function heatMap(cells: readonly HeatCell[], options: HeatMapOptions): Ma
     x: { type: "band", domain: columns, label: null },
     y: { type: "band", domain: rows, label: null },
     marks: [
+      // An outline: in the dark scheme, the darkest cells are hardly lighter than the background.
+      Plot.cell(edgesOf(shown), {
+        x: "x",
+        y: "y",
+        fill: "none",
+        stroke: "var(--faint)",
+        strokeWidth: 3,
+      }),
       Plot.cell(shown, {
         x: "x",
         y: "y",
@@ -117,9 +127,25 @@ export function heatMap(cells: readonly HeatCell[], options: HeatMapOptions): Ma
         dy: -58,
         fontWeight: "bold",
       } as never),
+      ...options.note === undefined ? [] : [
+        Plot.text([options.note], {
+          text: (note: string) => note,
+          frameAnchor: "top-left",
+          dy: -42,
+        } as never),
+      ],
       ...legendMarks({ domain, apply: (value) => color.apply(value), format, scale, options }),
     ],
   });
+}
+
+/** The cells with an empty place, or none, on one of their four sides. */
+function edgesOf(cells: readonly HeatCell[]): HeatCell[] {
+  const key = (x: number, y: number) => `${x} ${y}`;
+  const filled = new Set(cells.map(({ x, y }) => key(x, y)));
+  return cells.filter(({ x, y }) =>
+    [key(x - 1, y), key(x + 1, y), key(x, y - 1), key(x, y + 1)].some((next) => !filled.has(next))
+  );
 }
 
 /** A strip of colors above the frame, with values at its ends. */

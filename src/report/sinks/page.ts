@@ -63,6 +63,11 @@ function headId({ layer, head, why }: AttentionMap): string {
   return `${layer}-${head}-${why.replaceAll(" ", "-")}`;
 }
 
+/** Says which tokens a picture leaves out; undefined if it has all. */
+function firstOf(shown: number, { data: { context } }: SinkMeasurement): string | undefined {
+  return shown < context ? `first ${shown} of ${context} tokens` : undefined;
+}
+
 function headTitle({ layer, head, why }: AttentionMap): string {
   return `Layer ${layer}, head ${head}: ${why}`;
 }
@@ -87,6 +92,9 @@ function sectionsOf(measurement: SinkMeasurement, document: SvgDocument): Sectio
     cells: readonly HeatCell[],
     options: Omit<HeatMapOptions, "document" | "width" | "text">,
   ) => heatMap(cells, { document, width: WIDTH, text: text(id, title).text, ...options });
+  const { modelDim } = measurement.config;
+  const channels = states?.channels?.dimensions.length ?? 0;
+  const dense = measurement.positions.filter((position, i) => position === i).length;
   const byLayer = (quantity: LayerQuantity, title: string) =>
     layerNormPlot(layers, {
       ...text(`layer-${quantity.replace(" ", "-")}`, title),
@@ -118,6 +126,7 @@ function sectionsOf(measurement: SinkMeasurement, document: SvgDocument): Sectio
               value: "share of heads",
               scale: "share",
               cell: 12,
+              note: firstOf(states.sinkPositions.length, measurement),
             }),
           ...states.maps.map((each) =>
             map(`attention-${headId(each)}`, headTitle(each), attentionCells(each), {
@@ -126,6 +135,7 @@ function sectionsOf(measurement: SinkMeasurement, document: SvgDocument): Sectio
               value: "attention",
               scale: "share",
               cell: 8,
+              note: firstOf(each.size, measurement),
             })
           ),
           ...(states.firstText?.maps ?? []).map((each) =>
@@ -138,6 +148,7 @@ function sectionsOf(measurement: SinkMeasurement, document: SvgDocument): Sectio
                 y: "query",
                 value: "attention",
                 scale: "share",
+                note: firstOf(each.size, measurement),
                 labels: { x: states.firstText!.tokens, y: states.firstText!.tokens },
               },
             )
@@ -197,6 +208,7 @@ function sectionsOf(measurement: SinkMeasurement, document: SvgDocument): Sectio
             value: "‖h‖",
             scale: "log",
             cell: 12,
+            note: firstOf(dense, measurement),
           }),
           map("largest", "The largest |h| of every token", largestCells(measurement, states), {
             x: "position",
@@ -204,6 +216,7 @@ function sectionsOf(measurement: SinkMeasurement, document: SvgDocument): Sectio
             value: "largest |h|",
             scale: "log",
             cell: 12,
+            note: firstOf(dense, measurement),
           }),
           map("channels", "The largest |h| of the largest channels", channelCells(states), {
             x: "dimension",
@@ -211,6 +224,7 @@ function sectionsOf(measurement: SinkMeasurement, document: SvgDocument): Sectio
             value: "largest |h|",
             scale: "log",
             cell: 12,
+            note: channels < modelDim ? `${channels} of ${modelDim} channels` : undefined,
             labels: { x: (states.channels?.dimensions ?? []).map(String) },
           }),
         ],
@@ -264,12 +278,6 @@ function shown({ id, title, lead, pictures, tables }: Section): PageSection | un
   };
 }
 
-const SINK_STYLE = `
-.pictures{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,420px),1fr));gap:.9rem;align-items:start}
-.pictures>figure{max-width:640px}
-.table{margin-top:.9rem}
-`.trim();
-
 /**
  * Renders a measurement as a self-contained page.
  *
@@ -287,6 +295,5 @@ export function renderSinkPage(measurement: SinkMeasurement, document: SvgDocume
     sections: sectionsOf(measurement, document).map(shown).filter((section) =>
       section !== undefined
     ),
-    style: SINK_STYLE,
   });
 }

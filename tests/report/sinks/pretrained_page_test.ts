@@ -119,6 +119,19 @@ Deno.test("renderSinkPage() of a pretrained model shows maps of positions, state
   }
   assertEquals(titles.filter((title) => title.includes("the strongest sink")).length, 1);
   assertEquals(new Set(titles).size, titles.length);
+  // Sinks can be at the first 6 positions, with a whole window of 5 queries. Attention and norms
+  // have all 10, and all 12 channels are there.
+  const notes = all(page, "svg text").map(({ textContent }) => textContent)
+    .filter((text) => /^(first )?\d+ of \d+/.test(text));
+  assertEquals(notes, ["first 6 of 10 tokens"]);
+  const long = measure("long");
+  const longer = renderSinkPage(
+    { ...long, data: { ...long.data, context: 64 }, config: { ...long.config, modelDim: 20 } },
+    createSvgDocument(),
+  );
+  assertStringIncludes(longer, "12 of 20 channels");
+  const maps = all(longer, "svg.plot").filter(({ textContent }) => textContent.includes("query"));
+  assert(maps.length > 0 && maps.every((map) => map.textContent.includes("first 10 of 64 tokens")));
   assertStringIncludes(page, "&lt;b&gt; 7");
 });
 
@@ -159,6 +172,28 @@ Deno.test("heatMap() colors every cell by its value, and leaves cells empty that
   assertEquals(new Set(fills("log")).size, 2);
   assertEquals(fills("share").length, 3);
   assertEquals(heatMap([{ x: 0, y: 0, value: null }], { ...options, scale: "share" }), undefined);
+});
+
+Deno.test("heatMap() outlines the cells, so the darkest ones stand out from a dark page", () => {
+  const cells = Array.from(
+    { length: 5 * 5 },
+    (_, i) => ({ x: i % 5, y: Math.floor(i / 5), value: 0 }),
+  )
+    .filter(({ x, y }) => x <= y);
+  const picture = heatMap(cells, {
+    document: createSvgDocument(),
+    width: 300,
+    text: { id: "map", title: "A map", description: "nothing" },
+    x: "key",
+    y: "query",
+    value: "attention",
+    scale: "share",
+  })!;
+  const outline = picture.text.match(
+    /<g[^>]*stroke="var\(--faint\)"[^>]*>(<rect[^>]*>(<\/rect>)?)+/,
+  );
+  // Of the triangle's 15 cells, 3 have cells on all four sides.
+  assertEquals(outline?.[0].match(/<rect/g)?.length, 12);
 });
 
 Deno.test("heat cells hold the measurement's figures in the right places", () => {

@@ -10,6 +10,7 @@ import { renderGallery } from "../../../../src/report/gallery.ts";
 import { renderComparisonPage } from "../../../../src/report/comparison/page.ts";
 import { renderRunsPage } from "../../../../src/report/runs/page.ts";
 import { renderRunPage } from "../../../../src/report/run_page.ts";
+import { renderSinkComparison } from "../../../../src/report/sink_comparison.ts";
 import { renderSinkPage } from "../../../../src/report/sinks/page.ts";
 import { renderStudyPage } from "../../../../src/report/study/page.ts";
 import { createSvgDocument } from "../../../../src/report/svg_document.ts";
@@ -72,6 +73,17 @@ function pretrainedPage(): string {
   return renderSinkPage(pretrained(), document);
 }
 
+function sinkComparisonPage(): string {
+  const measurement = pretrained();
+  const names = ["SmolLM2-135M-Instruct", "2026-11-30T02-27-18-smoke-none-seed1, step 200"];
+  return renderSinkComparison(names.map((name) => ({ name, measurement })), document);
+}
+
+/** The names of quantities whose first value a reader sees only after scrolling. */
+const HIDDEN_VALUES = `[...document.querySelectorAll(".table tbody tr")]
+  .filter((row) => row.children[1].getBoundingClientRect().right > innerWidth)
+  .map((row) => row.textContent.trim())`;
+
 /** The page of a small model on text, with maps of tokens, and channels. */
 function sinksPage(): string {
   const { pretrained: measured, ...measurement } = pretrained();
@@ -126,6 +138,7 @@ export const pagesFit: Run = async (stage) => {
     studyPage,
     sinksPage,
     pretrainedPage,
+    sinkComparisonPage,
   };
   const page = await stage.browser.newPage();
   try {
@@ -135,6 +148,9 @@ export const pagesFit: Run = async (stage) => {
       for (const width of WIDTHS) {
         await page.setViewportSize({ width, height: 900 });
         found.push(...(await layoutProblems(page)).map((each) => `${name} ${width}: ${each}`));
+        if (make === sinkComparisonPage) {
+          assertEquals(await page.evaluate(HIDDEN_VALUES), [], `${name} ${width}`);
+        }
       }
     }
     assertEquals(found, []);
