@@ -218,6 +218,22 @@ Deno.test("layerNormPlot() shows the median and the range of several runs", () =
   assertEquals(page.querySelectorAll('[aria-label="rule"] line').length, 1);
 });
 
+Deno.test("a vertical axis's label stands clear of a tick at the frame's top", () => {
+  const row = { series: "a", layer: 0, quantity: "sink score", early: null, sink: 1 } as const;
+  const { text } = layerNormPlot([row], { ...options("x"), quantity: "sink score" })!;
+  // Each text's baseline: the group's and the text's own shift, and an offset in em of 12 pixels.
+  const baseline = (content: string) => {
+    const found = new RegExp(
+      `<g[^>]*translate\\([^,]*,([^)]*)\\)"[^>]*>(?:(?!</g>).)*<text[^>]*translate\\([^,]*,([^)]*)\\)" y="([\\d.]+)em"[^>]*>${content}</text>`,
+    ).exec(text);
+    assert(found !== null, text);
+    return Number(found[1]) + Number(found[2]) + 12 * Number(found[3]);
+  };
+  // Letters such as g reach 0.24 em below the baseline, and digits 0.73 em above it.
+  const room = baseline("1") - 0.73 * 12 - (baseline("↑ largest sink score") + 0.24 * 12);
+  assert(room >= 3, `${room} pixels between the label and the tick`);
+});
+
 Deno.test("pictures without data are not drawn", () => {
   assertEquals(gradientViolinPlot([], options("a")), undefined);
   const zero = { series: "a", layer: 0, position: 0, value: 0 };
