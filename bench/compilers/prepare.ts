@@ -69,7 +69,8 @@ const PROGRAMS: Readonly<Record<string, string>> = {
   xz: "xz-utils",
 };
 
-// The releases by name. The release in development is `devel` in Ubuntu, `sid` in Debian.
+// apt's name for each release. Debian: `trixie` is the stable one, `sid` the one in development.
+// Ubuntu: always `devel`, the one in development.
 const SUITES: Readonly<Record<System["id"], Readonly<Record<PretendedGpu["release"], string>>>> = {
   debian: { stable: "trixie", newest: "sid" },
   ubuntu: { stable: "devel", newest: "devel" },

@@ -45,7 +45,7 @@ const options = {
     "FILE",
     "Only write a page that lists all files and sorts them by share of the roofline, error, age or name",
   ),
-  threshold: takes("PERCENT", "Smallest change that matters; smaller ones count as the same", {
+  threshold: takes("PERCENT", "Smallest change that can count as faster or slower", {
     default: "5%",
   }),
   "fail-on-regression": takes(

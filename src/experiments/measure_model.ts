@@ -37,8 +37,9 @@ export interface MeasureModelOptions extends MeasuredBatches {
   /** Whether to compute intervals over sequences. Default false. */
   readonly intervals?: boolean;
   /**
-   * If given, also measures every state's elements and maps the attention of a few heads, chosen by
-   * their sink scores. `head` adds one more. Default: not measured.
+   * If given, also measures massive activations in every layer's output and sink rates by position,
+   * and keeps attention maps of a few heads, chosen by their sink scores. `head` adds one more.
+   * Default: not measured.
    */
   readonly states?: { readonly head?: HeadPlace | undefined };
   /** Receives each batch's numbers, which are not kept. */

@@ -139,7 +139,7 @@ test("writeCheckpoint() leaves nothing behind if it fails, and removeHalfWritten
   inFolder(async (folder) => {
     const path = join(folder, "c");
     await writeCheckpoint(path, checkpointOf(1));
-    // A file stands where the folder should go.
+    // The first checkpoint's folder is in the way: a rename replaces no folder that holds files.
     await assertRejects(
       () => writeCheckpoint(path, checkpointOf(2)),
       CheckpointError,

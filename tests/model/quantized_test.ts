@@ -44,7 +44,7 @@ function hiddenRows(): { hidden: Float64Array; half: Float64Array; loss: number 
   return { hidden: parts.swigluForward({ gate, up }).data, half, loss: twin.loss };
 }
 
-/** The loss if the MLP has other hidden rows. */
+/** The loss with `hidden` in place of the MLP's hidden rows. */
 function lossWith(hidden: Float64Array, half: Float64Array): number {
   const residual = parts.linearForward({
     input: reference.tensor(hidden, [rows, feedForwardDim]),

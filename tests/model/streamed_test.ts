@@ -116,7 +116,8 @@ onEachRuntime(
 onEachRuntime(
   "StreamedLlama reads weights once if memory allows, with the same bits",
   async (gpu) => {
-    // With four lanes, fast kernels compile for long, and are no others for weights.
+    // With four lanes, as on SwiftShader, the kernels of `steps` compile for long, and weights are in
+    // buffers with either choice.
     const kernels = gpu.info.subgroupSize?.maximum === 4 ? "start" : "steps";
     const { batch } = await readExpected("qwen2");
     using source = await openWeights(familyFolder("qwen2"));

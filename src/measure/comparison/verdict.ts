@@ -43,7 +43,7 @@ export interface Judgment {
  */
 export const SIGNIFICANCE = 0.02;
 
-/** The default of `threshold`: changes of up to 5 % count as the same. */
+/** The default of `threshold`: only changes above 5 % count as faster or slower. */
 export const DEFAULT_THRESHOLD = 0.05;
 
 /**

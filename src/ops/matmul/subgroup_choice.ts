@@ -32,10 +32,10 @@ function widthsFor(subgroupSize: number): readonly number[] {
   return subgroupSize === 4 ? [1, 2, 3, 4, 8, 12, 16] : [1, 2, 3, 4];
 }
 
-// Measured: SwiftShader, with four lanes, reads and writes neighboring lanes' neighboring numbers
-// at once, so single columns are faster than groups of four. On lavapipe single columns are up to
-// 30 % faster for scalar reads from rows of right longer than 1 KiB, and a few per cent slower for
-// shorter ones.
+// Measured. SwiftShader has four lanes. If they access four adjacent numbers, that is one access, so
+// single columns are faster than groups of four. On lavapipe, with scalar loads, single columns are
+// up to 30 % faster if a stored row of the right operand is longer than 1 KiB (256 numbers), and a
+// few per cent slower if it is shorter.
 function groupsColumns(
   subgroupSize: number,
   { right: { inner, outer } }: MatmulShape,

@@ -29,10 +29,9 @@ interface Line {
 
 /**
  * Draws bound / actual for each bound and series: a thin line from the 5 % to the 95 % quantile, a
- * thick one between the quartiles, the median's sign, and a ring for the median at the sink's
- * position. At 1, on the left, a bound is attained.
- *
- * It joins several layers and runs by the medians of their quantiles.
+ * thick one between the quartiles, the series' symbol at the median, and a ring at the median of the
+ * sink's position. At 1, on the left, a bound is attained. One line stands for all layers and runs:
+ * each of its quantiles is the median of theirs.
  *
  * @param rows of any number of bounds, layers and runs
  * @param options document and description

@@ -108,7 +108,8 @@ export function chainTable(chain: SettingChain, moment: ChainMoment): Table {
       remarks.map((remark) => ` ${remark}.`).join(""),
     columns: [
       { title: "link" },
-      // At equal loss or sink, each variant meets the baseline at a step of its own.
+      // At equal loss or sink, the baseline's step differs from variant to variant, so there is no
+      // single figure of the baseline.
       ...moment === "equal step" ? numberColumns("baseline") : [],
       ...textColumns(...variants.map((variant) => VARIANT_NAMES[variant])),
     ],

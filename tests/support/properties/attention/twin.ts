@@ -130,7 +130,8 @@ export async function checkBackwardAgainstTwin(
 }
 
 /**
- * The most that max |a − b| / max |b| may be, per pattern. The other patterns have no promise: with
+ * The most that max |a − b| / max |b| may be, per pattern, for a result a of the GPU and b of the
+ * twin. The other patterns have no promise: with
  * huge logits, for example, every row attends to one key alone, so all of ∂L/∂z is a difference of
  * nearly equal numbers, and has no scale for an error.
  */

@@ -50,9 +50,10 @@ export const rmsNormObeysItsIdentities = propertyOf({
 });
 
 /**
- * With ε = 0 and any c > 0: RMSNorm(c x) = RMSNorm(x), inverseRms(c x) = inverseRms(x)/c, and the
- * gradient by c x is the gradient by x over c. x has 12 significant bits and c few, so c x is
- * exact. The tolerance adds both sides' error bounds.
+ * With ε = 0 and any c > 0: RMSNorm(c x) = RMSNorm(x), inverseRms(c x) = inverseRms(x) / c,
+ * inputGradient at c x is inputGradient at x, divided by c, and gainGradient stays. x is a multiple
+ * of 1/1024 with about 13 significant bits, c has at most 2, so c x is exact. The tolerance adds
+ * both sides' error bounds.
  */
 export const rmsNormScales = propertyOf({
   name: "RMSNorm's scaling laws",
