@@ -1,6 +1,7 @@
 /**
- * The argument checks that the float64 twin and the GPU's operators share. They read shapes and
- * numbers only, so they take both kinds of tensors and give the same messages for both.
+ * Argument checks. The float64 twin and the GPU's operators share them, except `checkData`, which is
+ * the twin's. The shared ones read a tensor's shape, or plain numbers, so they suit both kinds of
+ * tensors and give the same messages for both.
  */
 import { elementCount, type ReferenceTensor } from "./tensor.ts";
 

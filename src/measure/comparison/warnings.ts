@@ -128,7 +128,7 @@ function lonely({ machines, rows, columns }: ComparisonMaterial): string[] {
   });
 }
 
-/** Warns of changes above the threshold without a verdict. */
+/** Warns of changes above the threshold whose verdict is ambiguous. */
 function undecided({ machines, rows, threshold }: ComparisonMaterial): string[] {
   return machines.flatMap(({ name }, i) => {
     const count = rows.filter(({ cells }) => {

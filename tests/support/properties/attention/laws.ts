@@ -279,7 +279,7 @@ export const attentionIsAdjoint = propertyOf({
   },
 });
 
-/** The Monte Carlo bound A8 holds for value gradients computed on the GPU. */
+/** Bound A8 on the expected norm of value gradients holds on the GPU, by Monte Carlo. */
 export async function attentionObeysTheStochasticBound(
   gpu: Gpu,
   { seed = 744 }: PropertyOptions = {},
