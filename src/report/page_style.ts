@@ -121,7 +121,7 @@ figure{margin:0}
 .scroll,nav ul{--edge:color-mix(in srgb,var(--ink) 30%,transparent);--under:var(--surface);background:linear-gradient(90deg,var(--under) 30%,transparent) 0 0/2.6rem 100% no-repeat local,linear-gradient(-90deg,var(--under) 30%,transparent) 100% 0/2.6rem 100% no-repeat local,linear-gradient(90deg,var(--edge),transparent) 0 0/.8rem 100% no-repeat scroll,linear-gradient(-90deg,var(--edge),transparent) 100% 0/.8rem 100% no-repeat scroll}
 nav ul{--under:var(--ground)}
 table{border-collapse:collapse;font-size:.88rem;min-width:100%;font-variant-numeric:tabular-nums}
-caption{text-align:left;width:min(80ch,100vw - 4.4rem);color:var(--soft);padding:.1rem 0 .5rem;font-size:.92rem}
+caption{text-align:left;width:min(80ch,100vw - 4.4rem,90vw - 4px);color:var(--soft);padding:.1rem 0 .5rem;font-size:.92rem}
 th,td{padding:.38rem .42rem;border-bottom:1px solid var(--rule);text-align:left;vertical-align:top}
 @media (max-width:900px){th,td{white-space:nowrap}}
 thead th{color:var(--soft);font-weight:600;vertical-align:bottom;border-bottom-width:2px}

@@ -79,10 +79,11 @@ function sinkComparisonPage(): string {
   return renderSinkComparison(names.map((name) => ({ name, measurement })), document);
 }
 
-/** The names of quantities whose first value a reader sees only after scrolling. */
-const HIDDEN_VALUES = `[...document.querySelectorAll(".table tbody tr")]
-  .filter((row) => row.children[1].getBoundingClientRect().right > innerWidth)
-  .map((row) => row.textContent.trim())`;
+/** The rows of two models' tables whose values a reader sees only after scrolling. */
+const HIDDEN_VALUES = `[...document.querySelectorAll(".table tbody tr")].filter((row) => {
+  const right = (each) => each.getBoundingClientRect().right;
+  return right(row.lastElementChild) > right(row.closest(".scroll")) + 1;
+}).map((row) => row.textContent.trim())`;
 
 /** The page of a small model on text, with maps of tokens, and channels. */
 function sinksPage(): string {
