@@ -79,11 +79,11 @@ export const queriesFromTheRow: Sight = {
     `firstColumn + ${from} >= ${lastPosition(options)} && ` +
     `firstColumn + ${from} + ${count}u <= length`,
   declareRange(options, count) {
-    const from = (row: string) => `(max(${row}, firstColumn) - firstColumn)`;
+    const fromRow = (row: string) => `(max(${row}, firstColumn) - firstColumn)`;
     return `
-      let someFrom = ${from("position0.x")};
+      let someFrom = ${fromRow("position0.x")};
       let someTo = min(${tileOf(options).columns}u, length - firstColumn);
-      let fullFrom = (${from(lastPosition(options))} + ${count - 1}u) / ${count}u * ${count}u;
+      let fullFrom = (${fromRow(lastPosition(options))} + ${count - 1}u) / ${count}u * ${count}u;
       let fullTo = someTo / ${count}u * ${count}u;`;
   },
 };

@@ -59,9 +59,10 @@ test("fixtures/chain's tables are those of deno task study report fixtures/chain
   // The report begins with the missing runs.
   const [missing] = gap(study);
   assertStringIncludes(text.split("\n")[2]!, missing!.split(":")[0]!);
-  const wanted = chainsOf(study.groups).flatMap((chain) =>
-    CHAIN_MOMENTS.map((moment) => chainTable(chain, moment))
-  );
+  const wanted = chainsOf(study.groups).flatMap((chain) => [
+    chainSummaryTable(chain),
+    ...CHAIN_MOMENTS.map((moment) => chainTable(chain, moment)),
+  ]);
   assertEquals(storedRows(text), rowsOf(wanted));
   for (const name of ["README.md", "fixtures/study/README.md"]) {
     const page = (await Deno.readTextFile(new URL(name, root))).replaceAll(/\s+/g, " ");
