@@ -95,7 +95,8 @@ testWithFolder("pull_request.yml fails on a slower kernel, and names it alone", 
   for (const text of ["v-scale", "rms-norm", "slower"]) assertStringIncludes(summary, text);
   const page = await Deno.readTextFile(`${folder}/artifacts/beside/comparison.html`);
   assertStringIncludes(textOfPage(page), "slower");
-  // With the two commits exchanged, the kernel got faster, which passes.
+  // With the two commits exchanged, the kernel got faster, which is no regression. On a machine with
+  // much other work, the other row may be known too little for the gate to pass: exit code 4.
   const compare = steps.find(({ name }) => name === "Compare")!;
   const swapped = compare.run!.replace(/(\S+beside\.json) (\S+\.json)/, "$2 $1");
   assert(swapped !== compare.run);
@@ -103,5 +104,6 @@ testWithFolder("pull_request.yml fails on a slower kernel, and names it alone", 
     cwd: `${folder}/machine/work`,
     env: { GITHUB_STEP_SUMMARY: `${folder}/swapped.md` },
   }).finished;
-  assertEquals(passed.code, 0, passed.output);
+  assert(passed.code === 0 || passed.code === 4, passed.output);
+  assert(!passed.output.includes("regression: "), passed.output);
 });
