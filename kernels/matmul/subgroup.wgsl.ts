@@ -22,15 +22,9 @@
  * Rows and columns past the end repeat the last one and store the same number again. A condition
  * around the stores would triple the compile time and, with it, halve the rows of a tile.
  */
+import type { ImageLayout } from "../image_layout.ts";
 import { leftLoads, rightLoads } from "./subgroup_loads.ts";
-import {
-  COMPONENTS,
-  groupSize,
-  type ImageLayout,
-  type LeftLoads,
-  type MatmulLoad,
-  STEP,
-} from "./subgroup_tile.ts";
+import { COMPONENTS, groupSize, type LeftLoads, type MatmulLoad, STEP } from "./subgroup_tile.ts";
 import { unroll } from "../unroll.ts";
 
 /** Options of the kernel. */

@@ -1,4 +1,5 @@
 /** How the subgroup kernel of the matrix product reads a right operand in an image with blocks. */
+import { BLOCK, type ImageLayout, PER_TEXEL } from "../image_layout.ts";
 import { unroll } from "../unroll.ts";
 import {
   COMPONENTS,
@@ -9,12 +10,9 @@ import {
   type Tile,
 } from "./subgroup_tile.ts";
 
-// The texels in a row of a block, which has 64 columns.
-const WIDTH = { f32: 16, bf16: 8 } as const;
-
 // Reads the texel of this index in a row.
-function load(numbers: "f32" | "bf16", texel: string, row: string): string {
-  const width = WIDTH[numbers];
+function load(numbers: ImageLayout["numbers"], texel: string, row: string): string {
+  const width = BLOCK / PER_TEXEL[numbers];
   return `textureLoad(right, vec2u(${texel} % ${width}u, ${row}), ${texel} / ${width}u)`;
 }
 

@@ -1,4 +1,5 @@
 /** What the files that write the subgroup kernel of the matrix product share. */
+import { type ImageLayout, LINE } from "../image_layout.ts";
 import { unroll } from "../unroll.ts";
 
 /**
@@ -8,23 +9,6 @@ import { unroll } from "../unroll.ts";
  * vec4f, so K, or the other length, must be a multiple of four.
  */
 export type MatmulLoad = "along-inner" | "along-outer" | "scalar";
-
-/** The numbers of an image and their places. */
-export interface ImageLayout {
-  /**
-   * Four float32 in a texel, or eight bfloat16 in four pairs: a pair's first number is in the low
-   * half of its word.
-   */
-  readonly numbers: "f32" | "bf16";
-  /**
-   * Whether each layer is a block of 64 columns. Otherwise the first layer holds the operand's
-   * vectors in the same order as a buffer, in lines of {@linkcode LINE}.
-   */
-  readonly blocks: boolean;
-}
-
-/** The texels in a line of an image without blocks. */
-export const LINE = 256;
 
 /**
  * Reads a vec4f of an operand in a buffer, or in an image without blocks.

@@ -1,24 +1,11 @@
+import { BLOCK, type ImageLayout, LINE, PER_TEXEL } from "../../../kernels/image_layout.ts";
 import type { BufferOwner } from "../owner.ts";
 
-/** How an image holds a matrix. */
-export interface ImageLayout {
-  /** Float32, or bfloat16 as checkpoints store it, which takes half the memory. */
-  readonly numbers: "f32" | "bf16";
-  /**
-   * Whether each layer is a block of 64 columns, so that neighbors along a column are close in
-   * memory. Otherwise the only layer holds the numbers as a buffer does, in lines of 256 texels, and
-   * can be filled by one copy command.
-   */
-  readonly blocks: boolean;
-}
+export type { ImageLayout } from "../../../kernels/image_layout.ts";
 
 /** The layout if no other is given. */
 const DEFAULT_LAYOUT: ImageLayout = { numbers: "f32", blocks: true };
 
-/** Columns per block. */
-const BLOCK = 64;
-/** Texels per line of an image without blocks. */
-const LINE = 256;
 /** Bytes per texel. */
 const TEXEL = 16;
 const BYTES = { f32: 4, bf16: 2 } as const;
@@ -77,7 +64,7 @@ export class MatrixImage {
     layout: ImageLayout = DEFAULT_LAYOUT,
   ) {
     const [rows, columns] = shape;
-    const perTexel = TEXEL / BYTES[layout.numbers];
+    const perTexel = PER_TEXEL[layout.numbers];
     if (!MatrixImage.holds(gpu, shape, layout)) {
       throw new RangeError(
         `image: the matrix is [${rows}, ${columns}], wanted columns in multiples of ${perTexel}, ` +
@@ -108,7 +95,7 @@ export class MatrixImage {
     [rows, columns]: readonly [rows: number, columns: number],
     layout: ImageLayout = DEFAULT_LAYOUT,
   ): boolean {
-    const perTexel = TEXEL / BYTES[layout.numbers];
+    const perTexel = PER_TEXEL[layout.numbers];
     if (columns % perTexel !== 0) return false;
     const { texels, layers } = most(gpu);
     return layout.blocks

@@ -1,7 +1,7 @@
 /** Reads the result files and pages that the examples write. */
 import { DOMParser } from "linkedom";
-import { parseResultFile } from "../../../src/measure/result_file/parse.ts";
 import type { ResultFile } from "../../../src/measure/result_file.ts";
+import { readIfThere } from "../../measure/result_file/if_there.ts";
 
 /** A summary of a result file. */
 export interface ResultStatus {
@@ -21,14 +21,9 @@ export interface ResultStatus {
  * @returns undefined if there is no file
  */
 export async function resultStatus(path: string): Promise<ResultStatus | undefined> {
-  let text: string;
-  try {
-    text = await Deno.readTextFile(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
-  }
-  const { label, date, status, measurements } = parseResultFile(text, path);
+  const result = await readIfThere(path);
+  if (result === undefined) return undefined;
+  const { label, date, status, measurements } = result;
   const kernels = [...new Set(measurements.map(({ kernel }) => kernel))];
   return { label, date, status, measurements: measurements.length, kernels };
 }

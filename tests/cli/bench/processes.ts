@@ -1,7 +1,5 @@
 /** Starts `deno task bench` in processes, with a measuring process for tests. */
 import { fileURLToPath } from "node:url";
-import type { ResultFile } from "../../../src/measure/result_file.ts";
-import { parseResultFile } from "../../../src/measure/result_file/parse.ts";
 
 const needed = ["run", "read", "write", "env", "sys"] as const;
 const missing: string[] = [];
@@ -91,16 +89,4 @@ export function killIfThere(process: Deno.ChildProcess): void {
 /** Waits until a condition holds. */
 export async function until(condition: () => Promise<boolean>): Promise<void> {
   while (!await condition()) await pause(20);
-}
-
-/** Reads a result file: undefined if there is none. One that is there must be valid. */
-export async function readIfThere(path: string): Promise<ResultFile | undefined> {
-  let text: string;
-  try {
-    text = await Deno.readTextFile(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
-  }
-  return parseResultFile(text, path);
 }

@@ -5,7 +5,8 @@ import { readResultFile, writeResultFile } from "../../../src/measure/result_fil
 import type { Measurement } from "../../../src/measure/result_file.ts";
 import { randomUniform } from "../../../src/random.ts";
 import { assert, assertEquals, assertStringIncludes } from "../../support/assert/assert.ts";
-import { killIfThere, pause, readIfThere, run, start, testBench, until } from "./processes.ts";
+import { readIfThere } from "../../measure/result_file/if_there.ts";
+import { killIfThere, pause, run, start, testBench, until } from "./processes.ts";
 
 testBench("of two runs with the same --out, one ends before it measures", async (folder) => {
   const args = ["--kernels=v-scale", "--passes=forward", "--cache=hot", "--budget=30"];

@@ -12,7 +12,7 @@ import {
 } from "../../properties/attention/precise.ts";
 import type { Property } from "../../check_cases.ts";
 import { attentionForward as forward, pinned } from "../catching.ts";
-import { type Mutant, mutantsOf } from "../mutant.ts";
+import { type Change, type Mutant, mutantsOf } from "../mutant.ts";
 
 const sinks: Property = (gpu) => attentionWithSinksMatchesTwin(gpu, pinned);
 const limits: Property = (gpu) => sinksHaveLimits(gpu, pinned);
@@ -20,6 +20,20 @@ const heads: Property = (gpu) => sinksStayInTheirHeads(gpu, pinned);
 
 const precise: Property = (gpu) => preciseBackwardMatchesTwin(gpu, pinned);
 const digits: Property = (gpu) => preciseBackwardKeepsFourDigits(gpu, pinned);
+
+// Both kernels that compute the sinks' gradient sum it by the same code.
+const sinkGradientFaults: readonly Change[] = [
+  ["the gradient has the wrong sign", "sum -= exp", "sum += exp"],
+  ["the share is forgotten", "exponential(vec4f(sink - statistics.x)).x * ", ""],
+  ["all heads have the first sink", "sinkLogit[head]", "sinkLogit[0]"],
+  ["only the first sequence counts", "b < parameters.batches", "b < 1u"],
+  ["the batch is ignored", "(b * parameters.queryHeads + head)", "head"],
+  [
+    "all but the first 64 rows are lost",
+    "t < parameters.sequenceLength",
+    "t < min(parameters.sequenceLength, LANES)",
+  ],
+];
 
 /** The mutants, by kernel. */
 export const mutants: readonly Mutant[] = [
@@ -57,29 +71,11 @@ export const mutants: readonly Mutant[] = [
     ["the maximum begins above all logits", "return -3.4e38;", "return 1e5;"],
   ]),
   ...mutantsOf("attention/sink/backward.wgsl", sinks, [
-    ["the gradient has the wrong sign", "sum -= exp", "sum += exp"],
-    ["the share is forgotten", "exponential(vec4f(sink - statistics.x)).x * ", ""],
+    ...sinkGradientFaults,
     ["the share is in base 2", "exponential(vec4f", "exponential2(vec4f"],
-    ["all heads have the first sink", "sinkLogit[head]", "sinkLogit[0]"],
-    ["only the first sequence counts", "b < parameters.batches", "b < 1u"],
-    ["the batch is ignored", "(b * parameters.queryHeads + head)", "head"],
-    [
-      "all but the first 64 rows are lost",
-      "t < parameters.sequenceLength",
-      "t < min(parameters.sequenceLength, LANES)",
-    ],
   ]),
   ...mutantsOf("attention/sink/backward_row.wgsl", sinks, [
-    ["the gradient has the wrong sign", "sum -= exp", "sum += exp"],
-    ["the share is forgotten", "exponential(vec4f(sink - statistics.x)).x * ", ""],
-    ["all heads have the first sink", "sinkLogit[head]", "sinkLogit[0]"],
-    ["only the first sequence counts", "b < parameters.batches", "b < 1u"],
-    ["the batch is ignored", "(b * parameters.queryHeads + head)", "head"],
-    [
-      "all but the first 64 rows are lost",
-      "t < parameters.sequenceLength",
-      "t < min(parameters.sequenceLength, LANES)",
-    ],
+    ...sinkGradientFaults,
     ["only an invocation's last row counts", "sum -= exp", "sum = -exp"],
     ["the gradient of logSumExp is added to D", "statistics.y -= logSum", "statistics.y += logSum"],
     ["the gradient of logSumExp is forgotten", "Gradient == 1u", "Gradient == 2u"],
