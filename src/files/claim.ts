@@ -52,8 +52,8 @@ export async function tryLock(file: Deno.FsFile): Promise<boolean> {
   }
 }
 
-// Whoever held the lock before may have removed the file after this process opened it. A lock on
-// such a file keeps nobody out.
+// The process that held the lock before may have removed the file after this process opened it. A
+// lock on such a file keeps no other process out.
 async function isAt(file: Deno.FsFile, path: string): Promise<boolean> {
   try {
     const [own, there] = await Promise.all([file.stat(), Deno.lstat(path)]);
