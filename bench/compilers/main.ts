@@ -1,6 +1,6 @@
 /** `deno task compilers`: what GPUs' compilers make of the kernels. */
 import { type CommandProcess, runAsProcess } from "../../src/cli/shared/command.ts";
-import type { CommandOutput } from "../../src/cli/shared/output.ts";
+import { type CommandOutput, tellWritten } from "../../src/cli/shared/output.ts";
 import { Progress, stderrOutput } from "../../src/cli/shared/progress.ts";
 import { escapeTerminal } from "../../src/escape.ts";
 import { formatTerminalTable } from "../../src/report/table.ts";
@@ -57,6 +57,7 @@ async function run(
   }
   const report = reportOf(results);
   output.out(format(request, { report, results, color: output.color }));
+  if (report.rows.length > 0) tellWritten(output, "compilers", [request.keep]);
   return interrupt.aborted ? 130 : conclude(report, { check: request.check, output });
 }
 

@@ -21,7 +21,7 @@ import {
   wholeNumber,
 } from "../../src/cli/shared/options.ts";
 import { type CommandProcess, runAsProcess } from "../../src/cli/shared/command.ts";
-import type { CommandOutput } from "../../src/cli/shared/output.ts";
+import { type CommandOutput, tellWritten } from "../../src/cli/shared/output.ts";
 import { escapeTerminal } from "../../src/escape.ts";
 import { checkWritable, writeTextFile } from "../../src/files/write.ts";
 import { formatMarkdownTable, formatTerminalTable } from "../../src/report/table.ts";
@@ -253,9 +253,7 @@ async function report(
   if (!request.model) {
     output.err("bench:peers: --model=FOLDER compares the passes of a pretrained model\n");
   }
-  if (request.out !== undefined) {
-    output.err(`bench:peers: written to ${escapeTerminal(request.out)}\n`);
-  }
+  if (results.length > 0) tellWritten(output, "bench:peers", [request.out]);
 }
 
 async function write(

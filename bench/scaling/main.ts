@@ -27,7 +27,7 @@ import {
   wholeNumber,
 } from "../../src/cli/shared/options.ts";
 import { type CommandProcess, runAsProcess } from "../../src/cli/shared/command.ts";
-import { escapeTerminal } from "../../src/escape.ts";
+import { tellWritten } from "../../src/cli/shared/output.ts";
 import { MeasuringChild } from "../../src/measure/child/process.ts";
 import { MeasuringSession } from "../../src/measure/child/session.ts";
 import { checkWritable, writeTextFile } from "../../src/files/write.ts";
@@ -112,9 +112,9 @@ async function run(
   request: Request,
   { interrupt, output }: CommandProcess,
 ): Promise<number> {
-  const { out, runtime, software, tuning, budget, seed, longest } = request;
+  const { runtime, software, tuning, budget, seed, longest } = request;
   const earlier = request.resume === undefined ? undefined : await readEarlier(request.resume);
-  for (const ending of ["json", "svg"]) await checkWritable(`${out}.${ending}`);
+  for (const ending of ["json", "svg"]) await checkWritable(`${request.out}.${ending}`);
   const command = childCommand({ runtime });
   const progress = new Progress(stderrOutput());
   const session = new MeasuringSession({
@@ -133,6 +133,7 @@ async function run(
           `this is version ${suite.version} on ${name}`,
       );
     }
+    let written: readonly string[] = [];
     const series = scalingSeries({ software: info.software, longest });
     const results = await runScaling(series, {
       session,
@@ -143,12 +144,14 @@ async function run(
       progress: (done, total, text) => progress.show({ done, total, text }),
       interrupted: () => interrupt.aborted,
       // Written after each call, so that results are kept however the run ends.
-      result: (results) => write(results, { request, adapter: name, suite, earlier }),
+      async result(results) {
+        written = await write(results, { request, adapter: name, suite, earlier });
+      },
     });
     progress.clear();
     const table = formatTerminalTable(scalingTable(results, { caption: name }), output);
     output.out(`${table}\n`);
-    output.err(`bench:scaling: written to ${escapeTerminal(out)}.json and .svg\n`);
+    tellWritten(output, "bench:scaling", written);
     if (interrupt.aborted) return 130;
     const bad = results.some(({ points }) =>
       points.some(({ status }) => status !== "ok" && status !== "left-out")
@@ -166,6 +169,7 @@ async function readEarlier(path: string): Promise<EarlierRun> {
   return earlier;
 }
 
+/** Writes the results and their picture, and returns the paths. */
 async function write(
   results: readonly SeriesResult[],
   { request, adapter, suite, earlier }: {
@@ -174,7 +178,7 @@ async function write(
     readonly suite: Awaited<ReturnType<typeof describeSuite>>;
     readonly earlier: EarlierRun | undefined;
   },
-): Promise<void> {
+): Promise<string[]> {
   const { out, ...settings } = request;
   const runtime = describeRuntime(request.runtime);
   const file = {
@@ -188,10 +192,13 @@ async function write(
     ...earlier === undefined ? {} : { earlier: { commit: earlier.commit, date: earlier.date } },
     series: results,
   };
-  await writeTextFile(`${out}.json`, JSON.stringify(file, undefined, 1) + "\n");
+  const [json, svg] = [`${out}.json`, `${out}.svg`];
+  await writeTextFile(json, JSON.stringify(file, undefined, 1) + "\n");
   const machine = `${adapter}, ${runtime.name} ${runtime.version ?? ""}`;
   const picture = scalingPicture(results, { document: createSvgDocument(), machine });
-  if (picture !== undefined) await writeTextFile(`${out}.svg`, standalonePicture(picture));
+  if (picture === undefined) return [json];
+  await writeTextFile(svg, standalonePicture(picture));
+  return [json, svg];
 }
 
 if (import.meta.main) {

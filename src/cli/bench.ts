@@ -29,7 +29,7 @@ import { openResumed, refuseOtherMachine, refuseOtherSuite } from "./bench/resum
 import { besidePath, formatJointRun, newJointRun, openJointRun } from "./bench/joint_run.ts";
 import { checkRepository, projectRepository, shareLines } from "./shared/share.ts";
 import { Progress, stderrOutput } from "./shared/progress.ts";
-import { type CommandOutput, standardOutput } from "./shared/output.ts";
+import { type CommandOutput, standardOutput, tellWritten } from "./shared/output.ts";
 import { listenForInterrupts } from "./shared/interrupts.ts";
 import { enterUserFolder } from "./shared/place.ts";
 
@@ -230,14 +230,15 @@ function conclude(
   if (beside !== undefined) out(formatJointRun(files[0], beside, { json, color }));
   else out(json ? formatResultFile(file, name) : `${formatRun(file, { color, wide })}\n`);
   const complete = file.status === "complete";
-  const where = files.flatMap((each) => each === undefined ? [] : [escapeTerminal(each.name)]);
-  err(
-    complete
-      ? `bench: written to ${where.join(" and ")}\n`
-      : beside !== undefined
-      ? `bench: interrupted; what is done is in ${where.join(" and ")}\n`
-      : `bench: interrupted; go on with: deno task bench --resume=${where[0]}\n`,
-  );
+  if (complete) tellWritten(output, "bench", [name, beside?.name]);
+  else {
+    err(
+      beside === undefined
+        ? `bench: interrupted; go on with: deno task bench --resume=${escapeTerminal(name)}\n`
+        : "bench: interrupted; what is done is in " +
+          `${escapeTerminal(name)} and ${escapeTerminal(beside.name)}\n`,
+    );
+  }
   if (interrupted || !complete) return 130;
   const measurements = files.flatMap((each) => each?.file.measurements ?? []);
   const bad = measurements.filter(({ status = "ok" }) => status !== "ok");

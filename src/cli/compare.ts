@@ -31,7 +31,7 @@ import {
 import { concludeGate } from "./compare/gate.ts";
 import { runCommand } from "./shared/command.ts";
 import { help } from "./shared/options.ts";
-import { type CommandOutput, standardOutput } from "./shared/output.ts";
+import { type CommandOutput, standardOutput, tellWritten } from "./shared/output.ts";
 import { absolutePath, enterUserFolder } from "./shared/place.ts";
 
 const options = {
@@ -171,7 +171,7 @@ async function compare(
     await checkTarget("gallery", { path: gallery, inputs: operands });
     const { renderGallery } = await import("../report/gallery.ts");
     await writeTextFile(gallery, renderGallery(await readAll(operands), Date.now()));
-    output.err(`compare: ${operands.length} files in ${escapeTerminal(gallery)}\n`);
+    tellWritten(output, "compare", [gallery]);
     return 0;
   }
   if (html !== undefined) await checkTarget("html", { path: html, inputs: operands });
@@ -186,6 +186,7 @@ async function compare(
     await writeTextFile(html, renderComparisonPage(comparison, createSvgDocument()));
   }
   output.out(formatted(comparison, format, output.color));
+  tellWritten(output, "compare", [html]);
   // CSV has no place for warnings, so print them to standard error.
   if (format === "csv") {
     for (const warning of comparison.warnings) output.err(`note: ${escapeTerminal(warning)}\n`);
@@ -207,6 +208,7 @@ async function showOne(
   output.out(
     format === "markdown" ? formatRunMarkdown(file) : formatRun(file, { color: output.color }),
   );
+  tellWritten(output, "compare", [html]);
   return 0;
 }
 

@@ -17,7 +17,7 @@ import {
 } from "./shared/arguments.ts";
 import { runCommand } from "./shared/command.ts";
 import { help } from "./shared/options.ts";
-import { type CommandOutput, standardOutput } from "./shared/output.ts";
+import { type CommandOutput, standardOutput, tellWritten } from "./shared/output.ts";
 import { absolutePath, enterUserFolder } from "./shared/place.ts";
 
 const options = {
@@ -74,6 +74,7 @@ export async function showRuns(args: readonly string[], output: CommandOutput): 
         output.out(
           tables.map((table) => formatTerminalTable(table, { color: output.color })).join("\n"),
         );
+        tellWritten(output, "runs", [csv, html]);
         return 0;
       },
       explains: (error) => error instanceof RunError || error instanceof FileError,

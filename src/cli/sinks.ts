@@ -16,7 +16,7 @@ import type { SinkMeasurement } from "../sinks/measurement.ts";
 import { formatMeasurementJson } from "../sinks/measurement_text.ts";
 import { UsageError } from "./shared/arguments.ts";
 import { runCommand } from "./shared/command.ts";
-import { type CommandOutput, standardOutput } from "./shared/output.ts";
+import { type CommandOutput, standardOutput, tellWritten } from "./shared/output.ts";
 import { Progress, stderrOutput } from "./shared/progress.ts";
 import { enterUserFolder } from "./shared/place.ts";
 import {
@@ -102,9 +102,7 @@ async function writeReports(
     await writeTextFile(request.html, renderSinkPage(measurement, createSvgDocument()));
   }
   hooks.out(request.json ? json : formatSinkMeasurement(measurement, { color: hooks.color }));
-  for (const path of [request.output, request.html, request.export?.folder]) {
-    if (path !== undefined) hooks.err(`sinks: written to ${escapeTerminal(path)}\n`);
-  }
+  tellWritten(hooks, "sinks", [request.output, request.html, request.export?.folder]);
   const errors = measurement.theory?.errors ?? [];
   if (errors.length === 0) return 0;
   hooks.err(`sinks: ${errors.length} of the theory's statements are violated\n`);

@@ -98,7 +98,9 @@ test("compare --html writes one page and leaves nothing else", async (folder) =>
   const [a, b] = [await result(folder, "a"), await result(folder, "b", { factor: 1.3 })];
   const page = join(folder, "page.html");
   for (let i = 0; i < 2; i++) {
-    assertEquals((await compare(a, b, "--html", page)).code, 0);
+    const { code, out, err } = await compare(a, b, "--html", page, "--format=json");
+    assertEquals([code, err], [0, `compare: written to ${page}\n`]);
+    assertEquals(JSON.parse(out).rows.length, 3);
     assertStringIncludes(await Deno.readTextFile(page), "</html>");
     assertEquals(await names(folder), ["a", "b", "page.html"]);
   }

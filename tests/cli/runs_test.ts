@@ -27,7 +27,7 @@ test("runs compares runs in a table, in a page, and in CSV with every number", (
     await trainRun({ folder: two, settings: { ...settings, seed: 4 }, resume: "never" });
     const [csv, page] = [join(folder, "runs.csv"), join(folder, "runs.html")];
     const { code, out, err } = await run(one, two, `--csv=${csv}`, `--html=${page}`);
-    assertEquals([code, err], [0, ""], out);
+    assertEquals([code, err], [0, `runs: written to ${csv}\nruns: written to ${page}\n`], out);
     assert(/^seed +3 +4$/m.test(out), out);
     const lines = (await Deno.readTextFile(csv)).trim().split(/\r?\n/);
     assertEquals(lines[0], "run,seed,v_scale,step,quantity,layer,head,value,low,high");

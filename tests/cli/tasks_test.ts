@@ -67,8 +67,9 @@ testWith("read", "write", "run", "env")(
         folder,
         ...["compare", "lavapipe-deno.json", "swiftshader-deno.json", "--html=new/page.html"],
       );
-      assertEquals(compared, { code: 0, err: "" });
-      assertStringIncludes(await Deno.readTextFile(join(folder, "new", "page.html")), "</html>");
+      const page = join(folder, "new", "page.html");
+      assertEquals(compared, { code: 0, err: `compare: written to ${page}\n` });
+      assertStringIncludes(await Deno.readTextFile(page), "</html>");
       const missing: readonly (readonly string[])[] = [
         ["compare", "lavapipe-deno.json", "none"],
         ["bench", "--resume=none"],

@@ -1,4 +1,5 @@
 /** Writes a command's output. */
+import { escapeTerminal } from "../../escape.ts";
 import { systemReason } from "../../files/system_reason.ts";
 
 /** Standard output that takes no more text, such as a file on a full disk. */
@@ -50,5 +51,23 @@ export function writeOrDrop(stream: { writeSync(bytes: Uint8Array): number }, te
     writeAll(stream, text);
   } catch (error) {
     if (!(error instanceof OutputError)) throw error;
+  }
+}
+
+/**
+ * Tells the user what a command wrote, on standard error, because standard output can be data for
+ * another program.
+ *
+ * @param output the command's output
+ * @param command the command's name after `deno task`
+ * @param paths the files and folders, each for a line of its own; undefined ones are left out
+ */
+export function tellWritten(
+  output: CommandOutput,
+  command: string,
+  paths: readonly (string | undefined)[],
+): void {
+  for (const path of paths) {
+    if (path !== undefined) output.err(`${command}: written to ${escapeTerminal(path)}\n`);
   }
 }

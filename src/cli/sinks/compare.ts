@@ -1,5 +1,4 @@
 /** `deno task sinks compare`: compares measurements of several models. */
-import { escapeTerminal } from "../../escape.ts";
 import { checkWritable, writeTextFile } from "../../files/write.ts";
 import { FileError } from "../../files/file_error.ts";
 import {
@@ -17,7 +16,7 @@ import {
 } from "../shared/arguments.ts";
 import { runCommand } from "../shared/command.ts";
 import { help } from "../shared/options.ts";
-import type { CommandOutput } from "../shared/output.ts";
+import { type CommandOutput, tellWritten } from "../shared/output.ts";
 import { absolutePath } from "../shared/place.ts";
 
 interface CompareRequest {
@@ -94,6 +93,6 @@ async function compare({ files, html }: CompareRequest, hooks: CommandOutput): P
   }
   if (html !== undefined) await writeTextFile(html, page!);
   hooks.out(text);
-  if (html !== undefined) hooks.err(`sinks compare: written to ${escapeTerminal(html)}\n`);
+  tellWritten(hooks, "sinks compare", [html]);
   return 0;
 }

@@ -10,7 +10,7 @@ import { readStudyFolder, writeStudyRecord } from "../../experiments/study/recor
 import { FileError } from "../../files/file_error.ts";
 import { makeFolder, writeTextFile } from "../../files/write.ts";
 import { formatStudy, formatStudyJson, formatStudyMarkdown } from "../../report/study/text.ts";
-import type { CommandOutput } from "../shared/output.ts";
+import { type CommandOutput, tellWritten } from "../shared/output.ts";
 
 /**
  * Writes the report.
@@ -63,11 +63,8 @@ export async function writeReport(
     if (planned.length > 0) await savePlan(records, [...new Set(planned)]);
   }
   output.out(formatStudy(study, claims, { color: output.color }));
-  output.out(
-    escapeTerminal(
-      `${join(out, "index.html")}, ${figures.length} figures beside it, claims.md and claims.json`,
-    ) + "\n",
-  );
+  const names = ["index.html", "figures", "claims.md", "claims.json"];
+  tellWritten(output, "study", [...names.map((name) => join(out, name)), records]);
   return 0;
 }
 

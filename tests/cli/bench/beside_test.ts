@@ -79,7 +79,7 @@ testCommand(
     ]);
     assertEquals(code, 3, err);
     const other = `${folder}/new-beside.json`;
-    assertStringIncludes(err, `written to ${path} and ${other}`);
+    assertStringIncludes(err, `bench: written to ${path}\nbench: written to ${other}\n`);
     assertStringIncludes(err, "1 of 4 measurements are not ok");
     const [own, beside] = [await readResultFile(path), await readResultFile(other)];
     assert(/^[0-9a-f]{32}$/.test(own.settings.jointRun!));
