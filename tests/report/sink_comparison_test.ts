@@ -80,6 +80,41 @@ Deno.test("a comparison shows every model's figures in the model's own column", 
   ]);
 });
 
+Deno.test("a comparison shows intervals over 8 texts, and none over fewer, which older files have", () => {
+  const { quantization } = named[1]!.measurement;
+  const [spread, rate] = [[0.1, 0.9], [0.2, 0.7]] as const;
+  const measured = (sequences: number): SinkMeasurement => ({
+    ...second,
+    data: { ...second.data, sequences },
+    quantization: {
+      ...quantization!,
+      cases: quantization!.cases.map((each) => ({ ...each, interval: spread })),
+    },
+    pretrained: {
+      texts: { begin: "bos" },
+      sinkPositions: [0],
+      layers: [],
+      intervals: { loss: spread, sinkRate: rate, gradientSink: null },
+      sinkRates: [0.5],
+      interventions: [
+        { values: "massive", replaced: "zero", difference: 0.25, interval: spread },
+      ],
+    } as unknown as NonNullable<SinkMeasurement["pretrained"]>,
+  });
+  const { rows } = summaryTable(
+    [7, 8].map((texts) => ({ name: `${texts}`, measurement: measured(texts) })),
+  );
+  const row = (name: string) => rows.find(([cell]) => cell === name)!.slice(1);
+  for (
+    const [name, figure, interval] of [
+      ["loss, nats per token", "4.50", "0.100 to 0.900"],
+      ["sink rate: share of (sequence, head) pairs", "0.500", "0.200 to 0.700"],
+      ["loss with INT8, down projections, static", "+0.500", "0.100 to 0.900"],
+      ["loss with massive values set to zero", "+0.250", "0.100 to 0.900"],
+    ] as const
+  ) assertEquals(row(name), [figure, `${figure} (${interval})`]);
+});
+
 Deno.test("a comparison's page has pictures of all models, and no stranger's markup", () => {
   const page = renderSinkComparison(
     named.map((each, i) => i === 0 ? { ...each, name: "<img src=x>" } : each),

@@ -1,4 +1,5 @@
 /** The tables of several models' figures. */
+import { LEAST_UNITS } from "../../sinks/intervals.ts";
 import type { SinkMeasurement } from "../../sinks/measurement.ts";
 import type { QuantizationCase } from "../../sinks/measurement/quantization.ts";
 import { medianOf } from "../../sinks/numbers.ts";
@@ -7,6 +8,7 @@ import { estimate, figure, NONE, range, signed } from "../sinks/figure.ts";
 import { pathRatio } from "../sinks/floor.ts";
 import type { NamedMeasurement } from "./read.ts";
 import { mean } from "../../statistics/mean.ts";
+import type { Interval } from "../../statistics/resampling.ts";
 
 /**
  * Notes on five settings, if the measurements differ in them, which makes their figures less
@@ -58,21 +60,32 @@ function quartiles(measurement: SinkMeasurement): string {
     })`;
 }
 
+/** Drops an interval over too few texts: older files have such intervals, which are too narrow. */
+function trusted(
+  { data }: SinkMeasurement,
+  interval: Interval | null | undefined,
+): Interval | null | undefined {
+  return data.sequences < LEAST_UNITS ? null : interval;
+}
+
 function rounded(
-  { quantization }: SinkMeasurement,
+  measurement: SinkMeasurement,
   wanted: Pick<QuantizationCase, "target" | "scaling">,
 ): string {
-  const found = quantization?.cases.find(({ target, scaling }) =>
+  const found = measurement.quantization?.cases.find(({ target, scaling }) =>
     target === wanted.target && scaling === wanted.scaling
   );
-  return found === undefined ? NONE : withRange(found.difference, found.interval);
+  return found === undefined ? NONE : withRange(measurement, found);
 }
 
 function withRange(
-  difference: number,
-  interval: readonly [number, number] | null | undefined,
+  measurement: SinkMeasurement,
+  { difference, interval }: {
+    readonly difference: number;
+    readonly interval?: Interval | null;
+  },
 ): string {
-  const text = range(interval);
+  const text = range(trusted(measurement, interval));
   return text === undefined ? signed(difference) : `${signed(difference)} (${text})`;
 }
 
@@ -93,14 +106,14 @@ function largest({ pretrained, layers }: SinkMeasurement): string {
 }
 
 function replaced(
-  { pretrained }: SinkMeasurement,
+  measurement: SinkMeasurement,
   values: "massive" | "ordinary",
   by: "zero" | "mean",
 ): string {
-  const found = pretrained?.interventions?.find((each) =>
+  const found = measurement.pretrained?.interventions?.find((each) =>
     each.values === values && each.replaced === by
   );
-  return found === undefined ? NONE : withRange(found.difference, found.interval);
+  return found === undefined ? NONE : withRange(measurement, found);
 }
 
 function valueNorm({ layers }: SinkMeasurement): string {
@@ -131,15 +144,23 @@ function quantitiesOf(position: number): Quantity[] {
     },
     {
       name: "loss, nats per token",
-      read: ({ loss, intervals, pretrained }) =>
-        estimate(loss, pretrained?.intervals.loss ?? intervals?.summary.loss),
+      read: (measurement) => {
+        const { loss, intervals, pretrained } = measurement;
+        const interval = pretrained?.intervals.loss ?? intervals?.summary.loss;
+        return estimate(loss, trusted(measurement, interval));
+      },
     },
     {
       name: "sink rate: share of (sequence, head) pairs",
-      read: ({ summary, intervals, pretrained }) =>
-        pretrained === undefined
+      read: (measurement) => {
+        const { summary, intervals, pretrained } = measurement;
+        return pretrained === undefined
           ? estimate(summary.sequenceSinkRate, intervals?.summary.sequenceSinkRate)
-          : estimate(mean(pretrained.sinkRates), pretrained.intervals.sinkRate),
+          : estimate(
+            mean(pretrained.sinkRates),
+            trusted(measurement, pretrained.intervals.sinkRate),
+          );
+      },
     },
     { name: "largest sink score", read: ({ summary }) => figure(summary.largestScore) },
     { name: "score of uniform attention", read: ({ summary }) => figure(summary.uniformScore) },
