@@ -1,16 +1,16 @@
-/** How an image (texture) holds a matrix, for kernels that read it and for what fills it. */
+/** How a texture, called an image here, holds a matrix. */
 
 /** The numbers of an image and their places. */
 export interface ImageLayout {
   /**
-   * Four float32 in a texel, or eight bfloat16 in four pairs: a pair's first number is in the low
-   * half of its word. Checkpoints store bfloat16 so, and it takes half the memory.
+   * Four float32 per texel, or eight bfloat16, two in each word: the first in its low half, as in a
+   * checkpoint's bytes.
    */
   readonly numbers: "f32" | "bf16";
   /**
    * Whether each layer is a block of {@linkcode BLOCK} columns, so that neighbors along a column are
    * close in memory. Otherwise the only layer holds the numbers in the same order as a buffer, in
-   * lines of {@linkcode LINE}, and can be filled by one copy command.
+   * lines of {@linkcode LINE} texels, so that a buffer can be copied to it.
    */
   readonly blocks: boolean;
 }

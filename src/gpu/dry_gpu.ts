@@ -82,7 +82,8 @@ export function createDryGpu(info: GpuInfo): Gpu {
     ): DryPipeline => ({ code: module.code, getBindGroupLayout: () => ({}) }),
     createBindGroup: ({ entries }: { entries: readonly DryEntry[] }) => entries,
     queue: {
-      // Keeps only the bytes of uniforms: a plan does not depend on its tensors' contents.
+      // Keeps uniforms, which come as an ArrayBuffer, and drops tensors, which come as a view: a
+      // plan does not depend on their contents.
       writeBuffer(buffer: DryBuffer, _offset: number, data: ArrayBuffer | ArrayBufferView): void {
         if (data instanceof ArrayBuffer) buffer.bytes = [...new Uint8Array(data)];
       },
@@ -93,12 +94,7 @@ export function createDryGpu(info: GpuInfo): Gpu {
   return new Gpu(device as unknown as GPUDevice, info);
 }
 
-/**
- * Reads a plan that was made on the `Gpu` of {@linkcode createDryGpu}.
- *
- * @param plan the plan
- * @returns what it would do
- */
+/** Reads a plan that was made on the `Gpu` of {@linkcode createDryGpu}. */
 export function recordPlan(plan: Plan): PlanRecord {
   const dispatches: PlanRecord["dispatches"][number][] = [];
   let code = "";

@@ -83,7 +83,8 @@ export class Gpu implements BufferOwner {
    * @param shape the lengths of the dimensions, each at least 1
    * @returns a new tensor
    * @throws {TypeError} if `data` is neither Float32Array nor an array of numbers, `shape` is not a
-   *   list of positive integers, or their lengths disagree
+   *   list of positive integers, or `data` has more or fewer elements than that shape; if the `Gpu`
+   *   has been disposed of
    * @throws {RangeError} if the tensor is larger than the adapter allows
    */
   tensor(data: Float32Array | readonly number[], shape: readonly number[]): Tensor {
@@ -116,7 +117,8 @@ export class Gpu implements BufferOwner {
    *
    * @param shape the lengths of the dimensions, each at least 1
    * @returns a new tensor
-   * @throws {TypeError} if `shape` is not a list of positive integers
+   * @throws {TypeError} if `shape` is not a list of positive integers, or the `Gpu` has been
+   *   disposed of
    * @throws {RangeError} if the tensor is larger than the adapter allows
    */
   empty(shape: readonly number[]): Tensor {
@@ -221,7 +223,7 @@ export class Gpu implements BufferOwner {
    *
    * @param operator the operator that needs the buffer
    * @param size bytes
-   * @throws {RangeError} if the adapter does not allow a buffer of this size
+   * @throws {RangeError} that says how many bytes it allows
    */
   checkSize(operator: string, size: number): void {
     if (size > this.largestStorage) {
@@ -237,7 +239,7 @@ export class Gpu implements BufferOwner {
    * @param scalars the fields of a WGSL struct of u32 and f32 members, in order
    */
   uniform(scalars: readonly Scalar[]): GPUBuffer {
-    // A uniform struct's size is a multiple of 16 bytes.
+    // Some graphics interfaces round the size of a uniform struct up to a multiple of 16 bytes.
     const bytes = new DataView(new ArrayBuffer(Math.max(1, Math.ceil(scalars.length / 4)) * 16));
     scalars.forEach((scalar, i) => {
       if ("u32" in scalar) bytes.setUint32(4 * i, scalar.u32, true);
@@ -287,8 +289,9 @@ export class Gpu implements BufferOwner {
    * @param buffer a buffer made by `storage`
    * @param range the bytes to copy; all by default
    * @param into the memory to fill, of the range's size; new memory by default
-   * @returns the memory that was filled
+   * @returns the ArrayBuffer of `into`
    * @throws {GpuError} if any work enqueued so far failed
+   * @throws {TypeError} if the `Gpu` has been disposed of
    */
   async readBuffer(
     buffer: GPUBuffer,

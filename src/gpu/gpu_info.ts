@@ -65,7 +65,6 @@ export function vendorName(vendor: string): string {
 /**
  * Describes an opened device.
  *
- * @param device the device
  * @param adapter the adapter it was opened on
  * @param found its runtime and backend, and what the self-test found about its features
  */

@@ -16,8 +16,8 @@ export type { OpenGpuOptions } from "./open_gpu_options.ts";
  *
  * @param options which runtime and adapter; see `OpenGpuOptions`
  * @returns the opened GPU; dispose of it when done
- * @throws {RangeError} if an option has an unknown value, or if no GPU or more than one has the
- *   given name; the message lists the GPUs
+ * @throws {RangeError} if an option has an unknown value, `adapter` and `powerPreference` are both
+ *   given, or `adapter` does not mean one GPU; then the message lists the GPUs
  * @throws {Error} if there is no usable adapter, saying what was tried and what to install
  * @throws {GpuError} if the adapter fails the self-test
  *

@@ -16,9 +16,9 @@ export interface OpenGpuOptions {
   readonly powerPreference?: "low-power" | "high-performance";
   /**
    * Which GPU: a part of its name, in any case; its number in the list of `deno task adapters`; or
-   * `embedded` for the SwiftShader that gradsink fetches. `openGpu` opens no other GPU instead. A
-   * browser makes its own choice. Default: the environment variable `GRADSINK_ADAPTER`, else the
-   * machine's GPU.
+   * `embedded` for the SwiftShader that gradsink fetches. `openGpu` opens no other GPU instead. Not
+   * allowed in a browser, which chooses the GPU itself. Default: the environment variable
+   * `GRADSINK_ADAPTER`, else the machine's GPU.
    */
   readonly adapter?: string;
 }

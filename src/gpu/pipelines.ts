@@ -78,8 +78,8 @@ export class PipelineCache {
   }
 
   /**
-   * Gives the pipeline of a kernel and compiles it if it is new. If compilation fails, the next
-   * read or sync rejects with a `GpuError` that names the WGSL line.
+   * Gives the pipeline of a kernel, compiled at the first call. If compilation fails, the next read
+   * or sync rejects with a `GpuError` that names the WGSL line.
    *
    * @param operator the operator that asks, for error messages
    * @param kernel what to compile; its entry point is `main`
@@ -111,7 +111,7 @@ export class PipelineCache {
   }
 
   /**
-   * Gives the pipeline of a kernel from `prepare`, and compiles it if it is new.
+   * Gives the pipeline of a kernel from `prepare`, compiled at the first call.
    *
    * @param operator the operator that asks, for error messages
    * @param kernel the prepared kernel
@@ -141,7 +141,6 @@ export class PipelineCache {
 
 interface Compilation {
   readonly code: string;
-  /** The line of `code` at which the first part begins. */
   readonly firstLine: number;
   readonly module: GPUShaderModule;
   readonly scope: Promise<GPUError | null>;
@@ -157,7 +156,7 @@ async function outcome(
   if (message !== undefined) {
     const place = locate(parts, message.lineNum - firstLine + 1);
     const line = code.split("\n")[message.lineNum - 1]?.trim() ?? "";
-    // Deno puts the shader's label first; the message already names the place.
+    // Deno's text begins with the shader's label, which repeats the file in `place`.
     const text = (message.message.trim().split("\n")[0] ?? "").replace(
       /^Shader '.*?' parsing error: /,
       "",

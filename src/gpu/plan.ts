@@ -202,7 +202,7 @@ function free(gpu: BufferOwner, owned: readonly (GPUBuffer | MatrixImage)[]): vo
   }
 }
 
-// Adds the buffers that the step needs to `buffers`, which the plan frees.
+// Adds the step's uniform buffer, if any, to `buffers`, which the plan frees.
 function makeStep(
   gpu: BufferOwner,
   operator: string,

@@ -2,12 +2,12 @@
 import type { BufferOwner } from "./owner.ts";
 
 /**
- * Spreads a count of workgroups over two dimensions, because one holds only as many as the device
- * allows, usually 65,535. The kernel's index is y * num_workgroups.x + x; it returns early if that
- * is too large.
+ * Spreads workgroups over two dimensions, because one holds only as many as the device allows,
+ * usually 65,535. The kernel numbers its workgroups by y * num_workgroups.x + x; those from `count`
+ * on must return early.
  *
  * @param gpu the GPU to dispatch on
- * @param count workgroups needed
+ * @param count how many workgroups the kernel needs
  */
 export function spreadWorkgroups(gpu: BufferOwner, count: number): [number, number] {
   const x = Math.min(count, gpu.device.limits.maxComputeWorkgroupsPerDimension);

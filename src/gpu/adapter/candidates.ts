@@ -12,7 +12,7 @@ export interface AdapterCandidate {
   readonly software: boolean | undefined;
   /** How to make the runtime open it. */
   readonly by:
-    /** The value of the environment variable {@linkcode SELECT_VARIABLE}. */
+    /** The value of `VK_LOADER_DEVICE_SELECT` that selects it. */
     | { readonly vulkan: string }
     /** The request for which WebGPU gives this GPU. */
     | { readonly request: GPURequestAdapterOptions }
@@ -27,11 +27,11 @@ export const EMBEDDED = "embedded";
  * Lists the GPUs that a user can choose, in the order of their numbers.
  *
  * Dawn lists every GPU, Deno's WebGPU none. For Deno on Linux the Vulkan loader lists them, which
- * needs `--allow-ffi` and `--allow-env=VK_LOADER_DEVICE_SELECT`. Otherwise the list holds the
- * adapters that WebGPU gives for different requests, which may not be all.
+ * needs `--allow-ffi` and `--allow-env=VK_LOADER_DEVICE_SELECT`. Without these permissions, and on
+ * other systems, the list holds the adapters that WebGPU gives for different requests, which may
+ * not be all.
  *
- * @param runtime the runtime that will open one
- * @throws {Error} if Dawn cannot be loaded
+ * @throws {Error} if the runtime cannot be loaded or probed
  */
 export async function listCandidates(
   runtime: Exclude<Runtime, "browser">,
@@ -78,11 +78,13 @@ function listed(candidates: readonly AdapterCandidate[]): string {
 }
 
 /**
- * Finds the GPU that a user means.
+ * Finds the GPU that a user means. Of several GPUs of one model it finds only the first, because no
+ * runtime can tell them apart.
  *
  * @param candidates in the order of their numbers
  * @param wanted a number of at most two digits, from 0 on; or a part of a GPU's name, in any case
- * @throws {RangeError} that lists the candidates, if none or more than one matches
+ * @throws {RangeError} that lists candidates, if none matches, several models match, or the number
+ *   is that of a model's second GPU
  */
 export function chooseCandidate(
   candidates: readonly AdapterCandidate[],

@@ -1,7 +1,7 @@
 /**
  * Compares what an adapter claims with what test kernels find: subgroups and their sizes, f16
  * storage, and the invocations and memory of a workgroup. A feature whose claim is wrong is not
- * used. (`GpuTimer` compares timestamps with the host's clock.)
+ * used. (`GpuTimer` in `src/measure` tests timestamps.)
  */
 import halfSource from "../../../kernels/self_test/half.wgsl" with { type: "text" };
 import subgroupSource from "../../../kernels/self_test/subgroup.wgsl" with { type: "text" };
@@ -41,11 +41,11 @@ const MOST_INVOCATIONS = 256;
 const MOST_MEMORY = 32 * 1024;
 /**
  * On software adapters workgroup memory is CPU memory, so a small test is enough. SwiftShader takes
- * 12 s to compile a kernel with 32 KiB, because it must clear them.
+ * 12 s to compile a kernel with 32 KiB of workgroup memory, which the kernel must clear.
  */
 const SOFTWARE_MEMORY = 1024;
 
-/** The largest subgroup that WebGPU knows. */
+/** The largest subgroup that WebGPU allows. */
 const LARGEST_SUBGROUP = 128;
 
 /**
@@ -67,9 +67,7 @@ interface Trial {
 /**
  * Compares an adapter's claims with what kernels find.
  *
- * @param device a device with all that the adapter offers
- * @param found the adapter
- * @param sources the test kernels
+ * @param device opened on the adapter; only the features that it has are examined
  */
 export async function examineClaims(
   device: GPUDevice,
@@ -182,8 +180,8 @@ function roundsHalves(result: Uint32Array | string): boolean {
   return stored.every((half, i) => Math.abs(half - HALVES[i]!) <= 2 ** -10 * Math.abs(HALVES[i]!));
 }
 
-// Runs all trials in one submission, because on Deno every wait for the GPU takes 10 ms. If the
-// device refuses a trial, the result is the reason instead of numbers.
+// Runs all trials before it waits, because on Deno every wait for the GPU takes 10 ms. If the
+// device refuses a trial, the trial's result is the reason instead of numbers.
 async function runTrials(
   device: GPUDevice,
   trials: Readonly<Record<string, Trial>>,

@@ -1,5 +1,5 @@
 /**
- * Makes waiting for Dawn leave the processor core free.
+ * Keeps a wait for Dawn from occupying a processor core.
  *
  * While anything is pending, npm:webgpu polls Dawn in an endless loop of `setImmediate`. On
  * an adapter that computes on the CPU that loop takes a core away from the kernels.
@@ -19,11 +19,11 @@ const SHORTEST_PAUSE = 0.02;
 let paced = false;
 
 /**
- * Makes Dawn's polls in this realm sleep between two polls, longer the longer the wait lasts.
+ * Makes this realm sleep between two polls of Dawn, longer as the wait goes on.
  *
- * Dawn's bindings look up `setImmediate` whenever they poll, and offer no other handle. So this
- * function replaces `setImmediate` with one that passes on all other callbacks unchanged. The sleep
- * blocks this thread for at most half a millisecond; Deno's shortest timer takes 1 to 2 ms.
+ * Dawn's bindings look up `setImmediate` whenever they poll, and offer no other hook. So this
+ * function replaces `setImmediate` with one that passes on all other callbacks unchanged. It blocks
+ * this thread, for at most half a millisecond, because Deno's shortest timer takes 1 to 2 ms.
  */
 export function paceDawnPolling(): void {
   if (paced) return;
@@ -52,7 +52,7 @@ export function paceDawnPolling(): void {
     });
   }
 
-  // Copy its properties too: Node's `promisify` finds the promise form of setImmediate in one.
+  // Copy setImmediate's properties too: one of them is its promise form, for Node's `promisify`.
   Object.defineProperties(setPacedImmediate, Object.getOwnPropertyDescriptors(setImmediate));
   scope.setImmediate = setPacedImmediate;
 }
@@ -60,19 +60,14 @@ export function paceDawnPolling(): void {
 type Callback = (...given: unknown[]) => void;
 type SetImmediate = (callback: Callback, ...given: unknown[]) => unknown;
 
-/**
- * How long to sleep before the next poll.
- *
- * @param waited ms since the wait began
- * @returns ms
- */
+/** How many ms to sleep before the next poll, if the wait began `waited` ms ago. */
 export function pauseAfter(waited: number): number {
   const pause = Math.min(LONGEST_PAUSE, waited * PAUSE_SHARE);
   return pause < SHORTEST_PAUSE ? 0 : pause;
 }
 
-// Native functions have no source text, and Dawn's poll functions have no name; bound functions
-// have a name.
+// Dawn's poll functions are native, so they print no source, and have no name. Bound functions also
+// print none, but have a name.
 function isBinding(callback: unknown): boolean {
   return typeof callback === "function" && callback.name === "" &&
     /^function \(\) \{ \[native code\] \}$/.test(Function.prototype.toString.call(callback));

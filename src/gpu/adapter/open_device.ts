@@ -27,9 +27,8 @@ const examined = new Map<string, Promise<Truth>>();
  * Opens a device on an adapter and tests that it computes correctly. Leaves out features that the
  * adapter falsely claims.
  *
- * @param found the adapter
- * @returns the opened GPU
  * @throws {GpuError} if the adapter fails the self-test
+ * @throws {Error} if the adapter gives no device
  */
 export async function openDevice(found: FoundAdapter): Promise<Gpu> {
   const { device, refused } = await requestDevice(found);

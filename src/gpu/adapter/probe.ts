@@ -25,7 +25,7 @@ interface ProbeRequest {
   readonly code: string;
 }
 
-// Runs in the Worker, which gets its text: it may use only its arguments and globals.
+// Runs in the Worker, which gets this function as text: it may use only its arguments and globals.
 async function probe(
   request: ProbeRequest,
   selfTest: typeof runSelfTest,

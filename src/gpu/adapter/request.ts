@@ -34,11 +34,7 @@ export interface Search {
   readonly tried: string[];
 }
 
-/**
- * The options of the request to a runtime.
- *
- * @param wish which adapter is wanted
- */
+/** WebGPU's options for a request for the wanted adapter. */
 export function requestOptions(wish: AdapterWish): GPURequestAdapterOptions {
   return {
     ...wish.powerPreference === undefined ? {} : { powerPreference: wish.powerPreference },
@@ -49,7 +45,6 @@ export function requestOptions(wish: AdapterWish): GPURequestAdapterOptions {
 /**
  * The WebGPU of this program.
  *
- * @param runtime for the message
  * @throws {Error} if there is none
  */
 export function webGpu(runtime: Runtime): GPU {
@@ -64,7 +59,6 @@ export function webGpu(runtime: Runtime): GPU {
 /**
  * Asks a runtime for an adapter.
  *
- * @param origin the runtime
  * @param search the adapter that is wanted; a failure is added to `tried`
  * @returns undefined if there is none, or only one that computes on the CPU and the wish excludes
  *   those
@@ -92,12 +86,7 @@ export async function requestAdapter(
   return { adapter, origin };
 }
 
-/**
- * The error for a machine without a usable adapter.
- *
- * @param tried the failed attempts
- * @param advice what the user can do
- */
+/** The error for a machine without a usable adapter. */
 export function nothingFound(tried: readonly string[], advice: string): Error {
   return new Error(`openGpu: no usable adapter. Tried: ${tried.join("; ")}. ${advice}`);
 }

@@ -6,19 +6,15 @@ import { paceDawnPolling } from "./dawn_polling.ts";
 // crash.
 const dawnEntries: GPU[] = [];
 
-/**
- * True if this process may change an environment variable. Choosing a driver needs this permission.
- *
- * @param name the variable
- */
+/** True if this process may read and set an environment variable. */
 export async function mayUseVariable(name: string): Promise<boolean> {
   if (typeof Deno === "undefined") return false;
   return (await Deno.permissions.query({ name: "env", variable: name })).state === "granted";
 }
 
 /**
- * Deno's own WebGPU (wgpu). On Linux it avoids the OpenGL backend if
- * `--allow-env=DENO_WEBGPU_BACKEND` is granted: Mesa's takes 20 s to build a pipeline.
+ * Deno's own WebGPU (wgpu). On Linux it chooses Vulkan, if the user chose no backend and
+ * `--allow-env=DENO_WEBGPU_BACKEND` is granted: Mesa's OpenGL takes 20 s to build a pipeline.
  */
 export async function denoRuntime(): Promise<RuntimeEntry> {
   const variable = "DENO_WEBGPU_BACKEND";

@@ -16,9 +16,9 @@ import { dawnRuntime, denoRuntime, mayUseVariable } from "./runtimes.ts";
  * The environment variable that chooses the GPU, like the option `adapter`: a part of its name, its
  * number, or `embedded`, which ignores the installed drivers.
  *
- * This file sets the variable to `embedded` before it opens the embedded driver, so the process's
- * other isolates (`deno test --parallel` has many) open their own. Without it their probes would
- * find this driver, which closes when the isolate that opened it ends.
+ * This file sets the variable to `embedded` before it opens the embedded driver. So the process's
+ * other isolates (`deno test --parallel` has many) open it themselves. Otherwise they would find
+ * this isolate's driver among the installed ones, and lose it when this isolate ends.
  */
 const ADAPTER_VARIABLE = "GRADSINK_ADAPTER";
 
@@ -38,10 +38,10 @@ async function embeddedOnly(wish: AdapterWish): Promise<boolean> {
  * Finds an adapter: the named one; else the machine's GPU; else an installed software driver that
  * passes the self-test; else, on x64 Linux, the embedded SwiftShader, fetched once.
  *
- * @param wish which adapter is wanted; the browser has its own way, see `../open_browser_gpu.ts`
- * @returns the adapter, which still needs testing
- * @throws {RangeError} if none or several have the given name; the message lists those that exist
- * @throws {Error} that says what was tried and what to install, if there is none
+ * @param wish which adapter of Deno's WebGPU or Dawn is wanted
+ * @returns the adapter, to be tested by `openDevice`
+ * @throws {RangeError} if the given name or number does not mean one GPU; the message lists GPUs
+ * @throws {Error} if the runtime cannot be loaded or has no usable adapter
  */
 export async function findAdapter(wish: AdapterWish): Promise<FoundAdapter> {
   const wanted = await wantedAdapter(wish);

@@ -10,27 +10,21 @@ import source from "../../../kernels/self_test/adapter.wgsl" with { type: "text"
 /** The WGSL of the self-test. */
 export const selfTestSource: string = source;
 
-/** One check of the self-test: what 64 invocations computed. */
+/** One check of the self-test, and what 64 invocations computed for it. */
 export interface SelfTestCheck {
   /** What is checked. */
   readonly name: string;
   /** Whether all 64 numbers are right. */
   readonly passed: boolean;
-  /** The right number of each of the 64 invocations. */
+  /** The right number of each invocation; empty if the self-test could not run. */
   readonly wanted: readonly number[];
-  /** What each invocation computed. */
+  /** What each invocation computed; empty if the self-test could not run. */
   readonly found: readonly number[];
   /** What is wrong, as a sentence without a period; absent if the check passed. */
   readonly fault?: string;
 }
 
-/**
- * Runs the self-test on a device.
- *
- * @param device the device to test
- * @param code the WGSL
- * @returns the checks with the numbers that the device computed
- */
+/** Runs the self-test on a device. */
 export async function runSelfTest(device: GPUDevice, code: string): Promise<SelfTestCheck[]> {
   const run = async (): Promise<Uint32Array> => {
     const size = 192 * 4;
@@ -97,12 +91,7 @@ export async function runSelfTest(device: GPUDevice, code: string): Promise<Self
   ];
 }
 
-/**
- * What the self-test found wrong.
- *
- * @param checks of the self-test
- * @returns one sentence each, without a period; empty if the adapter passes
- */
+/** What the self-test found wrong: one sentence each, without a period. */
 export function faultsOf(checks: readonly SelfTestCheck[]): string[] {
   return checks.flatMap(({ fault }) => fault ?? []);
 }

@@ -3,7 +3,7 @@
  * gives one adapter per request.
  *
  * The structures are those of Vulkan 1.0, which every later version keeps: `VkInstanceCreateInfo`
- * with its type alone, and the first fields of `VkPhysicalDeviceProperties`.
+ * with only its type set, and the first fields of `VkPhysicalDeviceProperties`.
  */
 
 /** One GPU, or a driver that computes on the CPU. */
@@ -18,7 +18,7 @@ export interface VulkanDevice {
   readonly software: boolean;
 }
 
-/** The variable that makes the loader list one GPU model first: `VENDOR:DEVICE`, in hexadecimal. */
+/** The variable that makes the loader list a GPU model first, as `VENDOR:DEVICE` in hexadecimal. */
 export const SELECT_VARIABLE = "VK_LOADER_DEVICE_SELECT";
 
 const symbols = {
@@ -45,7 +45,7 @@ const TYPE_CPU = 4;
  *   it fails
  */
 export function listVulkanDevices(): VulkanDevice[] | undefined {
-  // The loader is opened by its bare name, which a list of paths cannot grant.
+  // An `--allow-ffi` with a list of paths cannot grant the loader, which is opened by bare name.
   if (Deno.permissions.querySync({ name: "ffi" }).state !== "granted") return undefined;
   let loader: Deno.DynamicLibrary<typeof symbols>;
   try {

@@ -21,8 +21,8 @@ export interface EmbeddedPackage {
 /**
  * The pinned package: SwiftShader as Chromium 133 ships it.
  *
- * Later versions of the package export only code, so reading their files would mean running it. On
- * x64 the SwiftShader of 153.0.0 has the same features and limits and runs equally fast.
+ * Later versions of the package export only code, which would have to run to reach their archive.
+ * On x64 the SwiftShader of 153.0.0 has the same features and limits and runs equally fast.
  */
 export const embeddedPackage: EmbeddedPackage = {
   specifier: "@sparticuz/chromium@133.0.0",
@@ -54,7 +54,6 @@ const MAXIMUM_TAR_BYTES = 32 * 1024 * 1024;
 /**
  * Refuses bytes whose SHA-256 is not the pinned one.
  *
- * @param bytes the bytes to check
  * @param pin.name the name of the bytes in messages
  * @param pin.expected the pinned SHA-256, in hexadecimal
  * @throws {Error} that gives both hashes, if they differ

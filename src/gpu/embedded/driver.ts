@@ -72,16 +72,16 @@ const ADVICE =
   "install Mesa's lavapipe 25 or later instead (Debian packages mesa-vulkan-drivers and libvulkan1)";
 
 /**
- * Installs the embedded driver in the user's cache, unless it is there, and returns its place.
+ * Installs the embedded driver in the user's cache.
  *
- * If the driver's files are there with the pinned SHA-256, it returns at once, without network and
- * output. Otherwise it fetches and verifies the package and renames the files into place. So
- * several processes may install at once, and a killed one leaves nothing that looks complete.
+ * If its files are there with the pinned SHA-256, it returns at once, without network and output.
+ * Otherwise it fetches and verifies the package and renames the files into place. So several
+ * processes may install at once, and a killed one leaves nothing that looks complete.
  *
  * @param options where to install it, and how to announce the download
  * @returns the driver, to be passed to {@linkcode activateEmbeddedDriver}
- * @throws {Error} on other platforms; if the package cannot be fetched; if a hash is not the pinned
- *   one
+ * @throws {Error} on platforms other than x64 Linux with glibc; if the package cannot be fetched,
+ *   has another hash than the pinned one, or cannot be written to the cache
  * @throws {Deno.errors.NotCapable} that names the missing permissions' flags
  * @throws {TypeError} if `cacheFolder` is not an absolute path
  */
@@ -198,7 +198,7 @@ function locate(cacheFolder: string | undefined): { root: string; packages: stri
   }
   const variables = FOLDER_VARIABLES.map((value) => ({ name: "env" as const, value }));
   if (!hasPermissions(variables)) {
-    // Without these permissions the paths are unknown, so the flags use the shell's variables.
+    // Without these permissions the paths are unknown, so the message's flags use shell variables.
     const root = cacheFolder ?? "$HOME/.cache/gradsink";
     requirePermissions([
       ...variables,
@@ -297,7 +297,7 @@ async function place(
   }
 }
 
-// One hour. No installation takes that long, so an older temporary folder belongs to a killed one.
+// No installation takes an hour, so an older temporary folder belongs to a killed installation.
 const ABANDONED_AFTER_MS = 3_600_000;
 
 async function removeAbandoned(root: string): Promise<void> {

@@ -2,10 +2,8 @@
 import { embeddedPackage } from "./archive.ts";
 
 /**
- * The name of the embedded driver's folder. It changes with the package's version and the archive's
- * contents.
- *
- * @returns for example `swiftshader-133.0.0-8f60f16ff5f6`
+ * For example `swiftshader-133.0.0-8f60f16ff5f6`: it changes with the package's version and the
+ * archive's contents.
  */
 export function driverFolderName(): string {
   const { specifier, archiveSha256 } = embeddedPackage;

@@ -40,7 +40,7 @@ export interface Dispatch {
 export interface ImageCopy {
   /** The image to fill, which has no blocks. */
   readonly image: MatrixImage;
-  /** Float32 of the image's shape, which begin at a multiple of 16 bytes of their buffer. */
+  /** A tensor of the image's shape that begins at a multiple of 16 bytes of its buffer. */
   readonly source: Tensor;
 }
 

@@ -1,6 +1,4 @@
-/**
- * Reads the bindings that a kernel's WGSL declares, and checks that a dispatch gives just those.
- */
+/** Reads the bindings that a kernel's WGSL declares, and compares a dispatch's with them. */
 
 /** A binding of group 0. */
 export interface KernelBinding {
@@ -85,8 +83,8 @@ export function kernelBindings(code: string): KernelBinding[] | undefined {
  *
  * @param label the operator and the kernel, for the beginning of the message
  * @param bindings the kernel's bindings
- * @param given the number of the dispatch's parameters; for each binding from 1 on, whether it
- *   gives an image
+ * @param given the number of the dispatch's parameters; for each binding from 1 on, whether the
+ *   dispatch gives an image
  * @throws {TypeError} that says which binding is wrong and what to do
  */
 export function checkBindings(

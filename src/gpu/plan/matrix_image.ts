@@ -23,8 +23,8 @@ const GUARANTEED = { texels: 8192, layers: 256 };
  * function that gathers whole texels, but unrolls a buffer's reads for every lane and number.
  *
  * Give it to a `Plan` for a binding that the kernel declares as
- * `texture_storage_2d_array<rgba32float, read>`, or `rgba32uint` for bfloat16: then the low half of
- * a word is the number before that of the high half.
+ * `texture_storage_2d_array<rgba32float, read>`, or `rgba32uint` for bfloat16: each word then holds
+ * two numbers, the first in its low half.
  *
  * @example
  * ```ts
@@ -116,7 +116,7 @@ export class MatrixImage {
   /**
    * Overwrites whole rows of an image with blocks, in the order of enqueued work.
    *
-   * @param firstRow the first of them
+   * @param firstRow the first row to overwrite
    * @param data the rows, row-major; bfloat16 as its 16 bits
    * @throws {TypeError} if the image has been disposed of, has no blocks, or has numbers of another
    *   type
@@ -155,8 +155,8 @@ export class MatrixImage {
   /**
    * Records a copy of a whole matrix from a buffer to this image, which has no blocks.
    *
-   * @param encoder records it
-   * @param buffer the buffer
+   * @param encoder the encoder to record with
+   * @param buffer the buffer that holds the matrix
    * @param offset the matrix's first byte, a multiple of 16
    */
   copyFrom(encoder: GPUCommandEncoder, buffer: GPUBuffer, offset: number): void {
@@ -177,7 +177,7 @@ export class MatrixImage {
   /**
    * Records a copy of all numbers to another image.
    *
-   * @param encoder records it
+   * @param encoder the encoder to record with
    * @param other an image of the same shape and layout
    */
   copyTo(encoder: GPUCommandEncoder, other: MatrixImage): void {

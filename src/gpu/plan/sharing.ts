@@ -1,4 +1,4 @@
-/** Finds the memory of a plan's arguments, and refuses a written one that shares it with others. */
+/** Finds the memory of a plan's arguments, and refuses a written argument that shares memory. */
 import { Tensor } from "../tensor.ts";
 import type { MatrixImage } from "./matrix_image.ts";
 import type { Bound } from "./dispatch.ts";
