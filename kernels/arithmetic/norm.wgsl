@@ -1,14 +1,14 @@
-// The norm of many tensors together and the factor that clips it, from the sums of squares of
+// The norm of all gradients together and the factor that clips them, from the sums of squares of
 // arithmetic/sum_squares.wgsl. Needs workgroup_sum.wgsl and range.wgsl in front.
 //
 //   norm = √(Σ sum / s²) over the partial (sum, s)    factor = min(1, maximum / norm)
 //
 // Each pair belongs to a run of elements: sum is Σ (s x)², and s is a power of two.
 //
-// If the norm is infinite or NaN, or too large for float32 to hold a factor, the factor is NaN and
-// arithmetic/adamw.wgsl changes nothing.
+// If the norm is infinite, NaN or so large that the factor would be subnormal, the factor is NaN
+// and arithmetic/adamw.wgsl changes nothing.
 //
-// One workgroup of 64 invocations, each adding every 64th number. One barrier.
+// One workgroup of 64 invocations, each adding every 64th sum. One barrier.
 //
 // Source: Pascanu, Mikolov, Bengio, arXiv 1211.5063.
 

@@ -4,10 +4,10 @@
 //   s clamp(round(x / s), −127, 127) = whole · size · rest
 //   whole = clamp(round(x · up / divisor), −127, 127)
 //
-// For most maxima, size and divisor are s, and up and rest are 1. For maxima below 2⁻⁶⁰, up = 2⁶⁴
-// prevents a subnormal divisor, which adapters may treat as zero, and rest = 2⁻⁶⁴. For maxima above
-// 2¹²⁶, size = maximum / 128 and rest is 128 / 127 rounded down, because a rounded s times 127
-// could exceed float32.
+// For most maxima, size and divisor are s, and up and rest are 1. For maxima below 2⁻⁶⁰, size and
+// divisor are 2⁶⁴ s, up = 2⁶⁴ and rest = 2⁻⁶⁴, because s may be subnormal, which adapters may treat
+// as zero. For maxima above 2¹²⁶, size = maximum / 128 and rest is 128 / 127 rounded down, because
+// a rounded s times 127 could exceed float32.
 struct Steps {
   up: f32,
   divisor: f32,

@@ -1,5 +1,5 @@
 // Attention backward, first step: the numbers that the gradient kernels need for every query row.
-// Needs row_product.wgsl in front.
+// Needs attention/row_product.wgsl in front.
 //
 //   D_t = <g_t, y_t>      rowStatistics_t = (logSumExp_t, D_t)
 //

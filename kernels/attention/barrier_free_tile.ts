@@ -51,7 +51,6 @@ export function scores({ rows: R, columns: C }: AttentionBarrierFreeOptions): st
 /**
  * `output = correction · output + Σ_j weight_j value_j`, row by row, over the keys of the tile.
  *
- * @param options the tile
  * @param seen whether a row sees a key; by default all rows see all keys
  */
 export function weightedSums(

@@ -5,7 +5,7 @@
  * On such adapters a barrier costs hundreds of cycles, and a load costs dozens of multiply-adds,
  * even if lanes read the same number. So every invocation computes R query rows from beginning to
  * end and reuses loaded numbers in registers: first the scores of its rows against a tile of C
- * keys, then, one column at a time, their product with the tile's values. Between tiles the
+ * keys, then, one column at a time, the weights' product with the tile's values. Between tiles the
  * undivided output stays in its final place in memory, which no other invocation touches. No
  * barrier, no workgroup memory.
  *

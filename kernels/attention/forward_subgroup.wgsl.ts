@@ -56,7 +56,6 @@ export interface AttentionForwardSubgroupOptions extends AttentionSubgroupOption
  * [B, Hkv, T] of (r = |v|², C), read with V-scale "full" only; 5 output [B, Hq, T, D]; 6 logSumExp
  * [B, Hq, T]; 7 with a sink sinkLogit [Hq]. Dispatch: (⌈T / R⌉, Hq, B).
  *
- * @param options the tile
  * @returns WGSL, for the feature `subgroups`
  */
 export function attentionForwardSubgroup(options: AttentionForwardSubgroupOptions): string {

@@ -12,9 +12,8 @@
 // mat4x4f is a row of the tile.
 
 const COLUMNS_PER_LANE: u32 = 2u; // ceil(D / 32), or more
-// Whether the loop over a lane's columns stays rolled. With a constant count, a GPU's compiler
-// keeps results in registers. A rolled loop lets one pipeline serve every D, and compiles faster if
-// registers do not matter.
+// Whether the loop over a lane's columns stays rolled. Unrolled, a GPU's compiler keeps results in
+// registers. Rolled, one pipeline serves every D and compiles faster, which suits a CPU.
 const ROLLED: bool = false;
 
 const TILE: u32 = 32u;

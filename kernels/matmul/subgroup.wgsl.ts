@@ -141,8 +141,8 @@ function extras({ rows, extra, subgroupSize: S }: MatmulSubgroupOptions, left: L
     .flat();
 }
 
-// Adds the products of k, k + 1, … k + step - 1 to every accumulator, in the turn's step of this
-// index.
+// Adds the products of k, k + 1, … k + step - 1 to every accumulator. `index` counts the steps of
+// one turn of the loop.
 function accumulate(options: MatmulSubgroupOptions, step: number, index = 0): string {
   const { rows, width, extra } = options;
   const left = leftLoads(options.left, options);
@@ -180,7 +180,7 @@ function rowOf(i: number, { left }: MatmulSubgroupOptions): string {
   return `min(${row}, parameters.rows - 1u)`;
 }
 
-// Row i's numbers in the lane's four neighboring columns of index v.
+// Row i's numbers in the lane's group v of four neighboring columns.
 function fourColumns(i: number, v: number, options: MatmulSubgroupOptions): string {
   if (!pairsColumns(options)) return `p${i}_${v}`;
   const [even, odd] = [`p${i}_${v - v % 2}`, `p${i}_${v - v % 2 + 1}`];

@@ -49,8 +49,6 @@ function leftAlongInner(tile: Tile): LeftLoads {
   };
 }
 
-// The rows beyond whole groups of S are spread over all lanes, with four k of each row, if that
-// takes fewer loads.
 function leftScalar(tile: Tile): LeftLoads {
   const { subgroupSize: S, rows } = tile;
   const dealt = dealtRows(tile);

@@ -13,9 +13,8 @@ export type MatmulLoad = "along-inner" | "along-outer" | "scalar";
 /**
  * Reads a vec4f of an operand in a buffer, or in an image without blocks.
  *
- * @param side the operand
- * @param image the image's layout, or undefined
- * @param index the vector's index in the buffer
+ * @param image the image's layout; undefined for a buffer
+ * @param index the vector's index, counted from the operand's first number in either
  */
 export function vectorAt(
   side: "left" | "right",
@@ -43,9 +42,9 @@ export interface Tile {
   readonly grouped: boolean;
   /** Columns of a tile in addition to those of its lanes. */
   readonly extra: number;
-  /** If left is an image of float32, without blocks, which is not read as `scalar`. */
+  /** The layout of left if it is an image: of float32, without blocks, and not read as `scalar`. */
   readonly leftImage: ImageLayout | undefined;
-  /** If right is an image, which is not read as `scalar` and has no extra columns. */
+  /** The layout of right if it is an image: not read as `scalar`, and without extra columns. */
   readonly rightImage: ImageLayout | undefined;
 }
 
@@ -69,7 +68,7 @@ export interface RightLoads {
   readonly setup: string;
   /** What a turn of the loop loads for all of its steps, from k = `first` on. Default: nothing. */
   readonly turn?: string;
-  /** The loads of `step` k from k on, in the turn's step of this index. */
+  /** The loads of `step` k from k on. `index` counts the steps of one turn of the loop. */
   readonly loads: (step: number, index: number) => string;
   /** The number of extra column e at k + u, broadcast. */
   readonly extra: (e: number, u: number) => string;

@@ -64,12 +64,7 @@ export interface MatmulTiledOptions extends MatmulTile {
   readonly together: number;
 }
 
-/**
- * The workgroup memory of the kernel.
- *
- * @param tile the tile
- * @returns bytes
- */
+/** The bytes of the kernel's workgroup memory. */
 export function matmulTiledMemory(
   { down, across, quadsDown, quadsAcross, step, padding, storage }: MatmulTile,
 ): number {

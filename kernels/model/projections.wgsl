@@ -25,7 +25,7 @@ const QUERY: u32 = 0u;
 const KEY: u32 = 1u;
 const VALUE: u32 = 2u;
 
-// Some columns of the first half of a head's row, with the matching ones of the second half.
+// The place of an Element in the first half of a head's row; its partner is half a row further.
 struct Place {
   valid: bool,
   part: u32, // QUERY, KEY or VALUE

@@ -4,9 +4,9 @@
  *
  * Every invocation computes R rows of `groups` columns that are `lanes` apart. All invocations of a
  * workgroup read the same element of the left operand and neighboring elements of the right one;
- * some compilers turn each into one load. One statement adds the products of `step` inner indices
- * to an accumulator, because carrying it around the loop costs more than adding to it. No barrier,
- * no workgroup memory.
+ * some compilers turn each of these reads into one load. One statement adds the products of `step`
+ * inner indices to an accumulator, because carrying an accumulator around the loop costs more than
+ * an addition. No barrier, no workgroup memory.
  */
 import { unroll } from "../../unroll.ts";
 

@@ -113,8 +113,8 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_id) l
     ${
     firstQuery
       ? "let scale = parameters.scale;"
-      : `// The first query sees one key: its logit's gradient is zero, but for the rounding of two equal
-    // sums.
+      : `// The first query sees one key, so its logit's gradient is zero. A scale of 0 keeps it so
+    // even if the two sums below round differently.
     let scale = select(parameters.scale, 0.0, firstRow + r == 0u);`
   }
     let place = panelRow + r * KEYS;

@@ -103,8 +103,8 @@ fn main(
   ${
     firstQuery
       ? ""
-      : `// The first query sees one key: its logit's gradient is zero, but for the rounding of two equal
-  // sums.
+      : `// The first query sees one key, so its logit's gradient is zero. A scale of 0 keeps it so
+  // even if the two sums below round differently.
   let firstScale = select(parameters.scale, 0.0, place.firstRow == 0u);`
   }
   ${

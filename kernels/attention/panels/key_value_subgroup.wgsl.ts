@@ -1,7 +1,6 @@
 /**
  * Attention backward in panels, second step: the gradients of a chunk's keys, Σ_t dS_tj q_t, or of
  * its values, Σ_t P_tj g_t with g the outputGradient, summed over all query heads that share them.
- * The same kernel computes both.
  * attention/panels/panel.ts describes the panels.
  *
  * Source: Dao, arXiv 2307.08691, algorithm 2.

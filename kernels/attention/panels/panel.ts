@@ -19,10 +19,8 @@ export interface PanelTile {
 }
 
 /**
- * Writes the panel kernels' parameters, and functions that compute places in a panel from them.
- *
- * @param tile the sides of the tiles
- * @returns WGSL to put in front of a kernel
+ * Writes the panel kernels' parameters, and functions that compute places in a panel from them, as
+ * WGSL to put in front of a kernel.
  */
 export function panelHeader({ rows, keys }: PanelTile): string {
   return `

@@ -5,7 +5,7 @@
  * A workgroup is one subgroup and computes 32 × 32 numbers: each lane one vec4f of each of 32 rows.
  * One lane loads each number of the left operand and broadcasts it. The inner length is walked in
  * steps of four. One statement adds a step's four products to an accumulator, because carrying an
- * accumulator around the loop costs more than adding to it. No barrier, no workgroup memory.
+ * accumulator around the loop costs more than an addition. No barrier, no workgroup memory.
  */
 import type { PanelTile } from "./panel.ts";
 import { unroll } from "../../unroll.ts";
@@ -66,10 +66,8 @@ export function leftAcross(buffer: string, index: (u: number) => string): LeftLo
 /**
  * Adds a step's products, `left × right0 … right3`, to the accumulators `name0`, ….
  *
- * @param name the accumulators' name
- * @param left the left operand's numbers
- * @param seen whether a row sees the inner index k + u; else its product is not added. By default
- *   every row sees every index
+ * @param seen whether a row sees the inner index k + u; if not, that product is not added. By
+ *   default every row sees every index
  */
 export function addProducts(
   name: string,

@@ -1,5 +1,5 @@
-// Attention backward, precise form, first step: the values in the form that attention adds up,
-// minus the value at position p of their head.
+// Attention backward, precise form (src/ops/attention/precise.ts), first step: the values f_j v_j
+// that the forward adds up, minus the one at position p of the same head.
 //
 //   shifted_j = f_j v_j - f_p v_p
 //

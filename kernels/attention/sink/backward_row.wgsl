@@ -1,10 +1,11 @@
 // Attention backward with learned sinks, first step for few rows: the rows' statistics and
-// sinkLogitGradient in one kernel, since a second dispatch costs more than the few sums. Needs
-// not_a_number.wgsl, workgroup_sum.wgsl and row_product.wgsl in front.
+// sinkLogitGradient in one kernel, because a second dispatch would take longer than these few sums.
+// Needs not_a_number.wgsl, workgroup_sum.wgsl and attention/row_product.wgsl in front.
 //
 //   rowStatistics_t = (logSumExp_t, D_t - l_t)      ds = sum_t b_t (l_t - D_t)
 //
-// Names and the order of the sum, and with it its bits, are those of sink/backward.wgsl.
+// The names and the order of the sum, and with it its bits, are those of
+// attention/sink/backward.wgsl.
 //
 // One workgroup of 64 invocations per query head, each taking every 64th row. One barrier.
 // Dispatch: (Hq).

@@ -5,10 +5,10 @@
  *
  * The weights lie in workgroup memory (memory.ts). The buffer's rows are read from global memory.
  *
- * Runs of columns that all of an invocation's rows see need no mask, in whole tiles and in others.
- * In a run, several columns are read before the first product, so their latencies overlap. The
- * remaining columns are multiplied with a mask: a row adds the products of columns that it sees,
- * and nothing for others, not even a product with zero.
+ * Runs of columns that all of an invocation's rows see need no mask. In a run, several columns are
+ * read before the first product, so their latencies overlap. The remaining columns are multiplied
+ * with a mask: a row adds the products of columns that it sees, and nothing for others, not even a
+ * product with zero.
  */
 import { type Group, groupAt, groupsTogether, weightAt, weightPlace } from "./memory.ts";
 import { declareSeen, type Sight } from "./sight.ts";
@@ -35,8 +35,8 @@ export interface Accumulation {
 }
 
 /**
- * Writes WGSL for an {@linkcode Accumulation} over the columns that `sight` shows. Call `share`
- * (memory.ts) and wait at a barrier before. It has no barriers of its own.
+ * Writes WGSL for an {@linkcode Accumulation} over the columns that `sight` shows. In front of it,
+ * `share` (memory.ts) and a barrier are needed; it has no barriers of its own.
  */
 export function accumulate(
   options: AttentionTiledOptions,
@@ -90,7 +90,7 @@ export function accumulate(
       }`);
   const start = `let start = (${head} + ${first} + column) * ${vectors}u + x;`;
   // NVIDIA's compiler needs twice the registers for loads whose addresses may differ between a
-  // subgroup's invocations. So loops have the same bounds for all, and runs are read by all.
+  // subgroup's invocations. So all invocations have the same loop bounds and read every run.
   return `
     for (var run = 0u; run < ${uncounted(`${columns / run}u`)}; run++) {
       let column = ${run}u * run;
@@ -144,8 +144,8 @@ function groupsOfRun(options: AttentionTiledOptions, loads: number): number {
   return Math.min(powerOfTwo(groups), groupsTogether(options));
 }
 
-// Columns with a mask to unroll together: at most a group, and a quarter of `writtenOut`
-// multiply-adds, because each takes three instructions.
+// Columns with a mask to unroll together: at most four, and at most a quarter of `writtenOut`
+// multiply-adds, because each takes three instructions with its mask.
 function columnsMasked(options: AttentionTiledOptions): number {
   const { ownRows, chunks } = tileOf(options);
   const { writtenOut = 256 } = options;

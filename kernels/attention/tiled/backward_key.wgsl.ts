@@ -1,7 +1,6 @@
 /**
- * Attention backward, keyGradient alone, for GPUs: attention/tiled/backward_key_value.wgsl.ts
- * without the sums of valueGradient, for GPUs on which both together need more registers than an
- * invocation has.
+ * Attention backward, keyGradient alone: attention/tiled/backward_key_value.wgsl.ts without the
+ * sums of valueGradient, for GPUs that give an invocation too few registers for both.
  *
  * To try it, on a GPU that gives an invocation 64 registers:
  * `deno task bench --kernels=attention --passes=backward --variants=tiled-32x64-2x4`.

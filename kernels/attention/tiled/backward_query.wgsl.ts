@@ -17,9 +17,10 @@
  * Workgroup memory: memory.ts. Masked keys are never added (accumulate.ts).
  *
  * With f16, query, key and the logits' gradients are rounded, the latter with a scale per row, so
- * small rows keep 11 bits too (scale.ts). outputGradient and value are not rounded, because ⟨g_t,
- * v_j⟩ − D_t cancels if a query attends to one key. If a key has 99 % of the weight and numbers are
- * normally distributed, rounding them would raise the error of its gradient from 3e-4 to 1e-2.
+ * rows of small gradients keep 11 bits too (scale.ts). outputGradient and value are not rounded,
+ * because ⟨g_t, v_j⟩ − D_t cancels if a query attends to one key. If a key has 99 % of the weight
+ * and numbers are normally distributed, rounding outputGradient and value would raise the error of
+ * its gradient from 3e-4 to 1e-2.
  *
  * To try it: `deno task bench --kernels=attention --passes=backward --variants=tiled-64x64-4x4`.
  *
@@ -57,7 +58,7 @@ export interface AttentionBackwardQueryTiledOptions extends AttentionTiledOption
 
 /**
  * Declares `logSumExp{a}`, in base 2, and `rowDot{a}`, which is D_t, of this invocation's rows t.
- * Every tile reads them again, so that no register holds them through the loops.
+ * Every tile reads rowStatistics again, so that no register holds them through the loops.
  */
 function declareRowStatistics(options: AttentionBackwardQueryTiledOptions): string {
   const { side, vector } = tileOf(options);
@@ -78,8 +79,8 @@ function declareRowStatistics(options: AttentionBackwardQueryTiledOptions): stri
   ${
     options.firstQuery
       ? ""
-      : `// The first query sees one key: its logit's gradient is zero, but for the rounding of two equal
-  // sums.
+      : `// The first query sees one key, so its logit's gradient is zero. A weight of 0 keeps it so
+  // even if ⟨g, v⟩ and D_t round differently.
   logSumExp${a} += select(${vector}(), ${vector}(NO_WEIGHT), position${a} == vec${side}u(0u));`
   }`);
 }

@@ -1,8 +1,7 @@
 /**
- * Attention backward, valueGradient alone, for GPUs: attention/tiled/backward_key_value.wgsl.ts
- * without the sums of keyGradient, for GPUs on which both together need more registers than an
- * invocation has. It must run after the kernel of keyGradient, which reads `valve`, because it
- * overwrites `valve`.
+ * Attention backward, valueGradient alone: attention/tiled/backward_key_value.wgsl.ts without the
+ * sums of keyGradient, for GPUs that give an invocation too few registers for both. It overwrites
+ * `valve`, so it must run after the kernel of keyGradient, which reads `valve`.
  *
  * To try it, on a GPU that gives an invocation 64 registers:
  * `deno task bench --kernels=attention --passes=backward --variants=tiled-32x64-2x4`.

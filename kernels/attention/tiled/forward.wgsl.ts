@@ -66,12 +66,12 @@ function declareSoftmax(options: AttentionForwardTiledOptions): string {
   ${
       eachBlock(options, (a) => `
   var maximum${a} = ${vector}(sinkMaximum);
-  var sum${a} = ${vector}(sinkSum); // over this invocation's keys; over all keys at the end`)
+  var sum${a} = ${vector}(sinkSum); // over this invocation's keys and, for x = 0, the sink`)
     }`;
   }
   return eachBlock(options, (a) => `
   var maximum${a} = ${vector}(LOWEST);
-  var sum${a} = ${vector}(); // over this invocation's keys; over all keys at the end`);
+  var sum${a} = ${vector}(); // over this invocation's keys`);
 }
 
 /** Scales the logits, hides those of masked keys, and computes the new maximum `newMaximum{a}`. */
@@ -157,7 +157,7 @@ export function attentionForwardTiled(options: AttentionForwardTiledOptions): st
   const unit = storage === "f16" ? "16384.0 * " : "";
   return `
 const LOWEST: f32 = -3.4e38; // finite, because compilers may assume no infinities
-const MASKED: f32 = -3.402e38; // so far below that its weight is 0, whatever the maximum
+const MASKED: f32 = -3.402e38; // so far below LOWEST that its weight is 0 for any maximum
 const LN_2: f32 = 0.6931471805599453;
 
 struct Parameters {

@@ -8,9 +8,11 @@
  *     operands   a block of rows, or of columns, at d = 4 · (together · turn + group) + e
  *     weights    a block of rows at column 4 · (together · turn + group) + e
  *
- * The operands of the columns stand beside those of the rows, or below them. The weights overwrite
- * the operands, or have an array of their own, `weights`. The layout that takes least memory is
- * chosen. `partial[x][block]` holds a vector of each invocation for each of its blocks of rows.
+ * The operands of the columns stand beside those of the rows, in further blocks, or below them, in
+ * further turns. The weights overwrite the operands, or have an array of their own, `weights`. The
+ * layout that takes least memory is chosen. `partial[x][block]` holds a vector of each invocation
+ * for each of its blocks of rows.
+ *
  * The operands of the rows are staged again for each tile of columns. Keeping them would take 38
  * KiB instead of 21 in tiled-64x64-4x4 at D 64. That is more than browsers allow, and leaves room
  * for 3 instead of 4 subgroups on a SIMD unit of RDNA 2. It would save 1 of 40 instructions
@@ -113,12 +115,7 @@ export function groupsTogether(options: AttentionTiledOptions): number {
   return Math.max(1, Math.min((options.writtenOut ?? 256) / multiplyAdds, groups / 2));
 }
 
-/**
- * The workgroup memory of a tiled kernel.
- *
- * @param options the tile
- * @returns bytes
- */
+/** The bytes of a tiled kernel's workgroup memory, with `partial`, which some kernels lack. */
 export function attentionTiledMemory(options: AttentionTiledOptions): number {
   const { side, storage } = tileOf(options);
   const layout = layoutOf(options);
@@ -165,10 +162,8 @@ export function groupAt(options: AttentionTiledOptions, group: string): Group {
 /**
  * The place of a block of rows, or columns, in `tile`, at number `e` of a group of four d.
  *
- * @param options the tile
  * @param side which operand; if the kernel decides, WGSL for a number that is 1 for the columns and
  *   0 for the rows
- * @param index the place in the operand
  */
 export function operandPlace(
   options: AttentionTiledOptions,
@@ -245,7 +240,6 @@ export interface Staged {
 /**
  * Returns how `tile` stores operands.
  *
- * @param options the tile
  * @param exact whether operands must stay unrounded; with f16 this halves the step
  */
 export function stagedOperands(options: AttentionTiledOptions, exact: boolean): Staged {
@@ -259,8 +253,6 @@ export function stagedOperands(options: AttentionTiledOptions, exact: boolean): 
  * Writes this invocation's weights `name{a}_{b}_{c}` to `tile` or `weights`. It needs a barrier
  * before and after.
  *
- * @param options the tile
- * @param name the weights' name
  * @param factor WGSL in front of the weights of row block `a` that scales them, such as `2.0 *`
  */
 export function share(
@@ -285,11 +277,6 @@ export function publish(options: AttentionTiledOptions, name: (a: number) => str
 
 /**
  * Declares `name{a}`: the numbers that all invocations of a row published, combined in order.
- *
- * @param options the tile
- * @param name the name of the results
- * @param start WGSL for the initial value
- * @param combine WGSL that combines two numbers
  */
 export function combined(
   options: AttentionTiledOptions,

@@ -4,8 +4,8 @@
  * happens.
  *
  * f16 has 11 bits down to 2^-14 and ends at 65,504. A row's largest weight is scaled to between
- * 2^14 and 2^15. Then all weights above 2^-28 of it keep 11 bits; smaller ones may be flushed to
- * zero, an error of at most 2^-28 of it.
+ * 2^14 and 2^15. Then all weights above 2^-28 of the largest keep 11 bits; smaller ones may be
+ * flushed to zero, an error of at most 2^-28 of the largest.
  */
 import { combined, publish, share } from "./memory.ts";
 import type { Sight } from "./sight.ts";
@@ -28,13 +28,9 @@ fn reduction(largest: vec4f) -> vec4f {
 }
 
 /**
- * Publishes the largest weight of each row in this invocation's part of the tile. It needs a
- * barrier after the last read of `partial`, and one before `shareScaled`. Masked columns may have
- * any size and do not count.
- *
- * @param options the tile
- * @param name the weights' name, `name{a}_{b}_{c}`
- * @param sight which rows see which columns
+ * Publishes the largest of this invocation's weights `name{a}_{b}_{c}` in each row, except those of
+ * masked columns. It needs a barrier after the last read of `partial`, and one before
+ * `shareScaled`.
  */
 export function publishLargest(
   options: AttentionTiledOptions,

@@ -91,8 +91,6 @@ export const queriesFromTheRow: Sight = {
 /**
  * Declares `seen{a}`: the rows of each block that see a column.
  *
- * @param options the tile
- * @param sight which rows see which columns
  * @param column the column's index in the head
  */
 export function declareSeen(

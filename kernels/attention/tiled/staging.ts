@@ -9,13 +9,14 @@
  * So reads use whole lines of global memory, and writes use each bank once (memory.ts).
  *
  * Invocations divide the units of both operands among themselves. If one operand has fewer units
- * than there are invocations, the remaining invocations take units of the other operand. Where each
- * operand has half as many as there are invocations, both halves run the same code, except for the
- * reads.
+ * than there are invocations, the remaining invocations take units of the other operand. If each
+ * operand has half as many units as there are invocations, one half of the invocations takes each,
+ * and both halves run the same code except for the reads.
  *
  * Rows of a tile past the end of the sequence are those of the next head, or what WebGPU reads past
  * the end of a buffer. Nothing uses their products: those of masked columns are dropped, and no row
- * past the end is written. Without a clamp their addresses differ by constants.
+ * past the end is written. So row indices need no clamp, and the addresses of a block's rows differ
+ * by constants.
  */
 import { groupAt, operandPlace, type Staged } from "./memory.ts";
 import { type AttentionTiledOptions, component, tileOf } from "./tile.ts";
@@ -31,7 +32,7 @@ export interface Operand {
   readonly first: string;
 }
 
-// How many neighboring blocks 8 neighboring invocations stage: four, or fewer in small tiles.
+// How many neighboring blocks 8 neighboring invocations stage: four, two or one, a divisor of all.
 function nearBlocks(blocks: number): number {
   return blocks % 4 === 0 ? 4 : blocks % 2 === 0 ? 2 : 1;
 }
@@ -87,10 +88,6 @@ function writeUnit(
 /**
  * Stages a step of both operands, from vec4f `firstVector` of each row on. It needs a barrier
  * before and after.
- *
- * @param options the tile
- * @param operands the operands of the rows and of the columns
- * @param staged how `tile` stores them
  */
 export function stage(
   options: AttentionTiledOptions,

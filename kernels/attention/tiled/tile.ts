@@ -71,10 +71,9 @@ export interface Tile {
   readonly side: 2 | 4;
   /** The WGSL type of a block's rows in one column: `vec2f` or `vec4f`. */
   readonly vector: string;
-  /**
-   * The WGSL type of the positions of a block's rows: `vec2u` or `vec4u`. `truths` is for booleans.
-   */
+  /** The WGSL type of the positions of a block's rows: `vec2u` or `vec4u`. */
   readonly positions: string;
+  /** The WGSL type of one boolean for each of a block's rows. */
   readonly truths: string;
   /** Blocks of the tile, along the rows. */
   readonly rowBlocks: number;
@@ -211,7 +210,7 @@ export function exponential2({ side = 4 }: AttentionTiledOptions, argument: stri
   return side === 4 ? `exponential2(${argument})` : `exponential2(vec4f(${argument}, vec2f())).xy`;
 }
 
-/** A block's vector, or NaN where another has it. Needs not_a_number.wgsl. */
+/** The vector `result`, with NaN where `argument` has NaN. Needs not_a_number.wgsl. */
 export function passNotANumber(
   { side = 4 }: AttentionTiledOptions,
   result: string,

@@ -1,4 +1,4 @@
-// The norm of each query and key head of attention's joint projection:
+// RMSNorm of each query and key head of attention's joint projection:
 //
 //   output = gain ⊙ x inverseRms    inverseRms = 1 / √(mean(x²) + ε)
 //
