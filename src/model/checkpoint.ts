@@ -1,7 +1,7 @@
 /**
  * Checkpoints on disk: folders with the optimizer's state and a model in Hugging Face's layout. A
  * checkpoint is written under a temporary name, flushed and renamed. So an existing checkpoint is
- * always complete, even if a writing process was killed.
+ * always complete, even if its writer was killed.
  */
 import { basename, dirname, join } from "node:path";
 import type { LlamaConfig } from "../reference/llama/config.ts";
@@ -23,7 +23,7 @@ export type ParameterValues = ReadonlyMap<string, Float32Array<ArrayBuffer>>;
 /** A stored model. */
 export interface StoredModel {
   readonly config: LlamaConfig;
-  /** T, the context length of its training; of a pretrained model, the longest one. */
+  /** T of its training; for a pretrained model, config.json's `max_position_embeddings`. */
   readonly context: number;
   readonly parameters: ParameterValues;
 }
@@ -55,10 +55,9 @@ const TEMPORARY = ".writing-";
 /**
  * Writes a checkpoint.
  *
- * @param path its folder, which must not exist yet; its parent folder must
- * @param checkpoint the checkpoint
- * @throws {CheckpointError} if it cannot be written; no incomplete checkpoint remains. Also if it is
- *   complete, but its parent folder cannot be flushed; the message says so
+ * @param path its folder, which must not exist; the parent folder must
+ * @throws {CheckpointError} if writing fails, which leaves no incomplete checkpoint, or if the
+ *   checkpoint is complete but its parent folder cannot be flushed
  */
 export async function writeCheckpoint(path: string, checkpoint: Checkpoint): Promise<void> {
   const { config, context, parameters, moments, step, state } = checkpoint;
@@ -126,10 +125,8 @@ async function syncFolder(path: string): Promise<void> {
 }
 
 /**
- * Removes a checkpoint. It first gets a temporary name, so a half-removed one is not mistaken for a
+ * Removes a checkpoint. Renames it first, so that no half-removed folder is mistaken for a
  * checkpoint.
- *
- * @param path its folder
  */
 export async function removeCheckpoint(path: string): Promise<void> {
   const temporary = join(dirname(path), `${TEMPORARY}${basename(path)}-removed`);
@@ -138,9 +135,9 @@ export async function removeCheckpoint(path: string): Promise<void> {
 }
 
 /**
- * Removes checkpoints that killed processes left incomplete.
+ * Removes checkpoints that killed processes left half-written or half-removed.
  *
- * @param folder the checkpoints' folder, which no other process uses
+ * @param folder the checkpoints' folder; no other process may be using it
  */
 export async function removeHalfWritten(folder: string): Promise<void> {
   for await (const { name } of Deno.readDir(folder)) {
@@ -167,8 +164,8 @@ export async function readModel(path: string): Promise<StoredModel> {
  * Reads the state from which training resumes.
  *
  * @param path a checkpoint's folder
- * @throws {CheckpointError} if a file or tensor is missing, incomplete, not finite, or of the wrong
- *   shape, if a second moment is negative, or if another version wrote the state
+ * @throws {CheckpointError} if the model cannot be read, or the state of the optimizer or the
+ *   trainer is missing, incomplete or invalid
  */
 export async function readCheckpoint(path: string): Promise<Checkpoint> {
   const model = await readModel(path);

@@ -100,8 +100,6 @@ export class Llama {
   /**
    * Plans a model and uploads its parameters.
    *
-   * @param gpu the GPU to run on
-   * @param options the model's shape, batch size and parameters
    * @throws {TypeError} if a parameter is missing, unknown or has the wrong length
    * @throws {RangeError} for an invalid configuration, or sizes beyond the adapter's limits
    */

@@ -20,13 +20,15 @@ import { readRope, type RopeFields } from "./hugging_face/rope.ts";
 import { refuseSlidingWindow } from "./hugging_face/sliding_window.ts";
 import { objectOf, parseJson, shown } from "./json.ts";
 
-/** The names for models with parts that Llama lacks, so other programs refuse to open them. */
+/**
+ * config.json's names for a model with parts that Llama lacks. Other programs, which would ignore
+ * those parts, refuse these names.
+ */
 const OWN = { type: "gradsink_llama", class: "GradsinkLlamaForCausalLM" };
 
 /**
  * The fields of config.json. The parts that Llama lacks are stored under `gradsink`: V-scale, sink
- * logits, attention's gates, and layers without attention. A model with any of these is not called
- * a Llama, because a program that ignores them would compute another model.
+ * logits, attention's gates, and layers without attention.
  *
  * @param config the model's shape
  * @param context the context length T of its training
@@ -87,7 +89,7 @@ const DEFAULTS: Readonly<Record<Family, Readonly<Record<string, number | undefin
  */
 const BIAS_FAMILIES: readonly Family[] = ["llama", "qwen3"];
 
-/** Where config.json stores each field of a model's shape; used in error messages. */
+/** The name in config.json of each field of a `LlamaConfig`, for error messages. */
 const FIELDS: Readonly<Record<string, string>> = {
   vocabulary: "vocab_size",
   layers: "num_hidden_layers",
@@ -111,15 +113,12 @@ const FIELDS: Readonly<Record<string, string>> = {
 };
 
 /**
- * Reads config.json, as transformers 4 or 5 write it.
+ * Reads config.json, as transformers 4 or 5 write it. Every field that is known to change a model
+ * is either part of the result or refused by name.
  *
- * @param text the file's text
- * @param path for messages
- * @param options `context`: the longest context that will be used. Default: the model's whole
+ * @param options `context`: the longest context that will be used; by default the model's whole
  *   context
- * @returns the model's architecture
- * @throws {CheckpointError} if it is not JSON or describes an unsupported model. Every field that
- *   is known to change a model is either part of the result or refused by name
+ * @throws {CheckpointError} if it is not JSON or describes an unsupported model
  */
 export function parseHuggingFaceConfig(
   text: string,

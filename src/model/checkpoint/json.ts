@@ -1,10 +1,12 @@
-/** Reads JSON files of a checkpoint. They may come from other people, so every field is checked. */
+/**
+ * Reads a checkpoint's text and JSON files, which may come from strangers, and words their errors.
+ */
 import { CheckpointError } from "./error.ts";
 
-/** The longest text to read, 128 MiB. Tokenizer files have up to 35 MB. */
+/** The longest text to read. Tokenizer files have up to 35 MB. */
 const MOST_TEXT_BYTES = 2 ** 27;
 
-/** The beginning of a Git LFS pointer, which a file holds if Git did not fetch its content. */
+/** The beginning of a file whose content Git LFS has not fetched. */
 export const LFS_POINTER = "version https://git-lfs.github.com/";
 
 /** What is wrong with a file that holds {@linkcode LFS_POINTER}, and what to do. */
@@ -16,8 +18,8 @@ export const LFS_PROBLEM =
  *
  * @param path a regular file
  * @returns the text, without a byte order mark
- * @throws {CheckpointError} if it is missing, cannot be read, is a pointer of Git LFS, is not UTF-8,
- *   or has more than 128 MiB
+ * @throws {CheckpointError} if it is missing, cannot be read, is a pointer of Git LFS, is not
+ *   UTF-8, or is longer than 128 MiB
  */
 export async function readText(path: string): Promise<string> {
   try {
@@ -46,8 +48,6 @@ export async function readText(path: string): Promise<string> {
 /**
  * Reads a JSON file that holds an object.
  *
- * @param path a regular file
- * @returns its own fields
  * @throws {CheckpointError} if it cannot be read, is not JSON, or is not an object
  */
 export async function readJsonObject(path: string): Promise<Record<string, unknown>> {
@@ -55,10 +55,8 @@ export async function readJsonObject(path: string): Promise<Record<string, unkno
 }
 
 /**
- * Parses JSON from a file.
+ * Parses a file's JSON.
  *
- * @param text the file's text
- * @param path for the message
  * @throws {CheckpointError} if it is not JSON
  */
 export function parseJson(text: string, path: string): unknown {
@@ -72,9 +70,6 @@ export function parseJson(text: string, path: string): unknown {
 /**
  * Checks that a value from a file is an object.
  *
- * @param value of any kind
- * @param path for the message
- * @returns its own fields
  * @throws {CheckpointError} if it is not an object
  */
 export function objectOf(value: unknown, path: string): Record<string, unknown> {
@@ -92,9 +87,7 @@ export function shown(value: unknown): string {
 }
 
 /**
- * Says why a file was not found. A cache of Hugging Face holds links, whose files may be gone.
- *
- * @param path the missing file
+ * Says why a file was not found. Hugging Face's cache consists of links, whose targets may be gone.
  */
 export async function absenceOf(path: string): Promise<string> {
   try {

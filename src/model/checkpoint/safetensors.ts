@@ -15,7 +15,7 @@ export interface NamedTensor {
 }
 
 /**
- * Yields the bytes of a safetensors file in pieces, in their order in the file.
+ * Yields the bytes of a safetensors file, piece by piece.
  *
  * @param tensors by name; the order is kept
  * @param metadata texts by name

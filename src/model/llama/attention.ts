@@ -40,8 +40,8 @@ export interface AttentionState extends Omit<AttentionTrace<Tensor>, "gradients"
   readonly gate: GateState | undefined;
   readonly vScale: AttentionVScale | undefined;
   /**
-   * The sink logit of each query head, which takes attention but has no value: [Hq]; undefined in
-   * a model without sink logits.
+   * One more logit in each query head's softmax, whose weight has no value: [Hq]. undefined in a
+   * model without sink logits.
    */
   readonly sinkLogit: Tensor | undefined;
 }
@@ -97,13 +97,7 @@ function planVScale(
   return { constant: learned.constant, mode: "full" };
 }
 
-/**
- * Plans attention's forward pass.
- *
- * @param build the model
- * @param plans the list to add to
- * @param options the layer's index and its input [B, T, d]
- */
+/** Plans attention's forward pass. `input` is the layer's input, [B, T, d]. */
 export function planAttentionBlockForward(
   build: LlamaBuild,
   plans: Plan[],
@@ -167,10 +161,7 @@ export function planAttentionBlockForward(
   };
 }
 
-/**
- * Plans the gates on the heads' outputs. Their input is the norm's output, like that of the
- * projections.
- */
+/** Plans the gates on the heads' outputs. They read the same input as the projections. */
 function planGate(
   build: LlamaBuild,
   plans: Plan[],
@@ -190,7 +181,10 @@ function planGate(
   return { logits, opening, output };
 }
 
-/** Plans the joint projection, with biases and with query and key norms if the model has them. */
+/**
+ * Plans the joint projection to query, key and value, with biases and with query and key norms if
+ * the model has them.
+ */
 function planProjections(
   build: LlamaBuild,
   plans: Plan[],
@@ -234,13 +228,10 @@ function headNormOptions(build: LlamaBuild, layer: number) {
 }
 
 /**
- * Plans attention's backward pass, down to its norm's output.
+ * Plans attention's backward pass, down to its norm's output. `residualGradient` is the loss's
+ * gradient by attention's output to the residual stream, [B, T, d].
  *
- * @param build the model
- * @param plans the list to add to
- * @param options the layer's index, its forward states, and the loss's gradient by its residual [B,
- *   T, d]
- * @returns the loss's gradients by its states
+ * @returns the loss's gradients by the layer's attention states
  */
 export function planAttentionBlockBackward(
   build: LlamaBuild,

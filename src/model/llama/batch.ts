@@ -42,8 +42,7 @@ export function batchTensors(
 /**
  * Refuses a batch that does not fit.
  *
- * @param batch inputs and targets
- * @param options the operation, for messages; B · T; and V
+ * @param options `operation`: for messages; `length`: B · T; `vocabulary`: V
  * @throws {TypeError} for a wrong type or length
  * @throws {RangeError} for a token outside the vocabulary
  */

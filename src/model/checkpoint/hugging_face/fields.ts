@@ -1,6 +1,6 @@
 /**
- * The fields of config.json that are not part of a model's shape: fields without effect here, and
- * fields of unsupported models. A field in none of the lists is unknown and gets reported.
+ * Sorts the fields of config.json into those that the parser reads, those without effect on a loss,
+ * and those of unsupported models. Any other field is reported as unknown.
  *
  * Source: the configurations of Hugging Face's transformers, versions 4.57 and 5.24, and of models
  * on its hub.
@@ -37,11 +37,11 @@ const READ = [
 ];
 
 /**
- * Fields for training, sampling, classification and other programs; they do not change the loss of
+ * Fields for training, sampling, classification and other programs. They do not change the loss of
  * given tokens.
  */
 const WITHOUT_EFFECT = [
-  // Training, and number types that the loader chooses.
+  // Training and number types.
   ...["attention_dropout", "dtype", "embd_pdrop", "embedding_dropout", "hidden_dropout"],
   ...["initializer_range", "pretraining_tp", "resid_pdrop", "torch_dtype", "use_bfloat16"],
   ...["classifier_dropout", "hidden_dropout_prob", "mlp_dropout", "residual_dropout"],
@@ -66,8 +66,8 @@ const WITHOUT_EFFECT = [
 ];
 
 /**
- * Fields of unsupported models, with the values that switch their feature off. Null switches any of
- * them off.
+ * Fields of unsupported models, with the values that switch their feature off. Null and `{}` switch
+ * off any of them.
  */
 const NEUTRAL: Readonly<Record<string, readonly unknown[]>> = {
   // Biases and norms in other places.
@@ -174,10 +174,9 @@ const REASONS: Readonly<Record<string, string>> = {
 /**
  * Refuses the fields of unsupported models.
  *
- * @param fields config.json's fields
  * @param options `path`: for messages; `exempt`: fields that transformers ignores for the family;
  *   `read`: fields that the parser reads elsewhere for this family
- * @returns the unknown fields, in the order of the file
+ * @returns the unknown and the exempt fields, in the file's order
  * @throws {CheckpointError} that names the first field of an unsupported model, its value and the
  *   supported values
  */
@@ -217,7 +216,6 @@ function refuseUnlessNeutral(
   throw new CheckpointError(`${path}: ${name} is ${shown(value)}, wanted ${wanted}${reason}`);
 }
 
-/** An empty object switches a feature off, as in `"pruned_heads": {}`. */
 function isEmpty(value: unknown): boolean {
   return typeof value === "object" && value !== null && !Array.isArray(value) &&
     Object.keys(value).length === 0;

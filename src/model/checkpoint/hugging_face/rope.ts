@@ -28,8 +28,6 @@ const DEFAULT_BASE = 10_000;
 /**
  * Reads RoPE's fields.
  *
- * @param fields config.json's fields
- * @param path for messages
  * @throws {CheckpointError} if they contradict each other, differ between kinds of layers, ask for
  *   an unsupported scaling or a partial rotation, or lack a number
  */
@@ -51,8 +49,8 @@ export function readRope(fields: Readonly<Record<string, unknown>>, path: string
 }
 
 /**
- * Requires that two fields with the same meaning agree. Otherwise programs that read one or the
- * other would compute different models.
+ * Refuses fields of the same meaning that differ, because programs that read different ones would
+ * compute different models.
  */
 function agree(
   given: readonly { readonly name: string; readonly value: unknown }[],

@@ -1,6 +1,4 @@
-/**
- * Refuses models whose config.json asks for a sliding window that hides keys of the context.
- */
+/** Refuses models with a sliding window that hides keys of the context. */
 import type { Family } from "../../pretrained/architecture.ts";
 import { CheckpointError } from "../error.ts";
 import { shown } from "../json.ts";
@@ -9,11 +7,10 @@ import { shown } from "../json.ts";
  * Refuses a model if its queries do not see all earlier keys of a context. A window as long as the
  * context changes nothing.
  *
- * @param fields config.json's fields
  * @param options `family`: decides which fields count; `layers`: their number; `context`: the
- *   longest requested one; `path`: for messages
- * @throws {CheckpointError} for a window shorter than the context, for layers of other kinds, and
- *   for fields that contradict each other
+ *   longest context that will be used; `path`: for messages
+ * @throws {CheckpointError} for a window shorter than the context, layers of other kinds, or
+ *   contradictory fields
  */
 export function refuseSlidingWindow(
   fields: Readonly<Record<string, unknown>>,

@@ -1,5 +1,5 @@
 /**
- * One open safetensors file. Opening reads only its header; tensors or parts of them are read on
+ * An open safetensors file. Opening reads only its header; tensors or parts of them are read on
  * demand.
  */
 import { CheckpointError } from "../error.ts";
@@ -95,7 +95,6 @@ export class TensorFile implements Disposable {
   /**
    * The type of a tensor.
    *
-   * @param name an entry's name
    * @throws {CheckpointError} if its type is not supported
    */
   typeOf(name: string): FloatType {

@@ -1,6 +1,6 @@
 /**
  * The header of a safetensors file: names, types, shapes and offsets of its tensors. Files may come
- * from strangers, so it checks every value before use, and no tensor may lie beyond the file's end.
+ * from strangers, so every value is checked before use.
  *
  * Source: https://github.com/huggingface/safetensors, "Format".
  */
@@ -11,7 +11,7 @@ export interface TensorEntry {
   /** The type's name in the format, for example `BF16`. */
   readonly type: string;
   readonly shape: readonly number[];
-  /** The first byte and the end of its bytes, counted from the end of the header. */
+  /** The offset of its first byte, counted from the end of the header. */
   readonly start: number;
   readonly end: number;
 }
@@ -31,9 +31,8 @@ const METADATA = "__metadata__";
 /**
  * Reads a header.
  *
- * @param header the header's bytes
- * @param options `size`: the number of bytes after the header; `fail`: throws an error with a
- *   message
+ * @param options `size`: the number of bytes after the header; `fail`: throws an error with the
+ *   given message
  * @returns the entries in the order of their bytes, which fill the rest of the file without gap or
  *   overlap
  */

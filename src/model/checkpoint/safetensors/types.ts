@@ -13,11 +13,7 @@ export function isFloatType(type: string): type is FloatType {
   return (FLOAT_TYPES as readonly string[]).includes(type);
 }
 
-/**
- * The bytes per number of a type.
- *
- * @param type the weights' type
- */
+/** The bytes per number of a type. */
 export function bytesPerNumber(type: FloatType): 2 | 4 {
   return type === "F32" ? 4 : 2;
 }
@@ -50,10 +46,9 @@ export function widen(
 }
 
 /**
- * The end of a buffer, which must hold the stored bytes for {@linkcode widen}.
+ * The part at a buffer's end where {@linkcode widen} expects the stored bytes.
  *
  * @param numbers a float32 array with as many numbers as are stored
- * @param type the stored type
  */
 export function storedPart(
   numbers: Float32Array<ArrayBuffer>,
@@ -67,7 +62,7 @@ export function storedPart(
   );
 }
 
-/** All exponent bits set: an infinity or a NaN. */
+/** The bits of the exponent. In an infinity or a NaN all of them are set. */
 const EXPONENT = { F32: 0x7f800000, F16: 0x7c00, BF16: 0x7f80 } as const;
 
 /**
