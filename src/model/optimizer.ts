@@ -1,6 +1,5 @@
 /**
- * AdamW over all parameters of a model, with gradients clipped by their global norm, all on the
- * GPU.
+ * AdamW over all parameters of a model, with gradients clipped by their global norm, on the GPU.
  */
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Plan } from "../gpu/plan.ts";
@@ -35,7 +34,7 @@ export interface Trained {
   readonly packs: readonly ParameterPack[];
 }
 
-/** AdamW's moments of one parameter, of the parameter's shape. */
+/** AdamW's moments of one parameter, in its shape. */
 export interface Moments {
   /** The decaying mean of the clipped gradient. */
   readonly first: Tensor;
@@ -94,9 +93,6 @@ export class AdamW {
   /**
    * Plans the steps, with moments of zero.
    *
-   * @param gpu the GPU that holds the model
-   * @param model the model to train
-   * @param settings the optimizer's settings
    * @throws {RangeError} for settings out of range
    */
   constructor(gpu: Gpu, model: Trained, settings: AdamWSettings = {}) {
@@ -146,7 +142,7 @@ export class AdamW {
     }
   }
 
-  /** The number of steps taken, which the moments' bias corrections depend on. */
+  /** The number of steps taken; the moments' bias corrections depend on it. */
   get steps(): number {
     return this.#steps;
   }

@@ -1,7 +1,6 @@
 /**
- * The layout of a model's parameters in GPU memory: contiguous in a few large tensors. So the
- * optimizer needs a few dispatches instead of one per parameter, and kernels read several matrices
- * as one.
+ * A model's parameters in a few large tensors, so that the optimizer needs a few dispatches instead
+ * of one per parameter, and kernels read several matrices as one.
  */
 import type { Tensor } from "../gpu/tensor.ts";
 import type { LlamaConfig } from "../reference/llama/config.ts";
@@ -40,7 +39,7 @@ export interface PackedTensors {
   readonly units: ReadonlyMap<string, Tensor>;
 }
 
-/** Units begin at multiples of this many elements: 256 bytes, where every adapter can bind. */
+/** Units begin at multiples of this many elements, 256 bytes, at which every adapter can bind. */
 const ALIGNMENT = 64;
 
 function unitsOf(config: LlamaConfig): Parameter[][] {
@@ -79,7 +78,6 @@ function packsOf(config: LlamaConfig, limit: number): Pack[] {
  * Makes a tensor for every parameter of a model, all zeros.
  *
  * @param workspace owns the tensors
- * @param config the model's shape
  * @throws {RangeError} if a matrix is larger than the adapter allows
  */
 export function packTensors(workspace: Workspace, config: LlamaConfig): PackedTensors {
@@ -110,10 +108,8 @@ export function packTensors(workspace: Workspace, config: LlamaConfig): PackedTe
 }
 
 /**
- * The number of elements that {@linkcode packTensors} allocates, including gaps, if no buffer limit
- * splits a pack.
- *
- * @param config the model's shape
+ * The number of elements that {@linkcode packTensors} allocates, including gaps, as long as each
+ * pack fits one buffer.
  */
 export function packedLength(config: LlamaConfig): number {
   return packsOf(config, Infinity).reduce((sum, { length }) => sum + length, 0);

@@ -1,6 +1,6 @@
 /**
- * The loss of a model whose activations are rounded to INT8, at the inputs of linear maps. It shows
- * how much a few huge activations stretch the range; it is not a recipe for inference.
+ * The loss of a model whose linear maps' inputs are rounded to INT8. It shows how far a few huge
+ * activations stretch the range.
  *
  * Source: Chen, Lin, Yao, arXiv 2603.17771.
  */
@@ -64,8 +64,8 @@ export class QuantizedEvaluation {
   /** The loss of each token, in nats: `[B · T]`. */
   readonly tokenLosses: Tensor;
   /**
-   * With `scale: "static"`: each linear map's largest |input| so far, `[1]`, by its parameter's
-   * name. Maps with the same input are one entry, by the first one's name.
+   * With `scale: "static"`: the largest |input| so far of each linear map to round, `[1]`, by its
+   * parameter's name. Maps with the same input are one entry, under the first one's name.
    */
   readonly maxima: ReadonlyMap<string, Tensor>;
   readonly #gpu: Gpu;
@@ -77,9 +77,7 @@ export class QuantizedEvaluation {
   /**
    * Plans the evaluation.
    *
-   * @param gpu the GPU that holds the model
-   * @param model the model; each pass uses its parameters and batch of that moment
-   * @param options which inputs to round, and how
+   * @param model each pass uses its current parameters and batch
    * @throws {RangeError} for unknown options
    */
   constructor(gpu: Gpu, model: Llama, { linears, scale }: QuantizedOptions) {

@@ -6,7 +6,7 @@ export interface Schedule {
   readonly peak: number;
   /** The number of steps of the linear rise to the peak; 0 for none. */
   readonly warmUp: number;
-  /** The number of all steps, more than the warm-up has. */
+  /** The number of all steps; more than `warmUp`. */
   readonly steps: number;
   /** The last step's rate as a share of the peak, from 0 to 1; 1 keeps the rate. Default: 0.1. */
   readonly floor?: number;

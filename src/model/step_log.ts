@@ -16,7 +16,7 @@ export interface StepRecord {
 }
 
 /**
- * Keeps the loss and the gradient's norm of the last steps.
+ * Keeps the loss and the gradient's norm of the steps that are not yet read.
  *
  * @example
  * ```ts
@@ -39,14 +39,13 @@ export class StepLog {
   readonly #clipping: Tensor;
   readonly #records: Tensor;
   #pending: { readonly step: number; readonly place: number }[] = [];
-  /** Steps that a current read is about to return: their slots are not free yet. */
+  /** The number of steps that unfinished reads will return: their slots are not free yet. */
   #reading = 0;
   #next = 0;
 
   /**
-   * @param gpu the GPU to run on
    * @param options `loss` [1] and `clipping` [2], which every step fills; `capacity`: the most
-   *   steps between two reads
+   *   unread steps
    * @throws {RangeError} if the capacity is not a positive integer
    */
   constructor(gpu: Gpu, { loss, clipping, capacity }: {

@@ -1,7 +1,7 @@
 /**
  * A pretrained model's forward pass, and its backward pass to the states alone, for models that
- * exceed a GPU's memory. It computes no gradients by weights, holds one layer's weights at a time,
- * and in the backward pass recomputes the states that it did not keep.
+ * exceed a GPU's memory. It computes no gradients by weights, needs memory for only one layer's
+ * weights, and recomputes in the backward pass the states that it did not keep.
  */
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Plan } from "../gpu/plan.ts";
@@ -51,9 +51,9 @@ export interface StreamedLlamaOptions {
   /** Whether to plan a backward pass; without one, the model needs less memory. Default: true. */
   readonly backward?: boolean;
   /**
-   * Layers' states are kept for the backward pass, then weights for later passes, while all of the
-   * model's GPU memory stays within this many bytes. The states of other layers are recomputed, and
-   * other weights are read again. Default: 2³⁰; 2²⁸ if the adapter computes on the CPU.
+   * While the model's whole GPU memory stays within this many bytes, layers' states are kept for
+   * the backward pass, then weights for later passes. Other states are recomputed, other weights
+   * are read again. Default: 2³⁰; 2²⁸ if the adapter computes on the CPU.
    */
   readonly keptBytes?: number;
 }
@@ -128,7 +128,7 @@ export class StreamedLlama {
    * all of them are the same tensor.
    */
   readonly #states: readonly Tensor[];
-  /** The tensors that the layer's plans read: its input, and the gradient by its output. */
+  /** What the plans of a layer read: its input, and the gradient by its output. */
   readonly #input: Tensor;
   readonly #outputGradient: Tensor;
   readonly #output: Tensor;
@@ -147,8 +147,6 @@ export class StreamedLlama {
   /**
    * Plans a model. Its weights are read when it runs.
    *
-   * @param gpu the GPU to run on
-   * @param options the weights on disk, the batch size and the context
    * @throws {RangeError} for an impossible model, batch or context, or sizes beyond the adapter's
    *   limits
    */
@@ -233,7 +231,6 @@ export class StreamedLlama {
    * Computes a batch's losses, and keeps what the backward pass needs.
    *
    * @param batch inputs and targets, [B, T] each
-   * @param options callbacks that read or change states during the pass
    * @returns the losses, in nats
    * @throws {TypeError} for tokens of a wrong type or number
    * @throws {RangeError} for a token outside the vocabulary, or a first layer whose input is
@@ -265,8 +262,8 @@ export class StreamedLlama {
       this.#copy(this.#output, this.#states[layer + 1]!);
       if (this.#back !== undefined) this.#known = layer;
     }
-    // A callback may have changed the last layer's output in memory. Then the backward pass must
-    // recompute that layer's states.
+    // `onOutput` may have changed a tensor of the last layer. Then the backward pass recomputes its
+    // states.
     this.#computed = options.onOutput === undefined ? layers - 1 : undefined;
     const losses = await this.#head.forward(batch.targets, options);
     this.#ran = true;
@@ -277,7 +274,6 @@ export class StreamedLlama {
    * Computes the gradients of the last forward pass's mean loss by the states, from the last layer
    * back to the input of layer 0.
    *
-   * @param options callbacks that read gradients
    * @throws {TypeError} if there was no forward pass, or the model has no backward pass
    * @throws {CheckpointError} if the weights cannot be read
    * @throws {GpuError} if the GPU fails

@@ -3,7 +3,6 @@ import type { Gpu } from "../gpu/gpu.ts";
 import type { Plan } from "../gpu/plan.ts";
 import { Tensor } from "../gpu/tensor.ts";
 
-/** Owns the plans and tensors that planning makes. */
 export class Workspace {
   readonly gpu: Gpu;
   readonly #disposables: Disposable[] = [];
@@ -18,13 +17,7 @@ export class Workspace {
     return item;
   }
 
-  /**
-   * Takes ownership of a plan and its output tensors, and appends the plan to a list.
-   *
-   * @param plans the list
-   * @param planned an operator's plan and output tensors
-   * @returns `planned`
-   */
+  /** Takes ownership of a plan and its output tensors, and appends the plan to `plans`. */
   add<Result extends { readonly plan: Plan }>(plans: Plan[], planned: Result): Result {
     for (const item of Object.values(planned)) {
       if (item instanceof Tensor) this.keep(item);
@@ -36,8 +29,8 @@ export class Workspace {
   /**
    * Views a tensor's memory with another shape.
    *
-   * @param tensor a tensor that lives at least as long as the workspace
-   * @param shape a shape with as many elements
+   * @param tensor lives at least as long as the workspace
+   * @param shape has as many elements
    */
   view(tensor: Tensor, shape: readonly number[]): Tensor {
     return tensor.slice(0, shape);

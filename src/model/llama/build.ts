@@ -14,9 +14,9 @@ import { ropeFrequencies } from "../../reference/llama/rope.ts";
 import type { Workspace } from "../workspace.ts";
 
 /**
- * How to choose between kernels on an adapter that computes on the CPU; on any other, each operator
- * chooses its own. `steps`: the fastest to run, for training; they may take seconds to compile,
- * once. `start`: the fastest to compile, for a few steps.
+ * How to choose between kernels on an adapter that computes on the CPU; on a GPU, each operator
+ * chooses its own. `steps`: the fastest to run, which may take seconds to compile. `start`: the
+ * fastest to compile, for a few steps.
  */
 export type KernelPreference = "steps" | "start";
 
@@ -37,7 +37,7 @@ export interface LlamaOptions {
   /**
    * A position to which heads may give almost all of their weight. The gradients by its key and by
    * the queries then stay accurate, as with `precise` of `attentionBackward`. Attention's backward
-   * pass takes half as long again, and more memory. Default: none, as in training.
+   * pass then takes about 1.5 times as long, and more memory. Default: none, as in training.
    */
   readonly precisePosition?: number;
 }
@@ -49,7 +49,7 @@ export interface KernelChoice {
   readonly attentionBackward?: string;
 }
 
-/** The inputs of planning, shared by all parts of a model. */
+/** What all parts of a model share in planning. */
 export interface LlamaBuild {
   readonly workspace: Workspace;
   readonly config: LlamaConfig;
@@ -58,18 +58,18 @@ export interface LlamaBuild {
   /** T */
   readonly context: number;
   /**
-   * The parameters in the form that kernels read, by name. Attention's three projections are
-   * stacked into one matrix (a unit), and so are SwiGLU's two, each under the first one's name.
+   * The parameters' tensors by name. Attention's three projections are stacked into one matrix, a
+   * unit, under the first one's name; so are SwiGLU's two.
    */
   readonly units: ReadonlyMap<string, Tensor>;
   /**
-   * The weights of linear maps that are in images (textures) instead of `units`, by the same names
-   * as there. Default: none.
+   * Weights of linear maps that are in images (textures) instead of `units`, by the same names.
+   * Default: none.
    */
   readonly images?: ReadonlyMap<string, MatrixImage>;
   /**
    * The tensors for the parameters' gradients, by the names of `units`; undefined if only the
-   * states' gradients are wanted.
+   * gradients by the states are wanted.
    */
   readonly gradients: ReadonlyMap<string, Tensor> | undefined;
   readonly kernels: KernelChoice;
@@ -89,19 +89,14 @@ export interface LlamaBuild {
 
 /**
  * Replaces the input of a linear map, for example by quantized values; it may add plans. Maps with
- * the same input share one call, with the first map's name: `q_proj` for attention's three
+ * the same input share one call under the first one's name: `q_proj` for attention's three
  * projections and its gates, `gate_proj` for SwiGLU's two.
  */
 export type LinearInput = (plans: Plan[], linear: string, input: Tensor) => Tensor;
 
 type Candidate = Pick<Variant<AttentionShape, never>, "name" | "unfit" | "suits">;
 
-/**
- * Chooses kernels.
- *
- * @param gpu the GPU to run on
- * @param options the preference, and the lengths of attention
- */
+/** Chooses kernels for the lengths of `attention`. */
 export function chooseKernels(
   gpu: Gpu,
   { preference, attention }: {
@@ -118,8 +113,8 @@ export function chooseKernels(
     // The portable variant, last in each list, always suits.
     const suiting = (shape: AttentionShape) => fit.find((each) => each.suits(gpu, shape))!.name;
     const own = suiting(attention);
-    // For short sequences `suits` refuses a variant that takes seconds to compile. Over many steps
-    // such a variant pays off for them too.
+    // For short sequences, `suits` refuses a variant that takes seconds to compile. Over many steps
+    // it pays off there too.
     return own === "portable" ? suiting({ ...attention, sequenceLength: Infinity }) : own;
   };
   return {
@@ -132,8 +127,6 @@ export function chooseKernels(
  * Chooses variants for all parts of a model, and uploads the tensors that they share.
  *
  * @param workspace owns the new plans and tensors
- * @param options the model's options, with the tensors of its parameters and, if wanted, of their
- *   gradients
  */
 export function startBuild(
   workspace: Workspace,
@@ -182,7 +175,7 @@ export function gradientOf({ gradients = new Map() }: LlamaBuild, name: string):
   return tensorOf(gradients, name);
 }
 
-/** As {@linkcode gradientOf}, but undefined in a model that computes no parameter gradients. */
+/** As {@linkcode gradientOf}, but undefined if gradients by parameters are not wanted. */
 export function wantedGradientOf(build: LlamaBuild, name: string): Tensor | undefined {
   return build.gradients === undefined ? undefined : gradientOf(build, name);
 }
@@ -193,14 +186,7 @@ function tensorOf(tensors: ReadonlyMap<string, Tensor>, name: string): Tensor {
   return tensor;
 }
 
-/**
- * Plans a matrix product.
- *
- * @param build the model
- * @param plans the list to add to
- * @param options the operands
- * @returns the product
- */
+/** Plans a matrix product, appended to `plans`. */
 export function product(
   { workspace, kernels }: LlamaBuild,
   plans: Plan[],
@@ -230,8 +216,7 @@ export function linear(build: LlamaBuild, plans: Plan[], input: Tensor, name: st
 }
 
 /**
- * Plans the gradients of a linear map: by its input, and by its parameter if that gradient is
- * wanted.
+ * Plans the gradients of a linear map: by its parameter, if that is wanted, and by its input.
  *
  * @returns the gradient by its input
  */

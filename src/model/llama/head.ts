@@ -27,23 +27,22 @@ export interface HeadPlans {
   /** The loss's gradient by the last hidden state: [B, T, d]. */
   readonly inputGradient: Tensor;
   /**
-   * The loss's gradient by the head's matrix: [V, d]. With a tied head it must still be added to
-   * the gradient by the embedding.
+   * The loss's gradient by the head's matrix: [V, d]. With a tied head, the caller adds it to the
+   * gradient by the embedding.
    */
   readonly headGradient: Tensor;
 }
 
-/** The most bytes of logits at a time, 128 MiB. Longer batches are computed in chunks of rows. */
+/** The most bytes of logits at a time. Larger batches are computed in chunks of rows. */
 export const LOGITS_BYTES: number = 2 ** 27;
 
 /**
  * The number of rows in a chunk of logits: the largest that fits a buffer and `LOGITS_BYTES`, and
  * divides the number of all rows.
  *
- * @param gpu the GPU to run on
  * @param rows B · T
  * @param vocabulary V
- * @throws {RangeError} if a buffer does not even hold one row
+ * @throws {RangeError} if a buffer cannot hold even one row
  */
 export function headChunkRows(gpu: Gpu, rows: number, vocabulary: number): number {
   const most = Math.floor(Math.min(gpu.largestStorage, LOGITS_BYTES) / (4 * vocabulary));
@@ -86,14 +85,7 @@ interface Losses {
   readonly chunks: readonly { readonly first: number; readonly plans: readonly Plan[] }[];
 }
 
-/**
- * Plans the forward pass from the last hidden state to every token's loss. If all logits are too
- * many for a buffer or for `LOGITS_BYTES`, they are computed in chunks of rows, so a large
- * vocabulary costs time instead of memory.
- *
- * @param build the model
- * @param options the last hidden state [B, T, d], and the targets [B · T]
- */
+/** Plans the forward pass from the last hidden state, [B, T, d], to every token's loss. */
 export function planLosses(
   build: LlamaBuild,
   { input, targets }: { readonly input: Tensor; readonly targets: Tensor },
@@ -168,9 +160,8 @@ function planChunk(
 /**
  * Plans the end of a model: the losses, and the backward pass to the last hidden state.
  *
- * @param build the model
- * @param options the last hidden state [B, T, d], the targets [B · T], and each token's weight in
- *   the whole loss
+ * @param options `input`: the last hidden state [B, T, d]; `targets`: [B · T]; `factor`: each
+ *   token's weight in the mean loss
  */
 export function planHead(
   build: LlamaBuild,

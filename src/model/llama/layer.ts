@@ -38,13 +38,7 @@ export interface MlpState {
   readonly residual: Tensor;
 }
 
-/**
- * Plans a layer's forward pass.
- *
- * @param build the model
- * @param plans the list to add to
- * @param options the layer's index and its input [B, T, d]
- */
+/** Plans a layer's forward pass from its input, [B, T, d]. */
 export function planLayerForward(
   build: LlamaBuild,
   plans: Plan[],
@@ -86,12 +80,8 @@ function planMlpForward(
 }
 
 /**
- * Plans a layer's backward pass.
+ * Plans a layer's backward pass from the loss's gradient by its output, [B, T, d].
  *
- * @param build the model
- * @param plans the list to add to
- * @param options the layer's index, its forward states, and the loss's gradient by its output [B,
- *   T, d]
  * @returns the layer's states and gradients
  */
 export function planLayerBackward(
@@ -185,13 +175,10 @@ function planMlpBackward(
 }
 
 /**
- * Plans a norm's backward pass. At the start of a residual branch it also adds the norm's gradient
- * to the stream's gradient.
+ * Plans a norm's backward pass.
  *
- * @param build the model
- * @param plans the list to add to
- * @param options the gain's name, the norm's input and forward states, the loss's gradient by its
- *   output, and the stream's gradient; undefined for the final norm, which starts no branch
+ * @param options `name`: the gain's; `residualGradient`: if the norm starts a residual branch, the
+ *   loss's gradient by the stream around the branch, to be added; undefined for the final norm
  * @returns the gradient by the norm's input, which is the stream
  */
 export function planNormBackward(

@@ -21,12 +21,11 @@ export interface TrainingMemory {
 }
 
 /**
- * Counts the bytes that a `Llama` and its `AdamW` allocate. It counts the scratch memory of kernels
- * only if that grows with the batch; adapters differ by a few percent. It does not count the copies
+ * Counts the bytes that a `Llama` and its `AdamW` allocate. Scratch memory of kernels counts only
+ * where it grows with the batch, so the real bytes differ by a few percent. Left out are the copies
  * that software adapters need if B · T or V is not a multiple of 4.
  *
- * @param config the model's shape
- * @param options B, T, and the micro-batches of a step (1 by default)
+ * @param options `batch`: B; `context`: T; `microBatches`: those of a step, 1 by default
  * @throws {RangeError} for an invalid configuration
  *
  * @example
@@ -74,16 +73,16 @@ export function trainingMemory(
 }
 
 /**
- * The scratch elements for a gain's gradient: a partial sum [d] for each group of rows, of which
- * there are at most 512.
+ * The scratch elements for a gain's gradient: a partial sum [d] for each of at most 512 groups of
+ * rows.
  */
 function gainLength({ modelDim }: LlamaConfig, rows: number): number {
   return Math.min(512, Math.ceil(rows / 8)) * modelDim;
 }
 
 // Six tensors [rows, d]. Forward: the norm's output, the branch's residual, and the stream plus the
-// residual. Backward: the gradients by the norm's output, by its input, and by the stream. Besides
-// them, the norm's 1 / rms of each row, and scratch.
+// residual. Backward: the gradients by the norm's output, by its input, and by the stream. Then
+// each row's 1/rms, and scratch.
 function branchLength(config: LlamaConfig, rows: number): number {
   return 6 * rows * config.modelDim + rows + gainLength(config, rows);
 }
@@ -108,7 +107,7 @@ function attentionLength(config: LlamaConfig, rows: number): number {
     (vScale === "none" ? 0 : 6 * rows * keyValueHeads);
   // In the order of the three terms: the gates' logits, openings and logits' gradients; the gated
   // output and its gradient; the gradient by the norm's output through the gates, and its sum with
-  // the other path's.
+  // that through the projections.
   const gates = attentionGates(config);
   const gated = gates === 0 ? 0 : 3 * rows * gates + 2 * query + 2 * rows * config.modelDim;
   return branchLength(config, rows) + projections + outputs + statistics + gated;

@@ -9,13 +9,7 @@ import type { BatchTensors } from "./batch.ts";
 import { gradientOf, type LlamaBuild, parameterOf } from "./build.ts";
 import { type LayerState, planLayerBackward, planLayerForward } from "./layer.ts";
 
-/**
- * Plans the forward pass up to the head.
- *
- * @param build the model
- * @param plans the list to add to
- * @param tokens [B, T]
- */
+/** Plans the forward pass up to the head, from tokens [B, T]. */
 export function planStates(
   build: LlamaBuild,
   plans: Plan[],
@@ -34,11 +28,8 @@ export function planStates(
 }
 
 /**
- * Plans the backward pass below the head.
+ * Plans the backward pass from the head's gradients to the embedding.
  *
- * @param build the model
- * @param plans the list to add to
- * @param options the forward states, the head's gradients, and the batch
  * @returns each layer's states and their gradients
  */
 export function planGradients(

@@ -4,7 +4,7 @@ import type { LlamaConfig } from "../../reference/llama/config.ts";
 /** The supported families, by `model_type` in their config.json. */
 export const FAMILIES = ["llama", "mistral", "qwen2", "qwen3"] as const;
 
-/** One of {@linkcode FAMILIES}. The shape's fields hold the parts that a family adds to Llama. */
+/** One of {@linkcode FAMILIES}. */
 export type Family = typeof FAMILIES[number];
 
 /** A model's description from its config.json. */
@@ -15,11 +15,11 @@ export interface Architecture {
   /** The model's longest context, `max_position_embeddings`. */
   readonly positions: number;
   /**
-   * The tokens of `bos_token_id` and `eos_token_id`; undefined for none. A tokenizer's own files
-   * take precedence.
+   * The tokens of `bos_token_id` and `eos_token_id`, if config.json names them. A tokenizer's own
+   * files take precedence.
    */
   readonly beginToken: number | undefined;
   readonly endTokens: readonly number[];
-  /** Unknown fields of config.json: they may change the model, and were ignored. */
+  /** The unknown fields of config.json. They were ignored, but may change the model. */
   readonly unknownFields: readonly string[];
 }

@@ -4,14 +4,13 @@ import { CheckpointError } from "../checkpoint/error.ts";
 import { reasonOf } from "../checkpoint/json.ts";
 import { fileNames, otherKind, otherWeights } from "./weights/files.ts";
 
-/** The beginning of a model's folder in the cache of Hugging Face's own programs. */
+/** The prefix of model folders' names in the cache of Hugging Face's own programs. */
 const CACHED = "models--";
 
 /**
  * Refuses a path that is not a folder, and says what it is.
  *
- * @param folder the user's path
- * @throws {CheckpointError} if it does not exist or is a file
+ * @throws {CheckpointError} if it does not exist, cannot be read, or is a file
  */
 export async function checkModelFolder(folder: string): Promise<void> {
   let isDirectory: boolean;
@@ -34,7 +33,6 @@ export async function checkModelFolder(folder: string): Promise<void> {
 /**
  * Refuses a path that is no folder with a model or a training run, and says what it is or holds.
  *
- * @param folder the user's path
  * @throws {CheckpointError} if it is not a folder, or has no config.json, model.safetensors or
  *   settings.json
  */
@@ -64,7 +62,7 @@ async function contentOf(folder: string, names: readonly string[]): Promise<stri
     `tokenizer.json${parts.length === 0 ? "" : `, but only ${parts.join(", ")}`}`;
 }
 
-/** The folder of a cached model's commit: the one of its main branch, if that is there. */
+/** A cached model's commit folder: the main branch's if it is there. */
 async function commitIn(folder: string): Promise<string> {
   const snapshots = join(folder, "snapshots");
   const commits = await fileNames(snapshots);

@@ -30,7 +30,7 @@ export interface FetchedModel {
 
 /** Options of {@linkcode fetchModel}. */
 export interface FetchModelOptions {
-  /** Called with the number of bytes that are there, and that of all files known so far. */
+  /** Called with the bytes that are there, and with those of all files known so far. */
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
   /**
    * The longest context that the model will get. Weights of a model that is unsupported at this
@@ -70,11 +70,10 @@ export function isHubName(text: string): boolean {
  * environment.
  *
  * @param name a name for {@linkcode isHubName}
- * @param options the cache, and a function to call with the progress
  * @throws {CheckpointError} if the model does not exist, is not accessible or not supported, does
  *   not arrive complete, or the disk has no room for it
  * @throws {Deno.errors.NotCapable} that names the flag of a missing permission
- * @throws {RangeError} if the name cannot be one of the hub
+ * @throws {RangeError} if `name` cannot be a name on the hub
  */
 export async function fetchModel(
   name: string,
@@ -101,8 +100,8 @@ export async function fetchModel(
 const UNFINISHED = ".unfinished-";
 
 /**
- * Asks for permission to use the network and the cache. Without a terminal, the error names all of
- * the hub's hosts.
+ * Asks for permission to use the network and the cache. If the network's is refused, the error
+ * names all of the hub's hosts.
  */
 async function askFor(
   { hosts }: HubAccess,
@@ -133,8 +132,8 @@ function modelCache(): string {
 }
 
 /**
- * Finds a commit's files in the cache. A folder with a commit's name is complete: unfinished ones
- * have a prefix.
+ * Finds a revision's files in the cache. A folder named after a commit is complete; an unfinished
+ * one's name has a prefix.
  */
 async function cachedModel(root: string, revision: string): Promise<FetchedModel | undefined> {
   for (const commit of [await readOptional(join(root, "refs", revision)), revision]) {
@@ -202,9 +201,7 @@ async function keepName(
   await Deno.writeTextFile(join(root, "refs", revision), commit);
 }
 
-/**
- * Fetches lists of files into a folder, one list after the other, and reports one common progress.
- */
+/** Fetches lists of files into a folder, and reports one progress for all lists. */
 function fetcher(
   hub: HubClient,
   { commit, folder, options }: {

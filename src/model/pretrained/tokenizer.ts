@@ -44,9 +44,8 @@ export interface Tokenizer {
  * Opens a model's tokenizer.
  *
  * @param folder the folder with tokenizer.json and perhaps tokenizer_config.json
- * @param options the model: its vocabulary, and the tokens that config.json names
- * @throws {CheckpointError} if the folder has no tokenizer, or the tokenizer has parts that cannot
- *   be computed exactly
+ * @throws {CheckpointError} if the tokenizer is missing or malformed, contradicts its settings or
+ *   the model, or has parts that are not computed, or if the library cannot be loaded
  *
  * @example
  * ```ts
@@ -160,7 +159,7 @@ async function loadLibrary(
   }
 }
 
-/** The tokens that the tokenizer puts before every text. Its post-processor shows them. */
+/** The tokens before every text, as the tokenizer's post-processor adds them. */
 function prefixOf(library: Library, path: string): number[] {
   const piece = "\0";
   let whole: readonly string[];

@@ -69,7 +69,7 @@ const CONFIG = "config.json";
  * Reads a model's architecture, without its weights.
  *
  * @param folder in Hugging Face's layout
- * @param options `context`: the longest one that the model will get; by default the model's own
+ * @param options `context`: the longest context that the model will get; by default the model's own
  * @throws {CheckpointError} if there is no config.json, or it describes an unsupported model
  */
 export async function readArchitecture(
@@ -94,8 +94,6 @@ export interface OpenWeightsOptions {
  * shards with an index. It reads all of them once, slice by slice, so faults are found before any
  * other work.
  *
- * @param folder its path
- * @param options the context, and a function to call with the progress
  * @returns the weights; dispose of them when done
  * @throws {CheckpointError} if the model is not supported, or if a file or tensor is missing,
  *   incomplete, not finite, or of the wrong shape or type
@@ -182,7 +180,7 @@ class StoredWeights implements WeightSource {
     await place.file.readBits(place.name, start, into);
   }
 
-  /** The elements of some rows, which an array of the given length is to hold. */
+  /** The elements of some rows. Refuses a wrong `length`, that of an array to hold them. */
   #rangeOf(
     name: string,
     { rows, length }: { readonly rows: RowRange | undefined; readonly length: number | undefined },

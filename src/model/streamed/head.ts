@@ -1,6 +1,6 @@
 /**
- * The end of a model with a vocabulary too large for one buffer: the final norm, then the head, the
- * logits and the cross-entropy in slices of the vocabulary.
+ * The end of a model whose vocabulary may be too large for one buffer: the final norm, then the
+ * head, the logits and the cross-entropy in slices of the vocabulary.
  *
  * For each row, a slice's kernels give logSumExp_slice = log Σ e^z over the slice's columns, and
  * loss_slice = logSumExp_slice minus the target's logit, which counts as 0 if the target is in
@@ -50,9 +50,10 @@ interface Slice {
 }
 
 /**
- * Splits a vocabulary into slices of equal length; the last one may be shorter.
+ * Splits a vocabulary into slices of one length; the last one may be shorter.
  *
- * @param options V, d, B · T, and the most bytes per slice
+ * @param options `vocabulary`: V; `modelDim`: d; `rows`: B · T; `sliceBytes`: the most bytes per
+ *   slice
  */
 export function vocabularySlices(
   { vocabulary, modelDim, rows, sliceBytes = LOGITS_MEMORY.sliceBytes }: {
@@ -72,7 +73,7 @@ export function vocabularySlices(
   }));
 }
 
-/** The plans and tensors that slices of equal length share. */
+/** The plans and tensors that slices of one length share. */
 interface SlicePlans {
   /** [count, d] */
   readonly weights: RightOperand;
@@ -95,7 +96,7 @@ interface PlannedSlice extends Slice {
   /** [B · T] */
   readonly loss: Tensor;
   readonly logSumExp: Tensor;
-  /** If the logits are kept: the plans that copy them away and back. */
+  /** The plans that copy the logits away and back; undefined if they are not kept. */
   readonly keep: Plan | undefined;
   readonly restore: Plan | undefined;
 }
@@ -124,7 +125,7 @@ export class StreamedHead {
     readonly plans: readonly Plan[];
     readonly inputGradient: Tensor;
   } | undefined;
-  /** The kept weights of slices of each length, by their first column. */
+  /** For the slices of one length: their kept weights, by first column. */
   readonly #kept: ReadonlyMap<SlicePlans, KeptWeights<number>>;
   /** The buffer for slices of the weights. */
   readonly #read: ReturnType<typeof arrayFor>;
@@ -133,9 +134,8 @@ export class StreamedHead {
   /**
    * Plans the end of a model.
    *
-   * @param build the model; its workspace owns the new plans and tensors
-   * @param options the last hidden state [B, T, d], the source of the head's weights, the writer of
-   *   weights to the GPU, the memory for logits, and whether to plan a backward pass
+   * @param build its workspace owns the new plans and tensors
+   * @param options `input`: the last hidden state
    * @throws {RangeError} for sizes beyond the adapter's limits
    */
   constructor(

@@ -7,7 +7,7 @@ import type { Tensor } from "../../gpu/tensor.ts";
 import type { RightOperand } from "../../ops/matmul/by_image.ts";
 import type { Workspace } from "../workspace.ts";
 
-/** Places for the contents of the same operands at different times, told apart by keys. */
+/** Keeps what the operands contained at different times, each under a key. */
 export class KeptWeights<Key> {
   readonly #workspace: Workspace;
   readonly #operands: readonly RightOperand[];
@@ -17,7 +17,7 @@ export class KeptWeights<Key> {
 
   /**
    * @param workspace owns the places
-   * @param operands what kernels read
+   * @param operands the tensors and images that kernels read
    */
   constructor(workspace: Workspace, operands: readonly RightOperand[]) {
     this.#workspace = workspace;
@@ -43,7 +43,7 @@ export class KeptWeights<Key> {
     return this.#kept.has(key);
   }
 
-  /** Enqueues copying the operands' contents to a place, if one is free. */
+  /** Enqueues copying the operands' contents to a free place, if there is one. */
   keep(key: Key): void {
     const place = this.#free.pop();
     if (place === undefined) return;

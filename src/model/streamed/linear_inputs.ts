@@ -1,6 +1,6 @@
 /**
  * Measures the largest magnitude of each linear map's input in a streamed model, or rounds these
- * inputs to INT8. It works layer by layer, although all layers share their plans.
+ * inputs to INT8. Each layer has its own values, although all layers share their plans.
  */
 import type { Gpu } from "../../gpu/gpu.ts";
 import type { Plan } from "../../gpu/plan.ts";
@@ -13,8 +13,8 @@ import { Workspace } from "../workspace.ts";
 const { query, attentionOutput, gate, down } = layerParameterNames(0);
 
 /**
- * The linear maps of a layer, by their names in layer 0. Maps with the same input are one entry, by
- * the first one's name: attention's three projections, and SwiGLU's two.
+ * The linear maps of a layer, by their names in layer 0. Maps with the same input are one entry,
+ * under the first one's name: attention's three projections, and SwiGLU's two.
  */
 export const LINEAR_MAPS: readonly string[] = [query, attentionOutput, gate, down];
 
@@ -111,8 +111,7 @@ export class LinearRounding implements Disposable {
   maxima: LinearMaxima | undefined;
 
   /**
-   * @param gpu the GPU that holds the model
-   * @param options the options of QuantizedEvaluation
+   * @param options as in `QuantizedOptions`
    */
   constructor(
     gpu: Gpu,
@@ -163,7 +162,7 @@ export class LinearRounding implements Disposable {
 /**
  * Combines maxima of several batches: the largest for each map.
  *
- * @param maxima the maxima of at least one batch
+ * @param maxima of at least one batch
  */
 export function joinMaxima(maxima: readonly LinearMaxima[]): LinearMaxima {
   const [first, ...others] = maxima as readonly [LinearMaxima, ...LinearMaxima[]];

@@ -17,8 +17,6 @@ export interface StreamedMemory {
  * Counts the bytes that a {@linkcode StreamedLlama} allocates, by planning it on a GPU that
  * allocates nothing.
  *
- * @param gpu the GPU to run on
- * @param options the model, the batch size and the context
  * @throws {RangeError} for an impossible model, batch or context, or sizes beyond the adapter's
  *   limits
  *

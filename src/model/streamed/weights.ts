@@ -1,6 +1,6 @@
 /**
- * The weights of one layer at a time where kernels read them: read from disk while the previous
- * layer computes, or copied from a place that keeps them on the GPU, then overwritten.
+ * Brings one layer's weights at a time to where kernels read them: from disk while the previous
+ * layer computes, or from a copy on the GPU.
  */
 import type { Gpu } from "../../gpu/gpu.ts";
 import { type ImageLayout, MatrixImage } from "../../gpu/plan/matrix_image.ts";
@@ -12,7 +12,7 @@ import type { RowRange, WeightSource } from "../pretrained/weights.ts";
 import type { Workspace } from "../workspace.ts";
 import { KeptWeights } from "./kept_weights.ts";
 
-/** Parameters that one kernel reads as one matrix, and each one's elements. */
+/** Parameters that one kernel reads as one tensor, and the number of elements of each. */
 interface Unit {
   readonly shape: readonly number[];
   readonly parts: readonly { readonly name: keyof LayerParameterNames; readonly length: number }[];
@@ -53,7 +53,7 @@ export const UNSETTLED_BYTES: number = 2 ** 27;
 /** The numbers of a `Place`. */
 type Numbers = Float32Array<ArrayBuffer> | Uint16Array<ArrayBuffer>;
 
-/** A place to write numbers: a tensor, or rows of an image. */
+/** Where to write numbers: part of a tensor, or rows of an image. */
 interface Place {
   readonly length: number;
   readonly numbers: ImageLayout["numbers"];
@@ -61,12 +61,10 @@ interface Place {
 }
 
 /**
- * Allocates the weights of a linear map: as an image if that is faster, in bfloat16 if all weights
- * are stored in it.
+ * Allocates the weights of a linear map, `[outputs, inputs]`: as an image if that is allowed and
+ * faster, else as a tensor. An image is in bfloat16 if all of these weights are stored in it.
  *
- * @param workspace owns them
- * @param shape `[outputs, inputs]`
- * @param options whether an image is allowed, the source, and the weights' names there
+ * @param options `images`: whether an image is allowed; `names`: the weights' names in `source`
  */
 export function allocateWeights(
   workspace: Workspace,
@@ -111,11 +109,8 @@ export function arrayFor({ length, numbers }: Pick<Place, "length" | "numbers">)
 }
 
 /**
- * Reads weights in the form of the array: as they are stored, or in float32.
- *
- * @param source the weights on disk
- * @param name the tensor
- * @param options the rows, all by default, and the array to fill
+ * Reads weights into an array: as they are stored into a Uint16Array, in float32 into a
+ * Float32Array.
  */
 export async function readWeights(
   source: WeightSource,
@@ -126,7 +121,9 @@ export async function readWeights(
   else await source.read(name, rows, into);
 }
 
-/** Writes to the GPU, and waits for it from time to time. */
+/**
+ * Writes to the GPU, and waits for it before unsettled writes exceed {@linkcode UNSETTLED_BYTES}.
+ */
 export class Uploads {
   readonly #gpu: Gpu;
   #bytes = 0;
@@ -135,12 +132,7 @@ export class Uploads {
     this.#gpu = gpu;
   }
 
-  /**
-   * Writes numbers, in the order of enqueued work.
-   *
-   * @param target where to write them
-   * @param data as many numbers as the target has
-   */
+  /** Writes numbers, in the order of enqueued work. */
   async write(target: Place, data: Numbers): Promise<void> {
     if (this.#bytes + data.byteLength > UNSETTLED_BYTES) {
       await this.#gpu.sync();
@@ -153,9 +145,9 @@ export class Uploads {
 
 /** The weights of one layer at a time, in tensors that all layers share. */
 export class LayerWeights {
-  /** The tensors in the form that kernels read, by their names in layer 0. */
+  /** The tensors by their parameters' names in layer 0. */
   readonly units: ReadonlyMap<string, Tensor>;
-  /** The weights that are in images instead of `units`, by the same names as there. */
+  /** The weights that are in images instead of `units`, by the same names. */
   readonly images: ReadonlyMap<string, MatrixImage>;
   readonly #source: WeightSource;
   readonly #uploads: Uploads;
@@ -172,7 +164,7 @@ export class LayerWeights {
 
   /**
    * @param workspace owns the tensors and images
-   * @param options the source of the weights, the writer to the GPU, and whether images are allowed
+   * @param options `images`: whether images are allowed
    * @throws {RangeError} if a matrix is larger than the adapter allows
    */
   constructor(
@@ -213,11 +205,7 @@ export class LayerWeights {
     this.#kept = new KeptWeights(workspace, [...units.values(), ...images.values()]);
   }
 
-  /**
-   * Allocates places that keep layers' weights, which then need not be read again.
-   *
-   * @param bytes the memory for all places
-   */
+  /** Allocates places that keep layers' weights, so that these need not be read again. */
   keep(bytes: number): void {
     this.#kept.allocate(this.#source.architecture.config.layers, bytes);
   }
@@ -246,7 +234,7 @@ export class LayerWeights {
       this.#present = layer;
       this.#kept.keep(layer);
     }
-    // The later call that loads this layer reports the error.
+    // The later call that loads the next layer reports the error.
     if (next !== undefined && !this.#kept.has(next)) this.#read(next).catch(() => {});
   }
 

@@ -1,4 +1,7 @@
-/** How to reach Hugging Face's hub: its address, the user's token, and the meaning of refusals. */
+/**
+ * How to reach Hugging Face's hub: its address and the user's token. Turns its refusals into
+ * errors.
+ */
 import { hasPermissions } from "../../../permissions.ts";
 import { CheckpointError } from "../../checkpoint/error.ts";
 
@@ -61,7 +64,10 @@ export class PassingError extends Error {
 export class HubRequests {
   readonly #model: string;
   readonly #access: HubAccess;
-  /** The last request's error if it failed; the library, @huggingface/hub, throws only its text. */
+  /**
+   * The last request's error if it failed. The library, @huggingface/hub, would throw only its
+   * text.
+   */
   failure: Error | undefined;
 
   /** @param model its name, for messages */

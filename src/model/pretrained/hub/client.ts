@@ -45,7 +45,6 @@ export class HubClient {
   /**
    * Loads the library, without a request to the hub.
    *
-   * @param options the model's name, the hub's access, and the function that waits
    * @throws {CheckpointError} if the library cannot be loaded
    */
   static async open(options: {
@@ -65,7 +64,6 @@ export class HubClient {
   /**
    * The commit that a branch, tag or commit name means now.
    *
-   * @param revision the name
    * @throws {CheckpointError} if the hub does not know it, refuses it or cannot be reached
    */
   async commit(revision: string): Promise<string> {
@@ -117,7 +115,7 @@ export class HubClient {
         repo: this.#model,
         revision: commit,
         path: file.name,
-        // Download all files in the one way that can continue from any byte, not through Xet.
+        // Of the library's two ways to download, only the one without Xet can begin at any byte.
         xet: false,
       });
       if (blob === null) throw new Error(`${file.name} is not there any more`);
@@ -125,7 +123,7 @@ export class HubClient {
     });
   }
 
-  /** The last request's error if it failed; the library throws only its text. */
+  /** As in {@linkcode HubRequests}. */
   get failure(): Error | undefined {
     return this.#requests.failure;
   }

@@ -1,5 +1,5 @@
 /**
- * Downloads one file from a hub: continues an earlier attempt, and compares the file with the hub's
+ * Downloads one file from a hub. Continues an earlier attempt, and compares the file with the hub's
  * digest.
  */
 import { createHash } from "node:crypto";
@@ -47,8 +47,6 @@ const FIRST_DELAY = 500;
 /**
  * Downloads a file.
  *
- * @param file the hub's description of it
- * @param options the path to download to
  * @throws {CheckpointError} if it does not arrive, differs from the hub's description, or cannot be
  *   written. Correct bytes stay on disk for a later call.
  */
@@ -79,8 +77,8 @@ async function fetchAll(
     have = 0;
   }
   onProgress(have);
-  // The most bytes that any attempt reached. Only an attempt that gets further resets the count.
-  // Otherwise the requests to a hub that always starts over would never stop.
+  // The most bytes that any attempt reached. Only an attempt that gets further resets the count:
+  // otherwise a hub that always starts over would be asked forever.
   let best = have;
   for (let attempt = 0; have < file.size || have === 0;) {
     let failure: PassingError | undefined;
@@ -155,7 +153,7 @@ async function append(
       onProgress(offset);
     }
   } finally {
-    // The rest of the answer is not needed, and the cause of a failure is already thrown.
+    // A failure of cancelling would hide the error that led here.
     await reader.cancel().catch(() => {});
   }
 }

@@ -31,10 +31,8 @@ const CONFIG = "config.json";
 const TOKENIZER = ["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"];
 
 /**
- * Chooses files.
+ * Chooses files among those of the model.
  *
- * @param listed the model's files
- * @param model its name, for messages
  * @throws {CheckpointError} if it has no supported configuration, tokenizer or weights
  */
 export function neededFiles(listed: readonly ListedFile[], model: string): NeededFiles {

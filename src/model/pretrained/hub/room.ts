@@ -8,8 +8,7 @@ import type { HubFile } from "./download.ts";
  * Refuses files that the disk has no room for. Without the permission `--allow-sys=statfs` it does
  * not check.
  *
- * @param folder the files' folder, which may hold parts of them already
- * @param files with their sizes
+ * @param folder the files' folder, which may already hold some of them, whole or in part
  * @throws {CheckpointError} that says how much room there is and how much is needed
  */
 export async function checkRoom(folder: string, files: readonly HubFile[]): Promise<void> {

@@ -8,7 +8,7 @@ import { objectOf, shown } from "../../checkpoint/json.ts";
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** The contents of both files that are compared. */
+/** What is compared. */
 export interface Agreement {
   /** tokenizer_config.json's fields. */
   readonly settings: Fields;
@@ -24,11 +24,9 @@ export interface Agreement {
 /**
  * Checks that the two files agree.
  *
- * @param folder the folder of both
- * @param files their contents
  * @returns notes on ignored settings of tokenizer_config.json, one line each
- * @throws {CheckpointError} if they contradict each other on BOS or on a token's number, or if
- *   add_bos_token is neither true nor false
+ * @throws {CheckpointError} if they contradict each other on BOS or on a token's number, or a
+ *   setting of tokenizer_config.json is malformed
  */
 export function compareSettings(folder: string, files: Agreement): readonly string[] {
   refuseOtherBegin(folder, files);
@@ -51,10 +49,7 @@ function refuseOtherBegin(folder: string, { settings, prefix, beginToken }: Agre
   );
 }
 
-/**
- * Finds tokens that only tokenizer_config.json names. Hugging Face's transformers would split texts
- * at them; this program does not.
- */
+/** Notes tokens that only tokenizer_config.json names, and refuses a token with two numbers. */
 function missingTokens(folder: string, { settings, added }: Agreement): string[] {
   const missing: string[] = [];
   const decoder = objectOf(

@@ -23,8 +23,6 @@ const MODELS = ["BPE", "Unigram", "WordPiece"];
 /**
  * Rewrites a tokenizer in parts that the library computes exactly, apart from the noted ones.
  *
- * @param parts tokenizer.json's parts
- * @param path for messages
  * @throws {CheckpointError} that names the first part that is not computed
  */
 export function exactComponents(parts: Fields, path: string): ExactComponents {

@@ -20,7 +20,8 @@ export interface SpecialTokens {
  * @param folder the model's folder
  * @param options the fields of tokenizer_config.json, the model, and a function from a token's text
  *   to its number
- * @throws {CheckpointError} if a file names a token that the tokenizer does not have
+ * @throws {CheckpointError} if a file names a token that the tokenizer does not have, or
+ *   special_tokens_map.json cannot be read
  */
 export async function specialTokens(
   folder: string,

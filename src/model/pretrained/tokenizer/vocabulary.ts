@@ -1,7 +1,7 @@
 /**
  * Checks a tokenizer's vocabulary, merges and added tokens. The library, @huggingface/tokenizers,
- * checks nothing: with wrong ones it gives other tokens than Hugging Face's tokenizers, or drops
- * parts of a text.
+ * does not: from a malformed vocabulary it makes other tokens than Hugging Face's tokenizers, or
+ * drops parts of a text.
  */
 import { CheckpointError } from "../../checkpoint/error.ts";
 import { objectOf, shown } from "../../checkpoint/json.ts";
@@ -11,8 +11,6 @@ type Fields = Readonly<Record<string, unknown>>;
 /**
  * Checks the tokens of tokenizer.json.
  *
- * @param parts tokenizer.json's parts
- * @param path for messages
  * @returns the added tokens; empty if the file has none
  * @throws {CheckpointError} that names the first token that is malformed, missing, or has two
  *   numbers

@@ -19,7 +19,7 @@ export const WHOLE = "model.safetensors";
 /** The name of the index of several weights files. */
 export const INDEX = "model.safetensors.index.json";
 
-/** Names of files that are not read as weights: what they are, and what to do about them. */
+/** Patterns of names of files that are not read as weights, and what to do about the files. */
 const OTHERS: readonly (readonly [RegExp, string])[] = [
   [
     /^(pytorch_model.*\.bin(\.index\.json)?|.*\.(pt|pth|ckpt))$/,
@@ -50,7 +50,6 @@ const OTHERS: readonly (readonly [RegExp, string])[] = [
 /**
  * Says what a file of another program's weights is.
  *
- * @param name the file's name
  * @returns its kind, and what to do; undefined for any other file
  */
 export function otherKind(name: string): string | undefined {
@@ -89,7 +88,6 @@ export async function openTensorFiles(folder: string): Promise<TensorFiles> {
 /**
  * Finds weights of another kind among a model's files.
  *
- * @param names the files' names
  * @returns one of the names, its kind, and what to do; undefined if there are none
  */
 export function otherWeights(names: readonly string[]): string | undefined {
@@ -101,10 +99,8 @@ export function otherWeights(names: readonly string[]): string | undefined {
 }
 
 /**
- * Lists a folder.
+ * The names in a folder, sorted.
  *
- * @param folder the folder
- * @returns the names in it, sorted
  * @throws {CheckpointError} if it cannot be read
  */
 export async function fileNames(folder: string): Promise<string[]> {
@@ -144,15 +140,15 @@ async function openShards(folder: string, names: readonly string[]): Promise<Ten
 /**
  * Reads an index.
  *
- * @param path the index
  * @returns file names by tensors' names
- * @throws {CheckpointError} if it names no tensor, or a file outside its folder
+ * @throws {CheckpointError} if it cannot be read, names no tensor, or names a file outside its
+ *   folder
  */
 export async function readIndex(path: string): Promise<Map<string, string>> {
   const map = objectOf((await readJsonObject(path)).weight_map, `${path}: weight_map`);
   const index = new Map<string, string>();
   for (const [tensor, name] of Object.entries(map)) {
-    // Refuse a path out of the folder: an index may only name files in its own folder.
+    // An index from a stranger must not lead out of its folder.
     if (typeof name !== "string" || !/^[\w.+-]+\.safetensors$/.test(name)) {
       throw new CheckpointError(
         `${path}: ${quoted(tensor)} is in ${shown(name)}, wanted the name of a .safetensors file ` +

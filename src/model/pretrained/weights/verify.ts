@@ -14,8 +14,7 @@ const SLICE_BYTES = 2 ** 23;
 /**
  * Checks weights.
  *
- * @param matched the tensors in their files
- * @param options the model; `onProgress`: called with the finished share, from 0 to 1
+ * @param options `onProgress`: called with the finished share, from 0 to 1
  * @throws {CheckpointError} that names the first tensor that is not finite, or that differs from
  *   the tensor or setting that it should repeat
  */
