@@ -15,7 +15,7 @@ export interface AttentionShape {
   readonly headDim: number;
 }
 
-/** The key head that a query head reads, both counted over the whole batch. */
+/** The key head that a query head reads. Each index counts the heads of the whole batch. */
 export function keyHeadOf(head: number, { queryHeads, keyValueHeads }: AttentionShape): number {
   const group = queryHeads / keyValueHeads;
   return Math.floor(head / queryHeads) * keyValueHeads + Math.floor((head % queryHeads) / group);

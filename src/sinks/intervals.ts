@@ -1,6 +1,6 @@
 /**
- * 95 % intervals that show how much a model's measurements depend on its sequences. They come from
- * a bootstrap over sequences with a fixed seed, so equal measurements have equal intervals.
+ * 95 % intervals that show how much a measurement depends on its sequences. They come from a
+ * bootstrap over sequences with a fixed seed, so equal measurements have equal intervals.
  */
 import type { LlamaConfig } from "../reference/llama/config.ts";
 import type { LayerTrace } from "../reference/llama/trace.ts";
@@ -21,8 +21,8 @@ export interface IntervalMeterOptions {
 }
 
 /**
- * The fewest groups of sequences, or texts, for an interval: fewer say too little about how they
- * differ, and a bootstrap over them gives intervals that are too narrow.
+ * The fewest groups of sequences, or texts, for an interval. A bootstrap over fewer gives intervals
+ * that are too narrow.
  */
 export const LEAST_UNITS = 8;
 
@@ -43,7 +43,6 @@ export class IntervalMeter {
   readonly #layers: readonly (LayerUnits | undefined)[];
   readonly #losses = new SequenceUnits(2);
 
-  /** @param options the model's shape, T, and the settings of the `SinkMeter` */
   constructor({ config, context, settings }: IntervalMeterOptions) {
     this.#settings = { ...DEFAULT_SINK_SETTINGS, ...settings };
     this.#layers = Array.from(
@@ -58,8 +57,7 @@ export class IntervalMeter {
   /**
    * Adds one layer of a batch.
    *
-   * @param index the layer's index
-   * @param layer its states and its gradients of the batch's mean loss
+   * @param layer its states, and the gradients of the batch's mean loss
    * @param options B, and which queries are idle, [B, T]
    */
   addLayer(

@@ -19,8 +19,7 @@
  *   ratio divides by a nearly vanishing gradient.
  * - Activation norms and attention statistics are means over sequences.
  * - null means no value, such as in a layer without attention, for a ratio to zero, or for a task
- *   without triggers. A measurement holds no NaN or infinity: the measuring functions throw
- *   instead.
+ *   without triggers. Nothing is NaN or infinite: the measuring functions throw instead.
  *
  * Sources: Chen, Lin, Yao, arXiv 2603.17771 (R_GS, paths, Bloat, Compress, Change); Gu et al.,
  * arXiv 2410.10781 (score and rate); Sun et al., arXiv 2402.17762 (massive activations).
@@ -64,8 +63,8 @@ export interface SinkMeasurement {
   readonly precise?: boolean;
   readonly data: {
     /**
-     * The part of the task that the sequences come from. Older files lack it; theirs come from
-     * validation.
+     * The part of the task that the sequences come from: validation in older files, which lack this
+     * field.
      */
     readonly split?: "training" | "validation";
     /** The number of measured sequences. */

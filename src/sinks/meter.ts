@@ -121,10 +121,8 @@ export class SinkMeter {
   #sequences = 0;
 
   /**
-   * @param options the model's configuration, T, θ, sink logits, how the gradients were computed,
-   *   and settings that differ from the default ones
    * @throws {RangeError} for an impossible configuration or settings
-   * @throws {TypeError} if θ or sink logits are learned and not given for each head
+   * @throws {TypeError} if θ or the sink logits are learned, but not given for each head
    */
   constructor(options: SinkMeterOptions) {
     const { config, context, theta, sinks, precise = false, settings } = options;

@@ -1,6 +1,6 @@
 /**
- * Arithmetic that the measurements share: norms of rows, quantiles, and a position compared with
- * others.
+ * Arithmetic that the measurements share: norms of rows, quantiles, and comparisons of one position
+ * with others.
  */
 import type { Quartiles, SinkComparison } from "./measurement/comparison.ts";
 import type { SinkSettings } from "./measurement/settings.ts";
@@ -125,7 +125,6 @@ export function thinnedPositions(
 /**
  * Refuses settings that a sequence of T tokens does not allow.
  *
- * @param settings any
  * @param context T
  * @throws {RangeError} that names the setting, its value and what is wanted, or says that no
  *   position is left to compare s with

@@ -1,14 +1,15 @@
-/** The sink logits of one layer, as the measurements need them. */
+/**
+ * The sink logits of one layer. Each is one more logit of a query head's softmax, and has no value.
+ */
 import { hasSinkLogit, type LlamaConfig } from "../reference/llama/config.ts";
 
 /**
  * The sink logits of one layer, according to the model's configuration.
  *
- * @param config the model's configuration
  * @param sinks the logit of each query head if learned; otherwise all are 0
  * @returns undefined without sink logits
- * @throws {TypeError} if the model learns the logits and `sinks` is missing, or does not have one
- *   for each query head
+ * @throws {TypeError} if the model learns the logits and `sinks` does not have one for each query
+ *   head
  */
 export function layerSinkLogits(
   config: LlamaConfig,

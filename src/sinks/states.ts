@@ -47,7 +47,7 @@ interface LayerMeters {
 }
 
 /**
- * Adds up measurements of layers over batches. It does not check the numbers. Give the same layers
+ * Adds up measurements of layers over batches. It does not check the numbers: give the same layers
  * to a `SinkMeter`, which refuses wrong lengths, NaN and infinity.
  */
 export class StatesMeter {
@@ -61,7 +61,6 @@ export class StatesMeter {
    */
   readonly #sinkPositions: number;
 
-  /** @param options the model's shape, T, and the settings of the `SinkMeter` */
   constructor({ config, context, settings }: StatesMeterOptions) {
     this.#config = config;
     this.#context = context;
@@ -78,13 +77,7 @@ export class StatesMeter {
     }));
   }
 
-  /**
-   * Adds one layer of a batch.
-   *
-   * @param index the layer's index
-   * @param layer its states
-   * @param batch B
-   */
+  /** Adds one layer of a batch. `batch` is B. */
   addLayer(index: number, layer: LayerTrace<Numbers>, batch: number): void {
     const { states, attention } = this.#layers[index]!;
     states.add(layer.output, batch);
@@ -153,7 +146,7 @@ export class StatesMeter {
 
   /**
    * Chooses the heads to show: the requested one, and those with the largest, the median and the
-   * smallest score. Only a head with a sink is called one.
+   * smallest score. Only a head with a sink is called a sink.
    */
   #heads(
     scores: readonly (readonly number[])[],
@@ -180,7 +173,7 @@ export class StatesMeter {
       .flatMap(([head, why]) =>
         head === undefined ? [] : { layer: head.layer, head: head.head, why }
       )
-      // The chosen heads can be the same, for example if the strongest sink is the one asked for.
+      // Two of them can be the same head, for example the strongest sink and the one asked for.
       .filter((each, i, all) =>
         all.findIndex(({ layer, head }) => layer === each.layer && head === each.head) === i
       );

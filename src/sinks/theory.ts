@@ -1,5 +1,6 @@
 /**
- * Checks the theory's identities and bounds on the trace of a real batch, and measures their slack.
+ * Checks the theory's identities and bounds on the trace of a real batch, and measures how tight
+ * the bounds are.
  */
 import type { LlamaConfig } from "../reference/llama/config.ts";
 import type { LayerTrace, Trace } from "../reference/llama/trace.ts";
@@ -24,7 +25,7 @@ export interface TheoryOptions {
   readonly theta?: readonly (ArrayLike<number> | undefined)[] | undefined;
   /** The sink logit of each query head of each layer, if sinks are learned. */
   readonly sinks?: readonly (ArrayLike<number> | undefined)[] | undefined;
-  /** s, the position whose slack is also shown separately. Default 0. */
+  /** s: how tight the bounds are at this position is also shown separately. Default: 0. */
   readonly position?: number | undefined;
   /**
    * How many of the batch's first sequences to check. The work grows with T². Default: 4 sequences
@@ -46,8 +47,6 @@ export class TheoryMeter {
   readonly #norms = normChecks();
 
   /**
-   * @param shape B and T of the batch
-   * @param options the model's configuration, gains, θ and s
    * @throws {RangeError} if `position` or `sequences` is out of range
    */
   constructor(
@@ -74,8 +73,7 @@ export class TheoryMeter {
   /**
    * Adds one layer.
    *
-   * @param layer the layer's index
-   * @param states the layer's states in the batch, as for {@linkcode SinkMeter}
+   * @param states the layer's states and gradients in the whole batch
    * @throws {TypeError} if gains, θ or sink logits do not fit the model
    */
   addLayer(layer: number, states: LayerTrace<Numbers>): void {
@@ -148,7 +146,6 @@ export class TheoryMeter {
  * theory/norm.ts); exact arithmetic has none.
  *
  * @param trace of one batch, on the CPU
- * @param options the model's configuration, gains, θ and s
  * @returns each check's result, and a line for each violated check
  * @throws {TypeError} if the trace, the gains, θ or the sink logits do not fit the model
  * @throws {RangeError} if the trace holds a NaN or an infinity, or `position` or `sequences` is out
@@ -161,17 +158,13 @@ export function checkTheory(trace: Trace<Numbers>, options: TheoryOptions): Theo
   return meter.result();
 }
 
-/** One bound's slack in one layer and branch, for a picture. */
+/** How tight one bound is in one layer and branch, for a picture. */
 export interface SlackRow extends SlackDistribution {
   readonly name: string;
   readonly formula: string;
 }
 
-/**
- * Lists the slack distributions of all bounds.
- *
- * @param theory the result of {@linkcode checkTheory}
- */
+/** Lists how tight each bound is in each layer and branch. */
 export function slackRows({ checks }: TheoryMeasurement): SlackRow[] {
   return checks.flatMap(({ name, formula, slack }) =>
     slack.map((distribution) => ({ name, formula, ...distribution }))

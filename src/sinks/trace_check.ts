@@ -4,7 +4,7 @@ import type { LayerTrace, Trace } from "../reference/llama/trace.ts";
 import type { Numbers } from "./numbers.ts";
 
 /**
- * The name and elements of a state or gradient, and its number of heads and their width per token.
+ * A state or gradient: its name, its elements, its number of heads, and a head's width per token.
  */
 interface NamedState {
   readonly name: string;
@@ -61,7 +61,10 @@ function gradientsOf(layer: LayerTrace<Numbers>, config: LlamaConfig): NamedStat
   ];
 }
 
-/** A state that only models with gates have: empty if it is missing there, undefined elsewhere. */
+/**
+ * A state of the gates. undefined in a model without gates; empty, which is refused, if a model
+ * with gates lacks it.
+ */
 function gated(numbers: Numbers | undefined, config: LlamaConfig): Numbers | undefined {
   return attentionGates(config) === 0 ? undefined : numbers ?? new Float64Array();
 }
@@ -92,8 +95,6 @@ export interface LayerCheck {
  * Refuses a layer of a trace if it does not fit its model, or if its states hold a NaN or infinity.
  * The error names the first one in the order of computation.
  *
- * @param layer the trace's layer
- * @param options the model, and the lengths
  * @throws {TypeError} if attention or a tensor is missing or has the wrong length
  * @throws {RangeError} that names the layer, tensor, sequence and position of the first NaN or
  *   infinity
@@ -111,7 +112,7 @@ export function checkLayerStates(layer: LayerTrace<Numbers>, options: LayerCheck
   for (const state of statesOf(layer, config)) checkState(state, options);
 }
 
-/** Refuses a layer's gradients in the same way; see {@linkcode checkLayerStates}. */
+/** As {@linkcode checkLayerStates}, for a layer's gradients. */
 export function checkLayerGradients(layer: LayerTrace<Numbers>, options: LayerCheck): void {
   for (const state of gradientsOf(layer, options.config)) checkState(state, options);
 }
@@ -120,8 +121,6 @@ export function checkLayerGradients(layer: LayerTrace<Numbers>, options: LayerCh
  * Refuses a trace that does not fit its model, or that holds a NaN or infinity. The error names the
  * first one in the order of computation, where the trouble began.
  *
- * @param trace one batch's trace
- * @param config the model's configuration
  * @throws {TypeError} if a layer or a tensor is missing or has the wrong length
  * @throws {RangeError} that names the layer, tensor, sequence and position of the first NaN or
  *   infinity

@@ -1,7 +1,6 @@
 /** V-scale in one layer, as the measurements need it. */
 import { type LlamaConfig, vScaleConstant } from "../reference/llama/config.ts";
 
-/** V-scale in one layer. */
 export interface LayerValve {
   /** Whether V-scale also acts on the forward pass. */
   readonly mode: "full" | "backward-only";
@@ -17,7 +16,6 @@ export interface LayerValve {
 /**
  * V-scale of one layer, according to the model's configuration.
  *
- * @param config the model's configuration
  * @param theta θ of each value head if learned; undefined otherwise, which means θ = 0
  * @returns undefined without V-scale
  * @throws {TypeError} if the model learns θ and `theta` does not have one value per value head

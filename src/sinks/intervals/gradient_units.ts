@@ -3,7 +3,9 @@ import { type Numbers, rowDot, rowNorm } from "../numbers.ts";
 import type { StateShape } from "../meters/gradient.ts";
 import { SequenceUnits } from "./units.ts";
 
-/** Gives the norms by position, if `counts` says how often each group of sequences is drawn. */
+/**
+ * Gives a resample's norms by position. `counts` says how often it draws each group of sequences.
+ */
 export type ResampledNorms = (counts: ArrayLike<number>) => Float64Array<ArrayBuffer>;
 
 /** One state's gradients at the first positions, summed over each group of sequences. */

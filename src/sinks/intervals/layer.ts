@@ -21,8 +21,8 @@ export interface LayerDraw {
   readonly scores: readonly number[];
   readonly idleScores: readonly (number | null)[];
   /**
-   * The share of (sequence, head) pairs with a sink; `idleSinkRate` counts sequences with idle
-   * queries only.
+   * The share of (sequence, head) pairs with a sink; for `idleSinkRate`, among sequences with idle
+   * queries.
    */
   readonly sinkRate: number;
   readonly idleSinkRate: number | null;
@@ -49,7 +49,6 @@ export class LayerUnits {
   readonly #heads: SequenceUnits;
   readonly #positions: number;
 
-  /** @param options the options of a layer with attention */
   constructor({ config, context, settings }: Omit<LayerMeterOptions, "valve" | "sinkLogits">) {
     const { modelDim, queryHeads, keyValueHeads, headDim } = config;
     const { position, lastGradientPosition, early } = settings;
@@ -187,10 +186,6 @@ function weighted(units: SequenceUnits, counts: ArrayLike<number>): Float64Array
 /**
  * The gradient norm by queries, keys or values at s, divided by its mean over early tokens. The
  * norms are means over layers.
- *
- * @param draws every layer's draw
- * @param name "query", "key" or "value"
- * @param settings s and the early tokens
  */
 export function pathRatio(
   draws: readonly LayerDraw[],

@@ -18,7 +18,7 @@ export interface GateMeasurement {
 
 /**
  * The share of one query head's attention that its sink logit takes: b_t = exp(s − logSumExp_t) for
- * query t. Here s is the logit, not the position. The scores of tokens do not include b_t.
+ * query t. Here s is the logit, not the position.
  */
 export interface SinkLogitMeasurement {
   /** s, the logit. */

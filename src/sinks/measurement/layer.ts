@@ -35,9 +35,7 @@ export interface AttentionMeasurement {
   readonly idleSequenceSinkRate?: number | null;
   /** R_GS(s) of summed gradients: ‖∇h̃_s‖ compared with the mean over other t ≤ T_e. */
   readonly gradientSink: SinkComparison;
-  /**
-   * R_GS(s) of single gradients: the part of R_GS that does not come from summing over sequences.
-   */
+  /** R_GS(s) of single gradients: what remains of R_GS without summing over sequences. */
   readonly singleGradientSink: SinkComparison;
   /** Summed gradient norms. */
   readonly gradients: AttentionGradients;

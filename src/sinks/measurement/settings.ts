@@ -5,25 +5,19 @@ export interface SinkSettings {
   /** s, the position that is measured as a sink. */
   readonly position: number;
   /**
-   * T_ε as requested: the score averages over the queries t = s … s + T_ε − 1, or fewer at the
-   * sequence's end.
+   * T_ε: the score averages over the queries t = s … s + T_ε − 1, or fewer at the sequence's end.
    */
   readonly window: number;
   /** ε: a greater score counts as a sink if it also exceeds the score of uniform attention. */
   readonly threshold: number;
-  /**
-   * T_e as requested: R_GS compares s with positions up to this one, or up to the sequence's end.
-   */
+  /** T_e: R_GS compares s with the other positions up to this one, or up to the sequence's end. */
   readonly lastGradientPosition: number;
   /**
-   * The first position whose query can count as idle, which means that it has no reason to attend
-   * to a certain token.
+   * The first position whose query can count as idle: it has no reason to attend to a certain
+   * token.
    */
   readonly idleFrom: number;
-  /**
-   * The first and last position of the early tokens, which are compared with s; s itself is left
-   * out.
-   */
+  /** The first and last of the early tokens, which are compared with s; s itself is left out. */
   readonly early: readonly [number, number];
 }
 

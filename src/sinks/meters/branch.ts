@@ -38,7 +38,6 @@ export interface TokenRatios {
  * ∇h is stored as the rounded sum of ∇h′ and the RMSNorm's gradient. If ∇h and ∇h′ differ by less
  * than a few of their roundings, the difference is noise and Compress undefined.
  *
- * @param states the branch's states
  * @param row the token's place in [B, T]
  * @param width d
  */

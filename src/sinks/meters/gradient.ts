@@ -82,7 +82,7 @@ export class GradientMeter {
 
 /**
  * R_GS(s): the norm of the gradient at position s divided by the mean norm at all other positions
- * up to T_e. `SinkSettings` in `../measurement/settings.ts` has s, 0 by default, and T_e.
+ * up to T_e.
  *
  * @param byPosition ‖∇_{h̃_t}L‖ of every position t, where h̃ is the output of attention's RMSNorm
  * @param settings s and T_e

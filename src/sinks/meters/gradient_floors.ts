@@ -16,11 +16,11 @@
  * strong sinks (all but 1e-4 to 1e-8 of the weight, T 64 to 256, D 16 to 128), the error of the
  * key's gradient was between a tenth of its floor and slightly above it, both in this project's
  * kernels and in PyTorch. The error of the query's gradient was a tenth to a third of its floor (T
- * 40, D 12). The floors do not count errors relative to the gradient, such as the exponential's,
- * because they do not hide it.
+ * 40, D 12). Errors relative to the gradient, such as the exponential's, do not hide it, so the
+ * floors leave them out.
  *
- * Without a sink logit the first query sees only one key: its gradient is 0, and a kernel's
- * result for it lies below the floor.
+ * Without a sink logit the first query sees only one key: its gradient is 0, and a kernel's result
+ * for it lies below the floor.
  *
  * The precise form of `attentionBackward` subtracts v_s from all values: v_j − v_s replaces v_j,
  * and y_t − (1 − b_t) v_s replaces y_t, where b_t is the weight of a sink logit. The logit's
@@ -37,7 +37,7 @@ export interface FloorStates {
   readonly query: Numbers;
   /** [B, Hkv, T, D] */
   readonly key: Numbers;
-  /** The value that attention adds up, after V-scale: [B, Hkv, T, D] */
+  /** The value that attention adds up, v, or v̂ with full V-scale: [B, Hkv, T, D] */
   readonly value: Numbers;
   /** y: [B, Hq, T, D] */
   readonly output: Numbers;
@@ -75,7 +75,6 @@ export class GradientFloors {
   #querySquares = 0;
   #sequences = 0;
 
-  /** @param options the position, and how the gradients are computed */
   constructor(options: FloorOptions) {
     this.#options = options;
   }
@@ -106,12 +105,12 @@ export class GradientFloors {
     this.#sequences += batch;
   }
 
-  /** The floor of ∇k_s, summed over all sequences and all key heads. */
+  /** The floor of ‖∇k_s‖ over all key heads, for the mean loss over all sequences. */
   get key(): number {
     return Math.sqrt(this.#keySquares) / this.#sequences;
   }
 
-  /** The floor of ∇q_s, summed over all sequences and all query heads. */
+  /** The floor of ‖∇q_s‖ over all query heads, for the mean loss over all sequences. */
   get query(): number {
     return Math.sqrt(this.#querySquares) / this.#sequences;
   }

@@ -59,7 +59,7 @@ export class NormMeter {
 }
 
 /**
- * Counts elements far above the median magnitude of their hidden state.
+ * Counts elements far above the median magnitude of their batch.
  *
  * Source: Sun et al., arXiv 2402.17762.
  */

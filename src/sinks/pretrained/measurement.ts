@@ -1,6 +1,6 @@
 /**
- * The measurements of a pretrained model beyond {@linkcode SinkMeasurement}: its states, every
- * position as a possible sink, and intervals over texts. Units as in ../measurement.ts.
+ * The further measurements of a pretrained model: its states, every position as a possible sink,
+ * and intervals over texts. Units as in ../measurement.ts.
  */
 import type { Interval } from "../../statistics/resampling.ts";
 import type { StateMeasurement, StatesMeasurement } from "../states/measurement.ts";
@@ -43,7 +43,7 @@ export interface Intervention {
   readonly interval: Interval | null;
 }
 
-/** The measurements that only pretrained models have. */
+/** The further measurements of a pretrained model. */
 export interface PretrainedMeasurement extends StatesMeasurement {
   readonly model: {
     readonly name: string;

@@ -22,7 +22,6 @@ export class PretrainedMeter {
   readonly #gradients: readonly GradientGram[];
   readonly #losses: number[] = [];
 
-  /** @param options the model's shape, T, and the settings of the `SinkMeter` */
   constructor(options: StatesMeterOptions) {
     const { config, context } = options;
     const settings = { ...DEFAULT_SINK_SETTINGS, ...options.settings };
@@ -36,8 +35,7 @@ export class PretrainedMeter {
   /**
    * Adds one layer of a batch.
    *
-   * @param index the layer's index
-   * @param layer its states and its gradients of the batch's mean loss
+   * @param layer its states, and the gradients of the batch's mean loss
    * @param batch B
    */
   addLayer(index: number, layer: LayerTrace<Numbers>, batch: number): void {
@@ -58,11 +56,7 @@ export class PretrainedMeter {
     return this.#states.massive();
   }
 
-  /**
-   * Measures all batches so far.
-   *
-   * @param options the scores that decide which heads are shown, and the tokens' text
-   */
+  /** Measures all batches so far. */
   result(
     options: StatesResultOptions,
   ): Omit<PretrainedMeasurement, "model" | "texts" | "interventions"> {

@@ -10,7 +10,7 @@ import type { AttentionMap } from "./measurement.ts";
 const MAP_POSITIONS = 48;
 const TEXT_POSITIONS = 24;
 
-/** A map's size and its [size, size] weights. */
+/** A map's size and its weights, [size, size]. */
 type Map = Pick<AttentionMap, "size" | "weights">;
 
 /** Measures one layer's attention to every position, over batches. */

@@ -1,6 +1,6 @@
 /**
  * The measurements of a model's hidden states and of its attention to every position. A text is a
- * sequence of the task. Units as in ../measurement.ts.
+ * measured sequence. Units as in ../measurement.ts.
  */
 
 /** One element of a hidden state, with its place. */

@@ -2,10 +2,10 @@
  * Identities A1 to A4 and bounds A5 to A7 (src/reference/theory.md) on a traced layer. Here g =
  * ∂L/∂y, D_t = ⟨g_t, y_t⟩ and β_ts = ⟨g_t, v_s⟩ − D_t. All are per query head; gradients of keys
  * and values are summed over the query heads that share a key head. With full V-scale, v̂ replaces
- * v; in both forms of V-scale, J_φ(v) maps the gradient of v̂ to that of v. With a sink logit,
- * whose share of the weight is b_t, a row of weights sums to 1 − b_t (S1) instead of 1, and S3, S4
- * and S6 replace A4, the zero of A3, and A7. With gates, g is the gradient before them; `gate.ts`
- * checks the gates.
+ * v; in full and in backward-only V-scale, J_φ(v) maps the gradient of v̂ to that of v. With a sink
+ * logit, whose share of the weight is b_t, a row of weights sums to 1 − b_t (S1) instead of 1, and
+ * S3, S4 and S6 replace A4, the zero of A3, and A7. With gates, g is the gradient before them;
+ * `gate.ts` checks the gates.
  *
  * Rounding: the checks recompute the weights in float64 from the traced q and k. The model's own
  * weights differ from these by roundings: of the logit, at most (D/4 + 6) u |z|, in z and again in
@@ -27,11 +27,7 @@ import { checkGates } from "./gate.ts";
 import { CheckMeter } from "./slack.ts";
 import { addHead, type AttentionChecks, type AttentionLayer, KeySums } from "./head.ts";
 
-/**
- * Creates empty meters for all layers.
- *
- * @param config the model's configuration, which decides on some formulas
- */
+/** Creates empty meters for all layers. */
 export function attentionChecks(config: Pick<LlamaConfig, "sinkLogit">): AttentionChecks {
   const sink = hasSinkLogit(config);
   const identity = (name: string, formula: string) =>
@@ -59,12 +55,7 @@ export function attentionChecks(config: Pick<LlamaConfig, "sinkLogit">): Attenti
   };
 }
 
-/**
- * Checks one layer of a trace.
- *
- * @param checks the meters to add to
- * @param options the layer
- */
+/** Checks one layer of a trace. */
 export function checkAttention(checks: AttentionChecks, options: AttentionLayer): void {
   const { attention, shape, layer, valve, sinkLogits } = options;
   checkGates(checks.gate, options);

@@ -13,12 +13,7 @@ import type { CheckMeter } from "./slack.ts";
 /** The roundings to allow for a product, with room for a compiler that reorders operations. */
 const ROUNDINGS = 4;
 
-/**
- * Checks one layer of a trace; does nothing if the layer has no gates.
- *
- * @param check the meter to add to
- * @param options the layer
- */
+/** Checks one layer of a trace, if it has gates. */
 export function checkGates(check: CheckMeter, { attention, shape, layer }: AttentionLayer): void {
   const { opening, gradients } = attention;
   const { gated, output } = gradients;

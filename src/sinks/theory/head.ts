@@ -167,13 +167,7 @@ function numbersOf({ attention, shape, rows, keys, used, sink }: Head): HeadNumb
   };
 }
 
-/**
- * Checks a query head's queries, and adds to the sums of its key head.
- *
- * @param checks the meters to add to
- * @param sums the key head's sums
- * @param head locates its numbers
- */
+/** Checks a query head's queries, and adds to the sums of its key head. */
 export function addHead(checks: AttentionChecks, sums: KeySums, head: Head): void {
   const numbers = numbersOf(head);
   sums.tolerance = Math.max(sums.tolerance, numbers.tolerance);

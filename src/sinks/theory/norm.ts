@@ -50,12 +50,7 @@ export interface NormBranch {
   readonly position: number;
 }
 
-/**
- * Checks one branch of a trace.
- *
- * @param checks the meters to add to
- * @param options the branch
- */
+/** Checks one branch of a trace. */
 export function checkNorm(checks: NormChecks, options: NormBranch): void {
   const { gain, batch, context } = options;
   let largestGain = 0;

@@ -31,7 +31,7 @@ export interface BoundComparison extends Omit<Comparison, "excess"> {
   readonly atSink: boolean;
 }
 
-/** The width of a bin of log10 slack. */
+/** The width of a histogram's bin of log10(bound / actual). */
 const BIN = 0.05;
 
 /** Sums up the comparisons of one identity or bound. */
@@ -73,7 +73,7 @@ export class CheckMeter {
     }
   }
 
-  /** Adds a comparison of a bound, and its slack under a layer and branch. */
+  /** Adds a comparison of a bound, and how tight it is in this layer and branch. */
   bound(
     { actual, bound, atSink, ...comparison }: BoundComparison,
     place: Pick<SlackDistribution, "layer" | "branch">,
@@ -116,11 +116,11 @@ function slackQuantiles(values: readonly number[]): number[] {
 }
 
 function slackHistogram(values: readonly number[]): SlackDistribution["histogram"] {
-  // If a bound of 0 is violated, its slack (bound / actual value) is 0, which has no logarithm.
+  // If a bound of 0 is violated, bound / actual is 0, which has no logarithm.
   const bins = values.map((slack) => Math.floor(Math.log10(Math.max(slack, 1e-10)) / BIN));
   const first = bins.reduce((least, bin) => Math.min(least, bin), Infinity);
   const last = bins.reduce((most, bin) => Math.max(most, bin), -Infinity);
-  // Slack beyond 10^20 times the least goes into the last bin, the 401st. Otherwise a gradient of
+  // Values beyond 10^20 times the least go into the last bin, the 401st. Otherwise a gradient of
   // pure rounding error would add thousands of empty bins.
   const end = Math.min(last, first + 400);
   const counts = new Array<number>(end - first + 1).fill(0);
