@@ -14,13 +14,13 @@
  *
  *     a_tj = exp z_tj / (exp s + Σ_{i≤t} exp z_ti)    logSumExp_t = log(exp s + Σ_{j≤t} exp z_tj)
  *
- * If the loss depends on logSumExp, with ℓ its gradient by logSumExp:
+ * If the loss also depends on logSumExp, with ℓ = ∂L/∂logSumExp:
  *
  *     ∂L/∂z_tj = a_tj (⟨g_t, v_j⟩ − D_t + ℓ_t)    ∂L/∂s = Σ_t b_t (ℓ_t − D_t)
  *
  * Query heads share key and value heads in groups of Hq/Hkv. With V-scale in mode "full", v̂ =
- * φ(‖v‖²) v replaces v everywhere, and ∂L/∂v = J_φ(v) ∂L/∂v̂. In mode "backward-only" only that
- * last step happens: V-scale acts on the gradient of the values alone.
+ * φ(‖v‖²) v replaces v everywhere, and ∂L/∂v = J_φ(v) ∂L/∂v̂. In mode "backward-only" v itself is
+ * used, and only its gradient passes J_φ(v).
  *
  * Sources: Dao, arXiv 2307.08691, for the backward pass from logSumExp and D_t; arXiv 2603.17771
  * for V-scale; OpenAI, arXiv 2508.10925 (gpt-oss), for learned sinks.
@@ -34,7 +34,7 @@ import { checkData, checkNumber, checkPositive } from "./validation.ts";
 export interface ReferenceVScale {
   /** C of each value head, positive: [Hkv] */
   readonly constant: ReferenceTensor;
-  /** Whether V-scale acts on both passes or on the value gradient only. */
+  /** Whether V-scale acts on both passes, or only on the gradient by the values. */
   readonly mode: "full" | "backward-only";
 }
 

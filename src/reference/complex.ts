@@ -1,7 +1,7 @@
 /**
  * Complex arithmetic for complex-step derivatives, with V-scale, RMSNorm and attention of one row.
- * No operation takes a variable's conjugate or absolute value: these are not analytic, so the
- * complex step would be wrong without an error.
+ * The conjugate and the absolute value are missing on purpose: they are not analytic, so a complex
+ * step through them would be wrong without an error.
  */
 
 /** A complex number. */
@@ -229,7 +229,7 @@ export function attentionRow(
 ): Complex[] {
   const { keys, values, scale } = options;
   const logits = keys.map((key) => multiply(complex(scale), dot(query, key)));
-  // Softmax does not change if all logits shift by a constant. A real shift keeps it analytic.
+  // Softmax does not change if all logits shift by a constant.
   const shift = complex(Math.max(...logits.map((logit) => logit.re)));
   const exponentials = logits.map((logit) => exponential(subtract(logit, shift)));
   const sum = exponentials.reduce(add);

@@ -182,7 +182,7 @@ export function complexStepDerivative(
 }
 
 /**
- * Moves `start + h direction` in complex numbers, for a complex step.
+ * The complex point `start + h direction`, for a complex step.
  *
  * @param start The real point.
  * @param options direction: the real direction, zero by default; h: the complex distance.

@@ -56,11 +56,8 @@ function checkFlag(operator: string, name: string, given: unknown): boolean {
 }
 
 /**
- * Checks the operands of a matrix product against each other. They may belong to the float64 twin
- * or to a GPU.
+ * Checks the operands of a matrix product, of the float64 twin or on a GPU, against each other.
  *
- * @param operator The operator's name, for the message.
- * @param operands Their shapes, and whether they are stored transposed.
  * @returns The sizes they agree on.
  * @throws {TypeError} If a shape does not fit, or a flag is not a boolean.
  */

@@ -1,7 +1,6 @@
 /**
- * Argument checks. The float64 twin and the GPU's operators share them, except `checkData`, which is
- * the twin's. The shared ones read a tensor's shape, or plain numbers, so they suit both kinds of
- * tensors and give the same messages for both.
+ * Argument checks. The float64 twin and the GPU's operators share them, and so their messages,
+ * except `checkData`, which only the twin needs.
  */
 import { elementCount, type ReferenceTensor } from "./tensor.ts";
 
@@ -32,7 +31,6 @@ export function valueText(value: unknown): string {
 /**
  * Checks a tensor's shape against the wanted one.
  *
- * @param given The tensor.
  * @param options Which argument it is; the wanted dimensions, each a number or a name that stands
  *   for any length of at least 1; and the reason for them, which ends the message.
  * @returns The tensor's shape.

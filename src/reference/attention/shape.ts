@@ -43,12 +43,10 @@ export interface AttentionTensors {
 }
 
 /**
- * Checks the shapes of an attention operator's tensors against each other, and the V-scale mode. It
- * checks only properties that are present. A present but undefined tensor counts as missing, unless
- * it is optional.
+ * Checks the shapes of an attention operator's tensors against each other, and the V-scale mode. An
+ * absent property is not checked. One that is present but undefined is refused, unless its type
+ * allows undefined.
  *
- * @param operator The operator's name, for the message.
- * @param tensors Its tensors by argument name.
  * @returns The lengths they agree on.
  * @throws {TypeError} If a shape does not fit, Hq is not a multiple of Hkv, or the mode is not a
  *   string.

@@ -76,10 +76,7 @@ export interface LlamaConfig {
   readonly queryKeyNorm?: boolean | undefined;
 }
 
-/**
- * The settings that make a plain Llama: a separate head matrix, no V-scale, attention in every
- * layer.
- */
+/** A plain Llama: a separate head matrix, no V-scale, attention in every layer. */
 export const PLAIN_LLAMA = {
   normEpsilon: 1e-5,
   ropeBase: 10_000,
@@ -95,8 +92,7 @@ const PRETRAINED_FIELDS = ["ropeScaling", ...BOOLEAN_PARTS] as const;
 /**
  * Refuses a model with parts that only pretrained models have.
  *
- * @param config the configuration
- * @param options `operation`: the operation that lacks them, for the message
+ * @param options `operation`: which lacks these parts, for the message
  * @throws {RangeError} that names the first such field
  */
 export function refusePretrainedParts(
@@ -114,8 +110,7 @@ export function refusePretrainedParts(
 /**
  * Refuses a model with parts that only this project's models have.
  *
- * @param config the configuration
- * @param options `operation`: the operation that lacks them, for the message
+ * @param options `operation`: which lacks these parts, for the message
  * @throws {RangeError} that names the first such field
  */
 export function refuseTrainedParts(
@@ -135,12 +130,7 @@ export function refuseTrainedParts(
   }
 }
 
-/**
- * The number of attention's gates.
- *
- * @param config the model's shape
- * @returns 0, Hq or Hq · D
- */
+/** The number of attention's gates: 0, Hq or Hq · D. */
 export function attentionGates(
   { attentionGate = "none", queryHeads, headDim }: Pick<
     LlamaConfig,
@@ -150,20 +140,14 @@ export function attentionGates(
   return { none: 0, head: queryHeads, element: queryHeads * headDim }[attentionGate];
 }
 
-/**
- * Whether query heads have an extra logit without a value.
- *
- * @param config the model's shape
- */
+/** Whether query heads have an extra logit without a value. */
 export function hasSinkLogit({ sinkLogit = "none" }: Pick<LlamaConfig, "sinkLogit">): boolean {
   return sinkLogit !== "none";
 }
 
 /**
- * Whether the model has no V-scale, sinks or gates, and attention in every layer. If it has no part
- * of a pretrained model either, every program for Llamas computes it correctly.
- *
- * @param config the model's shape
+ * Whether the model has none of this project's parts: no V-scale, sink logits or gates, and
+ * attention in every layer.
  */
 export function isPlainLlama(config: LlamaConfig): boolean {
   return config.vScale === "none" && config.layersWithoutAttention.length === 0 &&
@@ -173,7 +157,6 @@ export function isPlainLlama(config: LlamaConfig): boolean {
 /**
  * Says in a few words how a model's attention differs from Llama's.
  *
- * @param config the model's shape
  * @returns for example `V-scale learned`, `learned sinks, a gate per head`, or `plain attention`
  */
 export function describeInterventions(
@@ -197,9 +180,6 @@ export const INITIAL_DEVIATION = 0.02;
  * V-scale's constant for θ = 0: `C = d · D · σ²` with σ = {@linkcode INITIAL_DEVIATION}.
  *
  * Source: Chen, Lin, Yao, arXiv 2603.17771.
- *
- * @param config the model's shape
- * @returns C
  */
 export function vScaleConstant(
   { modelDim, headDim }: Pick<LlamaConfig, "modelDim" | "headDim">,
@@ -224,7 +204,6 @@ const LIMITS = {
 /**
  * Refuses a configuration that no model can have.
  *
- * @param config the configuration
  * @throws {RangeError} that names the field, the given value and what is wanted
  */
 export function checkConfig(config: LlamaConfig): void {

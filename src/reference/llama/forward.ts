@@ -1,4 +1,4 @@
-/** The forward pass of the Llama-like model in float64; it keeps what the backward pass needs. */
+/** The Llama-like model's forward pass in float64. It keeps what the backward pass needs. */
 import { attentionForward, type ReferenceVScale } from "../attention.ts";
 import {
   attentionGates,
@@ -58,7 +58,7 @@ export interface AttentionMemory {
   readonly value: ReferenceTensor;
   readonly vScale: ReferenceVScale | undefined;
   /**
-   * The extra logit of each query head, which takes attention but has no value: [Hq]; undefined
+   * One more logit in each query head's softmax, whose weight has no value: [Hq]; undefined
    * without.
    */
   readonly sinkLogit: ReferenceTensor | undefined;
@@ -96,7 +96,7 @@ interface LayerInput {
   readonly held: Float64Array | undefined;
 }
 
-/** Result of RMSNorm with its input. */
+/** RMSNorm's output, and 1 / rms of each row. */
 export interface Normed {
   readonly output: ReferenceTensor;
   readonly inverseRms: ReferenceTensor;

@@ -8,7 +8,7 @@ import { attentionGates, checkConfig, INITIAL_DEVIATION, type LlamaConfig } from
 
 /** One tensor that training updates. */
 export interface Parameter {
-  /** The name in Hugging Face's Llama, for example `model.layers.0.mlp.up_proj.weight`. */
+  /** The name, for example `model.layers.0.mlp.up_proj.weight`. */
   readonly name: string;
   /** The shape. A matrix is [outputs, inputs]: it maps a row x to x Wᵀ. */
   readonly shape: readonly number[];
@@ -178,11 +178,7 @@ function vector(name: string, length: number, initial: 0 | 1): Parameter {
   return { name, shape: [length], initial, decayed: false };
 }
 
-/**
- * The number of a parameter's elements.
- *
- * @param parameter one of {@linkcode listParameters}
- */
+/** The number of a parameter's elements. */
 export function parameterLength({ shape }: Pick<Parameter, "shape">): number {
   return shape.reduce((product, extent) => product * extent, 1);
 }
@@ -214,7 +210,7 @@ export function initialValues(
 }
 
 /**
- * Draws the initial values of all of a model's parameters, by name.
+ * Draws the initial values of all parameters of a model, by name.
  *
  * @param config the model's shape
  * @param options seed: any safe integer

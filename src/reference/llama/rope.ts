@@ -67,9 +67,8 @@ function scaled(frequency: number, scaling: RopeScaling): number {
 }
 
 /**
- * Tells what is wrong with a scaling.
+ * Says what is wrong with a scaling.
  *
- * @param scaling of any kind
  * @returns the wrong field and what is wanted; undefined if the scaling is valid
  */
 export function ropeScalingProblem(

@@ -46,7 +46,7 @@ export interface AttentionTrace<Numbers> {
   readonly value: Numbers;
   /** y, the heads' outputs before their gates: [B, Hq, T, D] */
   readonly output: Numbers;
-  /** The logarithm of the sum of exp of the scaled logits: [B, Hq, T] */
+  /** The logarithm of the softmax's denominator: [B, Hq, T] */
   readonly logSumExp: Numbers;
   /** How far each gate is open: [B, T, Hq] or [B, T, Hq D]; undefined without gates. */
   readonly opening?: Numbers;
