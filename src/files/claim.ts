@@ -52,6 +52,19 @@ export async function tryLock(file: Deno.FsFile): Promise<boolean> {
   }
 }
 
+/**
+ * Waits until this process alone holds a file's lock, or returns at once where there are no locks.
+ *
+ * @param file the file, open for writing
+ */
+export async function waitForLock(file: Deno.FsFile): Promise<void> {
+  try {
+    await file.lock(true);
+  } catch {
+    // As in tryLock(): a folder without locks is no reason to stop.
+  }
+}
+
 // The process that held the lock before may have removed the file after this process opened it. A
 // lock on such a file keeps no other process out.
 async function isAt(file: Deno.FsFile, path: string): Promise<boolean> {

@@ -1,9 +1,9 @@
 /** Claims of files, between handles of one process and between processes. */
 import { join } from "node:path";
-import { claimFile } from "../../src/files/claim.ts";
+import { claimFile, waitForLock } from "../../src/files/claim.ts";
 import { assert, assertEquals, assertStringIncludes } from "../support/assert/assert.ts";
 import { messageOf } from "../support/assert/file_error.ts";
-import { namesIn, testOnDisk } from "../support/folder.ts";
+import { namesIn, testOnDisk, withoutLocks } from "../support/folder.ts";
 
 const test = testOnDisk();
 
@@ -61,3 +61,13 @@ test("claimFile() says which file it cannot lock", async (folder) => {
   const message = await messageOf(claimFile(join(folder, "missing.json")));
   assertStringIncludes(message, "missing.json: cannot be locked: no such file");
 });
+
+test("claimFile() and waitForLock() go on where the file system has no locks", (folder) =>
+  withoutLocks(async () => {
+    const path = join(folder, "a.json");
+    await Deno.writeTextFile(path, "");
+    using file = await Deno.open(path, { write: true });
+    await waitForLock(file);
+    using claim = await claimFile(path);
+    assert(claim !== undefined);
+  }));

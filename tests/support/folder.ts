@@ -32,3 +32,19 @@ export function testOnDisk(
 export async function namesIn(folder: string): Promise<string[]> {
   return (await Array.fromAsync(Deno.readDir(folder), ({ name }) => name)).sort();
 }
+
+/**
+ * Runs a test as on a file system without locks, such as that of some network folders.
+ *
+ * @param run the test, which has this process to itself
+ */
+export async function withoutLocks(run: () => Promise<void>): Promise<void> {
+  const { lock, tryLock } = Deno.FsFile.prototype;
+  const refuse = () => Promise.reject(new Deno.errors.NotSupported("no locks available"));
+  Object.assign(Deno.FsFile.prototype, { lock: refuse, tryLock: refuse });
+  try {
+    await run();
+  } finally {
+    Object.assign(Deno.FsFile.prototype, { lock, tryLock });
+  }
+}

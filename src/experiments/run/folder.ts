@@ -7,6 +7,7 @@
  *     run.lock            locked by the training process
  */
 import { join } from "node:path";
+import { tryLock } from "../../files/claim.ts";
 import { writeTextFile } from "../../files/write.ts";
 import {
   type Checkpoint,
@@ -221,7 +222,7 @@ async function takeLock(folder: string): Promise<Deno.FsFile> {
     throw new RunError(`${path}: ${says(error)}`);
   }
   try {
-    if (!await file.tryLock(true)) {
+    if (!await tryLock(file)) {
       const owner = (await Deno.readTextFile(path)).trim();
       const who = /^\d{1,10}$/.test(owner) ? ` (process ${owner})` : "";
       throw new RunError(`${folder}: another process${who} trains in this folder`);

@@ -4,6 +4,7 @@
  */
 import { join } from "node:path";
 import { projectCacheFolder } from "../../files/cache_folder.ts";
+import { waitForLock } from "../../files/claim.ts";
 import {
   askPermissions,
   type FOLDER_VARIABLES,
@@ -91,7 +92,7 @@ export async function fetchModel(
   await Deno.mkdir(root, { recursive: true });
   // One process at a time: the next one finds the files that this one fetched.
   using lock = await Deno.open(join(root, ".lock"), { write: true, create: true });
-  await lock.lock(true);
+  await waitForLock(lock);
   return await cachedModel(root, revision) ??
     await fetchFiles({ model, revision, root, access }, options);
 }

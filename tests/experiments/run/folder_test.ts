@@ -9,7 +9,7 @@ import {
 import { readCheckpoint } from "../../../src/model/checkpoint.ts";
 import { initialParameters } from "../../../src/reference/llama/parameters.ts";
 import { assert, assertEquals, assertRejects } from "../../support/assert/assert.ts";
-import { inFolder, testOnDisk } from "../../support/folder.ts";
+import { inFolder, testOnDisk, withoutLocks } from "../../support/folder.ts";
 import { TINY_RUN } from "../tiny_run.ts";
 import { testWith } from "../../support/permitted.ts";
 
@@ -75,6 +75,15 @@ test("RunFolder.create() takes an empty folder, also one that a killed process b
     );
     await assertRejects(() => RunFolder.open(parent), RunError, "holds no run");
   }));
+
+test("RunFolder goes on where the file system has no locks, as result files do", () =>
+  inFolder((parent) =>
+    withoutLocks(async () => {
+      const path = join(parent, "run");
+      (await RunFolder.create(path, TINY_RUN))[Symbol.dispose]();
+      (await RunFolder.open(path))[Symbol.dispose]();
+    })
+  ));
 
 testOnDisk("run")(
   "one process alone holds a RunFolder until it ends, even by kill -9",
