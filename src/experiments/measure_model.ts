@@ -15,7 +15,7 @@ import type { MeasurementObserver } from "./observer.ts";
 import type { Split, Task, TokenBatch } from "./tasks/task.ts";
 import { mean } from "../statistics/mean.ts";
 
-/** Which batches to measure. Each has the model's batch size. */
+/** Which batches to measure, each of the model's batch size. */
 export interface MeasuredBatches {
   readonly task: Task;
   /** Default: validation. */
@@ -28,7 +28,7 @@ export interface MeasuredBatches {
 
 /** Options of {@linkcode measureModel}. */
 export interface MeasureModelOptions extends MeasuredBatches {
-  /** Settings that differ from the default ones. */
+  /** Default: `DEFAULT_SINK_SETTINGS`. */
   readonly settings?: Partial<SinkSettings> | undefined;
   /** The model's origin. */
   readonly source?: MeasurementSource | null;
@@ -37,9 +37,8 @@ export interface MeasureModelOptions extends MeasuredBatches {
   /** Whether to compute intervals over sequences. Default false. */
   readonly intervals?: boolean;
   /**
-   * If given, also measures massive activations in every layer's output and sink rates by position,
-   * and keeps attention maps of a few heads, chosen by their sink scores. `head` adds one more.
-   * Default: not measured.
+   * If given, also measures sink rates by position and the massive activations in every layer's
+   * output, and keeps attention maps of the heads that have the largest sink scores and of `head`.
    */
   readonly states?: { readonly head?: HeadPlace | undefined };
   /** Receives each batch's numbers, which are not kept. */
@@ -49,12 +48,10 @@ export interface MeasureModelOptions extends MeasuredBatches {
 }
 
 /**
- * Copies a layer's numbers from the GPU all at once: each wait costs 10 ms in Deno, but waits
- * overlap.
+ * Copies a layer's numbers from the GPU. All reads overlap, because each wait costs 10 ms in Deno.
  *
- * @param layer the layer's tensors
- * @param options a factor for gradients; and each tensor's array of an earlier call to fill again,
- *   so layers that share tensors take no more memory than one
+ * @param options `gradientFactor` multiplies the gradients; `arrays` holds each tensor's array of
+ *   an earlier call, to fill again, so layers that share tensors share memory
  */
 export async function readLayer(
   layer: LayerTrace<Tensor>,
@@ -63,7 +60,7 @@ export async function readLayer(
     readonly arrays?: Map<Tensor, Float32Array<ArrayBuffer>>;
   },
 ): Promise<LayerTrace<Float32Array>> {
-  // One tensor may occur twice: a layer without attention passes its input on to the MLP.
+  // A layer without attention passes the same tensor on to the MLP: read it once.
   const reads = new Map<Tensor, Promise<Float32Array<ArrayBuffer>>>();
   const state = (tensor: Tensor): Promise<Float32Array> => {
     const pending = reads.get(tensor) ?? tensor.read(arrays?.get(tensor));
@@ -103,10 +100,9 @@ async function readAll<Tensors extends object>(
 }
 
 /**
- * Measures a model. It keeps the parameters, but overwrites gradients, trace and losses. So call it
+ * Measures a model. Overwrites its gradients, trace and losses but not its parameters, so call it
  * only between training steps.
  *
- * @param model the model, with its parameters on the GPU
  * @param options the task, and the measurements to make
  * @returns all measurements except quantization
  * @throws {TypeError} if model and task differ in context or vocabulary
@@ -158,11 +154,11 @@ export async function measureModel(
     await observer?.onBatch(given, tokenLosses);
     const idle = task.idleQueries(given);
     tokens ??= spelledTokens(task, given);
-    // Go layer by layer, because a large model's trace would not fit into memory. Go backwards: if
-    // the states are finite, the first layer with a bad gradient is the one that caused it.
+    // Go layer by layer, because a large model's trace would not fit into memory. Go backwards, as
+    // the gradients do: the first layer with a bad gradient is then the one that caused it.
     for (let layer = config.layers - 1; layer >= 0; layer--) {
       const numbers = await readLayer(model.trace.layers[layer]!, {
-        // The gradients are of a training step's mean loss, and this batch is one part of a step.
+        // Undoes the model's division by the number of micro-batches in a training step.
         gradientFactor: microBatches,
       });
       meter.addLayer(layer, numbers, { batch, idle });
@@ -188,14 +184,13 @@ export async function measureModel(
 }
 
 /**
- * The sink score α_s of every layer's query heads: the mean attention to the measured position s. A
- * layer without attention has an empty list.
+ * The sink scores α_s of every layer's query heads; an empty list for a layer without attention.
  */
 export function headScores({ layers }: Pick<SinkMeasurement, "layers">): number[][] {
   return layers.map(({ attention }) => (attention?.heads ?? []).map(({ score }) => score));
 }
 
-/** The text of the tokens in a batch's first sequence; undefined if the task has none. */
+/** The tokens' texts in a batch's first sequence; undefined if tokens have no text. */
 export function spelledTokens(
   task: Pick<Task, "spelling">,
   { inputs, context }: Pick<TokenBatch, "inputs" | "context">,
@@ -205,11 +200,10 @@ export function spelledTokens(
 }
 
 /**
- * Whether a model's gradients come from attention's precise backward pass for the measured
- * position.
+ * Whether attention's backward pass is the precise one, at the measured position.
  *
- * @throws {RangeError} if the gradients are precise for another position: the rounding error at the
- *   measured position would be unknown
+ * @throws {RangeError} if it is precise at another position: the rounding error at the measured
+ *   position would be unknown
  */
 function isPrecise(
   { precisePosition }: Llama,
@@ -224,7 +218,7 @@ function isPrecise(
   );
 }
 
-/** The mean loss of every sequence, from losses by token. */
+/** The mean loss of each sequence. */
 export function sequenceLosses(tokenLosses: ArrayLike<number>, context: number): number[] {
   return Array.from({ length: tokenLosses.length / context }, (_, i) => {
     let sum = 0;
@@ -233,7 +227,7 @@ export function sequenceLosses(tokenLosses: ArrayLike<number>, context: number):
   });
 }
 
-/** Throws an error that names the state in which a loss became non-finite. */
+/** Throws an error that names the first layer state that is not finite. */
 async function refuseLoss(
   { config, batch, context, trace }: Llama,
   loss: number,

@@ -25,21 +25,18 @@ import type { Task, TokenBatch } from "./tasks/task.ts";
 /** Options of {@linkcode measurePretrained}. */
 export interface MeasurePretrainedOptions
   extends Pick<StreamedLlamaOptions, "source" | "batch" | "kernels"> {
-  /** The texts, in the model's vocabulary. */
   readonly task: Task;
-  /** The number of batches. */
   readonly batches: number;
-  /** Settings that differ from the default ones. */
+  /** Default: `DEFAULT_SINK_SETTINGS`. */
   readonly settings?: Partial<SinkSettings> | undefined;
-  /** The model's origin. */
   readonly from?: MeasurementSource | null;
   /** Whether to check the theory on the first batch's first texts. Default: true. */
   readonly theory?: boolean;
-  /** Whether to measure also the loss with massive activations replaced, if any. Default: true. */
+  /** Whether to measure the loss with massive activations, if any, replaced. Default: true. */
   readonly interventions?: boolean;
-  /** Whether to measure also the loss with the linear maps' inputs in INT8. Default: true. */
+  /** Whether to measure the loss with the linear maps' inputs in INT8. Default: true. */
   readonly quantization?: boolean;
-  /** One more head whose attention to map, besides those chosen by their sink scores. */
+  /** A head whose attention to map, besides those with the largest sink scores. */
   readonly head?: HeadPlace | undefined;
   /**
    * Whether attention's backward pass uses its precise form for the measured position, which keeps
@@ -49,8 +46,8 @@ export interface MeasurePretrainedOptions
   /** Receives each batch's numbers, which are not kept. */
   readonly observer?: MeasurementObserver | undefined;
   /**
-   * Called before or after each layer, with the number of finished layers, the number of all
-   * layers, and a text about the current work.
+   * Called before or after each layer with the numbers of layers done and in total, and with a text
+   * that names the work.
    */
   readonly onProgress?: (done: number, total: number, text: string) => void;
 }
@@ -64,7 +61,6 @@ export interface PretrainedResult {
 /**
  * Measures a pretrained model.
  *
- * @param gpu the GPU to run on
  * @param options the model, the texts, and the measurements to make
  * @throws {TypeError} if texts and model differ in vocabulary
  * @throws {RangeError} if a state or gradient is not finite (the message names the first one), or
@@ -125,7 +121,7 @@ function counter(
 }
 
 interface Measured extends PretrainedResult {
-  /** The largest magnitudes of each batch's inputs to linear maps, from a pass without rounding. */
+  /** The largest magnitudes in each batch's inputs to linear maps, without rounding. */
   readonly maxima: readonly LinearMaxima[];
 }
 

@@ -1,10 +1,9 @@
 /**
- * How much a model's loss rises if activations are rounded to INT8. With one scale per tensor, a
- * massive activation stretches the scale until other activations share a few steps. With one scale
- * per token, it affects only its own token.
+ * How much a model's loss rises if activations are rounded to INT8; weights and arithmetic stay
+ * float32. With one scale per tensor, a massive activation stretches the scale until other
+ * activations share a few steps. With one scale per token, it affects only its own token.
  *
- * Source: Chen, Lin, Yao, arXiv 2603.17771. This is a diagnostic of ranges, not a recipe for
- * deployment: weights and arithmetic stay unchanged.
+ * Source: Chen, Lin, Yao, arXiv 2603.17771.
  */
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Llama } from "../model/llama.ts";
@@ -25,8 +24,8 @@ export interface MeasureQuantizationOptions extends MeasuredBatches {
 }
 
 /**
- * The kinds of rounding to measure. `target` and `scaling` name a kind in the measurement;
- * `linears` and `scale` are the options of {@linkcode QuantizedEvaluation} for it.
+ * The kinds of rounding to measure. `target` and `scaling` name a kind in the result; `linears` and
+ * `scale` ask {@linkcode QuantizedEvaluation} or `LinearRounding` for it.
  */
 export const QUANTIZATION_CASES: readonly (
   & Pick<QuantizationCase, "target" | "scaling">
@@ -49,12 +48,11 @@ export const QUANTIZATION_CASES: readonly (
 ];
 
 /**
- * Measures the loss with inputs rounded to symmetric INT8: first the inputs of the MLPs' down
- * projections alone, then the inputs of all linear maps in the layers. The input of the output head
- * is never rounded.
+ * Measures the loss with inputs rounded to symmetric INT8: first those of the MLPs' down
+ * projections alone, then those of all linear maps in the layers. The output head's input is never
+ * rounded.
  *
- * @param gpu the GPU that holds the model
- * @param model the model; its batch and losses are overwritten
+ * @param model its batch and losses are overwritten
  * @param options the task, and the numbers of batches
  * @returns losses and their differences from the loss without rounding, on the same sequences
  * @throws {RangeError} if a number of batches is not an integer of at least 1
@@ -80,7 +78,7 @@ export async function measureQuantization(
   const other = split === "validation" ? "training" : "validation";
   const calibrationBatch = (index: number) =>
     enough ? batch(batches + index) : task.batch(index, { batch: model.batch, split: other });
-  /** The loss that `evaluate` leaves, as a mean over the measured batches. */
+  /** The mean over the measured batches of the loss that `evaluate` leaves. */
   const meanLoss = async (evaluation: {
     evaluate(): void;
     readonly loss: { read(): Promise<Float32Array> };

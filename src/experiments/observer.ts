@@ -1,4 +1,4 @@
-/** Receives every batch's numbers during a measurement, which does not keep them. */
+/** A callback for every batch's numbers, which the measurement itself does not keep. */
 import type { LayerTrace } from "../reference/llama/trace.ts";
 import type { TokenBatch } from "./tasks/task.ts";
 
@@ -14,7 +14,6 @@ export interface MeasurementObserver {
   /**
    * Called for each layer of the batch, from the last to the first.
    *
-   * @param layer the layer's index
    * @param states the layer's states, and the gradients of the batch's mean loss by these states
    */
   onLayer(layer: number, states: LayerTrace<Float32Array>): void | Promise<void>;

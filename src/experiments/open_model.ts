@@ -14,24 +14,21 @@ export interface OpenedModel {
   readonly model: StoredModel;
   readonly task: Task;
   readonly source: MeasurementSource;
-  /** The run's number of sequences per batch; undefined for a checkpoint without a run. */
+  /** Sequences per batch of the run; undefined without a run. */
   readonly batch: number | undefined;
-  /** The number of batches that the run's settings give its last measurement, if there is a run. */
+  /** Batches of the run's last measurement, from its settings; undefined without a run. */
   readonly batches: number | undefined;
-  /**
-   * The number of sequences that the run had trained on at this checkpoint; the next step takes
-   * those after them. 0 for a checkpoint without a run.
-   */
+  /** The number of sequences that the run had trained on at this checkpoint; 0 without a run. */
   readonly trainedSequences: number;
-  /** Skipped parts of the text, one line each. */
+  /** What was skipped of the text, one line each. */
   readonly notes: readonly string[];
 }
 
 /** Options of {@linkcode openModel}. */
 export interface OpenModelOptions {
-  /** The checkpoint's step; the newest one by default. */
+  /** The checkpoint's step. Default: the newest. */
   readonly step?: number | undefined;
-  /** A file or folder of text. It replaces the run's text; a checkpoint without a run needs it. */
+  /** A file or folder of text, in place of the run's; a checkpoint without a run needs one. */
   readonly corpus?: string | undefined;
   /**
    * The number of tokens per sequence, for a checkpoint without a run. Default: the model's
@@ -40,19 +37,19 @@ export interface OpenModelOptions {
   readonly context?: number | undefined;
 }
 
-/** The default number of tokens per sequence, unless the model's context is smaller. */
+/** Default tokens per sequence; fewer if the model's context is smaller. */
 export const DEFAULT_CONTEXT = 1024;
 
 /**
  * Opens a run's checkpoint, or a checkpoint without a run.
  *
- * @param folder the folder of a run, or of a checkpoint in Hugging Face's layout
+ * @param folder a run's folder, or a checkpoint's in Hugging Face's layout
  * @param options the checkpoint's step, and other text
- * @throws {RunError} if there is no run or no such checkpoint, if the checkpoint does not fit the
- *   run or the text, if it has neither a run nor a text, or if `context` is longer than the model's
- *   or differs from the run's
- * @throws {CheckpointError} if the folder holds neither, or the checkpoint is incomplete, has another
- *   shape, or holds a NaN or infinity
+ * @throws {RunError} if the run cannot be read or has no such checkpoint, if the checkpoint does
+ *   not fit the run or the text, if it has neither a run nor a text, or if `context` is longer than
+ *   the model's or differs from the run's
+ * @throws {CheckpointError} if the folder holds neither a run nor a checkpoint, or the checkpoint
+ *   is incomplete, has another shape, or holds a NaN or infinity
  * @throws {CorpusError} if the text cannot be read or used
  */
 export async function openModel(

@@ -15,7 +15,7 @@ export interface OpenedPretrained extends Disposable {
   readonly tokenizer: Tokenizer;
   readonly texts: TokenTexts;
   readonly source: MeasurementSource;
-  /** Notes on the files, the tokenizer and the texts for the user, one line each. */
+  /** Notes for the user on the files, the tokenizer and the texts, one line each. */
   readonly notes: readonly string[];
 }
 
@@ -23,17 +23,17 @@ export interface OpenedPretrained extends Disposable {
 export interface OpenPretrainedOptions {
   /** A file or folder of text. */
   readonly corpus: string | undefined;
-  /** The number of tokens per text. Default: 256, or the model's context if smaller. */
+  /** Tokens per text. Default: 256, or the model's context if smaller. */
   readonly context?: number | undefined;
-  /** The number of texts. Default: 20, or fewer if the corpus has fewer. */
+  /** Number of texts. Default: 20, or fewer if the corpus has fewer. */
   readonly texts?: number | undefined;
   /** When texts begin with BOS. Default: as the tokenizer decides. */
   readonly begin?: BeginPolicy | undefined;
   /** How documents become texts. Default: joined. */
   readonly documents?: DocumentPolicy | undefined;
   /**
-   * Called while a model is fetched or checked, with the finished amount, the whole amount, and a
-   * text about the current work.
+   * Called with the amounts done and in total while a model is fetched or checked, and with a text
+   * that names the work.
    */
   readonly onProgress?: ((done: number, total: number, text: string) => void) | undefined;
 }
@@ -44,10 +44,8 @@ const CONTEXT = 256;
 const TEXTS = 20;
 
 /**
- * Whether a path or name means a pretrained model: a checkpoint's folder with a tokenizer, or if
- * there is no such path, a name that has the form of the hub's.
- *
- * @param model the user's path or name
+ * Whether a path or name means a pretrained model: an existing folder with a checkpoint and a
+ * tokenizer, or else a name of the form OWNER/NAME.
  */
 export async function isPretrained(model: string): Promise<boolean> {
   const isFile = async (...names: string[]) => {
@@ -77,7 +75,7 @@ async function exists(path: string): Promise<boolean> {
  * Opens a pretrained model.
  *
  * @param model a folder in Hugging Face's layout, or a name such as `HuggingFaceTB/SmolLM2-135M`,
- * which is fetched from the hub if no folder has that name
+ *   which is fetched from the hub if no folder has that name
  * @param options the text, and how to split it
  * @throws {CheckpointError} if the model cannot be fetched or is incomplete, or if the model or its
  *   tokenizer is not supported
@@ -168,8 +166,7 @@ function nameOf(model: string): string {
 }
 
 /**
- * The name and commit of a model in the cache of Hugging Face's own programs, from its path:
- * models--OWNER--NAME/snapshots/COMMIT.
+ * The name and commit in a path of Hugging Face's own cache: models--OWNER--NAME/snapshots/COMMIT.
  */
 function cachedName(
   folder: string,

@@ -1,7 +1,4 @@
-/**
- * Starts or resumes one training run, measures it and saves it, for `deno task train` and the
- * study's arms.
- */
+/** Starts or resumes one training run, for `deno task train` and the study's arms. */
 import { Gpu } from "../gpu/gpu.ts";
 import { openGpu, type OpenGpuOptions } from "../ops/open_gpu.ts";
 import { MetricsWriter } from "./run/metrics.ts";
@@ -19,14 +16,14 @@ import { CorpusError } from "./tasks/text_corpus.ts";
 export interface RunOptions {
   /** The run's folder. */
   readonly folder: string;
-  /** The settings of a new run; optional if a run is resumed. */
+  /** Needed for a new run; a resumed one must have the same. */
   readonly settings?: RunSettings | undefined;
   /**
    * Whether to resume the run in the folder: `never` requires a new folder; `must` requires a run
    * in it; `if-there` accepts both. Default `never`.
    */
   readonly resume?: "never" | "must" | "if-there";
-  /** The new place of a resumed run's text. Default: the old one. */
+  /** Where a resumed run's text is now. Default: where it was. */
   readonly corpus?: string | undefined;
   /** The adapter to open, or an open one, which then stays open. */
   readonly gpu?: Gpu | OpenGpuOptions | undefined;
@@ -36,13 +33,11 @@ export interface RunOptions {
  * Trains a run, or continues one. A run that was stopped in any way and resumed on the same adapter
  * gives the same numbers, bit for bit, as an uninterrupted run.
  *
- * @param options the folder, the settings, the adapter
  * @param hooks receive progress and stop the run
- * @returns how it ended
  * @throws {TypeError} if a new run has no settings
  * @throws {RangeError} for impossible settings, before anything is written
  * @throws {RunError} if the folder does not fit the options, the text is not the run's, or another
- *   process trains in the folder; a NonFiniteError if a loss or gradient is no longer finite
+ *   process trains in the folder; a NonFiniteError if a NaN or infinity comes up
  * @throws {CorpusError} if the user's text cannot be used
  * @throws {CheckpointError} if a checkpoint is damaged or cannot be written; older ones stay
  * @throws {FileError} if the file of metrics cannot be written at the start
@@ -72,7 +67,6 @@ interface Invocation {
   readonly hooks: RunHooks;
 }
 
-/** Makes the task, with the text from its current place. */
 async function openText(
   settings: RunSettings,
   { corpus, goesOn }: { readonly corpus: string | undefined; readonly goesOn: boolean },
@@ -128,7 +122,7 @@ async function train(
   const gpu = opening ?? options.gpu as Gpu;
   if (state !== undefined) restoreVariants(gpu, state, hooks.onNote);
   using trainer = new Trainer(gpu, { settings, task, from: checkpoint });
-  // If the model is too large for the GPU's memory, fail here, before anything is written.
+  // Fail before anything is written if the model is too large for the GPU's memory.
   await gpu.sync();
   using fresh = origin instanceof RunFolder
     ? undefined

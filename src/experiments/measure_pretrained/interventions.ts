@@ -1,7 +1,7 @@
 /**
- * The loss of a pretrained model with its massive activations replaced, by zero or by their mean,
- * right after the layer where they first appear. For comparison, it also replaces ordinary elements
- * of the same tokens, which shows the effect of zeros elsewhere.
+ * The loss of a pretrained model whose massive activations are replaced by zero or by their mean,
+ * right after the layer where they first appear. For comparison, ordinary elements of the same
+ * tokens are set to zero too.
  *
  * Source: Sun et al., Massive Activations in Large Language Models, arXiv 2402.17762, section 3.
  */
@@ -17,7 +17,7 @@ import { mean } from "../../statistics/mean.ts";
 /** Options of {@linkcode measureInterventions}. */
 export interface InterventionOptions {
   readonly batches: readonly TokenBatch[];
-  /** The layer, and its massive elements in all texts. */
+  /** The layer where they first appear, and the massive elements of its output in all texts. */
   readonly massive: { readonly layer: number; readonly values: readonly LargeActivation[] };
   /** Every text's loss in the unchanged model, in nats per token. */
   readonly losses: readonly number[];
@@ -37,7 +37,6 @@ export const INTERVENTIONS: readonly Kind[] = [
 /**
  * Measures the loss after each intervention.
  *
- * @param model the model with the massive elements
  * @param options the texts, the elements, and the losses without an intervention
  * @throws {CheckpointError} if the weights cannot be read
  * @throws {GpuError} if the GPU fails
@@ -54,8 +53,8 @@ export async function measureInterventions(
       .map((each) => ({ ...each, sequence: each.sequence - first }));
     for (const [i, kind] of INTERVENTIONS.entries()) {
       const { tokenLosses } = await model.forward(batch, {
-        // The model is unchanged before this layer. So the first intervention computes the layer's
-        // input, and the later ones begin with it.
+        // No intervention changes this layer's input: the first one computes it, the others begin
+        // with it.
         firstLayer: i === 0 ? 0 : layer,
         onLayerStart: () => onLayer?.(),
         onOutput: async (at, output) => {
@@ -83,17 +82,14 @@ export async function measureInterventions(
 }
 
 /**
- * Names the group whose mean replaces an element: the massive elements of one dimension. The first
- * token has a group of its own, because its elements differ in size from those of later tokens.
+ * Names the group whose mean replaces an element: the massive elements of the same dimension. Those
+ * of the first token form a group of their own, because their sizes differ.
  */
 function groupOf({ dimension, position }: LargeActivation): string {
   return `${dimension} ${position === 0}`;
 }
 
-/**
- * The mean over all texts of the massive elements in a dimension, separately for the first token
- * and for others.
- */
+/** The mean of each group over all texts. */
 function meansOf(values: readonly LargeActivation[]): ReadonlyMap<string, number> {
   const groups = Map.groupBy(values, groupOf);
   return new Map(
@@ -131,7 +127,7 @@ async function replace(
   output.write(states);
 }
 
-/** The dimensions of `count` ordinary elements: those nearest to the token's median magnitude. */
+/** The `count` dimensions whose magnitudes are nearest to the token's median magnitude. */
 function ordinary(token: Float32Array, count: number): number[] {
   const order = [...token.keys()].sort((a, b) => Math.abs(token[a]!) - Math.abs(token[b]!));
   const first = Math.max(0, Math.floor((order.length - count) / 2));

@@ -1,9 +1,9 @@
 /**
- * How much a pretrained model's loss rises if the inputs of its linear maps are rounded to INT8. It
- * measures the same as {@linkcode measureQuantization}, but layer by layer.
+ * How much a pretrained model's loss rises if the inputs of its linear maps are rounded to INT8, as
+ * in {@linkcode measureQuantization}, but layer by layer.
  *
- * A batch's static scales come from all other batches, so no text is measured with its own scales,
- * and no further texts are needed. Only a single batch has to use its own.
+ * A batch's static scales come from all other batches, so no text is measured with its own scales.
+ * If there is only one batch, it uses its own.
  *
  * A text's loss after rounding is in part chance: a difference in the last bit of float32 can flip
  * a rounding to INT8, and later layers enlarge the difference. In PyTorch, a change of
@@ -30,10 +30,12 @@ import { mean } from "../../statistics/mean.ts";
 
 /** Options of {@linkcode measurePretrainedQuantization}. */
 export interface PretrainedQuantizationOptions {
-  /** The model. */
   readonly model: StreamedLlamaOptions;
   readonly batches: readonly TokenBatch[];
-  /** The largest magnitudes of each batch's inputs to linear maps, from a pass without rounding. */
+  /**
+   * The largest magnitudes that a pass without rounding found in each batch's inputs to linear
+   * maps.
+   */
   readonly maxima: readonly LinearMaxima[];
   /** Every text's loss without rounding, in nats per token. */
   readonly losses: readonly number[];
@@ -42,12 +44,11 @@ export interface PretrainedQuantizationOptions {
 }
 
 /**
- * Measures the loss with inputs rounded to symmetric INT8: first the inputs of the MLPs' down
- * projections alone, then the inputs of all linear maps in the layers. The input of the output head
- * is never rounded.
+ * Measures the loss with inputs rounded to symmetric INT8: first those of the MLPs' down
+ * projections alone, then those of all linear maps in the layers. The output head's input is never
+ * rounded.
  *
- * @param gpu the GPU to run on
- * @param options the model, the texts, and their losses and inputs without rounding
+ * @param options the model, the texts, and their losses and largest inputs without rounding
  * @returns losses and their differences from the loss without rounding, on the same texts
  * @throws {CheckpointError} if the weights cannot be read
  * @throws {GpuError} if the GPU fails

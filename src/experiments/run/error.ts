@@ -3,22 +3,21 @@ export class RunError extends Error {
   override readonly name: string = "RunError";
 }
 
-/** The place of the first NaN or infinity. */
+/** Where the first NaN or infinity was found. */
 export interface NonFiniteDetails {
-  /** The step, counted from 1. */
+  /** The step, counted from 1; 0 before training. */
   readonly step: number;
-  /** The tensor that holds the NaN or infinity. */
+  /** The tensor that holds it, in words. */
   readonly tensor: string;
-  /** The newest checkpoint before that step; undefined if there is none. */
+  /** The newest checkpoint; undefined if there is none. */
   readonly checkpoint: string | undefined;
 }
 
-/** The loss or a gradient of a run is no longer a finite number. */
+/** A run computed a NaN or infinity. */
 export class NonFiniteError extends RunError {
   override readonly name = "NonFiniteError";
   readonly details: NonFiniteDetails;
 
-  /** @param details the step, the tensor and the last good checkpoint */
   constructor(details: NonFiniteDetails) {
     const { step, tensor, checkpoint } = details;
     super(

@@ -40,7 +40,6 @@ export function metricsPath(folder: string): string {
 /**
  * Reads a run's settings.
  *
- * @param folder the run's folder
  * @throws {RunError} if there is no run, or its settings are wrong or of another version
  */
 export async function readRunSettings(folder: string): Promise<RunSettings> {
@@ -66,10 +65,8 @@ export async function readRunSettings(folder: string): Promise<RunSettings> {
 }
 
 /**
- * Lists the checkpoints of a run by step.
+ * Lists a run's checkpoints, oldest first.
  *
- * @param folder the run's folder
- * @returns the checkpoints, oldest first
  * @throws {RunError} if the folder cannot be read
  */
 export async function listCheckpoints(folder: string): Promise<CheckpointEntry[]> {
@@ -91,9 +88,7 @@ export async function listCheckpoints(folder: string): Promise<CheckpointEntry[]
 
 /** A run's folder, locked for this process. */
 export class RunFolder implements Disposable {
-  /** The folder. */
   readonly path: string;
-  /** The run's settings. */
   readonly settings: RunSettings;
   readonly #lock: Deno.FsFile;
 
@@ -107,7 +102,6 @@ export class RunFolder implements Disposable {
    * Creates a run's folder.
    *
    * @param path a new or empty folder
-   * @param settings the run's settings
    * @throws {RunError} if it is not empty, another process trains in it, or it cannot be created
    */
   static async create(path: string, settings: RunSettings): Promise<RunFolder> {
@@ -132,8 +126,8 @@ export class RunFolder implements Disposable {
   /**
    * Opens the folder of an existing run.
    *
-   * @param path the run's folder
-   * @throws {RunError} if there is none, another process trains in it, or its settings are wrong
+   * @throws {RunError} if there is no run, another process trains in it, its settings are wrong, or
+   *   the folder cannot be written
    */
   static async open(path: string): Promise<RunFolder> {
     const settings = await readRunSettings(path);
@@ -154,11 +148,10 @@ export class RunFolder implements Disposable {
   }
 
   /**
-   * Reads the newest checkpoint.
+   * Reads the newest checkpoint; undefined if there is none.
    *
-   * @returns undefined if there is none
    * @throws {CheckpointError} if it is damaged
-   * @throws {RunError} if it belongs to another model, or to a step that the run does not have
+   * @throws {RunError} if its model, context or step does not fit the run
    */
   async load(): Promise<Checkpoint | undefined> {
     const entry = await this.newest();
@@ -181,10 +174,9 @@ export class RunFolder implements Disposable {
   }
 
   /**
-   * Writes a checkpoint, then removes the oldest ones beyond the number to keep. An existing
-   * checkpoint of this step stays.
+   * Writes a checkpoint unless its step has one, then removes the oldest ones beyond the number to
+   * keep.
    *
-   * @param checkpoint the checkpoint
    * @returns its folder
    * @throws {CheckpointError} if it cannot be written; earlier ones stay
    */
@@ -210,8 +202,8 @@ export class RunFolder implements Disposable {
 }
 
 /**
- * Takes the lock. The system releases it when the process ends, even if it is killed. The file
- * stays: after a removal, two processes could lock two files with the same name.
+ * Takes the lock, which the system releases when the process ends, even if it is killed. The file
+ * stays: if it were removed, two processes could lock two files of the same name.
  */
 async function takeLock(folder: string): Promise<Deno.FsFile> {
   const path = join(folder, LOCK);
@@ -242,7 +234,7 @@ export async function runIsIn(path: string): Promise<boolean> {
 }
 
 /**
- * Refuses a folder that a new run cannot use, before any work.
+ * Refuses a folder that a new run cannot use.
  *
  * @param path a new or empty folder
  * @throws {RunError} if it is not empty, or not a folder
@@ -258,7 +250,7 @@ export async function checkNewFolder(path: string): Promise<void> {
 
 async function refuseUnlessEmpty(path: string): Promise<void> {
   for await (const { name } of Deno.readDir(path)) {
-    // A process that is killed early leaves only these.
+    // A run that is killed at its start leaves these files.
     if (name === LOCK || name === CHECKPOINTS && await isEmpty(join(path, name))) continue;
     if (name.endsWith(".tmp") && name.startsWith(`.${SETTINGS}`)) continue;
     throw new RunError(
@@ -274,7 +266,7 @@ async function isEmpty(path: string): Promise<boolean> {
   return true;
 }
 
-/** Whether two objects of plain values have equal fields, in any order. */
+/** Whether two objects of JSON values have equal fields, in any order. */
 export function sameFields(a: object, b: object): boolean {
   const sorted = (value: unknown): unknown =>
     typeof value !== "object" || value === null || Array.isArray(value)

@@ -21,7 +21,7 @@ export interface RunHooks {
   readonly signal?: AbortSignal | undefined;
   /** Called whenever the run makes progress. */
   readonly onProgress?: (progress: RunProgress) => void;
-  /** Called with a line of information for the user. */
+  /** Called with a line for the user. */
   readonly onNote?: (text: string) => void;
 }
 
@@ -37,7 +37,7 @@ export interface RunResult {
   readonly adapter: string;
   /** The digest of the user's text; undefined without one. */
   readonly corpusDigest: string | undefined;
-  /** All rows of metrics, including those before a resumption. */
+  /** All rows of metrics, also those before a resumption. */
   readonly rows: readonly MetricsRow[];
   /** The measurement after the last step; undefined if the run was interrupted. */
   readonly measurement: SinkMeasurement | undefined;
@@ -62,11 +62,11 @@ export class RunLoop {
   readonly #settings: RunSettings;
   readonly #adapter: string;
   /**
-   * The losses of the steps since the last row of metrics: the model's, and the oracle's (see
-   * `Task.oracleLoss`), which are null for a task without an oracle.
+   * The model's and the oracle's losses of the steps since the last row of metrics; the oracle's
+   * are null for a task without one (see `Task.oracleLoss`).
    */
   #pending: { losses: number[]; oracle: (number | null)[] };
-  /** The oracle's losses of the steps whose model losses are still on the GPU. */
+  /** The oracle's losses of the steps whose model losses the CPU has not read. */
   #unread: (number | null)[] = [];
   #gradientNorm = 0;
   #measurement: SinkMeasurement | undefined;
@@ -107,7 +107,6 @@ export class RunLoop {
     };
   }
 
-  /** Runs the remaining steps, unless the signal stops it first. */
   async #train(afterStep: () => Promise<void>): Promise<void> {
     const { gpu, trainer, report, hooks } = this.#parts;
     const { steps, reporting } = this.#settings;
@@ -143,7 +142,7 @@ export class RunLoop {
     report.count(trainer.step);
   }
 
-  /** Whether a measurement or checkpoint follows the step just done. */
+  /** Whether a measurement or checkpoint follows this step. */
   #isDue(): boolean {
     const { trainer } = this.#parts;
     const { measureEvery, checkpointEvery } = this.#settings.reporting;
@@ -185,7 +184,7 @@ export class RunLoop {
     rows.push(row);
   }
 
-  /** Measures the current model, unless that was done already. */
+  /** Measures the current model, unless that is done. */
   async #measure(): Promise<void> {
     const { trainer, folder, opened, report, rows } = this.#parts;
     const { step } = trainer;
@@ -209,7 +208,7 @@ export class RunLoop {
         source: { run, step, task: task.name, seed },
       });
     } catch (error) {
-      // Here a RangeError means that a state or gradient is not finite.
+      // `measureModel` throws it if a state or gradient is not finite.
       if (!(error instanceof RangeError)) throw error;
       const tensor = `on validation sequences, ${error.message.replace(/^sinks: /, "")}`;
       throw new NonFiniteError({ step, tensor, checkpoint: (await folder.newest())?.path });
@@ -223,7 +222,7 @@ export class RunLoop {
     report.start("saving");
     const state = await trainer.read();
     const finite = [...state.parameters.values()].every((values) => values.every(Number.isFinite));
-    // The last step's loss was finite, but its update made a parameter NaN or infinite.
+    // The last loss was finite, but the step's update made a parameter NaN or infinite.
     if (!finite) return await this.#stopAt(trainer.step);
     await metrics.flush();
     const run: RunState = {
@@ -236,7 +235,7 @@ export class RunLoop {
     await folder.save({ ...state, state: run });
   }
 
-  /** Finds the tensor with the first NaN or infinity, and throws an error that names it. */
+  /** Throws an error that names the first tensor with a NaN or infinity. */
   async #stopAt(step: number): Promise<never> {
     const { trainer, folder, hooks } = this.#parts;
     hooks.onNote?.(`step ${step + 1} is not finite; repeating it to find the tensor`);

@@ -1,6 +1,5 @@
 /**
- * A run's metrics: one JSON object per line, appended during the run so other programs can follow
- * it.
+ * A run's metrics: one JSON object per line, appended during the run, so other programs can follow.
  */
 import { writeTextFile } from "../../files/write.ts";
 import type { SinkMeasurement } from "../../sinks/measurement.ts";
@@ -13,18 +12,15 @@ export interface TrainingRow {
   readonly step: number;
   /** The mean loss over the steps since the previous row, in nats per token. */
   readonly loss: number;
-  /**
-   * The oracle's mean loss over the same steps (see `Task.oracleLoss`); null for a task without an
-   * oracle.
-   */
+  /** The oracle's mean loss over the same steps (see `Task.oracleLoss`); null without an oracle. */
   readonly oracleLoss: number | null;
-  /** The norm of all gradients together before clipping, in the row's last step. */
+  /** The norm of all gradients before clipping, in the row's last step. */
   readonly gradientNorm: number;
   /** The learning rate in the row's last step. */
   readonly learningRate: number;
   /**
    * Tokens per second since the previous row, without the time to measure and save. The first row
-   * after each start includes the compilation of kernels.
+   * after a start or resumption includes the compilation of kernels.
    */
   readonly tokensPerSecond: number;
 }
@@ -41,9 +37,9 @@ export interface MeasurementRow {
 export type MetricsRow = TrainingRow | MeasurementRow;
 
 /**
- * Reads metrics. Skips an unfinished last line, which a killed process leaves.
+ * Reads metrics; a missing file has no rows. Skips an unfinished last line, which a killed process
+ * leaves.
  *
- * @param path the file; a missing one has no rows
  * @throws {RunError} if the file cannot be read, or another line is not a row
  */
 export async function readMetrics(path: string): Promise<MetricsRow[]> {
@@ -55,7 +51,7 @@ export async function readMetrics(path: string): Promise<MetricsRow[]> {
     throw new RunError(`${path}: cannot be read: ${(error as Error).message}`);
   }
   const lines = text.split("\n");
-  lines.pop(); // The rest after the last line feed: empty, or half a line.
+  lines.pop(); // What follows the last line feed is empty, or half a line.
   return lines.map((line, i) => {
     const row = parseRow(line);
     if (row === undefined) throw new RunError(`${path}: line ${i + 1} is no row of metrics`);
@@ -84,11 +80,9 @@ export class MetricsWriter implements Disposable {
   }
 
   /**
-   * Opens a run's metrics and drops all rows after a step, which training repeats.
+   * Opens a run's metrics, and drops the rows of the steps that training repeats.
    *
-   * @param path the file
    * @param step the step that training resumes from
-   * @returns the writer, and the remaining rows
    * @throws {RunError} if the file cannot be read
    * @throws {FileError} if it cannot be written
    */
@@ -103,9 +97,8 @@ export class MetricsWriter implements Disposable {
   }
 
   /**
-   * Adds a row.
+   * Adds a row, whose step is not before the last row's.
    *
-   * @param row a row, whose step is not before the last row's
    * @throws {RunError} if it cannot be written
    */
   async add(row: MetricsRow): Promise<void> {

@@ -1,4 +1,4 @@
-/** Repeats a step to find the first tensor with a NaN or an infinity. */
+/** Finds the first tensor with a NaN or infinity. */
 import type { Tensor } from "../../gpu/tensor.ts";
 import type { Trace } from "../../reference/llama/trace.ts";
 import type { Trainer, TrainerState } from "./trainer.ts";
@@ -7,10 +7,10 @@ import type { Trainer, TrainerState } from "./trainer.ts";
  * Repeats training up to a step, which gives the same bits, and checks every tensor in the order of
  * computation.
  *
- * @param trainer the run's trainer; its state is lost
+ * @param trainer the run's trainer, which loses its state
  * @param options `from`: the checkpoint to begin at, undefined for the beginning; `step`: the bad
  *   step, counted from 0
- * @returns a text that names the first tensor with a NaN or infinity, or says that none was found
+ * @returns a text that names the tensor, or says that none was found
  */
 export async function findNonFinite(
   trainer: Trainer,
@@ -51,7 +51,7 @@ function namedParameters(prefix: string, tensors: ReadonlyMap<string, Tensor>): 
   return [...tensors].map(([name, tensor]) => [prefix + name, tensor]);
 }
 
-/** The states with their names, in the order of the forward pass. */
+/** In the order of the forward pass. */
 function states({ layers }: Trace<Tensor>): Named[] {
   return layers.flatMap((layer, index): Named[] => {
     const { attention } = layer;
@@ -74,7 +74,7 @@ function states({ layers }: Trace<Tensor>): Named[] {
   });
 }
 
-/** The gradients with their names, in the order of the backward pass. */
+/** In the order of the backward pass. */
 function gradientStates({ layers }: Trace<Tensor>): Named[] {
   return layers.map(({ attention, gradients }, index): Named[] => {
     const named = (name: string, tensor: Tensor): Named => [
@@ -97,7 +97,7 @@ function gradientStates({ layers }: Trace<Tensor>): Named[] {
   }).reverse().flat();
 }
 
-/** Describes the first tensor with a NaN or infinity. It copies one tensor at a time to the CPU. */
+/** Describes the first tensor with a NaN or infinity; copies one at a time to save memory. */
 async function firstBad(tensors: readonly Named[]): Promise<string | undefined> {
   for (const [name, tensor] of tensors) {
     const bad = (await tensor.read()).find((value) => !Number.isFinite(value));

@@ -23,7 +23,7 @@ export const PRESET_TITLES: Readonly<Record<PresetName, string>> = {
   "paper-0.1b": "the 0.1B model and schedule of arXiv 2603.17771, on bytes of --corpus; for GPUs",
 };
 
-/** The optimizer's settings for all runs of this project, unless a preset or a study has others. */
+/** The optimizer's settings, of which presets and studies change a few. */
 export const OPTIMIZER: OptimizerSettings = {
   learningRate: 3e-3,
   finalShare: 0.1,
@@ -39,8 +39,7 @@ const REPORTING: ReportingSettings = {
   lossEvery: 20,
   measureEvery: 200,
   measureBatches: 1,
-  // The gradient-sink ratio R_GS adds up the gradients of all sequences. With one batch of 32 it
-  // would be unreliable, as its intervals show.
+  // R_GS from one batch of 32 sequences varies too much, as its intervals show.
   finalBatches: 16,
   checkpointEvery: 200,
   keepCheckpoints: 3,
@@ -56,9 +55,9 @@ export const SMALL = {
 } as const;
 
 /**
- * Bigram-Backcopy's settings in all presets and in the study. The table's rows are close to the
- * unigram distribution: their high entropy makes strong sinks. All seeds share one table and differ
- * in initial weights and sequences.
+ * Bigram-Backcopy's settings in presets and the study. The table's rows are close to the unigram
+ * distribution: their high entropy makes strong sinks. All seeds share one table, and differ in
+ * initial weights and sequences.
  */
 export const BACKCOPY = {
   name: "bigram-backcopy",
@@ -69,7 +68,7 @@ export const BACKCOPY = {
   tableSeed: 1,
 } as const;
 
-/** The number of Bigram-Backcopy's characters, plus the token that begins every sequence. */
+/** Bigram-Backcopy's characters, and BOS. */
 export const BACKCOPY_VOCABULARY = BACKCOPY.characters + 1;
 
 const SMALL_BACKCOPY = { ...PLAIN_LLAMA, ...SMALL, vocabulary: BACKCOPY_VOCABULARY };
@@ -87,7 +86,6 @@ const BASE = {
 /**
  * A preset's settings.
  *
- * @param name the preset's name
  * @param corpus a file or folder of text: for `text` and `paper-0.1b`
  * @throws {TypeError} if the preset needs a corpus and there is none
  *
@@ -111,7 +109,7 @@ export function presetSettings(name: PresetName, corpus?: string): RunSettings {
         steps: 1000,
         batch: 16,
         model: { ...SMALL_BACKCOPY, layers: 2 },
-        // At a third of this rate, this sink takes several times as long to form.
+        // At a third of this rate, the sink takes several times as long to form.
         optimizer: { ...OPTIMIZER, learningRate: 1e-2 },
         reporting: { ...REPORTING, measureEvery: 100, lossEvery: 10, finalBatches: 32 },
       };

@@ -16,7 +16,6 @@ export interface StoredRun {
 /**
  * Reads runs.
  *
- * @param folders of runs
  * @throws {RunError} if a folder holds no run, or has no metrics yet
  */
 export async function readRuns(folders: readonly string[]): Promise<StoredRun[]> {

@@ -9,20 +9,16 @@ export interface RunProgress {
   readonly activity: "preparing" | "training" | "measuring" | "saving";
   /** The latest loss, in nats per token; undefined before the first row. */
   readonly loss: number | undefined;
-  /**
-   * The oracle's loss on the same steps (see `Task.oracleLoss`); undefined for a task without an
-   * oracle.
-   */
+  /** The oracle's loss on the same steps (see `Task.oracleLoss`); undefined without an oracle. */
   readonly oracleLoss: number | undefined;
   readonly tokensPerSecond: number | undefined;
   /**
-   * The estimated seconds until the end, with measuring and saving; undefined until steps have been
-   * timed.
+   * Estimated seconds until the end, with measuring and saving; undefined until steps are timed.
    */
   readonly secondsLeft: number | undefined;
 }
 
-/** Seconds of work to enqueue before waiting for the GPU. Ctrl-C waits for this work to end. */
+/** Seconds of work to enqueue before waiting for the GPU; Ctrl-C takes as long. */
 export const LOOK_UP_SECONDS = 1;
 
 /** Measures a run's speed. */
@@ -34,22 +30,19 @@ export class RunReporter {
   #step: number;
   #activity: RunProgress["activity"] = "preparing";
   #since = performance.now();
-  /** Seconds of training alone, since the last row. */
+  /** Seconds of training since the last row. */
   #seconds = 0;
   #rowStep: number;
   #pace = 0;
   #loss: number | undefined;
   #oracleLoss: number | undefined;
   /**
-   * When the first step ended. The estimate of the time left begins here, because the first step
-   * also compiles the kernels.
+   * When the first step ended. The time left is estimated from here, because the first step also
+   * compiles the kernels.
    */
   #compiled: { readonly step: number; readonly at: number } | undefined;
 
-  /**
-   * @param settings the run's settings
-   * @param options the step that the run resumes from, and the callback
-   */
+  /** @param options the step that the run resumes from, and the callback */
   constructor(
     settings: RunSettings,
     { from, onProgress }: {
@@ -65,14 +58,14 @@ export class RunReporter {
   }
 
   /**
-   * Seconds per step since the last row. While it is unknown, {@linkcode LOOK_UP_SECONDS}, so the
-   * loop waits for the first step.
+   * Seconds per step since the last row. {@linkcode LOOK_UP_SECONDS} while unknown, so the loop
+   * waits for the first step.
    */
   get secondsPerStep(): number {
     return this.#pace === 0 ? LOOK_UP_SECONDS : this.#pace;
   }
 
-  /** Tokens per second of training since the last row; undefined while unknown. */
+  /** Training speed since the last row; undefined while unknown. */
   get tokensPerSecond(): number | undefined {
     const { batch, accumulation, task } = this.#settings;
     return this.#pace === 0 ? undefined : batch * accumulation * task.context / this.#pace;

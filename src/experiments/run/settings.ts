@@ -1,4 +1,4 @@
-/** A training run's settings: all settings that determine its numbers, and how often it reports. */
+/** A training run's settings: those that determine its numbers, and how often it reports. */
 import {
   checkConfig,
   type LlamaConfig,
@@ -13,7 +13,7 @@ export interface BigramBackcopySettings {
   readonly name: "bigram-backcopy";
   /** T, the number of tokens in a sequence, including BOS. */
   readonly context: number;
-  /** The number of characters in the table; the model's vocabulary has one more, for BOS. */
+  /** The table's characters; BOS comes on top. */
   readonly characters: number;
   /**
    * The number of triggers: the most frequent characters. After a trigger, the character before it
@@ -24,7 +24,7 @@ export interface BigramBackcopySettings {
   readonly concentration: number;
   /** The table's own seed, so runs with different seeds can share a table. */
   readonly tableSeed: number;
-  /** A file or folder of text from which the table is counted; without it, the table is drawn. */
+  /** A file or folder of text to count the table from; if undefined, the table is drawn. */
   readonly corpus?: string | undefined;
 }
 
@@ -55,7 +55,7 @@ export interface OptimizerSettings {
   readonly epsilon: number;
   /** λ of `w ← w − η λ w` with the learning rate η; only matrices decay. */
   readonly weightDecay: number;
-  /** The greatest global gradient norm: larger gradients are scaled down to it. */
+  /** The largest global gradient norm; larger gradients are scaled down to it. */
   readonly clip: number;
 }
 
@@ -67,9 +67,7 @@ export interface ReportingSettings {
   readonly measureEvery: number;
   /** The number of validation batches in a measurement. */
   readonly measureBatches: number;
-  /**
-   * The number of validation batches in the last measurement. Default: `measureBatches`.
-   */
+  /** Validation batches in the last measurement. Default: `measureBatches`. */
   readonly finalBatches?: number;
   /** Steps between two checkpoints; 0 for the last step only. */
   readonly checkpointEvery: number;
@@ -85,9 +83,9 @@ export interface RunSettings {
   /** The seed of the initial weights and of the batches. */
   readonly seed: number;
   readonly steps: number;
-  /** The number of sequences in a micro-batch, which the GPU computes at once. */
+  /** Sequences that the GPU computes at once: a micro-batch. */
   readonly batch: number;
-  /** The number of micro-batches whose mean gradient makes a step. */
+  /** Micro-batches per step, which uses their mean gradient. */
   readonly accumulation: number;
   readonly model: LlamaConfig;
   readonly task: TaskSettings;
@@ -95,13 +93,13 @@ export interface RunSettings {
   readonly reporting: ReportingSettings;
 }
 
-/** The largest integer that a setting other than a seed can have. */
+/** The largest integer for all settings but seeds. */
 const MOST = 2 ** 31;
 
 /**
  * Refuses impossible settings.
  *
- * @param settings settings of any origin, even a file
+ * @param settings of any origin, even a file
  * @throws {RangeError} that names the first wrong setting, its value and what is wanted
  */
 export function checkRunSettings(settings: RunSettings): void {

@@ -1,6 +1,4 @@
-/**
- * The state in a run's checkpoints besides the model, so a resumed run computes the same numbers.
- */
+/** What a run's checkpoints hold besides the model, so a resumed run computes the same numbers. */
 import type { Gpu } from "../../gpu/gpu.ts";
 import type { GpuInfo } from "../../gpu/gpu_info.ts";
 import { RunError } from "./error.ts";
@@ -13,14 +11,16 @@ export interface RunState {
   readonly oracleLosses: readonly (number | null)[];
   /** The adapter's description. */
   readonly adapter: string;
-  /** The chosen kernel variants. Others add in another order, so the results' last bits differ. */
+  /**
+   * The kernel variant of each operator. Another one adds in another order: the last bits differ.
+   */
   readonly variants: Readonly<Record<string, string>>;
   /** SHA-256 of the user's text; null without text. */
   readonly corpusDigest: string | null;
 }
 
 /**
- * Reads a run's state.
+ * Checks a run's state.
  *
  * @param value the parsed JSON
  * @throws {RunError} if it is not a run's state
@@ -55,10 +55,8 @@ export function adapterOf(
 }
 
 /**
- * Restores the run's original variants if it resumes on the same adapter.
+ * Restores the run's variants if it resumes on the same adapter.
  *
- * @param gpu the resumed run's GPU
- * @param state the run's state
  * @param note receives a line if the adapter changed
  */
 export function restoreVariants(

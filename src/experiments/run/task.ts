@@ -1,4 +1,4 @@
-/** Makes a run's task from its settings, and reads the user's text if there is one. */
+/** Makes a run's task from its settings, with the user's text if there is one. */
 import { BigramBackcopy } from "../tasks/bigram_backcopy.ts";
 import { countedBigramTable, syntheticBigramTable } from "../tasks/bigram_table.ts";
 import { sha256 } from "../../sha256.ts";
@@ -9,16 +9,15 @@ import { readCorpus, TextCorpus } from "../tasks/text_corpus.ts";
 /** A task and its text. */
 export interface RunTask {
   readonly task: Task;
-  /** SHA-256 of the text in hexadecimal digits; undefined without text. */
+  /** SHA-256 of the text in hexadecimal; undefined without text. */
   readonly corpusDigest: string | undefined;
-  /** Skipped parts of the text, one line each. */
+  /** What was skipped of the text, one line each. */
   readonly notes: readonly string[];
 }
 
 /**
  * Makes a run's task.
  *
- * @param settings the run's task settings
  * @throws {CorpusError} if the text cannot be read or used
  * @throws {RangeError} for impossible settings
  */

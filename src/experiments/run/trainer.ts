@@ -19,10 +19,9 @@ export class Trainer implements Disposable {
   readonly #task: Task;
 
   /**
-   * Plans a model and its optimizer, with initial values or those of a checkpoint.
+   * Plans a model and its optimizer.
    *
-   * @param gpu the GPU to run on
-   * @param options the settings, the task, and the state to continue from
+   * @param options `from`: the state to continue from, undefined for initial values
    * @throws {RangeError} for sizes beyond the adapter's limits
    */
   constructor(gpu: Gpu, { settings, task, from }: {
@@ -91,8 +90,7 @@ export class Trainer implements Disposable {
    * Enqueues the forward and backward pass of the next step.
    *
    * @param options a callback after each micro-batch
-   * @returns the loss of the task's oracle on these sequences (see `Task.oracleLoss`); null for a
-   *   task without an oracle
+   * @returns the oracle's loss on these sequences (see `Task.oracleLoss`); null without an oracle
    */
   async computeGradients(
     { onMicroBatch }: { readonly onMicroBatch?: () => void | Promise<void> } = {},

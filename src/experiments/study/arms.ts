@@ -28,7 +28,7 @@ export function isTextSetting(setting: StudySetting): boolean {
 }
 
 /**
- * A variant's difference from the baseline, `none`: V-scale, an extra logit per query head, or
+ * How a model differs from the baseline, `none`: by V-scale, an extra logit per query head, or
  * gates on attention.
  */
 export type StudyVariant =
@@ -41,12 +41,7 @@ export type StudyVariant =
 /** The fields of a model's configuration that make a variant. */
 export type StudyIntervention = Pick<LlamaConfig, "vScale" | "sinkLogit" | "attentionGate">;
 
-/**
- * Gives the configuration of a variant.
- *
- * @param variant the variant
- * @returns the variant of V-scale, and any other field that differs from the default
- */
+/** A variant's configuration: `vScale`, and any other field that differs from the baseline's. */
 export function interventionOf(variant: StudyVariant): StudyIntervention {
   switch (variant) {
     case "learned-sink":
@@ -76,27 +71,20 @@ export interface StudySelection {
   readonly seeds: readonly number[];
 }
 
-/** The index of a machine, from 1, among the machines that share a study. */
+/** One machine's part of a study: the `index`th of `count` machines, from 1. */
 export interface Shard {
   readonly index: number;
   readonly count: number;
 }
 
-/**
- * An arm's name, which is also its folder's name.
- *
- * @param arm the arm
- * @returns for example `deep-learned-seed3`
- */
+/** An arm's name, and its folder's: for example `deep-learned-seed3`. */
 export function armName({ setting, variant, seed }: StudyArm): string {
   return `${setting}-${variant}-seed${seed}`;
 }
 
 /**
- * Lists all arms, seed by seed. So an interrupted study is balanced: the variants' numbers of seeds
- * differ by at most one.
+ * Lists all arms, seed by seed, so an interrupted study has about as many seeds of every variant.
  *
- * @param selection settings, variants and seeds
  * @param shard the part for one machine. All variants of a setting and seed stay together, so each
  *   compared pair comes from one adapter
  *
@@ -121,11 +109,10 @@ export function listArms(
 }
 
 /**
- * Reads a list of variants or settings from the command line.
+ * Reads a list of variants or settings; undefined if a name is unknown or occurs twice.
  *
  * @param text comma-separated names
  * @param known all names, in the order of the result
- * @returns undefined if a name is unknown or occurs twice
  */
 export function parseNames<Name extends string>(
   text: string,
@@ -146,14 +133,13 @@ export const STUDY_VARIANTS: readonly StudyVariant[] = [
   "element-gate",
 ];
 
-/** The most seeds; a larger number is probably a typing error. */
+/** The most seeds; more are probably a typing error. */
 const MOST_SEEDS = 1000;
 
 /**
- * Reads seeds.
+ * Reads seeds; undefined for other text.
  *
  * @param text a count such as `5`, for seeds 1 to 5, or a range such as `6-10`
- * @returns undefined for other text
  */
 export function parseSeeds(text: string): number[] | undefined {
   const match = /^(?:(\d{1,9})-)?(\d{1,9})$/.exec(text.trim());
@@ -164,12 +150,7 @@ export function parseSeeds(text: string): number[] | undefined {
   return Array.from({ length: last - first + 1 }, (_, i) => first + i);
 }
 
-/**
- * Reads a shard.
- *
- * @param text such as `2/8`
- * @returns undefined for other text
- */
+/** Reads a shard such as `2/8`; undefined for other text. */
 export function parseShard(text: string): Shard | undefined {
   const match = /^(\d{1,6})\/(\d{1,6})$/.exec(text.trim());
   if (match === null) return undefined;

@@ -1,7 +1,6 @@
 /**
- * The effect of each intervention on the chain from attention sink to massive activation. It
- * compares every arm with the baseline, link by link, in pairs of equal seed, and gives verdicts by
- * a rule.
+ * The effect of each intervention on the chain from attention sink to massive activation: compares
+ * every arm with the baseline, link by link, in pairs of equal seed, and judges by a rule.
  */
 import { holm } from "../../statistics/significance.ts";
 import { median } from "../../statistics/summary.ts";
@@ -18,7 +17,6 @@ export { CHAIN_LINKS, type ChainLink } from "./chain/links.ts";
 /** The moments at which arms are compared, in the tables' order. */
 export const CHAIN_MOMENTS = ["equal step", "equal loss", "equal sink"] as const;
 
-/** A moment at which arms are compared. */
 export type ChainMoment = typeof CHAIN_MOMENTS[number];
 
 /** The verdict on a link under an intervention. */
@@ -30,7 +28,7 @@ export type ChainVerdict =
   | "too few seeds"
   | "no data";
 
-/** A link must weaken by more than this factor to count as broken. */
+/** A broken link is weaker by more than this factor, by its test. */
 export const BREAK = 2;
 
 /** The rule, in words. */
@@ -58,7 +56,7 @@ export interface ChainCell {
   readonly test?: { readonly pValue: number; readonly holm: number };
   readonly verdict: ChainVerdict;
   /**
-   * Whether the verdict is what the papers expect; undefined at equal loss and equal sink, or if
+   * Whether the verdict is what the papers expect. Undefined at equal loss and equal sink, or if
    * the papers or the data say nothing.
    */
   readonly expected: "as expected" | "not reproduced" | "against the theory" | undefined;
@@ -79,7 +77,7 @@ export interface Chain {
  * Compares every arm with the baseline.
  *
  * @param group one setting's matched runs
- * @returns no cells without a baseline or without another arm
+ * @returns no cells if the baseline is missing or there is no other arm
  */
 export function chainOf(group: StudyGroup): Chain {
   const shared = group.seeds.filter((seed) =>
@@ -187,7 +185,7 @@ interface FigurePairs {
 }
 
 function pairsOf(group: StudyGroup, { link, variant, moment }: Place): FigurePairs {
-  // The strength depends on the sinks alone, so all links are compared at the same moments.
+  // Find the moments from the sink strength alone, so they are the same for all links.
   const equal = moment === "equal sink"
     ? new Evidences(group).pairs(variant, sinkStrength, moment)
     : undefined;
@@ -223,10 +221,7 @@ function pairsOf(group: StudyGroup, { link, variant, moment }: Place): FigurePai
   };
 }
 
-/**
- * The moments at which two runs first reach the lowest loss that both reach: the higher one of
- * their lowest losses.
- */
+/** The moments at which two runs first reach a common loss: the higher of their lowest losses. */
 function equalLoss(one: StudyRecord, two: StudyRecord): (Moment | undefined)[] {
   const lowest = ({ trajectory }: StudyRecord) =>
     trajectory.reduce((least, { loss }) => Math.min(least, loss), Infinity);
@@ -237,7 +232,7 @@ function equalLoss(one: StudyRecord, two: StudyRecord): (Moment | undefined)[] {
   });
 }
 
-/** The links that one intervention changes, by verdict and by expectation. */
+/** What one intervention does to the links. */
 export interface ChainSummary {
   readonly variant: StudyVariant;
   readonly broken: readonly ChainLink[];
@@ -247,11 +242,7 @@ export interface ChainSummary {
   readonly against: readonly ChainLink[];
 }
 
-/**
- * Lists the links that each intervention breaks, weakens or strengthens at equal step.
- *
- * @param chain one setting's chain
- */
+/** Lists the links that each intervention breaks, weakens or strengthens at equal step. */
 export function summarizeChain({ cells }: Chain): ChainSummary[] {
   const own = cells.filter(({ moment }) => moment === "equal step");
   return [...new Set(own.map(({ variant }) => variant))].map((variant) => {

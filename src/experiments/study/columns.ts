@@ -5,14 +5,14 @@
 import { isRecord } from "../../files/untrusted_json.ts";
 
 /**
- * A column is a list of values, or a tree of columns by field name. If the values are lists of
- * equal length, the name "" holds the columns of their elements.
+ * A list of values, or a tree of columns by field name. If the values are lists of equal length,
+ * the name "" holds one column for each of their elements.
  */
 export type Columns = readonly unknown[] | {
   readonly [name: string]: Columns | readonly Columns[];
 };
 
-/** The most elements of a list that becomes columns; longer lists stay whole. */
+/** Longer lists of values do not become columns. */
 const LONGEST = 8;
 
 /**
@@ -54,10 +54,9 @@ export function toColumns(rows: readonly unknown[]): Columns {
 }
 
 /**
- * Turns columns back into rows.
+ * Turns columns back into rows. Throws no error, even for an untrusted file: a field that does not
+ * fit becomes null, and a value that is no columns gives no rows.
  *
- * @param columns columns, perhaps from an untrusted file: a field that does not fit becomes null,
- *   and a value that is no columns gives no rows; neither throws an error
  * @param count the number of rows
  */
 export function fromColumns(columns: unknown, count: number): unknown[] {

@@ -21,17 +21,14 @@ function attentionLayers({ layers }: TrajectoryPoint): TrajectoryLayer[] {
   return layers.filter(({ attention }) => attention !== null);
 }
 
-/** The sink score over idle queries if the task has any, otherwise over all queries. */
+/** The sink score, over idle queries if the task has any. */
 function layerSink({ attention }: TrajectoryLayer): number {
   return attention!.idleScore ?? attention!.score;
 }
 
 /**
- * The sink layer of a run, for figures "at the sink". It is the layer with the strongest attention
- * to token 0 at the end; all steps use the same layer.
- *
- * @param record a run
- * @returns undefined if no layer has attention, or nothing was measured
+ * The layer with the strongest attention to token 0 at the end of a run, for figures "at the sink"
+ * at all steps. Undefined if no layer has attention, or nothing was measured.
  */
 export function sinkLayer(record: StudyRecord): number | undefined {
   const last = record.trajectory.at(-1);
@@ -49,7 +46,7 @@ export function atSink(moment: Moment): TrajectoryLayer | undefined {
   return moment.point.layers.find(({ layer, attention }) => layer === wanted && attention !== null);
 }
 
-/** Token 0's figure divided by the pair's other one, which is mostly the mean over early tokens. */
+/** Token 0's figure divided by the pair's other one, mostly the mean over early tokens. */
 export function ratio(pair: SinkPair | null | undefined): number | undefined {
   return pair == null || !(pair[1] > 0) ? undefined : pair[0] / pair[1];
 }
@@ -69,13 +66,12 @@ export const sinkStrength: Figure = (moment) => {
   return layer && layerSink(layer);
 };
 
-/** The gradient-sink ratio R_GS(0): median over layers with attention. */
+/** R_GS(0): median over layers with attention. */
 export const gradientSinkRatio: Figure = ({ point }) =>
   medianOf(attentionLayers(point).map(({ attention }) => ratio(attention!.gradient)));
 
 /**
- * The extra logit's share of the attention at the sink layer, over idle queries if the task has
- * any.
+ * The extra logit's share of attention at the sink layer, over idle queries if the task has any.
  */
 export const sinkLogitShare: Figure = (moment) => {
   const found = atSink(moment)?.attention?.sinkLogit;
@@ -94,41 +90,41 @@ export const gateOpeningAtSink: Figure = (moment) => atSink(moment)?.attention?.
 /** ‖∇h̃_0‖ at the sink layer: the norm of the gradient with respect to token 0's h̃. */
 export const sinkGradient: Figure = (moment) => atSink(moment)?.attention?.gradient[0];
 
-/** The ratio of token 0's value norm to the mean over early tokens, at the sink layer. */
+/** Token 0's value norm divided by the mean over early tokens, at the sink layer. */
 export const valueNormRatio: Figure = (moment) => ratio(atSink(moment)?.attention?.valueNorm);
 
-/** ‖∇v_0‖ / ‖∇k_0‖, the gradients by token 0's value and key, both norms as means over layers. */
+/** ‖∇v_0‖ / ‖∇k_0‖: gradients by token 0's value and key, each norm a mean over layers. */
 export const valueOverKey: Figure = ({ point, record }) => {
   const zero = record.positions.indexOf(0);
   const [value, key] = [point.paths?.value[zero], point.paths?.key[zero]];
   return value === undefined || key === undefined || key === 0 ? undefined : value / key;
 };
 
-/** ‖∇q_0‖ / ‖∇v_0‖, the gradients by token 0's query and value, both norms as means over layers. */
+/** ‖∇q_0‖ / ‖∇v_0‖: gradients by token 0's query and value, each norm a mean over layers. */
 export const queryOverValue: Figure = ({ point, record }) => {
   const zero = record.positions.indexOf(0);
   const [value, query] = [point.paths?.value[zero], point.paths?.query[zero]];
   return value === undefined || query === undefined || value === 0 ? undefined : query / value;
 };
 
-/** The slope of log Compress (see theory.md) over log ‖h‖: median over attention branches. */
+/** The slope of log Compress over log ‖h‖: median over attention branches. */
 export const compressSlope: Figure = ({ point }) =>
   medianOf(attentionLayers(point).map(({ attention }) => attention!.branch.slope ?? undefined));
 
-/** How many decades of ‖h‖ the fit of {@linkcode compressSlope} spans: median over layers. */
+/** Decades of ‖h‖ that the slope's fit spans: median over layers. */
 export const compressDecades: Figure = ({ point }) =>
   medianOf(attentionLayers(point).map(({ attention }) => attention!.branch.decades ?? undefined));
 
-/** Token 0's Bloat (see theory.md) divided by the mean over early tokens, in the sink layer. */
+/** Token 0's Bloat divided by the mean over early tokens, at the sink layer. */
 export const bloatRatio: Figure = (moment) => ratio(atSink(moment)?.attention?.branch.bloat);
 
-/** Bloat (see theory.md) of token 0 at the sink layer. */
+/** Bloat of token 0 at the sink layer. */
 export const bloat: Figure = (moment) => atSink(moment)?.attention?.branch.bloat?.[0];
 
-/** The ratio of token 0's norm before the sink layer, ‖h_in‖, to the mean over early tokens. */
+/** Token 0's ‖h_in‖ divided by the mean over early tokens, at the sink layer. */
 export const sinkInputRatio: Figure = (moment) => ratio(atSink(moment)?.input);
 
-/** ‖h_in‖, the norm of token 0's residual stream before the sink layer. */
+/** ‖h_in‖ of token 0 at the sink layer. */
 export const sinkInput: Figure = (moment) => atSink(moment)?.input[0];
 
 function changes({ layers }: TrajectoryPoint): number[] {
@@ -137,28 +133,28 @@ function changes({ layers }: TrajectoryPoint): number[] {
   );
 }
 
-/** Change (see theory.md) of token 0: median over all residual branches. */
+/** Change of token 0: median over all branches. */
 export const change: Figure = ({ point }) => median(changes(point));
 
-/** The Change (see theory.md) of token 0 in the branch where it is farthest from 1, as a factor. */
+/** How far token 0's Change is from 1 in the farthest branch, as a factor of at least 1. */
 export const farthestChange: Figure = ({ point }) => {
   const all = changes(point).filter((each) => each > 0);
   return largest(all.map((each) => Math.max(each, 1 / each)));
 };
 
-/** ‖h_out‖, the norm of token 0's residual stream after a layer: the largest over layers. */
+/** ‖h_out‖ of token 0: the largest over layers. */
 export const residualNorm: Figure = ({ point }) =>
   largest(point.layers.map(({ output }) => output[0]));
 
-/** The ratio of token 0's norm ‖h_out‖ to the mean over early tokens: the largest over layers. */
+/** Token 0's ‖h_out‖ divided by the mean over early tokens: the largest over layers. */
 export const residualRatio: Figure = ({ point }) =>
   largest(point.layers.map(({ output }) => ratio(output)));
 
-/** ‖r_mlp‖, the norm of the MLP's output at token 0: the largest over layers. */
+/** ‖r_mlp‖ of token 0: the largest over layers. */
 export const mlpNorm: Figure = ({ point }) =>
   largest(point.layers.map(({ mlp }) => mlp.residual[0]));
 
-/** The ratio of token 0's norm ‖r_mlp‖ to the mean over early tokens: the largest over layers. */
+/** Token 0's ‖r_mlp‖ divided by the mean over early tokens: the largest over layers. */
 export const mlpRatio: Figure = ({ point }) =>
   largest(point.layers.map(({ mlp }) => ratio(mlp.residual)));
 
@@ -170,10 +166,8 @@ export const oracleGap: Figure = ({ point }) =>
   point.oracleLoss === null ? undefined : point.loss - point.oracleLoss;
 
 /**
- * The increase of the trained model's loss if activations are rounded to 8 bits, in nats per token.
- *
- * @param target the linear maps
- * @param scaling the kind of scales
+ * How much the trained model's loss rises if activations are rounded to 8 bits, in nats per token;
+ * defined at the last step only.
  */
 export function quantizationLoss(
   target: "down-projections" | "all-linears",
@@ -190,26 +184,14 @@ export function lastMoment(record: StudyRecord): Moment | undefined {
   return point && { record, point };
 }
 
-/**
- * The first measured moment of a run with at least a given sink strength.
- *
- * @param record a run
- * @param level the strength, between 0 and 1
- * @returns undefined if there is none
- */
+/** The first measured moment at which a run's sink has at least this strength, if any. */
 export function momentAtStrength(record: StudyRecord, level: number): Moment | undefined {
   const step = onset(record, sinkStrength, level);
   const point = record.trajectory.find((each) => each.step === step);
   return point && { record, point };
 }
 
-/**
- * The first measured step at which a figure reaches a level.
- *
- * @param record a run
- * @param figure the figure
- * @param level the level
- */
+/** The first measured step at which a figure reaches a level, if any. */
 export function onset(record: StudyRecord, figure: Figure, level: number): number | undefined {
   return firstReached(
     record.trajectory.flatMap((point) => {

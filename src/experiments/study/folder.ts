@@ -10,20 +10,16 @@ import { matchedSettings, studyRunSettings, type StudyScale } from "./settings.t
 /** The settings file's name. */
 export const STUDY_FILE = "study.json";
 
-/**
- * The settings that all arms of a folder share. The corpus is left out, because its path may differ
- * between machines.
- */
+/** The settings that all arms share, without the corpus, whose path may differ between machines. */
 function shared({ corpus: _, ...scale }: StudyScale): Record<string, number | undefined> {
   return scale;
 }
 
 /**
- * Creates a study's folder, or checks that an existing one belongs to the same study, so runs of
+ * Creates a study's folder, or checks that an existing one has the same settings, so runs of
  * different lengths do not mix.
  *
  * @param folder the study's folder, which machines may share
- * @param scale the settings that all arms share
  * @throws {FileError} if it cannot be created, or holds another study
  */
 export async function checkStudyFolder(folder: string, scale: StudyScale): Promise<void> {
@@ -56,8 +52,6 @@ export async function checkStudyFolder(folder: string, scale: StudyScale): Promi
 /**
  * Whether an arm's folder holds its finished run.
  *
- * @param folder the run's folder
- * @param run the arm and its settings
  * @throws {FileError} if its record cannot be read or belongs to another run
  */
 export async function isFinished(

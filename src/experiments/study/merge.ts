@@ -9,12 +9,12 @@ import {
 } from "./arms.ts";
 import type { StudyRecord } from "./record.ts";
 
-/** All complete runs of one study setting that have equal run settings. */
+/** All complete runs of one study setting with equal run settings. */
 export interface StudyGroup {
   readonly setting: StudySetting;
   /** The records, in the order of seeds. */
   readonly records: readonly StudyRecord[];
-  /** The variants that have a run, in the usual order. */
+  /** The variants that have a run, in the order of `STUDY_VARIANTS`. */
   readonly variants: readonly StudyVariant[];
   /** The seeds of all runs, increasing. */
   readonly seeds: readonly number[];
@@ -30,7 +30,7 @@ export interface Study {
    * seed that occur in the study.
    */
   readonly missing: readonly string[];
-  /** Remarks on the data for the reader, one line each. */
+  /** Remarks for the reader, one line each. */
   readonly warnings: readonly string[];
   readonly adapters: readonly string[];
   readonly versions: readonly string[];
@@ -43,10 +43,9 @@ export interface NamedRecord {
 }
 
 /**
- * Merges records.
- *
- * A run counts only if it is complete and has the same run settings as most runs of its study
- * setting (at a tie, as the earliest). If an arm has several complete runs, the first one counts.
+ * Merges records. A run counts only if it is complete and its run settings are the most common of
+ * its study setting (at a tie, the earliest). If an arm has several complete runs, the first one
+ * counts.
  *
  * @param found records, in the order of their folders
  * @param planned names of all planned arms, as far as known

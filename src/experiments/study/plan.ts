@@ -12,7 +12,7 @@ const PLAN_SCHEMA = "gradsink-study-plan/1";
 
 const MOST_ARMS = 100_000;
 
-/** Whether a file in a study's folder is a plan, by its name. */
+/** Whether this is a plan's file name. */
 export function isPlanFile(name: string): boolean {
   return /^plan-[0-9a-f]{12}\.json$/.test(name);
 }
@@ -21,7 +21,6 @@ export function isPlanFile(name: string): boolean {
  * Adds a plan to the folder. The file's name depends on its content, so machines that share the
  * folder write the same file. A later call with more seeds adds a second file.
  *
- * @param folder the study's existing folder
  * @param arms the names of all planned runs, including those of other machines
  */
 export async function savePlan(folder: string, arms: readonly string[]): Promise<void> {
@@ -31,11 +30,9 @@ export async function savePlan(folder: string, arms: readonly string[]): Promise
 }
 
 /**
- * Reads a plan's text, which may come from a stranger.
+ * Reads a plan's arms from its text, which may come from a stranger.
  *
- * @param text the file's content
  * @param name the file's name, for messages
- * @returns the arms' names
  * @throws {FileError} if it is not a plan
  */
 export function parsePlan(text: string, name: string): string[] {

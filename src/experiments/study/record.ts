@@ -22,7 +22,7 @@ export type SinkPair = readonly [sink: number, early: number];
 export interface TrajectoryAttention {
   /** The sink score α_0, the mean attention to token 0: mean over heads. */
   readonly score: number;
-  /** The mean attention of idle queries to token 0; null if the task has no idle queries. */
+  /** The same over idle queries alone; null if the task has none. */
   readonly idleScore: number | null;
   /** The share of heads whose score, first averaged over sequences, exceeds the threshold. */
   readonly sinkRate: number;
@@ -33,11 +33,11 @@ export interface TrajectoryAttention {
   readonly sequenceSinkRate?: number;
   /**
    * The norm of the gradient, summed over sequences, at h̃, the RMSNorm output that feeds
-   * attention. The second figure is the divisor of the ratio R_GS (see theory.md), not the mean
-   * over the early tokens.
+   * attention. The second figure is the divisor of R_GS (see src/reference/theory.md), not the mean
+   * over early tokens.
    */
   readonly gradient: SinkPair;
-  /** ‖∇q‖, ‖∇k‖ and ‖∇v‖: norms of gradients that are summed over sequences. */
+  /** ‖∇q‖, ‖∇k‖ and ‖∇v‖, of gradients summed over sequences. */
   readonly paths: { readonly query: SinkPair; readonly key: SinkPair; readonly value: SinkPair };
   /** ‖v‖ before V-scale. */
   readonly valueNorm: SinkPair;
@@ -46,34 +46,34 @@ export interface TrajectoryAttention {
   /** V-scale's learned θ of each value head, as in `LayerValve`; null if it is not learned. */
   readonly theta: readonly number[] | null;
   /**
-   * The share of attention that the heads' extra logits take, which have no values. Absent for a
-   * model without extra logits.
+   * The heads' extra logits, which take attention but have no values; absent for a model without
+   * them.
    */
   readonly sinkLogit?: {
-    /** The extra logit of each query head. */
+    /** One per query head. */
     readonly logits: readonly number[];
-    /** The share as a mean over heads, comparable with the score of token 0. */
+    /** Their share of attention: mean over heads, comparable with the score of token 0. */
     readonly score: number;
     readonly idleScore: number | null;
   };
-  /** How far gates are open, as means over heads; absent without gates. */
+  /** How far gates are open: mean over heads; absent without gates. */
   readonly gate?: {
     readonly mean: number;
-    /** The mean over idle queries; null if the task has no idle queries. */
+    /** The mean over idle queries; null if the task has none. */
     readonly idleMean: number | null;
     readonly opening: SinkPair;
   };
 }
 
 /**
- * Medians of one branch's gradient ratios Bloat, Compress and Change at one step (see
+ * One branch's gradient ratios Bloat, Compress and Change, as medians over sequences (see
  * `BranchByPosition`); null for a division by zero.
  */
 export interface TrajectoryBranch {
   readonly bloat: SinkPair | null;
   readonly compress: SinkPair | null;
   readonly change: SinkPair | null;
-  /** The slope of log Compress against log ‖h‖, and how many decades of ‖h‖ its fit spans. */
+  /** The slope of log Compress over log ‖h‖, and the decades of ‖h‖ that its fit spans. */
   readonly slope: number | null;
   readonly decades: number | null;
 }
@@ -97,7 +97,7 @@ export interface TrajectoryPoint {
   readonly step: number;
   /** The loss on validation sequences, in nats per token. */
   readonly loss: number;
-  /** The oracle's loss (see `Task.oracleLoss`); null for text, which has no oracle. */
+  /** The oracle's loss (see `Task.oracleLoss`); null without an oracle. */
   readonly oracleLoss: number | null;
   /**
    * ‖∇q‖, ‖∇k‖ and ‖∇v‖ at each position, mean over layers; null except at a few steps, to keep
@@ -117,9 +117,9 @@ export type SettingValue = string | number | boolean | null | readonly (string |
 /** One run of the study. */
 export interface StudyRecord {
   readonly schema: string;
-  /** The version and commit of the suite that trained the model. */
+  /** The version and commit of gradsink that trained the model. */
   readonly suite: { readonly version: string; readonly commit: string | null };
-  /** The suite that measured the trained model, if not the one that trained it. */
+  /** The same of the gradsink that measured the trained model, if another one did. */
   readonly measuredBy?: { readonly version: string; readonly commit: string | null };
   readonly arm: StudyArm;
   /** The run's settings except variant and seed, so all arms of one study setting have the same. */
@@ -131,9 +131,9 @@ export interface StudyRecord {
   readonly date: string;
   /** The adapter's name. */
   readonly adapter: string;
-  /** Training losses at some steps, each the mean loss since the previous of these steps. */
+  /** Training losses at some steps, each the mean since the previous of these steps. */
   readonly training: { readonly steps: readonly number[]; readonly losses: readonly number[] };
-  /** The tokens' positions at which figures by position are given. */
+  /** The token positions of figures by position. */
   readonly positions: readonly number[];
   /** The points, in the order of steps. */
   readonly trajectory: readonly TrajectoryPoint[];

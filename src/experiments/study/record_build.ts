@@ -13,7 +13,7 @@ export interface StudyRecordParts {
   readonly arm: StudyArm;
   readonly settings: RunSettings;
   readonly suite: StudyRecord["suite"];
-  /** The suite that measured the trained model, if not the one that trained it. */
+  /** The gradsink that measured the trained model, if not the one that trained it. */
   readonly measuredBy?: StudyRecord["suite"] | undefined;
   readonly adapter: string;
   /** The text's digest; undefined without text. */
@@ -28,16 +28,15 @@ export interface StudyRecordParts {
   readonly date: string;
 }
 
-/** The most losses that a record keeps for a curve. */
+/** The most losses in a record. */
 const CURVE = 100;
 
-/** The most tokens per branch that a record keeps for a scatter plot. */
+/** The most tokens per branch for a scatter plot. */
 const POINTS = 40;
 
 /**
  * Makes a record.
  *
- * @param parts the run's parts
  * @throws {TypeError} if a measurement has no loss
  */
 export function buildStudyRecord(parts: StudyRecordParts): StudyRecord {
@@ -66,10 +65,10 @@ export function buildStudyRecord(parts: StudyRecordParts): StudyRecord {
   };
 }
 
-/** Fractions of the training after which a record keeps the gradients of every position. */
+/** The shares of training after which a record keeps the gradients of every position. */
 export const SHOWN_SHARES = [0.1, 0.4, 1] as const;
 
-/** The measured steps nearest to {@linkcode SHOWN_SHARES} of the training, and the last step. */
+/** The measured steps nearest to {@linkcode SHOWN_SHARES} of training, and the last one. */
 function shownSteps(steps: readonly number[], total: number): ReadonlySet<number> {
   const nearest = SHOWN_SHARES.flatMap((share) =>
     steps.toSorted((a, b) => Math.abs(a - share * total) - Math.abs(b - share * total))[0] ?? []
@@ -78,8 +77,8 @@ function shownSteps(steps: readonly number[], total: number): ReadonlySet<number
 }
 
 /**
- * Joins neighboring rows into at most {@linkcode CURVE} groups. A group's loss is the mean of its
- * rows' losses, weighted by the number of steps of each row.
+ * Joins neighboring rows into at most {@linkcode CURVE} groups. A group's loss is the mean over its
+ * steps.
  */
 function trainingCurve(rows: readonly TrainingRow[]): StudyRecord["training"] {
   const each = Math.ceil(rows.length / CURVE);
@@ -100,8 +99,8 @@ function trainingCurve(rows: readonly TrainingRow[]): StudyRecord["training"] {
 }
 
 /**
- * The parts that pictures and claims need: some of the single tokens, gradients by position only
- * at the RMSNorm output that feeds attention, and the slack of bounds without its histograms.
+ * Drops what no picture or claim needs: most single tokens, most lists by position, and the
+ * histograms of slack.
  */
 function thinned(final: SinkMeasurement): SinkMeasurement {
   const { theory } = final;
@@ -169,7 +168,9 @@ function withoutPoints(branch: Branch): Branch {
   };
 }
 
-/** Keeps single tokens alone: the first 10 or fewer at position 0, and every nth of the others. */
+/**
+ * Drops lists by position, and keeps at most 40 single tokens: 10 at position 0 and some others.
+ */
 function thinnedBranch(branch: Branch): Branch {
   const { points } = branch;
   const all = [...points.position.keys()];

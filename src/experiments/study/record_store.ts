@@ -83,7 +83,7 @@ function problemOf(value: unknown): string | undefined {
   return consistencyProblem(value as StudyRecord);
 }
 
-/** The most points of a trajectory; no run has so many measurements. */
+/** The most points of a trajectory, far beyond any run. */
 const MOST_POINTS = 10_000;
 
 /** Turns the trajectory's columns in a file back into rows. */
@@ -97,7 +97,6 @@ function withRows(value: unknown): unknown {
 /**
  * Reads a record's text, which may come from a stranger.
  *
- * @param text the file's content
  * @param name the file's name, for messages
  * @throws {FileError} if it is not a record, or contradicts itself
  */
@@ -110,7 +109,7 @@ export function parseStudyRecord(text: string, name: string): StudyRecord {
   return record as StudyRecord;
 }
 
-/** The fields with losses, which differ between arms only in their last digits. */
+/** Arms differ only in the last digits of these fields. */
 const losses = new Set(["loss", "oracleLoss", "difference"]);
 
 /** Rounds figures to four digits and losses to six: seeds differ by more than that. */
@@ -121,10 +120,8 @@ function rounded(key: string, value: unknown): unknown {
 }
 
 /**
- * Turns a record into text, with the same checks as reading it. Losses keep six digits, other
- * figures four.
+ * Turns a record into text, with the same checks as reading it.
  *
- * @param record the run
  * @param name the file's name, for messages
  * @throws {FileError} if a field is wrong, or the text would be too large
  */
@@ -138,7 +135,7 @@ export function formatStudyRecord(record: StudyRecord, name: string): string {
   };
   const rows: unknown[] = JSON.parse(JSON.stringify(trajectory, rounded));
   const columns = { count: rows.length, columns: toColumns(rows) };
-  // Use a few lines, for people who read the file.
+  // A few lines, for people who read the file.
   const text = `${JSON.stringify(head).slice(0, -1)},
 "training":${JSON.stringify(curve)},
 "trajectory":${JSON.stringify(columns)},
@@ -148,17 +145,11 @@ export function formatStudyRecord(record: StudyRecord, name: string): string {
   return text;
 }
 
-/**
- * Writes a record to a file.
- *
- * @param path the file, in an existing folder
- * @param record the run
- */
 export async function writeStudyRecord(path: string, record: StudyRecord): Promise<void> {
   await writeTextFile(path, formatStudyRecord(record, path));
 }
 
-/** One folder's records with their files, the planned runs, and unreadable files. */
+/** One folder's records, its planned runs, and its unreadable files. */
 export interface FoundRecords {
   readonly records: readonly { readonly path: string; readonly record: StudyRecord }[];
   /** Names of arms in the folder's plans; empty for a folder of records alone. */
@@ -172,9 +163,8 @@ const DEPTH = 2;
 
 /**
  * Finds all records in a study's folder: `study-record.json` in the runs' folders, or `.json` files
- * in one folder, such as fixtures.
+ * in the folder itself, as in fixtures.
  *
- * @param folder the study's folder
  * @throws {FileError} if there is no such folder
  */
 export async function readStudyFolder(folder: string): Promise<FoundRecords> {
@@ -183,7 +173,7 @@ export async function readStudyFolder(folder: string): Promise<FoundRecords> {
   const problems: string[] = [];
   const visit = async (path: string, depth: number): Promise<void> => {
     const entries = await Array.fromAsync(Deno.readDir(path));
-    // Sort by code units, which gives the same order in every locale.
+    // By code units, which gives the same order in every locale.
     entries.sort((a, b) => a.name < b.name ? -1 : 1);
     for (const { name, isDirectory, isFile } of entries) {
       if (name.startsWith(".")) continue;
@@ -213,7 +203,7 @@ export async function readStudyFolder(folder: string): Promise<FoundRecords> {
   return { records, planned: [...new Set(planned)], problems };
 }
 
-/** JSON files in a study's folder that are neither records nor plans. */
+/** Files in a study's folder that are neither records nor plans. */
 const notRecords = new Set(["study.json", "claims.json"]);
 
 async function readRecord(path: string): Promise<StudyRecord> {

@@ -5,7 +5,7 @@ import { readLines } from "../../files/json_lines.ts";
 import type { ChildCommand } from "../../processes.ts";
 import { armName, type StudyArm } from "./arms.ts";
 
-/** A message from a run's process, one JSON object per line. */
+/** A message from a run's process: a line of JSON. */
 export type RunReport =
   | {
     readonly type: "progress";
@@ -22,23 +22,22 @@ export const INTERRUPTED = 130;
 export interface ArmState {
   readonly arm: StudyArm;
   readonly state: "waiting" | "running" | "finished" | "failed" | "stopped";
-  /** True for a run that was finished before this call. */
+  /** Whether the run was finished before this call. */
   readonly before: boolean;
   readonly step: number;
   readonly steps: number;
   readonly loss: number | undefined;
-  /** The run's first report of progress: the time on the runner's clock, in ms, and the step. */
+  /** The run's first report of progress: the step, and the time on the runner's clock in ms. */
   readonly started: { readonly at: number; readonly step: number } | undefined;
-  /** How many seconds the run's process took; undefined until the run has finished. */
+  /** Seconds that the run's process took; undefined until it has finished. */
   readonly seconds: number | undefined;
-  /** Why the run failed, in one line; undefined for other runs. */
+  /** Why the run failed, in one line. */
   readonly reason: string | undefined;
 }
 
 /** Options of {@linkcode runStudy}. */
 export interface StudyRun {
   readonly arms: readonly StudyArm[];
-  /** The number of steps in every run. */
   readonly steps: number;
   /** The number of processes at a time. */
   readonly jobs: number;
@@ -50,16 +49,15 @@ export interface StudyRun {
   readonly signal: AbortSignal;
   /** Called whenever a state has changed. */
   readonly show: (states: readonly ArmState[]) => void;
-  /** The time in ms since any fixed moment. Default: `performance.now`. */
+  /** Milliseconds since any fixed moment. Default: `performance.now`. */
   readonly now?: () => number;
-  /** The longest wait, in ms, for a process to save and end before it is killed. Default 60,000. */
+  /** How long to wait, in ms, for a process to save and end before it is killed. Default 60,000. */
   readonly patience?: number;
 }
 
 /**
  * Runs all unfinished arms. If one fails, the others still run.
  *
- * @param run the arms and options
  * @returns the final state of each arm
  * @throws {Deno.errors.NotFound} if the program that does a run is missing
  * @throws {Deno.errors.NotCapable} without the permission to start it
@@ -109,7 +107,7 @@ async function runArm(
   const { signal, now = () => performance.now(), patience = 60_000 } = run;
   const began = now();
   const { command, args } = run.command(arm);
-  // Let this throw if the program or the permission is missing: no other arm could start either.
+  // Throws if the program or the permission is missing: then no other arm could start either.
   const child = new Deno.Command(command, {
     args: [...args],
     stdin: "null",
@@ -149,7 +147,7 @@ async function runArm(
   update(index, { state: "failed", reason: tail === "" ? how : tail });
 }
 
-/** Finds the line that says why a process failed: the first that names an error, else the last. */
+/** The line that says why a process failed: the first that names an error, else the last. */
 async function lastLines(stream: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<string> {
   let text = "";
   for await (const part of stream.pipeThrough(new TextDecoderStream())) {
@@ -170,14 +168,11 @@ function kill(child: Deno.ChildProcess, signal: Deno.Signal): void {
 }
 
 /**
- * Estimates the remaining time.
+ * Estimates the remaining time in seconds; undefined while no pace is known. Each running or
+ * waiting arm takes the mean pace of arms of its setting that have run here, or of all arms if none
+ * has.
  *
- * For each running or waiting arm it uses the pace of arms in its setting that have run here,
- * otherwise the mean pace.
- *
- * @param states the states of all arms
  * @param options the number of concurrent runs, and the runner's clock
- * @returns seconds; undefined while no pace is known
  */
 export function timeLeft(
   states: readonly ArmState[],
@@ -198,7 +193,7 @@ export function timeLeft(
     return [mean(own.length > 0 ? own : paces) * (steps - step)];
   });
   const total = rest.reduce((sum, each) => sum + each, 0);
-  // The time is at least that of the longest arm, which cannot be split.
+  // The rest takes at least as long as its longest arm, which cannot be split.
   return Math.max(total / Math.max(1, Math.min(jobs, rest.length)), ...rest);
 }
 
@@ -212,7 +207,7 @@ export function countStates(states: readonly ArmState[]): string {
   return parts.length === 0 ? "no runs" : parts.join(", ");
 }
 
-/** The names of arms that failed, with their reasons. */
+/** The names of failed arms, with the reasons. */
 export function failures(states: readonly ArmState[]): string[] {
   return states.flatMap(({ arm, state, reason }) =>
     state === "failed" ? [`${armName(arm)}: ${reason}`] : []

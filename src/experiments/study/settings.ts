@@ -1,7 +1,4 @@
-/**
- * Makes a run's settings from an arm. What all arms of one study setting have in common is defined
- * once.
- */
+/** Makes a run's settings from an arm. What all arms of one study setting share is defined once. */
 import type { LlamaConfig } from "../../reference/llama/config.ts";
 import { RUN_SCHEMA, type RunSettings, type TaskSettings } from "../run/settings.ts";
 import { interventionOf, isTextSetting, type StudyArm, type StudySetting } from "./arms.ts";
@@ -14,11 +11,11 @@ export interface StudyScale {
   /** The number of sequences per step. */
   readonly batch: number;
   readonly learningRate: number;
-  /** About how many measurements a run has, besides that at its beginning. */
+  /** About how many measurements a run has, besides the one before training. */
   readonly measurements: number;
   /**
-   * Validation sequences per measurement, rounded up to whole batches. With few, the gradient-sink
-   * ratio is unreliable.
+   * Validation sequences per measurement, rounded up to whole batches. With few, R_GS is
+   * unreliable.
    */
   readonly sequences: number;
   /** A file or folder of text, which the text settings need. */
@@ -40,7 +37,7 @@ export const DEFAULT_SCALE: StudyScale = {
   corpus: undefined,
 };
 
-/** Values that replace {@linkcode DEFAULT_SCALE} in a study of `text-anchored` alone. */
+/** The default settings of a study of `text-anchored` alone. */
 export const ANCHORED_SCALE: StudyScale = {
   ...DEFAULT_SCALE,
   steps: 3000,
@@ -48,11 +45,7 @@ export const ANCHORED_SCALE: StudyScale = {
   learningRate: 4e-3,
 };
 
-/**
- * The defaults of a study.
- *
- * @param settings the names of the study's settings
- */
+/** A study's default settings. */
 export function defaultScale(settings: readonly StudySetting[]): StudyScale {
   return settings.every((setting) => setting === "text-anchored") ? ANCHORED_SCALE : DEFAULT_SCALE;
 }
@@ -75,8 +68,7 @@ const shapes: Readonly<Record<StudySetting, Shape & { readonly withoutAttention:
     feedForwardDim: 176,
     withoutAttention: [],
   },
-  // With a fixed first token, sinks and gradient sinks form within 20 million bytes, followed by
-  // larger residual norms.
+  // With a fixed first token, sinks and gradient sinks form, and then larger residual norms.
   "text-anchored": {
     layers: 4,
     modelDim: 96,
@@ -103,8 +95,6 @@ function taskOf(setting: StudySetting, { corpus, firstToken }: StudyScale): Task
 /**
  * Makes the settings of an arm's run.
  *
- * @param arm setting, variant and seed
- * @param scale the settings that all arms share
  * @throws {TypeError} for a text setting without a corpus
  *
  * @example
@@ -139,7 +129,7 @@ export function studyRunSettings(arm: StudyArm, scale: StudyScale): RunSettings 
     optimizer: {
       ...OPTIMIZER,
       learningRate,
-      // The warm-up takes a fifteenth of a run, but no more than the usual 100 steps.
+      // A fifteenth of a run, but at most the usual 100 steps.
       warmUpSteps: Math.min(OPTIMIZER.warmUpSteps, Math.ceil(steps / 15)),
       ...arm.setting === "text-anchored" ? { weightDecay: 0.1 } : {},
     },
@@ -155,10 +145,9 @@ export function studyRunSettings(arm: StudyArm, scale: StudyScale): RunSettings 
 
 /**
  * The settings in a run's record, under names such as `model.layers`: all that determine its
- * figures except seed, variant and steps. Paths differ between machines, so a corpus is identified
- * by its digest.
+ * figures except seed, variant and steps. A corpus is identified by its digest, because paths
+ * differ between machines.
  *
- * @param settings the run's settings
  * @param corpus the text's digest; undefined without text
  */
 export function matchedSettings(
@@ -166,7 +155,7 @@ export function matchedSettings(
   corpus: string | undefined,
 ): StudyRecord["settings"] {
   const { model, task, optimizer, batch, accumulation, reporting } = settings;
-  // A run's model has none of the parts that only pretrained models have.
+  // Leave out the variant, and what only pretrained models have.
   const {
     vScale: _,
     attentionGate: _g,

@@ -15,17 +15,16 @@ export interface SeedSummary {
   /** undefined for fewer than 2 seeds. */
   readonly interval: Interval | undefined;
   /**
-   * The probability that the interval covers the true median: 0.95, or less if there are too few
+   * The probability that the interval covers the true median: 0.95, or less with fewer than 6
    * seeds.
    */
   readonly confidence: number | undefined;
 }
 
 /**
- * The median over seeds.
- *
- * From 6 seeds on the interval has a confidence of 95 %. Fewer seeds cannot give that: their
- * interval is the whole range, with confidence `1 − 2^(1−n)`, which is 93.75 % for 5 seeds.
+ * The median over seeds. From 6 seeds on the interval has a confidence of 95 %. Fewer seeds cannot
+ * give that: their interval is the whole range, with confidence `1 − 2^(1−n)`, which is 93.75 % for
+ * 5 seeds.
  *
  * @param values one per seed, finite
  *
@@ -66,7 +65,7 @@ export interface SignFlipTest {
   readonly twoSided: number;
   /** The least one-sided probability that n differences can reach: 2^−n, or 1/100,001 if drawn. */
   readonly least: number;
-  /** exact: from all choices of signs. drawn: from a seeded sample of them. */
+  /** From all choices of signs, or from a seeded sample of them. */
   readonly method: "exact" | "drawn";
 }
 
@@ -142,11 +141,9 @@ export interface StepValue {
 }
 
 /**
- * The first measured step at which a figure reaches a level. It does not interpolate.
+ * The first measured step at which a figure reaches a level, if any. It does not interpolate.
  *
  * @param series in the order of the steps
- * @param level the level
- * @returns undefined if it never does
  */
 export function firstReached(series: readonly StepValue[], level: number): number | undefined {
   return series.find(({ value }) => value >= level)?.step;

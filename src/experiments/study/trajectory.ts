@@ -16,9 +16,8 @@ import { mean } from "../../statistics/mean.ts";
 /**
  * Extracts the figures that the study follows through training.
  *
- * @param measurement the measurement of validation batches, with their loss
  * @param step the number of training steps done
- * @throws {TypeError} if the loss was not measured
+ * @throws {TypeError} if the measurement has no loss
  */
 export function trajectoryPoint(measurement: SinkMeasurement, step: number): TrajectoryPoint {
   const { loss, oracleLoss, layers, summary } = measurement;

@@ -2,8 +2,8 @@
  * Bigram-Backcopy: the smallest task on which attention sinks form.
  *
  * A sequence begins with BOS and a character x₁ that is not a trigger, drawn from the table's
- * unigram distribution π. Then the character before a trigger repeats after it, x_t = x_{t−2};
- * otherwise x_t is drawn from the table's row of x_{t−1}. A copying head has nothing to do except
+ * unigram distribution π. After a trigger, the character before it repeats: x_t = x_{t−2}.
+ * Otherwise x_t is drawn from the table's row of x_{t−1}. A copying head has nothing to do except
  * after triggers, and learns to attend to BOS elsewhere.
  *
  * Source: Guo, Pai, Bai, Jiao, Jordan and Mei, "Active-Dormant Attention Heads", arXiv 2410.13835,
@@ -24,14 +24,14 @@ export interface BigramBackcopyOptions {
   readonly context: number;
   /** The number of triggers, at least 1: the most frequent characters. Default 3. */
   readonly triggers?: number;
-  /** Any safe integer of at least 0; it decides the sequences. */
+  /** Any safe integer of at least 0. */
   readonly seed: number;
 }
 
 const STREAMS: Readonly<Record<Split, number>> = { training: 0, validation: 1 };
 
 /**
- * Bigram-Backcopy as a task: sequences, the loss of an oracle, and idle queries.
+ * Bigram-Backcopy as a task.
  *
  * @example
  * ```ts
@@ -47,7 +47,7 @@ const STREAMS: Readonly<Record<Split, number>> = { training: 0, validation: 1 };
 export class BigramBackcopy implements Task {
   readonly vocabulary: number;
   readonly context: number;
-  /** The first token that is no trigger. The tokens between BOS and this token are triggers. */
+  /** The first token that is no trigger; those between BOS and it are triggers. */
   readonly #firstOrdinary: number;
   readonly #table: BigramTable;
   readonly #seed: number;
@@ -56,9 +56,8 @@ export class BigramBackcopy implements Task {
   readonly #ends: Uint32Array<ArrayBuffer>;
 
   /**
-   * @param options the table, the length of a sequence, the number of triggers, the seed
-   * @throws {RangeError} if the context is below 2, if there is no trigger, or if there is no other
-   *   character, which could begin a sequence
+   * @throws {RangeError} if the context is below 2, if there is no trigger, or if no character that
+   *   is not a trigger ever occurs, to begin a sequence
    */
   constructor(options: BigramBackcopyOptions) {
     const { table, context, triggers = 3, seed } = options;
@@ -88,7 +87,6 @@ export class BigramBackcopy implements Task {
     this.#ends = cumulative(table);
   }
 
-  /** True for a trigger: the token before it repeats after it. */
   isTrigger(token: number): boolean {
     return token !== BOS && token < this.#firstOrdinary;
   }
@@ -147,8 +145,8 @@ export class BigramBackcopy implements Task {
   }
 
   /**
-   * The oracle's expected loss over all sequences, in nats per token: the entropy of each next
-   * token, weighted by each character's probability at each position.
+   * The oracle's expected loss over all sequences, in nats per token: the mean over positions of
+   * the next token's entropy.
    */
   expectedOracleLoss(): number {
     const { characters, rows } = this.#table;
@@ -157,8 +155,8 @@ export class BigramBackcopy implements Task {
       { length: characters },
       (_, a) => entropy(rows.subarray(a * characters, (a + 1) * characters)),
     );
-    // For each character, the probability that this position holds it as an ordinary character,
-    // and that it holds a trigger that will repeat it.
+    // Per character, the probability that the current position holds it as an ordinary character,
+    // and that it holds a trigger which repeats that character next.
     let ordinary = Float64Array.from(
       { length: characters },
       (_, a) => a < triggers ? 0 : this.#first[a - triggers]! / this.#firstSum,
@@ -201,8 +199,8 @@ function cumulative({ characters, rows }: BigramTable): Uint32Array<ArrayBuffer>
 }
 
 /**
- * The first of the `length` non-decreasing numbers from `offset` on that exceeds `value`, as an
- * index counted from `offset`.
+ * The index, from `offset` on, of the first of `length` non-decreasing numbers that exceeds
+ * `value`.
  */
 function firstBeyond(ends: Uint32Array, offset: number, length: number, value: number): number {
   let low = 0;

@@ -1,6 +1,6 @@
 /**
- * Bigram tables: how often characters follow each other, as integer weights. So draws have exactly
- * the probabilities from which the loss of a perfect model, the oracle, is computed.
+ * Bigram tables: how often characters follow each other, as integer weights. Draws then have
+ * exactly the probabilities from which the oracle's loss is computed.
  */
 import { RandomStream, WEIGHT_BITS } from "./random_stream.ts";
 
@@ -8,8 +8,7 @@ import { RandomStream, WEIGHT_BITS } from "./random_stream.ts";
 export const WEIGHT_SUM = 2 ** WEIGHT_BITS;
 
 /**
- * The probabilities of characters, alone and after each other. Character 0 is the most frequent
- * one.
+ * The probabilities of characters, alone and after each other. Character 0 is the most frequent.
  */
 export interface BigramTable {
   /** V, the number of characters. */
@@ -37,8 +36,7 @@ export interface SyntheticBigramTableOptions {
  * Draws a table: the unigram is Zipf's, π_j ∝ 1 / (j + 1), and every row is drawn from
  * Dirichlet(concentration · π).
  *
- * @param options characters, seed and concentration
- * @throws {RangeError} if one of them is out of range
+ * @throws {RangeError} if an option is out of range
  *
  * @example
  * ```ts
@@ -76,9 +74,8 @@ export function syntheticBigramTable(options: SyntheticBigramTableOptions): Bigr
 
 /** Options of {@linkcode countedBigramTable}. */
 export interface CountedBigramTableOptions {
-  /** Any text. */
   readonly text: string;
-  /** The most codes, 2 to 4,096. If the text has more characters, the rarest share the last. */
+  /** The most codes, from 2 to 4,096. */
   readonly characters: number;
 }
 
@@ -86,7 +83,6 @@ export interface CountedBigramTableOptions {
  * Counts a table from text. Characters are Unicode code points by decreasing frequency. If the text
  * has more than `characters` different ones, the rarest share the last code.
  *
- * @param options the text and the most characters
  * @throws {RangeError} if the text has fewer than 2 different characters, or `characters` is not an
  *   integer from 2 to 4,096
  */
@@ -128,14 +124,13 @@ export function countedBigramTable(options: CountedBigramTableOptions): BigramTa
 }
 
 /**
- * An arbitrary constant, which separates this table's random numbers from others with the same
- * seed.
+ * An arbitrary constant that keeps the table's random numbers apart from others of the same seed.
  */
 const BIGRAM_STREAM = 0xb16a;
 
 /**
- * Integers proportional to the given weights, with the sum {@linkcode WEIGHT_SUM}. They are rounded
- * down, and the rest goes to those that lost the most.
+ * Integers proportional to the given weights, with the sum {@linkcode WEIGHT_SUM}. All are rounded
+ * down; then those that lost the most gain 1 until the sum is right.
  */
 export function integerWeights(weights: Float64Array): Uint32Array<ArrayBuffer> {
   const total = weights.reduce((sum, weight) => sum + weight, 0);
@@ -170,12 +165,7 @@ function logGamma(stream: RandomStream, shape: number): number {
   }
 }
 
-/**
- * The entropy of a distribution in integer weights, in nats.
- *
- * @param weights the weights, with the sum `sum`
- * @param sum the weights' sum; default {@linkcode WEIGHT_SUM}
- */
+/** The entropy of the distribution `weights / sum`, in nats. */
 export function entropy(weights: Uint32Array, sum: number = WEIGHT_SUM): number {
   let total = 0;
   for (const weight of weights) {

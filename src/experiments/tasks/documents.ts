@@ -1,6 +1,6 @@
 /**
  * Documents from the user's own files: each text file is a document, and so is each line of a JSON
- * lines file. Documents are read on demand. Skipped files are reported with reasons.
+ * lines file. They are read on demand.
  */
 import { basename } from "node:path";
 import { plural } from "../../plural.ts";
@@ -10,7 +10,7 @@ import type { TextDocument } from "./token_texts.ts";
 
 /** The documents of a file or a folder, in the order of names. */
 export interface Documents extends Iterable<TextDocument> {
-  /** The files and JSON lines skipped so far, in one line each; empty if there are none. */
+  /** What was skipped so far: one line for files, one for JSON lines; empty if nothing was. */
   readonly notes: readonly string[];
 }
 
@@ -27,10 +27,10 @@ const MOST_LINE_BYTES = 2 ** 26;
  * `.jsonl` or `.ndjson` hold one object per line with the document as its `text`. All others are
  * text in UTF-8, or in UTF-16 with a byte order mark.
  *
- * @param path a file or a folder
  * @returns the documents, which are read when requested
- * @throws {CorpusError} if nothing is there. Later, while documents are read: if a line is not an
- *   object with a text, or the path names a single file that is not text
+ * @throws {CorpusError} if nothing is there. Later, while documents are read: if a line of JSON is
+ *   wrong or too long, or the path names a single file that is not text
+ * @throws {Deno.errors.PermissionDenied} and other system errors while documents are read
  */
 export function readDocuments(path: string): Documents {
   const isFolder = statOf(path).isDirectory;
@@ -106,7 +106,7 @@ function readText(
   }
 }
 
-/** Reads the documents of a file of JSON lines; `skip` receives the names of those without text. */
+/** Reads a file of JSON lines; `skip` receives the names of lines without text. */
 function* linesOf(path: string, skip: (name: string) => void): Generator<TextDocument> {
   using file = Deno.openSync(path, { read: true });
   let line = 0;

@@ -1,6 +1,6 @@
 /**
- * Random numbers by (seed, step): a step's stream does not depend on earlier steps, so a resumed
- * run sees the same batches.
+ * Random numbers by (seed, step): no step's numbers depend on earlier steps, so a resumed run sees
+ * the same batches.
  */
 import { uniformFloat64 } from "pure-rand/distribution/uniformFloat64";
 import { xoroshiro128plusFromState } from "pure-rand/generator/xoroshiro128plus";
@@ -8,7 +8,7 @@ import { mix } from "../../random.ts";
 
 type Generator = ReturnType<typeof xoroshiro128plusFromState>;
 
-/** The number of bits for drawing from a table of probabilities: integer weights add up to 2^24. */
+/** Integer weights of a distribution add up to 2^24, and a draw has 24 bits. */
 export const WEIGHT_BITS = 24;
 
 /**
@@ -28,7 +28,7 @@ export class RandomStream {
   /**
    * @param place safe integers of at least 0 that identify the stream; their order and number
    *   matter
-   * @throws {RangeError} if one of them is not a safe integer of at least 0
+   * @throws {RangeError} if one of them is not
    */
   constructor(place: readonly number[]) {
     // The first 128 bits of π's fraction; any numbers would do.
@@ -60,8 +60,8 @@ export class RandomStream {
    * @param limit at least 1, at most 2^32
    */
   integer(limit: number): number {
-    // Numbers from the last whole multiple of `limit` on would make small results more likely:
-    // draw again.
+    // Draw again from the last multiple of `limit` on: its incomplete cycle would favor small
+    // results.
     const end = 2 ** 32 - 2 ** 32 % limit;
     let drawn: number;
     do drawn = this.bits(); while (drawn >= end);
@@ -84,11 +84,7 @@ export class RandomStream {
     return x * Math.sqrt(-2 * Math.log(squared) / squared);
   }
 
-  /**
-   * The integers from 0 to `length − 1` in random order (Fisher and Yates).
-   *
-   * @param length the number of integers
-   */
+  /** The integers from 0 to `length − 1` in random order (Fisher and Yates). */
   permutation(length: number): Uint32Array<ArrayBuffer> {
     const order = Uint32Array.from({ length }, (_, i) => i);
     for (let i = length - 1; i > 0; i--) {

@@ -1,4 +1,4 @@
-/** The interface of a task: batches of tokens that a seed and a step determine. */
+/** A task: batches of tokens that a seed and a step determine. */
 
 /** Sequences of tokens, with the token that follows each. */
 export interface TokenBatch {
@@ -12,7 +12,7 @@ export interface TokenBatch {
   readonly targets: Uint32Array<ArrayBuffer>;
 }
 
-/** The part of a task that a batch comes from. Each part draws or holds its own sequences. */
+/** The part of a task that a batch comes from; each part has its own sequences. */
 export type Split = "training" | "validation";
 
 /** A source of batches. */
@@ -24,12 +24,12 @@ export interface Task {
 
   /**
    * The number of different sequences in each split, after which they repeat; undefined if they
-   * never repeat.
+   * never do.
    */
   readonly contexts?: Readonly<Record<Split, number>>;
 
   /**
-   * Makes a batch. It depends only on the task, the split, the step and the size.
+   * Makes a batch, which depends only on the task, the split, the step and the size.
    *
    * @param step from 0 on
    * @param options the number of sequences, and their split (training by default)
@@ -37,8 +37,8 @@ export interface Task {
   batch(step: number, options: { readonly batch: number; readonly split?: Split }): TokenBatch;
 
   /**
-   * The loss, in nats per token, of an oracle that knows how the sequences are made, on exactly
-   * this batch. Undefined for a task without an oracle.
+   * The loss on this batch, in nats per token, of an oracle that knows how sequences are made;
+   * undefined for a task without an oracle.
    */
   oracleLoss(batch: TokenBatch): number | undefined;
 
@@ -49,18 +49,13 @@ export interface Task {
    */
   idleQueries(batch: TokenBatch): Uint8Array<ArrayBuffer> | undefined;
 
-  /** A token's text, for pictures. Tasks without text leave it out. */
+  /** A token's text, for pictures; absent for tasks without text. */
   spelling?(token: number): string;
 }
 
 /**
- * Limits a number of batches so that no sequence comes twice. One batch is left even if the split
- * has too few sequences for it.
- *
- * @param task the task
- * @param options.batch the number of sequences in a batch
- * @param options.batches the wanted number of batches
- * @returns at least 1, at most the wanted number
+ * Limits a number of batches so that no sequence comes twice. At least one batch is left, even if
+ * the split has too few sequences for it.
  */
 export function freshBatches(
   task: Task,
@@ -77,10 +72,9 @@ export function freshBatches(
 /**
  * Refuses an impossible step or size of a batch.
  *
- * @param operation the operation's name, for the message
- * @param step from 0 on
- * @param batch at least 1
- * @throws {RangeError} if the step or the batch is not an integer of at least its minimum
+ * @param operation names the caller in the message
+ * @throws {RangeError} if the step is not an integer of at least 0, or the batch not one of at
+ *   least 1
  */
 export function checkBatch(operation: string, step: number, batch: number): void {
   if (!Number.isSafeInteger(step) || step < 0) {

@@ -1,12 +1,12 @@
 /**
  * Byte-level text from the user's own files. Every byte is a token; files are joined and split into
- * contexts. Those for training come in a seeded order, and none repeats before all have come.
+ * contexts. Training contexts come in a seeded order, and none repeats before all have come.
  */
 import { RandomStream } from "./random_stream.ts";
 import { checkBatch, type Split, type Task, type TokenBatch } from "./task.ts";
 import { describePassed, findFiles, type FoundFile, whyNoText } from "./text_files.ts";
 
-/** An error for an unusable corpus, with one line that says why. */
+/** A corpus is unusable; the message is one line. */
 export class CorpusError extends Error {
   override readonly name = "CorpusError";
 }
@@ -17,7 +17,7 @@ export interface TextCorpusOptions {
   readonly bytes: Uint8Array;
   /** The number of tokens in a sequence, at least 2. */
   readonly context: number;
-  /** Any safe integer of at least 0; it decides the order of the training contexts. */
+  /** Any safe integer of at least 0; orders the training contexts. */
   readonly seed: number;
   /**
    * A byte at position 0 of every context, before the text; the text's first byte is then the first
@@ -52,7 +52,6 @@ export class TextCorpus implements Task {
   #order: { readonly epoch: number; readonly contexts: Uint32Array } | undefined;
 
   /**
-   * @param options bytes, context, seed and first token
    * @throws {RangeError} if the context is below 2, or the first token is not a byte
    * @throws {CorpusError} if the text does not fill two contexts, one for training and one for
    *   validation
@@ -66,8 +65,8 @@ export class TextCorpus implements Task {
         `TextCorpus: firstToken is ${firstToken}, wanted an integer from 0 to 255`,
       );
     }
-    // A context needs one byte more than its tokens, for the last target. A first token replaces
-    // one of these bytes.
+    // A context takes `context` input bytes and one more as the last target; a first token replaces
+    // one input byte.
     const needed = firstToken === undefined ? 1 : 0;
     const total = Math.floor((bytes.length - needed) / context);
     if (total < 2) {
@@ -108,7 +107,7 @@ export class TextCorpus implements Task {
     return { batch, context, inputs, targets };
   }
 
-  /** The index of the context that comes at place `turn` of the split's order. */
+  /** The context at place `turn` of the split's order. */
   #contextAt(turn: number, split: Split): number {
     const count = this.contexts[split];
     if (split === "validation") return this.contexts.training + turn % count;
@@ -128,10 +127,7 @@ export class TextCorpus implements Task {
     return undefined;
   }
 
-  /**
-   * The byte's character. A space and bytes without a visible character get a sign or hexadecimal
-   * digits.
-   */
+  /** The byte as a character, or as ␣, an escape or hexadecimal digits if that is not visible. */
   spelling(token: number): string {
     const known: Readonly<Record<number, string>> = { 9: "\\t", 10: "\\n", 13: "\\r", 32: "␣" };
     return known[token] ??
@@ -150,11 +146,10 @@ export function isByte(token: number): boolean {
 const MAXIMUM_BYTES = 2 ** 30;
 
 /**
- * Reads a file, or all files of a folder and its folders in the order of their names. In a folder
- * it skips and reports everything but byte text, such as hidden files, links, packed files,
- * programs, UTF-16, and files with a zero byte.
+ * Reads a file, or all files of a folder and its folders in the order of their names. In a folder,
+ * it skips and reports what is not byte text: hidden files, links, packed files, programs, UTF-16,
+ * and files with a zero byte.
  *
- * @param path a file or a folder
  * @param note receives a line that says how many files were skipped, which, and why
  * @returns the bytes, a line feed between files
  * @throws {CorpusError} if nothing is there, a file cannot be read or is not text, or the text
@@ -200,7 +195,6 @@ export async function readCorpus(
   return text;
 }
 
-/** Finds the files, and turns the system's errors into words. */
 function found(path: string): FoundFile[] {
   try {
     return [...findFiles(path)];

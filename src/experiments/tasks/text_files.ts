@@ -2,14 +2,14 @@
 import { join } from "node:path";
 import { plural } from "../../plural.ts";
 
-/** A file to read, or something in the folder that is not read. */
+/** A file to read, or something to skip and the reason. */
 export type FoundFile =
   | { readonly path: string }
   | { readonly path: string; readonly reason: string };
 
 /**
- * Finds the files in a folder and its subfolders. They come in the order of their names by code
- * units, which is the same in every locale.
+ * Finds the files in a folder and its subfolders, in the order of their names by code units, which
+ * is the same in every locale.
  *
  * @param path a folder, or a single file
  * @throws {Deno.errors.NotFound} and other system errors, for paths that do not exist or cannot be
@@ -36,7 +36,7 @@ export function* findFiles(path: string): Generator<FoundFile> {
   }
 }
 
-/** First bytes of files that hold no plain text, and their formats. */
+/** First bytes of files that are not plain text, and their formats. */
 const BEGINNINGS: readonly (readonly [readonly number[], string])[] = [
   [[0x1f, 0x8b], "packed by gzip"],
   [[0x28, 0xb5, 0x2f, 0xfd], "packed by zstd"],
@@ -50,10 +50,9 @@ const BEGINNINGS: readonly (readonly [readonly number[], string])[] = [
 ];
 
 /**
- * Tells why a file is not byte text.
+ * Why a file is not byte text; undefined for text in UTF-8 or a single-byte encoding.
  *
  * @param bytes the file's first bytes or all of them
- * @returns the reason, mostly its format; undefined for text in UTF-8 or a single-byte encoding
  */
 export function whyNoText(bytes: Uint8Array): string | undefined {
   if (bytes.length === 0) return "empty";
@@ -65,20 +64,11 @@ export function whyNoText(bytes: Uint8Array): string | undefined {
   return zero < 0 ? undefined : `binary: byte ${zero} is a zero byte`;
 }
 
-/**
- * Describes the skipped files in one line.
- *
- * @param passed paths with reasons, at least one
- */
 export function describePassed(passed: readonly string[]): string {
   return `${plural(passed.length, "file")} passed over: ${listed(passed)}`;
 }
 
-/**
- * Writes the first five names and the number of others.
- *
- * @param names at least one
- */
+/** The first five names, and how many others there are. */
 export function listed(names: readonly string[]): string {
   const shown = names.slice(0, 5).join(", ");
   return names.length > 5 ? `${shown} and ${names.length - 5} others` : shown;

@@ -15,7 +15,7 @@ export interface TextDocument {
   readonly text: string;
 }
 
-/** When a text begins with BOS: as the model's tokenizer decides, always, or never. */
+/** Whether texts begin with BOS: as the model's tokenizer decides, always, or never. */
 export const BEGIN_POLICIES = ["as-tokenizer", "always", "never"] as const;
 
 /** One of {@linkcode BEGIN_POLICIES}. */
@@ -32,9 +32,9 @@ export interface TokenTextsOptions {
   readonly tokenizer: Tokenizer;
   /** The number of tokens in the model's vocabulary. */
   readonly vocabulary: number;
-  /** The number of tokens in a text, including BOS; at least 2. */
+  /** Tokens per text, including BOS; at least 2. */
   readonly context: number;
-  /** The number of texts; fewer if there are fewer and `exactly` is false. */
+  /** The wanted number of texts. */
   readonly texts: number;
   /** Whether fewer texts are an error. Default: true. */
   readonly exactly?: boolean;
@@ -70,19 +70,16 @@ export class TokenTexts implements Task {
   readonly context: number;
   /** The number of texts. */
   readonly texts: number;
-  /** The tokens that begin every text. */
   readonly prefix: readonly number[];
-  /** Notes on the texts for the user, one line each. */
+  /** Notes for the user, one line each. */
   readonly notes: readonly string[];
   /** Each text's tokens, plus the one after them: [texts, context + 1]. */
   readonly #tokens: readonly Uint32Array[];
   readonly #tokenizer: Tokenizer;
 
   /**
-   * Splits documents into texts. It reads only as much as the texts need.
+   * Splits documents into texts, reading only as many as the texts need.
    *
-   * @param documents the documents, in order
-   * @param options the tokenizer and how to use it
    * @throws {RangeError} if the context is below 2 or leaves no room after the prefix, or no text
    *   is requested
    * @throws {CorpusError} if there is too little text, or no BOS token although one is requested
@@ -123,11 +120,7 @@ export class TokenTexts implements Task {
     this.#tokens = pieces.map((piece) => Uint32Array.of(...this.prefix, ...piece));
   }
 
-  /**
-   * The first text's first tokens.
-   *
-   * @param count the most tokens
-   */
+  /** The first text's first tokens, at most `count`. */
   firstTokens(count: number): number[] {
     return [...this.#tokens[0]!.subarray(0, Math.min(count, this.context))];
   }
@@ -135,7 +128,6 @@ export class TokenTexts implements Task {
   /**
    * Gives the texts from `step · batch` on.
    *
-   * @param step from 0 on
    * @param options the number of texts; there are no splits
    * @throws {RangeError} if fewer texts remain
    */
@@ -168,7 +160,6 @@ export class TokenTexts implements Task {
     return undefined;
   }
 
-  /** The token's text in the tokenizer's vocabulary. */
   spelling(token: number): string {
     return this.#tokenizer.spelling(token);
   }
@@ -189,13 +180,13 @@ function prefixOf(tokenizer: Tokenizer, begin: BeginPolicy): readonly number[] {
 
 interface Wanted {
   readonly tokenizer: Tokenizer;
-  /** How many tokens of a text come from documents: all except the prefix. */
+  /** Tokens of a text that come from documents: all except the prefix. */
   readonly room: number;
   readonly texts: number;
 }
 
 interface Pieces {
-  /** Each text's tokens after the prefix, plus the next one: `room + 1`. */
+  /** Each text's tokens after the prefix, and one more as the last target: `room + 1`. */
   readonly pieces: readonly number[][];
   readonly notes: readonly string[];
   /** Why there are no further texts. */
@@ -205,7 +196,7 @@ interface Pieces {
 /** Joins documents, with EOS between them if there is one, and cuts when a text is full. */
 function joined(documents: Iterable<TextDocument>, { tokenizer, room, texts }: Wanted): Pieces {
   const { endToken } = tokenizer;
-  // The last token of a text needs the next one as its target.
+  // The last token of the last text needs a target.
   const wanted = texts * room + 1;
   const stream: number[] = [];
   let used = 0;
@@ -251,19 +242,18 @@ function apart(documents: Iterable<TextDocument>, { tokenizer, room, texts }: Wa
   };
 }
 
-/** The assumed characters per token. If tokens are longer, more of the text is read. */
+/** Assumed characters per token; if tokens are longer, more text is read. */
 const CHARACTERS = 4;
 
 /**
- * How many tokens before a cut may be wrong: tokens depend on the words around them, which the cut
+ * How many tokens before a cut may be wrong: a token depends on the word around it, which the cut
  * may split.
  */
 const MARGIN = 64;
 
 /**
- * The first tokens of a text. Encoding all of it would take seconds per megabyte.
- *
- * @returns at least as many as wanted, or all
+ * At least the wanted number of first tokens, or all. Encoding a whole text would take seconds per
+ * megabyte.
  */
 function encodeStart(tokenizer: Tokenizer, text: string, wanted: number): number[] {
   for (let length = CHARACTERS * (wanted + MARGIN);; length *= 2) {

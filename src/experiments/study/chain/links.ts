@@ -22,27 +22,23 @@ import type { TrajectoryPoint } from "../record.ts";
 
 /** One link or outcome of the chain. */
 export interface ChainLink {
-  /** The id, of letters and dashes. */
+  /** Letters and dashes. */
   readonly id: string;
   readonly title: string;
   /** The name in a word or two, for pictures. */
   readonly short: string;
   readonly figure: Figure;
-  /**
-   * How arms are compared: by the quotient, variant ÷ baseline, or by the difference, variant −
-   * baseline.
-   */
+  /** Compares arms by variant ÷ baseline, or by variant − baseline. */
   readonly compared: "quotient" | "difference";
   readonly unit: "number" | "nats" | "count";
   /** The direction in which the link weakens. */
   readonly gives: "lower" | "higher";
-  /** A link of the chain, or an outcome. A lower outcome is better. */
+  /** For an outcome, lower is better. */
   readonly kind: "link" | "outcome";
 }
 
 /**
- * A hidden state's largest magnitude divided by its median magnitude, in the layer where this ratio
- * is largest.
+ * The largest over layers of a hidden state's largest magnitude divided by its median magnitude.
  */
 const massiveRatio: Figure = ({ point }) => {
   const ratios = point.layers.flatMap(({ massive }) => massive ?? []);
@@ -50,8 +46,8 @@ const massiveRatio: Figure = ({ point }) => {
 };
 
 /**
- * ‖∇v_0‖ or ‖∇k_0‖ at the sink layer, the gradient's norm with respect to token 0's value or key,
- * divided by the mean of such norms over early tokens.
+ * ‖∇v_0‖ or ‖∇k_0‖, the gradient by token 0's value or key, divided by the mean of such norms over
+ * early tokens; at the sink layer.
  */
 const pathRatio = (path: "value" | "key"): Figure => (moment) =>
   ratio(atSink(moment)?.attention?.paths[path]);
@@ -63,8 +59,8 @@ const pathRatio = (path: "value" | "key"): Figure => (moment) =>
 export const AT_ORACLE = 0.01;
 
 /**
- * The first measured step at which the run has reached the oracle; undefined if it never does. It
- * is a figure of the whole run, so it is defined at the last step only.
+ * The first measured step at which the run has reached the oracle; undefined if it never does. As a
+ * figure of the whole run, it is defined at the last step only.
  */
 const stepsToOracle: Figure = ({ record, point }) => {
   if (point !== record.trajectory.at(-1)) return undefined;
@@ -118,17 +114,13 @@ export const CHAIN_LINKS: readonly ChainLink[] = [
   },
 ];
 
-/** What the papers expect of a link under an intervention. */
 export type Expectation = "gives way" | "holds" | undefined;
 
 /**
- * What the papers expect. V-scale keeps the sink and shrinks ‖∇v_0‖, the gradient with respect to
- * the sink's value (Chen, Lin, Yao, arXiv 2603.17771). Sink logits and gates remove the sink and so
- * all later links (Kaul et al., arXiv 2410.17174; Qiu et al., NeurIPS 2025).
- *
- * @param variant any variant except the baseline
- * @param link a link of the chain
- * @returns undefined if the papers say nothing
+ * What the papers expect of a link under an intervention; undefined if they say nothing. V-scale
+ * keeps the sink and shrinks ‖∇v_0‖, the gradient by the sink's value (Chen, Lin, Yao, arXiv
+ * 2603.17771). Sink logits and gates remove the sink and so all later links (Kaul et al., arXiv
+ * 2410.17174; Qiu et al., NeurIPS 2025).
  */
 export function expectation(variant: StudyVariant, { id, kind }: ChainLink): Expectation {
   if (variant === "none") return undefined;
@@ -136,7 +128,7 @@ export function expectation(variant: StudyVariant, { id, kind }: ChainLink): Exp
   if (kind === "outcome" || id === "key-path") return undefined;
   const valve = variant === "fixed" || variant === "learned" || variant === "backward-only";
   if (valve && id === "sink") return "holds";
-  // The link "drain" is the sink's small value vector, which V-scale need not enlarge.
+  // "drain" is the smallness of the sink's value vector, which V-scale need not change.
   if (valve && id === "drain") return undefined;
   return "gives way";
 }

@@ -16,7 +16,6 @@ import {
   valueOverKey,
 } from "../figures.ts";
 
-/** Claims about the sink, the paths of its gradient, and the norms at the sink. */
 export const baselineRules: readonly ClaimRule[] = [
   {
     id: "sink",
@@ -187,7 +186,7 @@ export const baselineRules: readonly ClaimRule[] = [
   },
 ];
 
-/** Tests whether a positive figure of the baseline lies above a bound, on a logarithmic scale. */
+/** Tests on a logarithmic scale whether the baseline's positive figure lies above a bound. */
 function ratioAbove(
   evidences: Evidences,
   label: string,

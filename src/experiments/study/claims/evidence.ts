@@ -8,7 +8,7 @@ import { median } from "../../../statistics/summary.ts";
 import { runsOf, type StudyGroup } from "../merge.ts";
 import { type SeedSummary, signFlipTest, summarizeSeeds } from "../statistics.ts";
 
-/** All verdicts on a claim, in the order in which reports count them. */
+/** In the order in which reports count them. */
 export const CLAIM_VERDICTS = [
   "reproduced",
   "partly",
@@ -21,16 +21,16 @@ export const CLAIM_VERDICTS = [
 /** The verdict on a claim. */
 export type ClaimVerdict = typeof CLAIM_VERDICTS[number];
 
-/** A one-sided test passes if its p-value, before correction, is at most this. */
+/** A test passes if its p-value, before correction, is at most this. */
 export const LEVEL = 0.05;
 
 /**
- * The sink strengths at which two arms can be compared. The comparison uses the strength that the
- * most pairs reach; at a tie, the highest.
+ * The sink strengths at which two arms can be compared. The comparison takes the one that the most
+ * pairs reach; at a tie, the highest.
  */
 export const STRENGTHS = [0.9, 0.7, 0.5, 0.3, 0.2] as const;
 
-/** The time at which pairs are compared: after equal steps, or at equal sink strength. */
+/** When pairs are compared: at the last step, or at equal sink strength. */
 export type When = "equal step" | "equal sink";
 
 /** A piece of evidence: figures over seeds, perhaps with a test. */
@@ -44,17 +44,17 @@ export interface Evidence {
   readonly arms?: { readonly baseline: number; readonly variant: number };
   /** The one-sided test in the claim's direction. */
   readonly test?: {
-    /** The statement that a passed test supports. */
+    /** What a passed test supports. */
     readonly says: string;
     readonly pValue: number;
-    /** The smallest p-value that this number of seeds can reach. */
+    /** The smallest p-value possible with this number of seeds. */
     readonly least: number;
-    /** The p-value corrected over all tests of the study. */
+    /** The p-value after Holm's correction over all tests of the study. */
     readonly holm: number;
   };
 }
 
-/** Evidence whose p-value is not yet corrected over all tests of the study. */
+/** Evidence whose p-value is not corrected. */
 export interface RawEvidence extends Omit<Evidence, "test"> {
   readonly test?: { readonly says: string; readonly pValue: number; readonly least: number };
 }
@@ -68,7 +68,7 @@ export interface RawClaim {
 
 /** A one-sided test: whether values lie above a bound. */
 export interface Above {
-  /** The statement that a passed test supports. */
+  /** What a passed test supports. */
   readonly says: string;
   /** Each seed's distance above the bound, on the test's scale. */
   readonly distances: readonly number[];
@@ -80,7 +80,7 @@ export interface Found {
   readonly median: number | undefined;
   /** True if the test passed; false without a test or with too few seeds. */
   readonly passed: boolean;
-  /** Whether this number of seeds can pass the test; true without a test. */
+  /** False if this number of seeds is too small for the test to pass. */
   readonly reachable: boolean;
   readonly count: number;
 }
@@ -94,7 +94,7 @@ export class Evidences {
     this.group = group;
   }
 
-  /** A variant's figure at the end of training, one value per seed. */
+  /** A variant's figure at the end of training: one number per seed with data. */
   values(variant: StudyVariant, figure: Figure): number[] {
     return runsOf(this.group, variant).flatMap((record) => {
       const moment = lastMoment(record);
@@ -105,8 +105,6 @@ export class Evidences {
   /**
    * A figure of the baseline and of the variant, in pairs of runs with equal seeds.
    *
-   * @param variant the variant to compare with the baseline
-   * @param figure the figure
    * @param when at the last step, or when each run's sink first reaches the same strength, chosen
    *   from {@linkcode STRENGTHS}
    */
@@ -142,14 +140,14 @@ export class Evidences {
     return best;
   }
 
-  /** Makes a piece of evidence from values, and tests whether they lie above a bound. */
+  /** Summarizes values, and tests whether they lie above a bound. */
   find(
     label: string,
     { form, values, above, pairs = [] }: {
       readonly form: Evidence["form"];
       readonly values: readonly number[];
       readonly above?: Above;
-      /** The pairs, if the values compare arms. */
+      /** Pairs from which the values were computed. */
       readonly pairs?: Pairs["pairs"];
     },
   ): Found {
@@ -177,7 +175,7 @@ export class Evidences {
     };
   }
 
-  /** The ratio of the baseline's figure to the variant's: above 1 if the variant lowers it. */
+  /** Tests whether a variant lowers a figure: baseline ÷ variant is then above 1. */
   lowered(
     label: string,
     { variant, figure, when }: {
@@ -205,11 +203,10 @@ export class Evidences {
   }
 }
 
-/** A figure of two arms, in pairs of runs with equal seeds. */
 export interface Pairs {
   readonly pairs: readonly { readonly baseline: number; readonly variant: number }[];
   /** The sink strength of the comparison; undefined at equal step or without a common strength. */
   readonly strength: number | undefined;
-  /** The median step of the baseline's values, and of the variant's values. */
+  /** The median steps at which the figures were taken. */
   readonly steps: readonly [baseline: number, variant: number];
 }

@@ -2,14 +2,14 @@
  * Judges the paper's claims by rules, from measurements over seeds. No verdict is set by hand, and
  * missing data has its own verdict.
  *
- * Each claim has its own rule, in one of the lists of `CLAIM_RULES` below. `claim()` in rule.ts
- * turns the outcome into a verdict, the same way for all but the theory's: "reproduced" if the rule
- * holds, "partly" if it does not but one of its tests passes, "direction only" if no test passes
- * but the medians point the claim's way, else "not reproduced".
+ * `claim()` in rule.ts turns a rule's outcome into a verdict, the same way for all claims but the
+ * theory's: "reproduced" if the rule holds, "partly" if it does not but one of its tests passes,
+ * "direction only" if no test passes but the medians point the claim's way, else "not reproduced".
  *
- * The paper: Chen, Lin and Yao, arXiv 2603.17771. "Test passed" is a one-sided exact sign-flip test
- * at 0.05 over seeds. With fewer than 5 seeds it cannot pass; claims that need tests are then not
- * judged.
+ * A test passes if the one-sided sign-flip test over seeds gives p ≤ 0.05. With fewer than 5 seeds
+ * it cannot pass; claims that need tests are then not judged.
+ *
+ * The paper: Chen, Lin and Yao, arXiv 2603.17771.
  */
 import { holm } from "../../../statistics/significance.ts";
 import type { StudySetting } from "../arms.ts";
@@ -38,12 +38,11 @@ export interface ClaimResult {
   readonly title: string;
   readonly setting: StudySetting;
   readonly verdict: ClaimVerdict;
-  /** The paper's statement. */
   readonly paper: string;
-  /** When the claim counts as reproduced, and when as partly reproduced. */
+  /** When the claim counts as reproduced, and when as partly so. */
   readonly rule: string;
   readonly evidence: readonly Evidence[];
-  /** Why there is no data, or how the evidence is limited. */
+  /** Why there is no data, or the limits of the evidence. */
   readonly remarks: readonly string[];
 }
 
@@ -61,11 +60,6 @@ function judge(rule: ClaimRule, evidences: Evidences): RawClaim {
   };
 }
 
-/**
- * Judges every claim in every setting of a study.
- *
- * @param study the study
- */
 export function judgeClaims(study: Study): ClaimResult[] {
   const raw = study.groups.flatMap((group) =>
     CLAIM_RULES.map((rule): { rule: ClaimRule; group: StudyGroup; claim: RawClaim } => ({

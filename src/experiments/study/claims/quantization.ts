@@ -6,10 +6,9 @@ const STATIC = quantizationLoss("down-projections", "static-tensor");
 
 const DYNAMIC = quantizationLoss("down-projections", "dynamic-token");
 
-/** Rounding is harmless if it costs less than this, in nats per token. */
+/** Rounding that costs less than this is harmless, in nats per token. */
 const HARMLESS = 0.01;
 
-/** Claims about one fixed scale per tensor, and one scale per token. */
 export const quantizationRules: readonly ClaimRule[] = [
   {
     id: "int8-static",

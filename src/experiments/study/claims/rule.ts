@@ -1,26 +1,28 @@
 /**
  * The form of a claim's rule, the strengths that count as a sink, and the verdict from figures over
- * seeds. The rules themselves are in `baseline.ts`, `variants.ts`, `quantization.ts` and `theory.ts`;
- * `judge.ts` lists and applies them.
+ * seeds.
  */
 import type { VScaleVariant } from "../../../reference/llama/config.ts";
 import { type ClaimVerdict, type Evidences, type Found, LEVEL, type RawClaim } from "./evidence.ts";
 
 /** A claim with its rule. */
 export interface ClaimRule {
-  /** The id, of letters and dashes. */
+  /** Letters and dashes. */
   readonly id: string;
   readonly title: string;
   readonly paper: string;
   readonly rule: string;
-  /** For a claim about a sink: it is judged if one of these arms has at least a weak sink. */
+  /**
+   * The claim is judged only if one of these arms has at least a weak sink. Absent for claims that
+   * are not about sinks.
+   */
   readonly sinkOf?: readonly VScaleVariant[];
   judge(evidences: Evidences): RawClaim;
 }
 
 /**
- * A sink counts as strong above this strength, which is about 5.5 times the score of uniform
- * attention over idle queries (see `Task.idleQueries`) in contexts of 64 tokens.
+ * A sink of a greater strength is strong. This is about 5.5 times the score of uniform attention
+ * over idle queries (see `Task.idleQueries`) in contexts of 64 tokens.
  */
 export const SINK = 0.2;
 
@@ -28,16 +30,15 @@ export const SINK = 0.2;
 export const LEAST_SEEDS = Math.ceil(-Math.log2(LEVEL));
 
 /**
- * A sink counts as weak if it has at least this strength. Below it there is no sink, and claims
- * about sinks are not judged.
+ * A sink of at least this strength counts as weak. Below it there is no sink, and claims about
+ * sinks are not judged.
  */
 export const WEAK_SINK = 0.1;
 
-/** Whether a claim holds. */
 export interface ClaimOutcome {
   /** Whether the claim's rule is fulfilled. */
   readonly fully: boolean;
-  /** Whether the medians point in the claim's direction, even if no test passes. */
+  /** Whether the medians point the claim's way, even if no test passes. */
   readonly direction: boolean;
 }
 

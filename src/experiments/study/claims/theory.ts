@@ -4,7 +4,7 @@ import type { RawClaim } from "./evidence.ts";
 import { lastMoment } from "../figures.ts";
 import { summarizeSeeds } from "../statistics.ts";
 
-/** The one claim about the theory. It covers every comparison of every run. */
+/** One claim, which covers every comparison of every run. */
 export const theoryRules: readonly ClaimRule[] = [
   {
     id: "theory",

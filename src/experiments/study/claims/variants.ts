@@ -19,7 +19,7 @@ const names: Readonly<Record<Exclude<VScaleVariant, "none">, string>> = {
   "backward-only": "V-scale, backward only",
 };
 
-/** Figures of each variant from the paper and its authors' replies. */
+/** What the paper and its authors' replies report of each variant. */
 const reported = {
   learned: {
     sink: "preserved or slightly higher; 0.617 → 0.502 at 0.3B in the authors' replies",
@@ -34,8 +34,8 @@ const reported = {
 } as const;
 
 /**
- * A sink counts as kept if it has at least this share of the baseline's strength. The authors'
- * replies report shares of 0.81 and 0.74.
+ * A sink counts as kept from this share of the baseline's strength on. The authors' replies report
+ * shares of 0.81 and 0.74.
  */
 const KEPT = 0.7;
 
@@ -45,11 +45,7 @@ const KEPT = 0.7;
  */
 const LOSS_MARGIN = 0.015;
 
-/**
- * The claims that a variant keeps the sink and lowers other figures at the sink.
- *
- * @param variant the variant to compare with the baseline
- */
+/** The claims that a variant keeps the sink and lowers other figures at the sink. */
 export function variantRules(variant: "learned" | "backward-only"): ClaimRule[] {
   const name = names[variant];
   return [
@@ -144,10 +140,7 @@ export function variantRules(variant: "learned" | "backward-only"): ClaimRule[] 
   ];
 }
 
-/**
- * A claim that a variant's figure is lower than the baseline's figure, at equal step and at equal
- * sink strength.
- */
+/** A claim that a variant lowers figures, at equal step and at equal sink strength. */
 function loweredClaim(
   evidences: Evidences,
   { variant, figures }: {
@@ -169,7 +162,7 @@ function loweredClaim(
       : [],
   ];
   if (known.length === 0) return claim(found, { fully: false, direction: false });
-  // Comparisons without data do not contradict the claim, but prevent a full reproduction.
+  // A comparison without data does not contradict the claim, but prevents the verdict "reproduced".
   const outcome = {
     fully: known.length === found.length && known.every(({ passed }) => passed),
     direction: known.every(({ median }) => isAbove(median, 1)),
