@@ -25,13 +25,7 @@ Exit codes:
   2    a mistake in the command line
 `;
 
-/**
- * Runs the command.
- *
- * @param args the words after `adapters`
- * @param output the streams to write to
- * @returns the exit code: 0 listed, 1 no GPU, 2 wrong usage
- */
+/** Runs the command; returns its exit code. */
 export async function listAdapters(
   args: readonly string[],
   output: CommandOutput,

@@ -35,13 +35,11 @@ import { enterUserFolder } from "./shared/place.ts";
 
 /** Parts that tests replace. */
 export interface BenchHooks {
-  /** The streams to write to. Default: this process's standard output and standard error. */
+  /** Default: this process's standard output and standard error. */
   readonly output?: CommandOutput;
-  /**
-   * How to start the measuring process. Default: `src/measure/child.ts` with the least permissions.
-   */
+  /** Starts the measuring process. Default: `src/measure/child.ts` with the least permissions. */
   readonly child?: ChildCommand;
-  /** How to start the measuring process of `--beside`. */
+  /** Starts the measuring process of `--beside`. */
   readonly childBeside?: ChildCommand;
   /** How long a measuring process may be silent, in ms. Default 120,000. */
   readonly deadline?: number;
@@ -51,13 +49,7 @@ export interface BenchHooks {
 
 const DEADLINE = 120_000;
 
-/**
- * Runs the bench.
- *
- * @param args the command line
- * @param hooks for tests
- * @returns the exit code
- */
+/** Runs the command; returns its exit code. */
 export async function bench(args: readonly string[], hooks: BenchHooks = {}): Promise<number> {
   const { output = standardOutput() } = hooks;
   let operator: LoadedOperator | undefined;

@@ -41,14 +41,7 @@ export interface CheckHooks {
   readonly now?: number;
 }
 
-/**
- * Runs the command.
- *
- * @param args the words after `check:results`
- * @param output the streams to write to
- * @param hooks for tests
- * @returns the exit code: 0 acceptable, 1 not, 2 wrong usage
- */
+/** Runs the command; returns its exit code. */
 export async function checkResults(
   args: readonly string[],
   output: CommandOutput,
@@ -114,7 +107,7 @@ async function found(
   }
 }
 
-/** Asks git. A clone without history does not know other commits. */
+/** Asks git; undefined in a shallow clone, which does not know all commits. */
 async function isAncestor(commit: string): Promise<boolean | undefined> {
   const git = async (...args: string[]) => {
     try {

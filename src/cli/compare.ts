@@ -100,7 +100,7 @@ function percentage(name: string, text: string): number {
 
 async function readAll(names: readonly string[]): Promise<NamedResult[]> {
   const results: NamedResult[] = [];
-  // Read one after the other, so the error always names the first bad file.
+  // One after the other, so the error always names the first bad file.
   for (const name of names) results.push({ name, file: await readResultFile(absolutePath(name)) });
   return results;
 }
@@ -187,7 +187,7 @@ async function compare(
   }
   output.out(formatted(comparison, format, output.color));
   tellWritten(output, "compare", [html]);
-  // CSV has no place for warnings, so print them to standard error.
+  // CSV has no place for warnings.
   if (format === "csv") {
     for (const warning of comparison.warnings) output.err(`note: ${escapeTerminal(warning)}\n`);
   }
@@ -212,14 +212,7 @@ async function showOne(
   return 0;
 }
 
-/**
- * Runs the command.
- *
- * @param args the words after `compare`
- * @param output the streams to write to
- * @returns the exit code: 0 compared, 1 bad file or nothing comparable, 2 wrong usage, 3
- *   regression, 4 the gate has no answer
- */
+/** Runs the command; returns its exit code. */
 export async function runCompare(args: readonly string[], output: CommandOutput): Promise<number> {
   return await runCommand(
     {

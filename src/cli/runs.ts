@@ -42,13 +42,7 @@ Exit codes:
   2    a mistake in the command line
 `;
 
-/**
- * Runs the command.
- *
- * @param args the words after `runs`
- * @param output the streams to write to
- * @returns the exit code: 0 shown, 1 no such run or an unwritable file, 2 wrong usage
- */
+/** Runs the command; returns its exit code. */
 export async function showRuns(args: readonly string[], output: CommandOutput): Promise<number> {
   return await runCommand(
     {

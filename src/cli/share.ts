@@ -28,20 +28,13 @@ Exit codes:
 
 /** Parts that tests replace. */
 export interface ShareHooks {
-  /** The repository that takes results. Default: the `repository` of deno.json. */
+  /** Takes the results. Default: the `repository` of deno.json. */
   readonly repository?: string | undefined;
   /** The time in ms since 1970. Default: now. */
   readonly now?: number;
 }
 
-/**
- * Runs the command.
- *
- * @param args the words after `share`
- * @param output the streams to write to
- * @param hooks for tests
- * @returns the exit code: 0 printed, 1 a result that cannot be shared, 2 wrong usage
- */
+/** Runs the command; returns its exit code. */
 export async function share(
   args: readonly string[],
   output: CommandOutput,

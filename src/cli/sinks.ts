@@ -33,22 +33,16 @@ import { parseSinks, sinksHelp, type SinksRequest } from "./sinks/options.ts";
 /** Parts that tests replace. */
 export interface SinksHooks extends CommandOutput {
   readonly openGpu: (options: SinksRequest["gpu"]) => Promise<Gpu>;
-  /** Called once the measurement is done, before its files are written. */
+  /** Called before files are written. */
   readonly onMeasured?: () => void;
 }
 
-/** The default number of sequences per batch. */
+/** Sequences per batch, by default. */
 const BATCH = 8;
-/** The default number of batches. */
+/** Batches, by default. */
 const BATCHES = 8;
 
-/**
- * Measures a model.
- *
- * @param args the command line
- * @param hooks receive the output
- * @returns the exit code
- */
+/** Runs the command; returns its exit code. */
 export async function runSinks(args: readonly string[], hooks: SinksHooks): Promise<number> {
   if (args[0] === "compare") return await runSinksCompare(args.slice(1), hooks);
   return await runCommand(
@@ -64,7 +58,7 @@ export async function runSinks(args: readonly string[], hooks: SinksHooks): Prom
 }
 
 async function report(request: SinksRequest, hooks: SinksHooks): Promise<number> {
-  // First make the checks that take no time.
+  // First the checks that take no time.
   for (const path of [request.output, request.html]) {
     if (path !== undefined) await checkWritable(path);
   }
@@ -164,7 +158,7 @@ async function measure(
   }
 }
 
-/** Chooses the size and number of batches: as requested, unless a sequence would come twice. */
+/** The size and number of batches: as requested, unless a sequence would come twice. */
 function differentBatches(
   task: OpenedModel["task"],
   { batch, batches, split }: Pick<SinksRequest, "split"> & {
@@ -187,9 +181,7 @@ function differentBatches(
   };
 }
 
-/**
- * Refuses a model if one batch's largest tensor exceeds the GPU's limit, before any allocation.
- */
+/** Refuses a model if one batch's largest tensor exceeds the GPU's limit. */
 function checkMemory(gpu: Gpu, { config, context }: OpenedModel["model"], batch: number): void {
   const { vocabulary, feedForwardDim, modelDim, queryHeads, headDim } = config;
   const widest = Math.max(vocabulary, feedForwardDim, modelDim, queryHeads * headDim);

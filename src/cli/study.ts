@@ -25,22 +25,15 @@ import { writeReport } from "./study/report.ts";
 
 /** Parts that tests replace. */
 export interface StudyHooks {
-  /** Starts an arm's process. Default: `study/run.ts` under the least permissions. */
+  /** Starts an arm's process. Default: `study/run.ts` with the least permissions. */
   readonly command?: (arm: StudyArm) => ChildCommand;
   /** The stream for the overview. Default: stderr. */
   readonly progress?: ProgressOutput;
-  /** Stops the study after all runs have saved. Default: aborted by SIGINT and SIGTERM. */
+  /** Lets all runs save and stop. Default: aborted by SIGINT and SIGTERM. */
   readonly signal?: AbortSignal;
 }
 
-/**
- * Runs the command.
- *
- * @param args the words after `study`
- * @param output the streams to write to
- * @param hooks for tests
- * @returns the exit code: 0 all done, 1 failures, 2 wrong usage, 130 interrupted
- */
+/** Runs the command; returns its exit code. */
 export async function study(
   args: readonly string[],
   output: CommandOutput,

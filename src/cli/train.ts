@@ -24,12 +24,9 @@ export interface TrainOutput extends CommandOutput {
 }
 
 /**
- * Runs the command.
+ * Runs the command; returns its exit code.
  *
- * @param args the words after `train`
- * @param output the streams to write to
  * @param signal stops the run, which then saves a checkpoint
- * @returns the exit code: 0 done, 1 failed, 2 wrong usage, 130 interrupted
  */
 export async function train(
   args: readonly string[],
@@ -71,7 +68,7 @@ async function run(
   }
 }
 
-/** Errors that a message explains. Any other error is a defect and shows its stack. */
+/** Whether a message explains the error. Any other error is a defect and shows its stack. */
 function explains(error: unknown): boolean {
   return [
     RunError,
@@ -95,7 +92,7 @@ async function optionsOf(request: TrainRequest): Promise<RunOptions> {
   return { folder: request.folder ?? await freeFolder(settings), settings, gpu };
 }
 
-/** Reads the text to find the vocabulary, which can depend on the text's distinct characters. */
+/** The text decides the vocabulary: a table has at most as many characters as the text. */
 async function withVocabulary(settings: RunSettings): Promise<RunSettings> {
   if (settings.task.corpus === undefined) return settings;
   const { task } = await openTask(settings);
@@ -142,5 +139,5 @@ if (import.meta.main) {
   listenForInterrupts(interrupt, { secondExits: true });
   const output = { ...standardOutput(), progress: stderrOutput() };
   const code = await train(Deno.args, output, interrupt.signal);
-  Deno.exit(code); // Listening for signals keeps the process alive.
+  Deno.exit(code); // Signal listeners would keep the process alive.
 }

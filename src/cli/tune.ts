@@ -28,30 +28,19 @@ import { formatTuningRun } from "./tune/table.ts";
 
 /** Parts that tests replace. */
 export interface TuneHooks {
-  /** The streams to write to. Default: this process's standard output and standard error. */
+  /** Default: this process's standard output and standard error. */
   readonly output?: CommandOutput;
-  /**
-   * How to start the measuring process. Default: `src/measure/child.ts` with the least permissions.
-   */
+  /** Starts the measuring process. Default: `src/measure/child.ts` with the least permissions. */
   readonly child?: ChildCommand;
   /** How long a measuring process may be silent, in ms. Default 60,000. */
   readonly deadline?: number;
 }
 
-/**
- * The longest time to compile a kernel, in ms: the tuner rejects slower ones, however fast they
- * run.
- */
+/** How long a kernel may compile, in ms; slower ones are rejected, however fast they run. */
 const DEADLINE = 60_000;
 const BUDGET = 300;
 
-/**
- * Runs the tuner.
- *
- * @param args the command line
- * @param hooks for tests
- * @returns the exit code
- */
+/** Runs the command; returns its exit code. */
 export async function runTune(args: readonly string[], hooks: TuneHooks = {}): Promise<number> {
   const { output = standardOutput() } = hooks;
   let operator: LoadedOperator | undefined;
@@ -87,7 +76,7 @@ async function measure(
   const command = hooks.child ?? childCommand(selection, operator?.file);
   const session = new MeasuringSession({
     start: () => new MeasuringChild(command),
-    // Without `tuning: false`, the default variant could be an earlier tuned choice.
+    // Otherwise the default variant could be an earlier choice of the tuner.
     adapter: {
       runtime: selection.runtime,
       software: selection.software,
@@ -138,8 +127,7 @@ async function measure(
   }
 }
 
-// Checks, before long work, that its result can be saved: it writes the file's current contents
-// again.
+// Checks before long work that its result can be saved, by writing the file's contents again.
 async function checkPlace(info: GpuInfo): Promise<void> {
   await storeTuning(info, []);
 }

@@ -1,7 +1,4 @@
-/**
- * `--beside`: finds the other checkout or operator file that the bench measures in turns with this
- * one.
- */
+/** `--beside`: finds the other checkout or operator file, to measure in turns with this one. */
 import { pathToFileURL } from "node:url";
 import type { MeasuringSession, OpenedAdapter } from "../../measure/child/session.ts";
 import { TURNS } from "../../measure/child/protocol.ts";
@@ -15,29 +12,28 @@ import { type LoadedOperator, loadOperator } from "../shared/custom_operator.ts"
 import { CHILD, childCommand, gitCommit, ownCheckout } from "../shared/machine.ts";
 import type { Selection } from "./options.ts";
 
-/** The other side of the comparison: the checkout or operator file that `--beside` names. */
+/** The checkout or operator file that `--beside` names. */
 export interface Beside {
-  /** The path of the checkout or operator file, as messages show it. */
+  /** Its path, as messages show it. */
   readonly path: string;
   readonly suite: ResultFile["suite"];
-  /** The command that starts the other side's measuring process. */
+  /** Starts the other side's measuring process. */
   readonly command: ChildCommand;
-  /** The digest of the custom operator's file; undefined without a custom operator. */
+  /** The digest of the custom operator's file; undefined without one. */
   readonly digest: string | undefined;
 }
 
 /** Options of {@linkcode findBeside}. */
 export interface BesideRequest {
   readonly selection: Selection;
-  /** The version and commit of this checkout. */
   readonly suite: ResultFile["suite"];
   readonly operator: LoadedOperator | undefined;
-  /** How to start the measuring process, for tests. Default: the usual one. */
+  /** Starts the measuring process. Default: the usual one; tests have others. */
   readonly child?: ChildCommand | undefined;
 }
 
 /**
- * Finds the side that `--beside` names, before measuring.
+ * Finds the side that `--beside` names.
  *
  * @param path a folder or a file
  * @param request what to measure, and the suite and operator of this side
@@ -98,7 +94,7 @@ async function findOperatorBeside(
   );
 }
 
-// Reads a checkout's version; undefined if the folder is not a checkout of this project.
+// The version of a checkout of this project; undefined for other folders.
 async function versionOf(folder: string): Promise<string | undefined> {
   try {
     const text = await Deno.readTextFile(`${folder}/deno.json`);
@@ -110,20 +106,19 @@ async function versionOf(folder: string): Promise<string | undefined> {
   }
 }
 
-/** Facts about the other side that are known once its adapter is open. */
+/** What is known of the other side once its adapter is open. */
 export interface OpenedBeside {
   /** The other side's jobs by the ids of this side's jobs. */
   readonly partners: ReadonlyMap<number, Job>;
   readonly opened: OpenedAdapter;
-  /** The operators and passes that the other side lacks, which this side measures alone. */
+  /** The operators and passes that only this side has, which it measures alone. */
   readonly alone: readonly string[];
 }
 
 /**
  * Opens the other side's adapter, and finds the same work there.
  *
- * @param beside the other side
- * @param session its measuring process
+ * @param session the other side's measuring process
  * @param own this side's jobs and adapter
  * @throws {UsageError} if the other side cannot measure in turns, opens another adapter, or lacks
  *   all of the selected work or a variant that `--variants` names
@@ -169,8 +164,8 @@ export async function openBeside(
 }
 
 /**
- * Pairs the jobs of two sides: the same variant of the same work. A default variant without such a
- * partner pairs with the other side's default.
+ * Pairs the jobs of two sides: the same variant of the same work. A default variant that the other
+ * side lacks pairs with the other side's default.
  *
  * @param jobs this side's jobs
  * @param others the other side's jobs

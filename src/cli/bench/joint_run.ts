@@ -12,20 +12,15 @@ import { type Beside, openBeside } from "./beside.ts";
 export interface JointRun {
   /** Measures both sides. */
   readonly session: RunSession;
-  /** The operators and passes that the other side lacks, which this side measures alone. */
+  /** The operators and passes that only this side has, which it measures alone. */
   readonly alone: readonly string[];
-  /**
-   * Makes the other side's file from the measurements so far.
-   *
-   * @param own this side's file
-   */
+  /** Makes the other side's file from the measurements so far and this side's file. */
   file(own: ResultFile): ResultFile;
 }
 
 /**
  * Opens the other side's adapter next to this side's.
  *
- * @param beside the other side
  * @param sides both sides' sessions, and this side's work
  * @throws {UsageError} as {@linkcode openBeside} does
  */
@@ -53,7 +48,7 @@ export async function openJointRun(
         suite,
         settings: { ...own.settings, selection: { ...selection, ...operator } },
         ...warnings.length === 0 ? {} : { warnings },
-        // A process that ended early has not reported its operator's digest, so set it here.
+        // A process that ended early has not reported its operator's digest: set it here.
         measurements: joint.measurements.map((each) =>
           each.operatorDigest === undefined || digest === undefined
             ? each
@@ -64,24 +59,18 @@ export async function openJointRun(
   };
 }
 
-/** The name of the other side's file: `new-beside.json` beside `new.json`. */
+/** The name of the other side's file: `new-beside.json` for `new.json`. */
 export function besidePath(path: string): string {
   const ending = /\.[^./\\]*$/.exec(basename(path))?.[0] ?? "";
   return `${path.slice(0, path.length - ending.length)}-beside${ending}`;
 }
 
-/** Makes an id that both files of a joint run share. */
+/** An id that both files of a joint run share. */
 export function newJointRun(): string {
   return crypto.randomUUID().replaceAll("-", "");
 }
 
-/**
- * Compares both sides. The other side comes first, so the verdicts are about this checkout.
- *
- * @param own this side's file
- * @param beside the other side's file
- * @param form JSON, or a table with or without colors
- */
+/** Compares both sides. The other side comes first, so the verdicts are about this checkout. */
 export function formatJointRun(
   own: NamedResult,
   beside: NamedResult,
@@ -91,7 +80,7 @@ export function formatJointRun(
     const comparison = compareResultFiles([beside, own]);
     return json ? formatComparisonJson(comparison) : formatComparison(comparison, { color });
   } catch (error) {
-    // If nothing can be compared, print nothing: the files hold the finished measurements.
+    // If nothing can be compared, print nothing: the files hold what was measured.
     if (error instanceof NothingComparableError) return "";
     throw error;
   }

@@ -68,7 +68,7 @@ export interface Selection {
   readonly operator?: AddedOperator;
 }
 
-/** A custom operator that has been added to the built-in ones. */
+/** A custom operator beside the built-in ones. */
 export type AddedOperator = Pick<OperatorOutline, "name" | "digest">;
 
 /** A valid command line. */
@@ -80,7 +80,7 @@ export interface BenchRequest {
   readonly label: string | undefined;
   readonly resume: string | undefined;
   readonly share: boolean;
-  /** The other checkout, or the custom operator's other file, to measure in turns with this one. */
+  /** Another checkout, or the custom operator's other file, to measure in turns with this one. */
   readonly beside: string | undefined;
 }
 
@@ -173,7 +173,6 @@ Exit codes:
 /**
  * Reads `--operator` from a command line.
  *
- * @param args the words after the command
  * @throws {UsageError} for an unknown option or a missing value
  */
 export function benchOperator(args: readonly string[]): OperatorOption | undefined {
@@ -181,11 +180,9 @@ export function benchOperator(args: readonly string[]): OperatorOption | undefin
 }
 
 /**
- * Reads the command line.
+ * Reads the command line; undefined if it asks for help.
  *
- * @param args the words after the command
  * @param added the operator of `--operator`
- * @returns what to measure; undefined if it asks for help
  * @throws {UsageError} for a mistake
  */
 export function parseBench(
@@ -196,7 +193,7 @@ export function parseBench(
   if (switches.help) return undefined;
   refuseOperands(operands, "bench");
   if (values.resume !== undefined) {
-    // The file holds the selection and the label already, so accept only a few other options.
+    // The file holds the selection and the label, so only a few other options make sense.
     const given = Object.keys(options).find((name) =>
       !["resume", "json", "wide", "budget", "operator", "share"].includes(name) &&
       args.some((word) => word === `--${name}` || word.startsWith(`--${name}=`))
@@ -267,7 +264,7 @@ export function selectionOf(
   });
 }
 
-// A stranger's file must not name a program to run: the command line names it.
+// The command line must name the operator: a stranger's file must not name a program to run.
 function refuseOtherOperator(stored: unknown, added: AddedOperator | undefined): void {
   const { name, digest } = typeof stored === "object" && stored !== null
     ? stored as Record<string, unknown>
@@ -298,7 +295,7 @@ function checkLengths(text: string): void {
   );
 }
 
-// The fields come from a command line or a file, so their types are unknown.
+// Types are unknown, because the fields may come from a file.
 function checkSelection(given: { readonly [field: string]: unknown }): Selection {
   const chosen = {
     kernels: someOf("kernels", { given: given.kernels, known: operatorNames }),

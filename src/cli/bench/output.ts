@@ -12,10 +12,8 @@ import type { BenchRequest } from "./options.ts";
 const RESULTS = "results";
 
 /**
- * Refuses a file of `--out` that exists already, and any file that cannot be written, before
- * anything is measured.
+ * Refuses, before anything is measured, files that cannot be written, and existing ones of `--out`.
  *
- * @param request the command line
  * @throws {UsageError} if the file of `--out` exists
  * @throws {FileError} if a file cannot be written
  */
@@ -40,7 +38,7 @@ async function exists(path: string): Promise<boolean> {
   try {
     return (await Deno.lstat(path)).isFile;
   } catch {
-    return false; // checkWritable reports a folder or any other obstacle
+    return false; // checkWritable reports other obstacles
   }
 }
 
@@ -52,7 +50,6 @@ export interface CreatedOutput extends Disposable {
 /**
  * Creates the file before anything is measured, so no other run can take its name or resume it.
  *
- * @param request the command line
  * @param file the file without measurements
  * @returns the file, claimed until it is disposed of
  * @throws {FileError} if it cannot be written

@@ -1,4 +1,4 @@
-/** `--resume`: decides which files can be continued, and by whom. */
+/** `--resume`: decides which files can be continued. */
 import { claimFile } from "../../files/claim.ts";
 import { machineDifferences } from "../../measure/comparison/machine.ts";
 import type { ResultFile } from "../../measure/result_file.ts";
@@ -15,7 +15,6 @@ export interface ResumedFile {
 /**
  * Reads a file to continue, and claims it.
  *
- * @param path the file
  * @throws {FileError} if it cannot be read or locked
  * @throws {UsageError} if it is complete, was measured with `--beside`, or another run adds to it
  */
@@ -51,7 +50,7 @@ async function readResumed(path: string): Promise<ResultFile> {
  *
  * @param before the file's suite
  * @param now this suite
- * @throws {UsageError} if their versions or commits differ
+ * @throws {UsageError} if versions or commits differ
  */
 export function refuseOtherSuite(before: ResultFile["suite"], now: ResultFile["suite"]): void {
   if (before.version !== now.version) {
@@ -73,14 +72,14 @@ export function refuseOtherSuite(before: ResultFile["suite"], now: ResultFile["s
  *
  * @param before the file to continue
  * @param now the start of a new file
- * @throws {UsageError} if their machines or runtimes differ
+ * @throws {UsageError} if machines or runtimes differ
  */
 export function refuseOtherMachine(before: ResultFile, now: ResultFile): void {
   const versions = [before, now].map(({ runtime }) =>
     [runtime.version, runtime.webgpuVersion].filter(Boolean).join(" with webgpu ")
   );
   const differences = [
-    // Without `--label` the new run has no label, so use the label of the file.
+    // Without `--label`, take the file's own label.
     ...machineDifferences(before, { ...now, ...before.label ? { label: before.label } : {} }),
     ...versions[0] === versions[1]
       ? []

@@ -10,7 +10,7 @@ export interface GateRequest {
   readonly allowMissing: boolean;
 }
 
-/** Advice on how to get more processes for each measurement. */
+/** Advice on how to decide uncertain rows. */
 const ADVICE =
   "more processes would tell: measure both again with a larger --budget, or fewer rows (--kernels, --shapes)";
 
@@ -22,8 +22,6 @@ function named({ row, machine }: GateRow): string {
 /**
  * Writes the gate's lines for standard error, and chooses the exit code.
  *
- * @param gate the gate's result
- * @param request the gate's options
  * @returns the lines; exit code 3 for a regression, 4 if measurements are missing (and may not be)
  *   or all are too uncertain, else 0
  */
@@ -61,7 +59,6 @@ export function concludeGate(
   return { lines, code: failed ? 3 : isBlind || (absent && !allowMissing) ? 4 : 0 };
 }
 
-/** Describes in one line what is missing. */
 function absence({ missing, incomplete, expected }: Gate, allowed: boolean): string {
   const parts = [
     ...missing.length === 0

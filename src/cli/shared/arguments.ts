@@ -1,9 +1,9 @@
 /**
  * Reads command lines, in one way for every command.
  *
- * The parser is `@std/cli`'s, or `node:util`'s if JSR cannot be reached. The two differ in what
- * they call a mistake. So this file finds all mistakes itself: an unknown option, a missing or
- * unwanted value, a value that is not one of the choices.
+ * The parser is `@std/cli`'s, or `node:util`'s if JSR cannot be reached. They differ in what they
+ * call a mistake, so this file finds all mistakes itself: an unknown option, a missing or unwanted
+ * value, a value that is not one of the choices.
  */
 import * as fallback from "./arguments_fallback.ts";
 import { closest, wantedNames } from "../../closest.ts";
@@ -19,7 +19,6 @@ const library: typeof fallback = await (import("@std/cli/parse-args") as Promise
 
 /** One option of a command. */
 export interface OptionSpecification {
-  /** A switch takes no value. */
   readonly type: "switch" | "value";
   /** A single letter for the short form, such as `h`. */
   readonly short?: string;
@@ -41,7 +40,6 @@ type OptionRest = Omit<OptionSpecification, "type" | "placeholder" | "path" | "d
  * Specifies an option that takes a value.
  *
  * @param placeholder the value's name in the help
- * @param description the option's description in the help
  * @param rest its default, choices and letter, if any
  */
 export function takes<const Rest extends OptionRest = Record<never, never>>(
@@ -75,8 +73,8 @@ export type NamesOf<Options extends OptionSpecifications, Type extends "switch" 
 }[keyof Options];
 
 /**
- * The type of an option's value: one of the option's choices, or any text if it has none. The value
- * may be undefined if the option has no default.
+ * The type of an option's value: one of its choices, or any text if it has none; undefined too if
+ * it has no default.
  */
 export type ValueOf<Option extends OptionSpecification> =
   | (Option extends { readonly choices: readonly (infer Choice)[] } ? Choice : string)
@@ -92,25 +90,17 @@ export interface ParsedArguments<Options extends OptionSpecifications> {
   readonly operands: readonly string[];
 }
 
-/**
- * Creates the error of a wrong option value.
- *
- * @param name of the option
- * @param text its value
- * @param wanted the accepted values, in words
- */
+/** The error of a wrong option value; `wanted` names the accepted ones. */
 export function wrongValue(name: string, text: string, wanted: string): UsageError {
   return new UsageError(`--${name} is ${JSON.stringify(text)}, wanted ${wanted}`);
 }
 
-/** One of the two parsers; tests choose it. */
+/** One of the two parsers, so that tests can choose. */
 export type ArgumentParser = typeof fallback.parseArgs;
 
 /**
- * Reads a command line.
- *
- * `--name value` and `--name=value` mean the same; words after `--` are never options. A value that
- * begins with a dash needs the form with `=`. Paths become absolute.
+ * Reads a command line. `--name value` and `--name=value` mean the same; words after `--` are never
+ * options. A value that begins with a dash needs the form with `=`. Paths become absolute.
  *
  * @param args the words after the command
  * @param options the command's options; tests also pass the parser
@@ -167,9 +157,9 @@ export function parseArguments<const Options extends OptionSpecifications>(
 }
 
 /**
- * Finds every mistake that needs no parser, and rewrites the command line so that both parsers read
- * it alike: operands first, then `--name` and `--name=value`. Operands come first because one
- * parser would take a word such as `true` after a switch as the switch's value.
+ * Finds unknown options and missing or unwanted values, and rewrites the command line so that both
+ * parsers read it alike: `--name=value`, after the operands. After a switch, one parser would take
+ * an operand such as `true` as the switch's value.
  */
 function checkedWords(args: readonly string[], options: OptionSpecifications): string[] {
   const operands: string[] = [];
@@ -215,12 +205,7 @@ function unknown(flag: string, options: OptionSpecifications): string {
     (near === undefined ? "; --help lists the options" : ` (did you mean --${near}?)`);
 }
 
-/**
- * Writes the list of options for a command's help.
- *
- * @param options the command's options
- * @returns one line for each option
- */
+/** A help text's lines on options, one each. */
 export function formatOptions(options: OptionSpecifications): string {
   const entries = Object.entries(options).map(([name, option]) => {
     const short = option.short === undefined ? "    " : `-${option.short}, `;

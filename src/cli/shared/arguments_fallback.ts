@@ -1,7 +1,7 @@
 /** Replaces `@std/cli`'s parseArgs by `node:util`'s, as far as `arguments.ts` needs it. */
 import { parseArgs as parseWithNode } from "node:util";
 
-/** The used options of `@std/cli`'s parseArgs. */
+/** What is used of the options of `@std/cli`'s parseArgs. */
 export interface ParseOptions {
   /** Options without a value. */
   boolean: string[];
@@ -20,12 +20,7 @@ export interface ParsedWords {
   [option: string]: unknown;
 }
 
-/**
- * Reads a command line with valid options in the form `--name=value`.
- *
- * @param args the words
- * @param options the known options
- */
+/** Reads a command line whose options are valid, in the form `--name=value`. */
 export function parseArgs(args: string[], options: ParseOptions): ParsedWords {
   const end = args.indexOf("--");
   const config: Record<string, { type: "boolean" | "string" }> = {};

@@ -1,5 +1,5 @@
 /**
- * The frame of every command: it reads the command line, prints help and reports a failure in one
+ * The frame of every command: reads the command line, prints help and reports a failure in one
  * line.
  */
 import { escapeTerminal } from "../../escape.ts";
@@ -8,15 +8,13 @@ import { type CommandOutput, OutputError, standardOutput } from "./output.ts";
 import { type InterruptOptions, listenForInterrupts } from "./interrupts.ts";
 import { enterUserFolder, startWithFlags } from "./place.ts";
 
-/** A command, without its frame. */
+/** What differs between commands. */
 export interface Command<Request> {
-  /** The command's name after `deno task`. It begins the command's lines on standard error. */
+  /** Its name after `deno task`, which begins its lines on standard error. */
   readonly name: string;
   /**
-   * Reads the command line.
+   * Reads the command line; undefined if the user asks for help.
    *
-   * @param args the words after the command
-   * @returns undefined if the user asks for help
    * @throws {UsageError} for a mistake
    */
   readonly parse: (
@@ -36,9 +34,6 @@ export interface Command<Request> {
 /**
  * Runs a command.
  *
- * @param command the command
- * @param args the words after the command
- * @param output the streams to write to
  * @returns the exit code: 0 for help, 2 for a mistake in the command line, 1 for another failure,
  *   else the command's own code
  */
@@ -66,19 +61,13 @@ export async function runCommand<Request>(
   }
 }
 
-/** The parts of a process that a command gets. */
 export interface CommandProcess {
   /** Aborted by Ctrl-C. */
   readonly interrupt: AbortSignal;
   readonly output: CommandOutput;
 }
 
-/**
- * Runs a command as this process, in the user's folder, and exits with its code.
- *
- * @param command what to run
- * @param options the effect of a second Ctrl-C
- */
+/** Runs a command as this process, in the user's folder, and exits with its code. */
 export async function runAsProcess<Request>(
   { run, ...command }: Omit<Command<Request>, "run"> & {
     readonly run: (request: Request, process: CommandProcess) => Promise<number>;

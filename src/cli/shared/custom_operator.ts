@@ -1,6 +1,6 @@
 /**
- * Finds the file of a custom operator. This process does not run the file: a measuring process with
- * few permissions runs it and reports its contents.
+ * Finds the file of a custom operator. A measuring process with few permissions, not this one, runs
+ * the file and reports its contents.
  */
 import { createHash } from "node:crypto";
 import { dirname, relative } from "node:path";
@@ -34,19 +34,13 @@ export interface LoadedOperator {
   readonly outline: OperatorOutline;
 }
 
-/** The command line's `--operator` with the runtime. */
 export interface OperatorOption {
   readonly path: string;
   /** The runtime to run the file in. */
   readonly runtime: RuntimeChoice;
 }
 
-/**
- * Reads `--operator` from a parsed command line.
- *
- * @param parsed the command line
- * @returns undefined without the option or with `--help`
- */
+/** Reads `--operator` from a parsed command line; undefined without it or with `--help`. */
 export function operatorOption({ switches, values }: {
   readonly switches: { readonly help: boolean };
   readonly values: { readonly operator: string | undefined; readonly runtime: RuntimeChoice };
@@ -55,14 +49,14 @@ export function operatorOption({ switches, values }: {
   return { path: values.operator, runtime: values.runtime };
 }
 
-/** The longest wait for a file's report, in ms: the file may compute for long before it reports. */
+/** How long to wait for a file's report, in ms: a file may compute before it reports. */
 const DEADLINE = 60_000;
 
 /**
  * Adds the operator of `--operator` to the built-in operators.
  *
- * @param option the file and the runtime to run it in; undefined without the option
- * @param child how to start the measuring process, for tests; default: the usual one
+ * @param option undefined without `--operator`
+ * @param child starts the measuring process; default: the usual one
  * @throws {UsageError} if something is wrong with the file
  */
 export async function addOperator(
@@ -82,8 +76,7 @@ export async function addOperator(
 /**
  * Starts a measuring process that runs an operator's file and reports what the file defines.
  *
- * @param option the file and the runtime to run it in
- * @param child how to start the measuring process, for tests; default: the usual one
+ * @param child starts the measuring process; default: the usual one
  * @throws {UsageError} if something is wrong with the file
  */
 export async function loadOperator(
@@ -98,7 +91,6 @@ export async function loadOperator(
 /**
  * Finds an operator's file and its imports.
  *
- * @param path the file
  * @throws {UsageError} if it is not a readable program, or an import is missing
  */
 async function findOperator(path: string): Promise<OperatorFile> {
@@ -119,7 +111,7 @@ interface Module {
   readonly error?: string;
 }
 
-// Leaves out the suite's own files: the suite's commit identifies them.
+// Leaves out the suite's own files, which the suite's commit identifies.
 async function digestOf(url: string, path: string): Promise<string> {
   const { success, stdout, stderr } = await new Deno.Command(thisDeno(), {
     args: ["info", "--json", "--quiet", "--no-lock", ...projectFlags(), url],

@@ -1,16 +1,13 @@
 /** Turns Ctrl-C and SIGTERM into an abort signal. */
 
-/** The options of {@linkcode listenForInterrupts}. */
 export interface InterruptOptions {
-  /** Whether a second Ctrl-C ends the process at once, with exit code 130. Default false. */
+  /** Whether a second signal ends the process at once, with exit code 130. Default false. */
   readonly secondExits?: boolean;
 }
 
 /**
  * Aborts a controller at the first SIGINT or SIGTERM, so a command can save before it ends.
  *
- * @param interrupt the controller to abort
- * @param options the effect of a second signal; default: none
  * @returns a function that stops listening
  */
 export function listenForInterrupts(

@@ -29,11 +29,10 @@ export async function describeSuite(): Promise<ResultFile["suite"]> {
 }
 
 /**
- * The commit of a checkout. The bench runs from any folder, so it asks git about the suite's
- * folder.
+ * The commit of a checkout, with a trailing + if files differ from it; null if git does not tell.
+ * Asks git about the checkout's folder, because the bench runs from any folder.
  *
- * @param checkout its folder. Default: this one's
- * @returns the commit, with a trailing + if files differ from it; null if git does not tell
+ * @param checkout default: this one
  */
 export async function gitCommit(checkout = ownCheckout): Promise<string | null> {
   const git = { name: "run", command: "git" } as const;
@@ -74,8 +73,9 @@ export async function describeHost(): Promise<ResultHost> {
   };
 }
 
-// Nodes of a cluster may differ only in their name, which is private. The hash mixes in the
-// system's random identifier, so guessing likely names does not reveal the name.
+// Nodes of a cluster may differ only in their name, which is private, so hash it. The hash mixes in
+// the system's random identifier: trying likely names does not reveal the name.
+
 async function hostId(): Promise<string> {
   const secret = await Deno.readTextFile("/etc/machine-id").catch(() => "");
   return createHash("sha256").update(`${secret}\n${Deno.hostname()}`).digest("hex").slice(0, 16);
@@ -93,8 +93,8 @@ export function describeRuntime(name: "deno" | "dawn"): ResultRuntime {
  * The command that starts a measuring process, with only the permissions that opening its adapter
  * needs.
  *
- * @param gpu the runtime; the adapter's name, if any, because finding it takes more permissions
- *   (default: GRADSINK_ADAPTER); and the checkout of the suite to run (default: this one)
+ * @param gpu `runtime`; `adapter`: the GPU's name, because finding it takes more permissions
+ *   (default: GRADSINK_ADAPTER); `checkout`: whose suite to run (default: this one)
  * @param program the process's module, or a custom operator that the usual module runs
  */
 export function childCommand(
@@ -105,8 +105,8 @@ export function childCommand(
   },
   program: URL | { readonly url: string; readonly digest: string } = new URL(CHILD, checkout),
 ): ChildCommand {
-  // A list of paths grants no library that is opened by its bare name, so grant all libraries then.
-  // Dawn opens such libraries, and so does the search for a named GPU, which asks Vulkan's loader.
+  // A library that is opened by its bare name needs permission for all libraries. Dawn opens such
+  // libraries, and so does the search for a named GPU, which asks Vulkan's loader.
   const byName = runtime === "dawn" || adapter !== EMBEDDED;
   const variables = Object.fromEntries(
     FOLDER_VARIABLES.map((name) => [name, readVariable(name)]),
@@ -129,7 +129,7 @@ export function childCommand(
     );
     if (!byName) needs.push({ name: "ffi", value: cache });
   } catch {
-    // Only the embedded driver needs the cache folder; an installed driver works without one.
+    // Only the embedded driver needs the cache folder.
   }
   const flags = permissionFlags(needs);
   if (byName) flags.push("--allow-ffi");
@@ -156,7 +156,7 @@ await runChild({
 }
 
 /**
- * The flags that let a program outside this project import the project by its name, and its
+ * The flags with which a program outside this project can import the project by name, and its
  * packages.
  */
 export function projectFlags(checkout = ownCheckout): string[] {

@@ -68,8 +68,6 @@ export function adapterOption(given: string | undefined): { readonly adapter?: s
 /**
  * Refuses operands.
  *
- * @param operands the operands
- * @param command for the message
  * @throws {UsageError} if there is one
  */
 export function refuseOperands(operands: readonly string[], command: string): void {
@@ -82,8 +80,6 @@ export function refuseOperands(operands: readonly string[], command: string): vo
 /**
  * Reads a whole number of either sign.
  *
- * @param name of the option
- * @param text its value
  * @throws {UsageError} if it is not one
  */
 export function wholeNumber(name: string, text: string): number {
@@ -108,8 +104,6 @@ export function budgetSeconds(given: unknown): number {
 /**
  * Reads a comma-separated list of names and drops repeated ones.
  *
- * @param name of the option
- * @param text its value; undefined if not given
  * @throws {UsageError} if a name is empty
  */
 export function listOf(name: string, text: string | undefined): string[] | undefined {
@@ -124,8 +118,6 @@ export function listOf(name: string, text: string | undefined): string[] | undef
 /**
  * Checks that a name is a known one.
  *
- * @param option its name
- * @param names the given name and the known ones
  * @throws {UsageError} for any other name; the message suggests the closest known one
  */
 export function oneOf<Name extends string>(
@@ -140,7 +132,6 @@ export function oneOf<Name extends string>(
 /**
  * Checks that names are known, and sorts them in the known order.
  *
- * @param option its name
  * @param names the given name or list, undefined for all; and the known ones
  * @throws {UsageError} for any other name
  */

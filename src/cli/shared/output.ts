@@ -2,7 +2,7 @@
 import { escapeTerminal } from "../../escape.ts";
 import { systemReason } from "../../files/system_reason.ts";
 
-/** Standard output that takes no more text, such as a file on a full disk. */
+/** Standard output takes no more text: a file on a full disk, for example. */
 export class OutputError extends Error {
   override readonly name = "OutputError";
 }
@@ -28,7 +28,7 @@ export function standardOutput(): CommandOutput {
 
 /**
  * Writes a whole text at once. If the reader has left, as `head` does, the rest is dropped without
- * an error, and the command keeps its exit code.
+ * an error, so the command keeps its exit code.
  *
  * @throws {OutputError} if the text cannot be written for another reason
  */
@@ -43,8 +43,7 @@ export function writeAll(stream: { writeSync(bytes: Uint8Array): number }, text:
 }
 
 /**
- * Writes to standard error. A text that cannot be written is dropped, because only the exit code
- * can report that.
+ * Writes to standard error, and drops what cannot be written: only the exit code could report it.
  */
 export function writeOrDrop(stream: { writeSync(bytes: Uint8Array): number }, text: string): void {
   try {

@@ -6,12 +6,12 @@ import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { UsageError } from "./usage_error.ts";
 
-/** The variable in which `deno task` stores the folder it was called in. */
+/** `deno task` stores here the folder it was called in. */
 const CALLED_IN = "INIT_CWD";
 
 /**
- * Changes to the folder in which the user called `deno task`. A command that was started without
- * `deno task` is already in the user's folder, so nothing changes.
+ * Changes to the folder in which the user called `deno task`. Without `deno task`, a command is
+ * there already.
  *
  * @throws {Error} if a permission to find that folder is missing
  */
@@ -26,9 +26,8 @@ export function enterUserFolder(): void {
 }
 
 /**
- * How to start the running command with flags for Deno, which `deno task` does not pass on.
- *
- * @returns the beginning of a command line; undefined if `deno task` did not start this command
+ * How to start the running command with flags for Deno, which `deno task` does not pass on;
+ * undefined if `deno task` did not start it.
  */
 export function startWithFlags(): string | undefined {
   const { state } = Deno.permissions.querySync({ name: "env", variable: CALLED_IN });
@@ -41,11 +40,9 @@ export function startWithFlags(): string | undefined {
 
 /**
  * Makes a path from the command line absolute, so messages and files say exactly which path was
- * meant.
+ * meant. Without permission to know the current folder, the path stays as it is.
  *
  * @param path the given path, or its `file:` URL
- * @returns the absolute path; the given path if the permission to know the current folder is
- *   missing
  * @throws {UsageError} if the path begins with a `~`, or a URL is not of a local file
  */
 export function absolutePath(path: string): string {

@@ -10,7 +10,7 @@ export interface ProgressOutput {
   readonly write: (text: string) => void;
   /** Columns of the terminal; undefined if there is none. */
   readonly columns: () => number | undefined;
-  /** The time in ms since any fixed moment. */
+  /** Milliseconds since any fixed moment. */
   readonly now: () => number;
 }
 
@@ -38,13 +38,11 @@ export class Progress {
   #lastDone = -1;
   #shown = false;
 
-  /** Shows nothing yet. */
   constructor(output: ProgressOutput) {
     this.#output = output;
     this.#start = { time: output.now(), done: 0 };
   }
 
-  /** Shows the run's current state. */
   show(state: ProgressState): void {
     const { write, columns, now } = this.#output;
     const width = columns();
@@ -71,7 +69,7 @@ export class Progress {
     this.#shown = true;
   }
 
-  /** Removes the bar to make room for other output. */
+  /** Makes room for other output. */
   clear(): void {
     if (this.#shown) this.#output.write("\r\x1b[K");
     this.#shown = false;
@@ -100,7 +98,7 @@ export function stderrOutput(): ProgressOutput {
       try {
         return Deno.consoleSize().columns;
       } catch {
-        return 80; // Deno asks stdin and stdout for the width, and neither is a terminal.
+        return 80; // Deno asks only stdin and stdout for the width.
       }
     },
     now: () => performance.now(),

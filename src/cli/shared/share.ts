@@ -1,6 +1,5 @@
 /**
- * Tells where to offer a complete result file: for `deno task share FILE` and `deno task bench
- * --share`.
+ * Tells where to offer a complete result file, for `deno task share` and `deno task bench --share`.
  */
 import { basename } from "node:path";
 import config from "../../../deno.json" with { type: "json" };
@@ -16,7 +15,6 @@ export function projectRepository(): string | undefined {
 /**
  * Refuses to share without a repository, before any other work.
  *
- * @param repository the project's repository
  * @throws {UsageError} if there is none, or it is not an address on GitHub
  */
 export function checkRepository(
@@ -30,13 +28,7 @@ export function checkRepository(
   }
 }
 
-/**
- * Tells how to share a file.
- *
- * @param repository the project's repository
- * @param file its path and its text
- * @returns lines for the terminal
- */
+/** Tells how to share a file, in lines for the terminal. */
 export function shareLines(
   repository: string,
   { path, text }: { readonly path: string; readonly text: string },

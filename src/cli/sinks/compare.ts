@@ -57,13 +57,7 @@ function parse(args: readonly string[]): CompareRequest | undefined {
   return { files: operands.map(absolutePath), html: values.html };
 }
 
-/**
- * Runs the command.
- *
- * @param args the words after `compare`
- * @param hooks receive the output
- * @returns the exit code
- */
+/** Runs the command; returns its exit code. */
 export async function runSinksCompare(
   args: readonly string[],
   hooks: CommandOutput,
@@ -85,7 +79,7 @@ async function compare({ files, html }: CompareRequest, hooks: CommandOutput): P
     text = formatSinkComparison(measurements, { color: hooks.color });
     if (html !== undefined) page = renderSinkComparison(measurements, createSvgDocument());
   } catch (error) {
-    // A TypeError means that a field deep inside a file has a wrong form.
+    // A field deep inside a file has a wrong form.
     if (!(error instanceof TypeError)) throw error;
     throw new FileError(
       `${files.join(", ")}: one of them is no whole measurement (${error.message})`,

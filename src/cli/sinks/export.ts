@@ -1,6 +1,6 @@
 /**
- * `deno task sinks --export`: writes the states and gradients of a measurement to a folder while it
- * runs.
+ * `deno task sinks --export`: writes a measurement's states and gradients to a folder during the
+ * measurement.
  */
 import type { MeasurementObserver } from "../../experiments/observer.ts";
 import { SinkExport, type SinkExportOptions } from "../../report/export.ts";
@@ -10,8 +10,6 @@ import type { SinksRequest } from "./options.ts";
 /**
  * Measures, and exports states and gradients if requested.
  *
- * @param request the command line
- * @param shape the model's configuration and the numbers of texts and tokens
  * @param measure the measurement, which passes each batch to the observer
  * @throws {FileError} if the folder cannot be written; no file is left then, nor if the process
  *   exits during the measurement
@@ -23,7 +21,7 @@ export async function withExport(
 ): Promise<SinkMeasurement> {
   if (wanted === undefined) return await measure(undefined);
   await using files = await SinkExport.open(wanted.folder, { ...shape, arrays: wanted.arrays });
-  // At Ctrl-C the process exits, and no disposal runs.
+  // At Ctrl-C the process exits without disposing of `files`.
   const discard = () => files.discard();
   globalThis.addEventListener("unload", discard);
   try {

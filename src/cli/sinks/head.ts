@@ -6,7 +6,6 @@ import { UsageError } from "../shared/arguments.ts";
 /**
  * Reads the option.
  *
- * @param text its value
  * @throws {UsageError} if it names no head
  */
 export function parseHead(text: string): HeadPlace {
@@ -20,8 +19,6 @@ export function parseHead(text: string): HeadPlace {
 /**
  * Refuses a head that a model does not have.
  *
- * @param head the command line's head; undefined if it names none
- * @param config the model's configuration
  * @throws {UsageError} if there is no such head, or its layer has no attention
  */
 export function checkHead(

@@ -2,11 +2,8 @@
 import { listenForInterrupts } from "../shared/interrupts.ts";
 
 /**
- * From now on, lets an interrupt end the process with exit code 130 and a line that says what is
- * left.
- *
- * @param err receives the line
- * @returns a function that stops this
+ * From now on, an interrupt ends the process with exit code 130 and a line that says what is left.
+ * The returned function stops this.
  */
 export function endAtInterrupt(err: (text: string) => void): () => void {
   const interrupt = new AbortController();

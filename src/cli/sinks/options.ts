@@ -30,10 +30,10 @@ import {
   type SoftwareChoice,
 } from "../shared/options.ts";
 
-/** How text becomes a pretrained model's tokens. A field is undefined for its default. */
+/** How text becomes a pretrained model's tokens; undefined fields mean defaults. */
 export interface PretrainedOptions {
   readonly texts: number | undefined;
-  /** Tokens per text, also for a checkpoint without its run; undefined for the default. */
+  /** Tokens per text, also for a checkpoint without its run. */
   readonly context: number | undefined;
   readonly begin: BeginPolicy | undefined;
   readonly documents: DocumentPolicy | undefined;
@@ -45,35 +45,33 @@ export interface SinksRequest {
   readonly folder: string;
   /** MODEL as given: a folder, or a name on the Hugging Face Hub. */
   readonly given: string;
-  /** The checkpoint's step; undefined for the newest one. */
+  /** The checkpoint's step; undefined for the newest. */
   readonly step: number | undefined;
-  /** Whether to print JSON instead of tables. */
   readonly json: boolean;
   /** The file for JSON; undefined for none. */
   readonly output: string | undefined;
   /** The file for the page; undefined for none. */
   readonly html: string | undefined;
-  /** Where to export states and gradients; undefined for nowhere. */
+  /** Where to export states and gradients, if anywhere. */
   readonly export: { readonly folder: string; readonly arrays: readonly ArrayName[] } | undefined;
   readonly split: "training" | "validation";
-  /** The number of batches; undefined for the number in the run's last measurement. */
+  /** Undefined for the number in the run's last measurement. */
   readonly batches: number | undefined;
   /** Options of pretrained models; `context` is also for a checkpoint without its run. */
   readonly pretrained: PretrainedOptions;
   /** Sequences per batch; undefined for the run's own number. */
   readonly batch: number | undefined;
-  /** The text to measure on. It replaces the run's text; a checkpoint without a run needs one. */
+  /** The text to measure on, in place of the run's; a checkpoint without a run needs one. */
   readonly corpus: string | undefined;
   readonly position: number;
   readonly window: number;
   readonly threshold: number;
-  /** A query head to show on the page, in addition to the heads that the page always shows. */
+  /** A query head to show besides those that the page always shows. */
   readonly head: HeadPlace | undefined;
   readonly theory: boolean;
   /** Whether to measure interventions; for pretrained models only. */
   readonly interventions: boolean;
   readonly quantization: boolean;
-  /** The GPU to use. */
   readonly gpu: {
     readonly runtime: RuntimeChoice;
     readonly software: SoftwareChoice;
@@ -194,10 +192,8 @@ function integer(name: string, text: string, least: number): number {
 }
 
 /**
- * Reads the command line.
+ * Reads the command line; undefined if it asks for help.
  *
- * @param args the words after the command
- * @returns what to measure; undefined if it asks for help
  * @throws {UsageError} for a mistake
  */
 export function parseSinks(args: readonly string[]): SinksRequest | undefined {

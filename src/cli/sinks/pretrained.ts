@@ -18,17 +18,15 @@ import { withExport } from "./export.ts";
 import { checkHead } from "./head.ts";
 import type { SinksRequest } from "./options.ts";
 
-/** How many of the first text's tokens to show. */
+/** Tokens of the first text to show. */
 const SHOWN_TOKENS = 8;
 
-/** The default number of tokens per batch: more need more memory and hardly save time. */
+/** Tokens per batch by default: more need more memory and hardly save time. */
 const BATCH_TOKENS = 1024;
 
 /**
- * Finds the pretrained model that a command line names.
- *
- * @param request the command line
- * @returns its folder or its name on the hub; undefined for a model of this project
+ * The folder or hub name of the pretrained model that a command line names; undefined if it names
+ * another kind of model.
  */
 export async function pretrainedModel(
   { folder, given }: SinksRequest,
@@ -39,9 +37,8 @@ export async function pretrainedModel(
 }
 
 /**
- * Refuses options that only pretrained models take, for a model of this project.
+ * Refuses options that only pretrained models take.
  *
- * @param request the command line
  * @throws {UsageError} that names the first such option
  */
 export function refusePretrainedOptions(
@@ -77,8 +74,6 @@ function refuseRunOptions({ given, step, split }: SinksRequest): void {
  * Measures a pretrained model.
  *
  * @param model its folder or its name on the hub
- * @param request the command line
- * @param hooks receive the output, and open the GPU
  * @throws {UsageError} for options that do not fit the model
  * @throws {RangeError} if it does not fit into memory, if the context is longer than the model's,
  *   or if a state or gradient is not finite
@@ -175,7 +170,6 @@ function describe(
   };
 }
 
-/** Says why there are no intervals, if there are too few texts. */
 function fewTexts(count: number): string[] {
   if (count >= LEAST_UNITS) return [];
   return [
@@ -187,8 +181,8 @@ function fewTexts(count: number): string[] {
 }
 
 /**
- * Refuses a model that would not fit into main memory, if the adapter computes on the CPU. GPUs do
- * not report their memory.
+ * Refuses a model that would not fit into main memory, if the adapter computes on the CPU. A GPU's
+ * memory is unknown.
  */
 async function checkMemory(
   gpu: Gpu,

@@ -10,12 +10,7 @@ import { childCommand, describeSuite } from "../shared/machine.ts";
 import { adapterOption } from "../shared/options.ts";
 import type { RunOrder } from "./run.ts";
 
-/**
- * Prepares to start runs.
- *
- * @param study the folder of its runs and their common settings
- * @returns a function that gives the command for an arm (a setting, variant and seed)
- */
+/** Gives a function that makes the command of an arm. */
 export async function armCommand(
   { scale, out, adapter }: {
     readonly scale: StudyScale;

@@ -47,11 +47,11 @@ export type StudyRequest =
     readonly command: "report";
     readonly folders: readonly string[];
     readonly out: string;
-    /** The folder for copies of the records in the report; undefined for none. */
+    /** The folder for copies of the report's records, if wanted. */
     readonly records: string | undefined;
   };
 
-/** For `--help`: an option's usual default, and its default for `--settings=text-anchored`. */
+/** The default as the help shows it, and that of `--settings=text-anchored`. */
 function defaults(name: "steps" | "batch" | "learningRate"): string {
   return `(default ${DEFAULT_SCALE[name]}; ${ANCHORED_SCALE[name]} with --settings=text-anchored)`;
 }
@@ -134,10 +134,8 @@ Exit codes:
 }
 
 /**
- * Reads the command line.
+ * Reads the command line; undefined if it asks for help.
  *
- * @param args the words after `study`
- * @returns the request; undefined if it asks for help
  * @throws {UsageError} for a mistake
  */
 export function parseStudy(args: readonly string[]): StudyRequest | undefined {

@@ -5,14 +5,11 @@ import { type ArmState, countStates, timeLeft } from "../../experiments/study/ru
 import type { ProgressOutput } from "../shared/progress.ts";
 
 const BAR = 24;
-/**
- * Without a terminal: the least time between two lines, in ms. A run's end shows at once.
- */
+/** Least time between two lines without a terminal, in ms. A run's end shows at once. */
 const LINE_EVERY = 30_000;
-/** On a terminal: the shortest time between two redraws, in ms. */
+/** Least time between two redraws on a terminal, in ms. */
 const DRAW_EVERY = 200;
 
-/** Shows a study's state. */
 export class StudyOverview {
   readonly #output: ProgressOutput;
   readonly #jobs: number;
@@ -20,13 +17,11 @@ export class StudyOverview {
   #last = -Infinity;
   #ended = 0;
 
-  /** Shows nothing yet. */
   constructor(output: ProgressOutput, jobs: number) {
     this.#output = output;
     this.#jobs = jobs;
   }
 
-  /** Shows the current states of the arms, the study's runs. */
   show(states: readonly ArmState[]): void {
     const { columns, now, write } = this.#output;
     // Some terminals report 0 columns.
@@ -45,19 +40,14 @@ export class StudyOverview {
     this.#lines = text.length;
   }
 
-  /** Removes the block to make room for other output. */
+  /** Makes room for other output. */
   clear(): void {
     if (this.#lines > 0) this.#output.write(`\x1b[${this.#lines}A\r\x1b[J`);
     this.#lines = 0;
   }
 }
 
-/**
- * Writes the overview: one line for the whole study, and one for each current run.
- *
- * @param states the states of all arms
- * @param options the number of concurrent runs, and the runner's clock
- */
+/** One line for the whole study, and one for each current run. */
 export function overview(
   states: readonly ArmState[],
   { jobs, now }: { readonly jobs: number; readonly now: number },
@@ -86,11 +76,7 @@ export function overview(
   return [first, ...running];
 }
 
-/**
- * Writes a duration, such as `45 s`, `3 min 20 s` or `2 h 5 min`.
- *
- * @param seconds at least 0
- */
+/** Writes a duration, such as `45 s`, `3 min 20 s` or `2 h 5 min`. */
 export function formatSeconds(seconds: number): string {
   const whole = Math.round(seconds);
   if (whole < 60) return `${whole} s`;

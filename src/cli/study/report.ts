@@ -13,11 +13,8 @@ import { formatStudy, formatStudyJson, formatStudyMarkdown } from "../../report/
 import { type CommandOutput, tellWritten } from "../shared/output.ts";
 
 /**
- * Writes the report.
+ * Writes the report, and returns the exit code.
  *
- * @param request folders to read, and the folder to write to
- * @param output the streams that get the claims
- * @returns the exit code, 0
  * @throws {FileError} if a folder cannot be read, if none holds a complete run, or if the report
  *   cannot be written
  */

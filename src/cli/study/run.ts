@@ -1,6 +1,6 @@
 /**
- * One arm of the study (a setting, variant and seed), as a separate process that `deno task study`
- * starts. It trains the arm from where it stopped, measures the trained model with theory and INT8
+ * One arm of the study (a setting, variant and seed), as a process that `deno task study` starts.
+ * It trains the arm from where it stopped, measures the trained model with theory and INT8
  * activations, writes its record, and reports progress as JSON lines.
  */
 import { join } from "node:path";
@@ -22,7 +22,6 @@ import type { SinkMeasurement } from "../../sinks/measurement.ts";
 import { listenForInterrupts } from "../shared/interrupts.ts";
 import { standardOutput } from "../shared/output.ts";
 
-/** The study's request to a run's process. */
 export interface RunOrder {
   readonly arm: StudyArm;
   readonly scale: StudyScale;
@@ -33,19 +32,12 @@ export interface RunOrder {
   readonly adapter?: string;
 }
 
-/** Receives {@linkcode runArm}'s reports, and stops it. */
 export interface RunArmHooks {
   readonly report: (report: RunReport) => void;
   readonly signal: AbortSignal;
 }
 
-/**
- * Does an arm's run, or continues it.
- *
- * @param order the study's request
- * @param hooks receive progress and stop the run
- * @returns the exit code: 0 done, 130 stopped
- */
+/** Does or continues an arm's run. The exit code is 0 if it is done, and 130 if it was stopped. */
 export async function runArm(order: RunOrder, { report, signal }: RunArmHooks): Promise<number> {
   const { arm, scale, folder, suite } = order;
   const settings = studyRunSettings(arm, scale);
@@ -58,7 +50,7 @@ export async function runArm(order: RunOrder, { report, signal }: RunArmHooks): 
   });
   if (result.status !== "complete") return INTERRUPTED;
   const path = join(folder, RECORD_FILE);
-  // An older record names the suite version that trained the model. Keep that version.
+  // An older record names the version that trained the model: keep it.
   const before = await previousRecord(path);
   const trained = before?.suite ?? suite;
   await writeStudyRecord(
@@ -123,7 +115,7 @@ async function measureFinal(
 if (import.meta.main) {
   const { out, err } = standardOutput();
   const stop = new AbortController();
-  // A run is asked to stop twice: by Ctrl-C on the terminal, and by the study. So the second signal
+  // A run is asked to stop twice at Ctrl-C: by the terminal and by the study. So a second signal
   // must not end the process at once.
   listenForInterrupts(stop);
   try {

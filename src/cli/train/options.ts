@@ -25,7 +25,7 @@ export type TrainRequest =
   | {
     readonly command: "resume";
     readonly folder: string;
-    /** The text's new path; undefined if the text has not moved. */
+    /** The text's new path; undefined if it has not moved. */
     readonly corpus?: string;
     readonly gpu: OpenGpuOptions;
   }
@@ -122,10 +122,8 @@ Exit codes:
 type Values = ReturnType<typeof parseArguments<typeof options>>["values"];
 
 /**
- * Reads the command line.
+ * Reads the command line; undefined if it asks for help.
  *
- * @param args the words after `train`
- * @returns what to train; undefined if it asks for help
  * @throws {UsageError} for a mistake
  */
 export function parseTrain(args: readonly string[]): TrainRequest | undefined {
@@ -203,7 +201,6 @@ function asOption(message: string): string {
   });
 }
 
-/** Replaces a preset's values with the given ones. */
 function changed(preset: RunSettings, values: Values): RunSettings {
   const { model, task, optimizer, reporting } = preset;
   const steps = integer(values, "steps") ?? preset.steps;
@@ -250,7 +247,7 @@ function changed(preset: RunSettings, values: Values): RunSettings {
   };
 }
 
-/** The last measurement uses at least as many sequences as the earlier ones. */
+/** The last measurement uses at least as many batches as the others. */
 function largerOf(usual: number | undefined, given: number | undefined): number | undefined {
   return usual === undefined || given === undefined ? usual : Math.max(usual, given);
 }
@@ -268,7 +265,7 @@ function modelOf(
     layersWithoutAttention: layerList(values["without-attention"]),
     modelDim: integer(values, "model-dim"),
     queryHeads: integer(values, "heads"),
-    // If only the number of query heads is given, key and value heads get the same number.
+    // Given alone, `--heads` also sets the key and value heads.
     keyValueHeads: integer(values, "key-value-heads") ??
       (values.heads === undefined || model.keyValueHeads !== model.queryHeads
         ? undefined
@@ -303,7 +300,6 @@ function number(values: Values, name: keyof Values): number | undefined {
   return Number(text);
 }
 
-/** Keeps the fields that are not undefined. */
 function given<Fields extends object>(
   fields: Fields,
 ): { [Name in keyof Fields]?: Exclude<Fields[Name], undefined> } {

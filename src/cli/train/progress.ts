@@ -5,7 +5,7 @@ import type { RunProgress } from "../../experiments/run.ts";
 import type { ProgressOutput } from "../shared/progress.ts";
 
 const BAR = 20;
-/** The shortest time between two lines without a terminal, in ms. */
+/** Least time between two lines without a terminal, in ms. */
 const LINE_EVERY = 5_000;
 
 /** Shows a run's progress. */
@@ -15,12 +15,10 @@ export class TrainProgress {
   #lastStep = -1;
   #shown = false;
 
-  /** Shows nothing yet. */
   constructor(output: ProgressOutput) {
     this.#output = output;
   }
 
-  /** Shows the run's current state. */
   show(progress: RunProgress): void {
     const { write, columns, now } = this.#output;
     const { step, steps } = progress;
@@ -41,7 +39,7 @@ export class TrainProgress {
     this.#shown = true;
   }
 
-  /** Removes the line to make room for other output. */
+  /** Makes room for other output. */
   clear(): void {
     if (this.#shown) this.#output.write("\r\x1b[K");
     this.#shown = false;

@@ -74,7 +74,6 @@ Exit codes:
 /**
  * Reads `--operator` from a command line.
  *
- * @param args the words after the command
  * @throws {UsageError} for an unknown option or a missing value
  */
 export function tuneOperator(args: readonly string[]): OperatorOption | undefined {
@@ -82,11 +81,9 @@ export function tuneOperator(args: readonly string[]): OperatorOption | undefine
 }
 
 /**
- * Reads the command line.
+ * Reads the command line; undefined if it asks for help.
  *
- * @param args the words after the command
  * @param added the operator of `--operator`
- * @returns what to tune; undefined if it asks for help
  * @throws {UsageError} for a mistake
  */
 export function parseTune(

@@ -6,9 +6,7 @@ import { type Cell, formatTerminalTable, numberColumns, textColumns } from "../.
 /**
  * Tabulates the winners and their gains.
  *
- * @param outcomes the results of tuning
  * @param missed calls that the tuner did not reach
- * @param options.color whether to use colors
  */
 export function formatTuningRun(
   outcomes: readonly TuningOutcome[],
