@@ -19,7 +19,7 @@ export interface PropertyOptions<Description = never> {
   readonly path?: string;
   /** Stop at the first failure, without shrinking it: a mutant only has to fail. */
   readonly endOnFailure?: boolean;
-  /** For tests of the check for hanging cases. */
+  /** For tests of check_cases/hang.ts. */
   readonly hang?: HangOptions;
 }
 
@@ -48,11 +48,6 @@ async function seedFromEnvironment(): Promise<number | undefined> {
 /**
  * Checks a property over its pinned and its drawn cases. A failure prints fast-check's seed and
  * path.
- *
- * @param gpu the GPU that runs the cases
- * @param cases the property
- * @param options how to run it
- * @returns what was compared
  */
 export async function checkCases<Description>(
   gpu: Gpu,

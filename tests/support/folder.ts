@@ -1,11 +1,7 @@
 /** Runs tests with a temporary folder. */
 import { type TestPermission, testWith } from "./permitted.ts";
 
-/**
- * Runs a test with a temporary folder, and removes it even if the test fails.
- *
- * @param run the test
- */
+/** Runs a test with a temporary folder, and removes it even if the test fails. */
 export async function inFolder(run: (folder: string) => Promise<void>): Promise<void> {
   const folder = await Deno.makeTempDir({ prefix: "gradsink-test-" });
   try {
@@ -16,10 +12,9 @@ export async function inFolder(run: (folder: string) => Promise<void>): Promise<
 }
 
 /**
- * A `Deno.test` for tests that read and write files.
+ * A `Deno.test` with a temporary folder, for tests that read and write files.
  *
  * @param more permissions besides `read` and `write`
- * @returns a function that registers a test, and calls it with a temporary folder
  */
 export function testOnDisk(
   ...more: readonly TestPermission[]

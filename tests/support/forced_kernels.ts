@@ -28,12 +28,7 @@ export function forceVariant(
   return { sibling, used };
 }
 
-/**
- * Checks properties of a variant, and that its kernels ran.
- *
- * @param gpu the GPU that runs the variant
- * @param options the variant, the files of its kernels, changes to them, and the properties
- */
+/** Checks properties of a variant, and that its kernels ran. */
 export async function checkVariant(gpu: Gpu, { variant, kernels, rewrites, properties }: {
   readonly variant: string;
   readonly kernels: readonly string[];
@@ -57,12 +52,9 @@ export type KernelMutants = readonly [
 ];
 
 /**
- * Registers a test for each mutant: its property must fail on the broken kernel because of wrong
- * numbers.
+ * Registers a test for each mutant: the mutant's property must fail because of wrong numbers.
  *
- * @param variant the variant whose kernels are broken
  * @param rewrites changes to the kernels before they are broken
- * @param mutants the mutants
  * @param unfit why the variant cannot run here, if so: the tests are then ignored, with this reason
  *   in their names
  */

@@ -37,7 +37,6 @@ Deno.test.afterAll(async () => {
 /**
  * The file's `Gpu` of a runtime, opened on the first call and disposed of at the end.
  *
- * @param runtime the WebGPU implementation
  * @throws {Error} if no adapter can be opened: a test that needs one fails and is not skipped
  */
 export function testGpu(runtime: Runtime): Promise<Gpu> {
@@ -58,12 +57,9 @@ export interface RuntimeOptions {
 }
 
 /**
- * Registers a test for each runtime: Deno's own WebGPU, and Dawn, which is native code and needs
- * `--allow-ffi`. A test that cannot run is ignored, by a name that says why.
- *
- * @param name the test's name; the runtime is added
- * @param run the test
- * @param options the runtimes, and what the test needs
+ * Registers a test for each runtime, whose name it adds to the test's: Deno's own WebGPU, and Dawn,
+ * which is native code and needs `--allow-ffi`. A test that cannot run is ignored, by a name that
+ * says why.
  */
 export function eachRuntime(
   name: string,
@@ -81,12 +77,8 @@ export function eachRuntime(
 }
 
 /**
- * Registers a test for each runtime as {@linkcode eachRuntime} does, with the file's `Gpu` of the
- * runtime. A report that the test returns is printed.
- *
- * @param name the test's name; the runtime is added
- * @param run the test
- * @param options the runtimes, and what the test needs
+ * Like {@linkcode eachRuntime}, but passes the file's `Gpu` of the runtime to the test, and prints
+ * the report that the test returns.
  */
 export function onEachRuntime(
   name: string,
@@ -102,14 +94,9 @@ export function onEachRuntime(
 }
 
 /**
- * {@linkcode onEachRuntime} for tests that not every adapter can run: where it cannot, the test is
- * ignored, with the reason in its name. To find out, it opens the runtimes now, before any test
- * runs.
- *
- * @param name the test's name; the runtime is added
- * @param run the test
- * @param options `unfit`, which returns the reason why an adapter cannot run the test, if so;
- *   `runtimes` to register for, both by default
+ * Like {@linkcode onEachRuntime}, for tests that not every adapter can run. Opens the runtimes at
+ * once, before any test runs, to ask `unfit` why an adapter cannot run the test (undefined if it
+ * can). The test is then ignored, with this reason in its name.
  */
 export async function onEachFitRuntime(
   name: string,
@@ -128,8 +115,7 @@ export async function onEachFitRuntime(
 /** Options of {@linkcode siblingGpu}. */
 export interface SiblingOptions {
   /**
-   * Pretends that the adapter is on the CPU, or that it is not. The choice of kernels depends on
-   * it.
+   * Pretends that the adapter is a CPU, or that it is none. The choice of kernels depends on it.
    */
   readonly software?: boolean;
   /** Pretends that another vendor made the GPU. The choice of kernels depends on it. */
@@ -141,9 +127,6 @@ export interface SiblingOptions {
 /**
  * Another `Gpu` on the same device, with separate pipelines and limits. It shares the choice of
  * variants and the rewriting of kernels. Never dispose of it: that would destroy the shared device.
- *
- * @param gpu the owner of the device
- * @param options the changes
  */
 export function siblingGpu(gpu: Gpu, { software, vendor, limits }: SiblingOptions): Gpu {
   const info = {
@@ -157,7 +140,7 @@ export function siblingGpu(gpu: Gpu, { software, vendor, limits }: SiblingOption
   return sibling;
 }
 
-// Proxies, because the device's methods insist on the native object as `this`.
+// Its methods are bound to the device, because they insist on the native object as `this`.
 function withLimits(device: GPUDevice, limits: Readonly<Record<string, number>>): GPUDevice {
   const reduced = new Proxy(device.limits, {
     get: (target, name) => limits[String(name)] ?? Reflect.get(target, name, target),
@@ -176,8 +159,6 @@ const portables = new WeakMap<Gpu, Gpu>();
 /**
  * A {@linkcode siblingGpu} that runs only the portable kernels, even if others are faster. The same
  * argument gives the same result.
- *
- * @param gpu the owner of the device
  */
 export function portableGpu(gpu: Gpu): Gpu {
   const known = portables.get(gpu);

@@ -1,8 +1,7 @@
 /**
  * A `Gpu` whose storage buffers are longer than requested. New buffers are full of NaN, which shows
  * if a kernel reads past a tensor's end or before a write. A check of the surplus finds writes past
- * the end. WebGPU itself makes such accesses harmless (it fills buffers with zeros and keeps
- * accesses within them), and so hides them.
+ * the end. WebGPU hides such faults: it fills buffers with zeros and keeps accesses within them.
  */
 import { Gpu } from "../../mod.ts";
 import { assert } from "./assert/assert.ts";
@@ -10,9 +9,8 @@ import { assert } from "./assert/assert.ts";
 /** The surplus per buffer, in bytes: 64 rows of 256 float32 numbers. */
 const SURPLUS = 64 * 256 * 4;
 
-// The NaN depends on the word and on the buffer. If all were equal, a kernel could hide a read past
-// the end by writing the NaN past another buffer's end, because arithmetic often keeps a NaN's
-// bits.
+// The NaN depends on the word and on the buffer. If all were equal, a kernel that copies one from
+// past a buffer's end to past another's would go unnoticed: arithmetic often keeps a NaN's bits.
 function poison(buffer: number, word: number): number {
   return 0x7fc00000 | ((word + 104_729 * buffer) & 0x3fffff);
 }
@@ -24,16 +22,14 @@ export interface GuardedGpu {
    * Reads the surplus of every live buffer.
    *
    * @returns the number of words checked
-   * @throws {Error} if any of them was overwritten, or if there is no buffer
+   * @throws {Error} if a word was overwritten, or if there is no buffer
    */
   check(): Promise<number>;
 }
 
 /**
- * A guarded `Gpu` on the device of another one. It shares the choice of variants and the rewriting
- * of kernels.
- *
- * @param parent the owner of the device
+ * A guarded `Gpu` on the parent's device. It shares the choice of variants and the rewriting of
+ * kernels.
  */
 export function guardGpu(parent: Gpu): GuardedGpu {
   const { device } = parent;

@@ -1,7 +1,8 @@
 /**
- * Errors of attention's kernels that keep tiles in f16. They always round the weights, and round
- * queries and keys unless f16 represents them. WGSL may round to either neighbor, and a number
- * below 2^-14 to zero; after the kernels' scaling that is 2^-28 of a row's largest weight.
+ * Errors of attention's kernels that keep tiles in f16. They round the weights, and also queries
+ * and keys that f16 does not represent. WGSL may round to either neighbor, and may flush a number
+ * below 2^-14 to zero. The kernels scale weights before rounding, so a flushed weight is below
+ * 2^-28 of its row's largest.
  */
 
 /** The relative error of rounding to either neighbor in f16, which has 11 significant bits. */
@@ -31,7 +32,7 @@ interface Rows {
   readonly key: Float64Array;
 }
 
-/** The error of the product of a query and a key that are both rounded to f16. */
+/** The error that rounding a query and a key to f16 makes in their product. */
 export function halfProductError(
   { shape: [, , , headDim], query, key }: Rows,
   { row, keyRow, rounding }: {
@@ -52,12 +53,13 @@ export function halfProductError(
 }
 
 /**
- * The errors from weights that f16 turns into zero, because they are small relative to the largest
- * weight of their row. In one kernel a row belongs to a query, in the other to a key.
+ * The errors from weights and logit gradients that f16 flushes to zero, because they are small
+ * beside the largest of their row. A row belongs to a query in the kernel of query gradients, and
+ * to a key in the kernel of key and value gradients.
  */
 export class SmallWeights {
   readonly #pass: Rows & { readonly scale: number; keyStart(head: number): number };
-  /** The largest gradient of a logit in each query row; in `#ofKey`, in each key row. */
+  /** The largest gradient of a logit in each query row; `#ofKey`: in each key row. */
   readonly #ofQuery: Float64Array;
   readonly #ofKey: Float64Array;
   /** The largest weight per key row. */
@@ -82,8 +84,8 @@ export class SmallWeights {
   }
 
   /**
-   * Adds the errors from zeroed weights to the gradients' bounds, after all pairs are recorded.
-   * `used` bounds the gradient of the value that attention reads.
+   * Adds these errors to the gradients' bounds, once all pairs are recorded. `used` bounds the
+   * error of the gradient of the value that attention reads: v, or φ v under V-scale "full".
    */
   addTo(
     bounds: {

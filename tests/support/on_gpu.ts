@@ -53,8 +53,8 @@ export class Arena {
   }
 
   /**
-   * Uploads all numbers among an operator's arguments, including those in `vScale`; omits undefined
-   * ones.
+   * Uploads all numbers among an operator's arguments, including those in `vScale`, and leaves out
+   * undefined arguments.
    */
   arguments<Args extends object>(args: Plain<Args>): Args {
     return Object.fromEntries(
@@ -109,14 +109,7 @@ async function readTogether(
   }
 }
 
-/**
- * Runs an operator once.
- *
- * @param gpu the GPU to run on
- * @param operator such as `attentionForward`
- * @param args its arguments, with numbers in place of tensors
- * @returns its results
- */
+/** Runs an operator once, with numbers in place of tensors. */
 export async function onGpu<Args extends object, Result extends object>(
   gpu: Gpu,
   operator: (gpu: Gpu, args: Args) => Result,
@@ -127,13 +120,8 @@ export async function onGpu<Args extends object, Result extends object>(
 }
 
 /**
- * Runs an operator's plan several times. Before each run its outputs are filled with the bits of a
- * NaN, which shows any element that a run does not write.
- *
- * @param gpu the GPU to run on
- * @param operator such as `planAttentionForward`
- * @param options its arguments, and the number of runs
- * @returns the results of every run
+ * Runs an operator's plan several times, and returns the results of every run. Before each run it
+ * fills the outputs with the bits of a NaN, which shows any element that the run does not write.
  */
 export async function onGpuPlanned<Args extends object, Result extends { readonly plan: Plan }>(
   gpu: Gpu,

@@ -6,23 +6,13 @@
 /** A kind of permission, such as `read`, which must be granted without restrictions. */
 export type TestPermission = "read" | "write" | "run" | "env" | "ffi" | "net" | "sys";
 
-/**
- * The flags that a test lacks. Never prompts.
- *
- * @param permissions what the test needs
- * @returns for example `["--allow-write"]`
- */
+/** The flags that a test lacks, such as `["--allow-write"]`. Never prompts. */
 export function missingFlags(permissions: readonly TestPermission[]): string[] {
   return permissions.filter((name) => Deno.permissions.querySync({ name }).state !== "granted")
     .map((name) => `--allow-${name}`);
 }
 
-/**
- * A `Deno.test` for tests that need permissions.
- *
- * @param permissions the permissions that they need
- * @returns a function that registers a test, and adds the flags that are missing to its name
- */
+/** A `Deno.test` for tests that need permissions. Adds missing flags to the test's name. */
 export function testWith(
   ...permissions: readonly TestPermission[]
 ): (name: string, run: () => void | Promise<void>) => void {

@@ -4,12 +4,8 @@ import { assert } from "./assert/assert.ts";
 import { testOnDisk } from "./folder.ts";
 
 /**
- * Registers a test with a named pipe in a temporary folder. It is ignored on Windows, which has none
- * in folders.
- *
- * @param name the test's name
- * @param run called with the folder and the pipe's path
- * @param options.file the pipe's name
+ * Registers a test with a named pipe in a temporary folder, and passes it both paths. It is ignored
+ * on Windows, which has no pipes in folders.
  */
 export function testWithPipe(
   name: string,

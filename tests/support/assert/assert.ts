@@ -1,8 +1,7 @@
 /**
- * The assertions of `@std/assert`, which work even if JSR cannot be reached.
+ * The assertions of `@std/assert`, or of fallback.ts where JSR cannot be reached.
  *
- * A static `jsr:` import would stop every test on a machine behind a firewall. So the import is
- * dynamic, and falls back to a thin layer over Deno's built-in `node:assert/strict`.
+ * The import is dynamic, because a static one from JSR would stop every test there.
  */
 import * as fallback from "./fallback.ts";
 

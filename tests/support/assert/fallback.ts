@@ -44,7 +44,8 @@ function checkError<E extends Error>(
 }
 
 /**
- * Throws unless `run` throws an `errorClass` whose message contains `messageIncludes`; returns it.
+ * Throws unless `run` throws an `errorClass` whose message contains `messageIncludes`. Returns that
+ * error.
  */
 export function assertThrows<E extends Error>(
   run: () => unknown,

@@ -1,7 +1,7 @@
 /** Comparing numbers up to rounding. */
 import { assert } from "./assert.ts";
 
-/** Throws unless `actual` is within `relative` · |expected| of `expected`, which is not 0. */
+/** Throws unless `actual` is within `relative` · |expected| of `expected`, which must not be 0. */
 export function near(actual: number | undefined, expected: number, relative = 1e-9): void {
   assert(
     actual !== undefined && Math.abs(actual / expected - 1) <= relative,

@@ -1,4 +1,4 @@
-/** The cases that the attention properties draw: small descriptions that determine the arrays. */
+/** Cases for the properties of attention: small descriptions, from which all arrays follow. */
 import fc from "fast-check";
 import { randomNormal, randomUniform } from "../../../src/random.ts";
 import * as reference from "../../../src/reference/mod.ts";
@@ -20,8 +20,9 @@ export type AttentionPattern =
 export type ConstantSize = "tiny" | "usual" | "huge";
 
 /**
- * A head's learned sink relative to a row's logits: near their logSumExp, or so far below or above
- * that it takes no weight or all of it. Also whether the loss depends on logSumExp.
+ * A head's learned sink: near the logSumExp of a row's logits (`usual`), or so far below (`weak`)
+ * or above (`strong`) that it takes none or all of the row's weight. Also, whether the loss depends
+ * on logSumExp.
  */
 export interface SinkDescription {
   readonly size: "usual" | "weak" | "strong";
@@ -90,20 +91,22 @@ export const FULL = { mode: "full", size: "usual" } as const;
 export const BACKWARD_ONLY = { mode: "backward-only", size: "usual" } as const;
 
 /**
- * A learned sink about as large as a row's logSumExp, without and with a loss that depends on
+ * A learned sink about as large as a row's logSumExp. With SINK_IN_LOSS the loss also depends on
  * logSumExp.
  */
 export const SINK = { size: "usual", logSumExpGradient: false } as const;
 export const SINK_IN_LOSS = { size: "usual", logSumExpGradient: true } as const;
 
-// Lengths around multiples of a tile's 32 rows and of its blocks of 4 rows; the longest needs four
-// tiles.
+// Lengths around multiples of 32, a tile's rows, and of 4, a block's. 97 needs four tiles.
 const lengths = [1, 2, 3, 4, 5, 31, 32, 33, 36, 61, 63, 64, 65, 67, 97];
 // Eight lanes of vec4f hold 32 numbers, so D = 36 is the first with two columns per lane. D = 256
 // has eight.
 const headDims = [4, 8, 12, 32, 36, 64, 96, 128, 256];
 
-/** Multiply-adds of one product over all visible pairs. The twin's time is proportional to it. */
+/**
+ * Multiply-adds of one product such as Q Kᵀ over all visible pairs. The twin's time is proportional
+ * to them.
+ */
 function work({ batch, keyHeads, group, length, headDim }: AttentionDescription): number {
   return batch * keyHeads * group * length * (length + 1) / 2 * headDim;
 }
@@ -145,15 +148,15 @@ export const attentionDescription: fc.Arbitrary<AttentionDescription> = fc.recor
     { nil: undefined },
   ),
 })
-  // Calls with a sink need separate kernels, and each number of columns takes seconds to compile.
-  // So only the smallest head dimensions keep their sink.
+  // Calls with a sink need kernels of their own, which take seconds to compile. So only the smallest
+  // head dimensions keep their sink.
   .map((description) =>
     description.headDim <= 12 ? description : { ...description, sink: undefined }
   )
   .filter((description) => work(description) <= 1.5e6);
 
-// Element 0 makes the sink: it is 1 in every query, and so large in the first key that their logit
-// is 17, about 14 more than any other key's.
+// Element 0 is 1 in every query, 17 / scale in the first key and 0 in all other keys. So the first
+// key's logit is 17, about 14 above the largest other one.
 function makeStrongSink(query: Numbers, key: Numbers, scale: number): void {
   const [, , length, headDim] = key.shape as [number, number, number, number];
   for (let row = 0; row < query.data.length / headDim; row++) query.data[row * headDim] = 1;
@@ -184,8 +187,8 @@ export function drawAttention(description: AttentionDescription): AttentionCase 
   const queryShape = [batch, keyHeads * group, length, headDim];
   const keyShape = [batch, keyHeads, length, headDim];
   const size = logitSizes[pattern] ?? 1;
-  // Values of 1e-20 would make ‖v‖² subnormal, which an adapter may flush to zero. Results could
-  // then not be compared.
+  // With values of 1e-20, ‖v‖² would be subnormal for most D. An adapter may flush that to zero,
+  // and its results could not be compared.
   const valueSize = pattern !== "tiny" ? 1 : vScale === undefined ? size : 1e-12;
   const query = normal(queryShape, seed, size);
   const key = normal(keyShape, seed + 1, size);
@@ -202,8 +205,8 @@ export function drawAttention(description: AttentionDescription): AttentionCase 
   }
   if (pattern === "sink") query.data.forEach((x, i) => query.data[i] = x / 2 + 0.75);
   if (pattern === "strong sink") makeStrongSink(query, key, scale ?? 1 / Math.sqrt(headDim));
-  // ‖v‖² is about D times valueSize². The constants differ from head to head; those of size "usual"
-  // lie on both sides of ‖v‖².
+  // ‖v‖² is about D · valueSize². Constants differ from head to head; those of size "usual" lie on
+  // both sides of ‖v‖².
   const usual = headDim * valueSize ** 2 * constantSizes[vScale?.size ?? "usual"];
   const constant: Numbers = {
     data: randomUniform({
@@ -230,8 +233,8 @@ export function drawAttention(description: AttentionDescription): AttentionCase 
   };
 }
 
-// exp(3) is about the sum of the exponentials of twenty normal logits. At −30 or 30, float32 loses
-// the smaller of the sink's exponential and this sum.
+// A sink of 3 weighs about as much as a dozen normal logits together. With −30 or 30, float32 loses
+// the smaller of the sink's exponential and the sum of the others.
 function drawSinks(
   shape: readonly number[],
   seed: number,
@@ -284,7 +287,10 @@ export function twinInputs(drawn: AttentionCase): {
   };
 }
 
-/** The twin's forward results rounded to float32, which both sides' backward receives. */
+/**
+ * The twin's forward results rounded to float32: inputs of the backward pass of twin and kernel
+ * alike.
+ */
 export function forwardResults(drawn: AttentionCase): { output: Numbers; logSumExp: Numbers } {
   const { output, logSumExp } = reference.attentionForward(twinInputs(drawn));
   return { output: toFloat32(output), logSumExp: toFloat32(logSumExp) };

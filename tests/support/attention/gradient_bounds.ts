@@ -1,14 +1,14 @@
 /**
- * The bounds of the gradient-sink theory for attention's gradients, with the symbols of
- * identities.ts.
+ * The gradient-sink theory's bounds on attention's gradients. identities.ts explains the symbols.
  */
 import { type AttentionNumbers, layerOf, rowOf, TINY, valveAt } from "./layer.ts";
 import { distance, norm } from "../vectors.ts";
 import { type Violation, Worst } from "../violation.ts";
 
 /**
- * Bound A5 on value gradients, with V2 under V-scale, at every position: ‖∇_{v_s}L‖ ≤ λ∥ Σ_t a_ts
- * ‖g_t‖ ≤ λ∥ M_s max_{t≥s} ‖g_t‖ and ‖∇_{v_s}L‖ ≤ λ∥ √S_s (Σ_{t≥s} ‖g_t‖²)^½.
+ * Bound A5 on value gradients at every position: ‖∇_{v_s}L‖ ≤ λ∥ Σ_t a_ts ‖g_t‖ ≤ λ∥ M_s max_{t≥s}
+ * ‖g_t‖ and ‖∇_{v_s}L‖ ≤ λ∥ √S_s (Σ_{t≥s} ‖g_t‖²)^½. λ∥ is V-scale's largest gain (V2), or 1
+ * without V-scale.
  */
 export function valueBounds(
   numbers: AttentionNumbers,
@@ -42,9 +42,10 @@ export function valueBounds(
 
 /**
  * Bound A6 on key gradients: ‖∇_{k_s}L‖ ≤ |scale| Q_max B_max M_s. Q_max and B_max are the largest
- * ‖q_t‖ and |β_ts| over t ≥ s; a key head's bound is the sum over its query heads. Where β is a
- * difference of nearly equal terms, the bound is only rounding. So the excess is measured relative
- * to these terms, as in {@linkcode keyPath}.
+ * ‖q_t‖ and |β_ts| over t ≥ s. A key head's bound is the sum over its query heads.
+ *
+ * If the terms of β cancel, only rounding errors are left of the bound. So the excess is measured
+ * relative to the terms' magnitudes, as in {@linkcode keyPath}.
  */
 export function keyBound(numbers: AttentionNumbers): Violation {
   const layer = layerOf(numbers);
@@ -71,9 +72,10 @@ export function keyBound(numbers: AttentionNumbers): Violation {
 
 /**
  * Bound A7 on query gradients: ‖∇_{q_s}L‖ ≤ |scale| B_max ΔK_max. B_max is the largest |β_sj| and
- * ΔK_max the largest distance of a key from the mean key Σ_j a_sj k_j, over j ≤ s. Where β is a
- * difference of nearly equal terms, the bound is only rounding. So the excess is measured relative
- * to these terms, as in {@linkcode queryPath}.
+ * ΔK_max the largest distance of a key from the mean key Σ_j a_sj k_j, over j ≤ s.
+ *
+ * If the terms of β cancel, only rounding errors are left of the bound. So the excess is measured
+ * relative to the terms' magnitudes, as in {@linkcode queryPath}.
  */
 export function queryBound(numbers: AttentionNumbers): Violation {
   const layer = layerOf(numbers);
@@ -101,14 +103,16 @@ export function queryBound(numbers: AttentionNumbers): Violation {
 
 /**
  * Bound A8 on the expected norm of value gradients: M_s² ‖μ‖² ≤ E‖∇_{v_s}L‖² ≤ M_s² ‖μ‖² + σ² S_s +
- * ρ (M_s² − S_s). It holds for g_t = μ + ε_t with zero-mean noise, tr Cov(ε_t) ≤ σ² and |tr
- * Cov(ε_t, ε_t′)| ≤ ρ. `squaredNorms` are samples of ‖∇_{v_s}L‖² under independent draws of the
- * noise. Their mean estimates the expectation. It is allowed to be off by `standardErrors` of its
- * standard errors (5 hold with confidence 1 − 6e-7).
+ * ρ (M_s² − S_s). It holds for g_t = μ + ε_t where the noise ε_t has mean zero, tr Cov(ε_t) ≤ σ²
+ * and |tr Cov(ε_t, ε_t′)| ≤ ρ.
  *
- * @returns The sample mean, both bounds, and the violation in units of this allowance, at most 1 if
- *   the bounds hold. `fromUpper` is the signed distance of the mean from the upper bound in the
- *   same units, for noise that attains this bound.
+ * `squaredNorms` are samples of ‖∇_{v_s}L‖² for independent draws of the noise. Their mean
+ * estimates the expectation. The allowance for its error is `standardErrors` times its standard
+ * error: 5 suffice with confidence 1 − 6e-7.
+ *
+ * @returns The mean of the samples, both bounds, and the violation in units of the allowance: at
+ *   most 1 if the bounds hold. `fromUpper` is the signed distance of the mean from the upper bound
+ *   in the same units, for noise that attains this bound.
  */
 export function stochasticValueBound(options: {
   readonly squaredNorms: ArrayLike<number>;

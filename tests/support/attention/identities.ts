@@ -2,14 +2,13 @@
  * The exact identities of the gradient-sink theory for attention's gradients, as functions of plain
  * numbers. They take the inputs, outputs and gradients of the float64 twin or of a GPU, and return
  * the violation, which ../violation.ts defines. gradient_bounds.ts has the bounds of attention's
- * gradients, ../rows/identities.ts all of RMSNorm and V-scale.
+ * gradients, ../rows/identities.ts the theory of RMSNorm and V-scale.
  *
  * Labels such as A1 are those of src/reference/theory.md, which cites arXiv 2603.17771. g = ∂L/∂y,
  * β_ts = ⟨g_t, v_s − y_t⟩, M_s = Σ_t a_ts, S_s = Σ_t a_ts². Where query heads share a key head,
- * sums run over the group. With V-scale in mode "full" v̂ = φ(v) stands for v in the formulas, and
- * J_φ(v) maps the gradient of v̂ to that of v in either mode; λ∥ is its eigenvalue along v, 1
- * without V-scale. "Scale" is what a violation is relative to; "scale" in a formula is the logits'
- * factor.
+ * sums run over the group. With V-scale in mode "full", v̂ = φ(v) stands for v in the formulas. In
+ * either mode J_φ(v) maps the gradient of v̂ to that of v, and λ∥ is its eigenvalue along v, 1
+ * without V-scale. `scale` is the factor of the logits.
  */
 import {
   aggregatedGradient,
@@ -24,8 +23,8 @@ import { distance, inner, norm } from "../vectors.ts";
 import { type Violation, Worst } from "../violation.ts";
 
 /**
- * Identities A1 and V1 of value gradients: ∇_{v_s}L = Σ_{t≥s} a_ts g_t, through J_φ(v_s) with
- * V-scale. Scale: λ∥ Σ_t a_ts ‖g_t‖.
+ * Identities A1 and V1 of value gradients: ∇_{v_s}L = Σ_{t≥s} a_ts g_t, with V-scale multiplied by
+ * J_φ(v_s). The violation is relative to λ∥ Σ_t a_ts ‖g_t‖.
  */
 export function valuePath(numbers: AttentionNumbers): Violation {
   const layer = layerOf(numbers);
@@ -41,8 +40,8 @@ export function valuePath(numbers: AttentionNumbers): Violation {
 }
 
 /**
- * Identity A2 of key gradients: ∇_{k_s}L = scale Σ_{t≥s} a_ts β_ts q_t. Scale: |scale| Σ_t a_ts
- * ‖g_t‖ (‖v_s‖ + Σ_j a_tj ‖v_j‖) ‖q_t‖.
+ * Identity A2 of key gradients: ∇_{k_s}L = scale Σ_{t≥s} a_ts β_ts q_t. The violation is relative
+ * to |scale| Σ_t a_ts ‖g_t‖ (‖v_s‖ + Σ_j a_tj ‖v_j‖) ‖q_t‖.
  */
 export function keyPath(numbers: AttentionNumbers): Violation {
   const layer = layerOf(numbers);
@@ -69,8 +68,8 @@ export function keyPath(numbers: AttentionNumbers): Violation {
 }
 
 /**
- * Identity A3 of query gradients: ∇_{q_s}L = scale Σ_{j≤s} a_sj β_sj k_j. Scale: |scale| Σ_j a_sj
- * ‖g_s‖ (‖v_j‖ + Σ_i a_si ‖v_i‖) ‖k_j‖.
+ * Identity A3 of query gradients: ∇_{q_s}L = scale Σ_{j≤s} a_sj β_sj k_j. The violation is relative
+ * to |scale| Σ_j a_sj ‖g_s‖ (‖v_j‖ + Σ_i a_si ‖v_i‖) ‖k_j‖.
  */
 export function queryPath(numbers: AttentionNumbers): Violation {
   const layer = layerOf(numbers);
@@ -95,8 +94,8 @@ export function queryPath(numbers: AttentionNumbers): Violation {
 }
 
 /**
- * Identity A3 at the first query: ∇_{q_0}L = 0, because a_00 = 1 and y_0 = v_0. Scale: |scale|
- * ‖g_0‖ ‖v_0‖ ‖k_0‖.
+ * Identity A3 at the first query: ∇_{q_0}L = 0, because a_00 = 1 and y_0 = v_0. The violation is
+ * relative to |scale| ‖g_0‖ ‖v_0‖ ‖k_0‖.
  */
 export function firstQueryGradient(numbers: AttentionNumbers): Violation {
   const layer = layerOf(numbers);
@@ -116,7 +115,8 @@ export function firstQueryGradient(numbers: AttentionNumbers): Violation {
 
 /**
  * Identity A4: the logit gradients of a row sum to zero, Σ_{j≤s} ∂L/∂z_sj = Σ_j a_sj β_sj = 0. β
- * uses the computed output, so a wrong output violates it. Scale: ‖g_s‖ Σ_j a_sj ‖v_j‖.
+ * uses the computed output, so a wrong output violates the identity. The violation is relative to
+ * ‖g_s‖ Σ_j a_sj ‖v_j‖.
  */
 export function logitRowsSumToZero(numbers: AttentionNumbers): Violation {
   const layer = layerOf(numbers);
@@ -135,7 +135,7 @@ export function logitRowsSumToZero(numbers: AttentionNumbers): Violation {
 
 /**
  * Identity A4 in key gradients: Σ_s ∇_{k_s}L = scale Σ_t (Σ_s ∂L/∂z_ts) q_t = 0 for every key head.
- * Scale: Σ_t |scale| ‖q_t‖ ‖g_t‖ 2 Σ_j a_tj ‖v_j‖.
+ * The violation is relative to Σ_t |scale| ‖q_t‖ ‖g_t‖ 2 Σ_j a_tj ‖v_j‖.
  */
 export function keyGradientsSumToZero(numbers: AttentionNumbers): Violation {
   const layer = layerOf(numbers);
@@ -162,8 +162,8 @@ export function keyGradientsSumToZero(numbers: AttentionNumbers): Violation {
 
 /**
  * Query and key gradients agree: Σ_t ⟨q_t, ∇_{q_t}L⟩ = Σ_s ⟨k_s, ∇_{k_s}L⟩ over a group, because
- * both sides are ∂L/∂ log scale. Scale: Σ_t Σ_j |scale| a_tj ‖q_t‖ ‖k_j‖ ‖g_t‖ (‖v_j‖ + Σ_i a_ti
- * ‖v_i‖).
+ * both sides are ∂L/∂ log scale. The violation is relative to Σ_t Σ_j |scale| a_tj ‖q_t‖ ‖k_j‖
+ * ‖g_t‖ (‖v_j‖ + Σ_i a_ti ‖v_i‖).
  */
 export function queryAndKeyAgree(numbers: AttentionNumbers): Violation {
   const layer = layerOf(numbers);
@@ -191,8 +191,8 @@ export function queryAndKeyAgree(numbers: AttentionNumbers): Violation {
 
 /**
  * Identity V3 of the gradient of V-scale's constant, for every value head: ∂L/∂C = −Σ_s r_s/(r_s +
- * C)² ⟨v_s, Σ_t a_ts g_t⟩. With C = exp θ, ∂L/∂θ = C ∂L/∂C follows. Scale: Σ_s r_s/(r_s + C)² ‖v_s‖
- * Σ_t a_ts ‖g_t‖. Only with V-scale.
+ * C)² ⟨v_s, Σ_t a_ts g_t⟩, where Σ_s also runs over the batch. The violation is relative to Σ_s
+ * r_s/(r_s + C)² ‖v_s‖ Σ_t a_ts ‖g_t‖. Without V-scale, nothing is compared.
  */
 export function constantPath(numbers: AttentionNumbers): Violation {
   const layer = layerOf(numbers);
@@ -216,7 +216,7 @@ export function constantPath(numbers: AttentionNumbers): Violation {
   return worst.result();
 }
 
-/** Every identity that holds with and without V-scale, by its number. */
+/** Every identity that holds with and without V-scale, by its label. */
 export const identitiesByName: Readonly<Record<string, (numbers: AttentionNumbers) => Violation>> =
   {
     "A1 value path": valuePath,

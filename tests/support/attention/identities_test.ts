@@ -1,5 +1,5 @@
 /**
- * Each identity must be able to fail. The test spoils the twin's numbers in one way at a time, as a
+ * Proves that each identity can fail: the tests spoil the twin's numbers in one way at a time, as a
  * broken kernel would, and the identity for this fault must report it.
  */
 import * as reference from "../../../src/reference/mod.ts";
@@ -23,7 +23,7 @@ function spoil(plain: Plain, change: (x: number, i: number) => number): Plain {
   return { data: Array.from(plain.data, change), shape: plain.shape };
 }
 
-// 24 float32 roundings: the smallest error that these identities must detect on a GPU.
+// 24 float32 roundings: each identity must see every error above this.
 const TOLERANCE = 24 * 2 ** -24;
 
 function assertHolds(violation: Violation, what: string): void {
@@ -80,7 +80,7 @@ Deno.test("identities hold for the twin's numbers and fail for spoiled ones", ()
     const { constantGradient: _, ...without } = good;
     assertFails(identities.constantPath(without), "constantPath without its gradient");
   }
-  // In another V-scale mode the gradients belong to another function.
+  // Gradients of another V-scale mode must violate the identities.
   const { valueGradient, keyGradient, queryGradient } = layer("full");
   assertFails(identities.valuePath({ ...layer(), valueGradient }), "V-scale unasked for");
   assertFails(identities.keyPath({ ...layer("backward-only"), keyGradient }), "V-scale in dP");

@@ -1,11 +1,11 @@
 /**
- * What the identities and bounds of attention's gradients read: the numbers of one layer, from the
- * float64 twin or a GPU, and the float64 quantities in the formulas.
+ * The numbers of one attention layer, from the float64 twin or a GPU, and the float64 quantities in
+ * the formulas of identities.ts and gradient_bounds.ts.
  */
 import * as reference from "../../../src/reference/mod.ts";
 import { inner, norm, type Plain } from "../vectors.ts";
 
-/** Everything that one attention layer computed, forward and backward, under the API's names. */
+/** One attention layer's inputs, outputs and gradients, under the API's names. */
 export interface AttentionNumbers {
   readonly query: Plain;
   readonly key: Plain;
@@ -62,7 +62,10 @@ class Layer {
     };
   }
 
-  /** Row t of a head, counted over the batch, in an array [B, Hq, T, D] or [B, Hkv, T, D]. */
+  /**
+   * Row t of head number `head`, counted over the batch, of an array [B, Hq, T, D] or [B, Hkv, T,
+   * D].
+   */
   row(data: Float64Array, head: number, t: number): Float64Array {
     const start = (head * this.length + t) * this.headDim;
     return data.subarray(start, start + this.headDim);
@@ -73,7 +76,7 @@ class Layer {
     return this.weights[(head * this.length + t) * this.length + j]!;
   }
 
-  /** The key head, counted over the batch, that a query head reads. */
+  /** The key head that a query head reads. The numbers of both count over the batch. */
   keyHead(head: number): number {
     const b = Math.floor(head / this.queryHeads);
     const group = this.queryHeads / this.keyHeads;
@@ -107,7 +110,7 @@ class Layer {
     return inner(g, v) - inner(g, this.row(this.numbers.output, head, t));
   }
 
-  /** ‖g_t‖ (‖v_s‖ + Σ_j a_tj ‖v_j‖): the magnitudes of the terms of β_ts. */
+  /** ‖g_t‖ (‖v_s‖ + Σ_j a_tj ‖v_j‖), which bounds the magnitudes of the terms of β_ts. */
   betaScale(head: number, t: number, s: number): number {
     let mean = 0;
     for (let j = 0; j <= t; j++) {
@@ -132,8 +135,8 @@ export function rowOf(plain: Plain, row: number): Float64Array {
 }
 
 /**
- * The weighted sum of output gradients Σ_{t≥s} a_ts g_t over the query heads that read a key head,
- * and its scale Σ a_ts ‖g_t‖.
+ * Σ_{t≥s} a_ts g_t, summed over the query heads that read a key head, and the terms' magnitudes, Σ
+ * a_ts ‖g_t‖, as `scale`.
  */
 export function aggregatedGradient(
   layer: Layer,

@@ -1,6 +1,6 @@
 /**
- * A small tile for attention's tiled kernels, for tests that compile them again: it compiles faster
- * than a real one.
+ * A small tile for attention's tiled kernels: tests that compile many versions of a kernel compile
+ * faster with it than with a real one.
  */
 import { type Gpu, planAttentionBackward, planAttentionForward } from "../../../mod.ts";
 import { attentionBackwardKeyTiled } from "../../../kernels/attention/tiled/backward_key.wgsl.ts";
@@ -24,11 +24,11 @@ export const tiledKernels = {
 };
 
 /**
- * The files if one kernel computes key and value gradients, in the order in which they are planned.
+ * The kernels' files if one kernel computes both key and value gradients, in the order of planning.
  */
 export const jointKernels = [tiledKernels.forward, tiledKernels.query, tiledKernels.keyValue];
 
-/** The files if key and value gradients have separate kernels. */
+/** The kernels' files if key and value gradients have separate kernels. */
 export const partedKernels = [
   tiledKernels.forward,
   tiledKernels.query,
@@ -40,9 +40,9 @@ export const partedKernels = [
 export const SMALL_TILE_VARIANT = "tiled-32x32";
 
 /**
- * A row has 12 numbers in three vec4f columns, so one of four invocations has no column. The step
- * does not divide D. The 32 invocations are more than a CPU's vector register has lanes, so
- * barriers matter.
+ * A row has 12 numbers in three vec4f columns, so one of the four invocations across has no column.
+ * The step does not divide D. A CPU's vector register has fewer lanes than the tile's 32
+ * invocations, so a missing barrier shows.
  */
 export const smallTile: AttentionTiledOptions = {
   down: 8,
@@ -54,10 +54,8 @@ export const smallTile: AttentionTiledOptions = {
 };
 
 /**
- * Replaces the kernels by those of a tile, with a learned sink and a gradient of the first query
- * where the replaced kernels have them.
- *
- * @param tile the tile
+ * Replaces the tiled kernels by those of a given tile. They have a learned sink and a gradient of
+ * the first query if the replaced kernels have them.
  */
 export function tiledRewrites(tile: AttentionTiledOptions): Rewrites {
   const ofKeys = { ...tile, ...keyValueTile(tile) };
@@ -73,8 +71,8 @@ export function tiledRewrites(tile: AttentionTiledOptions): Rewrites {
 }
 
 /**
- * A `Gpu` that counts as NVIDIA's: its invocations have enough registers to compute key and value
- * gradients in one kernel.
+ * A `Gpu` that claims to be NVIDIA's. So key and value gradients are computed in one kernel, for
+ * which only some vendors' GPUs have enough registers.
  */
 export async function gpuWithRegisters(): Promise<Gpu> {
   return siblingGpu(await testGpu("deno"), { vendor: "nvidia" });

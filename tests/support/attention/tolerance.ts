@@ -23,7 +23,6 @@ function chain(headDim: number): number {
   return Math.max(headDim, headDim / 4 + 4);
 }
 
-/** The quantities from which the bounds of attention are computed. */
 class Pass {
   readonly shape: readonly [number, number, number, number];
   readonly keyHeads: number;
@@ -53,7 +52,7 @@ class Pass {
       this.used = reference.vScaleForward({ value, constant }).scaledValue.data;
       for (let row = 0; row < this.factorError.length; row++) {
         const { r, phi, sum } = valve(this, row, drawn.vScale.constant);
-        // The error relative to φ: from r, the sum r + C, the division, and an r that is flushed to
+        // The error relative to φ from r, from r + C, from the division, and from flushing r to
         // zero.
         this.factorError[row] = r === 0
           ? 0
@@ -111,12 +110,14 @@ function valve(
 /**
  * Bounds of attentionForward's errors.
  *
- * Weight j of a row is exp(z_j − m) over the sum of all such terms, so the running maximum m
- * cancels. The tiles' corrections multiply a term by further exponentials, whose arguments add up
- * to at most the row's range. An error ρ_j of term j that does not cancel in the quotient raises
- * the weight by at most a_j (exp(ρ_j) / Σ_i a_i exp(−ρ_i) − 1), and lowers it by at most a_j (1 −
- * exp(−ρ_j) / Σ_i a_i exp(ρ_i)), but by no more than all other weights change together. A learned
- * sink is one more weight at the end, without a value. Only the change to base 2 rounds its logit.
+ * Weight j of a row is a_j = exp(z_j − m) / Σ_i exp(z_i − m), so errors of the running maximum m
+ * cancel. The tiles' corrections multiply a term by further exponentials, whose arguments add up to
+ * at most the row's range of logits. If each exponent i is off by at most ρ_i, weight j rises by at
+ * most a_j (exp(ρ_j) / Σ_i a_i exp(−ρ_i) − 1), and falls by at most a_j (1 − exp(−ρ_j) / Σ_i a_i
+ * exp(ρ_i)). As weights sum to 1, it changes by no more than all others together.
+ *
+ * A learned sink is one more weight at the end, without a value. Only the change to base 2 rounds
+ * its logit.
  */
 export function attentionForwardBounds(
   drawn: AttentionCase,
@@ -152,11 +153,9 @@ export function attentionForwardBounds(
     const factorError = (j: number) => j > t ? 0 : pass.factorError[keyRows + j]!;
     let denominator = 0;
     for (let j = 0; j <= last; j++) {
-      // The tiles' corrections divide a weight by at most the exponential of this logit's distance
-      // from the row's maximum.
+      // The exponents of this term and of its corrections add up to at most `range`.
       const range = largest - z[j]!;
-      // In the subgroup kernels the maximum lags by at most 4 powers of two, from the second tile
-      // on.
+      // From the second tile on, the maximum of the subgroup kernels may lag by 4 powers of two.
       const lag = tiles > 1 ? 2 * U * 2 * 4 : 0;
       rho[j]! += 5 * U * range + 8 * U * tiles + lag + factorError(j);
       a[j] = Math.exp(z[j]! - largest);
@@ -197,13 +196,13 @@ export function attentionForwardBounds(
 export interface BackwardInputs {
   readonly output: Numbers;
   readonly logSumExp: Numbers;
-  /** The error of each input, for comparing the backward with exact gradients. */
+  /** Bounds of the errors of output and logSumExp, to compare the backward with exact gradients. */
   readonly errors?: { readonly output: Float64Array; readonly logSumExp: Float64Array };
 }
 
 /**
- * Bounds of attentionBackward's errors. Both sides have the same float32 output and logSumExp,
- * unless {@linkcode BackwardInputs} states their errors.
+ * Bounds of attentionBackward's errors. Twin and kernel read the same float32 output and logSumExp,
+ * unless {@linkcode BackwardInputs} states the errors of the kernel's.
  */
 export interface AttentionBackwardBounds {
   readonly queryGradient: Float64Array;
@@ -217,8 +216,9 @@ export interface AttentionBackwardBounds {
  * Bounds of attentionBackward's errors. The weight a_tj = exp(z_tj − logSumExp_t) has the errors of
  * the logit and of exp. The logit's gradient is a_tj (f ⟨g_t, v_j⟩ − D_t + ℓ_t), where f is φ with
  * V-scale in mode "full" and else 1, D_t = ⟨g_t, y_t⟩, and ℓ_t is the gradient of logSumExp. It
- * adds the errors of two inner products. Then follow sums over at most T · group terms. The sink's
- * share has only exp's error, and its gradient is a sum over T · B terms.
+ * adds the errors of two inner products. The sums over at most T · group terms round too.
+ *
+ * The weight of a learned sink has only exp's error. The gradient of the sink sums T · B terms.
  */
 export function attentionBackwardBounds(
   drawn: AttentionCase,
@@ -334,8 +334,8 @@ export function sinkStatisticsBounds(
   const score = new Float64Array(heads);
   const sinkShare = new Float64Array(heads);
   const end = Math.min(position + window, length);
-  // Each of 64 invocations adds every 64th row; then their sums are added. The sums of invocations
-  // without a row are exact zeros.
+  // Each of 64 invocations adds every 64th row; then their sums are added. Invocations without a
+  // row have sums of exactly 0.
   const terms = Math.ceil((length - position) / 64) + Math.min(length - position, 64);
   for (let head = 0; head < heads; head++) {
     const keyRow = pass.keyStart(head) / headDim + position;

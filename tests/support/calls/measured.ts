@@ -1,7 +1,6 @@
 /**
- * Small calls of every operator that the bench measures, one per pass. Tests of all operators use
- * these calls and those of other.ts, which has calls of a measured operator only if it can write a
- * tensor of the caller's.
+ * Small calls of every operator that the bench measures, one per pass. other.ts has the calls of
+ * all other operators.
  */
 import { type Gpu, Tensor } from "../../../mod.ts";
 import { operatorNames, passesOf, passNamed } from "../../../src/measure/workloads/operators.ts";
@@ -9,15 +8,14 @@ import type { Planner } from "../../../src/measure/workloads/prepare.ts";
 import { oddShape } from "../../measure/workloads/small_shapes.ts";
 import type { Argument, OperatorCall } from "./other.ts";
 
-/** The planners of all measured operators, by their names in `mod.ts`. */
+/** The names in `mod.ts` of the `plan…` functions of all measured operators. */
 export const measuredPlanners: ReadonlySet<string> = new Set(
   operatorNames.flatMap((name) => passesOf(name).map((pass) => passNamed(name, pass).plan.name)),
 );
 
 /**
- * Makes one call per pass of every measured operator, as its workload prepares the call.
- *
- * @param gpu makes the inputs, and keeps none of them
+ * Makes one call per pass of every measured operator, with the options that its workload gives it.
+ * Keeps no tensor of `gpu`.
  */
 export async function measuredCalls(gpu: Gpu): Promise<OperatorCall[]> {
   const calls: OperatorCall[] = [];
@@ -50,7 +48,7 @@ export async function measuredCalls(gpu: Gpu): Promise<OperatorCall[]> {
 }
 
 /**
- * Separates an operator's options into tensors, read by name, and settings: the inverse of
+ * Splits an operator's options into tensors, which it reads, and settings: the inverse of
  * `optionsOf`.
  */
 async function separate(

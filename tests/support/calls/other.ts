@@ -1,7 +1,7 @@
 /**
- * Small calls of the operators that the bench does not measure, and of those that write a tensor of
- * the caller's. measured.ts has the others. A test fails for every `plan…` function of `mod.ts`
- * that is missing from both.
+ * Small calls of the operators that the bench does not measure, and of those that can write a
+ * tensor of the caller's. measured.ts has the calls of measured operators. A test fails for every
+ * `plan…` function of `mod.ts` that is missing from both files.
  */
 import {
   type Gpu,
@@ -47,7 +47,7 @@ export interface OperatorCall {
   // deno-lint-ignore no-explicit-any
   readonly plan: (gpu: Gpu, options: any) => { readonly plan: Plan };
   /**
-   * The tensors that it reads, by name; those in lists and objects have names such as `terms[0]`
+   * The tensors that it reads, by name. Those in lists and objects have names such as `terms[0]`
    * and `vScale.constant`.
    */
   readonly inputs: Readonly<Record<string, Argument>>;
@@ -191,10 +191,8 @@ export const otherCalls: readonly OperatorCall[] = [
 ];
 
 /**
- * An operator's options from tensors by name.
- *
- * @param settings the options that are not tensors
- * @param tensors with names such as `terms[0]` and `vScale.constant`
+ * An operator's options: `settings`, and `tensors` with names such as `terms[0]` and
+ * `vScale.constant`.
  */
 export function optionsOf(
   settings: Readonly<Record<string, unknown>>,

@@ -1,7 +1,7 @@
 /**
- * Tells work that hangs from work on a busy machine, where the same work can take many times as
- * long. The process's CPU time tells: work on a busy machine uses little of it but always some, an
- * endless loop uses more than any case needs, and a wait for something that never comes uses none.
+ * Notices work that hangs, by the CPU time of the process. Wall time is not enough: on a busy
+ * machine, sound work can take many times as long, but it always uses some CPU time. An endless
+ * loop uses more than any case needs. A wait for something that never comes uses none.
  */
 import process from "node:process";
 
@@ -21,14 +21,14 @@ const ownClocks: ProcessClocks = {
 };
 
 /**
- * The ms of CPU time and of wall time after which a case counts as endless, and the idle ms after
- * which it counts as waiting forever. The slowest case, whose kernels SwiftShader compiles for a
- * minute, takes a tenth.
+ * A case counts as endless after this many ms of wall time and as many of CPU time, and as waiting
+ * forever after this many idle ms. The slowest case takes a tenth: SwiftShader compiles its kernels
+ * for a minute.
  */
 const LIMIT = 600_000;
 /**
- * A process is idle if it gets a smaller share of CPU time than this. Beside a hundred busy threads
- * per core it still gets about as much.
+ * A process is idle if it uses a smaller share of a core than this. Beside a hundred busy threads
+ * per core, a busy process gets about this share.
  */
 const IDLE = 0.01;
 
@@ -43,12 +43,10 @@ export interface HangOptions {
 }
 
 /**
- * Waits for work unless it hangs. A call that never returns to the event loop cannot be noticed.
+ * Waits for work unless it hangs. Cannot notice a call that never returns to the event loop.
  *
- * @param work the work, such as one case of a property
- * @param options for tests
- * @throws {HangError} after 10 minutes of wall time, and as much CPU time, or 10 minutes in which
- *   the process was idle
+ * @throws {HangError} once both wall time and CPU time exceed 10 minutes, or the process was idle
+ *   for more than 10 minutes
  */
 export async function unlessHanging(
   work: () => Promise<void>,

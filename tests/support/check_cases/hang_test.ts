@@ -1,4 +1,6 @@
-/** The check for hanging cases: no busy machine sets it off, and every case that hangs does. */
+/**
+ * Tests of the check for hanging cases: a busy machine must not set it off, a case that hangs must.
+ */
 import fc from "fast-check";
 import { createDryGpu } from "../../../src/gpu/dry_gpu.ts";
 import { assertEquals, assertRejects } from "../assert/assert.ts";
@@ -6,14 +8,17 @@ import { checkCases } from "../check_cases.ts";
 import { HangError, type HangOptions, unlessHanging } from "./hang.ts";
 import { softwareInfo } from "../tuned_choice.ts";
 
-/** Clocks of a process that gets a share of the CPU; each look at them takes `step` s. */
+/**
+ * Clocks of a process that gets a share of a core. Each reading of the wall clock advances it by
+ * `step` s.
+ */
 function machine({ share, step = 10 }: { share: number; step?: number }): HangOptions {
   let wall = 0;
   const clocks = { wall: () => wall += 1000 * step, cpu: () => share * wall };
   return { clocks, period: 0 };
 }
 
-/** Work that ends after a number of turns of the event loop, or never. */
+/** Work that takes `count` turns of the event loop. */
 async function turns(count: number): Promise<void> {
   for (let i = 0; i < count; i++) await new Promise((resolve) => setTimeout(resolve, 0));
 }
@@ -21,7 +26,8 @@ async function turns(count: number): Promise<void> {
 const forever = () => new Promise<void>(() => {});
 
 Deno.test("unlessHanging() lets work end that a busy machine makes slow", async () => {
-  // 20 turns are at least 5,000 s, of which this process gets 4 %: with 25 busy threads per core.
+  // 20 turns are at least 5,000 s, of which this process gets 4 %, as beside 25 busy threads per
+  // core.
   await unlessHanging(() => turns(20), machine({ share: 0.04, step: 250 }));
 });
 
@@ -36,7 +42,7 @@ Deno.test("unlessHanging() notices idleness after work, and the CPU time of othe
   // Busy for the first 300 s, then idle.
   const clocks = { wall: () => wall += 10_000, cpu: () => Math.min(wall, 300_000) };
   await assertRejects(() => unlessHanging(forever, { clocks, period: 0 }), HangError);
-  // 16 threads that run other tests use 600 s of CPU time within 38 s.
+  // 16 threads of other tests use 600 s of CPU time within 38 s. That must not count as endless.
   await unlessHanging(() => turns(3), machine({ share: 16, step: 20 }));
 });
 

@@ -1,14 +1,13 @@
-/** Compiles kernels without running them, as far as an adapter does that within seconds. */
+/** Compiles kernels without running them. */
 import type { Gpu, Plan } from "../../../mod.ts";
 import { createDryGpu, recordPlan } from "../../../src/gpu/dry_gpu.ts";
 import { assertEquals } from "../assert/assert.ts";
 
 /**
- * Compiles the kernels that a function plans, and runs none. On SwiftShader only the runtime's WGSL
- * compiler sees them: its driver goes on to machine code at once, which takes up to half a minute
- * for one kernel.
+ * Compiles the kernels that a function plans, and runs none. On SwiftShader only the runtime checks
+ * their WGSL, because SwiftShader's driver takes up to half a minute to compile one kernel to
+ * machine code.
  *
- * @param gpu the GPU to compile for
  * @param plan plans on the given Gpu, shows each plan to `visit`, and disposes of what it made
  */
 export async function compileOnly(

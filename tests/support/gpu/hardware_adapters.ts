@@ -13,7 +13,7 @@ export interface HardwareAdapter {
 interface Told {
   readonly vendor: string;
   readonly description: string;
-  /** Dawn reports the architecture, and the driver as the description. */
+  /** What Dawn reports as architecture and, naming the driver, as description. */
   readonly dawn: readonly [architecture: string, driver: string];
   readonly subgroups: readonly [minimum: number, maximum: number];
   /** The most bytes of memory per workgroup. */

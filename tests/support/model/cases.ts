@@ -5,7 +5,7 @@ import type { Numbers } from "../on_gpu.ts";
 /** Numbers with a shape. */
 export type ModelNumbers = Numbers;
 
-/** Shapes with lengths that are multiples of 4 and others, for one workgroup and for several. */
+/** Shapes whose element count is a multiple of 4 or is not, for one workgroup and for several. */
 export const oddShapes: readonly (readonly number[])[] = [[1], [5, 13], [12, 24], [3, 129]];
 
 /** Numbers within ±scale around a mean. */
@@ -48,7 +48,9 @@ export function absoluteMaximumOf(data: Float32Array | Float64Array): number {
   return largest;
 }
 
-/** The columns of some heads; in each row, heads stand side by side. */
+/**
+ * Cuts out heads `first` to `first + count − 1` of rows in which `heads` heads stand side by side.
+ */
 export function cutHeads(
   { data, shape }: ModelNumbers,
   { first, count, headDim, heads }: {

@@ -8,7 +8,7 @@ import { createHash } from "node:crypto";
 export interface HubBehavior {
   /** The token that it requires. Default: none. */
   token?: string;
-  /** Refuses requests with this status and, if given, with this code as the hub's error code. */
+  /** Refuses requests with this status and, if given, this X-Error-Code. */
   refuse?: { readonly status: number; readonly code?: string } | undefined;
   /** The number of requests that it refuses. Default: all. */
   refusals?: number;
@@ -31,9 +31,9 @@ export interface TestHub extends AsyncDisposable {
   /** The commit of `main`; a test may change it. */
   commit: string;
   readonly files: Map<string, Uint8Array<ArrayBuffer>>;
-  /** The requests received: each its path and, if it has one, its range. */
+  /** Each received request's path and, if it has one, its range. */
   readonly requests: string[];
-  /** The tokens that the server of large files received, which should be none. */
+  /** The tokens that reached the server of large files. There should be none. */
   readonly leaked: string[];
 }
 

@@ -50,13 +50,7 @@ export interface Scene {
 /** No wait between attempts. */
 const delay = () => Promise.resolve();
 
-/**
- * Runs a test with a hub.
- *
- * @param behavior what the hub does wrong
- * @param run the test
- * @param files the model's files. Default: those of `filesOf()`
- */
+/** Runs a test with a hub that misbehaves as told. */
 export function withHub(
   behavior: HubBehavior,
   run: (scene: Scene) => Promise<void>,

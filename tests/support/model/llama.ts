@@ -1,7 +1,4 @@
-/**
- * Small Llama-like models for tests of the twin and of the GPU's model. Their parameters let every
- * mistake show.
- */
+/** Small Llama-like models for tests of the twin and of the GPU's model. */
 import { randomNormal, randomUniform } from "../../../src/random.ts";
 import type { LlamaBatch } from "../../../src/reference/llama.ts";
 import { type LlamaConfig, PLAIN_LLAMA } from "../../../src/reference/llama/config.ts";
@@ -24,10 +21,6 @@ export const SMALL_LLAMA: LlamaConfig = {
 /**
  * Parameters that are far from their initial values: no gain is 1 and no θ is 0, logits differ
  * noticeably, and values have the size at which V-scale's valve is half open.
- *
- * @param config the model's shape
- * @param options seed: any safe integer
- * @returns float32 numbers by name
  */
 export function llamaParameters(
   config: LlamaConfig,
@@ -47,12 +40,7 @@ export function llamaParameters(
   );
 }
 
-/**
- * Random tokens.
- *
- * @param config the model's vocabulary
- * @param options B, T and a seed
- */
+/** Random tokens. */
 export function llamaBatch(
   { vocabulary }: Pick<LlamaConfig, "vocabulary">,
   { batch, context, seed }: {

@@ -16,7 +16,7 @@ export interface StoredAs {
   readonly change?: (tensors: Map<string, StoredTensor>) => void;
 }
 
-/** Random tensors for a model, with numbers that every type represents. */
+/** Random tensors for a model, with numbers that F32, F16 and BF16 represent exactly. */
 export function modelTensors(fields: Fields): Map<string, Float32Array<ArrayBuffer>> {
   const { config } = parseHuggingFaceConfig(JSON.stringify(fields), "config.json");
   return new Map(
@@ -52,8 +52,8 @@ export async function writeModel(
   if (shards === 1) {
     return await Deno.writeFile(join(folder, "model.safetensors"), safetensorsFile(tensors));
   }
-  // Distributes the tensors over the files, starting with the last file, so that no order helps to
-  // find them.
+  // Distributes the tensors over the files, the last file first, so that readers cannot rely on an
+  // order.
   const names = Array.from({ length: shards }, (_, i) => shardName(shards - i, shards));
   const parts = names.map(() => new Map<string, StoredTensor>());
   [...tensors].forEach(([name, tensor], i) => parts[i % shards]!.set(name, tensor));

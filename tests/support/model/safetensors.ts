@@ -5,7 +5,7 @@ export interface StoredTensor {
   /** F32 by default. */
   readonly type?: string;
   readonly shape: readonly number[];
-  /** Numbers, which are rounded to the type; or bytes, for any type. */
+  /** Numbers, which are rounded to F32, F16 or BF16; or bytes, for any type. */
   readonly data: Float32Array | Uint8Array;
 }
 
@@ -53,7 +53,7 @@ function stored(numbers: Float32Array, type: string): Uint8Array {
   if (type === "F32") return new Uint8Array(numbers.slice().buffer);
   if (type === "F16") return new Uint8Array(new Float16Array(numbers).buffer);
   if (type !== "BF16") throw new TypeError(`no numbers of type ${type} are written`);
-  // Rounds to nearest, ties to even; a NaN stays NaN.
+  // Rounds to nearest, ties to even, except NaN.
   const bits = new Uint32Array(numbers.slice().buffer);
   const upper = Uint16Array.from(
     bits,
@@ -63,8 +63,8 @@ function stored(numbers: Float32Array, type: string): Uint8Array {
 }
 
 /**
- * Rounds numbers below 65,000 so that both bfloat16 and half precision represent them: to 8 bits,
- * and below half precision's normal numbers to 0.
+ * Rounds numbers below 65,000 to 8 significant bits, which both bfloat16 and half precision
+ * represent. Numbers below half precision's smallest normal one become 0.
  */
 export function rounded(numbers: Float32Array): Float32Array<ArrayBuffer> {
   return Float32Array.from(numbers, (number) => {

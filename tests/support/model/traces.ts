@@ -35,9 +35,8 @@ export interface TracedModel {
 }
 
 /**
- * A model far from its initial state: attention prefers some tokens, and gains and θ differ.
- *
- * @param options changes to {@linkcode SMALL}, and the batch's size and seed
+ * A model far from its initial state: attention prefers some tokens, and gains and θ are not their
+ * initial ones.
  */
 export function tracedModel(options: {
   readonly config?: Partial<LlamaConfig>;
@@ -63,7 +62,7 @@ export function tracedModel(options: {
         values.map((value, i) =>
           parameter.initial !== "normal"
             ? value + 0.3 * noise[i]!
-            // Values where V-scale's valve is half open.
+            // With such values, V-scale's valve is half open.
             : parameter.name.includes("v_proj")
             ? 1.5 * value
             : scale * value

@@ -34,7 +34,7 @@ export const attentionForward: Property = (gpu) =>
 export const attentionBackward: Property = (gpu) =>
   attentionBackwardMatchesTwin(gpu, { ...pinned, examples: attentionCases });
 
-/** The operator is right even if its workgroups exceed one dimension. */
+/** The operator is right even if its workgroups need two dimensions. */
 export function spread(operator: BrokenOperator): Property {
   return (gpu) => dispatchesSpread(gpu, { endOnFailure: true, operators: [operator] });
 }
@@ -44,10 +44,10 @@ export function bounds(operator: BrokenOperator): Property {
   return (gpu) => operatorsStayInBounds(gpu, { operators: [operator] });
 }
 
-/** The operator stays within its tensors even if its workgroups exceed one dimension. */
+/** The operator stays within its tensors even if its workgroups need two dimensions. */
 export function spreadBounds(operator: BrokenOperator): Property {
   return (gpu) => operatorsStayInBounds(narrowGpu(gpu), { operators: [operator] });
 }
 
-/** The WGSL with which a kernel numbers its workgroups over two dimensions. */
+/** The WGSL that numbers workgroups which are spread over two dimensions. */
 export const wrap = "workgroup.y * workgroups.x + workgroup.x";

@@ -22,8 +22,8 @@ export class MutantLaboratory {
   }
 
   /**
-   * Throws if a property fails on the unbroken kernels: its failure on mutants would then show
-   * nothing.
+   * Throws if a property fails on the unbroken kernels, because its failure on mutants would then
+   * show nothing.
    */
   async checkHealthy(property: Property): Promise<void> {
     await property(this.#gpu);
@@ -33,7 +33,6 @@ export class MutantLaboratory {
   /**
    * Checks that the property fails on the broken kernel because of wrong numbers.
    *
-   * @param mutant the broken kernel
    * @throws {Error} if the mutant does not apply, its kernel did not run, it survived, or the
    *   property failed for another reason, such as a kernel that does not compile
    */

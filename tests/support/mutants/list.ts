@@ -1,6 +1,6 @@
 /**
  * Kernels broken on purpose, each with the property that must fail on it. A mutant replaces literal
- * WGSL text, so one that no longer applies to a changed kernel is an error and not a silent pass.
+ * WGSL text; if a changed kernel no longer has this text, the mutant's test fails.
  */
 import { readdir } from "node:fs/promises";
 import type { Mutant } from "./mutant.ts";

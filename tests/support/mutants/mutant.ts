@@ -15,7 +15,7 @@ export interface Mutant {
   /** The property that must fail on it. */
   readonly caughtBy: Property;
   /**
-   * Whether the mutant runs only on request: its kernel compiles slowly, and another mutant
+   * Whether the mutant runs only on request, because its kernel compiles slowly and another mutant
    * resembles it.
    */
   readonly thorough: boolean;
@@ -33,7 +33,6 @@ export type Change = readonly [name: string, find: string, replace: string, opti
  *
  * @param file a kernel, or a part that several kernels share
  * @param caughtBy the property that must fail, unless a mutant names another
- * @param changes the mutants
  */
 export function mutantsOf(
   file: string,

@@ -78,11 +78,8 @@ function calls(operator: Operator): readonly [Planner, object][] {
 }
 
 /**
- * Each buffer here is longer than its tensor and full of NaN. Results keep their bits, and nothing
- * is written past a tensor's end.
- *
- * @param gpu the GPU to run on
- * @param options `operators` to check; default: all
+ * On buffers that are longer than their tensors and full of NaN, the operators give the same bits
+ * as on others, and write nothing past a tensor's end.
  */
 export async function operatorsStayInBounds(
   gpu: Gpu,

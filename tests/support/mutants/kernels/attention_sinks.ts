@@ -67,7 +67,8 @@ export const mutants: readonly Mutant[] = [
     }],
   ]),
   ...mutantsOf("attention/sink/none.wgsl", forward, [
-    // Only the maximum's initial value matters: the first key rescales the sum's to 0.
+    // Only the maximum's initial value matters: the first key's correction multiplies the sum's by
+    // 0.
     ["the maximum begins above all logits", "return -3.4e38;", "return 1e5;"],
   ]),
   ...mutantsOf("attention/sink/backward.wgsl", sinks, [

@@ -137,9 +137,8 @@ function rows({ data, shape }: Numbers): Numbers {
 }
 
 /**
- * Backward: changes from position s on keep the bits of queryGradient before s. Changes before s
- * (outputGradient, query, output, logSumExp) keep the bits of keyGradient and valueGradient from s
- * on.
+ * Changes from position s on keep the bits of queryGradient before s. Changes of outputGradient,
+ * query, output and logSumExp before s keep the bits of keyGradient and valueGradient from s on.
  */
 export const attentionBackwardIsCausal = propertyOf({
   name: "attentionBackward is causal",

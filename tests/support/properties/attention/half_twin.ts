@@ -23,8 +23,8 @@ import { elementwise } from "../../model/cases.ts";
 /** A case for f16. */
 export interface HalfDescription extends AttentionDescription, HalfRounding {
   /**
-   * The standard deviation of outputGradient. The kernels scale gradients, because f16 ends at
-   * 65,504 and at 6e-8.
+   * The standard deviation of outputGradient. The kernels scale gradients, because f16's numbers
+   * range only from 6e-8 to 65,504.
    */
   readonly gradientSize: number;
 }
@@ -73,7 +73,7 @@ const halfCases: readonly Partial<HalfDescription>[] = [
   { batch: 2, length: 33, seed: 802, operands: "rounded" },
   // Every query attends mostly to one key, so most terms of ∂L/∂z cancel.
   { keyHeads: 2, length: 97, seed: 803, pattern: "sink", scale: 1 },
-  // Masked keys have larger logits than visible ones, and weights range from 1 to nothing.
+  // Some masked keys have larger logits than all visible ones, and weights range from 1 to nothing.
   { length: 97, seed: 804, pattern: "hundreds", gradientSize: 1e-6 },
   { keyHeads: 2, length: 65, seed: 805, scale: -0.4, gradientSize: 1e7, vScale: FULL },
   { length: 41, seed: 806, gradientSize: 1e-6, vScale: BACKWARD_ONLY },

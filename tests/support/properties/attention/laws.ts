@@ -70,9 +70,9 @@ const { "A3 first query": _, ...equalities } = identities.identitiesByName;
  * tolerance.
  *
  * The tolerance is relative to the sums of the terms' magnitudes. It allows the rounding of sums of
- * T · group terms and of inner products of D. It also allows the logits' errors through exp: (D/4 +
- * 6) u |z| in the forward and again in the backward, (1 + 4) u |x| of exp itself for x up to 2 |z|,
- * and the rounding of logSumExp.
+ * T · group terms and of inner products of D. With u = 2^-24, it also allows what exp makes of the
+ * logits' errors, (D/4 + 6) u |z| in the forward and again in the backward; exp's own error, (1 +
+ * 4) u |x| for x up to 2 |z|; and the rounding of logSumExp.
  */
 export const attentionObeysItsIdentities = propertyOf({
   name: "attention's identities and bounds",
@@ -112,9 +112,10 @@ export const attentionObeysItsIdentities = propertyOf({
 });
 
 /**
- * Adding one vector c to all keys of a head shifts every logit of a row equally: output,
- * queryGradient, keyGradient and valueGradient stay, logSumExp grows by scale ⟨q_t, c⟩. Keys and c
- * are multiples of 2^-8, which makes the sum exact. The tolerance adds both sides' error bounds.
+ * Adding one vector c to all keys shifts every logit of a row equally: output, queryGradient,
+ * keyGradient and valueGradient stay, logSumExp grows by scale ⟨q_t, c⟩. Keys and c are multiples
+ * of 2^-8, which makes their sum exact. The tolerance adds the error bounds before and after the
+ * shift.
  */
 export const softmaxIsShiftInvariant = propertyOf({
   name: "softmax's shift invariance",
@@ -154,7 +155,8 @@ export const softmaxIsShiftInvariant = propertyOf({
       tally.within(`${name} under a shift`, {
         actual: after[name].data,
         expected: expected[name].data,
-        // Both sides' errors, and the rounding of the expected number to float32.
+        // The errors before and after the shift, and the rounding of the expected number to
+        // float32.
         bound: bounds[0]!.map((bound, i) =>
           bound + bounds[1]![i]! + U * Math.abs(expected[name].data[i]!)
         ),
@@ -182,10 +184,10 @@ function tangents(drawn: AttentionCase, seed: number): Record<string, Numbers> {
  * twin's forward (Richardson extrapolation, exact to 1e-9) and once from central differences of the
  * GPU's own forward.
  *
- * The first tolerance is Σ |v| times the bound of each gradient's error, including the forward's.
- * The second adds two errors of a difference quotient. Its rounding is (e(x + h v) + e(x − h v)) /
- * 2h, where e are the forward's bounds and the effect of rounding the moved inputs. Its truncation
- * error is exactly that of the twin's difference quotient with the same h.
+ * The first tolerance is Σ |v| times the bound of each gradient's error, which includes the
+ * forward's. The second adds the two errors of a difference quotient: its rounding, Σ |dy| (e(x + h
+ * v) + e(x − h v)) / 2h, where e are the forward's bounds and the effect of rounding the moved
+ * inputs; and its truncation, taken from the twin's difference quotient with the same h.
  */
 export const attentionIsAdjoint = propertyOf({
   name: "attention's adjointness",
@@ -285,8 +287,8 @@ export async function attentionObeysTheStochasticBound(
   { seed = 744 }: PropertyOptions = {},
 ): Promise<Report> {
   const samples = 1500, length = 8, headDim = 4, variance = 2.25;
-  // One batch entry per sample: all have the same query, key and value, and new noise in
-  // outputGradient.
+  // One batch entry per sample: query, key and value are the same in all, the noise in
+  // outputGradient is new in each.
   const repeat = (numbers: Float32Array): Numbers => ({
     data: Float32Array.from(
       { length: samples * numbers.length },

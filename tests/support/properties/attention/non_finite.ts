@@ -1,6 +1,6 @@
 /**
- * NaN and infinities in attention's inputs reach the results that depend on them, and change no bit
- * of any other.
+ * A NaN in attention's inputs reaches all results that depend on it. Neither NaN nor infinities
+ * change a bit of any other result.
  */
 import { attentionBackward, attentionForward } from "../../../../mod.ts";
 import * as reference from "../../../../src/reference/mod.ts";
@@ -43,8 +43,8 @@ function checkReach(
     readonly twinClean: Twins;
     readonly twinDirty: Twins;
     /**
-     * Whether the GPU's number must be NaN or infinite wherever the twin's is. It must for a NaN,
-     * but a compiler may assume that there are no infinities.
+     * Whether the GPU's number must be NaN or infinite wherever the twin's is. A spoiling NaN
+     * demands it; an infinity does not, because a compiler may assume that there are none.
      */
     readonly exact: boolean;
   },
@@ -85,7 +85,10 @@ function spoil<Args extends object>(args: Args, name: string, to: number, seed: 
   return { ...args, [name]: { data, shape: numbers.shape } };
 }
 
-/** A NaN or infinity in query, key or value reaches the rows that depend on it, and no others. */
+/**
+ * A NaN in query, key or value reaches all rows that depend on it. Neither NaN nor infinities
+ * change any other row.
+ */
 export const attentionForwardPassesNonFinite = propertyOf({
   name: "NaN and infinities in attentionForward",
   arbitrary: small,
@@ -116,8 +119,8 @@ export const attentionForwardPassesNonFinite = propertyOf({
 });
 
 /**
- * A NaN or infinity in any of the backward's inputs reaches the results that depend on it, and no
- * others.
+ * A NaN in any of the backward's inputs reaches all results that depend on it. Neither NaN nor
+ * infinities change any other result.
  */
 export const attentionBackwardPassesNonFinite = propertyOf({
   name: "NaN and infinities in attentionBackward",

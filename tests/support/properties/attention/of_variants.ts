@@ -1,7 +1,7 @@
 /**
- * The properties that every variant of attention must have, besides agreeing with the twin on drawn
- * cases: the theory's laws, those that hold bit for bit, the promised accuracy, and those of
- * learned sinks and `precise`.
+ * The properties that every variant of attention must have besides agreement with the twin on drawn
+ * cases: the theory's laws, what holds bit for bit, the promised accuracy, learned sinks, and
+ * `precise`.
  */
 import {
   type AttentionDescription,
@@ -35,8 +35,8 @@ import { attentionKeepsItsPromise } from "./twin.ts";
 /**
  * The properties, on a few pinned cases.
  *
- * @param headDim the head dimension of all cases: some kernels are compiled for one, which takes
- *   most of the time
+ * @param headDim the head dimension of all cases: some kernels compile anew for each head
+ *   dimension, which takes most of the time
  */
 export function lawsOfAttention(headDim: number): readonly KernelProperty[] {
   const describe = (description: Partial<AttentionDescription>) =>

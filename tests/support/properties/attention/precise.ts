@@ -39,10 +39,10 @@ function twinBackward(drawn: AttentionCase): reference.AttentionGradients {
 }
 
 /**
- * With `precise` for the first, the last or a middle key, forward and then backward on the GPU give
- * the twin's gradients: max |a − b| is at most 1e-5 of max |b|, as promised without `precise` for
- * ordinary data. A gradient below 1e-6, which a sink far from the logits leaves, has fewer digits,
- * so max |b| counts as at least 1e-6.
+ * With `precise` for the first, the last or a middle key, gradients a of the GPU and b of the twin,
+ * each from its own forward, agree: max |a − b| is at most 1e-5 of max |b|, as promised without
+ * `precise` for ordinary data. A gradient below 1e-6, which a sink far from the logits leaves, has
+ * fewer digits, so max |b| counts as at least 1e-6.
  */
 export const preciseBackwardMatchesTwin = propertyOf({
   name: "attentionBackward in its precise form vs twin",
@@ -70,9 +70,9 @@ export const preciseBackwardMatchesTwin = propertyOf({
 });
 
 /**
- * If every query gives one key all but a millionth of its weight, `precise` keeps four digits in
- * the gradients of queries and keys. Without it, the gradients of queries are off by more than 1e-3
- * of the largest; only the first example shows this, which has neither V-scale nor a learned sink.
+ * If every query gives one key all but about a millionth of its weight, `precise` keeps four digits
+ * in the gradients of queries and keys. The case with neither V-scale nor a learned sink also shows
+ * that without `precise`, the gradients of queries are off by more than 1e-3 of the largest.
  */
 export const preciseBackwardKeepsFourDigits = propertyOf({
   name: "attentionBackward's digits at strong sinks",

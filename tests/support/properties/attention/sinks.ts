@@ -24,8 +24,8 @@ import { type BothPasses, forwardAndBackward } from "./passes.ts";
 
 /**
  * Two tiles and part of a third, with groups and batches; V-scale; a sink that takes hardly any
- * weight, and one that takes all of it. The last case has more than 256 rows per head, whose sums
- * have a kernel of their own.
+ * weight, and one that takes all of it. The last case has more than 256 rows per head over the
+ * batch, which a kernel of its own sums.
  */
 export const sinkExamples = describeEach([
   { batch: 2, keyHeads: 2, group: 2, length: 69, seed: 19, sink: SINK_IN_LOSS },
@@ -86,10 +86,12 @@ export const attentionWithSinksMatchesTwin = sinkProperty({
 
 /**
  * Identities S1, S3 and S4 hold for the GPU's own numbers. S1: with values of 1 the output is 1 −
- * b_t, where b_t is the sink's share. S3: with one key for all positions, queryGradient is that key
- * times scale times the sum of a row of ∂L/∂z. S4: the first query's gradient has a closed form.
+ * b_t, where b_t is the weight of the sink. S3: with one key for all positions, queryGradient is
+ * that key times scale times the sum of a row of ∂L/∂z. S4: the first query's gradient has a closed
+ * form.
  *
- * The tolerances are the error bounds of both sides' passes, and exp's for b_t.
+ * The tolerances add the error bounds of the GPU's results on both sides of an identity, and exp's
+ * for b_t.
  */
 export const sinksObeyTheirIdentities = sinkProperty({
   name: "identities of learned sinks",
@@ -132,7 +134,7 @@ export const sinksObeyTheirIdentities = sinkProperty({
       for (let i = 0; i < headDim; i++) {
         const at = row * headDim + i;
         wanted[at] = scale * (share * D + (1 - share) * l) * first[i]!;
-        // The error of the expected number comes from the sink's share, and from the output in D.
+        // The error of the expected number comes from the sink's weight, and from the output in D.
         const ofShare = share * (Math.expm1(2 * forwardErrors.logSumExp[row]! + 8 * U));
         let ofD = 0;
         g.forEach((x, j) => ofD += Math.abs(x) * forwardErrors.output[row * headDim + j]!);
@@ -237,7 +239,7 @@ export const sinksHaveLimits = sinkProperty({
 });
 
 /**
- * NaN or +Infinity in one head's sink makes NaN of that head's results and of its keys' gradients.
+ * NaN or +Infinity in one head's sink turns that head's results and its keys' gradients into NaN.
  * Other heads keep their bits.
  */
 export const sinksStayInTheirHeads = sinkProperty({

@@ -131,9 +131,9 @@ export async function checkBackwardAgainstTwin(
 
 /**
  * The most that max |a − b| / max |b| may be, per pattern, for a result a of the GPU and b of the
- * twin. The other patterns have no promise: with
- * huge logits, for example, every row attends to one key alone, so all of ∂L/∂z is a difference of
- * nearly equal numbers, and has no scale for an error.
+ * twin. The other patterns have no promise: with huge logits, for example, every row attends to one
+ * key alone, so ∂L/∂z consists of differences of nearly equal numbers, and is mostly rounding
+ * error.
  */
 const promised: Partial<Record<AttentionPattern, number>> = {
   normal: 1e-5,
@@ -142,9 +142,10 @@ const promised: Partial<Record<AttentionPattern, number>> = {
 };
 
 /**
- * Forward and then backward on the GPU agree with float64 from the same inputs: max |a − b| / max
- * |b| is at most 1e-5 for ordinary data, 2e-4 for logits of tens or hundreds. For the gradients of
- * queries and keys max |b| counts as at least a hundredth of the value gradient's.
+ * The forward and then the backward on the GPU agree with float64 from the same inputs. For results
+ * a of the GPU and b of the twin, max |a − b| / max |b| is at most 1e-5 for ordinary data, 2e-4 for
+ * logits of tens or hundreds. For the gradients of queries and keys, max |b| counts as at least a
+ * hundredth of the value gradient's.
  */
 export const attentionKeepsItsPromise = propertyOf({
   name: "attention end to end",
@@ -166,8 +167,8 @@ export const attentionKeepsItsPromise = propertyOf({
     const actual = await forwardAndBackward(gpu, drawn);
     const forward = reference.attentionForward(inputs);
     const expected = { ...forward, ...reference.attentionBackward({ ...inputs, ...forward }) };
-    // With a saturated softmax, the gradients of queries and keys are only the rounding of ⟨g, v⟩ −
-    // ⟨g, y⟩.
+    // With a saturated softmax, the gradients of queries and keys are mere rounding errors of ⟨g,
+    // v⟩ − ⟨g, y⟩.
     const least = 0.01 * absoluteMaximumOf(expected.valueGradient.data);
     const floors = {
       output: 0,

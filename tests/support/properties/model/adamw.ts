@@ -9,7 +9,7 @@ import { account } from "./account.ts";
 export function adamWMatchesTwin(gpu: Gpu): Promise<Report> {
   return account(gpu, "adamW vs twin", async function* (arena, tally) {
     for (const [shape, weightDecay] of [[[6, 4], 0.1], [[71], 0]] as const) {
-      // Numbers that float32 represents, so that 1 − β is the same on both sides.
+      // float32 represents these, so 1 − β is the same on the CPU and the GPU.
       const [beta1, beta2, epsilon] = [0.9, 0.95, 1e-8].map(Math.fround) as [
         number,
         number,
@@ -52,8 +52,8 @@ export function adamWMatchesTwin(gpu: Gpu): Promise<Report> {
           p[i] = p[i]! - rate * weightDecay * p[i]! - rate * update;
         }
       }
-      // The bounds allow three steps of a dozen operations each. An update is below 1/√(1 − β₂) =
-      // √20 < 5. Parameters and moments are below 1.
+      // The bounds allow 20 roundings per step. The rates add up to 0.06, an update is below 1/√(1
+      // − β₂) = √20 < 5, and parameters and moments are below 1.
       tally.within("adamW's parameter", {
         actual: await parameter.read(),
         expected: p,

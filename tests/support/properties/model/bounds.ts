@@ -14,8 +14,8 @@ import { additionsMatchFloat32, sumsMatchTwin } from "./sums.ts";
 import { swigluMatchesTwin } from "./swiglu.ts";
 
 /**
- * Each buffer here is longer than its tensor and full of NaN. The operators still agree with the
- * twin, and write nothing past a tensor's end.
+ * On buffers that are longer than their tensors and full of NaN, the operators agree with the twin,
+ * and write nothing past a tensor's end.
  */
 export async function modelOperatorsStayInBounds(gpu: Gpu): Promise<Report> {
   const within = guardGpu(gpu);

@@ -7,7 +7,7 @@ import type { Report } from "../../report.ts";
 import { U } from "../../tolerance.ts";
 import { account, numbersOf } from "./account.ts";
 
-/** Embedding copies rows; its gradient adds up the rows of each token. */
+/** Embedding copies rows; its gradient sums the rows of outputGradient by token. */
 export function embeddingMatchesTwin(gpu: Gpu): Promise<Report> {
   return account(gpu, "embedding vs twin", async function* (arena, tally) {
     for (const [columns, vocabulary, places] of [[12, 5, 69], [7, 40, 33], [4, 1, 3]] as const) {
