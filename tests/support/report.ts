@@ -48,10 +48,8 @@ export class Tally {
   }
 
   /**
-   * Throws unless |actual − expected| ≤ bound for every element. NaN is never within a bound.
-   *
-   * @param what the quantity's name
-   * @param numbers the three lists, equally long
+   * Throws unless |actual − expected| ≤ bound for every element. NaN is never within a bound. The
+   * three lists must be equally long.
    */
   within(
     what: string,
@@ -163,9 +161,6 @@ export class Tally {
   /**
    * The report of all comparisons. Throws if there were none, or if a quantity was never compared
    * finely enough to show an error of 1 %.
-   *
-   * @param name what was checked
-   * @param cases the number of cases
    */
   report(name: string, cases: number): Report {
     assert(cases > 0 && this.#comparisons > 0, `${name}: nothing was compared`);

@@ -3,14 +3,15 @@
  * analysis. attention/tolerance.ts has the bounds of attention, rows/tolerance.ts those of RMSNorm
  * and V-scale.
  *
- * Every operation contributes its rounding error: u = 2^-24 relative for +, −, ·; for the others
- * what the WGSL specification allows: 2.5 ulp for a division, 3 + 2|x| ulp for exp x, 3 ulp for log
- * (2^-21 absolute between ½ and 2), 2 ulp and a division for a square root; an ulp is at most 2u. A
- * sum of terms in any order is off by at most n u Σ|terms| (Higham, Accuracy and Stability of
+ * Every operation contributes its rounding error. For +, − and · that is u = 2^-24, relative. The
+ * WGSL specification allows the others more: a division 2.5 ulp, exp x 3 + 2|x| ulp, log 3 ulp
+ * (2^-21 absolute between ½ and 2), a square root 2 ulp and a division. An ulp is at most 2u.
+ * Subnormal numbers may be flushed to zero: an absolute error of 2^-126 for each product.
+ *
+ * A sum of terms in any order is off by at most n u Σ|terms| (Higham, Accuracy and Stability of
  * Numerical Algorithms, section 4.2), where n is the longest chain of additions that a term goes
- * through. Subnormal numbers may be flushed to zero: an absolute error of 2^-126 for each product.
- * A chain's length is that of the longest among the variants: D products one by one, tiles of 32
- * keys, sums over 64 invocations.
+ * through. The longest chain among the variants counts: D products one by one, tiles of 32 keys,
+ * sums over 64 invocations.
  *
  * A logit's error δ reaches its weight through exp as exp(δ) − 1, to all orders. So the bounds also
  * hold for logits in the thousands, and are wide there, as the kernel's errors are.

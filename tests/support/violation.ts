@@ -1,10 +1,10 @@
 /**
  * Violations: by how much numbers miss an identity or a bound.
  *
- * An equality's violation is |left − right| over a stated scale, the sum of the terms' magnitudes.
- * float32 results violate it by a few times 2^-24, unless a logit is large. An inequality's violation
- * is (left − right)/right, or (left − right) over another stated scale. It is negative if the
- * inequality holds, and 0 if it is attained.
+ * The violation of an equality is |left − right| over a stated scale, the sum of the terms'
+ * magnitudes. float32 results violate an identity by a few times 2^-24, unless a logit is large.
+ * The violation of left ≤ right is (left − right)/right, or (left − right) over another stated
+ * scale. It is negative if the inequality holds, and 0 if it is attained.
  */
 
 /** The distance of numbers from an identity or a bound. */

@@ -18,8 +18,8 @@ Deno.test("chooseCandidate() finds an adapter by number, by part of its name in 
     ["radeon", 2],
     ["7900", 2],
     ["4090 D", 1],
-    // The whole name of one adapter, which the other one's name contains. Of two equal names the
-    // first is chosen.
+    // The whole name of adapters 0 and 3; adapter 1's name contains it. Of equal names the first is
+    // chosen.
     ["nvidia geforce rtx 4090", 0],
   ];
   for (const [wanted, number] of chosen) {

@@ -31,7 +31,8 @@ function forge<Original extends object>(original: Original, members: Members): O
   });
 }
 
-// After openGpu() has accepted the driver, requests its adapter again and forges members of it.
+// Opens and closes the adapter, so that openGpu() has accepted its driver, then requests it again
+// and forges members of it.
 async function find(runtime: Runtime, members: (adapter: GPUAdapter) => Members = () => ({})) {
   (await openGpu({ runtime, tuning: false })).dispose();
   const origin = await (runtime === "dawn" ? dawnRuntime() : denoRuntime());

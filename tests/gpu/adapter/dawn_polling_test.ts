@@ -19,8 +19,8 @@ Deno.test("paceDawnPolling() does not change setImmediate for other callers", as
   paceDawnPolling();
   assertEquals(globalThis.setImmediate, once);
   assertEquals(await new Promise((done) => setImmediate(done, "given")), "given");
-  // The source of a bound function also reads as "native code", but a bound function must not be
-  // delayed.
+  // Like the bindings' callbacks, a bound function has a source that reads "native code", but it
+  // must not be delayed.
   const order: string[] = [];
   setImmediate(order.push.bind(order), "bound");
   const dropped = setImmediate(() => order.push("dropped"));
@@ -29,8 +29,8 @@ Deno.test("paceDawnPolling() does not change setImmediate for other callers", as
   assertEquals(order, ["bound"]);
 });
 
-// The bindings' callbacks are recognized by their source. This test fails if a later version of
-// npm:webgpu changes it.
+// openGpu() recognizes the bindings' callbacks by their source. This test fails if a later version
+// of npm:webgpu changes it.
 eachRuntime("openGpu() sleeps between polls while work is pending", async (runtime) => {
   using gpu = await openGpu({ runtime });
   await gpu.sync();

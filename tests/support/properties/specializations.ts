@@ -63,8 +63,6 @@ const narrowed = new WeakMap<Gpu, Gpu>();
 /**
  * A sibling of a `Gpu` whose dispatches hold at most 7 workgroups per dimension. The same argument
  * gives the same sibling.
- *
- * @param gpu the owner of the device
  */
 export function narrowGpu(gpu: Gpu): Gpu {
   const limits = { maxComputeWorkgroupsPerDimension: 7 };
@@ -94,8 +92,8 @@ const spreadVScale = [{
 }];
 
 /**
- * Row operators agree with the twin even if a dimension of a dispatch holds only 7 workgroups,
- * which spreads all of them over two dimensions.
+ * The operators agree with the twin even if a dimension of a dispatch holds only 7 workgroups, so
+ * that every dispatch spreads over two dimensions.
  */
 export async function dispatchesSpread(
   gpu: Gpu,

@@ -1,6 +1,6 @@
 /**
- * The cases that the properties of RMSNorm and V-scale draw: small descriptions that determine the
- * arrays.
+ * Cases for the properties of RMSNorm and V-scale: small descriptions, from which all arrays
+ * follow.
  */
 import fc from "fast-check";
 import { randomNormal, randomUniform } from "../../../src/random.ts";

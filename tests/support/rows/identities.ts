@@ -1,11 +1,11 @@
 /**
  * The exact identities and bounds of the gradient-sink theory for RMSNorm (N1 to N4) and V-scale
  * (V1 to V4), and comparisons of whole results, as functions of plain numbers from the float64 twin
- * or a GPU. ../violation.ts defines how violations are measured.
+ * or a GPU. ../violation.ts defines how violations are measured, src/reference/theory.md the
+ * labels.
  *
  * RMSNorm: r = √(‖x‖²/d + ε), g is the output's gradient, γ the gain, u = γ ⊙ g. V-scale: r = ‖v‖²,
  * ĝ is the gradient of the scaled value, λ∥ and λ⊥ are J_φ(v)'s eigenvalues along and across v.
- * "Scale" is what a violation is relative to.
  */
 import * as reference from "../../../src/reference/mod.ts";
 import { distance, inner, norm, type Plain } from "../vectors.ts";
@@ -31,8 +31,8 @@ export interface VScaleNumbers {
 }
 
 /**
- * V-scale's Jacobian times g, J_φ(v) g: λ∥ times the part of g along v, plus λ⊥ times the rest
- * (V1).
+ * V-scale's Jacobian J_φ(v) times a gradient: λ∥ times the gradient's part along v, plus λ⊥ times
+ * the rest (V1).
  */
 export function throughValve(
   gradient: Float64Array,
@@ -83,8 +83,8 @@ function largestGain(numbers: RmsNormNumbers): number {
 }
 
 /**
- * Identity N1 of RMSNorm: ∇_x L = J(x)ᵀ g with J as a dense matrix (d² operations per row). Scale:
- * 2 ‖u‖/r, because ⟨u, x⟩x/(d r²) is at most as long as u.
+ * Identity N1 of RMSNorm: ∇_x L = J(x)ᵀ g with J as a dense matrix (d² operations per row). The
+ * violation is relative to 2 ‖u‖/r, because ⟨u, x⟩x/(d r²) is at most as long as u.
  */
 export function rmsNormIsItsJacobian(numbers: RmsNormNumbers): Violation {
   const worst = new Worst();
@@ -129,8 +129,8 @@ export function rmsNormMeetsTarget(
 }
 
 /**
- * Identity N4 of RMSNorm: ⟨∇_x L, x⟩ = ε ⟨u, x⟩/r³, which is 0 with ε = 0. Scale: 2 ‖u‖ ‖x‖/r, that
- * of both terms.
+ * Identity N4 of RMSNorm: ⟨∇_x L, x⟩ = ε ⟨u, x⟩/r³, which is 0 with ε = 0. The violation is
+ * relative to 2 ‖u‖ ‖x‖/r, which bounds the magnitudes of both terms of ∇_x L.
  */
 export function rmsNormRadialGradient(numbers: RmsNormNumbers): Violation {
   const worst = new Worst();
@@ -165,7 +165,8 @@ function eachValveRow(
 }
 
 /**
- * Identity V1 of V-scale: ∇_v L = λ⊥ ĝ⊥ + λ∥ ĝ∥, where ĝ∥ is along v and ĝ⊥ across. Scale: λ∥ ‖ĝ‖.
+ * Identity V1 of V-scale: ∇_v L = λ⊥ ĝ⊥ + λ∥ ĝ∥, where ĝ∥ is along v and ĝ⊥ across. The violation
+ * is relative to λ∥ ‖ĝ‖.
  */
 export function vScaleIsItsEigenvalues(numbers: VScaleNumbers): Violation {
   const worst = new Worst();
@@ -196,8 +197,8 @@ export function vScaleBounds(
 }
 
 /**
- * Identity V3 of V-scale, for every head: ∂L/∂C = −Σ_s r_s/(r_s + C)² ⟨v_s, ĝ_s⟩. Scale: Σ_s
- * r_s/(r_s + C)² ‖v_s‖ ‖ĝ_s‖.
+ * Identity V3 of V-scale, for every head: ∂L/∂C = −Σ_s r_s/(r_s + C)² ⟨v_s, ĝ_s⟩, where Σ_s also
+ * runs over the batch. The violation is relative to Σ_s r_s/(r_s + C)² ‖v_s‖ ‖ĝ_s‖.
  */
 export function vScaleConstantGradient(numbers: VScaleNumbers): Violation {
   const worst = new Worst();
@@ -217,8 +218,9 @@ export function vScaleConstantGradient(numbers: VScaleNumbers): Violation {
 }
 
 /**
- * The distance of two results up to a factor: |actual − factor expected| over the largest |factor
- * expected|. For laws such as RMSNorm(c x) = RMSNorm(x), J(c x) = J(x)/c and softmax's shift.
+ * How far a result is from another times a factor: |actual − factor · expected| over the largest
+ * |factor · expected|. For laws such as RMSNorm(c x) = RMSNorm(x), J(c x) = J(x)/c and softmax's
+ * shift.
  */
 export function scaledDifference(
   actual: ArrayLike<number>,
@@ -252,8 +254,8 @@ export function differingBits(actual: ArrayLike<number>, expected: ArrayLike<num
 }
 
 /**
- * Adjointness of a Jacobian J and its transpose: ⟨dy, J v⟩ = ⟨Jᵀ dy, v⟩. Scale: ‖dy‖ ‖J v‖ + ‖Jᵀ
- * dy‖ ‖v‖.
+ * Adjointness of a Jacobian J and its transpose: ⟨dy, J v⟩ = ⟨Jᵀ dy, v⟩. The violation is relative
+ * to ‖dy‖ ‖J v‖ + ‖Jᵀ dy‖ ‖v‖.
  */
 export function adjointness(pairs: {
   readonly cotangent: ArrayLike<number>;

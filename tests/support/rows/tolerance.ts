@@ -115,7 +115,7 @@ function gainChain(rows: number, columns: number): number {
   return Math.max(run + Math.ceil(rows / run), tiled);
 }
 
-/** Bounds of rmsNormBackward's errors, if both sides have the same float32 inverseRms. */
+/** Bounds of rmsNormBackward's errors, if kernel and twin read the same float32 inverseRms. */
 export function rmsNormBackwardBounds(
   { input, gain, inverseRms, outputGradient }: {
     readonly input: Numbers;

@@ -8,7 +8,7 @@ import type { Property, PropertyOptions } from "../check_cases.ts";
 import { describeReport } from "../report.ts";
 import type { Mutant } from "../mutants/mutant.ts";
 
-/** A variant, the files of its kernels, and whether to pretend a hardware GPU. */
+/** A variant of RMSNorm or of V-scale to test. */
 export interface RowVariant {
   readonly name: string;
   /**
@@ -24,12 +24,7 @@ export interface RowVariant {
   readonly hardware?: boolean;
 }
 
-/**
- * The reason why an adapter cannot run a variant, or undefined.
- *
- * @param gpu the adapter
- * @param variant the variant
- */
+/** The reason why an adapter cannot run a variant, or undefined. */
 export function unfitRowVariant(gpu: Gpu, { name }: RowVariant): string | undefined {
   return ["subgroup", "tile"].includes(name) && gpu.info.subgroupSize === undefined
     ? "the adapter has no subgroups"
@@ -49,13 +44,7 @@ function withVariant(gpu: Gpu, { name, operator, hardware = false }: RowVariant)
   return sibling;
 }
 
-/**
- * Checks properties on one variant, and that its kernels ran.
- *
- * @param gpu the GPU to run on
- * @param variant the variant
- * @param checks the properties, and how to run them
- */
+/** Checks properties on one variant, and that its kernels ran. */
 export async function checkVariant(
   gpu: Gpu,
   variant: RowVariant,
@@ -80,13 +69,8 @@ export async function checkVariant(
 }
 
 /**
- * Checks that a property fails on a broken kernel because of wrong numbers, and not because the
- * kernel does not compile.
- *
- * @param gpu the GPU to run on
- * @param variant the variant whose kernel is broken
- * @param mutant the broken kernel; the text that it replaces must occur in the kernel for some
- *   shape
+ * Checks that a property fails on a mutant because of wrong numbers, and not because the kernel
+ * does not compile. The text that the mutant replaces must occur in the kernel of some shape.
  */
 export async function checkMutant(
   gpu: Gpu,

@@ -79,8 +79,8 @@ export function projectionsMatchTwin(gpu: Gpu): Promise<Report> {
           const expected = parts.splitHeads(toTwin(cut), layout).data;
           const actual = await numbersOf(arena, split[name as keyof typeof own]);
           if (turned) {
-            // Numbers are below 1. So each product, their sum and the table have an error of about
-            // U at most.
+            // The numbers are below 1, so the two products, their sum and the table's entries each
+            // err by about U at most.
             tally.within(`splitProjections' ${name}`, {
               actual,
               expected,

@@ -12,7 +12,7 @@ export const MAGNITUDES = [1e-38, 1e-22, 1e-20, 1, 1e19, 3e38] as const;
 /** The largest finite float32. */
 const LARGEST = 2 ** 128 - 2 ** 104;
 
-/** The distance between two subnormal float32. */
+/** The distance between neighboring subnormal float32 numbers. */
 const SPACING = 2 ** -149;
 
 /**
@@ -152,8 +152,8 @@ export function adamWHoldsInRange(gpu: Gpu): Promise<Report> {
       tally.within("adamW's parameter", {
         actual: kept.map((i) => actual[i]!),
         expected: kept.map((i) => -0.5 * gradient[i]! / (Math.abs(gradient[i]!) + epsilon)),
-        // The square of a gradient of 10⁻²⁰ may be flushed. Its root is then missing beside ε, a
-        // relative change of 10⁻⁸.
+        // The square of a gradient of 10⁻²⁰ may be flushed. Then its root is missing beside ε =
+        // 10⁻¹², a relative change of 10⁻⁸.
         bound: kept.map((i) =>
           40 * U + 2 * Math.sqrt(2 * FLUSH) / epsilon * Number(gradient[i]! < 1e-18)
         ),

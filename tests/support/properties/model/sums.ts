@@ -14,7 +14,7 @@ import type { Report } from "../../report.ts";
 import { U } from "../../tolerance.ts";
 import { account, numbersOf } from "./account.ts";
 
-/** add, accumulate, addBias and copy have the bits of float32 sums. */
+/** add, accumulate and addBias have the bits of float32 sums, and copy keeps bits. */
 export function additionsMatchFloat32(gpu: Gpu): Promise<Report> {
   return account(
     gpu,

@@ -41,8 +41,8 @@ function names(columns: number, epsilon: number): string {
   return `${columns} columns, epsilon ${epsilon}`;
 }
 
-// Compares numbers with the twin, and with the twin of flushed inputs: one bound must hold. NaN and
-// infinities are allowed only where `mayBeNaN` is true.
+// Compares numbers with the twin, and with the twin of flushed inputs: each must lie within the
+// bound of one of them. NaN and infinities are allowed only where `mayBeNaN` is true.
 function compare(
   tally: Tally,
   what: string,
@@ -75,7 +75,7 @@ export function rmsNormHoldsInRange(
   options: { readonly variant?: string } = {},
 ): Promise<Report> {
   return account(gpu, "rmsNorm in float32's range", async function* (arena, tally) {
-    // The registers of a four-lane subgroup hold at most 128 columns.
+    // No more, because the registers of a four-lane subgroup hold at most 128 columns.
     for (const columns of [4, 7, 64, 124]) {
       const input = rowsOfAllMagnitudes(columns, columns);
       const gain = {
@@ -139,8 +139,8 @@ export function rmsNormHoldsInRange(
             `inverseRms of ${root} is ${inverseRms[row]}: ${what}`,
           );
         });
-        // The backward reads the forward's inverseRms: a NaN there makes NaN of the row and of the
-        // gain's gradient.
+        // The backward reads the forward's inverseRms: a NaN there turns the row's inputGradient
+        // and all of gainGradient into NaN.
         const kept = [...inverseRms.keys()].filter((row) => Number.isFinite(inverseRms[row]));
         const rowsOf = ({ data }: Numbers | { data: Float32Array<ArrayBuffer> }): Numbers => ({
           data: Float32Array.from(
@@ -173,7 +173,7 @@ export function rmsNormHoldsInRange(
             }).inputGradient;
             return bound.map((x, j) => x + U * Math.abs(backwardTwins[i]!.inputGradient.data[j]!));
           }),
-          // These gradients are near the end of float32's range.
+          // Such gradients are near the end of float32's range.
           mayBeNaN: (i) => Math.abs(backwardTwins[0]!.inputGradient.data[i]!) > 2 ** 125,
         });
         const lost = kept.length < inverseRms.length;

@@ -31,8 +31,8 @@ export const rmsNormObeysItsIdentities = propertyOf({
     const drawn = drawRmsNorm(description);
     const epsilon = drawn.epsilon ?? 1e-5;
     const numbers = { ...drawn, ...await rmsNorm(gpu, drawn), epsilon };
-    // The tolerance allows half a chain of additions for inverseRms, which enters three times but
-    // never in full, one chain for the mean, and single operations.
+    // The tolerance allows one chain of additions for the mean, another for inverseRms, whose root
+    // halves its chain's error in each use, and single operations.
     const tolerance = (2 * (columns / 64 + Math.min(columns, 64)) + 40) * U;
     const largest = [...drawn.gain.data].reduce((most, x) => Math.max(most, Math.abs(x)), 0);
     const target = largest * Math.sqrt(columns) / 2;
@@ -53,7 +53,7 @@ export const rmsNormObeysItsIdentities = propertyOf({
  * With ε = 0 and any c > 0: RMSNorm(c x) = RMSNorm(x), inverseRms(c x) = inverseRms(x) / c,
  * inputGradient at c x is inputGradient at x, divided by c, and gainGradient stays. x is a multiple
  * of 1/1024 with about 13 significant bits, c has at most 2, so c x is exact. The tolerance adds
- * both sides' error bounds.
+ * the error bounds of the results at x and at c x.
  */
 export const rmsNormScales = propertyOf({
   name: "RMSNorm's scaling laws",

@@ -31,7 +31,7 @@ export const residualProperties: readonly SinkProperty[] = [
       allNear(byPosition.inputNorm, [4, 1], "‖h‖");
       allNear(byPosition.bloat, [3, 2], "Bloat");
       // The first token's Compress is 2/20, 5/40 and 1/30. The second token's is undefined in two
-      // sequences, where its difference is 0.
+      // sequences, where the difference of its gradients is 0.
       allNear(byPosition.compress, [0.1, 0.5], "Compress");
       allNear(byPosition.change, [1.2, 1], "Change");
       near(bloat?.ratio, 1.5, "Bloat at the sink");

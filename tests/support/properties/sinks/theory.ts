@@ -1,4 +1,4 @@
-/** Properties of the checks of the theory: violations and slack. */
+/** Properties of the checks of the theory: violations, and slack (a bound over what it bounds). */
 import { assert, assertEquals } from "../../assert/assert.ts";
 import { handTrace, mapTrace, rounded, rows, tracedModel } from "../../model/traces.ts";
 import { allNear, near, type SinkProperty } from "./property.ts";
@@ -38,7 +38,7 @@ export const theoryProperties: readonly SinkProperty[] = [
           assertEquals(errors, [], JSON.stringify(config));
           assertEquals(checks.length, count);
         }
-        // The checks named here fail if the trace does not match the model's sink or gate.
+        // These checks must fail if the trace does not match the model's sink or gate.
         if ("sinkLogit" in config) {
           const without = { ...model.config, sinkLogit: "none" as const };
           const { errors } = checkTheory(model.trace, { ...model, config: without });
