@@ -14,8 +14,8 @@ export interface ChildReport {
   /** For each adapter to find: its name in its runtime, or the error. */
   readonly found: readonly string[];
   /**
-   * The value that the Vulkan loader's variable for selecting a device has after all adapters were
-   * found; null if it is unset.
+   * The Vulkan loader's variable for selecting a device, after all adapters were found; null if
+   * unset.
    */
   readonly selected: string | null;
 }

@@ -28,7 +28,7 @@ function embeddedDriver(): string {
   return `${projectCacheFolder(variables)}/${driverFolderName()}/${ICD_FILE}`;
 }
 
-/** Why this machine lacks two drivers to choose from; undefined if it has them. */
+/** Why these tests cannot run here; undefined if they can. */
 function reasonAgainst(): string | undefined {
   const [missing] = missingFlags(["run", "read", "env", "ffi"]);
   if (missing !== undefined) return `needs ${missing}`;
@@ -92,7 +92,7 @@ eachRuntime(
     assertStringIncludes(found[count + 2]!, "no GPU's name holds this");
     assertStringIncludes(found[count + 3]!, 'is a software adapter, but software is "never"');
     assertEquals(selected, null);
-    // The variable chooses like the option, and the option overrides it.
+    // GRADSINK_ADAPTER chooses like the option, and the option overrides it.
     const byVariable = await report(
       runtime,
       [{}, { adapter: other }],

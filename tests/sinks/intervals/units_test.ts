@@ -63,7 +63,7 @@ Deno.test("intervals of R_GS contain other sequences' mean about as often as pro
       statistic: (counts) => gradientSinkRatio(norms(counts), DEFAULT_SINK_SETTINGS).ratio!,
     }));
   }
-  // The mean over this many sequences is exact to a tenth of an interval's width.
+  // The mean of 120 trials is off by about a fortieth of an interval's width.
   const mean = ratios.reduce((sum, each) => sum + each, 0) / ratios.length;
   const held = intervals.filter(([low, high]) => low <= mean && mean <= high).length;
   // 95 % of 120 are 114; a binomial count out of 120 is at least 105 in 999 of 1,000 cases.
