@@ -284,7 +284,7 @@ function reachedFrom(file: string, sources: ReadonlyMap<string, string>): Readon
 
 let sources: Promise<ReadonlyMap<string, string>> | undefined;
 
-/** The modules of src/sinks/ with one changed; it loads copies of all affected modules. */
+/** Loads the modules of src/sinks/ with one changed, from copies of all affected modules. */
 async function loadMutant(into: string, { file, from, to }: Mutant): Promise<SinkModules> {
   const all = await (sources ??= readSources());
   const reached = reachedFrom(file, all);

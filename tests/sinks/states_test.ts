@@ -29,7 +29,7 @@ Deno.test("StatesMeter shows the requested head, and each head once", () => {
   assertEquals(maps.map(({ layer, head, why }) => [layer, head, why]), [
     [0, 1, "the head asked for"],
     [2, last, "most attention to token 0"],
-    // The median of both layers' heads is layer 0's strongest.
+    // The median of both layers' heads is layer 0's strongest head.
     [0, last, "the median score"],
     [0, 0, "least attention to token 0"],
   ]);

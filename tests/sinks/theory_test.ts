@@ -21,8 +21,8 @@ Deno.test("checkTheory() finds the violations that tests/support/attention/ident
       config: { vScale, layersWithoutAttention: [1, 2] },
       batch: 2,
     });
-    // Changes each element of the output and of the gradients by query, key and value by a
-    // different amount.
+    // Changes each element of the output and of the gradients with respect to query, key and value
+    // by another amount.
     const trace = mapTrace(
       exact,
       (numbers, name) =>

@@ -11,14 +11,14 @@ class FakeProcesses {
   readonly log: string[] = [];
   /** The last turn that each side was given. */
   readonly ends: ChildTurn[] = [];
-  /** The number of processes that are busy with work that only one may do at a time. */
+  /** The number of processes at work. At most one may be. */
   #busy = 0;
 
   constructor(options: Partial<TurnsOptions> = {}) {
     this.turns = new Turns({ targetHalfWidth: 0, sweeps: 4, end: Infinity, seed: 1, ...options });
   }
 
-  /** Measures a side's batch. `crash` names the job and sweep at whose visit the process ends. */
+  /** Measures a side's batch. `crash` names the job and the sweep during which the process ends. */
   async measure(
     side: Side,
     { jobs, prepare = 0, plans = () => plan, time = () => 1, crash, crashesAtEnd = false }: {

@@ -1,4 +1,7 @@
-/** The rounding floors of key and query gradients, compared with the kernels' errors. */
+/**
+ * The rounding floors of key and query gradients, estimates of their rounding errors, compared with
+ * the kernels' errors.
+ */
 import {
   attentionBackward,
   type AttentionBackwardOptions,

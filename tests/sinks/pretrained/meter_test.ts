@@ -47,7 +47,7 @@ Deno.test("PretrainedMeter counts each pair of text and head by its score, at ev
           sum += column[row * CONTEXT + t]!;
           uniform += 1 / (t + 1);
         }
-        // At position 0 a score must also exceed that of uniform attention: 0.46 over 5 queries.
+        // A score must also exceed that of uniform attention, such as 0.46 at position 0.
         if (sum / settings.window > settings.threshold && sum > uniform) count++;
       }
       return count / (BATCH * config.queryHeads);
