@@ -15,7 +15,7 @@ import { onEachRuntime, siblingGpu, testGpu } from "../support/gpu.ts";
 const digest = "0123456789abcdef";
 addCustomOperator(softcap, { digest });
 
-/** A planner that these tests never call. */
+/** Takes the place of a planner where nothing may be planned. */
 function noPlan(): never {
   throw new Error("nothing is planned here");
 }
@@ -144,7 +144,7 @@ onEachRuntime("every variant of the example passes its check", async (gpu) => {
   }
   assertEquals(chosenVariant(gpu, { kernel: "softcap", pass: "forward", shape }), "vec4");
   assertEquals(shapesOf("softcap", { software: true, grid: "quick" }).length, 1);
-  // A variant refuses a shape that it cannot run, and frees everything.
+  // A variant refuses a shape that it cannot run.
   const odd = { name: "odd", dimensions: { n: 1001 } };
   assertThrows(
     () => createWorkload(gpu, { kernel: "softcap", pass: "forward", shape: odd }),

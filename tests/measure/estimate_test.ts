@@ -31,7 +31,7 @@ Deno.test("one row's interval is Student's, over its processes' medians", () => 
     candidate: time,
   }])!;
   near(center, Math.log(110));
-  // The deviations from the mean are −log 1.1, 0 and log 1.1.
+  // The logarithms' deviations from their mean are −log 1.1, 0 and log 1.1.
   near(error, Math.log(1.1) / Math.sqrt(3));
   assertEquals(df, 2);
   const { interval, median } = summarizeMeasurements([measurement]).get(measurement)!;

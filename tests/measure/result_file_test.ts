@@ -69,7 +69,7 @@ function withField(path: string, value: unknown): string {
 
 const valid = JSON.stringify(fullResultFile());
 
-/** The full file, and at its end a changed copy of its first measurement. */
+/** The full file with two measurements: its first one, and a changed copy of it. */
 function twice(change: Partial<Measurement>): ResultFile {
   const file = fullResultFile();
   const [first] = file.measurements;

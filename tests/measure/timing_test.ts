@@ -55,9 +55,9 @@ for (const kind of ["timestamp", "wall"] as const) {
   });
 }
 
-// On Deno, the call that asks whether the GPU is done waits for it. If this stops being true,
+// On Deno, the call that asks whether the GPU is done waits until it is. If this stops being true,
 // submitAndWait in src/measure/timing/submission.ts must change. Both clocks time the same work, so
-// a slow day lengthens both: the host's can be shorter only if the call returned early.
+// a slow machine lengthens both: the host's time can be shorter only if the call returned early.
 onEachRuntime("GpuTimer.time() gives a host time that covers the GPU's", async (gpu) => {
   if (!gpu.info.features.includes("timestamp-query")) return;
   const timer = await GpuTimer.open(gpu, { clocks });

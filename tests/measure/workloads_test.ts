@@ -87,7 +87,7 @@ Deno.test("createWorkload().check() fails for every broken kernel", async () => 
       return part.source.replaceAll(find, replace);
     };
     const sibling = siblingGpu(gpu, {});
-    // Inputs that a kernel computes come from the unbroken kernel.
+    // The check passes for the unbroken kernel.
     using workload = createWorkload(sibling, work(kernel, pass));
     assert((await workload.check()).error <= (await workload.check()).tolerance);
     const mutated = siblingGpu(gpu, {});

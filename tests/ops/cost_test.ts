@@ -223,8 +223,8 @@ onEachRuntime("plans need memory beside their tensors that is linear in T", asyn
   };
   const [short, long] = [extra(256), extra(1024)]; // both lengths choose the same kernels
   const { batches, queryHeads, keyValueHeads } = shape;
-  // The portable backward keeps 8 bytes per query row; with V-scale, forward and backward keep 8
-  // per value row. The rest is uniforms.
+  // The portable backward keeps 8 bytes per query row. With V-scale, forward and backward each keep
+  // another 8 per value row. The rest is uniforms.
   const rows = [0, keyValueHeads, queryHeads, queryHeads + keyValueHeads, 0];
   rows.forEach((heads, i) => {
     assertEquals(long[i]! - short[i]!, 8 * batches * heads * (1024 - 256));

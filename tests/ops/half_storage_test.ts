@@ -34,8 +34,8 @@ async function product(gpu: Gpu, left: Float32Array, right: Float32Array, inner:
   return await p.read();
 }
 
-// A matrix times the identity gives the matrix as stored. Compare it bit for bit, with numbers of
-// all sizes and ties to even.
+// A matrix times the identity gives the matrix as stored. The check compares it bit for bit, for
+// numbers of all sizes, some halfway between two f16 numbers.
 async function checkRounding(gpu: Gpu): Promise<void> {
   const inner = 37;
   const left = randomNormal({ seed: 501, length: 41 * inner, standardDeviation: 1 });

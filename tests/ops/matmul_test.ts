@@ -86,8 +86,7 @@ for (const variant of matmulVariants) {
   );
 }
 
-// All layouts of operands in whole vectors of four, with and without a whole number of steps in K;
-// and one layout without whole vectors.
+// All layouts of operands in whole vectors of four, with and without a whole number of steps in K.
 const layouts = [false, true].flatMap((transposeLeft) =>
   [false, true].flatMap((transposeRight) =>
     [32, 44].map((inner) =>

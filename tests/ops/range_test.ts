@@ -1,4 +1,4 @@
-/** Every operator that adds squares is right at the ends of float32's range, or returns NaN. */
+/** Operators are right at the ends of float32's range, or return NaN. */
 import { onEachRuntime } from "../support/gpu.ts";
 import {
   adamWHoldsInRange,

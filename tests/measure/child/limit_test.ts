@@ -61,7 +61,10 @@ Deno.test("roughWork() is at most a quarter below an operator's operations, and 
   }
 });
 
-/** A GPU that only takes time: 1 / `rate` ns per operation, but at least `least` ns. */
+/**
+ * A GPU that computes nothing, but takes 1 / `rate` ns per operation, and at least `least` ns per
+ * timing.
+ */
 function fakeGpu(rate: number, least = 0) {
   const ran: number[] = [];
   let work = 0;

@@ -248,7 +248,7 @@ Deno.test("a joint run is judged by CPU time if the time is vague, by both if th
   assert(vague.warnings.some((text) => text.includes("that of the CPU time")), `${vague.warnings}`);
   assertEquals(judged(steady, wild).verdict, "slower");
   assertEquals(judged(wild, wild).verdict, "ambiguous");
-  // A kernel on fewer cores takes longer for the same CPU time. A verdict needs both to change.
+  // A kernel on fewer cores takes longer, but no more CPU time. A verdict needs both to change.
   assertEquals([judged(steady, still).verdict, judged(steady, still).kind], [
     "ambiguous",
     "CPU time",

@@ -22,7 +22,7 @@ const SIZES: Readonly<Record<string, readonly number[]>> = {
   transposeRight: [0, 1, 0, 0, 1],
 };
 
-/** Sizes for dimensions that only a newer operator has. */
+/** Sizes for dimensions that have no entry in SIZES. */
 const OTHERS = [1, 3, 65, 100, 67];
 
 /** Five small shapes of an operator. */

@@ -144,8 +144,8 @@ testMutants("panels", {}, [
 ], unfit);
 testMutants("panels-barrier-free", {}, [
   [plainPanels, twin, {
-    // Exchanges the select's values. Removing it would show nothing on SwiftShader, which computes
-    // the first query's gradient exactly even without it.
+    // Exchanges the select's values. On SwiftShader, removing the select would show nothing: there
+    // the first query's gradient is exact even without it.
     "all queries but the first have no gradient": [
       /select\(parameters\.scale, 0\.0/g,
       "select(0.0, parameters.scale",

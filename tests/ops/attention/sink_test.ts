@@ -63,7 +63,7 @@ const ofLogSumExp = "attention/backward_log_sum_exp.wgsl";
 onEachRuntime(
   "a call without sinks plans no kernel that reads them, and no extra dispatch",
   async (opened) => {
-    // A dry `Gpu` compiles nothing: SwiftShader would take minutes, and show no more.
+    // A dry `Gpu` compiles nothing, which would take SwiftShader minutes and show no more.
     using gpu = createDryGpu(opened.info);
     const few = tensorsOf(gpu, 128);
     const { inputs, sinkLogit } = few;
@@ -80,7 +80,8 @@ onEachRuntime(
       assert(withSinks.knowing.length > 0, `${variant} does not read the sinks`);
       assertEquals(withSinks.dispatches, plain.dispatches, variant);
     }
-    // Up to 256 rows per head, one kernel computes the rows' statistics and the sinks' gradient.
+    // Up to 256 rows per head, B · T, one kernel computes the rows' statistics and the sinks'
+    // gradient.
     const many = tensorsOf(gpu, 129);
     const cases = [
       { tensors: few, ofSink: [fewRows], ofBoth: [fewRows], extra: 0 },

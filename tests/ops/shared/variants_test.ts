@@ -7,7 +7,7 @@ import { info, sampleLengths, softwareInfo } from "../../support/tuned_choice.ts
 
 const forCpu = /^(subgroup-\d+|barrier-free|panels.*|row-per-invocation)$/;
 const reason = "made for adapters that compute on the CPU";
-// Its subgroups have eight lanes, so that no kernel is unfit merely because their size is unknown.
+// Has subgroups of eight lanes, so that no kernel is unfit merely for their unknown size.
 const hardwareInfo = { ...softwareInfo, software: false };
 
 Deno.test("kernels for the CPU are unfit on hardware, unless they are named", () => {

@@ -186,7 +186,7 @@ Deno.test("applyTuning() skips a kernel that the adapter cannot run, even if the
   assertEquals(await choose("subgroup"), false);
 });
 
-// The smallest and largest lengths, and some with long loops.
+// The smallest and largest lengths, and some that make long loops.
 const length = fc.constantFrom(
   ...[1, 3, 4, 32, 64, 128, 256, 1000],
   ...[2 ** 14, 2 ** 19, 2 ** 20, 2 ** 24],

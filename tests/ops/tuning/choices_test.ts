@@ -121,7 +121,6 @@ Deno.test("applyTuning() skips invalid choices, and uses the others", async () =
   for (const [name, entry] of wrong) {
     const file = { schema: "gradsink-tuning/1", adapter: identity, choices: [entry] };
     assertEquals((await chosenBy(JSON.stringify(file))).size, 0, name);
-    // A bad entry beside a good one does no harm.
     const both = JSON.stringify({ ...file, choices: [entry, good, entry] });
     assertEquals([...await chosenBy(both)].length, 1, name);
   }
