@@ -18,7 +18,7 @@ export type { OpenGpuOptions } from "./open_gpu_options.ts";
  * @returns the opened GPU; dispose of it when done
  * @throws {RangeError} if an option has an unknown value, `adapter` and `powerPreference` are both
  *   given, or `adapter` does not mean one GPU; then the message lists the GPUs
- * @throws {Error} if there is no usable adapter, saying what was tried and what to install
+ * @throws {Error} if the runtime cannot be loaded or has no usable adapter; the message says why
  * @throws {GpuError} if the adapter fails the self-test
  *
  * @example

@@ -48,9 +48,7 @@ export function enableLine(feature: LanguageFeature, runtime: Runtime): string {
   return feature === "subgroups" && runtime === "deno" ? "" : `enable ${feature};\n`;
 }
 
-/**
- * The compute pipelines of one device, each compiled once.
- */
+/** The compute pipelines of one device, each compiled once. */
 export class PipelineCache {
   readonly #device: GPUDevice;
   readonly #runtime: Runtime;

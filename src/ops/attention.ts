@@ -55,10 +55,10 @@ export interface AttentionForwardOptions {
    * halves the workgroup memory. Defaults and tuning never choose them. They round query and key,
    * which changes a logit by at most 2⁻¹⁰ · scale · Σ|q k|, and the softmax's weights, by 2⁻¹¹ of
    * each (twice that on adapters that do not round to nearest). The backward does not round `value`
-   * and `outputGradient`: their products cancel if a query attends to one key. Before it rounds
-   * weights and logit gradients, it scales each of their rows by a power of two, so a gradient of
-   * 10⁻⁹ keeps as many digits as one of 1. Queries and keys must stay below 65,504; for logits in
-   * the hundreds, use another variant.
+   * and `outputGradient`: it subtracts D_t from their products, which cancels if a query attends to
+   * one key. Before it rounds weights and logit gradients, it scales each of their rows by a power
+   * of two, so a gradient of 10⁻⁹ keeps as many digits as one of 1. Queries and keys must stay
+   * below 65,504; for logits in the hundreds, use another variant.
    */
   readonly variant?: string;
 }

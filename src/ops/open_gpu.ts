@@ -21,10 +21,10 @@ export type { OpenGpuOptions } from "./open_gpu_options.ts";
  *
  * @param options the runtime and adapter, and whether to use tuned choices; see `OpenGpuOptions`
  * @returns the opened GPU; dispose of it when done
- * @throws {RangeError} if an option has an unknown value, or if no GPU or more than one has the
- *   given name; the message lists the GPUs
+ * @throws {RangeError} if an option has an unknown value, `adapter` and `powerPreference` are both
+ *   given, or `adapter` does not mean one GPU; then the message lists the GPUs
  * @throws {TypeError} if `tuning` is not a boolean
- * @throws {Error} that says what was tried and what to install, if there is no usable adapter
+ * @throws {Error} if the runtime cannot be loaded or has no usable adapter; the message says why
  * @throws {GpuError} if the adapter fails the self-test
  *
  * @example

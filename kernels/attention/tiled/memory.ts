@@ -275,9 +275,7 @@ export function publish(options: AttentionTiledOptions, name: (a: number) => str
   return eachBlock(options, (a) => `partial[x][${plus("firstBlock", a)}] = ${name(a)};`);
 }
 
-/**
- * Declares `name{a}`: the numbers that all invocations of a row published, combined in order.
- */
+/** Declares `name{a}`: the numbers that all invocations of a row published, combined in order. */
 export function combined(
   options: AttentionTiledOptions,
   name: string,

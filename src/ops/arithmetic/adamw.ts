@@ -53,7 +53,7 @@ export interface AdamWOptions {
 const LEAST_EPSILON = 2 ** -40;
 
 /**
- * Prepares a step of AdamW on one tensor, in place. With g the gradient times the clipping factor,
+ * Prepares step t of AdamW on one tensor, in place. With g the gradient times the clipping factor,
  * η the learning rate and λ the weight decay: `m ← β₁ m + (1 − β₁) g`, `v ← β₂ v + (1 − β₂) g²`, `p
  * ← p − η λ p − η (m / (1 − β₁ᵗ)) / (√(v / (1 − β₂ᵗ)) + ε)`.
  *

@@ -36,7 +36,7 @@ const normKernel: Kernel = {
 
 /**
  * A tensor's elements are summed in at most this many runs, enough to fill a GPU and few enough to
- * add up at little cost. A run has at least LEAST_ELEMENTS, if the tensor has as many.
+ * add up at little cost. Only a tensor's last run may have fewer than LEAST_ELEMENTS.
  */
 const MOST_RUNS = 256;
 const LEAST_ELEMENTS = 4096;

@@ -13,13 +13,7 @@ export const FORWARD_TILE: AttentionBarrierFreeOptions = { lanes: 8, rows: 8, co
 /** Query rows per workgroup: the tile's lanes × rows. */
 export const BARRIER_FREE_ROWS = 64;
 
-/**
- * Why attention's barrier-free kernels cannot run.
- *
- * @param gpu the GPU
- * @param shape the lengths of the call
- * @returns the reason, or undefined if they can
- */
+/** Why attention's barrier-free forward kernel cannot run; undefined if it can. */
 export function unfitBarrierFree(gpu: Gpu, shape: AttentionShape): string | undefined {
   const limit = gpu.device.limits.maxComputeWorkgroupsPerDimension;
   const tiles = Math.ceil(shape.sequenceLength / BARRIER_FREE_ROWS);
@@ -29,11 +23,8 @@ export function unfitBarrierFree(gpu: Gpu, shape: AttentionShape): string | unde
 /**
  * Whether attention's barrier-free kernels are a good choice without measurements: on the CPU, for
  * sequences that are long enough to repay the seconds in which SwiftShader compiles the backward's
- * kernels in every process. The forward then uses barrier-free kernels too: both add up logits in
- * the same order, so their errors cancel in the backward.
- *
- * @param gpu the GPU
- * @param shape the lengths of the call
+ * kernels in every process. The rule is the same for the forward: it then adds up logits in the
+ * backward's order, so the errors of logits and logSumExp cancel in the backward.
  */
 export function suitsBarrierFree(gpu: Gpu, { sequenceLength }: AttentionShape): boolean {
   return gpu.info.software && sequenceLength >= 64;

@@ -15,10 +15,6 @@ const noSink: KernelPart = { file: "attention/sink/none.wgsl", source: noSinkSou
  * On a GPU each of a row's 8 lanes keeps its ceil(D / 32) vec4f columns in registers, so each value
  * of ceil(D / 32) needs its own pipeline. On the CPU the columns end in memory anyway. There one
  * pipeline with a rolled loop serves every D up to 256, and compiles in half the time.
- *
- * @param part the kernel's file
- * @param headDim D
- * @param software whether the adapter computes on the CPU
  */
 export function portableKernel(part: KernelPart, headDim: number, software: boolean): Kernel {
   return {
@@ -29,12 +25,7 @@ export function portableKernel(part: KernelPart, headDim: number, software: bool
   };
 }
 
-/**
- * Makes the portable forward kernel, with or without a learned sink.
- *
- * @param part the kernel's file
- * @param options D, whether the adapter computes on the CPU, and whether query heads have a sink
- */
+/** Makes the portable forward kernel, with or without a learned sink. */
 export function portableForwardKernel(
   part: KernelPart,
   { headDim, software, hasSink }: {
@@ -50,10 +41,7 @@ export function portableForwardKernel(
 /**
  * Makes one of the kernels that TypeScript unrolls.
  *
- * @param file the kernel's file
- * @param source WGSL
- * @param options the language features that it uses (default: none), and whether it is a forward
- *   kernel with a learned sink (default: false)
+ * @param options `hasSink`: whether it is a forward kernel with a learned sink. Default: false
  */
 export function unrolledKernel(
   file: string,

@@ -60,21 +60,16 @@ export const WIDE_PANEL: PanelBarrierFreeOptions = {
   step: 1,
 };
 
-/**
- * The tile of the kernels without subgroups.
- *
- * @param gpu the GPU
- */
+/** The tile of the kernels without subgroups. */
 export function barrierFreePanel(gpu: Gpu): PanelBarrierFreeOptions {
   return hasWideSubgroups(gpu) || gpu.info.subgroupSize === undefined ? WIDE_PANEL : NARROW_PANEL;
 }
 
 /**
- * The kernels without subgroups.
+ * The kernels without subgroups. They compute gradients in blocks of 64 columns, or of 32 if fewer
+ * columns of the last block then lie past D.
  *
- * @param options their tile, and whether the first query has a gradient
- * @param headDim D; gradients are computed in blocks of 64 columns, or of 32 if fewer columns of
- *   the last block then lie past D
+ * @param options their tile; `firstQuery`: whether the first query has a gradient
  */
 export function barrierFreePanelKernels(
   options: PanelBarrierFreeOptions & { readonly firstQuery: boolean },

@@ -55,8 +55,6 @@ const MOST_BYTES = 2 ** 25;
  * Divides the keys of a call into chunks of even size: whole sequences of several heads if they are
  * short, otherwise parts of one head's sequence.
  *
- * @param shape the lengths of the call
- * @param tile the sides of the panels' tiles
  * @returns the chunks; a head's chunks are in the order of its keys
  */
 export function panelChunks(
@@ -92,14 +90,7 @@ function visibleTiles({ firstTile, tiles }: PanelChunk, rows: number, ratio: num
   return tiles * (rows - firstTile * ratio) - ratio * tiles * (tiles - 1) / 2;
 }
 
-/**
- * Why attention's panel kernels cannot run with a tile.
- *
- * @param gpu the GPU
- * @param shape the lengths of the call
- * @param tile the sides of the panels' tiles
- * @returns the reason, or undefined if they can
- */
+/** Why attention's panel kernels cannot run with a tile; undefined if they can. */
 export function unfitPanels(gpu: Gpu, shape: AttentionShape, tile: PanelTile): string | undefined {
   const limit = gpu.device.limits.maxComputeWorkgroupsPerDimension;
   const rows = Math.ceil(shape.sequenceLength / tile.rows);
@@ -121,13 +112,12 @@ function panelBytes(shape: AttentionShape, tile: PanelTile, first: PanelChunk): 
 }
 
 /**
- * Plans the dispatches of all chunks, and at the end that of V-scale's Jacobian.
+ * Plans the dispatches of all chunks, and at the end, with V-scale, the one that applies its
+ * Jacobian.
  *
- * @param gpu the GPU that holds the tensors
- * @param call the attention call
  * @param options the kernels; `rowStatistics` of every query row, as `planRows` writes them; and
- *   `valve` (r = ‖v‖², C) of every value row v, which V-scale's last dispatch replaces by (term of
- *   dC, 0)
+ *   `valve` (r = ‖v‖², C) of every value row v, which V-scale's dispatch replaces by (term of dC,
+ *   0)
  */
 export function planPanels(
   gpu: Gpu,

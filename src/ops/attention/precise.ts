@@ -38,9 +38,6 @@ export type AttentionPrecise = boolean | {
 /**
  * Checks the argument `precise`.
  *
- * @param operator the operator's name, for messages
- * @param precise the argument
- * @param shape the lengths of the call
  * @returns the position, undefined for the usual form
  * @throws {TypeError} if it is neither a boolean nor a position
  * @throws {RangeError} if the position is not in the sequence
@@ -61,13 +58,7 @@ export function checkPrecise(
   return position;
 }
 
-/**
- * Plans the precise form.
- *
- * @param gpu the GPU that holds the tensors
- * @param call the attention call
- * @param options the key's position, and the variant of the backward pass
- */
+/** Plans the precise form with a variant of the backward pass. */
 export function planPrecise(
   gpu: Gpu,
   call: AttentionBackwardCall,

@@ -27,8 +27,6 @@ const MOST_ROWS_TOGETHER = 256;
  * Writes (logSumExp, D_t − ℓ_t) of every query row t, where D_t = ⟨outputGradient_t, output_t⟩ and
  * ℓ_t is the loss's gradient by logSumExp_t or 0, and sinkLogitGradient if the call has a sink.
  *
- * @param gpu the GPU that holds the tensors
- * @param call the attention call
  * @param rowStatistics the buffer to write, 8 bytes per row
  */
 export function planRows(

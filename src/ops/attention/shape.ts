@@ -54,10 +54,7 @@ const OPTIONAL: readonly string[] = ["sinkLogit", "logSumExpGradient"] satisfies
  * Checks an attention call: its tensors and their lengths, V-scale's arguments, and the kernels'
  * limits.
  *
- * @param gpu the GPU that the tensors must be on
- * @param operator the operator's name, for messages
  * @param tensors the operator's tensors by argument name
- * @param vScale V-scale's arguments, if any
  * @returns the lengths
  * @throws {TypeError} for wrong types or shapes
  * @throws {RangeError} for an unknown mode, sizes beyond the adapter's limits, or a constant that
@@ -105,7 +102,6 @@ export function attentionShapeClass({ sequenceLength, headDim }: AttentionShape)
 /**
  * The uniform parameters of attention/tile.wgsl, and of the backward kernels in attention/tiled/.
  *
- * @param shape the lengths of the call
  * @param options `mode` is undefined without V-scale; `passesHeadDim` is false if D is a part of
  *   the kernel's source
  */

@@ -13,10 +13,8 @@ import { notANumber, workgroupSum } from "../shared/parts.ts";
 import { spreadWorkgroups } from "../shared/validation.ts";
 
 /**
- * Whether the first query has a gradient. It sees only one key, with weight 1, so it changes
- * nothing unless a sink takes a part of the weight, or the loss depends on logSumExp.
- *
- * @param call the attention call
+ * Whether the first query has a gradient: only if a sink takes a part of the weight, or the loss
+ * depends on logSumExp. Otherwise the one key that it sees has weight 1, whatever the query is.
  */
 export function firstQueryHasGradient(
   { sinkLogit, logSumExpGradient }: Pick<AttentionBackwardCall, "sinkLogit" | "logSumExpGradient">,
@@ -28,8 +26,6 @@ export function firstQueryHasGradient(
  * Subtracts the loss's gradient by logSumExp from D_t = ⟨outputGradient_t, output_t⟩ in the
  * statistics of every query row t.
  *
- * @param gpu the GPU that holds the tensors
- * @param call the attention call
  * @param rowStatistics `[B, Hq, T]` of (logSumExp, D_t)
  * @returns no dispatch if the loss does not depend on logSumExp
  */
@@ -53,7 +49,6 @@ export function subtractLogSumExpGradient(
 /**
  * Sums sinkLogitGradient.
  *
- * @param call the attention call
  * @param rowStatistics `[B, Hq, T]` of (logSumExp, D_t − ℓ_t) as in row.ts
  * @returns no dispatch without a sink
  */

@@ -8,13 +8,8 @@ import { unfitForSubgroupSize } from "../shared/unfit.ts";
 const MOST_NUMBERS = 4096;
 
 /**
- * Why attention's subgroup kernels cannot run. Their workgroup is one subgroup, so its size must be
- * known.
- *
- * @param gpu the GPU
- * @param shape the lengths of the call
- * @param rows the rows per workgroup
- * @returns the reason, or undefined if they can
+ * Why attention's subgroup kernels cannot run; undefined if they can. Their workgroup is one
+ * subgroup, so its size must be known.
  */
 export function unfitSubgroup(gpu: Gpu, shape: AttentionShape, rows: number): string | undefined {
   const without = unfitForSubgroupSize(gpu);
@@ -31,13 +26,9 @@ export function unfitSubgroup(gpu: Gpu, shape: AttentionShape, rows: number): st
 }
 
 /**
- * Whether attention's subgroup kernels are a good choice without measurements: on the CPU, but not
- * with four lanes (SwiftShader), which share too few loads. There the barrier-free kernels are
- * faster.
- *
- * @param gpu the GPU
- * @param shape the lengths of the call
- * @param rows the rows per workgroup
+ * Whether the subgroup kernel with this many rows per workgroup is a good choice without
+ * measurements: on the CPU, but not with four lanes (SwiftShader), which share too few loads. There
+ * the barrier-free kernels are faster.
  */
 export function suitsSubgroup(gpu: Gpu, shape: AttentionShape, rows: number): boolean {
   return gpu.info.software && rows === suitableRows(shape) && hasWideSubgroups(gpu);
@@ -46,8 +37,6 @@ export function suitsSubgroup(gpu: Gpu, shape: AttentionShape, rows: number): bo
 /**
  * Whether subgroups are known to have at least eight lanes. Among software drivers this
  * distinguishes lavapipe from SwiftShader, which has four.
- *
- * @param gpu the GPU
  */
 export function hasWideSubgroups(gpu: Gpu): boolean {
   return (gpu.info.subgroupSize?.minimum ?? 0) >= 8;

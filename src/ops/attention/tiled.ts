@@ -25,7 +25,7 @@ export const attentionTiles: Readonly<Record<string, AttentionTile>> = {
   "tiled-8x128-2x2": { down: 4, across: 64, blocksDown: 1, blocksAcross: 1, side: 2, step: 32 },
 };
 
-/** Those of these tiles whose vectors have four numbers, in f16. */
+/** The same tiles in f16, except those whose `side` is 2. */
 export const attentionHalfTiles: Readonly<Record<string, AttentionTile>> = Object.fromEntries(
   Object.entries(attentionTiles)
     .filter(([, { side }]) => side !== 2)
@@ -35,14 +35,7 @@ export const attentionHalfTiles: Readonly<Record<string, AttentionTile>> = Objec
 /** The most vectors of one row that an invocation can hold in registers. */
 const MOST_CHUNKS = 4;
 
-/**
- * Why a tiled kernel of attention cannot run.
- *
- * @param gpu the GPU
- * @param shape the lengths of the call
- * @param tile the kernel's tile
- * @returns the reason, or undefined if it can
- */
+/** Why a tiled kernel of attention cannot run; undefined if it can. */
 export function unfitTiled(
   { device: { limits } }: Pick<Gpu, "device">,
   { headDim, sequenceLength }: AttentionShape,

@@ -37,10 +37,6 @@ const held: Readonly<Record<TiledPass, Held>> = {
  * and its sums, operands, addresses, and numbers per row. Fitted to the reports of Intel's compiler
  * for D from 16 to 256 (`deno task compilers`), with errors of about 10. With three or four vec4f
  * per row the compiler needs up to 40 more.
- *
- * @param tile the tile
- * @param headDim D
- * @param pass the kernel
  */
 export function tiledRegisters(
   { across, blocksDown, blocksAcross, side = 4 }: AttentionTile,
@@ -74,9 +70,6 @@ const MANY_ROWS = 2 ** 15;
 /**
  * Chooses a good tile without measurements, among those that can run.
  *
- * @param gpu the GPU
- * @param shape the lengths of the call
- * @param direction the pass's direction
  * @returns the variant's name, `portable` if no tile can run
  */
 export function bestTile(

@@ -21,8 +21,6 @@ export interface ValvePlan extends VariantPlan {
 /**
  * Plans (‖v‖², C) of every value row, from which attention's kernels compute V-scale's factors.
  *
- * @param gpu the GPU that holds the tensors
- * @param shape the lengths of the attention call
  * @param tensors `value` [B, Hkv, T, D], and `vScale` if the kernels read its factors
  */
 export function planValve(
@@ -59,8 +57,6 @@ export function planValve(
  * Applies V-scale's Jacobian to the gradient of the scaled values, in place, and writes the terms
  * of the constant's gradient to `valve`.
  *
- * @param gpu the GPU that holds the tensors
- * @param shape the lengths of the attention call
  * @param tensors `value` and `valueGradient` [B, Hkv, T, D], and their rows' `valve`
  */
 export function throughValve(

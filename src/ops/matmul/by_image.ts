@@ -3,11 +3,15 @@
  * faster than buffers. Weights that are uploaded anyway go to an image directly; other operands are
  * copied to one if that pays.
  *
- * CPU time with an image relative to a buffer, on lavapipe 25, for 128 rows by the matrices of
- * SmolLM2-135M (the best of 7 alternating runs): for the weights, 0.77 to 0.86 if K is contiguous,
- * 0.64 to 0.85 if N is; for the rows, with their copies, 0.85 to 0.97. With weights in bfloat16 it
- * is 1.05 to 1.15 of that with float32 along K, and 0.89 to 0.98 along N, but an upload takes half.
- * A copy command takes 0.4 ns per number, a kernel would take 7 ns to write an image.
+ * CPU time with an image divided by that with a buffer, on lavapipe 25, for 128 rows by the
+ * matrices of SmolLM2-135M (the best of 7 alternating runs):
+ *
+ * - weights in an image: 0.77 to 0.86 if K is contiguous, 0.64 to 0.85 if N is
+ * - rows copied to an image, copy included: 0.85 to 0.97
+ *
+ * Weights in images of bfloat16 take 1.05 to 1.15 times as long as in float32 if K is contiguous,
+ * 0.89 to 0.98 times if N is, and half as long to upload. A copy command takes 0.4 ns per number; a
+ * kernel would take 7 ns to write one to an image.
  */
 import type { Gpu } from "../../gpu/gpu.ts";
 import { type ImageLayout, MatrixImage } from "../../gpu/plan/matrix_image.ts";

@@ -80,13 +80,9 @@ function storedShape(shape: MatmulShape, side: MatmulSide): [rows: number, colum
 }
 
 /**
- * The way to read an operand from a copy in an image; undefined if no image can hold it, or if the
- * product would be slower: then left is contiguous along its rows, and both operands are read in
- * long strides.
- *
- * @param gpu the GPU
- * @param shape the call
- * @param side which operand
+ * The way to read an operand from a copy in an image. Undefined if no image can hold it, if it can
+ * only be read number by number, or if left is contiguous along M: both operands are then read in
+ * long strides, which is slower from images than from buffers.
  */
 export function imageReading(
   gpu: Gpu,
@@ -119,13 +115,7 @@ function inVectors({ outer, inner, batch }: MatmulStrides): MatmulStrides {
     : { outer, inner: inner / 4, batch: batch / 4 };
 }
 
-/**
- * Makes an operand readable in the given way.
- *
- * @param gpu the GPU that holds the tensor
- * @param shape the call
- * @param options which operand, its tensor or image, and how it is read
- */
+/** Makes an operand readable in the given way. */
 export function planOperand(
   gpu: Gpu,
   shape: MatmulShape,

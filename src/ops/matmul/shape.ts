@@ -68,9 +68,6 @@ export interface MatmulOptions {
  * Batches that share the right operand become rows of one product, unless left is stored
  * transposed.
  *
- * @param gpu the GPU that holds the tensors
- * @param operator the operator's name, for messages
- * @param options the tensors
  * @returns the lengths and strides, and the shape of the product
  * @throws {TypeError} for wrong types or shapes
  */
@@ -150,7 +147,6 @@ export interface ColumnRange {
 /**
  * The uniform parameters of matmul/operands.wgsl.
  *
- * @param shape the call
  * @param range which columns to compute. Default: all
  */
 export function matmulParameters(

@@ -86,9 +86,7 @@ function kernelOf(
 /**
  * Plans a product with the subgroup kernel.
  *
- * @param gpu the GPU that holds the tensors
  * @param call the call; right can be an image
- * @param subgroupSize the size of its subgroups
  * @param copies whether operands may be copied to images, so that only `Gpu.run` can run the plan.
  *   Default: false
  * @param choice tile and loads. Default: the best for the shape

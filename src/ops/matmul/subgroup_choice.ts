@@ -176,9 +176,6 @@ interface ChoiceOptions {
 /**
  * Chooses the tile with the lowest estimated cost.
  *
- * @param gpu the GPU
- * @param shape the call
- * @param subgroupSize the size of its subgroups
  * @param options `rightImage`: the layout of right, if right is an image; `copies`: whether operands
  *   may be copied to images. Default: false
  */

@@ -59,8 +59,8 @@ interface Costs {
 }
 
 // Fitted to measured times of hundreds of products with tiles of all kinds; the error is 8 to 15 %.
-// Lavapipe 25 has eight lanes per subgroup, SwiftShader four. Only ratios of costs matter, so
-// SwiftShader's are divided by five, because its multiply-adds take five times as long.
+// Lavapipe 25 has eight lanes per subgroup, SwiftShader four. Only the ratios within a table
+// matter: SwiftShader's costs are its times divided by five.
 const eightLanes: Costs = {
   dispatch: 25_000,
   workgroup: 140,
@@ -193,9 +193,6 @@ function partCost(S: number, costs: Costs, choice: SubgroupChoice, part: Subgrou
 
 /**
  * The estimated time of a choice, roughly in nanoseconds of one core; for four lanes a fifth of it.
- *
- * @param subgroupSize the size of the subgroups
- * @param choice the choice
  */
 export function subgroupCost(subgroupSize: number, choice: SubgroupChoice): number {
   const costs = subgroupSize === 4 ? fourLanes : eightLanes;

@@ -18,7 +18,7 @@ import { type MatmulCall, matmulParameters, type MatmulShape } from "./shape.ts"
 
 /**
  * The tiles that are worth trying on a GPU; each is a variant. An invocation holds 8 × 8 numbers of
- * the product with the first two, 8 × 4 and 4 × 4 with the others.
+ * the product with the first two, 8 × 4 with the third, 4 × 4 with the last two.
  */
 export const matmulTiles: Readonly<Record<string, MatmulTile>> = {
   "tiled": { down: 8, across: 8, quadsDown: 2, quadsAcross: 2, step: 16, padding: 1 },
@@ -104,12 +104,7 @@ function kernelOf(gpu: Gpu, tile: MatmulTile, shape: MatmulShape): Kernel {
   };
 }
 
-/**
- * Makes a variant of a tiled kernel.
- *
- * @param name the variant's name
- * @param tile its tile
- */
+/** Makes the variant of a tile. */
 export function tiledVariant(name: string, tile: MatmulTile): Variant<MatmulShape, MatmulCall> {
   const { down, across } = tile;
   const { rows, columns } = sizeOf(tile);

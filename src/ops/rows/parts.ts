@@ -59,11 +59,7 @@ export function elementKernel(columns: number, ...parts: readonly KernelPart[]):
   return { kernel: { parts: [part, ...parts] }, elements };
 }
 
-/**
- * Makes the kernel for the column sums of a matrix.
- *
- * @param element the part that reads its rows
- */
+/** Makes the kernel for the column sums of a matrix, whose rows `element` reads. */
 export function sumRowsOf(element: KernelPart): Kernel {
   return { parts: [element, { file: "rows/column_sums.wgsl", source: columnSumsSource }] };
 }
@@ -133,11 +129,8 @@ function mostLanes({ device: { limits } }: Gpu): number {
 }
 
 /**
- * Whether one subgroup holds a row in its registers with at least half of its lanes busy. This is
- * the fastest way on CPU adapters too.
- *
- * @param gpu the adapter
- * @param columns d
+ * Whether one subgroup holds a row of d numbers in its registers with at least half of its lanes
+ * busy. This is the fastest way on CPU adapters too.
  */
 export function fillsSubgroup(gpu: Gpu, columns: number): boolean {
   const { minimum, maximum } = gpu.info.subgroupSize ?? { minimum: 0, maximum: -1 };
@@ -165,11 +158,7 @@ export function divideRows(
   return { rowsPerRun, runs: Math.ceil(rows / rowsPerRun) };
 }
 
-/**
- * Sums through workgroup memory.
- *
- * @param elements the elements of a row
- */
+/** Sums rows of this many elements through workgroup memory. */
 export function workgroupRowSum(elements: number): RowSum {
   const lanes = workgroupLanes(elements);
   return {
@@ -190,10 +179,8 @@ function workgroupLanes(elements: number, needed = 0, most = 256): number {
 }
 
 /**
- * The class of rows that share a tuned variant: the way they are read, and sizes rounded
- * up to powers of four.
- *
- * @param shape the rows
+ * The class of rows that share a tuned variant: the way they are read, and sizes rounded up to
+ * powers of four.
  */
 export function rowShapeClass({ rows, columns }: RowShape): string {
   const bucket = (size: number) => 4 ** Math.ceil(Math.log2(size) / 2);

@@ -7,9 +7,7 @@ import { unfitForSubgroups, unfitForSubgroupSize } from "../shared/unfit.ts";
 /** Rows divided into tiles, each computed by one workgroup. */
 export interface RowTiles {
   readonly tile: RowTile;
-  /**
-   * The number of rows in tiles; up to 3 rows are left over if d is not a multiple of 4.
-   */
+  /** The number of rows in tiles; up to 3 rows are left over if d is not a multiple of 4. */
   readonly rows: number;
   readonly rowsPerTile: number;
   readonly tiles: number;
@@ -35,7 +33,6 @@ function phasesOf(columns: number): number {
  * Divides rows into tiles.
  *
  * @param gpu an adapter with subgroups of one size
- * @param shape the rows
  */
 export function divideIntoTiles(gpu: Gpu, { rows, columns }: RowShape): RowTiles {
   const lanes = gpu.info.subgroupSize!.minimum;
@@ -50,12 +47,7 @@ export function divideIntoTiles(gpu: Gpu, { rows, columns }: RowShape): RowTiles
   };
 }
 
-/**
- * Why rows cannot be computed in tiles; undefined if they can.
- *
- * @param gpu the adapter
- * @param shape the rows
- */
+/** Why rows cannot be computed in tiles; undefined if they can. */
 export function unfitForTiles(gpu: Gpu, { rows, columns }: RowShape): string | undefined {
   const without = unfitForSubgroups(gpu) ?? unfitForSubgroupSize(gpu);
   if (without !== undefined) return without;
@@ -70,9 +62,6 @@ export function unfitForTiles(gpu: Gpu, { rows, columns }: RowShape): string | u
 /**
  * Whether tiles are a good choice for rows that do not fit lanes' registers. Adapters with fewer
  * than eight lanes per subgroup, such as SwiftShader, are faster with one invocation per row.
- *
- * @param gpu the adapter
- * @param shape the rows
  */
 export function suitsTiles(gpu: Gpu, { rows, columns }: RowShape): boolean {
   const { software, subgroupSize } = gpu.info;

@@ -5,13 +5,7 @@ import type { Plan } from "../../gpu/plan.ts";
 /** A plan with the tensors that it writes. */
 export type Planned<Result> = Result & { readonly plan: Plan };
 
-/**
- * Enqueues a plan once and disposes of it.
- *
- * @param gpu the plan's GPU
- * @param planned the plan and its output tensors
- * @returns the output tensors
- */
+/** Enqueues a plan once, disposes of it, and returns its output tensors. */
 export function runOnce<Result>(gpu: Gpu, planned: Planned<Result>): Omit<Planned<Result>, "plan"> {
   const { plan, ...outputs } = planned;
   gpu.run(plan);

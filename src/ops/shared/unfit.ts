@@ -4,11 +4,7 @@
  */
 import type { Gpu } from "../../gpu/gpu.ts";
 
-/**
- * Why an adapter cannot run kernels that use subgroups of any size.
- *
- * @param gpu the adapter
- */
+/** Why an adapter cannot run kernels that use subgroups of any size. */
 export function unfitForSubgroups({ info }: Gpu): string | undefined {
   return info.features.includes("subgroups") && info.subgroupSize !== undefined
     ? undefined
@@ -19,7 +15,6 @@ export function unfitForSubgroups({ info }: Gpu): string | undefined {
  * Why an adapter cannot run kernels whose workgroup is one subgroup: all its subgroups must have
  * one known size.
  *
- * @param gpu the adapter
  * @param sizes the supported sizes. Default: any
  */
 export function unfitForSubgroupSize(
@@ -33,12 +28,7 @@ export function unfitForSubgroupSize(
   return `subgroups have ${minimum} to ${maximum} lanes, wanted one size${wanted}`;
 }
 
-/**
- * Why an adapter cannot run kernels that need a storage buffer of a given size.
- *
- * @param gpu the adapter
- * @param size bytes
- */
+/** Why an adapter cannot run kernels that need a storage buffer of `size` bytes. */
 export function unfitForStorage(gpu: Gpu, size: number): string | undefined {
   return size <= gpu.largestStorage
     ? undefined

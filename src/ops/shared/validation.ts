@@ -47,8 +47,6 @@ export function checkTensor(gpu: Gpu, tensor: unknown, { operator, name }: Argum
 /**
  * Throws unless the argument is a live tensor of this GPU with this shape.
  *
- * @param gpu the GPU
- * @param tensor the argument
  * @param options which argument it is, and the wanted shape, as for `checkShape` in src/reference
  * @returns the tensor's shape
  * @throws {TypeError} that names the argument and what is wrong with it
@@ -65,7 +63,6 @@ export function checkShape(
 /**
  * Throws unless the value is a finite number in its range, and finite in float32 too.
  *
- * @param value the number
  * @param options which argument it is, and its range, as for `checkNumber` in src/reference
  * @throws {TypeError} if it is not a number
  * @throws {RangeError} if it is not finite, out of range, or too large for float32

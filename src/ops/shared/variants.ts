@@ -52,12 +52,7 @@ export interface VariantChoice<Shape, Call> {
 
 /**
  * Why a call that names no variant cannot run this variant: the reason of `unfit`, or that the
- * variant is made for the CPU and this adapter is hardware.
- *
- * @param gpu the GPU
- * @param variant the variant
- * @param shape the lengths of the call
- * @returns the reason, or undefined if it can
+ * variant is made for the CPU and this adapter is hardware. Undefined if it can.
  */
 export function unfitUnnamed<Shape, Call>(
   gpu: Gpu,
@@ -75,7 +70,6 @@ export function unfitUnnamed<Shape, Call>(
  *
  * @param gpu the GPU, with its tuned choices in `gpu.variants`
  * @param variants the operator's variants in order of preference, the portable one last
- * @param choice the call
  * @throws {RangeError} if the wanted variant does not exist or cannot run here, or if none can
  */
 export function chooseVariant<Shape, Call>(

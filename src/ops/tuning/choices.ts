@@ -2,9 +2,9 @@
  * An adapter's tuned choices, as the user's cache keeps them: which variant won, for which calls,
  * among which variants. There is one JSON file per adapter, and one more for each custom operator.
  *
- * No such file is trusted: it may be old, incomplete, or from a stranger. Only entries that are
- * valid today count; others are ignored. A file can only choose between variants that the operator
- * has and the adapter can run, so results stay right whatever it contains.
+ * No such file is trusted: it may be old, incomplete, or from a stranger. Entries that are no
+ * longer valid are ignored. A file can only choose between variants that the operator has and the
+ * adapter can run, so results stay right whatever it contains.
  */
 import { withoutComments } from "../../gpu/without_comments.ts";
 import { createDryGpu, recordPlan } from "../../gpu/dry_gpu.ts";
@@ -57,9 +57,7 @@ export type AdapterIdentity = Readonly<Record<string, string>>;
 /**
  * Identifies the adapter, its driver and the runtime.
  *
- * @param info the opened GPU
  * @param runtimeVersion Deno's version; another one may compile kernels differently
- * @returns texts by name
  */
 export function adapterIdentity(info: GpuInfo, runtimeVersion: string): AdapterIdentity {
   const { runtime, backend, vendor, architecture, device, description, subgroupSize } = info;
@@ -77,12 +75,7 @@ export function adapterIdentity(info: GpuInfo, runtimeVersion: string): AdapterI
   };
 }
 
-/**
- * The name of an adapter's file.
- *
- * @param identity the adapter
- * @returns for example `5f3a….json`
- */
+/** The name of an adapter's file, for example `5f3a….json`. */
 export async function tuningFileName(identity: AdapterIdentity): Promise<string> {
   const sorted = Object.entries(identity).sort(([a], [b]) => a < b ? -1 : 1);
   return `${(await sha256(JSON.stringify(sorted))).slice(0, 32)}.json`;
@@ -94,9 +87,6 @@ export async function tuningFileName(identity: AdapterIdentity): Promise<string>
  * `kernelCalls`). It changes if a candidate changes, is added, or no longer runs here; earlier
  * choices are then invalid. For a custom operator it hashes the source's digest and the names.
  *
- * @param info the adapter
- * @param operator the operator
- * @param dimensions the call
  * @returns 64 hexadecimal digits
  * @throws {RangeError} if the adapter cannot run the call
  */
@@ -121,8 +111,6 @@ function essence(code: string): string {
  * The text that {@linkcode candidatesHash} hashes.
  *
  * @param dry a GPU from `createDryGpu`
- * @param operator the operator
- * @param dimensions the call
  */
 export function candidatesText(
   dry: Gpu,
@@ -154,7 +142,6 @@ export function candidatesText(
 /**
  * Writes choices as the text of a file.
  *
- * @param identity the adapter
  * @param choices at most one per class
  */
 export function formatTuning(identity: AdapterIdentity, choices: readonly TunedChoice[]): string {
@@ -186,10 +173,8 @@ export function parseTuning(text: string, identity: AdapterIdentity): TunedChoic
 }
 
 /**
- * The key of a choice's operator and shape class in `gpu.variants`.
- *
- * @param choice the choice
- * @returns for example `rmsNormForward vector d<=1024 rows<=4096`
+ * The key of a choice's operator and shape class in `gpu.variants`, for example `rmsNormForward
+ * vector d<=1024 rows<=4096`.
  */
 export function choiceKey({ operator, shapeClass }: TunedChoice): string {
   return `${operator} ${shapeClass}`;
@@ -256,7 +241,6 @@ function parseTimes(value: unknown): Record<string, number> {
  * Whether a choice is still valid: this adapter can run the call and the winner, and the candidates
  * are unchanged.
  *
- * @param info the adapter
  * @param choice a well-formed choice from any source
  */
 export async function isCurrent(info: GpuInfo, choice: TunedChoice): Promise<boolean> {
@@ -269,8 +253,8 @@ export async function isCurrent(info: GpuInfo, choice: TunedChoice): Promise<boo
       return choice.candidatesHash === await candidatesHash(info, operator, dimensions);
     }
     using dry = createDryGpu(info);
-    // Throws if the adapter cannot run the whole call. Only the portable kernel plans it quickly:
-    // others may divide it into any number of parts.
+    // This throws if the adapter cannot run the whole call. Only the portable variant plans a call
+    // of any length quickly: others may divide it into many parts.
     operator.plan(dry, dimensions, "portable").dispose();
     return operator.unfit(dry, operator.kernelCalls(dimensions)[0]!, variant) === undefined &&
       choice.candidatesHash === await candidatesHash(info, operator, dimensions);
@@ -295,7 +279,6 @@ export async function applyTuning(gpu: Gpu, choices: readonly TunedChoice[]): Pr
 /**
  * The choices that are still valid, by {@linkcode choiceKey}.
  *
- * @param info the adapter
  * @param choices well-formed choices from any source; the last valid one of each class counts
  */
 export async function currentChoices(

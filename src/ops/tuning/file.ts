@@ -42,7 +42,6 @@ export function isTuningOff(): boolean {
  * The place of an adapter's choices in the user's cache: one file for the suite's operators, and
  * one for each custom operator.
  *
- * @param info the opened GPU
  * @param source the digest of a custom operator; undefined for the suite's operators
  * @returns the place, which may not exist; undefined without a cache: in browsers, or without a
  *   home folder
@@ -70,7 +69,6 @@ export async function tuningPlace(
  * Reads an adapter's tuned choices. It never prompts or throws: an unreadable or wrong file gives
  * no choices.
  *
- * @param info the opened GPU
  * @param source the digest of a custom operator, as for {@linkcode tuningPlace}
  * @returns well-formed choices; `isCurrent` tells whether they are still valid
  */
