@@ -1,12 +1,8 @@
 /** Finds the known word closest to a mistyped one. */
 
 /**
- * The least number of insertions, deletions, replacements and swaps of neighbors that turn one
- * word into another
- * (optimal string alignment).
- *
- * @param a a word
- * @param b another word
+ * The least number of insertions, deletions, replacements and swaps of neighboring letters that
+ * turn one word into another (optimal string alignment).
  */
 export function editDistance(a: string, b: string): number {
   let before: number[] = [];
@@ -28,12 +24,11 @@ export function editDistance(a: string, b: string): number {
 }
 
 /**
- * Finds the candidate that is closest to a word.
+ * Finds the candidate that is closest to a word. A candidate that begins with the word (of two
+ * letters or more) is close.
  *
- * @param word the mistyped word
- * @param candidates the known words
- * @returns undefined if no candidate begins with the word and, for each, more than a third of the
- *   word (and more than one letter) would have to change
+ * @returns undefined if every other candidate is more than one change away, and also more than a
+ *   third of the word's length
  */
 export function closest(word: string, candidates: readonly string[]): string | undefined {
   const given = word.slice(0, 40).toLowerCase();
@@ -48,7 +43,7 @@ export function closest(word: string, candidates: readonly string[]): string | u
   return best;
 }
 
-/** Names the accepted words, and the closest one, for an error message. */
+/** The part of an error message that names the accepted words, and the closest one if any. */
 export function wantedNames(word: string, known: readonly string[]): string {
   const near = closest(word, known);
   return `wanted ${known.join(", ")}${near === undefined ? "" : ` (did you mean ${near}?)`}`;

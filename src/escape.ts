@@ -25,7 +25,6 @@ function codeUnits(text: string): string {
  * a terminal or look like another text. JSON text without white space between its tokens keeps its
  * meaning, because there such characters stand only inside strings.
  *
- * @param text any text
  * @returns the text on one line, all of it visible
  *
  * @example
@@ -52,9 +51,6 @@ const entities: Readonly<Record<string, string>> = {
  * Escapes text for HTML, as an element's content or as an attribute's value in quotation marks.
  * Makes the same characters visible as {@linkcode escapeTerminal}.
  *
- * @param text any text
- * @returns text without markup
- *
  * @example
  * ```ts
  * import { escapeHtml } from "./escape.ts";
@@ -69,7 +65,6 @@ export function escapeHtml(text: string): string {
 /**
  * Shortens text for a message. It counts code points, so no surrogate pair is cut in two.
  *
- * @param text any text
  * @param length the most code points in the result
  * @returns the text, or its beginning and an ellipsis
  */

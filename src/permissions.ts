@@ -23,9 +23,8 @@ function granted(need: PermissionNeed): boolean {
 }
 
 /**
- * Lists the command-line flags that grant permissions, one for each kind.
+ * Lists the command-line flags that grant permissions, one flag for each kind.
  *
- * @param needs the permissions
  * @returns for example `["--allow-env=HOME,DENO_DIR", "--allow-read=/home/me/.cache/gradsink"]`
  */
 export function permissionFlags(needs: readonly PermissionNeed[]): string[] {
@@ -43,7 +42,6 @@ export function permissionFlags(needs: readonly PermissionNeed[]): string[] {
 /**
  * Lists the flags of {@linkcode permissionFlags} for a message, quoted for a shell where needed.
  *
- * @param needs the permissions
  * @returns for example `--allow-env=HOME "--allow-read=/home/my name/.cache/gradsink"`
  */
 export function typedPermissionFlags(needs: readonly PermissionNeed[]): string {
@@ -62,8 +60,7 @@ function quoted(flag: string): string {
 /**
  * Throws unless every permission is granted already. Never prompts.
  *
- * @param needs the permissions
- * @param options.action their purpose, for the message
+ * @param options.action what needs the permissions; the message begins with it
  * @throws {Deno.errors.NotCapable} that names every flag that is missing
  */
 export function requirePermissions(
@@ -77,12 +74,7 @@ export function requirePermissions(
   );
 }
 
-/**
- * Tells whether permissions are granted, without asking for them.
- *
- * @param needs the permissions
- * @returns true if all are granted
- */
+/** Tells whether all permissions are granted, without asking for them. */
 export function hasPermissions(needs: readonly PermissionNeed[]): boolean {
   return needs.every(granted);
 }
@@ -90,8 +82,7 @@ export function hasPermissions(needs: readonly PermissionNeed[]): boolean {
 /**
  * Asks the user for missing permissions, if there is a terminal.
  *
- * @param needs the permissions
- * @param options.action their purpose, for the message
+ * @param options.action what needs the permissions; the message begins with it
  * @throws {Deno.errors.NotCapable} that names every missing flag, if the user refuses or cannot be
  *   asked
  */

@@ -1,11 +1,8 @@
-/** Writes counts in words. */
+/** Counts with their nouns. */
 
 /**
- * A count with its noun.
+ * A count with its noun in the singular or plural.
  *
- * @param count how many
- * @param one the singular noun
- * @param many the plural noun; default: the singular with an s
  * @returns for example `1 row` or `3 rows`
  */
 export function plural(count: number, one: string, many = `${one}s`): string {

@@ -39,7 +39,7 @@ export interface RandomUniformOptions {
   readonly maximum?: number;
 }
 
-/** MurmurHash3's finalizer: every bit of the input reaches every bit of the output. */
+/** MurmurHash3's finalizer: every bit of the input affects every bit of the output. */
 export function mix(word: number): number {
   let h = word | 0;
   h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
@@ -61,9 +61,9 @@ const float64 = new Float64Array(1);
 const words = new BigUint64Array(float64.buffer);
 
 /**
- * The natural logarithm of a normal number in (0, 1], from correctly rounded operations only: log(m
- * 2^e) = e log 2 + 2 artanh(s) with s = (m − 1)/(m + 1) and m in [√½, √2). Then |s| < 0.172, and
- * twelve terms of artanh's series leave an error below 2^-60.
+ * The natural logarithm of a normal number in (0, 1], from correctly rounded operations only:
+ * log(m 2^e) = e log 2 + 2 artanh(s) with s = (m − 1)/(m + 1) and m in [√½, √2]. Then |s| < 0.172,
+ * and twelve terms of artanh's series leave an error below 2^-60.
  */
 function portableLog(x: number): number {
   float64[0] = x;

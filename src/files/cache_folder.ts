@@ -13,7 +13,6 @@ export interface CacheVariables {
 /**
  * The user's cache folder by the XDG Base Directory Specification, which ignores a relative path.
  *
- * @param variables the environment
  * @returns `$XDG_CACHE_HOME`, else `$HOME/.cache`
  * @throws {Error} if neither variable holds an absolute path
  */
@@ -28,20 +27,18 @@ export function userCacheFolder({ HOME, XDG_CACHE_HOME }: CacheVariables): strin
 /**
  * This project's folder in the user's cache.
  *
- * @param variables the environment
  * @returns for example `/home/me/.cache/gradsink`
- * @throws {Error} if there is no cache folder
+ * @throws {Error} if neither XDG_CACHE_HOME nor HOME holds an absolute path
  */
 export function projectCacheFolder(variables: CacheVariables): string {
   return `${userCacheFolder(variables)}/gradsink`;
 }
 
 /**
- * The folder where Deno keeps npm packages.
+ * The folder where Deno keeps npm packages on Linux.
  *
- * @param variables the environment
  * @returns for example `/home/me/.cache/deno/npm`
- * @throws {Error} if there is no cache folder
+ * @throws {Error} if DENO_DIR is not set and {@linkcode userCacheFolder} throws
  */
 export function packageCacheFolder(variables: CacheVariables): string {
   const { DENO_DIR } = variables;

@@ -1,21 +1,21 @@
-/** Claims a file for one program at a time, such as a result file that a run adds to. */
+/** Claims a file for one process at a time, such as a result file that a run adds to. */
 import { basename, dirname, join } from "node:path";
 import { fileError } from "./file_error.ts";
 import { systemReason } from "./system_reason.ts";
 
 /**
- * Claims a file, by a lock on a hidden file beside it. The system releases the lock when the
- * process ends, even if it is killed; the hidden file then stays, and harms nothing.
+ * Claims a file, by a lock on a hidden file beside it. If the process is killed, the system
+ * releases the lock; the hidden file stays, and harms nothing.
  *
  * @param path an existing file; a symbolic link is followed
- * @returns the claim, which ends when it is disposed of; undefined while another claim holds
+ * @returns the claim, which ends when it is disposed of; undefined if another process holds one
  * @throws {FileError} if the file does not exist, or nothing can be written to its folder
  */
 export async function claimFile(path: string): Promise<Disposable | undefined> {
   try {
     const target = await Deno.realPath(path);
     const lock = join(dirname(target), `.${basename(target).slice(0, 100)}.lock`);
-    // The loop ends unless other programs keep removing the file at just this moment.
+    // Repeats if another process removed the hidden file before this one locked it.
     while (true) {
       const file = await Deno.open(lock, { read: true, write: true, create: true });
       if (!await tryLock(file)) {
@@ -25,7 +25,7 @@ export async function claimFile(path: string): Promise<Disposable | undefined> {
       if (await isAt(file, lock)) {
         return {
           [Symbol.dispose]() {
-            removeIfThere(lock); // While it is locked, so it is nobody else's.
+            removeIfThere(lock); // Before `close` unlocks it for another process.
             file.close();
           },
         };
@@ -65,8 +65,7 @@ export async function waitForLock(file: Deno.FsFile): Promise<void> {
   }
 }
 
-// The process that held the lock before may have removed the file after this process opened it. A
-// lock on such a file keeps no other process out.
+// A lock on a removed file keeps no other process out.
 async function isAt(file: Deno.FsFile, path: string): Promise<boolean> {
   try {
     const [own, there] = await Promise.all([file.stat(), Deno.lstat(path)]);

@@ -29,7 +29,7 @@ export async function readText(path: string): Promise<string> {
   }
 }
 
-/** Reads to the end or to the limit: a file may grow, and a device has no size. */
+/** Reads to the end or to the limit. Asks no size first: a file may grow, and a pipe has none. */
 async function readAtMost(file: Deno.FsFile, limit: number): Promise<Uint8Array<ArrayBuffer>> {
   const chunks: Uint8Array[] = [];
   let total = 0;

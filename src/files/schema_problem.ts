@@ -1,11 +1,11 @@
 /** Describes in one line what is wrong with a file, from the schema validator's findings. */
 import { truncate } from "../escape.ts";
 
-/** The used fields of a validator's finding. */
+/** The fields of a validator's finding that this file uses. */
 export interface SchemaError {
   /** The JSON Schema keyword that failed. */
   readonly keyword: string;
-  /** Its place in the schema, as a JSON pointer that passes through `$ref`. */
+  /** The keyword's place in the schema, as a JSON pointer that passes through `$ref`. */
   readonly keywordLocation: string;
   /** The place in the file, as a JSON pointer. */
   readonly instanceLocation: string;
@@ -88,11 +88,10 @@ function length(value: unknown): number {
 }
 
 /**
- * Describes the first thing that is wrong.
+ * Describes the most specific finding.
  *
  * @param errors the validator's findings, from the root to the wrong field
- * @param value the content that was validated
- * @param schema the schema it was validated against
+ * @param value the validated content
  * @returns for example `measurements[3].samples[7] is "fast", wanted a number`
  */
 export function describeSchemaError(

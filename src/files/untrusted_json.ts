@@ -15,7 +15,7 @@ const forbiddenNames = new Set(["__proto__", "constructor", "prototype"]);
  *
  * @param text the file's content
  * @param name the file's name, for messages
- * @returns any value; objects may still hold names that {@linkcode contentProblem} finds
+ * @returns any value; {@linkcode contentProblem} finds forbidden names and infinite numbers in it
  * @throws {FileError} if the text is too long, empty, nested too deeply, or not JSON
  */
 export function parseUntrustedJson(text: string, name: string): unknown {

@@ -1,13 +1,13 @@
 /**
- * Writes whole files: each under a temporary name beside it, flushed, then renamed, so no reader
- * ever sees half a file.
+ * Writes whole files, so no reader ever sees half of one: the content gets a temporary name in the
+ * same folder and is flushed to the disk, then it gets the file's name.
  */
 import { basename, dirname, join } from "node:path";
 import { FileError, fileError } from "./file_error.ts";
 import { systemReason } from "./system_reason.ts";
 
 /**
- * Writes text to a file under a temporary name, flushes it to the disk, and renames it.
+ * Writes text to a file, which may exist already.
  *
  * @param path the file, in an existing folder; a symbolic link is followed
  * @param text the content
@@ -18,8 +18,8 @@ export async function writeTextFile(path: string, text: string): Promise<void> {
 }
 
 /**
- * Writes text to a new file, as {@linkcode writeTextFile} does. If two programs create the same
- * file at the same time, one of them gets `false`.
+ * Writes text to a new file. If two programs create the same file at the same time, one of them
+ * gets `false`.
  *
  * @param path the file, in an existing folder
  * @param text the content
@@ -44,7 +44,7 @@ export async function createTextFile(path: string, text: string): Promise<boolea
       }
       created = false;
     }
-    await Deno.remove(temporary).catch(() => {}); // The file is there under its name.
+    await Deno.remove(temporary).catch(() => {}); // A leftover harms nothing.
   });
   return created;
 }
@@ -78,10 +78,11 @@ async function write(
 }
 
 /**
- * Checks, before long work, that the file of its result can be written. Creates the file's folder.
+ * Checks that a file can be written, before the long work whose result it will hold. Creates the
+ * file's folder.
  *
- * @param path the file
- * @throws {FileError} if it is a folder or a device, or its folder cannot be created or written to
+ * @throws {FileError} if the path is empty, a folder or a device, or if its folder cannot be
+ *   created or written to
  */
 export async function checkWritable(path: string): Promise<void> {
   const target = await writableTarget(path);
@@ -94,7 +95,7 @@ export async function checkWritable(path: string): Promise<void> {
       : systemReason(error);
     throw fileError(path, `cannot be written: ${reason}`);
   }
-  // Try it: permission bits say little on network folders, in containers and for the superuser.
+  // Permission bits say little on network folders, in containers and for the superuser.
   const probe = join(dirname(target), `.${crypto.randomUUID()}.tmp`);
   try {
     (await Deno.open(probe, { write: true, createNew: true })).close();
@@ -115,7 +116,7 @@ async function writableTarget(path: string): Promise<string> {
     return target;
   } catch (error) {
     if (error instanceof FileError) throw error;
-    // The file often does not exist yet; creating it will report a missing folder.
+    // A file that does not exist yet is fine. If its folder is missing, creating the file fails.
     if (error instanceof Deno.errors.NotFound && !/[/\\]$/.test(path)) return path;
     throw fileError(path, `cannot be written: ${systemReason(error)}`);
   }

@@ -1,7 +1,6 @@
 /**
  * A run of the bench: all jobs in rounds within a budget. It measures the ceilings before and after
- * the rounds, unless the budget is short or two versions are measured in turns. It updates the
- * result file after each step. The command and the browser's page store the file in their own ways.
+ * the rounds, unless the budget is short or two versions are measured in turns.
  *
  * Each round is a new process (in a browser: a Worker with a new device) and measures every job in
  * a new random order. All samples of a process share its memory layout, its compiled code and the
@@ -57,8 +56,8 @@ const CEILINGS_BUDGET = 30;
 const CLOSING_SHARE = 0.25;
 
 /**
- * After a measurement, the file is stored only if storing has taken at most about this share of the
- * time. Storing is slow, because it checks each of thousands of samples.
+ * After a measurement the file is stored, unless storing then takes more than about this share of
+ * the time. Storing is slow, because it checks each of thousands of samples.
  */
 const KEEPING_SHARE = 0.05;
 
@@ -274,7 +273,6 @@ export class BenchRun {
 /**
  * The default name of a result file.
  *
- * @param file the run
  * @returns for example `2026-11-24T20-15-00-llvmpipe-deno`
  */
 export function resultFileName(file: ResultFile): string {
@@ -285,11 +283,7 @@ export function resultFileName(file: ResultFile): string {
   return `${date}-${name}`;
 }
 
-/**
- * Describes an opened adapter for a result file.
- *
- * @param opened the child's report
- */
+/** Describes an opened adapter for a result file. */
 export function describeAdapter({ info }: OpenedAdapter): ResultFile["adapter"] {
   const { runtime: _, ...adapter } = info;
   return adapter;

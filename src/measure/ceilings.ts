@@ -42,15 +42,15 @@ export interface MeasureCeilingsOptions {
   readonly patience?: number;
   /** The ceilings to measure. Default: all that the GPU has. */
   readonly groups?: readonly CandidateGroup[];
-  /** Called before each step begins, and awaited. */
+  /** Called before each ceiling is measured, and awaited; `part` is the share already done. */
   readonly progress?: (
     step: { readonly name: string; readonly part: number },
   ) => void | Promise<void>;
 }
 
 /**
- * A sample repeats a run for at least this many ns, if `MAXIMUM_REPEATS` runs take as long, so that
- * the overhead of a pass is negligible.
+ * A sample repeats a run for this many ns, which makes the overhead of a pass negligible, but at
+ * most `MAXIMUM_REPEATS` times.
  */
 const SAMPLE_TIME = 10e6;
 /** After three rounds, candidates that take more than this many times the best time are dropped. */
@@ -115,10 +115,6 @@ export async function measureCeilings(
  * Merges two measurements of one adapter's ceilings: takes the better figure of each, with its
  * method. Other work at the time only makes a figure worse, so the better one is closer to the
  * adapter's ceiling. The same holds for each form of a kernel.
- *
- * @param first some ceilings
- * @param second other ceilings of the same adapter
- * @returns the better ones
  */
 export function mergeCeilings(first: Ceilings, second: Ceilings): Ceilings {
   const merged: Record<string, Ceiling<string> | null | undefined> = { ...first };
@@ -142,7 +138,7 @@ export function mergeCeilings(first: Ceilings, second: Ceilings): Ceilings {
   return merged as Ceilings;
 }
 
-// The best figure of each form, best form first.
+// The best figure of each form, best form first; empty if there are fewer than two forms.
 function bestForms(all: readonly CeilingForm[]): { readonly forms?: readonly CeilingForm[] } {
   const forms = new Map<string, CeilingForm>();
   for (const form of all) {

@@ -1,6 +1,6 @@
 /**
- * The measuring process of the bench and of tuning, which exchange JSON lines with it. It runs as
- * `deno run child.ts`, or calls `runChild` in a program that also imports a custom operator.
+ * The measuring process, which the bench and tuning start and exchange JSON lines with. They run
+ * this file, or for a custom operator a program that calls `runChild`.
  */
 import { readLines } from "../files/json_lines.ts";
 import type { ChildRequest } from "./child/protocol.ts";

@@ -71,8 +71,7 @@ function compareRows(a: Measurement, b: Measurement): number {
  * @param options the threshold
  * @throws {TypeError} for fewer than two files
  * @throws {RangeError} if the threshold is not a positive number
- * @throws {NothingComparableError} if no row went well in two of them, or went well in the first
- *   and failed in another
+ * @throws {NothingComparableError} if {@linkcode Comparison.rows} would be empty
  *
  * @example
  * ```ts
@@ -122,10 +121,7 @@ export function compareResultFiles(
   };
 }
 
-/**
- * The keys of the rows to compare, in the table's order: measurements that succeeded in at least
- * two files, or succeeded in the first file and failed in another one.
- */
+/** The keys of {@linkcode Comparison.rows}, in the table's order. */
 function sharedKeys(columns: readonly ReadonlyMap<string, Measurement>[]): string[] {
   const first = new Map<string, Measurement>();
   const counts = new Map<string, number>();
@@ -145,7 +141,7 @@ function sharedKeys(columns: readonly ReadonlyMap<string, Measurement>[]): strin
     .sort((a, b) => compareRows(first.get(a)!, first.get(b)!));
 }
 
-/** The keys that are not among the shared ones, in the table's order. */
+/** The keys of {@linkcode Comparison.uncompared}, in the table's order. */
 function otherKeys(
   columns: readonly ReadonlyMap<string, Measurement>[],
   shared: readonly string[],
@@ -215,7 +211,8 @@ function rowOf(
 }
 
 /**
- * For each file: how its measurements changed from the first file's, if both are of one joint run.
+ * For each file: how its measurements changed from the first file's, if both files come from one
+ * run with `--beside`.
  */
 function pairedWithFirst(
   rows: readonly ComparisonRow[],

@@ -2,13 +2,13 @@
  * Estimates each measurement of a result file from its processes: its time, and the time's error.
  *
  * A process gives one value, the logarithm of its samples' median, because samples of one process
- * are not independent. A file's values form a table of measurements by rounds. A round moves all of
- * its measurements (a busy machine, a low clock). So the table is split into each measurement's
- * mean, each round's effect, and a rest. The error of a mean has two sources. One is the rounds'
- * effects, which all measurements share; it has one degree of freedom less than there are rounds.
- * The other is the rest. Its variances are moderated (pulled toward a value common to all
- * measurements), because a variance from as few as three rounds is very uncertain. Intervals are
- * Welch's, with Satterthwaite's degrees of freedom.
+ * are not independent. A file's values form a table of measurements by rounds. A busy machine or a
+ * low clock moves all values of a round. So the table is split into each measurement's mean, each
+ * round's effect, and a rest. The error of a mean has two sources. One is the rounds' effects,
+ * which all measurements share; it has one degree of freedom less than there are rounds. The other
+ * is the rest. Its variances are moderated (pulled toward a value common to all measurements),
+ * because a variance from as few as three rounds is very uncertain. Intervals are Welch's, with
+ * Satterthwaite's degrees of freedom.
  *
  * Sources: T. Kalibera, R. Jones, Rigorous benchmarking in reasonable time (2013), for processes as
  * the level that counts; B. L. Welch, The generalization of "Student's" problem when several
@@ -34,7 +34,7 @@ import { mean, sum } from "../statistics/mean.ts";
  */
 export const ASSUMED_DEVIATION = 0.1;
 
-/** The most degrees of freedom: they replace infinity, which JSON cannot hold. */
+/** The most degrees of freedom. It stands for infinity, which JSON cannot hold. */
 const MOST_DF = 1e9;
 
 /** A mean of logarithms, and the variances of its independent sources of error. */
@@ -183,7 +183,7 @@ function roundEffects<Key>(rows: readonly Row<Key>[]): ReadonlyMap<number, numbe
   return new Map([...deviations].map(([round, list]) => [round, mean(list)]));
 }
 
-// The values of all processes; undefined if a process has none.
+// Each process's value by round; undefined if a process has none.
 function valuesOf(
   measurement: Measurement,
   value: ProcessValue,
@@ -244,12 +244,7 @@ export function differenceOf(
   };
 }
 
-/**
- * The interval of a ratio.
- *
- * @param difference a difference of logarithms
- * @param confidence the confidence, in (0, 1). Default 0.95
- */
+/** The interval of a ratio, from a difference of logarithms. */
 export function ratioInterval(
   { center, error, df }: EstimatedDifference,
   confidence = 0.95,
@@ -258,11 +253,7 @@ export function ratioInterval(
   return { low: Math.exp(center - reach), high: Math.exp(center + reach) };
 }
 
-/**
- * The two-sided p-value of a difference from 0.
- *
- * @param difference a difference of logarithms
- */
+/** The two-sided p-value of a difference of logarithms, against 0. */
 export function differencePValue({ center, error, df }: EstimatedDifference): number {
   if (center === 0) return 1;
   return error === 0 ? 0 : Math.min(1, 2 * studentTail(Math.abs(center) / error, df));
@@ -271,8 +262,6 @@ export function differencePValue({ center, error, df }: EstimatedDifference): nu
 /**
  * Summarizes the measurements of a file. With several processes, the time is the geometric mean of
  * their medians, and the interval comes from the differences between processes.
- *
- * @param measurements one file's measurements
  */
 export function summarizeMeasurements(
   measurements: readonly Measurement[],

@@ -88,11 +88,9 @@ export interface AdapterChoice {
 const BATCH = 4;
 
 /**
- * Lists the operators, passes and shapes of a selection.
+ * Lists the operators, passes and shapes of a selection, in the order of the tables.
  *
- * @param selection the requested work
  * @param options.software whether the adapter computes on the CPU
- * @returns the work, in the tables' order
  */
 export function listWork(
   selection: JobSelection,
@@ -109,9 +107,8 @@ export function listWork(
 /**
  * Lists all jobs of a selection.
  *
- * @param selection the requested work
- * @param work its operators, passes and shapes, each with the facts about it on the adapter
- * @returns the jobs, each once, numbered from 0, in the tables' order
+ * @param work the selection's operators, passes and shapes, with facts about each on the adapter
+ * @returns the jobs, each once, numbered from 0, in the order of `work`
  */
 export function listJobs(
   selection: JobSelection,

@@ -45,7 +45,7 @@
  *   console.log(median, interval?.low, interval?.high);
  * }
  *
- * // The roofline needs the ceilings: leave out `groups: []` to measure all, which takes longer.
+ * // The roofline needs the kernels' ceilings: leave out `groups: []`, and this measures them, too.
  * const { ceilings } = await measureCeilings(gpu, { timer, groups: [] });
  * const { flops, bytes } = workloads[0]!.cost;
  * console.log(rooflinePosition({ flops, bytes, dtype: "f32" }, ceilings));

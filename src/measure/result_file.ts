@@ -2,9 +2,9 @@
  * The result file `gradsink-results/1`: one run of the bench on one adapter.
  *
  * These types match the JSON Schema in `result_file/schema.json`. All times are nanoseconds, all
- * rates are per second. This file does not touch the file system, so a browser can read dropped
- * files by the same rules. In `result_file/`, `parse.ts` validates, `plausibility.ts` asks whether a
- * stranger's file can be true, and `store.ts` reads and writes files.
+ * rates are per second. In `result_file/`, `parse.ts` validates, and `plausibility.ts` asks whether
+ * a stranger's file can be true. Only `store.ts` uses the file system, so a browser can read
+ * dropped files by the same rules.
  */
 
 /** The version that this code writes. */
@@ -99,18 +99,18 @@ export interface Measurement {
    */
   readonly processes?: readonly MeasuredProcess[];
   /**
-   * How many consecutive samples belong to each visit in the random order; their sum is the number
-   * of samples.
+   * How many consecutive samples were taken at a time, before other measurements had their turn;
+   * their sum is the number of samples.
    */
   readonly rounds?: readonly number[];
   /**
-   * In a joint run: one number per item of `rounds`. In processes of the same round, equal numbers
-   * in the run's two files mean visits next to each other in time.
+   * In a joint run (`--beside`): one number per item of `rounds`. In processes of the same round,
+   * equal numbers in the run's two files mean samples next to each other in time.
    */
   readonly sweeps?: readonly number[];
   /** CPU time of one run in ns, one per sample. */
   readonly cpuSamples?: readonly number[];
-  /** Times in ns of the fixed reference kernel, which runs every few visits. */
+  /** Times in ns of the fixed reference kernel, which runs every few samples. */
   readonly throttleSamples?: readonly number[];
   /**
    * The indices of samples taken while the reference kernel was slower than usual. They stay in
@@ -216,13 +216,13 @@ export interface ResultSettings {
   /** The relative half-width at which the interval of a process's median counts as precise. */
   readonly targetHalfWidth?: number;
   readonly budgetSeconds?: number;
-  /** The most samples of a measurement in one process; joint runs count visits instead. */
+  /** The most samples of a measurement in one process; not a limit in joint runs. */
   readonly maximumSamples?: number;
   /** The number of rounds, each a separate process that takes every measurement. */
   readonly processes?: number;
   /**
-   * A random name that the two files of a joint run share: 32 hexadecimal digits. Absent for other
-   * runs.
+   * A random name that the two files of a joint run (`--beside`) share: 32 hexadecimal digits.
+   * Absent for other runs.
    */
   readonly jointRun?: string;
   /** The command line. */

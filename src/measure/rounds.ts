@@ -25,7 +25,6 @@ const BUDGET_TO_COST = 3;
  * The number of processes for each measurement.
  *
  * @param seconds the budget of the whole run
- * @param measurements the number of measurements
  * @returns 3 to 16
  */
 export function processesWithin(seconds: number, measurements: number): number {
@@ -33,13 +32,7 @@ export function processesWithin(seconds: number, measurements: number): number {
   return Math.min(MOST_PROCESSES, Math.max(LEAST_PROCESSES, wanted));
 }
 
-/**
- * The least budget for a number of processes.
- *
- * @param processes the number of processes
- * @param measurements the number of measurements
- * @returns seconds
- */
+/** The least budget, in seconds, for numbers of processes and measurements. */
 export function budgetFor(processes: number, measurements: number): number {
   return BUDGET_TO_COST * processes * (PROCESS_COST + MEASUREMENT_COST * measurements);
 }
@@ -58,14 +51,10 @@ export function processesOf(measurement: Measurement): readonly MeasuredProcess[
 }
 
 /**
- * Whether a measurement has a round's samples, or no samples at all: then it needs no more.
- *
- * @param measurement a result file's measurement
- * @param round the round, from 0 on
+ * Whether a measurement needs no samples of a round. It has them already, or it has no samples at
+ * all: then it failed, or the clock gave no times, which another process would not change.
  */
 export function hasRound(measurement: Measurement, round: number): boolean {
-  // A measurement without samples is finished: it failed, or the clock gave no times, which another
-  // process would not change.
   return measurement.samples.length === 0 ||
     processesOf(measurement).some((each) => each.round === round);
 }
@@ -119,7 +108,6 @@ export function addProcess(
 /**
  * Removes the last process's samples, if an interrupt cut them short.
  *
- * @param measurement a result file's measurement
  * @returns the measurement without them; nothing if no process remains
  */
 export function withoutInterrupted(measurement: Measurement): readonly Measurement[] {

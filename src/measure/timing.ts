@@ -57,9 +57,7 @@ export interface GpuTimerOptions {
 /** A span is too short to time if it has fewer steps of its clock than this. */
 export const MINIMUM_QUANTA = 50;
 
-/**
- * A clock for one GPU's work.
- */
+/** A clock for one GPU's work. */
 export class GpuTimer {
   /** The clock, in the form of a result file. */
   readonly timer: Timer;

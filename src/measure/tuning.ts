@@ -1,13 +1,11 @@
 /**
- * Finds an operator's fastest variant on this adapter for each class of calls. One call of a class
- * is measured; all get its variant.
+ * Finds an operator's fastest variant on this adapter for each class of calls. It measures one call
+ * of a class; all calls of the class then get the winner.
  *
  * The candidates of a call compete in heats, as many at a time as fit in memory; the fastest so far
  * and the default enter the next heat. A heat samples its candidates in turns, and drops a
  * candidate once it certainly loses. Only right answers count, and the default stays unless it
  * fails or another variant is certainly faster.
- *
- * It does not depend on processes or GPUs: the function that runs a heat is a parameter.
  */
 import type { TunableOperator } from "../ops/tuning/operators.ts";
 import type { PassName, Shape } from "./workloads/operator.ts";
@@ -111,9 +109,6 @@ const PREPARATION = 0.6;
 /**
  * Tunes for calls, one after the other, each with a share of the remaining time.
  *
- * @param work the calls
- * @param options the function that runs a heat, the budget, the clock, and the callback for
- *   outcomes
  * @returns the calls without an outcome
  */
 export async function tune(

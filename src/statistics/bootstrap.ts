@@ -12,8 +12,8 @@
 import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
 
 /**
- * Enough resamples for a usual number of samples: from seed to seed, the interval's ends vary by
- * about 2 % of its width.
+ * The number of resamples for up to 1,000 samples. From seed to seed, the ends of a 95 % interval
+ * then vary by about 2 % of its width.
  */
 const RESAMPLES = 2000;
 
@@ -37,11 +37,11 @@ function positions(samples: readonly number[]): Uint32Array<ArrayBuffer> {
  *
  * Carlstein's best length for n samples with first-order correlation r is
  * (√6 r / (1 − r²))^(2/3) n^(1/3). Here r is the correlation of neighboring samples' ranks, because
- * no outlier can dominate ranks. It counts as 0 if negative and as 0.99 above that. The length is
- * at most a fifth of the samples.
+ * no outlier can dominate ranks. A negative r counts as 0, an r above 0.99 as 0.99. The length is
+ * at most a fifth of n.
  *
  * @param samples in the order of measuring
- * @returns 1 for samples that do not depend on their neighbors, and for fewer than 10
+ * @returns 1 if r is not above 0, or for fewer than 10 samples
  */
 export function blockLength(samples: readonly number[]): number {
   const n = samples.length;

@@ -17,12 +17,12 @@ export interface EstimatedVariance {
   readonly df: number;
 }
 
-/** Fewer rows say too little about how much variances differ. */
+/** Fewer rows say too little about how much their variances differ. */
 const LEAST_ROWS = 4;
 
 /**
- * The least variance, as a share of the rows' median variance. Below it, the step of the clock hid
- * the differences.
+ * Smaller variances are raised to this share of the rows' median variance. They arise where the
+ * clock's step is so coarse that different times look equal.
  */
 const LEAST_SHARE = 1e-5;
 
@@ -87,7 +87,7 @@ export function moderateVariances(rows: readonly EstimatedVariance[]): Estimated
   const excess = scatter - sum(known.map(({ df }) => trigamma(df / 2))) / known.length;
   const most = sum(known.map(({ df }) => df));
   const priorDf = excess > 0 ? 2 * trigammaInverse(excess) : Infinity;
-  // If the variances differ no more than by chance, take their mean for all rows.
+  // If the variances differ no more than by chance, all rows get their mean, weighted by df.
   const prior = excess > 0
     ? Math.exp(mean + digamma(priorDf / 2) - Math.log(priorDf / 2))
     : sum(known.map(({ variance, df }) => df * variance)) / most;

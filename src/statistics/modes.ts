@@ -51,11 +51,11 @@ export function isMultimodal(samples: readonly number[]): boolean {
   return hills(heights) > 1;
 }
 
-/** Counts the hills that hold enough samples and lie between deep enough valleys. */
+/** Counts the hills that hold at least a tenth of the samples. */
 function hills(heights: readonly number[]): number {
   const total = heights.reduce((sum, height) => sum + height, 0);
-  // Walk from left to right. A valley separates two hills if its density is below 0.7 of the hill's
-  // top before it, and below 0.7 of a density after it.
+  // A valley separates two hills if its density is below 0.7 of the top of the hill before it, and
+  // below 0.7 of a density after it.
   let count = 0;
   let top = 0;
   let valley = 0;

@@ -1,10 +1,11 @@
 /** Probabilities of the normal distribution, and the correction of p-values of many tests. */
+
 /**
  * The probability that a standard normal variable exceeds z, with a small relative error even far
  * out in the tail, where corrected p-values lie.
  *
- * Uses the series of Abramowitz and Stegun 26.2.11 up to 3, and 120 terms of the continued fraction
- * 26.2.14 beyond.
+ * Uses the series of Abramowitz and Stegun 26.2.11 for z below 3, else 120 terms of their continued
+ * fraction 26.2.14.
  *
  * @param z any finite number
  */
@@ -31,7 +32,7 @@ export function normalTail(z: number): number {
  *
  * Source: S. Holm, A simple sequentially rejective multiple test procedure (1979).
  *
- * @param pValues one per test; undefined without data, which means no test
+ * @param pValues one per row of the table; undefined for a row without data, which is not a test
  * @returns corrected values in the same order
  */
 export function holm(pValues: readonly (number | undefined)[]): (number | undefined)[] {

@@ -10,7 +10,7 @@ import { normalTail } from "./significance.ts";
 function incompleteBeta(x: number, a: number, b: number): number {
   if (x <= 0) return 0;
   if (x >= 1) return 1;
-  // The continued fraction converges quickly only for smaller x; so use the function's symmetry.
+  // For an x this large the continued fraction converges slowly; so use the function's symmetry.
   if (x > (a + 1) / (a + b + 2)) return 1 - incompleteBeta(1 - x, b, a);
   const front = Math.exp(
     gammaln(a + b) - gammaln(a) - gammaln(b) + a * Math.log(x) + b * Math.log1p(-x),
@@ -34,7 +34,7 @@ function incompleteBeta(x: number, a: number, b: number): number {
   return front * fraction;
 }
 
-/** From this df on the normal distribution is used: the tails differ by less than 1 % at t = 6. */
+/** From this df on, the normal distribution serves: at t = 6, its tail differs by less than 1 %. */
 const NORMAL_FROM = 1e5;
 
 /**

@@ -1,5 +1,6 @@
 /**
- * Summarizes a list of samples: its median with an interval, outliers and several modes.
+ * Summarizes a list of samples: its median with an interval, its outliers, and whether it has
+ * several modes.
  *
  * "No data" is `undefined` throughout, never NaN. All results depend on the samples and a seed
  * alone, so equal files give equal reports.
@@ -16,7 +17,7 @@ export interface Interval {
   readonly high: number;
 }
 
-/** How an interval is found. */
+/** Options of {@linkcode medianInterval}. */
 export interface IntervalOptions {
   /** The probability that the interval covers the truth, in (0, 1). Default 0.95. */
   readonly confidence?: number;
@@ -32,7 +33,7 @@ export interface Summary {
   readonly median: number | undefined;
   /** The 95 % interval of the median; undefined for fewer than 6 samples. */
   readonly interval: Interval | undefined;
-  /** Half the interval's width as a share of the median. */
+  /** Half the interval's width as a share of the median; undefined without an interval. */
   readonly relativeHalfWidth: number | undefined;
   /** Samples beyond Tukey's fences. */
   readonly outliers: number;
@@ -40,7 +41,7 @@ export interface Summary {
   readonly multimodal: boolean;
 }
 
-/** Below this count, ranks give the interval: resampling so few values is too optimistic. */
+/** Below this count the interval comes from ranks: resampling so few values makes it too narrow. */
 export const FEW_SAMPLES = 20;
 
 /**
@@ -53,7 +54,7 @@ export function sorted(samples: readonly number[]): Float64Array<ArrayBuffer> {
 }
 
 /**
- * The median.
+ * The median of samples.
  *
  * @param samples finite numbers in any order
  * @returns the middle one, or the mean of the middle two; undefined if there are none
@@ -97,7 +98,8 @@ export function orderStatisticInterval(
  *
  * @param samples in the order of measuring
  * @param options confidence and seed
- * @returns undefined for fewer than 6 samples (at 95 %)
+ * @returns undefined for too few samples: at 95 %, fewer than 6
+ * @throws {RangeError} if the confidence is not between 0 and 1
  *
  * @example
  * ```ts
@@ -134,7 +136,6 @@ export function percentiles(values: ArrayLike<number>, confidence: number): Inte
 /**
  * Checks a confidence.
  *
- * @param confidence the requested probability
  * @throws {RangeError} if it is not between 0 and 1
  */
 export function checkConfidence(confidence: number): void {
@@ -164,6 +165,7 @@ export function outlierCount(samples: readonly number[]): number {
  *
  * @param samples positive numbers in the order of measuring
  * @param options confidence and seed of the interval
+ * @throws {RangeError} if the confidence is not between 0 and 1
  */
 export function summarize(samples: readonly number[], options: IntervalOptions = {}): Summary {
   const center = median(samples);

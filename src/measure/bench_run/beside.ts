@@ -25,7 +25,7 @@ export interface BesideOptions {
 
 /** The most visits of one job in all rounds. A visit takes some samples at once. */
 const MOST_VISITS = 400;
-/** A round may visit one job this often, even if all rounds together then exceed `MOST_VISITS`. */
+/** Each round may visit a job this often, even if all rounds together then exceed `MOST_VISITS`. */
 const ALLOWED_VISITS = 16;
 /** The most samples per visit, so many visits still make a file of usual size. */
 const SAMPLES_PER_VISIT = 8;

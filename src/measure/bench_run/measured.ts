@@ -9,12 +9,7 @@ export class Measured {
   readonly #places: ReadonlyMap<string, number>;
   readonly #measurements: Map<string, Measurement>;
 
-  /**
-   * Starts with the measurements of earlier rounds.
-   *
-   * @param jobs all jobs of the run
-   * @param measurements the measurements of earlier rounds
-   */
+  /** Starts with the measurements of earlier rounds. */
   constructor(jobs: readonly Job[], measurements: readonly Measurement[] = []) {
     const keys = jobs.map((job) => [job.id, jobKey(job)] as const);
     this.#keys = new Map(keys);

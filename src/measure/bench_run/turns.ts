@@ -1,15 +1,13 @@
 /**
- * Gives two measuring processes their turns. On a shared machine, samples of the same work flip
- * between two speeds every few hundred milliseconds, so two successive runs differ by more than
- * most changes of a kernel. If two processes visit the same work right after each other, both
- * nearly always meet the same speed, which cancels in the ratio of their times. (A visit takes a
- * few samples of one piece of work.)
+ * Gives two measuring processes their turns. In a turn a process visits a job, which means that it
+ * takes a few samples of it. A shared machine flips between two speeds every few hundred
+ * milliseconds, so two successive runs differ by more than most changes of a kernel. If two
+ * processes visit the same job right after each other, both nearly always meet the same speed,
+ * which cancels in the ratio of their times.
  *
  * A turn begins only when each process waits for one or has ended its batch, so no sample is taken
- * while the other process compiles or measures. In each sweep both visit every piece of work that
+ * while the other process compiles or measures. In each sweep both processes visit every job that
  * is not yet precise; in the next sweep, the other process goes first.
- *
- * This file does not depend on how processes run.
  */
 import type { ChildTurn, WaitingChild } from "../child/protocol.ts";
 import type { StopReason } from "../result_file.ts";
@@ -17,9 +15,9 @@ import { relativeHalfWidth } from "../sampling/stopping.ts";
 import { shuffler } from "../sampling.ts";
 import type { VisitPlan } from "../sampling/visits.ts";
 
-/** When to stop. */
+/** When to stop, and in which order to visit. */
 export interface TurnsOptions {
-  /** A median of ratios is precise if its interval's relative half-width is at most this. */
+  /** A job is precise if the median of its ratios has a relative half-width of at most this. */
   readonly targetHalfWidth: number;
   /** The most sweeps. */
   readonly sweeps: number;
@@ -34,7 +32,7 @@ export interface TurnsOptions {
   readonly seed: number;
 }
 
-/** A side of a joint run. */
+/** One of the two processes. */
 export type Side = 0 | 1;
 
 /** With fewer sweeps, a single disturbance would move the median. */
@@ -204,7 +202,7 @@ function seat(): Seat {
   };
 }
 
-// The plan of a visit for both sides: as many runs as the faster side needs for a long enough time.
+// The plan of a visit for both sides, with as many runs as the faster side needs for its samples.
 function common(plans: readonly VisitPlan[]): VisitPlan {
   const most = (part: keyof VisitPlan): number => Math.max(...plans.map((plan) => plan[part]));
   return {

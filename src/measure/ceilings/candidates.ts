@@ -59,8 +59,6 @@ export interface CeilingSize {
 /**
  * The usual size: enough invocations to fill a GPU many times over, and buffers larger than most
  * last-level caches, if the GPU allows them. On a CPU it is a few milliseconds of work.
- *
- * @param gpu the GPU
  */
 export function usualCeilingSize(gpu: Gpu): CeilingSize {
   const { software } = gpu.info;

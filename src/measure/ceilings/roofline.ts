@@ -12,11 +12,11 @@ import { ceilingInterval, isUnsure } from "./uncertainty.ts";
 export interface RooflinePosition {
   /** Floating-point operations per byte of the least traffic. */
   readonly intensity: number | undefined;
-  /** The ceiling that is lower at this intensity; undefined without both, or without any work. */
+  /** The ceiling that is lower at this intensity; undefined if one is missing, or without work. */
   readonly bound: "arithmetic" | "bandwidth" | undefined;
-  /** The least time that `bound` allows, in ns; undefined without it, or if it is too uncertain. */
+  /** The least time that this ceiling allows, in ns; undefined without one, or if too uncertain. */
   readonly leastTime: number | undefined;
-  /** The 95 % interval of `leastTime`; undefined without it, or if the ceiling has none. */
+  /** The 95 % interval of `leastTime`; undefined if there is no such time or no such interval. */
   readonly leastTimeInterval: Interval | undefined;
 }
 
@@ -87,12 +87,11 @@ export function rooflinePosition(
 }
 
 /**
- * The share of the roofline that a time reaches, with an interval from those of the ceiling and the
- * time.
+ * The share of the roofline that a measurement reaches.
  *
  * @param position from {@linkcode rooflinePosition}
- * @param time the measurement's time with its interval
- * @returns undefined without a least time or a median; with an interval if both have one
+ * @param summary the measurement's median time with its interval
+ * @returns undefined if the least time or the median is missing; an interval if each has one
  */
 export function rooflineShare(
   { leastTime, leastTimeInterval }: RooflinePosition,
@@ -119,10 +118,9 @@ export interface ExceedingMeasurement {
 }
 
 /**
- * Finds the ceilings that measurements of the same run exceed. For arithmetic, the ceiling must be
- * too low. For bytes, the data may have come from a cache.
+ * Finds the ceilings that measurements of the same run exceed. An exceeded arithmetic ceiling is
+ * too low. An exceeded bandwidth can also mean that the data came from a cache.
  *
- * @param run its ceilings and measurements
  * @returns for each such ceiling, the measurement that exceeds it the most
  */
 export function exceededCeilings(

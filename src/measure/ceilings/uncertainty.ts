@@ -1,7 +1,7 @@
 /**
- * The uncertainty of a ceiling. A ceiling is the greatest rate of many samples (or the median of
- * times, with the interval of a median). Other work on the machine only lowers a rate, so the true
- * ceiling is at least the greatest one.
+ * The uncertainty of a ceiling. A ceiling in ns is a median of times and has a median's interval.
+ * Any other ceiling is the greatest rate of many samples. Other work on the machine only lowers
+ * rates, so the true ceiling is at least the greatest measured rate.
  *
  * Source: D. S. Robson, J. H. Whitlock, Estimation of a truncation point (1964). Assume that the
  * density of rates is constant near its end. Then the gap from the greatest sample to the end has
@@ -15,9 +15,9 @@ import type { Ceiling } from "../result_file.ts";
 const GREATEST = 5;
 /** The probability that the truth lies beyond the interval. */
 const BEYOND = 0.05;
-/** A ceiling gets a remark if it may be higher by more than this share. */
+/** A ceiling gets a remark if the true one may be higher by more than this share. */
 const REMARKABLE = 0.1;
-/** No share of a roofline is computed from a ceiling that may be higher by more than this share. */
+/** A ceiling bounds no roofline if the true one may be higher by more than this share. */
 const UNSURE = 0.3;
 
 /**

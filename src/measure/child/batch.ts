@@ -35,8 +35,6 @@ interface Checked {
 /**
  * Measures a batch of jobs and reports each result as soon as it is known.
  *
- * @param service the process
- * @param batch the request with the GPU and its timer
  * @throws {GpuError} if the GPU fails
  */
 export async function measureBatch(service: Service, batch: Batch): Promise<void> {
@@ -121,7 +119,7 @@ function groups(jobs: readonly Job[]): Job[][] {
   return [...byWork.values()];
 }
 
-// Prepares and checks a group's workload: a speed is reported only for right answers.
+// Prepares a group's workload, and checks its answers unless an earlier process did.
 async function prepare(service: Service, batch: Batch): Promise<Checked | undefined> {
   const { gpu, jobs, timer, seed, checked = [] } = batch;
   const job = jobs[0]!;

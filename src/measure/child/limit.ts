@@ -1,8 +1,7 @@
 /**
  * Keeps single runs short, because drivers end long ones: browsers share the GPU with the screen,
- * and a dispatch of two seconds can lose the device. It predicts a run's time from smaller runs.
- * The first one has little work, and each later one a few times as much. It stops before the
- * requested run, or before a run that would take too long.
+ * and a dispatch of two seconds can lose the device. A run's time is predicted from smaller runs.
+ * The first one has little work, and each later one a few times as much.
  *
  * This file calls no Deno API, because the browser's page uses it too.
  */

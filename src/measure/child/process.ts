@@ -6,9 +6,7 @@ import { ChildReports } from "./reports.ts";
 
 const STDERR_TAIL = 2000;
 
-/**
- * A running measuring process.
- */
+/** A running measuring process. */
 export class MeasuringChild implements ChildConnection {
   readonly #process: Deno.ChildProcess;
   readonly #requests: WritableStreamDefaultWriter<Uint8Array<ArrayBuffer>>;
@@ -35,7 +33,7 @@ export class MeasuringChild implements ChildConnection {
     this.#done = this.#follow();
   }
 
-  /** Sends a request. If that fails, the next event is the end of the child. */
+  /** See {@linkcode ChildConnection}. */
   send(request: ChildRequest): void {
     const line = new TextEncoder().encode(JSON.stringify(request) + "\n");
     this.#requests.write(line).catch(() => {});
@@ -51,7 +49,7 @@ export class MeasuringChild implements ChildConnection {
     return this.#reports.next(patience);
   }
 
-  /** Kills the process and waits until it has ended. */
+  /** See {@linkcode ChildConnection}. */
   async kill(): Promise<void> {
     try {
       this.#process.kill("SIGKILL");
@@ -114,8 +112,8 @@ function showNotice(line: string): void {
   if (line.startsWith("gradsink: ")) console.error(line);
 }
 
-// Whether a line does not explain the process's end: drivers print it at every start, or it is a
-// notice.
+// Whether a line says nothing of the process's end: it is empty, drivers print it at every start,
+// or it is a notice.
 function isNoise(line: string): boolean {
   return line.trim() === "" || /XDG_RUNTIME_DIR|artificially reduced|^gradsink: /.test(line);
 }

@@ -99,7 +99,7 @@ export type ChildReport =
   }
   /**
    * For each question in order: the name of the default variant, whether tuning chose it, and why
-   * other variants cannot run.
+   * each named variant that cannot run here cannot.
    */
   | {
     readonly type: "chosen";

@@ -19,11 +19,7 @@ import { ceilingSizeWithin } from "./limit.ts";
 import { type ChildRequest, TURNS } from "./protocol.ts";
 import { messageOf, rest, type ServeOptions, type Service } from "./service.ts";
 
-/**
- * Serves requests until they end, one of them fails, or one is a stop.
- *
- * @param options the streams, the clocks, and a function that makes workloads
- */
+/** Serves requests until they end, one of them fails, or one is a stop. */
 export async function serve(options: ServeOptions): Promise<void> {
   const service: Service = {
     ...options,

@@ -54,9 +54,7 @@ const OPEN_DEADLINE = 600_000;
 /** The longest wait for a child's results after an interrupt, in ms. */
 const STOP_DEADLINE = 3_000;
 
-/**
- * A series of children that measure on one adapter.
- */
+/** A series of children that measure on one adapter. */
 export class MeasuringSession {
   readonly #options: SessionOptions;
   #child: ChildConnection | undefined;
@@ -133,7 +131,7 @@ export class MeasuringSession {
   /**
    * Measures the ceilings.
    *
-   * @returns the ceilings; none, but a warning, if the child ended or fell silent
+   * @returns the ceilings; none, but a warning, if the child fails or gives no answer
    * @throws {Error} if a new child cannot open the adapter
    */
   async ceilings(): Promise<MeasuredCeilings> {
@@ -154,11 +152,9 @@ export class MeasuringSession {
   }
 
   /**
-   * Measures jobs. A job that hangs or crashes the child is reported as timed out or failed; a new
-   * child measures the jobs that have no result yet.
+   * Measures jobs.
    *
-   * @param batch the jobs, when to stop, and what receives results
-   * @throws {Error} if a new child cannot open the adapter again
+   * @throws {Error} if a new child cannot open the adapter again, or a child leaves out a result
    */
   async measure({ jobs, result, skipped, turn, rounds: _, ...how }: Batch): Promise<void> {
     const { interrupt, progress, deadline } = this.#options;

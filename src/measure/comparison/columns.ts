@@ -47,7 +47,7 @@ export function usable(measurement: Measurement | undefined): measurement is Mea
 
 type Summaries = ReadonlyMap<Measurement, Summary>;
 
-/** A file's measurements to compare, with their processes' estimates. */
+/** A file's measurements to compare, with summaries and estimates of their times. */
 export interface Column {
   /** The measurements by {@linkcode keyText}. */
   readonly measurements: ReadonlyMap<string, Measurement>;

@@ -25,11 +25,11 @@ export interface Doubt {
     | "wide interval";
   /** The reason in words, without a period. */
   readonly text: string;
-  /** How many times as many processes would give a verdict; undefined if 16 times would not. */
+  /** How many times as many processes would give a verdict; undefined if more than 16 times. */
   readonly timesProcesses: number | undefined;
 }
 
-/** The largest `timesProcesses` that is advised; nobody would run more. */
+/** The largest `timesProcesses` to advise; nobody would run more. */
 const MOST_TIMES = 16;
 
 /**

@@ -1,10 +1,10 @@
 /**
- * Estimates the change between the two files of a joint run. Their samples were taken in turns, so
- * each visit of a piece of work has a partner: the other process's visit in the same sweep, a few
- * milliseconds away. The ratio of the two hardly depends on the machine's state. A round's value is
- * the median of its ratios' logarithms: most pairs meet one state of the machine, and the few that
- * meet two hardly move the median. The rounds' values are then estimated like a file's values
- * (`../estimate.ts`), but with trimmed means.
+ * Estimates the change between the two files of a joint run (`--beside`). Its two processes measure
+ * the same jobs in turns, so each visit of a job has a partner: the other process's visit in the
+ * same sweep, a few milliseconds away. The ratio of their times hardly depends on the machine's
+ * state. A round's value is the median of its ratios' logarithms: most pairs meet one state of the
+ * machine, and the few that meet two hardly move the median. The rounds' values are then estimated
+ * like a file's values (`../estimate.ts`), but with trimmed means.
  *
  * Source: K. K. Yuen, The two-sample trimmed t for unequal population variances (1974).
  */
@@ -28,21 +28,15 @@ export interface MeasuredPair {
   readonly candidate: Measurement;
 }
 
-/**
- * Whether two files belong to one joint run, so their samples were taken in turns.
- *
- * @param a one file
- * @param b another file
- */
+/** Whether two files belong to one joint run, so their samples were taken in turns. */
 export function isJointRun(a: ResultFile, b: ResultFile): boolean {
   const { jointRun } = a.settings;
   return jointRun !== undefined && jointRun === b.settings.jointRun;
 }
 
 /**
- * Estimates the changes of all measurements between the two files of a joint run together.
+ * Estimates the changes of all measurements between the two files of a joint run.
  *
- * @param pairs measurements of the same work
  * @returns the changes by candidate, without candidates that were measured in turns in fewer than
  *   two rounds
  */
@@ -59,7 +53,8 @@ export function estimatePairs(
 /**
  * The share of a row's rounds, rounded down, that the mean leaves out at each end: those of the
  * least and of the greatest values. On a machine that flips between two speeds, a process may keep
- * one speed for its whole life while its partner keeps the other. A single round cannot show that.
+ * one speed for its whole life while its partner keeps the other. Then all ratios of the round are
+ * far off.
  */
 const TRIMMED = 0.2;
 
@@ -90,7 +85,7 @@ function estimateList(
   }));
 }
 
-/** How many of the greatest and of the least values to leave out. */
+/** How many values to leave out at each end. */
 function trimCount(values: ReadonlyMap<number, number>): number {
   return Math.floor(TRIMMED * values.size);
 }
@@ -121,7 +116,7 @@ function trimmed(estimate: Estimate, values: ReadonlyMap<number, number>): Estim
   };
 }
 
-/** The logarithm of each visit's mean time, by round and sweep. */
+/** The logarithm of each visit's mean sample, by round and sweep. */
 function visitsOf(
   measurement: Measurement,
   listOf: List,

@@ -36,12 +36,7 @@ export interface Machine {
 
 const LONGEST_NAME = 48;
 
-/**
- * An adapter's name.
- *
- * @param file the result file
- * @returns its description; else its vendor, architecture and device
- */
+/** An adapter's name: its description; else its vendor, architecture and device. */
 export function adapterName(file: ResultFile): string {
   const { vendor, architecture = "", device = "", description = "" } = file.adapter;
   const name = description.trim() ||
@@ -49,7 +44,7 @@ export function adapterName(file: ResultFile): string {
   return name || "unknown adapter";
 }
 
-/** Makes equal names differ: adds to each its own addition, if these differ. */
+/** Adds to each of several equal names its own addition, unless these additions are all equal. */
 function tellApart(names: readonly string[], additions: readonly string[]): string[] {
   return names.map((name, i) => {
     const namesakes = names.flatMap((other, j) => other === name ? [additions[j]] : []);
@@ -75,11 +70,7 @@ function names(results: readonly NamedResult[]): string[] {
   });
 }
 
-/**
- * Makes the columns for a list of result files.
- *
- * @param results the files in the user's order
- */
+/** Makes the columns for a list of result files. */
 export function machinesOf(results: readonly NamedResult[]): Machine[] {
   const called = names(results);
   return results.map(({ name, file }, i) => ({
@@ -101,8 +92,8 @@ export function machinesOf(results: readonly NamedResult[]): Machine[] {
 }
 
 /**
- * Properties that must be equal if two files come from one machine: each with a name for people and
- * its value in a file.
+ * Properties that must be equal if two files come from one machine: each with a name for messages
+ * and a function that reads its value.
  */
 const IDENTITY: readonly (readonly [name: string, of: (file: ResultFile) => string | undefined])[] =
   [
@@ -124,8 +115,6 @@ const KNOWN_TO_BOTH: typeof IDENTITY = [
 /**
  * Lists the differences between two files' machines.
  *
- * @param a one file
- * @param b another file
  * @returns a line for each difference, such as `processor: "A", not "B"`; empty for one machine
  */
 export function machineDifferences(a: ResultFile, b: ResultFile): string[] {
@@ -138,12 +127,7 @@ export function machineDifferences(a: ResultFile, b: ResultFile): string[] {
   ].filter(([, [first, second]]) => first !== second).map(([name, values]) => line(name, values));
 }
 
-/**
- * Whether two files come from one machine, as far as they tell.
- *
- * @param a one file
- * @param b another file
- */
+/** Whether two files come from one machine, as far as they tell. */
 export function isSameMachine(a: ResultFile, b: ResultFile): boolean {
   return machineDifferences(a, b).length === 0;
 }

@@ -14,7 +14,7 @@ import type { EstimatedDifference, TimeEstimates } from "../estimate.ts";
 /** The machine counts as changed if the reference kernel's time differs by more than this share. */
 export const MACHINE_CHANGE = 0.03;
 
-/** Fewer rows do not show the machine's effect. */
+/** The least number of rows that show the machine's effect. */
 const LEAST_ROWS = 6;
 
 /** A normal distribution's standard deviation divided by its median absolute deviation. */
@@ -44,7 +44,7 @@ export interface MachineChange {
  * Estimates how the machine changed.
  *
  * @param pairs the rows that both files of one machine have
- * @returns undefined if it did not, or if a run lacks the reference kernel
+ * @returns undefined if the machine did not change, or if a run lacks the reference kernel
  */
 export function machineChange(
   pairs: readonly { readonly baseline: TimeEstimates; readonly candidate: TimeEstimates }[],

@@ -22,15 +22,15 @@ export interface PairComparison {
   readonly ratio: number | undefined;
   /** The ratio's 95 % interval. */
   readonly interval: Interval | undefined;
-  /** The p-value of the least convincing `evidence`, uncorrected; 1 if its directions differ. */
+  /** The greatest p-value of all `evidence`, uncorrected; 1 if the directions of change differ. */
   readonly pValue: number | undefined;
   /** The numbers of processes that measured the baseline and the candidate. */
   readonly processes: readonly [baseline: number, candidate: number];
   /** The ratio of CPU times; undefined if not measured in both. */
   readonly cpuRatio: number | undefined;
-  /** The ratio of times relative to the reference kernel's; undefined without it or in turns. */
+  /** The ratio of times relative to the reference kernel's; undefined if unknown, or in turns. */
   readonly relativeRatio: number | undefined;
-  /** How the machine changed between two runs on it; undefined if it did not change. */
+  /** How the machine changed between two runs on it; undefined if it did not, or if unknown. */
   readonly machineChange: MachineChange | undefined;
   /** Whether the two were measured in turns, so the ratio compares neighboring visits. */
   readonly inTurns: boolean;

@@ -13,7 +13,7 @@ export interface JudgedPair extends PairComparison {
   readonly verdict: Verdict;
   /** Why the verdict is ambiguous; undefined for every other verdict. */
   readonly doubt: Doubt | undefined;
-  /** Seconds to add to `--budget` in both runs to get a verdict; undefined if no number would. */
+  /** Seconds to add to `--budget` in both runs to get a verdict; undefined if time cannot help. */
   readonly secondsToSettle: number | undefined;
   /** Whether both files come from one machine, as far as they tell. */
   readonly sameMachine: boolean;
@@ -27,7 +27,7 @@ export interface ComparisonCell {
   readonly measurement: Measurement | undefined;
   readonly summary: Summary;
   readonly roofline: RooflinePosition;
-  /** The roofline's least time divided by the median time; undefined if either is. */
+  /** The roofline's least time divided by the median time; undefined if either is undefined. */
   readonly rooflineShare: number | undefined;
   /** The roofline share's interval, from the intervals of the time and the ceiling. */
   readonly rooflineInterval: Interval | undefined;
@@ -37,7 +37,7 @@ export interface ComparisonCell {
   readonly rank: number | undefined;
   /** The median divided by the row's shortest one. */
   readonly relativeToBest: number | undefined;
-  /** The comparison with the first machine; undefined for itself, or if either is missing. */
+  /** The comparison with the first machine's cell; undefined in that cell, or if one is missing. */
   readonly pair: JudgedPair | undefined;
 }
 

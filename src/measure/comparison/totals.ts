@@ -26,12 +26,7 @@ export interface MachineTotal {
   readonly verdicts: Readonly<Record<Verdict, number>>;
 }
 
-/**
- * The geometric mean.
- *
- * @param values positive numbers
- * @returns undefined for an empty list
- */
+/** The geometric mean of positive numbers; undefined for an empty list. */
 export function geometricMean(values: readonly number[]): number | undefined {
   if (values.length === 0) return undefined;
   return Math.exp(values.reduce((sum, value) => sum + Math.log(value), 0) / values.length);
@@ -47,7 +42,7 @@ function defined(values: readonly (number | undefined)[]): number[] {
  * @param rows the comparison's rows
  * @param options.complete the rows that all machines have
  * @param options.index the machine's index
- * @param options.estimates the estimates of each machine's measurements
+ * @param options.estimates each machine's estimates by measurement
  * @param options.paired the measurements' changes, if both files are of a joint run
  */
 export function totalOf(

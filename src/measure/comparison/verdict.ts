@@ -5,8 +5,8 @@
  * "Faster" and "slower" need three things: the times differ by more than the threshold; the
  * difference is significant by Welch's test over processes, after Holm's correction for the whole
  * table; and between two runs on one machine, the same holds for the CPU time if known, else for
- * the time relative to the reference kernel's. If that machine changed meanwhile, it must also hold
- * beside the other rows. "Same" needs evidence too: the whole interval must lie within the
+ * the time relative to the reference kernel's. If that machine changed meanwhile, the row must also
+ * stand out from the other rows. "Same" needs evidence too: the whole interval must lie within the
  * threshold. Every other case is ambiguous, with a reason.
  *
  * `pair.ts` gathers the evidence, which differs for joint runs; `../comparison.ts` corrects the
@@ -50,8 +50,6 @@ export const DEFAULT_THRESHOLD = 0.05;
  * Decides the verdict of a comparison.
  *
  * @param pair from `comparePair`
- * @param options the threshold and the corrected p-value
- * @returns the verdict on the candidate
  * @throws {RangeError} if the threshold is not a positive number
  */
 export function judge(pair: PairComparison, options: JudgeOptions = {}): Judgment {

@@ -26,7 +26,6 @@ function percent(change: number): string {
 /**
  * Finds the caveats of a comparison.
  *
- * @param material the files and the rows made from them
  * @returns one sentence each, without a period; not escaped
  */
 export function comparisonWarnings(material: ComparisonMaterial): string[] {
@@ -96,7 +95,6 @@ function fewProcesses({ machines, rows }: ComparisonMaterial): string[] {
   });
 }
 
-/** Warns of custom operators with one name but different files. */
 function otherOperators({ machines, rows }: ComparisonMaterial): string[] {
   return [...new Set(rows.map(({ kernel }) => kernel))].flatMap((kernel) => {
     const own = rows.filter((row) => row.kernel === kernel);
@@ -128,7 +126,6 @@ function lonely({ machines, rows, columns }: ComparisonMaterial): string[] {
   });
 }
 
-/** Warns of changes above the threshold whose verdict is ambiguous. */
 function undecided({ machines, rows, threshold }: ComparisonMaterial): string[] {
   return machines.flatMap(({ name }, i) => {
     const count = rows.filter(({ cells }) => {
@@ -143,7 +140,6 @@ function undecided({ machines, rows, threshold }: ComparisonMaterial): string[] 
   });
 }
 
-/** Warns of a file that was given twice. */
 function identical({ results, machines }: ComparisonMaterial): string[] {
   const samples = results.map(({ file }) =>
     JSON.stringify(file.measurements.map((measurement) => measurement.samples))
@@ -154,7 +150,6 @@ function identical({ results, machines }: ComparisonMaterial): string[] {
   });
 }
 
-/** Warns of two runs that found one machine in different states. */
 function changedMachine({ machines, rows }: ComparisonMaterial): string[] {
   return machines.flatMap(({ name }, i) => {
     const [change] = rows.flatMap(({ cells }) => cells[i]!.pair?.machineChange ?? []);
@@ -166,7 +161,6 @@ function changedMachine({ machines, rows }: ComparisonMaterial): string[] {
   });
 }
 
-/** Notes verdicts by CPU time, from a joint run on a machine with other work. */
 function byCpuTime({ machines, rows }: ComparisonMaterial): string[] {
   return machines.flatMap(({ name }, i) => {
     const count = rows.filter(({ cells }) => {

@@ -43,8 +43,6 @@ function attempt<Result>(label: string, run: () => Result): Result {
 /**
  * Computes the cost of a call.
  *
- * @param pass the operator's pass
- * @param call the call
  * @throws {TypeError} if the result is not a cost
  * @throws {RangeError} if the file's function throws
  */
@@ -66,8 +64,6 @@ export function costOf({ cost }: CustomPass, call: Call): Cost {
 /**
  * Draws the inputs of a call.
  *
- * @param pass the operator's pass
- * @param call the call, and the seed
  * @returns the inputs by name, rounded to float32
  * @throws {TypeError} if the result is not tensors by name
  * @throws {RangeError} if the file's function throws
@@ -84,9 +80,6 @@ export function drawInputs(
 /**
  * Computes the outputs of a call in float64.
  *
- * @param pass the operator's pass
- * @param inputs the call's inputs
- * @param call the call
  * @throws {TypeError} if the result is not finite numbers by the outputs' names
  * @throws {RangeError} if the file's function throws
  */

@@ -22,10 +22,9 @@ const PLAN = "a function (gpu, inputs, lengths) that returns { plan, ...outputs 
 const KNOWN = ["name", "shapes", "tolerance", "backward", "plan", ...Object.keys(PASS_EXPORTS)];
 
 /**
- * Checks an operator.
+ * Checks an operator and returns it.
  *
- * @param exported a file's exports
- * @returns the exports, checked
+ * @param exported the exports of its file
  * @throws {TypeError} for an export that is missing or of the wrong kind
  * @throws {RangeError} for an impossible value
  */
@@ -73,9 +72,8 @@ export function checkedOperator(exported: unknown): CustomOperator {
 }
 
 /**
- * The calls to measure on an adapter, as the operator's lengths.
+ * The calls to measure on an adapter, each as the operator's lengths.
  *
- * @param operator an operator with exports of the right kinds
  * @param software whether the adapter computes on the CPU
  * @throws {TypeError} if `shapes` does not give a list of lengths by name
  * @throws {RangeError} for an impossible length
@@ -108,12 +106,7 @@ export function shapesOn({ shapes }: CustomOperator, software: boolean): readonl
   return list as readonly Dimensions[];
 }
 
-/**
- * Gives a pass of a checked operator.
- *
- * @param operator the operator
- * @param pass one of its passes
- */
+/** Gives a pass of a checked operator. */
 export function passOf(operator: CustomOperator, pass: PassName): CustomPass {
   return pass === "forward" ? operator : operator.backward!;
 }

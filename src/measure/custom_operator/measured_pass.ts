@@ -29,7 +29,6 @@ type Planned = Readonly<Record<string, Tensor>> & { readonly plan: Plan };
  * Describes a pass for the workloads.
  *
  * @param operator the checked operator; undefined in a process that does not run its file
- * @param names the names of the operator and the pass
  */
 export function measuredPass(
   operator: CustomOperator | undefined,
@@ -59,11 +58,7 @@ export function measuredPass(
   };
 }
 
-/**
- * The name of a pass in tuned choices.
- *
- * @param names the names of the operator and the pass
- */
+/** The name of a pass in tuned choices. */
 export function operatorOf(
   { name, pass }: { readonly name: string; readonly pass: PassName },
 ): string {

@@ -25,7 +25,6 @@ export interface OperatorOutline {
  * Outlines an operator. So that errors show before anything is measured, it computes the costs of
  * every shape, and for the first software shape the inputs and the twin's outputs (in float64).
  *
- * @param operator the checked operator
  * @param digest identifies the version of its file
  * @throws {TypeError} if a cost, an input or an output has a wrong form
  * @throws {RangeError} if a function of the file throws, such as the twin for the first shape

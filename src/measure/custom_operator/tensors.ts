@@ -141,11 +141,7 @@ function isNumbers(value: unknown): value is ArrayLike<number> {
       !(value instanceof BigInt64Array || value instanceof BigUint64Array);
 }
 
-/**
- * Describes a wrong value for a message.
- *
- * @param value any value
- */
+/** Describes a wrong value for a message. */
 export function describe(value: unknown): string {
   if (typeof value === "function") return "a function";
   if (value === undefined) return "nothing";

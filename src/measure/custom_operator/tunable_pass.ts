@@ -4,12 +4,7 @@ import { lengthsText, type PassName } from "../workloads/operator.ts";
 import { operatorOf } from "./measured_pass.ts";
 import type { OperatorOutline } from "./outline.ts";
 
-/**
- * Describes a pass for tuning.
- *
- * @param outline the operator's outline
- * @param pass one of its passes
- */
+/** Describes a pass for tuning. */
 export function tunablePass(
   { name, digest, passes, shapes }: OperatorOutline,
   pass: PassName,

@@ -1,6 +1,6 @@
 /**
  * Converts result files from and to text. They may come from strangers, so size, depth and every
- * field are checked before any other use. This file does not touch the file system.
+ * field are checked before any other use.
  */
 import { Validator } from "@cfworker/json-schema";
 import { truncate } from "../../escape.ts";

@@ -43,7 +43,6 @@ const COLD = 0.5;
 /**
  * Looks for impossible contents in a result file that matches its schema.
  *
- * @param file the file
  * @param options `now`, in ms since 1970: no run can be later
  */
 export function checkPlausibility(

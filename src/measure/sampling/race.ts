@@ -1,13 +1,8 @@
-/**
- * Finds the candidates of a race that certainly lose and need no more samples.
- *
- * It does not depend on GPUs or clocks.
- */
+/** Finds the candidates of a race that certainly lose and need no more samples. */
 import { median, orderStatisticInterval } from "../../statistics/summary.ts";
 
 /** A candidate with fewer samples is never beaten. */
 const FEW = 3;
-/** A candidate loses if all its samples exceed the best candidate's slowest by this factor. */
 const CLEARLY = 1.5;
 
 /**

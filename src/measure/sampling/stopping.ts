@@ -1,8 +1,6 @@
 /**
  * When to stop sampling: the median is precise enough, the noise no longer changes, or the time or
  * the number of samples is used up.
- *
- * It does not depend on GPUs or clocks.
  */
 import type { StopReason } from "../result_file.ts";
 import { median, orderStatisticInterval } from "../../statistics/summary.ts";

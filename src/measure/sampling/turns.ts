@@ -1,7 +1,7 @@
 /**
  * Samples in turns with another process. This process waits for its turn, so no sample is taken
- * while the other one computes. The giver of turns decides which work to visit and when to stop, so
- * both processes visit the same work right after each other.
+ * while the other one computes. The bench gives the turns: it decides which work to visit and when
+ * to stop, so both processes visit the same work right after each other.
  *
  * This file calls no Deno API.
  */
@@ -24,7 +24,7 @@ export type Turn =
   | {
     readonly step: "visit";
     readonly index: number;
-    /** The sweep's number. Both processes' visits in one sweep are next to each other in time. */
+    /** The sweep's number. In a sweep, each process visits the work once, one after the other. */
     readonly sweep: number;
     /** The visit's plan, so both processes run equally much. */
     readonly plan: VisitPlan;

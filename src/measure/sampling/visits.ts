@@ -1,7 +1,6 @@
 /**
  * Visits GPU work. A visit takes some samples of one piece of work, in a single submission if the
- * GPU's clock times them. A fixed reference kernel runs every few visits; samples taken while it
- * was slow are flagged and kept.
+ * GPU's clock times them.
  *
  * This file calls no Deno API, because the browser's page uses it too.
  */
@@ -23,9 +22,9 @@ export interface SampledWork {
 export interface WorkSamples {
   /** ns of one run. */
   readonly samples: readonly number[];
-  /** How many consecutive samples belong to each visit. */
+  /** How many consecutive samples were taken at a time, before other work had its turn. */
   readonly rounds: readonly number[];
-  /** For samples in turns with another process: the number of each visit's sweep over all work. */
+  /** For samples in turns with another process: one number per item of `rounds`, as in files. */
   readonly sweeps?: readonly number[];
   /** The number of runs in one sample; the sample is their mean time. */
   readonly repeats: number;
@@ -41,12 +40,12 @@ export interface WorkSamples {
   readonly warnings: readonly string[];
 }
 
-/** Of this many visits in a row, the reference kernel runs before the first. */
+/** The reference kernel runs before one in this many visits. */
 const REFERENCE_EVERY = 6;
 /** The machine counts as slow if the reference kernel takes this many times as long as usual. */
 const DRIFT = 1.15;
 /**
- * A submission holds spans of about this many ns together, because the end of a submission costs up
+ * The spans of a submission last about this many ns together, because waiting for its end costs up
  * to 11 ms.
  */
 const SUBMISSION_TIME = 10e6;

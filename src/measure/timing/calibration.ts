@@ -62,8 +62,8 @@ export function calibrateTicks(anchors: readonly ClockAnchor[]): TickLength | un
 
 /**
  * Finds a clock's step from its readings: the greatest number of which all distances between
- * readings are multiples. It also finds a fractional step with rounded multiples, such as a 24 MHz
- * clock in nanoseconds. Without such a pattern the step is 1 tick.
+ * readings are multiples. It also finds a fractional step whose multiples were rounded, such as a
+ * 24 MHz clock's in whole nanoseconds. Without such a pattern the step is 1 tick.
  *
  * @param times at least two different readings, in ticks, as integers in any order
  * @returns the step in ticks; undefined if all times are the same
@@ -89,8 +89,8 @@ function fractionalStep(distances: readonly number[]): number | undefined {
   const shortest = ascending[0]!;
   if (distances.length < 24) return undefined;
   for (let count = 1; shortest / count >= 12; count++) {
-    // Refine the step with ever longer distances. Each must be close to a multiple of the step found
-    // so far.
+    // Refine the step with ever longer distances. Each must be close to a multiple of the step so
+    // far.
     let step = shortest / count;
     let products = 0;
     let squares = 0;

@@ -41,12 +41,7 @@ export interface HostTimes {
   readonly cpu?: number;
 }
 
-/**
- * Submits one span and times it on the host.
- *
- * @param gpu the GPU
- * @param options the clocks, the span, and callbacks around the submission
- */
+/** Submits one span and times it on the host. */
 export function submitAndTime(
   gpu: Gpu,
   { clocks, span, callbacks }: {
@@ -65,8 +60,6 @@ export function submitAndTime(
 /**
  * Records a span into a compute pass of its own.
  *
- * @param encoder the submission's encoder
- * @param span the work
  * @param timestampWrites where the pass writes timestamps. Default: nowhere
  */
 export function recordPass(
@@ -85,10 +78,6 @@ export function recordPass(
  * This is the one place that finds out when work is done. On Deno, the call of `wait` returns when
  * the GPU has finished, and its promise resolves 10 ms later; on Dawn and in browsers, the call
  * returns at once, and the promise resolves at the end. A test notices changes of that behavior.
- *
- * @param gpu the GPU
- * @param clocks the host's clocks
- * @param options callbacks around the submission, and functions that record the work and wait for it
  */
 export async function submitAndWait(
   gpu: Gpu,

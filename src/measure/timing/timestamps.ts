@@ -76,10 +76,9 @@ export interface Submission {
 }
 
 /**
- * Submits spans, each in a pass of its own, and reads their timestamps.
+ * Submits spans, at most {@linkcode MAXIMUM_SPANS}, each in a pass of its own, and reads their
+ * timestamps.
  *
- * @param stamps the buffers for timestamps
- * @param submission the spans, at most {@linkcode MAXIMUM_SPANS}, and untimed work
  * @returns the ticks at which each span began and ended, and the submission's times on the host
  */
 export async function submitWithStamps(
@@ -116,8 +115,6 @@ export async function submitWithStamps(
 /**
  * Finds the length of a tick, in about 0.3 s.
  *
- * @param stamps the buffers for timestamps
- * @param options the GPU, the host's clocks, and a short span
  * @returns the GPU's clock, or why it cannot be used
  */
 export async function calibrate(

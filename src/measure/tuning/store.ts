@@ -17,12 +17,10 @@ const PATIENCE = 20_000;
 
 /**
  * Adds choices to an adapter's file, and replaces older ones for the same calls. It drops choices
- * that are no longer valid. It writes the file under a temporary name and renames it. Several
- * processes write one after the other, so none loses another one's choices.
+ * that are no longer valid. Several processes write one after the other, so none loses another
+ * one's choices.
  *
- * @param info the adapter
- * @param choices the new choices
- * @param source the digest of their custom operator; undefined for the suite's operators
+ * @param source the digest of the choices' custom operator; undefined for the suite's operators
  * @returns the file's path
  * @throws {Error} if there is no cache folder, it cannot be written, or another process keeps it
  *   locked

@@ -70,8 +70,8 @@ function productWork({ B, Hq, T, D }: AttentionLengths): number {
   return B * Hq * T * (T + 1) * D;
 }
 
-// The bytes of a tensor of each query head, such as the output, and one of each key head. They
-// exceed the products in sequences of few tokens.
+// The bytes of a tensor with Hq heads, such as the output, and of one with Hkv heads. In sequences
+// of few tokens they outnumber the operations.
 function tensorBytes({ B, Hq, Hkv, T, D }: AttentionLengths): number {
   return 4 * B * (Hq + Hkv) * T * D;
 }

@@ -17,7 +17,7 @@ export const attentionSinkStatistics = measured({
       operator: "attentionSinkStatistics",
       plan: planAttentionSinkStatistics,
       prepare,
-      // Bytes: a query and its logSumExp per row, the sink's key per key head, three results.
+      // Bytes: a query and its logSumExp per row; per head, the sink's key and three results.
       roughWork: ({ B, Hq, Hkv, T, D }: AttentionLengths) =>
         4 * B * (Hq * T * (D + 1) + Hkv * D + 3 * Hq),
       inputsFrom: "attention",

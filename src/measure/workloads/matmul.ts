@@ -109,7 +109,6 @@ export const matmul = measured({
   smaller: (dimensions) => quarter(dimensions, { M: 64, N: 64, K: 64 }),
 });
 
-// Prepares a product of normally distributed numbers.
 function prepare(
   gpu: Gpu,
   { dimensions, seed, plan: planCall, keep }: PrepareOptions<MatmulLengths, typeof planMatmul>,

@@ -41,7 +41,7 @@ export interface PassDescription<Lengths, Plan extends Planner> {
   readonly plan: Plan;
   /** Makes the inputs, plans the call, and gives the samples for its check. */
   readonly prepare: (gpu: Gpu, options: PrepareOptions<Lengths, Plan>) => Prepared;
-  /** A rough count of a run's operations, or of its bytes if those are many more. */
+  /** A rough count of a run's operations or of its bytes, whichever is greater. */
   readonly roughWork: (dimensions: Lengths) => number;
   /** The measured operator whose forward pass makes this pass's inputs, from the same lengths. */
   readonly inputsFrom?: "attention";
@@ -78,10 +78,8 @@ export type MeasuredOperator = OperatorDescription<Dimensions, Planner, Planner>
 export type MeasuredPass = PassDescription<Dimensions, Planner>;
 
 /**
- * Describes an operator. Its types ensure that shapes, preparation and planner use the same
+ * Describes an operator. The types ensure that shapes, preparation and planner use the same
  * lengths.
- *
- * @param description its passes, its shapes, and how to make a shape smaller
  */
 export function measured<Lengths, Forward extends Planner, Backward extends Planner>(
   description: OperatorDescription<Lengths, Forward, Backward>,
@@ -92,7 +90,6 @@ export function measured<Lengths, Forward extends Planner, Backward extends Plan
 /**
  * Makes a smaller shape: a quarter of the first length that exceeds its least value.
  *
- * @param dimensions the lengths
  * @param least the lengths that may shrink, in order, each with its least value
  * @returns undefined if all of them are small
  */
@@ -110,7 +107,6 @@ export function quarter<Lengths>(
 /**
  * Writes lengths as text.
  *
- * @param dimensions the lengths
  * @returns for example `rows=512 d=2048`
  */
 export function lengthsText(dimensions: Dimensions): string {

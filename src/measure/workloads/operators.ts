@@ -31,8 +31,6 @@ export const operatorNames: readonly OperatorName[] = names;
 /**
  * Adds an operator for the rest of this process.
  *
- * @param name a unique name
- * @param operator its description
  * @throws {RangeError} if the name is in use
  */
 export function addOperator(name: OperatorName, operator: MeasuredOperator): void {
@@ -48,7 +46,6 @@ export function addOperator(name: OperatorName, operator: MeasuredOperator): voi
 /**
  * Finds an operator by name.
  *
- * @param name the operator's name
  * @throws {RangeError} if there is none with this name
  */
 export function operatorNamed(name: OperatorName): MeasuredOperator {
@@ -71,8 +68,6 @@ export function passesOf(name: OperatorName): readonly PassName[] {
 /**
  * Finds a pass of an operator.
  *
- * @param name the operator's name
- * @param pass its direction
  * @throws {RangeError} if there is no such operator or pass
  */
 export function passNamed(name: OperatorName, pass: PassName): MeasuredPass {

@@ -74,7 +74,7 @@ function rowSamples(
   }));
 }
 
-// Draws inputs like a residual stream's after some layers, and a gain around 1.
+// Draws a standard normal input, and a gain around 1.
 function rmsNormNumbers({ rows, d }: Matrix, seed: number): Record<"input" | "gain", Float32Array> {
   return {
     input: randomNormal({ seed: 8 * seed, length: rows * d }),

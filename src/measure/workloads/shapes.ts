@@ -47,7 +47,6 @@ export function shapesOf(kernel: OperatorName, options: ShapesOptions): readonly
 /**
  * Lists the names of an operator's shapes from all grids, for hardware and software.
  *
- * @param kernel the operator's name
  * @throws {RangeError} if there is no such operator
  */
 export function shapeNamesOf(kernel: OperatorName): string[] {
@@ -58,9 +57,6 @@ export function shapeNamesOf(kernel: OperatorName): string[] {
 /**
  * Finds a shape by name in any grid. Shapes for hardware and for software can be used on both.
  *
- * @param kernel the operator's name
- * @param name the shape's name
- * @returns the shape
  * @throws {RangeError} if the operator has no such shape
  */
 export function shapeNamed(kernel: OperatorName, name: string): Shape {

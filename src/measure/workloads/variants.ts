@@ -26,8 +26,6 @@ export const numberFormats: readonly NumberFormat[] = ["f32", "f16+f32"];
 /**
  * Finds an operator by name, if it has several variants.
  *
- * @param kernel the operator's name
- * @param pass its direction
  * @returns undefined for an operator that tuning does not know, which has a single variant
  * @throws {RangeError} for an unknown operator or pass
  */
@@ -77,8 +75,6 @@ export function numberFormatOf(
 /**
  * Tells why this adapter cannot run some variants of an operator.
  *
- * @param gpu the GPU
- * @param question the operator, pass and shape
  * @param variants the variants' names; unknown ones are ignored
  * @returns a reason for each variant that cannot run
  * @throws {RangeError} for an unknown operator or pass
@@ -112,8 +108,6 @@ export function chosenVariant(gpu: Gpu, { kernel, pass, shape }: VariantQuestion
 /**
  * The name of the tuned choice for such calls on this adapter.
  *
- * @param gpu the GPU, with its tuned choices in `gpu.variants`
- * @param question the operator, pass and shape
  * @returns undefined if there is none
  * @throws {RangeError} for an unknown operator or pass
  */

@@ -49,9 +49,6 @@ export interface AttentionExtras {
  * stream at the start of training. V-scale's C is about |v|² = D, where φ(v) = v·|v|²/(|v|² + C)
  * bends most. The sinks' logits are about the logSumExp of rows in the middle of the sequence, so
  * sinks take some of the weight but not all.
- *
- * @param gpu the GPU
- * @param options the lengths, the seed, the owner of the tensors, and the optional parts
  */
 export function createInputs(
   gpu: Gpu,

@@ -72,8 +72,6 @@ function valueFactor(numbers: AttentionNumbers, keyHead: number, row: number): n
 /**
  * Computes one row of attention forward.
  *
- * @param numbers the call's inputs
- * @param place the query head and position
  * @returns `output` [D] and `logSumExp`
  */
 export function attentionForwardRow(
@@ -142,13 +140,7 @@ export interface GradientRow {
   readonly magnitude: number;
 }
 
-/**
- * Computes one row of queryGradient.
- *
- * @param numbers the backward call's inputs
- * @param place the query head and position
- * @returns the row, and the scale of its rounding error
- */
+/** Computes one row of queryGradient. */
 export function queryGradientRow(
   numbers: AttentionGradientNumbers,
   { head, position }: RowPlace,
@@ -177,8 +169,7 @@ function largestRoot(squares: Float64Array): number {
 /**
  * Computes one row of keyGradient and of valueGradient.
  *
- * @param numbers the backward call's inputs
- * @param place the key head and position
+ * @param place its key head and position
  * @returns `key` with the scale of its rounding error, and `value` [D]; both summed over the query
  *   heads that read this key head
  */
@@ -221,7 +212,6 @@ export function keyValueGradientRow(
  * sinkLogitGradient of one query head: −Σ_t b_t ⟨g_t, y_t⟩ over all sequences, with the sink's
  * weight b_t = exp(s − logSumExp_t), the output row y_t and its gradient g_t.
  *
- * @param numbers the backward call's inputs, with sinks
  * @param queryHead the head, from 0 to Hq − 1
  * @returns the gradient, and √Σ (b_t ‖g_t ⊙ y_t‖)², the scale of its rounding error
  */
