@@ -2,9 +2,9 @@
  * Compares a training step of the study's models with the sum of its kernels' times, each kernel
  * timed alone. The difference is what the step loses between kernels.
  *
- * Run with `deno bench bench/llama_bench.ts`; a table of the kernels follows. It shows wall time
- * and the process's CPU time, which other programs disturb less. Both cover uploads, forward,
- * backward and optimizer of several consecutive steps, without waits between them, as in training.
+ * Run with `deno bench bench/llama_bench.ts`; a table of the kernels follows. A step's wall time
+ * and CPU time (which other programs disturb less) cover uploads, forward, backward and optimizer.
+ * As in training, several steps follow one another without waits.
  */
 import process from "node:process";
 import { defaultScale, studyRunSettings } from "../src/experiments/study/settings.ts";

@@ -37,7 +37,7 @@ interface Bench extends BenchedOperator {
   readonly variant: string;
 }
 
-/** The findings of a benchmark's rehearsal, which compiles it, checks it and roughly times it. */
+/** What a benchmark's rehearsal found: it compiles the kernel, checks it and times it roughly. */
 interface Rehearsed {
   readonly bench: Bench;
   /** ns of one run, from the rehearsal. */
@@ -125,7 +125,7 @@ function register(stage: Stage, rehearsed: readonly Rehearsed[]): void {
   }
 }
 
-/** Holds one workload at a time, and collects the times of all. */
+/** Holds the workload of one benchmark at a time, and collects the times of all. */
 class Stage {
   /** The results, in the order of the rehearsals. */
   readonly rows: (BenchRow & { readonly samples: number[] })[] = [];
@@ -161,7 +161,8 @@ class Stage {
       this.rows.push({ ...row, cost: plan.cost });
       return { bench, repeats, time: (spans[0] ?? wall) / repeats };
     } catch (error) {
-      // The shape is too large for this adapter, or the variant is unfit for it. The others run.
+      // The shape is too large for this adapter, or the variant is unfit for it. Other benchmarks
+      // run.
       if (!(error instanceof RangeError)) throw error;
       this.rows.push({ ...row, reason: error.message });
       return undefined;

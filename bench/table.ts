@@ -18,7 +18,7 @@ export interface BenchRow {
   readonly reason?: string;
 }
 
-/** The table's description of the machine. */
+/** The machine and the clock, for the table's caption. */
 export interface BenchTableOptions {
   readonly info: Pick<GpuInfo, "runtime" | "backend" | "vendor" | "description" | "software">;
   readonly timer: Timer;
@@ -30,7 +30,6 @@ export interface BenchTableOptions {
  * The table at the end of a bench file: median times, with arithmetic and memory rates.
  *
  * @param rows the benchmarks; those that never ran and have no reason are left out
- * @param options the adapter, and the clock of the times
  * @returns lines for a terminal, with the reasons for missing figures below
  */
 export function benchTable(

@@ -62,7 +62,7 @@ function layout(options: {
   };
 }
 
-// The values that the forward pass sums up: with V-scale "full", a new buffer of scaled values.
+// The values that the weights multiply. With V-scale "full" they are scaled, in a new buffer.
 function usedValue(
   steps: Steps,
   { value, vScale }: Pick<AttentionForwardOptions, "value" | "vScale">,
@@ -91,11 +91,9 @@ function addScores(
 }
 
 /**
- * Attention forward in three kernels: scores, softmax, and the product with the values. V-scale
- * "full" first scales the values. Learned sinks correct the results at the end.
- *
- * @param gpu the GPU that holds the tensors
- * @param options those of `planAttentionForward`
+ * Attention forward in three kernels: scores, softmax, and the product with the values. With
+ * V-scale "full", two more kernels scale the values first. With learned sinks, one more adds them
+ * at the end.
  */
 export function planNaiveAttentionForward(
   gpu: Gpu,
@@ -138,9 +136,7 @@ export function planNaiveAttentionForward(
  * head in memory. V-scale adds four kernels after these, and in mode "full" two before. Learned
  * sinks add one.
  *
- * @param gpu the GPU that holds the tensors
- * @param options those of `planAttentionBackward`
- * @throws {RangeError} with `logSumExpGradient`, which it cannot take
+ * @throws {RangeError} with `logSumExpGradient`, which no naive kernel takes
  */
 export function planNaiveAttentionBackward(
   gpu: Gpu,
@@ -217,9 +213,7 @@ export function planNaiveAttentionBackward(
 /**
  * Attention-sink statistics from the whole weights matrix: scores, weights, sums over a column.
  *
- * @param gpu the GPU that holds the tensors
- * @param options those of `planAttentionSinkStatistics`
- * @throws {RangeError} with `sinkLogit`, which it cannot take
+ * @throws {RangeError} with `sinkLogit`, which no naive kernel takes here
  */
 export function planNaiveAttentionSinkStatistics(
   gpu: Gpu,

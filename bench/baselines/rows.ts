@@ -23,12 +23,7 @@ import {
 import { kernels } from "./kernels.ts";
 import { replan, type Steps, u32 } from "./steps.ts";
 
-/**
- * RMSNorm forward in three kernels: inverse root mean square, normalize, gain.
- *
- * @param gpu the GPU that holds the tensors
- * @param options those of `planRmsNormForward`
- */
+/** RMSNorm forward in three kernels: inverse root mean square, normalize, gain. */
 export function planNaiveRmsNormForward(
   gpu: Gpu,
   options: RmsNormForwardOptions,
@@ -68,9 +63,6 @@ export function planNaiveRmsNormForward(
 /**
  * RMSNorm backward in six kernels: normalize, gain, mean product, inputGradient; then product and
  * column sum for gainGradient.
- *
- * @param gpu the GPU that holds the tensors
- * @param options those of `planRmsNormBackward`
  */
 export function planNaiveRmsNormBackward(
   gpu: Gpu,
@@ -121,7 +113,7 @@ export function planNaiveRmsNormBackward(
   );
 }
 
-/** V-scale's buffers, and the lengths of its value, [B, Hkv, T, D]. */
+/** V-scale's inputs, and the value's shape, [B, Hkv, T, D]. */
 export interface ValueBuffers {
   readonly value: GPUBuffer;
   readonly constant: GPUBuffer;
@@ -134,12 +126,7 @@ function lengths(shape: readonly number[]): { elements: number; rows: number; va
   return { elements, rows: B * Hkv * T, valve: [elements, D, Hkv, T] };
 }
 
-/**
- * Adds V-scale forward in two kernels: squared norms, scaling.
- *
- * @param steps collects them
- * @param buffers the inputs, and `result` for the scaled value
- */
+/** Adds V-scale forward in two kernels: squared norms, scaling into `result`. */
 export function addVScaleForward(
   steps: Steps,
   { value, constant, shape, result }: ValueBuffers & { readonly result: GPUBuffer },
@@ -163,9 +150,6 @@ export function addVScaleForward(
 /**
  * Adds V-scale backward in four kernels: squared norms, inner products, valueGradient,
  * constantGradient.
- *
- * @param steps collects them
- * @param buffers the inputs, and the two gradients to write
  */
 export function addVScaleBackward(
   steps: Steps,
@@ -195,12 +179,7 @@ export function addVScaleBackward(
   });
 }
 
-/**
- * V-scale forward, unfused.
- *
- * @param gpu the GPU that holds the tensors
- * @param options those of `planVScaleForward`
- */
+/** V-scale forward, unfused. */
 export function planNaiveVScaleForward(
   gpu: Gpu,
   options: VScaleForwardOptions,
@@ -217,12 +196,7 @@ export function planNaiveVScaleForward(
   );
 }
 
-/**
- * V-scale backward, unfused.
- *
- * @param gpu the GPU that holds the tensors
- * @param options those of `planVScaleBackward`
- */
+/** V-scale backward, unfused. */
 export function planNaiveVScaleBackward(
   gpu: Gpu,
   options: VScaleBackwardOptions,

@@ -17,9 +17,8 @@ export class Steps {
   }
 
   /**
-   * A buffer between two steps, which belongs to the plan.
+   * Allocates a buffer of float32 numbers between two dispatches. The plan will own it.
    *
-   * @param elements the number of float32 numbers
    * @throws {RangeError} if the adapter does not allow a buffer of this size
    */
   buffer(elements: number): GPUBuffer {
@@ -28,22 +27,16 @@ export class Steps {
     return buffer;
   }
 
-  /**
-   * Adds a dispatch with these numbers of workgroups in x, y and z.
-   *
-   * @param kernel the kernel to run
-   * @param step its parameters, buffers and workgroups
-   */
+  /** Adds a dispatch. */
   add(kernel: Kernel, step: Omit<Dispatch, "kernel">): void {
     this.dispatches.push({ kernel, ...step });
   }
 
   /**
-   * Adds a dispatch over a number of items, `perWorkgroup` of them per workgroup.
+   * Adds a dispatch over `count` items, `perWorkgroup` of them per workgroup.
    *
-   * @param kernel the kernel to run, which numbers workgroups over x and y
-   * @param step the number of items, the number per workgroup, the kernel's u32 parameters, an f32
-   *   after them if there is one, and its buffers
+   * @param kernel numbers its workgroups over x and y
+   * @param step `parameters` are u32; `last` is an f32 parameter after them
    */
   spread(
     kernel: Kernel,
@@ -70,10 +63,8 @@ export function u32(numbers: readonly number[]): Scalar[] {
  * Plans other dispatches for an operator. Its own planner checks the arguments, makes the outputs
  * and states the cost.
  *
- * @param gpu the GPU to plan for
  * @param planned the result of the operator's own planner
  * @param gather adds the dispatches that write the same outputs
- * @returns the outputs with the new plan
  * @throws {RangeError} if a buffer is larger than the adapter allows; nothing stays allocated
  */
 export function replan<Result extends object>(

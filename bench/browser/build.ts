@@ -45,7 +45,6 @@ export interface BuildOptions {
 /**
  * Builds the page. The previous build stays until the new one is complete.
  *
- * @param options the folder to build into
  * @throws {Error} if the bundler fails, with its message
  */
 export async function buildPage({ folder = distribution }: BuildOptions = {}): Promise<void> {
@@ -125,9 +124,9 @@ async function shortenKernels(folder: string): Promise<void> {
     const script = await Deno.readTextFile(path);
     let shorter = script;
     for (const [long, short] of literals) shorter = shorter.replaceAll(long, () => short);
-    // Templates with expressions make further kernels, which are not in `literals`. Remove comments
-    // and indentation from the lines of all templates, because no template needs them. Nothing else
-    // matches: minified scripts have no comments, and strings end within a line.
+    // Templates with expressions make further kernels, which are not in `literals`. No template
+    // needs comments or indentation. Nothing else matches: minified scripts have neither, and
+    // strings end within a line.
     shorter = shorter.replaceAll(/ *\/\/ [^\n`"]*(?=\n)/g, "").replaceAll(/\n +/g, "\n");
     if (shorter !== script) await Deno.writeTextFile(path, shorter);
   }
@@ -167,7 +166,7 @@ async function copyRest(folder: string): Promise<void> {
   await Deno.copyFile(new URL("icon.svg", page), `${folder}/icon.svg`);
 }
 
-// Copies the project's result files, and lists them for the page's buttons.
+// Copies the project's result files, and makes a button for each.
 async function copyFixtures(
   folder: string,
 ): Promise<{ readonly results: readonly NamedResult[]; readonly buttons: string }> {

@@ -32,7 +32,7 @@ const types: Readonly<Record<string, string>> = {
   svg: "image/svg+xml",
 };
 
-/** The headers of every answer. They isolate the page, which gives it a finer clock. */
+/** The headers of every answer. A cross-origin isolated page gets a finer clock. */
 const headers: Readonly<Record<string, string>> = {
   "content-security-policy": `${contentPolicy}; frame-ancestors 'none'`,
   "cross-origin-opener-policy": "same-origin",
@@ -43,18 +43,13 @@ const headers: Readonly<Record<string, string>> = {
   "cache-control": "no-cache",
 };
 
-/**
- * Answers a request from the files of a folder.
- *
- * @param request a browser's request
- * @param folder the built page's folder
- */
+/** Answers a request from the files of the built page's folder. */
 export async function answer(request: Request, folder: URL = distribution): Promise<Response> {
   const failure = (status: number, text: string): Response =>
     new Response(`${text}\n`, { status, headers: { ...headers, "content-type": "text/plain" } });
   if (request.method !== "GET" && request.method !== "HEAD") return failure(405, "GET only");
   const path = new URL(request.url).pathname;
-  // Only names that the build writes, so that no path leads out of the folder.
+  // Only names of the form that the build writes, so that no path leads out of the folder.
   const name = /^\/(?:((?:[\w-]+\/)?[\w-]+\.(html|js|css|json|svg)))?$/.exec(path);
   if (name === null) return failure(404, "Not found");
   const [, file = "index.html", ending = "html"] = name;
@@ -81,8 +76,6 @@ export interface PageHooks {
  * Runs the command. The server keeps running after this function returns.
  *
  * @param args the words after `page`
- * @param output the streams to write to
- * @param hooks for tests
  * @returns the exit code: 0 serving or help, 1 no page or no server, 2 wrong usage
  */
 export async function page(
@@ -113,8 +106,7 @@ export async function page(
       async run({ port }) {
         await build();
         try {
-          // Browsers allow WebGPU on localhost without a certificate. The server does not answer
-          // other machines.
+          // Browsers allow WebGPU on localhost without a certificate.
           serve({
             hostname: "127.0.0.1",
             port,

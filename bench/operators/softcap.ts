@@ -59,8 +59,8 @@ export const backward = {
     inputGradient: x.data.map((x, i) => (1 - Math.tanh(x / CAP) ** 2) * gradient.data[i]!),
   }),
   cost: ({ n }: Lengths) => ({ flops: 5 * n, bytes: 12 * n }),
-  // Squaring doubles tanh's error, and rounding adds 1 ulp at most three times. Of thousands of
-  // |∂x| the largest is above 0.9.
+  // Squaring doubles tanh's error, and rounding adds 1 ulp at most three times. Errors are relative
+  // to the largest |∂x|, which is above 0.9 among thousands.
   tolerance: (2 * tolerance + 3 * 2 ** -23) / 0.9,
   plan: planBackward,
 };

@@ -22,8 +22,6 @@ const axes: Readonly<Record<string, string>> = {
 /**
  * Draws a run.
  *
- * @param results the series
- * @param options the document, and the machine's name
  * @returns undefined if nothing was measured
  */
 export function scalingPicture(
@@ -35,7 +33,7 @@ export function scalingPicture(
     const key = `${each.kernel} ${each.axis}`;
     groups.set(key, [...groups.get(key) ?? [], each]);
   }
-  // On CPU adapters, CPU time shows more, because it excludes the machine's other work.
+  // CPU adapters have CPU times, which exclude the machine's other work.
   const measured = results.flatMap(({ points }) => points).filter(({ time }) => time !== undefined);
   const cpu = measured.length > 0 && measured.every((each) => each.cpu !== undefined);
   const panels = [...groups.values()].flatMap((group) => {
@@ -105,23 +103,14 @@ function memoryPanel(group: readonly SeriesResult[]): ScalingPanel {
   };
 }
 
-/**
- * Bytes in a readable unit.
- *
- * @param bytes at least 0
- */
+/** Bytes in a readable unit. */
 export function formatBytes(bytes: number): string {
   const units = ["B", "KiB", "MiB", "GiB"];
   const power = bytes < 1 ? 0 : Math.min(3, Math.floor(Math.log2(bytes) / 10));
   return `${Number((bytes / 1024 ** power).toPrecision(3))} ${units[power]}`;
 }
 
-/**
- * A run as a table.
- *
- * @param results the series
- * @param options.caption a line above
- */
+/** A run as a table. */
 export function scalingTable(
   results: readonly SeriesResult[],
   { caption }: { readonly caption: string },

@@ -65,7 +65,6 @@ const MARGINS = { left: 52, right: 16, top: 26, bottom: 44 };
  * Draws panels in a grid.
  *
  * @param panels those without a point are left out
- * @param options document, description and columns
  * @returns undefined if there is nothing to draw
  */
 export function scalingPlot(

@@ -18,8 +18,8 @@ export interface ScalingResult {
   /** ns per unit of work: per FLOP or per byte, as the series' `unit` says. */
   readonly perUnit?: number;
   /**
-   * `time`, `interval` and `perUnit` in CPU time of all of the process's threads, if the adapter is
-   * the CPU: other programs affect it less.
+   * `time`, `interval` and `perUnit` in CPU time, summed over the process's threads. Only for an
+   * adapter that computes on the CPU; other programs affect CPU time less.
    */
   readonly cpu?: Pick<ScalingResult, "time" | "interval" | "perUnit">;
   readonly flops: number;

@@ -2,7 +2,7 @@
 import type { ScalingResult, SeriesResult } from "./result.ts";
 import { isRecord } from "../../src/files/untrusted_json.ts";
 
-/** The parts of an earlier run's file that a run uses. */
+/** The parts of an earlier run's file that `--resume` uses. */
 export interface EarlierRun {
   readonly adapter: string;
   readonly version: string;
@@ -47,12 +47,7 @@ export function parseEarlier(text: string): EarlierRun | undefined {
   };
 }
 
-/**
- * A call's result, if the earlier run has it.
- *
- * @param earlier the run
- * @param call the series, and the call's lengths and variant
- */
+/** A call's result, if the earlier run has it. */
 export function resultIn(
   earlier: EarlierRun | undefined,
   { kernel, pass, shape, variant }:

@@ -1,4 +1,4 @@
-/** Runs all series, and reports after each call. */
+/** Measures all series, and reports after each shape. */
 import type { GpuInfo } from "../../src/gpu/gpu_info.ts";
 import type { Job } from "../../src/measure/jobs.ts";
 import type { MeasuringSession } from "../../src/measure/child/session.ts";
@@ -23,19 +23,14 @@ export interface ScalingOptions {
   readonly interrupted?: () => boolean;
   /** Earlier results, which are not measured again. */
   readonly earlier?: EarlierRun | undefined;
-  /** Called after each call with all results so far. */
+  /** Called after each shape, in all its passes, with all results so far. */
   readonly result?: (results: readonly SeriesResult[]) => Promise<void>;
 }
 
 /** A call that is expected to take longer than this share of the budget is left out. */
 const LONGEST_SHARE = 1 / 20;
 
-/**
- * Measures series by series, the shorter calls of each first.
- *
- * @param series the series to measure
- * @param options the session, the adapter, the budget
- */
+/** Measures series by series, the shorter calls of each first. */
 export async function runScaling(
   series: readonly ScalingSeries[],
   options: ScalingOptions,
@@ -83,7 +78,7 @@ async function measureCall(
     samples: [],
   };
   const known = resultIn(earlier, { kernel, pass, shape: dimensions, variant });
-  // The earlier call may belong to another series, in which another length grows.
+  // In the earlier run the call may stand in another series, whose x is another length.
   if (known !== undefined) return { ...known, x: dimensions[axis]! };
   let memory: CallMemory;
   try {
@@ -156,9 +151,8 @@ function summarize(samples: readonly number[], units: number): NonNullable<Scali
   };
 }
 
-// Extrapolates from the last call's time by the product of all lengths; for attention, by its
-// heads, D and T². On a CPU adapter it uses CPU time, because the machine may be busy only for a
-// while.
+// Extrapolates from the last call's time by the product of all lengths; for attention, by B, Hq, D
+// and T². On a CPU adapter it divides CPU time by the processors: a busy machine hardly changes it.
 function expectedTime(
   points: readonly ScalingResult[],
   { dimensions, processors }: {

@@ -1,6 +1,6 @@
 /**
- * The calls whose time and memory show how operators grow with length, and the memory that a call's
- * plan takes, which needs no GPU.
+ * The calls whose time and memory show how operators grow with length. A call's memory is read from
+ * its plan, without a GPU.
  */
 import { createDryGpu } from "../../src/gpu/dry_gpu.ts";
 import type { GpuInfo } from "../../src/gpu/gpu_info.ts";
@@ -100,10 +100,9 @@ function headsFor(T: number): number {
 /**
  * The memory of a call, from its plan on a simulated adapter.
  *
- * @param info the adapter
- * @param call kernel, pass and lengths
- * @param variant the kernel's variant. Default: the operator's default
- * @throws {RangeError} if the variant cannot run such a call on this adapter
+ * @param variant by default the operator's default
+ * @throws {RangeError} if the variant cannot run such a call on this adapter, or the operator is
+ *   not tunable
  */
 export function callMemory(
   info: GpuInfo,

@@ -1,5 +1,5 @@
-// Naive attention-sink statistics: sums over one column of the weights matrix. The text
-// of workgroup_sum.wgsl is put before this one.
+// Naive attention-sink statistics: sums over one column of the weights matrix. LANES and
+// workgroupSum come from workgroup_sum.wgsl, which is put before this text.
 //
 //   mass = sum_{t>=s} a_ts        secondMoment = sum_{t>=s} a_ts²
 //   score = mean of a_ts over s <= t < windowEnd

@@ -1,6 +1,9 @@
-// Naive attention backward, the sinks' part:  ds = -sum over batch and positions of
-// exp(s - logSumExp_t) D_t,  where D_t is the inner product of output and output gradient at t. The
-// text of workgroup_sum.wgsl is put before this one.
+// Naive attention backward: the gradients of the learned sinks' logits s.
+//
+//   ds = -sum over batch and t of  exp(s - logSumExp_t) D_t
+//
+// D_t is the inner product of output and output gradient at t. LANES and workgroupSum come from
+// workgroup_sum.wgsl, which is put before this text.
 //
 // One workgroup of 64 invocations per head, each taking every 64th position. One barrier.
 

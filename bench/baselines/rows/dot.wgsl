@@ -1,6 +1,6 @@
-// The inner products of the rows of two matrices with short rows:  result_row = <a_row, b_row>.
+// Each row's inner product of two matrices:  result_row = <a_row, b_row>.
 //
-// One invocation per row, 64 per workgroup. No barriers.
+// One invocation per row, which suits short rows; 64 per workgroup. No barriers.
 
 struct Parameters {
   rows: u32,

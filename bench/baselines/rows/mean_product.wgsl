@@ -1,5 +1,5 @@
-// Naive RMSNorm backward: multiplies two matrices elementwise and takes each row's mean. The text
-// of workgroup_sum.wgsl is put before this one.
+// Naive RMSNorm backward: multiplies two matrices elementwise and takes each row's mean. LANES and
+// workgroupSum come from workgroup_sum.wgsl, which is put before this text.
 //
 // One workgroup of 64 invocations per row, each taking every 64th column. One barrier.
 

@@ -1,6 +1,9 @@
-// Naive RMSNorm backward, last step for the input:  dx = inverseRms (u - mean n).  n = x inverseRms
-// is the normalized input, u is the output's gradient times the gain, and mean is the mean of u n
-// along the row.
+// Naive RMSNorm backward, last step: the gradient of the input x.
+//
+//   dx = inverseRms (u - mean n)
+//
+// n = x inverseRms is the normalized input, u is the output's gradient times the gain, and mean is
+// the mean of u n along the row.
 //
 // One invocation per element, 64 per workgroup. No barriers.
 

@@ -1,5 +1,5 @@
-// Naive RMSNorm, first step: the inverse root mean square of each row. The text of
-// workgroup_sum.wgsl is put before this one.
+// Naive RMSNorm, first step: the inverse root mean square of each row. LANES and workgroupSum come
+// from workgroup_sum.wgsl, which is put before this text.
 //
 //   inverseRms = 1 / sqrt(mean(x²) + epsilon)
 //

@@ -1,6 +1,9 @@
-// Naive V-scale backward, the constant's part:  dC = -sum over batch and positions of  r / (r + C)²
-// <v, u>,  where r = |v|² and u is the gradient of the scaled value. The text of workgroup_sum.wgsl
-// is put before this one.
+// Naive V-scale backward: the gradient of each head's constant C.
+//
+//   dC = -sum over batch and positions of  r / (r + C)² <v, u>
+//
+// r = |v|², and u is the gradient of the scaled value. LANES and workgroupSum come from
+// workgroup_sum.wgsl, which is put before this text.
 //
 // One workgroup of 64 invocations per head, each taking every 64th position. One barrier.
 

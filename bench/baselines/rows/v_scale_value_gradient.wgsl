@@ -1,5 +1,8 @@
-// Naive V-scale backward, the value's part:  dv = r / (r + C) u + 2 C / (r + C)² <v, u> v.  u is
-// the gradient of the scaled value; r = |v|² and <v, u> are read from memory.
+// Naive V-scale backward: the gradient of the value v.
+//
+//   dv = r / (r + C) u + 2 C / (r + C)² <v, u> v
+//
+// u is the gradient of the scaled value; r = |v|² and <v, u> are read from memory.
 //
 // One invocation per element, 64 per workgroup. No barriers.
 

@@ -51,7 +51,7 @@ export function describeBrowserHost(): ResultHost {
   };
 }
 
-/** The page's own version, which the build wrote into it. */
+/** The version and commit that the build wrote into the page. */
 export function describeBuild(): { readonly version: string; readonly commit: string | null } {
   return { version: readMeta("version") || "0.0.0", commit: readMeta("commit") || null };
 }
@@ -65,11 +65,7 @@ function readMeta(name: string): string {
   return document.querySelector<HTMLMetaElement>(`meta[name="gradsink-${name}"]`)?.content ?? "";
 }
 
-/**
- * The text to paste into an issue.
- *
- * @param opened the opened adapter with its clock
- */
+/** The text to paste into an issue. */
 export function adapterText({ info, timer, warnings }: OpenedAdapter): string {
   const { version, commit } = describeBuild();
   const { subgroupSize } = info;

@@ -1,10 +1,8 @@
 /** Helpers that every part of the page uses. */
 
 /**
- * An element of the page.
+ * An element of the page, by its identifier and class.
  *
- * @param id its identifier
- * @param type its class
  * @throws {TypeError} if there is none, as when the page and its script differ in version
  */
 export function byId<Kind extends Element>(id: string, type: new () => Kind): Kind {
@@ -18,13 +16,7 @@ export function button(id: string): HTMLButtonElement {
   return byId(id, HTMLButtonElement);
 }
 
-/**
- * Makes an element with text in it.
- *
- * @param name the element's name
- * @param text its content, as text
- * @param attributes by name
- */
+/** Makes an element with text in it. */
 export function element<Name extends keyof HTMLElementTagNameMap>(
   name: Name,
   text = "",
@@ -48,12 +40,7 @@ export function announce(text: string, { trouble = false } = {}): void {
   byId(spoken, HTMLParagraphElement).textContent = text;
 }
 
-/**
- * Copies text, and confirms it on the button.
- *
- * @param source the button that was pressed
- * @param text the text to copy, or a promise of it
- */
+/** Copies text, and confirms it on the button that was pressed, `source`. */
 export async function copyText(
   source: HTMLButtonElement,
   text: string | Promise<string>,
@@ -70,13 +57,7 @@ export async function copyText(
   setTimeout(() => source.textContent = usual, 2000);
 }
 
-/**
- * Offers text to the user as a file.
- *
- * @param name the file's name
- * @param text its content
- * @param type its media type
- */
+/** Offers text to the user as a file of a media type. */
 export function saveText(name: string, text: string, type: string): void {
   const url = URL.createObjectURL(new Blob([text], { type }));
   element("a", "", { href: url, download: name }).click();

@@ -1,4 +1,4 @@
-/** Shows a run on the page while it measures: tables and the roofline. */
+/** Shows a run on the page, complete or not: tables and the roofline. */
 import { plural } from "../../../src/plural.ts";
 import type { ResultFile } from "../../../src/measure/result_file.ts";
 import { html, htmlTable } from "../../../src/report/html.ts";
@@ -11,11 +11,7 @@ import { setMarkup } from "./trusted.ts";
 /** A browser's document, for drawing. */
 export const svgDocument = document as unknown as SvgDocument;
 
-/**
- * Shows a run's current state.
- *
- * @param file the run
- */
+/** Shows a run's current state. */
 export function showRun(file: ResultFile): void {
   const view = byId("run-view", HTMLDivElement);
   view.hidden = false;

@@ -1,6 +1,6 @@
 /**
- * The selection of what to measure, in the form and in the page's address. A link with it repeats a
- * run.
+ * The selection of what to measure, in the form and in the page's address. A link with a selection
+ * repeats a run.
  */
 import type { CacheState } from "../../../src/measure/result_file.ts";
 import type { JobSelection } from "../../../src/measure/jobs.ts";
@@ -46,8 +46,8 @@ export interface ReadSelection {
 }
 
 /**
- * Reads a selection from an address. Wrong values are reported, and defaults replace them. A grid
- * among shapes' names is reported and used alone.
+ * Reads a selection from an address. Wrong values are reported, and defaults replace them. If
+ * `shapes` has a grid beside names, this is reported, and the grid alone counts.
  *
  * @param parameters the address's parameters, from an untrusted source
  */
@@ -98,17 +98,13 @@ export function readSelection(parameters: URLSearchParams): ReadSelection {
   return { selection, problems };
 }
 
-// Replaces characters that a result file does not accept, and shortens the text to its limit.
+// Replaces control characters and shortens the text, as result files want labels.
 function cleanLabel(text: string): string {
   // deno-lint-ignore no-control-regex
   return text.replaceAll(/[\u0000-\u001f\u007f-\u009f]/g, " ").slice(0, LONGEST_LABEL).trim();
 }
 
-/**
- * Writes a selection as parameters of an address, without defaults.
- *
- * @param selection the selection
- */
+/** Writes a selection as parameters of an address, without defaults. */
 export function writeSelection(selection: PageSelection): URLSearchParams {
   const parameters = new URLSearchParams();
   const usual = usualSelection;
@@ -137,12 +133,7 @@ export function buildForm(): void {
   byId("shape-boxes", HTMLDivElement).append(...shapeNames.map((each) => box("named", each)));
 }
 
-/**
- * Shows a selection in the form.
- *
- * @param form the form
- * @param selection the selection
- */
+/** Shows a selection in the form. */
 export function showSelection(form: HTMLFormElement, selection: PageSelection): void {
   const { shapes } = selection;
   const chosen: Readonly<Record<string, readonly string[]>> = {
@@ -169,8 +160,7 @@ export function showSelection(form: HTMLFormElement, selection: PageSelection): 
 /**
  * Reads the form.
  *
- * @param form the form
- * @returns the selection, or a sentence about what is missing
+ * @returns the selection, or a sentence about what is missing or wrong
  */
 export function formSelection(form: HTMLFormElement): PageSelection | string {
   const data = new FormData(form);

@@ -1,6 +1,6 @@
 /**
- * The page's only ways to make elements from text and to start scripts. In browsers with Trusted
- * Types the Content-Security-Policy allows no others; elsewhere only this code ensures it.
+ * The only functions of the page that turn text into elements or start scripts. Browsers with
+ * Trusted Types enforce this by the page's Content-Security-Policy; others do not.
  */
 import type { Markup } from "../../../src/report/html.ts";
 import type { ToWorker } from "./worker_scope.ts";
@@ -24,12 +24,7 @@ const policy = trustedTypes?.createPolicy("gradsink", {
   },
 });
 
-/**
- * Replaces an element's content.
- *
- * @param element the element
- * @param markup made by the escaping templates
- */
+/** Replaces an element's content by markup that the escaping templates made. */
 export function setMarkup(element: Element, { text }: Markup): void {
   element.innerHTML = (policy?.createHTML(text) ?? text) as string;
 }
@@ -37,7 +32,6 @@ export function setMarkup(element: Element, { text }: Markup): void {
 /**
  * Starts the page's Worker.
  *
- * @param role the Worker's task
  * @param options.again whether it replaces an earlier Worker, whose GPU may have been lost
  */
 export function startWorker(

@@ -1,6 +1,6 @@
 /**
  * The page's Worker, in one of three roles: it measures, compares files, or computes the theory's
- * picture. The first message names the role, and only then does the Worker load its code.
+ * picture. The first message names the role, and only then does the Worker load the role's code.
  */
 import { type ToWorker, workerScope } from "./worker_scope.ts";
 
@@ -26,7 +26,7 @@ workerScope.addEventListener("message", ({ data }) => {
   if (started) return handle(data);
   started = true;
   start(data as ToWorker).catch((error: unknown) => {
-    // Thrown outside the promise, so that the page gets it as the Worker's error.
+    // Thrown outside the promise, so that the page gets the Worker's `error` event.
     setTimeout(() => {
       throw error;
     });

@@ -77,13 +77,7 @@ function reader(mark: Mark): Reader {
   };
 }
 
-/**
- * Draws a mark into a frame.
- *
- * @param group the parent of the new elements
- * @param frame scales and edges
- * @param mark the mark, with the data of this frame
- */
+/** Draws a mark into a frame, as elements inside `group`. The mark has only the frame's data. */
 export function drawMark(group: Parent, frame: Frame, mark: Mark): void {
   if (mark.kind === "line" || mark.kind === "areaY") return drawSeries(group, frame, mark);
   const draw = {

@@ -21,13 +21,7 @@ export interface Parent {
 /** Attributes by name; undefined ones are left out. */
 export type Attributes = Readonly<Record<string, string | number | undefined>>;
 
-/**
- * Makes an element.
- *
- * @param document the element's document
- * @param name the element's name
- * @param attributes by name
- */
+/** Makes an element. */
 export function element(document: unknown, name: string, attributes: Attributes): Parent {
   const maker = document as SvgMaker;
   const node = maker.createElementNS("http://www.w3.org/2000/svg", name);

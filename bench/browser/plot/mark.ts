@@ -31,8 +31,6 @@ export interface Mark {
 /**
  * Makes a mark.
  *
- * @param kind the kind of mark
- * @param data any values
  * @param options values, functions of a datum, or names of its fields
  * @throws {TypeError} for an unknown option
  */
@@ -47,7 +45,7 @@ export function createMark(kind: MarkKind, data: readonly unknown[], options: Ro
   const has = (name: string): boolean => options[name] !== undefined;
   const filter = options.filter as ((datum: unknown) => boolean) | undefined;
   const kept = filter === undefined ? data : data.filter((datum) => filter(datum));
-  // A rule whose data are numbers is drawn at these numbers.
+  // A rule without a position is drawn at its data, which are then numbers.
   const bare = (kind === "ruleX" && !has("x")) || (kind === "ruleY" && !has("y"));
   const own = kind === "ruleX" ? "x" : "y";
   return {

@@ -1,10 +1,8 @@
 /**
- * The part of Observable Plot's interface that the pictures of src/report and of the page use, in a
- * tenth of the library's size. `../build.ts` substitutes it for the library, which alone is more
- * than half of the page's allowed size. The code of the pictures is the same for both; a test
- * compares their marks, place by place.
- *
- * An option that no picture uses is an error.
+ * The part of Observable Plot's interface that the page's pictures use. The library alone would
+ * fill more than half of the page's size limit; this module has a tenth of its size, so
+ * `../build.ts` substitutes it. A test draws pictures with this module and with the library, and
+ * compares the marks' positions.
  */
 import { element, type Parent, setAttributes } from "./element.ts";
 import { drawMark } from "./draw.ts";
@@ -76,12 +74,7 @@ export const barX: Marking = marking("barX");
 /** The length of a tick's line, in pixels. */
 const TICK = 6;
 
-/**
- * Draws a plot.
- *
- * @param options those of Observable Plot
- * @returns an SVG element of the given document
- */
+/** Draws a plot with Observable Plot's options, as an SVG element of `options.document`. */
 export function plot(options: PlotOptions): unknown {
   const { width, height, marginLeft, marginRight, marginTop, marginBottom, fy } = options;
   const right = width - marginRight;
@@ -157,7 +150,7 @@ function steps(
     readonly range: [number, number];
   },
 ): Scale {
-  // The first step is at the top.
+  // On a vertical axis the first step is at the top, although the range begins at the bottom.
   const ends: [number, number] = range[0] > range[1] ? [range[1], range[0]] : range;
   const inner = type === "band" ? padding : 1;
   const scale = stepScale(domain, ends, { inner, outer: padding });

@@ -81,7 +81,7 @@ export function logScale(domain: [number, number], range: [number, number]): Num
         if (tick >= low && tick <= high) found.push(tick);
       }
     }
-    // If these are few, as over less than a decade, use the ticks of a linear scale.
+    // Over less than a decade these may be few; then use the ticks of a linear scale.
     return 2 * found.length < count ? niceTicks(low, high, count) : found;
   };
   return Object.assign((value: number) => linear(Math.log10(value)), {

@@ -25,11 +25,11 @@ interface Listed {
 const MOST_FILES = 32;
 /** The most rows on the page; `deno task compare` shows all. */
 const MOST_ROWS = 400;
-/** Pictures are left out if there are more operators: they would take too long. */
+/** The most operators for which the page draws pictures: drawing more would take too long. */
 const MOST_PICTURES = 40;
-/** The longest comparison in ms. After that the page gives up, because the files are too large. */
+/** After this many ms the page gives up a comparison, because the files are too large. */
 const PATIENCE = 30_000;
-/** The relative change of a time that matters: 5 %. */
+/** The smallest relative change of a time that matters: 5 %. */
 const THRESHOLD = 0.05;
 
 /** The part of the page that compares result files. */
@@ -69,21 +69,12 @@ export class ComparePanel {
     });
   }
 
-  /**
-   * Formats a run as a result file's text, and checks it like a file that the page reads.
-   *
-   * @param file the run
-   */
+  /** Formats a run as a result file's text, and checks it like a file that the page reads. */
   format(file: ResultFile): Promise<string> {
     return this.#ask({ type: "format", name: "this run", file });
   }
 
-  /**
-   * Adds a run of this page.
-   *
-   * @param name its file's name
-   * @param file the run
-   */
+  /** Adds a run of this page to the list. */
   async take(name: string, file: ResultFile): Promise<void> {
     await this.#add(name, (id) => this.#ask({ type: "take", id, name, file }));
     await this.#compare();
@@ -114,7 +105,6 @@ export class ComparePanel {
     this.#clearProblems();
     for (const file of files) {
       await this.#add(file.name, async (id) => {
-        // Refuse a file that is too large before reading it.
         if (file.size > MAXIMUM_FILE_BYTES) {
           throw new Error(
             `${shownName(file.name)}: is larger than ${MAXIMUM_FILE_BYTES / 2 ** 20} MiB`,

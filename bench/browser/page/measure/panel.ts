@@ -20,13 +20,15 @@ import { formSelection, type PageSelection } from "../selection.ts";
 import { WorkerChild } from "../worker/child.ts";
 
 /**
- * The longest run, in ns: drivers stop a run after two seconds, and the screen freezes meanwhile.
+ * The longest run of an operator, in ns: the screen freezes during it, and drivers stop it after
+ * two seconds.
  */
 export const LONGEST_RUN = 0.5e9;
 /** A Worker counts as hanging after this many ms without a message. */
 const DEADLINE = 90_000;
 /**
- * The coarsest clock, in ns, that the page measures with: coarser ones would need very long passes.
+ * The coarsest step of a clock, in ns, that the page measures with. A coarser clock would need very
+ * long passes.
  */
 const COARSEST_CLOCK = 8e6;
 /** The shortest time between two drawings of the results while measuring, in ms. */
@@ -308,7 +310,7 @@ function markdownOf(file: ResultFile): string {
   }`;
 }
 
-/** Adds advice to those errors that a user can do something about. */
+/** An error's message, with advice if the GPU was lost or did not open. */
 function explain(error: unknown): string {
   const text = messageOf(error);
   if (/no usable adapter|was lost|requestDevice/.test(text)) {

@@ -2,9 +2,9 @@
  * The story of gradient sinks in one head: 64 tokens, the first of them a sink, computed by the
  * project's own operators, on the GPU or in float64.
  *
- * Queries, keys, values, hidden states and output gradients are drawn from fixed seeds. Token 0's
- * key makes its logit the sink's strength. A token's value gradient reaches RMSNorm unchanged, as
- * if the value projection kept all lengths. See Chen, Lin and Yao, arXiv 2603.17771.
+ * Queries, keys, values, hidden states and output gradients are drawn from fixed seeds, but token
+ * 0's logit is the sink's strength in every row. A token's value gradient reaches RMSNorm
+ * unchanged, as if the value projection were the identity. See Chen, Lin and Yao, arXiv 2603.17771.
  */
 import type { Gpu } from "../../../../src/gpu/gpu.ts";
 import { attentionBackward, attentionForward } from "../../../../src/ops/attention.ts";
@@ -84,8 +84,7 @@ function createScene({ strength, activation, value: size, constant }: TheoryInpu
   for (let t = 1; t < TOKENS; t++) key[t * WIDTH] = 0;
   setLength(value, size * LENGTH);
   setLength(hidden, activation * LENGTH);
-  // Each gradient is g_t = μ + ε_t. Over many tokens, the common part μ adds up; the noise ε_t does
-  // not.
+  // Each gradient is g_t = μ + ε_t. In a sum over many tokens, μ adds up; the noise ε_t does not.
   const outputGradient = noise.map((each, i) => 0.5 * each / LENGTH + (i % WIDTH === 1 ? 1 : 0));
   return {
     query,
@@ -114,8 +113,7 @@ function norms(rows: ArrayLike<number>): number[] {
 /**
  * Computes attention, its gradients, and RMSNorm for the sliders' values.
  *
- * @param input the sliders' values
- * @param gpu the GPU to compute on; undefined to compute in float64 on the CPU
+ * @param gpu undefined to compute in float64 on the CPU
  * @throws {GpuError} if the GPU fails
  */
 export async function computeTheory(

@@ -29,8 +29,6 @@ export class TheoryPanel {
   /**
    * Draws the first picture once the panel scrolls into view, so that the GPU compiles nothing
    * earlier.
-   *
-   * @param options.gpu whether there is a GPU to compute on
    */
   start({ gpu }: { readonly gpu: boolean }): void {
     this.#gpu = gpu;
@@ -43,11 +41,7 @@ export class TheoryPanel {
     observer.observe(this.#form);
   }
 
-  /**
-   * Stops or resumes using the GPU.
-   *
-   * @param resting whether the page is measuring
-   */
+  /** Computes in float64 while the page is measuring (`resting`), so that the GPU is free. */
   rest(resting: boolean): void {
     this.#resting = resting;
     this.#update();
@@ -127,7 +121,7 @@ function times(factor: number): string {
   return `${number(factor)} × the others`;
 }
 
-/** Two or three significant digits, without an exponent if that stays readable. */
+/** Two or three significant digits; an exponent only from 100,000 on and below 0.001. */
 export function number(value: number): string {
   if (value === 0) return "0";
   if (value >= 1e5 || value < 1e-3) {
@@ -136,7 +130,7 @@ export function number(value: number): string {
   return String(Number(value.toPrecision(value >= 100 ? 3 : 2)));
 }
 
-/** Token 0's value divided by the mean value of the other tokens shown. */
+/** Token 0's number over the mean of the other tokens shown. */
 function ratio(values: readonly number[]): number {
   const others = values.slice(1);
   return values[0]! / (others.reduce((sum, each) => sum + each, 0) / others.length);

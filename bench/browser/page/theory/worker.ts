@@ -24,7 +24,6 @@ export function computeTheoryHere(): (message: unknown) => void {
         gpu ??= await openBrowserGpu();
         return await computeTheory(input, gpu);
       } catch {
-        // Without a working GPU, the float64 twin computes instead.
         gpu?.dispose();
         gpu = undefined;
         broken = true;

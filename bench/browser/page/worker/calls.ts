@@ -24,9 +24,8 @@ export class WorkerCalls {
   /**
    * Sends a question and awaits the answer.
    *
-   * @param question a question that the Worker understands
-   * @param transfer objects in it to transfer
-   * @throws {Error} with the Worker's message if it cannot answer, or was terminated
+   * @param transfer objects in the question to transfer
+   * @throws {Error} with the Worker's message, or with the reason why the Worker ended
    */
   ask<Value>(question: object, transfer: Transferable[] = []): Promise<Value> {
     const worker = this.#worker ??= this.#start();
