@@ -1,7 +1,7 @@
 /**
  * Fetches packages of another release of Debian or Ubuntu through apt, and unpacks them into a
- * folder. apt keeps its lists for that release next to this folder. So the machine's packages and
- * sources stay unchanged, and no rights beyond the folder are needed.
+ * folder. apt gets its own lists and settings for that release. So the machine's packages and
+ * sources stay unchanged, and apt needs no root.
  */
 import { type ProgramOptions, runProgram } from "./run.ts";
 
@@ -16,7 +16,7 @@ export interface System {
  * Reads the operating system.
  *
  * @param text the content of /etc/os-release
- * @returns undefined for a system other than Debian and Ubuntu
+ * @returns undefined for a system that is not based on Debian or Ubuntu
  */
 export function parseSystem(text: string): System | undefined {
   const field = (name: string) => new RegExp(`^${name}="?([^"\\n]*)"?$`, "m").exec(text)?.[1] ?? "";
@@ -38,11 +38,11 @@ export interface Archive {
 }
 
 /**
- * The archive of the machine's own packages.
+ * The address of the archive from which the machine's own packages come.
  *
  * @param system the machine's operating system
  * @param targets the lines of `apt-get indextargets --format '$(SITE) $(RELEASE) $(COMPONENT)'`
- * @returns the archive's address; undefined if apt has none for the machine's own release
+ * @returns undefined if apt has none for the machine's own release
  */
 export function ownSite({ codename }: System, targets: string): string | undefined {
   return targets.split("\n").map((line) => line.trim().split(" "))
@@ -66,7 +66,8 @@ async function exists(path: string): Promise<boolean> {
  *
  * @param system the machine's operating system
  * @param suite the other release
- * @throws {Error} if apt's sources do not name the machine's own release
+ * @throws {Error} if apt fails, its sources do not name the machine's own release, or the archive's
+ *   keys are missing
  */
 export async function findArchive(system: System, suite: string): Promise<Archive> {
   const format = "$(SITE) $(RELEASE) $(COMPONENT)";
@@ -100,9 +101,7 @@ export class PrivateApt {
   /**
    * Fetches an archive's lists.
    *
-   * @param archive the archive
    * @param folder the folder to make for the lists and packages
-   * @param program options of running apt, such as the signal that ends it
    */
   static async open(
     { site, suite, components, keys }: Archive,
@@ -144,12 +143,7 @@ export class PrivateApt {
     });
   }
 
-  /**
-   * Unpacks packages and their dependencies into a folder.
-   *
-   * @param names the packages
-   * @param root the folder to make
-   */
+  /** Unpacks packages and their dependencies into a folder, which it makes if it is missing. */
   async unpack(names: readonly string[], root: string): Promise<void> {
     await this.#run("install", "--yes", "--download-only", ...names);
     await Deno.mkdir(root, { recursive: true });
@@ -164,7 +158,6 @@ export class PrivateApt {
   /**
    * Fetches a package's upstream source.
    *
-   * @param name the package
    * @returns the path of the archive file
    */
   async source(name: string): Promise<string> {

@@ -44,7 +44,7 @@ const dialects: Readonly<Partial<Record<CompilerFamily, Dialect>>> = {
     branch: /^s_c?branch\S*\s+(BB\d+)/,
     end: /^s_(branch|endpgm|setpc)/,
     skipped: /^$/,
-    // RDNA 3 writes two instructions that run together, with :: between them.
+    // On RDNA 3, :: separates two instructions that run together.
     fma: (line) =>
       line.split("::").map((part) => part.trim())
         .filter((part) =>
@@ -117,9 +117,8 @@ function count(lines: readonly string[], dialect: Dialect): InstructionCounts {
  * The loops of a program.
  *
  * @param text the driver's assembly
- * @param family the compiler that wrote it
- * @returns the loops in the order of their beginnings; undefined if this compiler's assembly cannot
- * be read
+ * @returns the loops in the order of their beginnings; undefined for a family without a dialect
+ *   here
  */
 export function loopsOf(text: string, family: CompilerFamily): AssemblyLoop[] | undefined {
   const dialect = dialects[family];
@@ -144,8 +143,7 @@ export function loopsOf(text: string, family: CompilerFamily): AssemblyLoop[] | 
 /**
  * The share of FMAs among the instructions of the innermost loops. Loops without FMAs do not count.
  *
- * @param loops a program's loops
- * @returns from 0 to 1; undefined if no loop has an FMA
+ * @returns from 0 to 1; undefined if no innermost loop has an FMA
  */
 export function fmaShare(loops: readonly AssemblyLoop[]): number | undefined {
   const computing = loops.filter(({ innermost, fma }) => innermost && fma > 0);

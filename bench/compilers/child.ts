@@ -1,5 +1,6 @@
 /**
- * Runs collect.ts for a simulated GPU, in a separate process that the drivers' own loader starts.
+ * Runs collect.ts for a simulated GPU, in a process with the drivers' own dynamic loader and C
+ * library.
  */
 import { fileURLToPath } from "node:url";
 import type { GpuInfo } from "../../src/gpu/gpu_info.ts";
@@ -25,8 +26,8 @@ export interface CompileOptions {
   readonly runtime: "deno" | "dawn";
   readonly selection: KernelSelection;
   /**
-   * A folder for assembly, SPIR-V and WGSL. If it is given, kernels are compiled even if stored
-   * results exist.
+   * A folder for assembly, SPIR-V and WGSL. With it, all kernels are compiled, even those with
+   * stored results.
    */
   readonly keep: string | undefined;
   /** The folder of stored results. */
@@ -40,15 +41,12 @@ export interface CompileOptions {
 /** A process that died; the message says why. */
 class ChildError extends Error {}
 
-/** After so many deaths the remaining kernels are not compiled. */
+/** After this many deaths of the process, the remaining kernels are not compiled. */
 const MOST_DEATHS = 8;
 
 /**
- * Compiles a selection of kernels for a GPU. If a kernel ends the compiler, it counts as failed, and
- * a new process continues with the next.
- *
- * @param gpu the GPU
- * @param options the kernels, and how to compile them
+ * Compiles a selection of kernels for a GPU. A kernel that crashes the compiler counts as failed,
+ * and a new process continues with the next kernel.
  */
 export async function compileOn(gpu: PretendedGpu, options: CompileOptions): Promise<GpuResult> {
   const compiled = new Map<number, Compiled>();

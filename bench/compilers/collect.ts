@@ -118,8 +118,8 @@ async function compile(
     : { error: "the driver made no pipeline" };
 }
 
-// Returns the loops of the first executable's assembly. Gives the texts readable names if they are
-// to be kept, and removes the originals.
+// Returns the loops of the first executable's assembly. Copies the texts into the folder `keep`, if
+// there is one, under readable names, and removes the originals.
 function takeTexts(
   { number }: LayerLine,
   { name, code }: { readonly name: string; readonly code: string },

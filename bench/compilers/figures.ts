@@ -20,7 +20,7 @@ export interface Figures {
    * or 256 on bmg.
    */
   readonly registers: number;
-  /** AMD: registers kept in memory for lack of room. Others: the stores and loads of such ones. */
+  /** AMD: registers kept in memory for lack of room. Others: stores and loads of such registers. */
   readonly spills: number;
   /**
    * Subgroups per SIMD unit (AMD), multiprocessor (NVIDIA) or core (Adreno); invocations per core
@@ -45,9 +45,7 @@ function statistic({ statistics }: Executable, name: string): number {
 /**
  * Reads a driver's statistics.
  *
- * @param executable the driver's report
- * @param gpu the driver's GPU
- * @throws {Error} if a statistic is missing, because another version of the driver names it
+ * @throws {Error} if a statistic is missing, because this version of the driver names it
  *   differently
  */
 export function figuresOf(executable: Executable, { family, name }: PretendedGpu): Figures {
@@ -55,8 +53,7 @@ export function figuresOf(executable: Executable, { family, name }: PretendedGpu
   const of = (statisticName: string) => statistic(executable, statisticName);
   switch (family) {
     case "amd": {
-      // On RDNA the driver counts in subgroups of 32 lanes. A subgroup of 64 takes the place of
-      // two.
+      // On RDNA the driver counts subgroups of 32 lanes; a subgroup of 64 takes the place of two.
       const widths = name.startsWith("vega") ? 1 : subgroupSize / 32;
       return {
         subgroupSize,

@@ -1,6 +1,6 @@
 /**
- * The GPUs for which Mesa's drivers can compile on a machine without such a GPU. Mesa's drm-shim
- * has a library for each driver that simulates the device.
+ * The GPUs for which Mesa's drivers can compile on a machine without such a GPU. For each driver,
+ * Mesa's drm-shim has a library that simulates the device.
  */
 
 /** The compiler that made a driver's statistics, which decides how to read them. */

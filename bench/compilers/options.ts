@@ -114,7 +114,6 @@ Exit codes:
 /**
  * Reads the command line.
  *
- * @param args the words after the command
  * @returns undefined if it asks for help
  * @throws {UsageError} for a mistake
  */
@@ -156,8 +155,8 @@ export function parseCompilers(args: readonly string[]): CompilersRequest | unde
   };
 }
 
-// Reads the lengths of --shape. A family has the name of its operator in the bench; the model's
-// kernels have no lengths.
+// Reads the lengths of --shape. The model's kernels take none. The other families have the same
+// names as the bench's operators, so `shapeOfLengths` knows them.
 function shapesOf(
   text: string,
   { kernels, named }: { readonly kernels: readonly Family[]; readonly named: boolean },

@@ -1,7 +1,7 @@
 /**
- * Puts the drivers into a folder, by default in the user's cache. Debian or Ubuntu build Mesa's
- * drivers and the libraries that simulate devices. The library for Intel, which neither of them
- * builds, and the layer that reads the compilers' reports are built here.
+ * Puts the drivers into a folder, by default in the user's cache. Mesa's drivers and the libraries
+ * that simulate devices are packages of Debian and Ubuntu. Two libraries are built here: Intel's
+ * simulated device, which neither packages, and the layer that reads the compilers' reports.
  */
 import { fileURLToPath } from "node:url";
 import { sha256 } from "../../src/sha256.ts";
@@ -83,9 +83,7 @@ const NOT_HERE =
 /**
  * Finds a GPU's drivers, and prepares them if they are missing.
  *
- * @param gpu the GPU
- * @param options the folder of the drivers, the receiver of notices, and a signal to end it
- * @throws {Error} if they are missing and cannot be prepared, saying what to install
+ * @throws {Error} if the drivers are missing and cannot be prepared, with the reason
  */
 export async function prepareDrivers(
   gpu: PretendedGpu,
@@ -108,12 +106,7 @@ export async function prepareDrivers(
   return found;
 }
 
-/**
- * A GPU's drivers, if they are prepared.
- *
- * @param gpu the GPU
- * @param folder the folder of the drivers
- */
+/** A GPU's drivers, if they are prepared. */
 export async function findDrivers(
   gpu: PretendedGpu,
   folder: string,

@@ -20,7 +20,7 @@ export interface ReportRow extends Figures {
   readonly chosen: readonly string[];
   readonly file: string;
   readonly workgroup: readonly number[];
-  /** The share of FMAs among the instructions of the innermost loops. */
+  /** See `fmaShare` of assembly.ts. */
   readonly fmaShare: number | undefined;
   readonly loops: readonly AssemblyLoop[];
 }
@@ -38,11 +38,7 @@ export interface Report {
   readonly failures: readonly ReportFailure[];
 }
 
-/**
- * Merges the results of all GPUs. Calls that run the same kernel make one row.
- *
- * @param results those of all GPUs
- */
+/** Merges the results of all GPUs. Calls that run the same kernel on a GPU make one row. */
 export function reportOf(results: readonly GpuResult[]): Report {
   const failures: ReportFailure[] = [];
   const rows = results.flatMap(({ gpu, compiled, problem }): ReportRow[] => {
@@ -76,11 +72,7 @@ export function reportOf(results: readonly GpuResult[]): Report {
   return { rows, failures };
 }
 
-/**
- * The defaults that spill registers.
- *
- * @param report the report
- */
+/** The kernels that run by default and spill registers. */
 export function spillingDefaults({ rows }: Report): ReportRow[] {
   return rows.filter(({ chosen, spills }) => chosen.length > 0 && spills > 0);
 }
@@ -95,11 +87,7 @@ function percent(share: number | undefined): string {
   return share === undefined ? "" : `${Math.round(100 * share)} %`;
 }
 
-/**
- * A table with one row per kernel and GPU.
- *
- * @param report the report
- */
+/** A table with one row per kernel and GPU. */
 export function longTable({ rows }: Report): Table {
   return {
     columns: [
@@ -137,11 +125,7 @@ function cellOf(row: ReportRow): string {
   return `${row.registers}r ${occupancy}${share}${spills}${row.chosen.length > 0 ? " ←" : ""}`;
 }
 
-/**
- * A table with one row per kernel and one column per GPU.
- *
- * @param report the report
- */
+/** A table with one row per kernel and one column per GPU. */
 export function wideTable({ rows }: Report): Table {
   const gpus = [...new Set(rows.map(({ gpu }) => gpu))];
   const kernels = new Map<string, Map<string, string>>();
@@ -156,24 +140,13 @@ export function wideTable({ rows }: Report): Table {
   };
 }
 
-/**
- * The wide table in Markdown, with its legend.
- *
- * @param report the report
- * @param command the command line that makes it
- */
+/** The wide table in Markdown, with its legend and the command line that makes it. */
 export function formatMarkdown(report: Report, command: string): string {
   return `\`\`\`sh\n${command}\n\`\`\`\n\n${LEGEND}\nNothing is timed.\n\n` +
     formatMarkdownTable(wideTable(report));
 }
 
-/**
- * The report and all results as JSON.
- *
- * @param report the report
- * @param results those of all GPUs
- * @param runtime the WebGPU implementation
- */
+/** The report as JSON, with the adapters that the WebGPU implementation described. */
 export function formatJson(
   report: Report,
   results: readonly GpuResult[],

@@ -16,10 +16,9 @@ export interface ProgramOptions {
 /**
  * Runs a program to its end.
  *
- * @param command the program and its arguments
- * @param options the working folder, the environment, and a signal to end it
- * @returns what it wrote to standard output
- * @throws {ProgramError} if it does not exist or fails
+ * @returns what the program wrote to standard output
+ * @throws {ProgramError} if the program does not exist or fails; once `interrupt` is aborted, its
+ *   reason instead
  */
 export async function runProgram(
   [program, ...args]: readonly [string, ...string[]],
@@ -48,11 +47,7 @@ export async function runProgram(
   throw new ProgramError(`${program} ${args.slice(0, 2).join(" ")} failed: ${lines}`);
 }
 
-/**
- * Whether a program can be started by its name.
- *
- * @param program its name
- */
+/** Whether a program can be started by its name. */
 export async function hasProgram(program: string): Promise<boolean> {
   try {
     await new Deno.Command(program, {

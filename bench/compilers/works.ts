@@ -67,7 +67,8 @@ const headDims = [16, 32, 64, 80, 96, 112, 128, 160, 192, 256];
 
 /**
  * The calls of `--check`, on which no default kernel may spill registers: more head dimensions,
- * eight query heads per key head, learned sinks, odd lengths, and products that fill no tile.
+ * eight query heads per key head, learned sinks, odd lengths, and matrix products with partial
+ * tiles, batches or transposed sides.
  */
 export const checkedCalls: Calls = {
   attention: headDims.flatMap((D) => [
@@ -96,8 +97,7 @@ export const checkedCalls: Calls = {
 /**
  * The calls of an operator, without duplicates.
  *
- * @param operator its name
- * @param selection calls, or changes to the usual lengths
+ * @param selection `calls`, in which `lengths` replace those of the same name
  */
 export function callsOf(
   operator: string,
@@ -115,12 +115,7 @@ export function callsOf(
 /** Lengths that tables omit if they are as usual. */
 const USUAL: Dimensions = { B: 1, Hq: 8, Hkv: 8, rows: 4096 };
 
-/**
- * A call's lengths in a few characters.
- *
- * @param dimensions by name
- * @returns for example `T1024 D64`, or `2048³`
- */
+/** A call's lengths in a few characters, for example `T1024 D64` or `2048³`. */
 export function shapeText(dimensions: Dimensions): string {
   const { M, N, K, ...rest } = dimensions;
   const others = Object.entries(rest).filter(([name, length]) => USUAL[name] !== length)
@@ -141,7 +136,6 @@ interface Heard {
  * Lists the kernels of a selection on a GPU.
  *
  * @param dry made by `createDryGpu`; its compilations are recorded from now on
- * @param selection the kernels
  */
 export function listWorks(dry: Gpu, selection: KernelSelection): Work[] {
   const heard = overhear(dry);

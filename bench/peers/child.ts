@@ -20,7 +20,8 @@ async function start(name: LibraryName): Promise<Peer> {
   const library = libraries[name];
   let adapter: string | undefined;
   if (library.gpu) {
-    // The library gets the adapter that this process opened first, which may be the embedded one.
+    // The first adapter that a process opens decides which one the library gets. It may be the
+    // embedded one.
     using gpu = await openGpu({ tuning: false });
     adapter = gpu.info.description || gpu.info.device || gpu.info.vendor;
   }

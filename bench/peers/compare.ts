@@ -29,7 +29,7 @@ export interface PeerResult {
   readonly cpuSamples: readonly number[];
 }
 
-/** All libraries' results with one work. */
+/** All libraries' results on one work. */
 export interface WorkResult {
   readonly work: Work;
   readonly results: readonly PeerResult[];
@@ -43,7 +43,7 @@ export interface Participant {
 
 /** Options of the comparison. */
 export interface CompareOptions {
-  /** Seconds of sampling. There are at least six rounds. */
+  /** Seconds of sampling; more if six rounds take longer. */
   readonly budget: number;
   readonly seed: number;
   /** A clock in ms, from any origin. */
@@ -73,10 +73,8 @@ interface Runner {
 /**
  * Compares libraries on one work.
  *
- * @param work the work to compute
- * @param participants the libraries; for a model's work, the first usable answer is what the later
- *   ones must agree with
- * @param options the budget, the seed of the turns, the clock
+ * @param participants the libraries; for a model's work, all later answers must agree with the
+ *   first usable one
  */
 export async function compareOn(
   work: Work,
@@ -186,7 +184,7 @@ async function prepareOn(
   return { faulty, sound };
 }
 
-/** Accepts the answer that the others are compared with, unless it has non-finite numbers. */
+/** Accepts a model's first answer, with which later ones must agree, if its numbers are finite. */
 function unchecked(
   numbers: readonly (readonly number[])[],
   stretches: readonly Stretch[],
@@ -212,13 +210,11 @@ export interface Ratio {
 }
 
 /**
- * The ratio of two libraries' times. It compares samples of the same round, which met the same
- * conditions.
+ * The ratio of a library's times to those of another, `base`. It divides samples of the same round,
+ * because they met the same conditions.
  *
- * @param samples the library's
- * @param base the other library's
- * @returns the median over the rounds, with its 95 % interval; undefined if they have no round in
- *   common
+ * @returns the median over the rounds, with its 95 % interval; undefined if the libraries have no
+ *   round in common
  */
 export function ratioOf(samples: readonly number[], base: readonly number[]): Ratio | undefined {
   const ratios = samples.slice(0, base.length).map((sample, round) => sample / base[round]!);
@@ -229,9 +225,8 @@ export function ratioOf(samples: readonly number[], base: readonly number[]): Ra
 }
 
 /**
- * The result that represents each library: its fastest correct way, or else its failure.
- *
- * @param results all results of one work
+ * The result that represents each library on one work: its fastest correct way, or else its first
+ * failure.
  */
 export function bestOfEach(results: readonly PeerResult[]): PeerResult[] {
   const best = new Map<string, PeerResult>();

@@ -24,12 +24,7 @@ export interface StartOptions {
   readonly patience?: number;
 }
 
-/**
- * Starts the process. If it cannot start, its first reply says so.
- *
- * @param args the program's arguments
- * @param options the program, and how long to wait for it
- */
+/** Starts the process. If it cannot start, its first reply says so. */
 export function startContender(
   args: readonly string[],
   { command = thisDeno(), patience = PATIENCE }: StartOptions = {},
@@ -54,11 +49,7 @@ function notStarted(command: string, error: unknown): string {
   return `${command} does not start: ${error instanceof Error ? error.message : error}`;
 }
 
-/**
- * Stands for a library that is not installed.
- *
- * @param reason why
- */
+/** Stands for a library that is not installed or does not start. */
 export function absentContender(reason: string): Contender {
   const reply: PeerReply = { type: "failed", reason };
   return {

@@ -1,4 +1,4 @@
-/** A peer: a library that can do the same work on the same numbers. */
+/** A peer: a library, such as this project, that computes the comparison's works. */
 import type { Numbers, Work } from "./works.ts";
 
 /** Work that a library has prepared. */
@@ -20,19 +20,12 @@ export interface Peer {
   /**
    * Prepares a work, in several ways if the library has several.
    *
-   * @param work the work to compute
-   * @param inputs its numbers
-   * @returns the ways; none if the library cannot do it
+   * @returns the ways; none if the library cannot do the work
    */
   prepare(work: Work, inputs: Numbers): Promise<readonly PreparedWork[]>;
 }
 
-/**
- * Exchanges the first two axes of a tensor: `[H, T, D]` to `[T, H, D]`.
- *
- * @param numbers row-major
- * @param lengths of the three axes
- */
+/** Exchanges the first two axes of a row-major tensor: `[H, T, D]` to `[T, H, D]`. */
 export function exchangeAxes(
   numbers: Float32Array,
   [first, second, last]: readonly [number, number, number],

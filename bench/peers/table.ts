@@ -10,12 +10,7 @@ import type { Work } from "./works.ts";
 /** The library that the others are compared with. */
 const BASE = "gradsink";
 
-/**
- * A table of all libraries and works, with times, ratios and intervals.
- *
- * @param works the results
- * @param options.caption a line above
- */
+/** A table of all libraries and works, with times, ratios and intervals. */
 export function peerTable(
   works: readonly WorkResult[],
   { caption }: { readonly caption: string },

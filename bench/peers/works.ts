@@ -76,8 +76,6 @@ function rmsNorm(pass: Work["pass"]): Work {
  * The inputs, equal for every library: `query`, `key`, `value` and `outputGradient` `[H, T, D]`;
  * `input`, `outputGradient` `[rows, d]` and `gain` `[d]`; or `inputs` and `targets` `[T]`, which
  * are tokens.
- *
- * @param work the work
  */
 export function inputsOf({ operator, dimensions }: Work): Numbers {
   const draw = (seed: number, length: number, mean = 0, standardDeviation = 1) =>
@@ -102,10 +100,8 @@ export function inputsOf({ operator, dimensions }: Work): Numbers {
 }
 
 /**
- * Some stretches of the results, in float64: attention rows near the ends, near the edges of tiles,
- * and others drawn at random; for RMSNorm the same, and all of gainGradient.
- *
- * @param work an operator's work
+ * Some rows of an operator's results, in float64: those near the ends and near the edges of tiles,
+ * and others drawn at random. With RMSNorm's backward pass also all of gainGradient.
  */
 export function wantedOf(work: Work): WantedNumbers[] {
   return work.operator === "attention" ? wantedAttention(work) : wantedRows(work);

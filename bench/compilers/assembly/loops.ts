@@ -37,7 +37,7 @@ export function naturalLoops(successors: readonly (readonly number[])[]): Natura
   return [...bodies].sort(([a], [b]) => a - b).map(([head, body]) => ({ head, body }));
 }
 
-// Adds all blocks from which `block` is reached without passing through the body.
+// Adds `block` and all blocks that reach it without passing through the body.
 function addPredecessors(
   body: Set<number>,
   block: number,

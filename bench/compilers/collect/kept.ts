@@ -1,6 +1,6 @@
 /**
- * Stores compiled kernels' results: one file per GPU and runtime, one JSON object per line and
- * kernel. So an interrupted run continues, and a second run takes seconds.
+ * Stores the compilers' results: one file per GPU and runtime, with one line of JSON per kernel. So
+ * an interrupted run continues, and a second run takes seconds.
  */
 import { fileURLToPath } from "node:url";
 import { sha256 } from "../../../src/sha256.ts";
@@ -21,12 +21,12 @@ export interface KeptKernel {
 const readers = ["../assembly.ts", "../assembly/loops.ts"];
 
 /**
- * Finds the file of a GPU's results. Its name has a hash of the driver and its settings, the
- * runtime, and the modules that read the assembly: results depend on these besides the WGSL.
- * Removes the GPU's files with another hash.
+ * Finds the file of a GPU's results with a runtime. The file's name has a hash of what the results
+ * depend on besides the WGSL: the driver and its environment, the layer, the runtime's version, and
+ * the modules that read the assembly. Removes the GPU's files for the same runtime with other
+ * hashes.
  *
- * @param gpu the GPU
- * @param options the drivers, the runtime, and the folder to make
+ * @param options `folder` is made if it is missing
  */
 export async function keptFile(
   gpu: PretendedGpu,

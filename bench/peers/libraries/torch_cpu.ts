@@ -5,7 +5,7 @@ import type { PeerRequest } from "../protocol.ts";
 import { EPSILON, inputsOf } from "../works.ts";
 
 /**
- * The Python programs to try. PATH may name another Python before the system's, which may have
+ * The Python programs to try, in order. If PATH has another Python first, the system's may have
  * torch.
  */
 const PYTHONS = ["python3", "/usr/bin/python3"];
@@ -16,12 +16,7 @@ export interface TorchOptions {
   readonly pythons?: readonly string[];
 }
 
-/**
- * Starts the first Python that has torch.
- *
- * @param options the programs
- * @returns the process, which gets its numbers with each request
- */
+/** Starts the first Python that has torch. */
 export async function startTorch({ pythons = PYTHONS }: TorchOptions = {}): Promise<Contender> {
   const script = new URL("torch_cpu.py", import.meta.url);
   const reasons: string[] = [];
@@ -37,7 +32,7 @@ export async function startTorch({ pythons = PYTHONS }: TorchOptions = {}): Prom
   return absentContender(reasons[0]!);
 }
 
-// Sends the numbers with each request, because Python does not draw the random numbers of works.ts.
+// Sends the inputs along with a work, because Python cannot draw the random numbers of works.ts.
 function withNumbers(contender: Contender): Contender {
   return {
     ...contender,

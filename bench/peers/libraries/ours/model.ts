@@ -7,13 +7,7 @@ import { StreamedLlama } from "../../../../src/model/streamed.ts";
 import type { PreparedWork } from "../../peer.ts";
 import type { Numbers, Work } from "../../works.ts";
 
-/**
- * Prepares a model.
- *
- * @param gpu the GPU to run on
- * @param work a model's work
- * @param numbers its tokens
- */
+/** Prepares a model's work on the given tokens. */
 export async function prepareModel(
   gpu: Gpu,
   { pass, dimensions, folder }: Work,
