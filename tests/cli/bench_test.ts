@@ -164,7 +164,7 @@ testBench(
   },
 );
 
-// This test uses the GPU. The endless kernel takes its deadline of 12 s.
+// This test uses the GPU, and takes 12 s until a deadline ends the endless kernel.
 
 testBench(
   "bench() reports hanging, crashing, wrong and uncompilable kernels, and measures the others",

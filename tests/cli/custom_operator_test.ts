@@ -23,7 +23,7 @@ async function run(
   return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
 }
 
-// A space and an accent, as in users' folders.
+// The folder has a space and an accent in its name, as users' folders may.
 async function inFolder(use: (folder: string) => Promise<void>): Promise<void> {
   const folder = await Deno.makeTempDir({ prefix: "gradsink opérateur " });
   try {

@@ -65,11 +65,7 @@ export interface Cluster {
   readonly env: Readonly<Record<string, string>>;
 }
 
-/**
- * Makes the cluster.
- *
- * @param folder holds everything
- */
+/** Makes the cluster inside a folder. */
 export async function makeCluster(folder: string): Promise<Cluster> {
   const clone = `${folder}/clone`;
   const path = await makeCommands(`${folder}/bin`, ["sbatch", "srun", "deno"]);
@@ -78,11 +74,9 @@ export async function makeCluster(folder: string): Promise<Cluster> {
 }
 
 /**
- * Puts replacements for commands into a folder.
+ * Puts replacements for commands into a new folder.
  *
- * @param folder the folder to make
- * @param names the commands
- * @returns a PATH on which they come first
+ * @returns a PATH on which the replacements come first
  */
 export async function makeCommands(
   folder: string,

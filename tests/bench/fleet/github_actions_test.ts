@@ -47,8 +47,8 @@ const unless = Deno.build.os !== "linux" || Deno.build.arch !== "x86_64"
 // Two measurements, with hot and cold caches; the second is cut short.
 const tiny = "--shapes=quick --kernels=v-scale --passes=forward --budget=3";
 
-// Two machines: the installed adapter and the embedded one. After a first measurement each gets
-// SIGINT in its shell alone, as from the runner at a time limit. It then uploads a valid,
+// Two machines: the installed adapter and the embedded one. After a first measurement the shell of
+// each gets SIGINT, as from the runner at a time limit. Each machine must then upload a valid,
 // incomplete file.
 testWithFolder(
   "bench.yml makes one page of two adapters whose benches were cut short",

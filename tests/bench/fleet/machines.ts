@@ -29,8 +29,6 @@ async function findReason(): Promise<string | undefined> {
  * Registers a test with a temporary folder. Where it cannot run, it is ignored, with the reason in
  * its name.
  *
- * @param name the test's name
- * @param body the test
  * @param unless a further reason why it cannot run
  */
 export function testWithFolder(
@@ -56,8 +54,6 @@ export function testWithFolder(
 /**
  * Copies the code of the working tree, including uncommitted changes. Links would not do, because
  * the bench's child may read no other folder.
- *
- * @param folder the folder to make
  */
 export async function cloneInto(folder: string): Promise<void> {
   await Deno.mkdir(folder, { recursive: true });
@@ -80,12 +76,7 @@ export interface Started {
   readonly finished: Promise<Finished>;
 }
 
-/**
- * Starts bash.
- *
- * @param args bash's arguments
- * @param options the folder, and variables to add to the environment
- */
+/** Starts bash with more variables in its environment. */
 export function startBash(
   args: readonly string[],
   { cwd, env }: { readonly cwd: string; readonly env: Readonly<Record<string, string>> },
@@ -108,12 +99,7 @@ async function collect(process: Deno.ChildProcess): Promise<Finished> {
   return { code, output: decoder.decode(stdout) + decoder.decode(stderr) };
 }
 
-/**
- * Waits until a condition holds. Fails after two minutes.
- *
- * @param condition the condition
- * @param what its name in the message
- */
+/** Waits until a condition holds. Fails after two minutes. */
 export async function until(condition: () => Promise<boolean>, what: string): Promise<void> {
   const end = performance.now() + 120_000;
   while (!await condition()) {

@@ -95,8 +95,8 @@ testWithFolder("pull_request.yml fails on a slower kernel, and names it alone", 
   for (const text of ["v-scale", "rms-norm", "slower"]) assertStringIncludes(summary, text);
   const page = await Deno.readTextFile(`${folder}/artifacts/beside/comparison.html`);
   assertStringIncludes(textOfPage(page), "slower");
-  // With the two commits exchanged, the kernel got faster, which is no regression. On a machine with
-  // much other work, the other row may be known too little for the gate to pass: exit code 4.
+  // With the two commits exchanged, the kernel got faster, which is no regression. On a busy
+  // machine the other row may have too few samples for a judgment: exit code 4.
   const compare = steps.find(({ name }) => name === "Compare")!;
   const swapped = compare.run!.replace(/(\S+beside\.json) (\S+\.json)/, "$2 $1");
   assert(swapped !== compare.run);

@@ -17,7 +17,6 @@ export interface ResultStatus {
 /**
  * Reads a result file, which must be valid at every moment.
  *
- * @param path the file's path
  * @returns undefined if there is no file
  */
 export async function resultStatus(path: string): Promise<ResultStatus | undefined> {

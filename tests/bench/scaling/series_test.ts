@@ -22,7 +22,7 @@ function adapter(lanes: number | undefined, software: boolean): GpuInfo {
   });
 }
 
-// Every variant runs on one of these adapters.
+// Every variant runs on at least one of these adapters.
 const adapters = [
   adapter(4, true),
   adapter(8, true),

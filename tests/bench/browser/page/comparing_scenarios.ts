@@ -37,7 +37,7 @@ export const compares: Run = async (stage) => {
   }
   assert(await page.locator("#comparison svg.plot").count() > 10, "there are pictures");
   await look(opened, "compared");
-  // Adds a third file, from the project, then makes the second the baseline.
+  // Adds a third file, from the project, removes it, and makes the second the baseline.
   await page.click("button[data-fixture$='swiftshader-dawn.json']");
   await until(page, "/3 files/.test(document.querySelector('#status').textContent)");
   assertStringIncludes(await textOf(opened, ".comparison-title"), "3 machines compared");

@@ -5,9 +5,9 @@ import type { Page } from "playwright-core";
  * The checks, as text that runs in the page because this code's types know no browser:
  *
  * - The page itself does not scroll sideways.
- * - An element stays within the nearest figure, card, section or part of the page. A picture's
- *   marks and texts stay within the frame around the picture. A scrolling box itself must stay
- *   within these bounds; its contents need not.
+ * - An element stays within the nearest figure, card, section or part of the page. What is inside a
+ *   scrolling box need not.
+ * - A picture's marks and texts stay within the frame around the picture.
  * - A box that scrolls sideways shows so at its edge, and the keyboard reaches it. On a screen of
  *   1280 pixels no box needs to scroll, except for folded tables.
  * - Cards that begin in one row of a grid begin at one height.
@@ -78,12 +78,7 @@ const MEASURE = `(() => {
   return problems;
 })()`;
 
-/**
- * Finds what does not fit on an open page.
- *
- * @param page the page, in a viewport of some width
- * @returns a line for each finding
- */
+/** Finds what does not fit on an open page: a line for each finding. */
 export async function layoutProblems(page: Page): Promise<string[]> {
   return await page.evaluate(MEASURE) as string[];
 }

@@ -38,7 +38,7 @@ function comparisonPage(): string {
   return renderComparisonPage(compareResultFiles(files, { threshold: 0.05 }), document);
 }
 
-/** Pages of two machines have a picture for each; pages of three have a matrix. */
+/** A page of more than two machines has a matrix. */
 function matrixPage(): string {
   const file = few(LAVAPIPE);
   const files = ["one", "two", "a third one with a name of some length"].map((label) => ({

@@ -19,8 +19,8 @@ async function saved(opened: Opened): Promise<ResultFile> {
 
 export const measuresToTheEnd: Run = async (stage, built) => {
   const path = "/?kernels=v-scale&passes=forward&budget=30&label=A+%3Cb%3Elabel";
-  // Copies 1 MiB instead of 64 MiB, which would take the browser's software driver ten seconds,
-  // twice.
+  // The copying ceiling copies 1 MiB here: 64 MiB would take the browser's software driver ten
+  // seconds, twice.
   let smaller = 0;
   const rewrite = (script: string): string =>
     script.replace("?2**26:2**27", () => {

@@ -32,11 +32,9 @@ export interface Opened {
 }
 
 /**
- * Waits until an expression is true in the page. (The driver's own function evaluates text in the
- * page, which the page's policy forbids.)
+ * Waits until a JavaScript expression is true in the page. (The driver's own `waitForFunction`
+ * calls `eval` in the page, which the page's policy forbids.)
  *
- * @param page the page
- * @param expression JavaScript
  * @param patience in ms
  */
 export async function until(page: Page, expression: string, patience = 120_000): Promise<void> {
@@ -63,12 +61,7 @@ export class Stage {
     this.#folder = folder;
   }
 
-  /**
-   * Starts the browser.
-   *
-   * @param found the browser's program
-   * @param folder the built page
-   */
+  /** Starts the browser. */
   static async start(found: Chromium, folder: URL): Promise<Stage> {
     const browser = await chromium.launch({
       executablePath: found.executablePath,
