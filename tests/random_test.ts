@@ -41,8 +41,8 @@ Deno.test("randomNormal() and randomUniform() give the pinned bits", () => {
 });
 
 Deno.test("randomNormal() has the moments of the normal distribution", () => {
-  // Standard errors of the sample moments of N(0, 1): √(1/n), √(2/n), √(15/n), √(96/n). The seed is
-  // fixed, so a limit of 4.5 of them cannot flake; a wrong variance or tail is off by hundreds.
+  // Standard errors of the sample moments of N(0, 1): √(1/n), √(2/n), √(15/n), √(96/n). The limit
+  // is 4.5 standard errors; a wrong variance or tail is off by hundreds of them.
   const z = randomNormal({ seed: 11, length: LENGTH });
   const allowed = (variance: number) => 4.5 * Math.sqrt(variance / LENGTH);
   assert(Math.abs(moment(z, 1)) < allowed(1));

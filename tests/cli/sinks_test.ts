@@ -100,7 +100,7 @@ async function makeRun(folder: string, steps: readonly number[], run = settings)
   }
 }
 
-/** A sibling of the test's GPU, because the command disposes of its GPU at the end. */
+/** A sibling that ignores disposal, because the command disposes of its GPU at the end. */
 let lent: Gpu | undefined;
 
 function lend(gpu: Gpu): Gpu {
@@ -151,7 +151,7 @@ test("sinks measures the newest checkpoint of a run, as tables and as JSON", asy
     assertEquals(written.quantization?.cases.length, 4);
     assertEquals(written.theory?.errors, []);
     assertEquals(written.layers[0]!.attention!.heads.length, 2);
-    // The gradients of all texts; R_GS is computed from their sum.
+    // The measured norm is that of the gradient summed over all texts.
     const gradient = parseNpy(
       await Deno.readFile(join(`${file}.states`, "attention_norm_gradient_00.npy")),
     );

@@ -8,7 +8,7 @@ import { testWith } from "../support/permitted.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 
-/** The programs with options that tasks start, and the tasks' command lines. */
+/** Each task that starts a program with options: the program and the task's command line. */
 const programs = Object.values(config.tasks).flatMap(({ command }) => {
   const program = /(?:src\/cli\/\w+|bench\/\w+\/main)\.ts$/.exec(command)?.[0];
   return program === undefined ? [] : [{ program, command }];

@@ -32,7 +32,7 @@ const up = parameters.get("model.layers.0.mlp.up_proj.weight")!;
 parameters.get("model.embed_tokens.weight")!.forEach((_, i, values) => {
   if (i % 8 === 7) values[i] = Math.floor(i / 8) === 8 ? 30 : 0;
 });
-// Attention must not write the eighth element, so it stays 0 for every token but token 8.
+// Attention must not write the eighth element, so that it stays 0 for every token but token 8.
 parameters.get("model.layers.0.self_attn.o_proj.weight")!.fill(0, 7 * 8, 8 * 8);
 for (const weight of [gate, up]) {
   for (let unit = 0; unit < 12; unit++) weight[unit * 8 + 7] = unit === 0 ? 20 : 0;

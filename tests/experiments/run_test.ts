@@ -106,8 +106,7 @@ test("trainRun() gives the same bits with and without interruptions at any step"
         { folder: parts, settings: TINY_RUN, resume: "if-there" },
         {
           signal: interrupt.signal,
-          // Waiting for a metrics row would take too long, so the run stops at its next progress
-          // report.
+          // Progress reports come more often than metrics rows.
           onProgress: ({ step }) => step >= stop && interrupt.abort(),
         },
       );
@@ -189,7 +188,7 @@ test("trainRun() names the step, the tensor and the last good checkpoint when nu
         .test(error.message),
       error.message,
     );
-    // A run does not save parameters that overflowed, even if the loss before was finite.
+    // A run does not save parameters that overflowed, even if the step's loss was finite.
     const saving = join(parent, "saving");
     const updated = await assertRejects(
       () =>

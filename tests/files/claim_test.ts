@@ -17,7 +17,7 @@ test("claimFile() gives a file to one at a time, whatever its name", async (fold
   const other = join(folder, "b.json");
   await Deno.writeTextFile(other, "");
   (await claimFile(other))![Symbol.dispose]();
-  // Replacing the file, as every write does, leaves the claim.
+  // The claim survives when the file is replaced, as every write does.
   await Deno.writeTextFile(join(folder, "new"), "new");
   await Deno.rename(join(folder, "new"), path);
   assertEquals(await claimFile(path), undefined);

@@ -116,8 +116,8 @@ onEachRuntime(
 onEachRuntime(
   "StreamedLlama reads weights once if memory allows, with the same bits",
   async (gpu) => {
-    // With four lanes, as on SwiftShader, the kernels of `steps` compile for long, and weights are in
-    // buffers with either choice.
+    // With four lanes, as on SwiftShader, the kernels of `steps` compile for long, and weights are
+    // in buffers with either choice.
     const kernels = gpu.info.subgroupSize?.maximum === 4 ? "start" : "steps";
     const { batch } = await readExpected("qwen2");
     using source = await openWeights(familyFolder("qwen2"));
@@ -168,7 +168,7 @@ onEachRuntime(
     assertEquals(all.found, none.found);
     assertEquals(all.again, []);
     assert(none.again.length > 0, "weights are never read again");
-    // Memory for all but one place.
+    // One byte too few to keep all weights.
     const some = await run(all.bytes - 1);
     assertEquals(some.found, none.found);
     assert(some.bytes < all.bytes && some.bytes > none.bytes, `${some.bytes} bytes`);
@@ -211,7 +211,7 @@ onEachRuntime(
     const half = (all + without) / 2;
     assertEquals(await run({ keptBytes: half }), again);
     assert(memory[2]! > without && memory[2]! <= half, `${memory[2]} bytes`);
-    // Without a backward pass, losses are the same, and the memory of all layers' inputs is saved.
+    // Without a backward pass, losses are the same, and all layers' inputs take no memory.
     using forward = new StreamedLlama(gpu, { ...shape, keptBytes: 0, backward: false });
     const own = gpu.memory.bytes - before;
     assert(own < without - 4 * layers * BATCH * CONTEXT * modelDim, `${own} of ${without} bytes`);

@@ -135,8 +135,7 @@ Deno.test("attentionBackward() agrees with finite differences in random directio
           const unscaled = normal(at[name].shape, { seed: description.seed + 9 });
           const longest = norm(unscaled.data);
           // A step of 1 along the direction moves values by a quarter of their size and logits by
-          // about 1, and keeps constants positive. As a function of values, the output is a
-          // polynomial or, with V-scale, a rational function.
+          // about 1, and keeps constants positive.
           const size = norm(at[name].data) / longest /
             (name === "value" ? 4 : largestLogit(drawn));
           const reach = name === "constant" ? Math.min(...at.constant.data) / 40 : size;

@@ -1,7 +1,6 @@
 /**
  * The cases that property tests draw: small descriptions (shape, seed, pattern) that determine the
- * arrays. A failure prints the description, and fast-check's seed and path. The case can be
- * repeated from the description, or from the seed and path.
+ * arrays. A failure prints the description, which suffices to repeat the case.
  */
 import fc from "fast-check";
 import * as reference from "../../src/reference/mod.ts";

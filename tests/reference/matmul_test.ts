@@ -62,8 +62,7 @@ Deno.test("gradients computed by matmul() agree with finite differences of matmu
     seed: 331,
     runs: 200,
     check(drawn, tolerances) {
-      // The gradient of a shared right operand sums over batches: it is a product of flattened
-      // operands.
+      // Not shared: the gradient of a shared right operand would sum over batches.
       const { left, right } = draw({
         ...drawn,
         shared: false,

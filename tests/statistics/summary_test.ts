@@ -150,7 +150,7 @@ Deno.test("normalTail() keeps its digits far out", () => {
 });
 
 Deno.test("holm() gives the step-down values and skips what has no data", () => {
-  // Worked by hand: 0.01 × 4, then max(0.04, 0.03 × 3), …; p.adjust(…, "holm") in R agrees.
+  // By hand, in rising order: 0.005 × 4, 0.01 × 3, 0.03 × 2, max(0.06, 0.04 × 1). R agrees.
   const corrected = holm([0.01, 0.04, undefined, 0.03, 0.005]);
   const expected = [0.03, 0.06, undefined, 0.06, 0.02];
   for (const [i, value] of expected.entries()) {

@@ -43,7 +43,7 @@ test("runSinks() measures a pretrained model on texts, and shows their beginning
   withModel(async ({ model, corpus, folder }) => {
     const output = recordOutput();
     const args = [model, `--corpus=${corpus}`, "--texts=2", "--context=16", "--json"];
-    // The command disposes of its GPU at the end; that of a sibling stays open for other tests.
+    // A sibling that ignores disposal, because the command disposes of its GPU at the end.
     const gpu = siblingGpu(await testGpu("deno"), {});
     Object.defineProperty(gpu, Symbol.dispose, { value: () => {} });
     const openGpu = () => Promise.resolve(gpu);

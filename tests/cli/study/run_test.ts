@@ -58,7 +58,7 @@ Deno.test({
       const { median } = final!.summary.gradientSink!;
       assert(low <= median && median <= high && low < high, `${median} in ${low} to ${high}`);
       assertEquals(final!.theory!.checks.map(({ violations }) => violations).filter(Boolean), []);
-      // After another commit measures again, the record still names the commit that trained.
+      // If another commit measures the run again, the record keeps the commit that trained it.
       const later = { ...order, suite: { version: "1.2.3", commit: "b".repeat(40) } };
       assertEquals(await runArm(later, hooks), 0);
       const again = parseStudyRecord(await Deno.readTextFile(path), path);

@@ -21,7 +21,7 @@ Deno.test("studyRunSettings() gives all variants the same settings except for th
     }
     const models = all.map(({ model }) => JSON.stringify(model));
     assertEquals(new Set(models).size, models.length);
-    // Settings omit a part at its default, because runs of older versions must resume.
+    // Without sinks and gates, settings do not name them: runs of older versions must resume.
     assert(!/sinkLogit|attentionGate/.test(models[0]!), models[0]);
   }
 });

@@ -219,11 +219,7 @@ function measurement(stage: Stage, loss: number): SinkMeasurement {
   };
 }
 
-/**
- * A record with made-up figures that follow the options.
- *
- * @param options the arm, and the effects that its figures show
- */
+/** A record of an arm, with made-up figures that follow the options. */
 export function syntheticRecord(options: World = {}): StudyRecord {
   const {
     setting = "shallow",

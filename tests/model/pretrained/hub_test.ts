@@ -1,4 +1,4 @@
-/** What fetchModel() fetches and refuses, and where it keeps it. */
+/** What fetchModel() fetches and refuses, and where it keeps models. */
 import { join } from "node:path";
 import { isHubName } from "../../../src/model/pretrained/hub.ts";
 import { openWeights } from "../../../src/model/pretrained/weights.ts";

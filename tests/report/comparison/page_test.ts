@@ -78,7 +78,7 @@ Deno.test("renderComparisonPage() names every picture, table, section and link t
 Deno.test("renderComparisonPage() shows the figures of the comparison", () => {
   const text = parsed(pages[1]!.page).querySelector("table.matrix")!.textContent;
   for (const part of ["100 µs", "200 µs", "300 µs", "2.00×", "failed"]) {
-    // Noise moves the medians by 1 % from these figures, or less, so the last two digits are free.
+    // Noise moves the medians by at most 1 % from these figures, so the last two digits are free.
     const pattern = part === "failed"
       ? /failed/
       : new RegExp(part.replace(/\d\d(?= |×)/, "\\d\\d"));

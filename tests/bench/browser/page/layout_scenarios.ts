@@ -85,7 +85,7 @@ const HIDDEN_VALUES = `[...document.querySelectorAll(".table tbody tr")].filter(
   return right(row.lastElementChild) > right(row.closest(".scroll")) + 1;
 }).map((row) => row.textContent.trim())`;
 
-/** The page of a small model on text, with maps of tokens, and channels. */
+/** The page of a model on text, which also shows the first text's tokens and the channels. */
 function sinksPage(): string {
   const { pretrained: measured, ...measurement } = pretrained();
   const { layers, maps, sinkPositions } = measured!;

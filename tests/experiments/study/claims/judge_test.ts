@@ -84,7 +84,7 @@ Deno.test("judgeClaims() needs every seed: if one disagrees, only the direction 
 });
 
 Deno.test("judgeClaims() calls a claim partly reproduced if some of its tests pass, but not all", () => {
-  // V-scale reduces the largest norm, but not its ratio to early tokens.
+  // V-scale reduces token 0's norm, but not its ratio to early tokens.
   const found = changed(syntheticStudy(FIVE), (record) => {
     for (const { layers } of record.trajectory) {
       for (const { output } of layers) (output as [number, number])[1] = output[0] / 9;
