@@ -11,7 +11,7 @@ await benchOperators([
   { kernel: "attention", pass: "backward" },
   { kernel: "attention-v-scale-full", pass: "forward" },
   { kernel: "attention-v-scale-full", pass: "backward" },
-  // Its forward pass is that of plain attention.
+  // Only backward, because its forward pass is that of plain attention.
   { kernel: "attention-v-scale-backward-only", pass: "backward" },
   { kernel: "attention-sink-logit", pass: "forward" },
   { kernel: "attention-sink-logit", pass: "backward" },

@@ -32,7 +32,6 @@ interface Dialect {
   readonly end: RegExp;
   /** Lines that are not instructions. */
   readonly skipped: RegExp;
-  /** The number of fused multiply-adds that an instruction does. */
   readonly fma: (line: string) => number;
   readonly workgroupMemory: RegExp;
   readonly memory: RegExp;

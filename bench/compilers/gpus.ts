@@ -6,7 +6,6 @@
 /** The compiler that made a driver's statistics, which decides how to read them. */
 export type CompilerFamily = "amd" | "intel" | "nvidia" | "apple" | "qualcomm";
 
-/** A GPU for which a driver can compile. */
 export interface PretendedGpu {
   /** The GPU's name, as in `--gpus`. */
   readonly name: string;
@@ -64,7 +63,6 @@ function nvidia(name: string, product: string, chipset: string): PretendedGpu {
   };
 }
 
-/** All GPUs for which a driver can compile. */
 export const pretendedGpus: readonly PretendedGpu[] = [
   amd("vega10", "Radeon RX Vega 64"),
   amd("navi10", "Radeon RX 5700 XT"),

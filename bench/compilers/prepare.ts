@@ -1,7 +1,7 @@
 /**
  * Puts the drivers into a folder, by default in the user's cache. Mesa's drivers and the libraries
- * that simulate devices are packages of Debian and Ubuntu. Two libraries are built here: Intel's
- * simulated device, which neither packages, and the layer that reads the compilers' reports.
+ * that simulate devices are packages of Debian and Ubuntu. Two libraries are built here: the one
+ * that simulates Intel's devices, and the layer that reads the compilers' reports.
  */
 import { fileURLToPath } from "node:url";
 import { sha256 } from "../../src/sha256.ts";

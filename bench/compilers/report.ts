@@ -25,7 +25,6 @@ export interface ReportRow extends Figures {
   readonly loops: readonly AssemblyLoop[];
 }
 
-/** A kernel that did not compile on a GPU. */
 export interface ReportFailure {
   readonly gpu: string;
   readonly kernel: string;

@@ -40,9 +40,10 @@ export function cost({ n }: Lengths): { readonly flops: number; readonly bytes: 
 
 /**
  * The largest error that WGSL allows, relative to the largest |y|, which is about c. An ulp is at
- * most 2⁻²³ of a number. WGSL computes tanh z as sinh z over cosh z, each from two exponentials
- * within 3 + 2 |z| ulp, here 9. The sums in sinh and cosh, and the product with c, add 1 ulp each,
- * the division 2.5, and that in z = x / c 2.5 |z| / cosh² z < 1.2. Together these are below 25 ulp.
+ * most 2⁻²³ of a number. WGSL computes tanh z as sinh z / cosh z, each a sum of two exponentials.
+ * The errors in ulp are 9 for the exponentials in sinh and 9 for those in cosh (3 + 2 |z|, with
+ * |z| ≤ 3), 1 for each of the two sums and for the product with c, 2.5 for sinh z / cosh z, and
+ * below 1.2 for z = x / c (2.5 |z| / cosh² z). Together these are below 25.
  */
 export const tolerance = 25 * 2 ** -23;
 

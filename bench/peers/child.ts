@@ -20,8 +20,7 @@ async function start(name: LibraryName): Promise<Peer> {
   const library = libraries[name];
   let adapter: string | undefined;
   if (library.gpu) {
-    // The first adapter that a process opens decides which one the library gets. It may be the
-    // embedded one.
+    // Opened first, so that the library gets the same adapter, which may be the embedded one.
     using gpu = await openGpu({ tuning: false });
     adapter = gpu.info.description || gpu.info.device || gpu.info.vendor;
   }

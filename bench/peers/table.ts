@@ -7,7 +7,6 @@ import { bestOfEach, type PeerResult, type Ratio, ratioOf, type WorkResult } fro
 import { libraries, type LibraryName } from "./libraries.ts";
 import type { Work } from "./works.ts";
 
-/** The library that the others are compared with. */
 const BASE = "gradsink";
 
 /** A table of all libraries and works, with times, ratios and intervals. */

@@ -14,7 +14,7 @@ import type { ScalingResult, SeriesResult } from "./result.ts";
 export interface ScalingOptions {
   readonly session: Pick<MeasuringSession, "choose" | "measure">;
   readonly info: GpuInfo;
-  /** The approximate number of seconds for all sampling. */
+  /** Seconds for all sampling, approximately. */
   readonly budget: number;
   readonly seed: number;
   /** The number of processors of a CPU adapter. Default: this machine's. */

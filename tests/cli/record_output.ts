@@ -1,12 +1,11 @@
 /** Records a command's output, for tests that run a command in their own process. */
 import type { CommandOutput } from "../../src/cli/shared/output.ts";
 
-/** An output without colors, with the texts written to it so far. */
 export interface RecordedOutput extends CommandOutput {
   readonly texts: { out: string; err: string };
 }
 
-/** An output that records the texts written to it. */
+/** Makes an output without colors that records the texts written to it. */
 export function recordOutput(): RecordedOutput {
   const texts = { out: "", err: "" };
   return {

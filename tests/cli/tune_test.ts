@@ -169,7 +169,7 @@ testTune(
     assertEquals([...taken.values()].sort(), choices.map(({ variant }) => variant).sort());
     assert([...taken.keys()].every((key) => /^rmsNorm\w+ vector d<=\d+ rows<=\d+$/.test(key)));
 
-    // Without the option or the permission there are no choices, and no prompt.
+    // The option and the environment variable leave the choices out.
     assertEquals(await choicesIn(folder, { options: { tuning: false } }), []);
     assertEquals(await choicesIn(folder, { tuning: "off" }), []);
     // Another adapter uses the same folder, but another file name.

@@ -8,7 +8,6 @@ import { randomNormal, randomUniform } from "../../src/random.ts";
 import { assert } from "../support/assert/assert.ts";
 import type { Violation } from "../support/violation.ts";
 
-/** The kind of numbers in an attention case. */
 export type Pattern = "normal" | "sharp" | "sink" | "tiny" | "huge logits" | "duplicated keys";
 
 /** An attention case. */

@@ -16,7 +16,6 @@ function matrixOf({ data, shape }: reference.ReferenceTensor): Matrix {
   return Matrix.from1DArray(shape[0]!, shape[1]!, Array.from(data));
 }
 
-/** The largest factor by which a matrix lengthens a vector. */
 function spectralNorm(matrix: reference.ReferenceTensor): number {
   return Math.max(...new SingularValueDecomposition(matrixOf(matrix)).diagonal);
 }

@@ -15,8 +15,6 @@ export class SharpComparisons {
    * Compares a gradient along a direction with a finite difference. The tolerance is ten times the
    * difference's estimated error, plus the twin's rounding.
    *
-   * @param tolerances the property's tolerances
-   * @param options.what the name of the comparison
    * @param options.floor the twin's own rounding of the loss's terms
    * @param options.counts whether the comparison can be sharp at all
    */

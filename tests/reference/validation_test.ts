@@ -15,7 +15,6 @@ const attention = { query, key, value, ...forward, outputGradient };
 const norms = { input: normal([5, 4], { seed: 5 }), gain: normal([4], { seed: 6 }) };
 const { inverseRms } = reference.rmsNormForward(norms);
 
-/** Runs an attention operator with some arguments replaced. */
 function attend(
   operator:
     | "attentionForward"

@@ -20,7 +20,6 @@ export function parsed(page: string): Element {
   return (parseHTML(page) as unknown as { document: Element }).document;
 }
 
-/** All elements that a selector finds on a page. */
 export function all(page: string, selector: string): Element[] {
   return [...parsed(page).querySelectorAll(selector)];
 }

@@ -10,7 +10,6 @@ const test = testWith("read");
 
 const fixtures = new URL("../../fixtures/", import.meta.url);
 
-/** The lines of a run's table of measurements. */
 function tableOf(text: string): string[] {
   const lines = text.slice(text.indexOf("Measurements")).split("\n");
   const isRow = (line: string) => /^((for|back)ward .*|[a-z-]+)$/.test(line);

@@ -146,7 +146,7 @@ test("sinks compare reads measurements of --output, and refuses other files in o
     const same = await run(path("a.json"), path("a.json"), path("a.json"));
     for (const place of [1, 2, 3]) assertStringIncludes(same.out, `step 7 (a.json) ${place}`);
     await Deno.writeTextFile(path("c.json"), formatMeasurementJson(first));
-    // Both names say which file they belong to.
+    // Two measurements with the same name show the names of their files.
     const twice = await run(path("a.json"), path("c.json"), path("b.json"));
     for (const name of ["a", "c"]) assertStringIncludes(twice.out, `step 7 (${name}.json)  `);
     assert(!/\([ac]\.json\) \d|\(b\.json\)/.test(twice.out), twice.out);

@@ -26,7 +26,6 @@ function agentData(): UserAgentData | undefined {
   return (navigator as { userAgentData?: UserAgentData }).userAgentData;
 }
 
-/** The browser, as a result file describes it. */
 export function describeBrowser(): ResultRuntime {
   const brand = agentData()?.brands.filter(({ brand }) => !/not.?a.?brand/i.test(brand)).at(-1);
   const { userAgent } = navigator;
@@ -42,7 +41,6 @@ export function describeBrowser(): ResultRuntime {
   };
 }
 
-/** The machine that the browser runs on, as far as the browser reports it. */
 export function describeBrowserHost(): ResultHost {
   const os = agentData()?.platform || navigator.platform;
   return {

@@ -28,12 +28,7 @@ export function element<Name extends keyof HTMLElementTagNameMap>(
   return made;
 }
 
-/**
- * Shows a line that screen readers speak, too.
- *
- * @param text one sentence
- * @param trouble whether something went wrong
- */
+/** Shows a sentence that screen readers speak, too. With `trouble` it is an alert. */
 export function announce(text: string, { trouble = false } = {}): void {
   const [spoken, other] = trouble ? ["trouble", "status"] : ["status", "trouble"];
   byId(other, HTMLParagraphElement).textContent = "";

@@ -46,10 +46,9 @@ const symbols: Readonly<Record<string, SymbolType>> = {
   wye: symbolWye,
 };
 
-/** Half the length of the mark at a rule's end, in widths of the rule. */
+/** Half the length of the mark at a rule's end, in stroke widths. */
 const END = 3.3;
 
-/** Reads the positions and styles of a mark's data. */
 interface Reader {
   number(name: string, datum: unknown): number;
   place(scale: Scale | undefined, name: string, datum: unknown): number;

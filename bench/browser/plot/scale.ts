@@ -34,7 +34,7 @@ export interface Frame {
 export interface NumberScale {
   (value: number): number;
   ticks(count: number): number[];
-  /** The text at a tick; empty if it would not fit. */
+  /** Makes the function that labels a tick; its text is empty where labels would not fit. */
   format(count: number, wanted: NumberFormat): (value: number) => string;
 }
 

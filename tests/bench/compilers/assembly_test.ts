@@ -49,7 +49,7 @@ Deno.test("loopsOf() finds the loops of NVIDIA's assembly", () => {
   ]);
 });
 
-// The code after the loop comes before the loop's last jump. Only L9 reaches it.
+// L5, the code after the loop, stands before L9, the block of the loop that jumps back.
 const parted = `
 block.u 0 L1 [] -> {
       r4       = mov rZ            // delay=1

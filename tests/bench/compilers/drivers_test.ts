@@ -81,7 +81,7 @@ Deno.test({
       assert(row!.registers >= 64 && row!.registers <= 256, `${row!.registers} registers`);
       assert(row!.fmaShare! > 0.4 && row!.fmaShare! < 1, `${row!.fmaShare} of FMAs`);
       assertEquals(row!.loops.some(({ fma }) => fma >= 64), true);
-      // Results are stored although an ended process has left half a line in the file.
+      // Stored results are found, even if a process that died has left half a line in the file.
       assertEquals(compiled, 1);
       const [name] = await namesIn(folder);
       await Deno.writeTextFile(`${folder}/${name}`, '{"digest":', { append: true });

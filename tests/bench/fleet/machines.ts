@@ -76,7 +76,6 @@ export interface Started {
   readonly finished: Promise<Finished>;
 }
 
-/** Starts bash with more variables in its environment. */
 export function startBash(
   args: readonly string[],
   { cwd, env }: { readonly cwd: string; readonly env: Readonly<Record<string, string>> },

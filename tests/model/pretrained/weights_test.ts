@@ -10,7 +10,6 @@ import { testWith } from "../../support/permitted.ts";
 
 const test = testWith("read", "write");
 
-/** Checks that a model is refused with this message. */
 async function refused(
   folder: string,
   { fields = CONFIGS.llamaOf4, ...how }: StoredAs & { readonly fields?: Fields },

@@ -66,7 +66,6 @@ const options = (id: string) => ({
   text: { id, title: `About ${evil}`, description: `In words ${evil}` },
 });
 
-/** Draws every kind of picture from the same measurements. */
 function allPictures(): Record<string, Markup> {
   const ratios = measured.map(([series, { summary }]) => ({ series, ratio: summary.gradientSink }));
   const [bloat, compress, change] = branchPlot(rowsOf(branchRows), {

@@ -21,7 +21,6 @@ interface Listed {
   readonly summary: FileSummary;
 }
 
-/** The most files that the page compares at once. */
 const MOST_FILES = 32;
 /** The most rows on the page; `deno task compare` shows all. */
 const MOST_ROWS = 400;
@@ -32,7 +31,6 @@ const PATIENCE = 30_000;
 /** The smallest relative change of a time that matters: 5 %. */
 const THRESHOLD = 0.05;
 
-/** The part of the page that compares result files. */
 export class ComparePanel {
   readonly #worker = new WorkerCalls("compare");
   #files: Listed[] = [];
@@ -41,7 +39,6 @@ export class ComparePanel {
   /** The number of the latest requested comparison; results of older ones are dropped. */
   #turn = 0;
 
-  /** Listens to the buttons, and to files dropped anywhere. */
   constructor() {
     const input = byId("files", HTMLInputElement);
     input.addEventListener("change", () => {

@@ -80,8 +80,6 @@ export class MeasurePanel {
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   /**
-   * Listens to the form and the buttons.
-   *
    * @param options.compare where a finished run can be compared
    * @param options.busy called with true when measuring needs the GPU, and with false afterwards
    */

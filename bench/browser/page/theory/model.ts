@@ -43,7 +43,6 @@ export interface TheoryOutput {
   readonly hidden: readonly number[];
   /** M_0 max ‖g_t‖, with the output gradients g: the most that can arrive at the sink's value. */
   readonly bound: number;
-  /** Where it was computed: on the GPU, or by the float64 reference. */
   readonly by: "gpu" | "reference";
 }
 
@@ -54,7 +53,6 @@ export const SHOWN = 12;
 const WIDTH = 32;
 const LENGTH = Math.sqrt(WIDTH);
 
-/** The tensors for one setting of the sliders, in float32. */
 interface Scene {
   readonly query: Float32Array;
   readonly key: Float32Array;
@@ -65,7 +63,6 @@ interface Scene {
   readonly gain: Float32Array;
 }
 
-/** The results for one setting of the sliders, from the GPU or from the CPU. */
 interface Computed {
   readonly mass: readonly number[];
   readonly arriving: ArrayLike<number>;

@@ -7,7 +7,6 @@ import type { TheoryQuestion } from "./worker.ts";
 import { setMarkup } from "../trusted.ts";
 import { WorkerCalls } from "../worker/calls.ts";
 
-/** The part of the page that shows the theory at work. */
 export class TheoryPanel {
   readonly #worker = new WorkerCalls("theory");
   readonly #form = byId("theory-form", HTMLFormElement);

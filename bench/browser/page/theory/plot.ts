@@ -84,11 +84,6 @@ function picture({ id, title, label, solid, hollow, type, domain }: Panel): Mark
   });
 }
 
-/**
- * Draws the results.
- *
- * @param output the results for one setting of the sliders
- */
 export function theoryPictures(output: TheoryOutput): Markup {
   const { mass, arriving, passing, hidden } = output;
   const panels: Panel[] = [

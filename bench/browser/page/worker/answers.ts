@@ -4,7 +4,6 @@ import { workerScope } from "../worker_scope.ts";
 /**
  * Answers the page's questions, one after the other.
  *
- * @param answer computes a question's answer
  * @returns a function that receives the messages
  */
 export function answerWith(

@@ -2,7 +2,6 @@
 import { startWorker } from "../trusted.ts";
 import type { ToWorker } from "../worker_scope.ts";
 
-/** An answer: the call's number, and either a value or an error message. */
 export interface Answer {
   readonly call: number;
   readonly value?: unknown;

@@ -3,7 +3,6 @@ import { fileURLToPath } from "node:url";
 import { assertEquals } from "../../../support/assert/assert.ts";
 import { type Opened, ORIGIN, type Stage } from "./stage.ts";
 
-/** A scenario: whether it needs an adapter, and its actions. */
 export interface Scenario {
   readonly needsGpu?: boolean;
   readonly run: (stage: Stage, built: URL) => Promise<void>;

@@ -1,6 +1,5 @@
 /** The names of the page's scenarios, for tests that do not drive the browser themselves. */
 
-/** A scenario's name, and whether it needs an adapter. */
 export interface Listed {
   readonly name: string;
   readonly needsGpu: boolean;

@@ -23,7 +23,6 @@ export interface OpenOptions {
   readonly impatient?: boolean;
 }
 
-/** An open page, with its requests and complaints. */
 export interface Opened {
   readonly page: Page;
   readonly requests: readonly string[];

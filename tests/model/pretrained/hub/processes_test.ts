@@ -1,4 +1,4 @@
-/** Fetching in processes of their own: the permissions that it needs, and processes that end early. */
+/** Fetching in child processes: the permissions that it needs, and processes that end early. */
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { packageCacheFolder } from "../../../../src/files/cache_folder.ts";
