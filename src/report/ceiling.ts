@@ -3,11 +3,10 @@ import { ceilingInterval } from "../measure/ceilings/uncertainty.ts";
 import type { Ceiling } from "../measure/result_file.ts";
 
 /**
- * A ceiling's interval as percents of its figure.
+ * A ceiling's interval as percents of its figure; empty if unknown.
  *
- * @param ceiling a result file's ceiling
  * @returns for example `±1.2 %` for a time, or `+2.3 %` for a rate, because the true rate is at
- *   least the measured one; empty if unknown
+ *   least the measured one
  */
 export function ceilingPrecision(ceiling: Ceiling<string>): string {
   const interval = ceilingInterval(ceiling);

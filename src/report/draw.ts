@@ -11,7 +11,6 @@ import {
   type SvgElement,
 } from "./plot.ts";
 
-/** Options that every picture has. */
 export interface PictureOptions {
   readonly document: SvgDocument;
   readonly text: PictureText;
@@ -66,7 +65,6 @@ function presentStyles(element: SvgElement): void {
 /**
  * Draws a picture with Observable Plot: one static image with a title and a description.
  *
- * @param options the document to draw with, title and description
  * @param plot Plot's options; the data hold CSS colors and Plot's names of symbols
  */
 export function drawPicture(
@@ -102,11 +100,11 @@ export function drawPicture(
 
 /** The facets of {@linkcode drawFacets}, and their size. */
 export interface Facets {
-  /** The facets' names, from top to bottom. */
+  /** From top to bottom. */
   readonly names: readonly string[];
   /** The height of one facet, in pixels. */
   readonly height: number;
-  /** The width in pixels. Default: that of one of many small pictures. */
+  /** In pixels. Default: the width of one of many small pictures. */
   readonly width?: number;
   /** The right margin, in pixels. */
   readonly marginRight: number;
@@ -116,12 +114,7 @@ export interface Facets {
   readonly marks: readonly Plot.Markish[];
 }
 
-/**
- * Draws facets below each other, each under its name, with one horizontal axis at the bottom.
- *
- * @param options the document to draw with, title and description
- * @param facets names, sizes, scales and marks
- */
+/** Draws facets below each other, each under its name, with one horizontal axis at the bottom. */
 export function drawFacets(options: PictureOptions, facets: Facets): Markup {
   const { names, height, width = PANEL_WIDTH, marginRight, x, y, marks } = facets;
   return drawPicture(options, {
@@ -149,9 +142,8 @@ export function drawFacets(options: PictureOptions, facets: Facets): Markup {
 }
 
 /**
- * Makes a vertical facet scale with room for a name above each facet.
+ * A vertical facet scale with room for a name above each facet.
  *
- * @param names the facets' names
  * @param height one facet's height, in pixels
  */
 export function facetScale(names: readonly string[], height: number): Plot.ScaleOptions {

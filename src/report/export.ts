@@ -1,9 +1,9 @@
 /**
- * Exports a measurement's states and gradients, token by token, for other programs: arrays of
- * states and gradients as .npy, tables as CSV, and an index that explains each.
+ * Exports a measurement's states and gradients, token by token, for other programs: arrays as .npy,
+ * tables as CSV, and an index that explains each.
  *
- * The files go to a temporary folder next to the requested one. Once all are complete, the
- * temporary folder gets the requested name.
+ * The files go to a temporary folder next to the requested one. Once all are complete, it gets the
+ * requested name.
  */
 import { basename, dirname, join } from "node:path";
 import type { MeasurementObserver } from "../experiments/observer.ts";
@@ -50,9 +50,7 @@ interface OpenArray {
   readonly meaning: string;
 }
 
-/**
- * About how many bytes a norm takes in the tables, which hold one for each token, layer and array.
- */
+/** About how many bytes a norm takes in states.csv. */
 const TABLE_BYTES = 12;
 
 /**
@@ -83,7 +81,6 @@ export class SinkExport implements MeasurementObserver, AsyncDisposable {
   readonly #temporary: string;
   readonly #options: SinkExportOptions;
   readonly #arrays: OpenArray[] = [];
-  /** The index of the current batch. */
   #batch = -1;
   #finished = false;
 
@@ -96,8 +93,7 @@ export class SinkExport implements MeasurementObserver, AsyncDisposable {
   /**
    * Creates the files.
    *
-   * @param folder the export's folder: a new name or an empty folder
-   * @param options the measurement's shape and the requested arrays
+   * @param folder a new name or an empty folder
    * @throws {FileError} if the name is taken by anything but an empty folder, the folder cannot be
    *   created, or the disk has too little room
    */
@@ -240,7 +236,7 @@ export class SinkExport implements MeasurementObserver, AsyncDisposable {
         using file = await Deno.open(join(this.#temporary, name));
         await file.sync();
       }
-      // An empty folder may have the export's name already.
+      // An empty folder may have the export's name.
       await Deno.remove(this.#folder).catch((error) => {
         if (!(error instanceof Deno.errors.NotFound)) throw error;
       });
@@ -257,7 +253,7 @@ export class SinkExport implements MeasurementObserver, AsyncDisposable {
     return Promise.resolve();
   }
 
-  /** Removes an unfinished export, without waiting: for a process that ends at once. */
+  /** Removes an unfinished export at once: for a process that ends. */
   discard(): void {
     if (this.#finished) return;
     try {
@@ -293,7 +289,6 @@ const TOKEN_ARRAYS = {
 /**
  * Checks, before a long measurement, that its export can be written.
  *
- * @param folder the export's folder
  * @throws {FileError} if the name is taken by anything but an empty folder, or the folder cannot be
  *   read or created
  */

@@ -7,10 +7,7 @@ import type { Interval } from "../statistics/summary.ts";
 /** The text for a missing figure. */
 export const NO_DATA = "no data";
 
-/**
- * Writes without an exponent: three significant digits from 1 to 999, two decimals below, none
- * above.
- */
+/** Three significant digits from 1 to 999, two decimals below, none above; no exponent. */
 function threeDigits(value: number): string {
   return value >= 99.95 ? value.toFixed(0) : value >= 9.995 ? value.toFixed(1) : value.toFixed(2);
 }
@@ -51,24 +48,14 @@ export function formatRate(perSecond: number | undefined, unit: string): string 
   );
 }
 
-/**
- * Writes a share in percent.
- *
- * @param share 1 is 100 %
- * @returns for example `62.5 %`
- */
+/** Writes a share in percent, such as `62.5 %`. */
 export function formatShare(share: number | undefined): string {
   if (share === undefined) return NO_DATA;
   const percent = 100 * share;
   return `${percent >= 99.95 ? percent.toFixed(0) : percent.toPrecision(percent < 1 ? 2 : 3)} %`;
 }
 
-/**
- * Writes a threshold in percent, without trailing zeros.
- *
- * @param share 1 is 100 %
- * @returns for example `5 %`
- */
+/** Writes a threshold in percent without trailing zeros, such as `5 %`. */
 export function formatThreshold(share: number): string {
   return `${Number((100 * share).toPrecision(6))} %`;
 }
@@ -102,45 +89,33 @@ export function formatChangeInterval({ low, high }: Interval): string {
   return `${format(low)} … ${format(high)}`;
 }
 
-/**
- * Writes a factor.
- *
- * @param factor at least 0
- * @returns for example `1.25×`
- */
+/** Writes a factor of at least 0, such as `1.25×`. */
 export function formatFactor(factor: number | undefined): string {
   if (factor === undefined) return NO_DATA;
   return `${factor >= 1e5 ? factor.toExponential(1) : threeDigits(factor)}×`;
 }
 
 /**
- * Writes the precision of a median.
+ * Writes the precision of a median, such as `±1.2 %`; empty if unknown.
  *
  * @param relative half the interval's width as a share of the median
- * @returns for example `±1.2 %`; empty if unknown
  */
 export function formatPrecision(relative: number | undefined): string {
   if (relative === undefined) return "";
   return `±${(100 * relative).toFixed(relative < 0.0995 ? 1 : 0)} %`;
 }
 
-/**
- * Writes a p-value.
- *
- * @param p between 0 and 1
- * @returns for example `0.012`, or `<0.001`
- */
+/** Writes a p-value, such as `0.012` or `<0.001`. */
 export function formatProbability(p: number | undefined): string {
   if (p === undefined) return NO_DATA;
   return p < 0.001 ? "<0.001" : p.toFixed(3);
 }
 
 /**
- * Writes a shape.
+ * Writes a shape, such as `B1 Hq8 Hkv2 T512 D64`. Names other than a capital with up to three
+ * lower-case letters get an equals sign.
  *
  * @param shape the dimensions by name
- * @returns for example `B1 Hq8 Hkv2 T512 D64`; names other than a capital with up to three
- *   lower-case letters get an equals sign
  */
 export function formatShape(shape: Readonly<Record<string, number>>): string {
   return Object.entries(shape)

@@ -23,11 +23,10 @@ export interface GalleryRow {
   /** How many of the `hot` hot-cache measurements of default variants have a share. */
   readonly shares: number;
   readonly hot: number;
-  /** The largest error of the right answers as a share of the allowed one. */
+  /** The largest error of an answer as a share of its tolerance. */
   readonly error: number | undefined;
   /** Measurements that were wrong, failed or timed out. */
   readonly bad: number;
-  /** The number of measurements. */
   readonly count: number;
   /** Whole days since the run began; negative if its date is in the future. */
   readonly days: number;
@@ -36,11 +35,9 @@ export interface GalleryRow {
 const DAY = 24 * 3600 * 1000;
 
 /**
- * Computes the rows of a gallery.
+ * Computes the rows of a gallery, without custom operators: their shares say nothing of gradsink's
+ * kernels.
  *
- * It leaves out custom operators: their shares say nothing about the suite's kernels.
- *
- * @param results the files
  * @param now ms since 1970, for the files' age
  */
 export function galleryRows(results: readonly NamedResult[], now: number): GalleryRow[] {
@@ -73,7 +70,7 @@ function sharesOf({ measurements, ceilings }: Pick<ResultFile, "measurements" | 
   });
 }
 
-/** The orders that a reader can choose; the page begins with the first. */
+/** The orders to choose from; the first comes up first. */
 const ORDERS: readonly {
   readonly id: string;
   readonly title: string;
@@ -91,11 +88,10 @@ function by(value: (row: GalleryRow) => number): (a: GalleryRow, b: GalleryRow) 
 }
 
 /**
- * The gallery as a page.
+ * Renders the gallery as an HTML page.
  *
  * @param results the files, at least one
  * @param now ms since 1970, for the files' age
- * @returns the text of an HTML file
  */
 export function renderGallery(results: readonly NamedResult[], now: number): string {
   const rows = galleryRows(results, now);

@@ -7,7 +7,7 @@ export class Markup {
   /** The HTML. */
   readonly text: string;
 
-  /** Use it only for escaped text or this project's own markup. */
+  /** Only for escaped text and this project's own markup. */
   constructor(text: string) {
     this.text = text;
   }
@@ -26,7 +26,6 @@ function rendered(value: HtmlValue): string {
 /**
  * A template that escapes its values, except for {@linkcode Markup}, and joins lists.
  *
- * @param parts the template's own text
  * @param values strings, numbers, markup, or lists of them; undefined gives nothing
  *
  * @example
@@ -44,7 +43,7 @@ export function html(parts: TemplateStringsArray, ...values: readonly HtmlValue[
 
 /** Options of {@linkcode htmlTable}. */
 export interface HtmlTableOptions {
-  /** The table's id in the page; letters, digits and dashes. */
+  /** Unique on the page; letters, digits and dashes. */
   readonly id: string;
   /** How many columns on the left name the row. Default 1. */
   readonly headers?: number;
@@ -54,12 +53,7 @@ function tone(cell: Cell): Markup | undefined {
   return typeof cell === "string" ? undefined : new Markup(` class="${cell.tone}"`);
 }
 
-/**
- * A table that scrolls separately in a narrow window, also by keyboard.
- *
- * @param table any texts
- * @param options the id and the number of header columns
- */
+/** A table that scrolls separately in a narrow window, also by keyboard. */
 export function htmlTable(table: Table, options: HtmlTableOptions): Markup {
   const { id, headers = 1 } = options;
   const { caption = "", columns, rows } = table;
@@ -95,8 +89,8 @@ export function htmlTable(table: Table, options: HtmlTableOptions): Markup {
 /**
  * A box that scrolls sideways separately from the page.
  *
- * @param id the id of the element that names the box, without its ending `-caption`
- * @param content the content, which may be too wide
+ * @param id the element `${id}-caption` names the box
+ * @param content may be too wide
  */
 export function scrollRegion(id: string, content: Markup): Markup {
   return html`

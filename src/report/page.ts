@@ -21,12 +21,12 @@ export interface Page {
   readonly meta?: string;
   /** The page's first text, before the navigation. */
   readonly summary: Markup;
-  /** Warnings for the reader, one per line; without lines, the page shows no title either. */
+  /** Warnings, one per line. Without lines, their title is left out too. */
   readonly notes?: { readonly title: string; readonly lines: readonly string[] };
   readonly sections: readonly PageSection[];
   /** The data that the page was made from, for its last line. */
   readonly source?: string;
-  /** CSS in addition to the style of every page. */
+  /** CSS besides the style of every page. */
   readonly style?: string;
 }
 
@@ -35,10 +35,7 @@ function anchorOf({ id, anchor = id }: PageSection): string {
 }
 
 /**
- * Renders a self-contained page.
- *
- * @param page its parts
- * @returns the text of an HTML file
+ * Renders a self-contained HTML page.
  *
  * @example
  * ```ts

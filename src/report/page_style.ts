@@ -1,8 +1,7 @@
 /**
- * The pages' style: light and dark, narrow and wide.
- *
- * In both schemes text has a contrast of at least 4.5 to its background, and the machines' lines
- * and signs at least 3 (WCAG 2.2, 1.4.3 and 1.4.11). A test computes it from the values here.
+ * The pages' style: light and dark, narrow and wide. In both schemes text has a contrast of at
+ * least 4.5 to its background, and the machines' lines and signs at least 3 (WCAG 2.2, 1.4.3 and
+ * 1.4.11). A test computes it from these values.
  */
 
 /** Colors by their CSS names, for a light and a dark background. */

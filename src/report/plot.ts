@@ -4,12 +4,12 @@ import type { ComparisonRow } from "../measure/comparison/rows.ts";
 import { escapeTerminal, truncate } from "../escape.ts";
 import { html, type Markup } from "./html.ts";
 
-/** The part of a browser's document, or of a substitute, that drawing needs. */
+/** What drawing needs of a browser's document. */
 export interface SvgDocument {
   createElementNS(namespace: string, name: string): SvgElement;
 }
 
-/** The part of an element that the last steps of drawing need. */
+/** What the last steps of drawing need of an element. */
 export interface SvgElement {
   readonly tagName: string;
   readonly children: Iterable<SvgElement>;
@@ -23,12 +23,10 @@ export interface SvgElement {
   remove(): void;
 }
 
-/** How many machines have their own color; after that, colors repeat. */
+/** Colors for machines, which repeat after these. */
 export const COLORS = 8;
 
-/**
- * Plot's names of the signs, in the order of the machines. Signs tell machines apart without color.
- */
+/** Plot's names of the machines' signs, which tell machines apart without color. */
 export const SIGNS = [
   "circle",
   "square",
@@ -40,7 +38,7 @@ export const SIGNS = [
   "hexagon",
 ] as const;
 
-/** The signs of {@linkcode SIGNS} as paths around the origin, for legends. */
+/** {@linkcode SIGNS} as paths around the origin, for legends. */
 const signPaths: readonly string[] = [
   "M5,0A5,5,0,1,1,-5,0A5,5,0,1,1,5,0Z",
   "M-4.4,-4.4H4.4V4.4H-4.4Z",
@@ -52,38 +50,22 @@ const signPaths: readonly string[] = [
   "M0,-5.6L4.9,-2.8V2.8L0,5.6L-4.9,2.8V-2.8Z",
 ];
 
-/**
- * The color of a machine, as a CSS variable that the page defines for light and dark.
- *
- * @param index the machine's place in the comparison
- */
+/** A machine's color by its place, as a CSS variable that the page defines for light and dark. */
 export function machineColor(index: number): string {
   return `var(--m${index % COLORS})`;
 }
 
-/**
- * The sign of a machine.
- *
- * @param index the machine's place in the comparison
- */
+/** A machine's sign by its place. */
 export function machineSign(index: number): typeof SIGNS[number] {
   return SIGNS[index % SIGNS.length]!;
 }
 
-/**
- * The dashes of a machine's line, which tell crossing lines apart without color.
- *
- * @param index the machine's place in the comparison
- */
+/** A machine's dashes by its place: they tell crossing lines apart without color. */
 export function machineDashes(index: number): string {
   return ["none", "5 2", "2 2", "8 2 2 2", "1 2", "10 3", "4 1 1 1", "3 4"][index % 8]!;
 }
 
-/**
- * A machine's sign in its color, to go next to its name.
- *
- * @param index the machine's place in the comparison
- */
+/** A machine's sign in its color, to go next to its name. */
 export function signIcon(index: number): Markup {
   return html`
     <svg class="sign" viewBox="-7 -7 14 14" aria-hidden="true">
@@ -92,11 +74,7 @@ export function signIcon(index: number): Markup {
   `;
 }
 
-/**
- * The legend: each machine's sign and color.
- *
- * @param comparison the comparison with the machines
- */
+/** Every machine's sign and name. */
 export function legend(comparison: Comparison): Markup {
   return html`
     <ul class="legend">${comparison.machines.map(({ name }, i) =>
@@ -105,12 +83,12 @@ export function legend(comparison: Comparison): Markup {
   `;
 }
 
-/** A picture's title and description, for screen readers. */
+/** For screen readers. */
 export interface PictureText {
   /** Letters, digits and dashes; unique on the page. */
   readonly id: string;
   readonly title: string;
-  /** The description, which says where the page has the same figures. */
+  /** Says where the page has the same figures. */
   readonly description: string;
 }
 
@@ -119,10 +97,7 @@ export function plotText(text: string, length = 60): string {
   return truncate(escapeTerminal(text), length);
 }
 
-/**
- * The width of one of many small pictures, in pixels: a phone's width, so text keeps its size
- * there.
- */
+/** The width of one of many small pictures, in pixels. On a phone, such a picture is not shrunk. */
 export const PANEL_WIDTH = 360;
 
 /** The room above each facet for its name, in pixels. */
@@ -138,11 +113,7 @@ export interface OperatorGroup {
   readonly rows: readonly ComparisonRow[];
 }
 
-/**
- * Groups rows by operator and pass, in their order.
- *
- * @param comparison a comparison of at least two files
- */
+/** Groups rows by operator and pass, in their order. */
 export function operatorGroups(comparison: Comparison): OperatorGroup[] {
   const groups = new Map<string, { kernel: string; pass: string; rows: ComparisonRow[] }>();
   for (const row of comparison.rows) {

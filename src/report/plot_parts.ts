@@ -14,7 +14,7 @@ import { machineColor, machineSign, plotText } from "./plot.ts";
 export interface SinkPlotOptions extends PictureOptions {
   /** The width in pixels; the picture shrinks if there is less room. */
   readonly width: number;
-  /** All series in an order that gives them colors and signs. Default: their order in the rows. */
+  /** Orders the series' colors and signs. Default: by appearance in the rows. */
   readonly series?: readonly string[];
 }
 
@@ -39,7 +39,7 @@ export interface LegendEntry {
   readonly symbol: string;
 }
 
-/** One entry per series, or none if there is only one series. */
+/** One entry per series; none for a single series. */
 export function seriesEntries(series: readonly string[]): LegendEntry[] {
   if (series.length < 2) return [];
   return series.map((name, i) => ({
@@ -52,9 +52,7 @@ export function seriesEntries(series: readonly string[]): LegendEntry[] {
 /**
  * Draws signs and names from left to right, in lines above the frame.
  *
- * @param entries the entries
- * @param options the picture's width and left margin; `above`: room between the legend and the
- *   frame
+ * @param options the picture's width and left margin; `above`: room between legend and frame
  */
 export function pictureLegend(
   entries: readonly LegendEntry[],
@@ -98,7 +96,6 @@ export function pictureLegend(
   return { marks, height: lines * LEGEND_LINE };
 }
 
-/** The distinct series of the rows: in the given order, else in order of appearance. */
 export function seriesOf(
   rows: readonly { readonly series: string }[],
   given: readonly string[] | undefined,
@@ -123,17 +120,15 @@ export interface PlotAxisOptions {
   readonly ticks: readonly number[];
   readonly format: (value: number) => string;
   readonly label: string;
-  /**
-   * The axis: the label of x stands below the frame's end, that of y above the frame's left side.
-   */
+  /** The label of x stands below the frame's end, that of y above the frame's left side. */
   readonly axis: "x" | "y";
-  /** The width of the picture's left margin, in which the label of a vertical axis begins. */
+  /** The picture's left margin, where the label of y begins. */
   readonly left: number;
 }
 
 /**
  * Draws an axis with its grid and label. Plot's own axis drops ticks of logarithmic scales, and
- * puts the label of a vertical axis where the legend is.
+ * puts the label of y where the legend is.
  */
 export function plotAxis(options: PlotAxisOptions): Plot.Markish[] {
   const { ticks, format, label, axis, left } = options;
@@ -159,8 +154,8 @@ export function plotAxis(options: PlotAxisOptions): Plot.Markish[] {
 }
 
 /**
- * Ticks for a logarithmic axis: powers of ten, with a few of their multiples between them if there
- * is room. On an axis too short for two of these, ticks are evenly spaced.
+ * Ticks for a logarithmic axis: powers of ten, with a few of their multiples if there is room. If an
+ * axis is too short for two of these, its ticks are evenly spaced.
  *
  * @param domain low and high, above 0
  * @param most the most ticks that fit
@@ -196,7 +191,7 @@ function evenTicks(low: number, high: number, most: number): number[] {
 
 /**
  * The least and greatest of numbers above 0, each moved outward by a share of the decades between
- * them, and at least by 15 %.
+ * them, and by at least 15 %.
  */
 export function logDomain(values: Iterable<number>, margin = 0.06): [number, number] {
   let low = Infinity, high = 0;
@@ -215,11 +210,9 @@ function variables(scheme: "light" | "dark"): string {
 }
 
 /**
- * Turns a picture into a file that needs no page, for a light or dark background.
+ * Turns a picture into an SVG file that needs no page.
  *
- * @param picture any picture of this folder
- * @param scheme "light" or "dark"; by default it follows the reader's system
- * @returns SVG text
+ * @param scheme the background; by default it follows the reader's system
  */
 export function standalonePicture(picture: Markup, scheme?: "light" | "dark"): string {
   const rules = scheme === undefined

@@ -10,7 +10,6 @@ function titleOf(file: ResultFile): string {
   return file.label ?? adapterName(file);
 }
 
-/** A line about what was measured. */
 function metaOf(file: ResultFile): string {
   const { runtime, suite, date, status } = file;
   return [
@@ -22,12 +21,7 @@ function metaOf(file: ResultFile): string {
   ].join(" · ");
 }
 
-/**
- * Renders a run as a self-contained page.
- *
- * @param file the result file
- * @returns the text of an HTML file
- */
+/** Renders a run as a self-contained HTML page. */
 export function renderRunPage(file: ResultFile): string {
   const table = measurementTable(file);
   return renderPage({

@@ -24,14 +24,12 @@ import { besideAttentionTable } from "./run_table/beside_attention.ts";
 import { type Cell, formatTerminalTable, numberColumns, type Table, textColumns } from "./table.ts";
 import { escapeTerminal } from "../escape.ts";
 
-/** A remark is due if half the interval's width exceeds this share of the median. */
+/** Wider intervals, by half the width over the median, get a remark. */
 const WIDE = 0.1;
 
 /**
  * Writes a run as text: the adapter, its ceilings, and one row per measurement.
  *
- * @param file the run
- * @param options.color whether to use colors
  * @param options.wide whether to show every column; otherwise those that fit 120 characters, with
  *   remarks below the table
  */
@@ -60,11 +58,7 @@ function describeTimer({ measurements }: ResultFile): string {
   return `, ${clock} in steps of ${formatDuration(timer.quantum)}`;
 }
 
-/**
- * The table of an adapter's ceilings.
- *
- * @param run its ceilings and its measurements; a ceiling that a measurement exceeds gets a mark
- */
+/** The table of an adapter's ceilings. One that a measurement exceeds gets a mark. */
 export function ceilingTable(
   { ceilings, measurements }: Pick<ResultFile, "ceilings" | "measurements">,
 ): Table {
@@ -112,11 +106,7 @@ export function ceilingTable(
   };
 }
 
-/**
- * The table of a run's measurements.
- *
- * @param file the run
- */
+/** The table of a run's measurements. */
 export function measurementTable(file: ResultFile): Table {
   return {
     caption: "Measurements",
@@ -132,7 +122,6 @@ export function measurementTable(file: ResultFile): Table {
   };
 }
 
-/** A measurement's rates, and its share of the roofline. */
 function speedOf(
   measurement: Measurement,
   { summary, ceilings }: Summarized,
@@ -145,7 +134,6 @@ function speedOf(
   return { bound: position.bound, rate, share: found?.share, interval: found?.interval };
 }
 
-/** A measurement with its summary. */
 interface Summarized {
   readonly summary: Summary;
   readonly ceilings: Ceilings;
@@ -183,8 +171,8 @@ function row(measurement: Measurement, known: Summarized): Cell[] {
 }
 
 /**
- * Writes the measurements in the columns that fit 120 characters: one rate, of the resource that
- * bounds the row, and half the interval's width in percent. Numbered remarks follow below.
+ * Writes the measurements in the columns that fit 120 characters. The rate is that of the resource
+ * that bounds the row; numbered remarks follow below.
  */
 function formatCompactRows(file: ResultFile, options: { readonly color: boolean }): string {
   const notes: string[] = [];
@@ -240,15 +228,14 @@ function formatCompactRows(file: ResultFile, options: { readonly color: boolean 
   return table + lines.map((line) => `${line}\n`).join("");
 }
 
-/** A remark that the reader needs before trusting a measurement. */
+/** What the reader needs to know before trusting a measurement. */
 interface Remark {
   /** The remark without this row's numbers, so several rows can share one note. */
   readonly kind: string;
-  /** The remark with this row's numbers. */
+  /** With this row's numbers. */
   readonly text: string;
 }
 
-/** The remark on a measurement above its roofline. */
 const ABOVE_ROOFLINE = "faster than its roofline: from a cache, or the ceiling is too low";
 
 function remarks(

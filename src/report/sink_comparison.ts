@@ -20,14 +20,13 @@ import { formatTerminalTable } from "./table.ts";
 
 export { type NamedMeasurement, readMeasurements } from "./sink_comparison/read.ts";
 
-/** The width of a picture; a large screen shows two next to each other. */
+/** A picture's width; a large screen shows two side by side. */
 const WIDTH = 560;
 
 /**
  * Writes a comparison for a terminal.
  *
  * @param measurements at least two, with different names
- * @param options whether to use colors
  */
 export function formatSinkComparison(
   measurements: readonly NamedMeasurement[],
@@ -41,11 +40,10 @@ export function formatSinkComparison(
 }
 
 /**
- * Renders a comparison as a self-contained page with pictures.
+ * Renders a comparison as a self-contained HTML page with pictures.
  *
  * @param measurements at least two, with different names
  * @param document a browser's document, or one from `svg_document.ts`
- * @returns the text of an HTML file
  */
 export function renderSinkComparison(
   measurements: readonly NamedMeasurement[],

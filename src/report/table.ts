@@ -5,7 +5,7 @@
 import stringWidth from "string-width";
 import { escapeTerminal } from "../escape.ts";
 
-/** The meaning of a cell, shown as a color if colors are on, but never by color alone. */
+/** A cell's meaning: a color if colors are on, and never a color alone. */
 export type Tone = "good" | "bad" | "unsure" | "faint";
 
 /** A cell: text, or text with a tone. */
@@ -14,7 +14,7 @@ export type Cell = string | { readonly text: string; readonly tone: Tone };
 /** One column. */
 export interface Column {
   readonly title: string;
-  /** The alignment; use right for numbers. Default left. */
+  /** Right for numbers. Default left. */
   readonly align?: "left" | "right";
 }
 
@@ -29,11 +29,10 @@ export function numberColumns(...titles: readonly string[]): Column[] {
 }
 
 /**
- * A table. A row has one cell per column. In a terminal's table, a single cell is a heading for the
- * rows below it.
+ * A row has one cell per column. In a terminal's table, a single cell is a heading for the rows
+ * below it.
  */
 export interface Table {
-  /** The table's subject, in a few words. */
   readonly caption?: string;
   readonly columns: readonly Column[];
   readonly rows: readonly (readonly Cell[])[];
@@ -50,8 +49,8 @@ export function cellText(cell: Cell): string {
   return typeof cell === "string" ? cell : cell.text;
 }
 
-// Select Graphic Rendition codes that turn a style on and off. node:util's styleText would not work
-// in browsers, which use this module too.
+// Codes that turn a style on and off. Browsers, which use this module too, lack node:util's
+// styleText.
 const styles = {
   good: [32, 39],
   bad: [31, 39],
@@ -71,11 +70,7 @@ function pad(text: string, width: number, align: "left" | "right" | undefined): 
 }
 
 /**
- * Writes a table with aligned columns for a terminal.
- *
- * @param table any texts
- * @param options colors
- * @returns lines, with a line break at the end; without colors, none ends in white space
+ * Writes a table with aligned columns for a terminal. Lines end in white space only with colors.
  *
  * @example
  * ```ts
@@ -121,9 +116,7 @@ function bold(text: string, color: boolean): string {
 
 /**
  * Escapes text for Markdown, so it appears unchanged and stays in its cell. Markdown allows HTML,
- * so it escapes markup too.
- *
- * @param text any text
+ * so tags are escaped too.
  */
 export function escapeMarkdown(text: string): string {
   return escapeTerminal(text)
@@ -135,12 +128,7 @@ export function escapeMarkdown(text: string): string {
     .replace(/(https?|ftp|www)(?=[:.])/gi, "$1&#8203;");
 }
 
-/**
- * Writes a table in GitHub's Markdown.
- *
- * @param table any texts
- * @returns the table with a line break at the end
- */
+/** Writes a table in GitHub's Markdown. */
 export function formatMarkdownTable(table: Table): string {
   const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
   const { columns, rows, caption } = table;
@@ -162,8 +150,7 @@ function csvField(text: string): string {
 /**
  * Writes a table as comma-separated values (RFC 4180, with line feeds), without its caption.
  *
- * @param table any texts; numbers should have no units, for other programs
- * @returns a header and one line per row
+ * @param table numbers should have no units, for other programs
  */
 export function formatCsv(table: Table): string {
   return [

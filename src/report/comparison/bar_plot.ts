@@ -21,19 +21,15 @@ export type Throughput = "FLOP/s" | "B/s";
 
 /**
  * Chooses an operator's throughput: arithmetic if it does many operations per byte, else traffic.
- *
- * @param group the operator's rows
  */
 export function throughputOf(group: OperatorGroup): Throughput {
-  // The boundary lies between RMSNorm and V-scale (below 2 flops per byte) and attention (from tens
-  // to hundreds).
+  // RMSNorm and V-scale do less than 2 FLOP per byte, attention tens to hundreds.
   const intensities = group.rows.flatMap(({ cells }) =>
     cells.flatMap(({ roofline }) => roofline.intensity ?? [])
   );
   return Math.max(0, ...intensities) >= 8 ? "FLOP/s" : "B/s";
 }
 
-/** A cell's throughput with the ends of its interval. */
 export function throughput(
   cell: ComparisonCell,
   unit: Throughput,
@@ -48,11 +44,7 @@ export function throughput(
   };
 }
 
-/**
- * A row's name within its operator: the shape, and every unusual setting.
- *
- * @param row the comparison's row
- */
+/** A row's name within its operator: the shape, and the number format and cache if unusual. */
 export function rowName({ shape, dtype, cache }: ComparisonRow): string {
   return formatShape(shape) + (dtype === "f32" ? "" : ` ${dtype}`) +
     (cache === "cold" ? " cold" : "");
@@ -78,17 +70,12 @@ function barsOf(comparison: Comparison, group: OperatorGroup, unit: Throughput):
   );
 }
 
-// If the longest bar exceeds the shortest by this factor, the shortest is but 6 pixels long. Then
-// points on a logarithmic axis, which has no zero for bars to begin at, replace the bars.
+// Above this ratio of the longest bar to the shortest, the shortest would be but 6 pixels long. Then
+// points on a logarithmic axis replace the bars, which need a zero to begin at.
+
 const WIDEST_BARS = 40;
 
-/**
- * Draws an operator's throughput; longer is better.
- *
- * @param comparison a comparison of at least two files
- * @param group the operator's rows
- * @param options document and description
- */
+/** Draws an operator's throughput; longer is better. Undefined if no rate is known. */
 export function barPlot(
   comparison: Comparison,
   group: OperatorGroup,
@@ -171,7 +158,7 @@ export function barPlot(
   });
 }
 
-/** The intervals as lines. They are drawn before points' signs, but after bars. */
+/** Lines for the intervals, to draw after bars, but before points. */
 function intervals(bars: readonly Bar[]): Plot.RuleY {
   return Plot.ruleY(bars.filter(({ low }) => low !== undefined), {
     fy: "shape",
@@ -184,7 +171,7 @@ function intervals(bars: readonly Bar[]): Plot.RuleY {
   });
 }
 
-/** Powers of ten between two values, few enough to stand next to each other. */
+/** At most five powers of ten between two values. */
 function powersOfTen(low: number, high: number): number[] {
   const [first, last] = [Math.ceil(Math.log10(low)), Math.floor(Math.log10(high))];
   const step = Math.max(1, Math.ceil((last - first) / 4));

@@ -57,16 +57,10 @@ function changesOf(comparison: Comparison): Change[] {
 
 /** Options of {@linkcode changePlot}. */
 export interface ChangePlotOptions extends PictureOptions {
-  /** The width in pixels. */
   readonly width: number;
 }
 
-/**
- * Draws the changes from the first machine to the second.
- *
- * @param comparison a comparison of exactly two files
- * @param options document, width and description
- */
+/** Draws the changes from the first of two machines to the second. Undefined without a change. */
 export function changePlot(comparison: Comparison, options: ChangePlotOptions): Markup | undefined {
   const narrow = options.width < 560;
   const changes = changesOf(comparison);
@@ -150,7 +144,7 @@ function names(
       textAnchor: narrow ? "start" : "end",
       ...place,
       text,
-      // An outline in the background's color, for names that cross the band and the lines.
+      // An outline in the background's color, where names cross the band and the lines.
       stroke: "var(--surface)",
       strokeWidth: 3,
       fill: "currentColor",

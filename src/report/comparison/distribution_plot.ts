@@ -8,13 +8,13 @@ import { drawFacets, type PictureOptions } from "../draw.ts";
 import type { Markup } from "../html.ts";
 import { machineColor, machineDashes, machineSign, type OperatorGroup, plotText } from "../plot.ts";
 
-/** A cell's samples as multiples of a reference time, in increasing order. */
+/** A cell's samples divided by a reference time, in increasing order. */
 interface Spread {
   readonly shape: string;
   readonly index: number;
   /** The median on the same scale. */
   readonly center: number;
-  /** The histogram's baseline: machines stand above each other, or share one line. */
+  /** The histogram's baseline: machines stand above each other, or share one. */
   readonly foot: number;
   readonly values: Float64Array;
 }
@@ -31,10 +31,10 @@ interface Step {
 
 const BINS = 48;
 
-/** The height of a histogram in pixels, if no other shares its line. */
+/** The height of a histogram with its own baseline, in pixels. */
 const ALONE = 22;
 
-/** The height of histograms that share a line, in pixels. */
+/** The height of histograms that share a baseline, in pixels. */
 const SHARED = 48;
 
 /**
@@ -62,10 +62,7 @@ function spreadsOf(comparison: Comparison, group: OperatorGroup, common: boolean
   );
 }
 
-/**
- * The axis range around most samples: with distant outliers, the histograms would be too narrow to
- * read.
- */
+/** The axis range around most samples: a distant outlier would make the histograms too narrow. */
 function domainOf(spreads: readonly Spread[]): [number, number] {
   let [low, high] = [0.98, 1.02];
   for (const { values } of spreads) {
@@ -79,7 +76,7 @@ function domainOf(spreads: readonly Spread[]): [number, number] {
   return [Math.max(0, low - margin), Math.min(high + margin, 4)];
 }
 
-/** The outline of a histogram, scaled to a height of 0.92, without samples beyond the domain. */
+/** The outline of a histogram of the samples inside the domain, 0.92 high. */
 function steps(spread: Spread, [low, high]: readonly [number, number]): Step[] {
   const counts = new Uint32Array(BINS);
   for (const value of spread.values) {
@@ -98,19 +95,12 @@ function steps(spread: Spread, [low, high]: readonly [number, number]): Step[] {
   }));
 }
 
-/** A picture, and the number of samples beyond its edges. */
 export interface DistributionPicture {
   readonly picture: Markup;
   readonly beyond: number;
 }
 
-/**
- * Draws how an operator's samples scatter.
- *
- * @param comparison a comparison of at least two files
- * @param group the operator's rows
- * @param options document and description
- */
+/** Draws how an operator's samples scatter. Undefined without samples. */
 export function distributionPlot(
   comparison: Comparison,
   group: OperatorGroup,
@@ -150,7 +140,7 @@ export function distributionPlot(
         fill: (step: Step) => machineColor(step.index),
         fillOpacity: 0.2,
       }),
-      // One mark per machine, because a mark has only one dash pattern.
+      // A mark has only one dash pattern: draw one per machine.
       ...comparison.machines.map((_, index) =>
         Plot.line(outline.filter((step) => step.index === index), {
           fy: "shape",

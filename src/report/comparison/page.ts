@@ -1,5 +1,5 @@
 /**
- * A comparison as one HTML page without scripts or requests. It is readable in light and dark, on a
+ * A comparison as one HTML page without scripts or requests, readable in light and dark, on a
  * phone, and without seeing the pictures.
  */
 import type { Comparison } from "../../measure/comparison.ts";
@@ -50,7 +50,6 @@ function titleOf({ machines }: Comparison): string {
     : `${machines.length} machines compared`;
 }
 
-/** The result in one or two sentences. */
 function lead(comparison: Comparison): Markup {
   const { machines, rows, totals, completeRows } = comparison;
   if (machines.length === 2) {
@@ -306,7 +305,7 @@ function method({ threshold }: Comparison): PageSection {
 /** The sections of a comparison. */
 export interface ComparisonParts {
   readonly title: string;
-  /** The result in one or two sentences, the machines, and warnings. */
+  /** A lead, the machines, and warnings. */
   readonly summary: Markup;
   readonly sections: readonly PageSection[];
 }
@@ -314,7 +313,6 @@ export interface ComparisonParts {
 /**
  * Renders a comparison as part of a larger page.
  *
- * @param comparison a comparison of at least two files
  * @param document a browser's document, or one from `svg_document.ts`
  * @param options.pictures whether to draw, which takes long for many rows. Default true
  */
@@ -340,11 +338,9 @@ export function comparisonParts(
 }
 
 /**
- * Renders a comparison as a self-contained page.
+ * Renders a comparison as a self-contained HTML page.
  *
- * @param comparison a comparison of at least two files
  * @param document a browser's document, or one from `svg_document.ts`
- * @returns the text of an HTML file
  */
 export function renderComparisonPage(comparison: Comparison, document: SvgDocument): string {
   const { title, summary, sections } = comparisonParts(comparison, document);

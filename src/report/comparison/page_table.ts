@@ -1,6 +1,6 @@
 /**
- * Tables of the comparison page: those with colors or signs in their cells, and those that give a
- * picture's numbers.
+ * The comparison page's tables: those with colors or signs in cells, and those of a picture's
+ * numbers.
  */
 import { quantileSorted } from "simple-statistics";
 import type { Comparison } from "../../measure/comparison.ts";
@@ -29,7 +29,7 @@ function rowHeader(row: ComparisonRow, remark: Remark): Markup {
   }</th>`;
 }
 
-/** The matrix changes colors at these multiples of the best time. */
+/** Multiples of the best time at which the matrix changes colors. */
 const HEAT_LIMITS = [1.02, 2, 4, 10] as const;
 
 function heat(relative: number): number {
@@ -56,11 +56,7 @@ function matrixCell(cell: ComparisonCell): Markup {
   `;
 }
 
-/**
- * The matrix of machines, colored by the distance from the row's best.
- *
- * @param comparison a comparison of at least two files
- */
+/** The matrix of machines, colored by the distance from the row's best. */
 export function matrixMarkup(comparison: Comparison): Markup {
   const { machines, rows, totals, completeRows } = comparison;
   const remarks = rowRemarks(comparison);
@@ -103,11 +99,7 @@ function timeMarkup(cell: ComparisonCell): Markup {
   }</span></td>`;
 }
 
-/**
- * The remarks on single measurements, folded up.
- *
- * @param comparison a comparison of at least two files
- */
+/** The remarks on single measurements, folded up. */
 export function remarksMarkup(comparison: Comparison): Markup {
   const remarks = rowRemarks(comparison).filter(({ number }) => number !== undefined);
   if (remarks.length === 0) return html``;
@@ -119,16 +111,11 @@ export function remarksMarkup(comparison: Comparison): Markup {
   `;
 }
 
-/** A row's reference to its remark. */
 function reference({ number }: Remark): Markup | undefined {
   return number === undefined ? undefined : html`<small>remark ${number}</small>`;
 }
 
-/**
- * The table of two machines with change, interval and verdict.
- *
- * @param comparison a comparison of exactly two files
- */
+/** The table of two machines with change, interval and verdict. */
 export function pairMarkup(comparison: Comparison): Markup {
   const { machines, rows } = comparison;
   const remarks = rowRemarks(comparison);
@@ -171,11 +158,7 @@ export function pairMarkup(comparison: Comparison): Markup {
   );
 }
 
-/**
- * The table of the ceilings in the roofline plot.
- *
- * @param comparison a comparison of at least two files
- */
+/** The ceilings in the roofline plot. */
 export function ceilingsTable(comparison: Comparison): Table {
   return {
     caption: "Measured ceilings; the ridge is where a kernel turns from bandwidth to arithmetic",
@@ -198,12 +181,7 @@ export function ceilingsTable(comparison: Comparison): Table {
   };
 }
 
-/**
- * The table of one operator's bars.
- *
- * @param comparison a comparison of at least two files
- * @param group the operator's rows
- */
+/** The numbers of one operator's bars. */
 export function operatorTable(comparison: Comparison, group: OperatorGroup): Table {
   const unit = throughputOf(group);
   return {
@@ -228,12 +206,7 @@ export function operatorTable(comparison: Comparison, group: OperatorGroup): Tab
   };
 }
 
-/**
- * The table of one operator's samples.
- *
- * @param comparison a comparison of at least two files
- * @param group the operator's rows
- */
+/** The samples of one operator. */
 export function spreadTable(comparison: Comparison, group: OperatorGroup): Table {
   return {
     caption: `${group.kernel} ${group.pass}: samples`,

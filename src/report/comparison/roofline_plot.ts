@@ -24,7 +24,6 @@ interface Corner {
   readonly dtype: string;
 }
 
-/** What a machine's lines in the roofline plot are drawn from. */
 interface Roofed {
   readonly ceilings: Ceilings;
   /** The number formats that get a roof. */
@@ -70,13 +69,7 @@ export interface RooflinePlotOptions extends PictureOptions {
   readonly width: number;
 }
 
-/**
- * Draws the roofline plot.
- *
- * @param comparison a comparison of at least two files
- * @param options document, width and description
- * @returns undefined if no measurement has arithmetic, traffic and a time
- */
+/** Draws the roofline plot. Undefined if no measurement has arithmetic, traffic and a time. */
 export function rooflinePlot(
   comparison: Comparison,
   options: RooflinePlotOptions,
@@ -90,11 +83,8 @@ export function rooflinePlot(
 }
 
 /**
- * Draws the roofline plot of a single run.
- *
- * @param file the run, possibly incomplete
- * @param options document, width and description
- * @returns undefined if no measurement has arithmetic, traffic and a time
+ * Draws the roofline plot of a single run. Undefined if no measurement has arithmetic, traffic and
+ * a time.
  */
 export function runRooflinePlot(
   { measurements, ceilings }: ResultFile,

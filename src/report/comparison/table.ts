@@ -36,7 +36,7 @@ const tones: Readonly<Record<Verdict, Tone>> = {
   "no data": "unsure",
 };
 
-/** Verdicts as cells, with signs, so nobody needs color to tell them apart. */
+/** Signs, so nobody needs color to tell verdicts apart. */
 const verdictTexts: Readonly<Record<Verdict, string>> = {
   faster: "▲ faster",
   slower: "▼ slower",
@@ -45,11 +45,7 @@ const verdictTexts: Readonly<Record<Verdict, string>> = {
   "no data": NO_DATA,
 };
 
-/**
- * A verdict as a cell. An ambiguous one gives its cause in a few words.
- *
- * @param pair undefined if there is no partner
- */
+/** A verdict as a cell, empty without one. An ambiguous one gives its cause in a few words. */
 export function verdictCell(pair: JudgedPair | undefined): Cell {
   if (pair === undefined) return "";
   const { verdict, doubt } = pair;
@@ -68,11 +64,11 @@ function doubtText({ doubt, secondsToSettle }: JudgedPair): string[] {
   return [doubt.text + remedy];
 }
 
-/** The columns and cells that identify a row's measurement. */
+/** The columns and cells that identify a measurement. */
 function keyColumns(
   comparison: Comparison,
 ): { columns: Column[]; cells(row: ComparisonRow): Cell[] } {
-  // Leave out number formats that all agree, and caches that are all hot.
+  // Leave out the number format if all are equal, and the cache if all are hot.
   const withType = new Set(comparison.rows.map(({ dtype }) => dtype)).size > 1;
   const withCache = comparison.rows.some(({ cache }) => cache === "cold");
   return {
@@ -113,20 +109,14 @@ function suspicions({ summary, measurement, pair, rooflineShare = 0 }: Compariso
   ];
 }
 
-/** A remark on one row's measurements. */
 export interface Remark {
-  /** The remark's number in the table, from 1 on; undefined for a row without remarks. */
+  /** From 1 on; undefined for a row without remarks. */
   readonly number: number | undefined;
-  /** The measurement, the machine and the remark; not escaped. */
+  /** The measurement, the machines and the remarks on each; not escaped. */
   readonly text: string;
 }
 
-/**
- * Writes remarks on rows: failures, noise, the bench's warnings.
- *
- * @param comparison a comparison of at least two files
- * @returns one remark per row, in order
- */
+/** One remark per row: failures, noise, the bench's warnings, doubts about verdicts. */
 export function rowRemarks(comparison: Comparison): Remark[] {
   let count = 0;
   return comparison.rows.map((row) => {
@@ -143,7 +133,6 @@ export function rowRemarks(comparison: Comparison): Remark[] {
 /**
  * A share of the roofline with half its interval in percentage points.
  *
- * @param value.rooflineShare such as 0.208
  * @returns for example `20.8 % ±1.3`
  */
 export function shareText(
@@ -167,11 +156,7 @@ function remarkCell({ number }: Remark): string {
   return number === undefined ? "" : `[${number}]`;
 }
 
-/**
- * The table of two machines: one row per measurement, with the verdict on the second machine.
- *
- * @param comparison a comparison of exactly two files
- */
+/** The table of two machines: one row per measurement, with the verdict on the second machine. */
 export function pairTable(comparison: Comparison): Table {
   const remarks = rowRemarks(comparison);
   const [before, after] = comparison.machines;
@@ -206,8 +191,6 @@ export function pairTable(comparison: Comparison): Table {
 /**
  * The table of any number of machines: one row per measurement, and one column per machine with the
  * time, its multiple of the row's best, and the share of the machine's roofline.
- *
- * @param comparison a comparison of at least two files
  */
 export function matrixTable(comparison: Comparison): Table {
   const key = keyColumns(comparison);
@@ -236,8 +219,6 @@ export function matrixTable(comparison: Comparison): Table {
 /**
  * The table of totals: one row per machine. Ranks and multiples of the best count only the rows
  * that every machine has.
- *
- * @param comparison a comparison of at least two files
  */
 export function totalTable(comparison: Comparison): Table {
   const first = comparison.machines[0]!.name;
@@ -265,12 +246,7 @@ export function totalTable(comparison: Comparison): Table {
   };
 }
 
-/**
- * Writes the change against the first machine with its interval.
- *
- * @param total a machine's total
- * @returns for example `−14.2 % (−16.0 % … −12.4 %)`
- */
+/** The change against the first machine, such as `−14.2 % (−16.0 % … −12.4 %)`. */
 export function changeText(
   { ratioToFirst, ratioInterval }: Pick<MachineTotal, "ratioToFirst" | "ratioInterval">,
 ): string {
@@ -280,13 +256,7 @@ export function changeText(
     : `${change} (${formatChangeInterval(ratioInterval)})`;
 }
 
-/**
- * Writes a ceiling as a cell, with a mark if a measurement of the same run exceeds it.
- *
- * @param machine the ceiling's machine
- * @param name which ceiling
- * @param unit the figure's unit
- */
+/** A ceiling as a cell, with a mark if a measurement of the same run exceeds it. */
 export function ceilingCell(machine: Machine, name: BoundingCeiling, unit: string): Cell {
   const ceiling = machine.ceilings[name];
   const precision = ceiling ? ceilingPrecision(ceiling) : "";
@@ -296,11 +266,7 @@ export function ceilingCell(machine: Machine, name: BoundingCeiling, unit: strin
   return { text: `${text} (exceeded ${formatFactor(factor)})`, tone: "unsure" };
 }
 
-/**
- * The table of machines: one row each with its properties and ceilings.
- *
- * @param comparison a comparison of at least two files
- */
+/** The table of machines: one row each with its properties and ceilings. */
 export function machineTable(comparison: Comparison): Table {
   return {
     caption: "The machines and their measured ceilings",
@@ -329,23 +295,14 @@ export function machineTable(comparison: Comparison): Table {
   };
 }
 
-/**
- * Writes a variant with its tuning.
- *
- * @param measurement undefined if the machine did not measure it
- * @returns for example `tiled(rows=64, unrolled=true)`
- */
+/** A variant with its tuning, such as `tiled(rows=64, unrolled=true)`. */
 export function variantText(measurement: Measurement | undefined): string {
   if (measurement === undefined) return NO_DATA;
   const tuning = Object.entries(measurement.tuning).map(([name, value]) => `${name}=${value}`);
   return tuning.length === 0 ? measurement.variant : `${measurement.variant}(${tuning.join(", ")})`;
 }
 
-/**
- * The table of variants: one row per measurement, with the variant that each machine chose.
- *
- * @param comparison a comparison of at least two files
- */
+/** The table of variants: one row per measurement, with the variant that each machine chose. */
 export function variantTable(comparison: Comparison): Table {
   const key = keyColumns(comparison);
   return {
@@ -360,7 +317,7 @@ export function variantTable(comparison: Comparison): Table {
   };
 }
 
-/** True if the machines chose different variants somewhere, so a table is useful. */
+/** Whether machines chose different variants anywhere. */
 export function hasVariants(comparison: Comparison): boolean {
   return comparison.rows.some(({ cells }) => {
     const chosen = cells.flatMap(({ measurement }) =>

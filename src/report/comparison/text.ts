@@ -22,7 +22,7 @@ import {
   type Table,
 } from "../table.ts";
 
-/** The comparison's tables, in reading order. */
+/** In reading order. */
 function tables(comparison: Comparison): Table[] {
   return [
     machineTable(comparison),
@@ -39,7 +39,7 @@ function remarks(comparison: Comparison): string[] {
   );
 }
 
-/** Formats lines as one block of text, or as no block if there are no lines. */
+/** Joins lines to one text; no text without lines. */
 function block(texts: readonly string[], format: (text: string) => string): string[] {
   return texts.length === 0 ? [] : [texts.map(format).join("")];
 }
@@ -50,12 +50,7 @@ export interface ComparisonTextOptions {
   readonly color?: boolean;
 }
 
-/**
- * Writes a comparison for a terminal.
- *
- * @param comparison a comparison of at least two files
- * @param options whether to use colors
- */
+/** Writes a comparison for a terminal. */
 export function formatComparison(
   comparison: Comparison,
   options: ComparisonTextOptions = {},
@@ -67,11 +62,7 @@ export function formatComparison(
   ].join("\n");
 }
 
-/**
- * Writes a comparison in Markdown, for an issue or a pull request.
- *
- * @param comparison a comparison of at least two files
- */
+/** Writes a comparison in Markdown, for an issue or a pull request. */
 export function formatComparisonMarkdown(comparison: Comparison): string {
   return [
     ...tables(comparison).map(formatMarkdownTable),
@@ -84,7 +75,7 @@ function number(value: number | undefined): string {
   return value === undefined ? "" : String(value);
 }
 
-/** CSV's columns: a title and a function that gives the value. */
+/** CSV's columns: titles and values. */
 const csvColumns: readonly (readonly [string, (cell: ComparisonCell) => string])[] = [
   ["status", ({ status }) => status],
   ["variant", ({ measurement }) => measurement?.variant ?? ""],
@@ -126,8 +117,6 @@ function processCount(measurement: Measurement | undefined): string {
 /**
  * Writes a comparison as comma-separated values: one line per measurement and machine. A
  * measurement that a machine lacks has the status `missing`. An empty field means no data.
- *
- * @param comparison a comparison of at least two files
  */
 export function formatComparisonCsv(comparison: Comparison): string {
   return formatCsv({
@@ -152,8 +141,6 @@ export function formatComparisonCsv(comparison: Comparison): string {
  * Writes a comparison as JSON, `gradsink-comparison/1`. An absent field means no data; samples stay
  * in the result files. `uncompared` holds the rows without a verdict, `exceeded` how many times the
  * best row of a machine exceeds a ceiling.
- *
- * @param comparison a comparison of at least two files
  */
 export function formatComparisonJson(comparison: Comparison): string {
   const { machines, rows, uncompared, totals, completeRows, threshold, warnings } = comparison;
@@ -183,6 +170,6 @@ export function formatComparisonJson(comparison: Comparison): string {
     uncompared: uncompared.map(described),
     warnings,
   };
-  // Escape line by line to keep JSON's own line breaks; strings in JSON hold no line breaks.
+  // Line by line, to keep JSON's own line breaks; strings in JSON hold none.
   return JSON.stringify(value, null, 2).split("\n").map(escapeTerminal).join("\n") + "\n";
 }

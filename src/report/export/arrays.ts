@@ -50,7 +50,7 @@ function heads(kind: "query" | "value", meaning: string, read: Read): ExportedAr
   };
 }
 
-/** An array of gradients; `also` names an equal gradient, by another state. */
+/** An array of gradients by the same state; `also` names another state with an equal gradient. */
 function gradient(array: ExportedArray, also?: string): ExportedArray {
   const meaning = `${array.meaning}, the loss's gradient by the state` +
     (also === undefined ? "" : `, which is ${also}`);
@@ -108,13 +108,13 @@ export const ARRAYS = {
 /** The name of an array. */
 export type ArrayName = keyof typeof ARRAYS;
 
-/** The names, in the order of computation. */
+/** In the order of computation. */
 export const ARRAY_NAMES = Object.keys(ARRAYS) as readonly ArrayName[];
 
-/** The default arrays that an export holds in full. */
+/** The arrays that an export holds in full by default. */
 export const DEFAULT_ARRAYS: readonly ArrayName[] = ["output", "attention_norm_gradient"];
 
-/** The array with a name that is known only at run time. */
+/** Looks up a name that is known only at run time. */
 export function arrayOf(name: ArrayName): ExportedArray {
   return ARRAYS[name];
 }
@@ -125,11 +125,10 @@ export const NORMED: readonly ArrayName[] = ARRAY_NAMES.filter((name) =>
 );
 
 /**
- * The Euclidean norms of an array's tokens, over all heads together.
+ * The Euclidean norms of an array's tokens, over all heads together: [B, T].
  *
  * @param values one batch of a {@linkcode NORMED} array
  * @param size B, T and the array's number of heads, 1 without heads
- * @returns [B, T]
  */
 export function tokenNorms(
   values: Float32Array,

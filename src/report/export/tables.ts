@@ -4,7 +4,7 @@ import type { MeasurementSource, SinkMeasurement } from "../../sinks/measurement
 import type { SinkSettings } from "../../sinks/measurement/settings.ts";
 import { arrayOf, NORMED } from "./arrays.ts";
 
-/** The version of the index's form. Another version may have other fields. */
+/** The version of the index's form; another may have other fields. */
 export const EXPORT_SCHEMA = "gradsink-export/1";
 
 /** A column of a table. */
@@ -33,7 +33,7 @@ export interface ExportIndex {
   readonly tables: readonly { readonly file: string; readonly columns: readonly Column[] }[];
 }
 
-/** The columns of tokens.csv, which has one row per token. */
+/** The columns of tokens.csv: one row per token. */
 export const TOKEN_COLUMNS: readonly Column[] = [
   { name: "text", meaning: "which text, from 0 on" },
   { name: "position", meaning: "which token of it, from 0 on" },
@@ -42,7 +42,7 @@ export const TOKEN_COLUMNS: readonly Column[] = [
   { name: "loss", meaning: "−log of the target's probability, in nats" },
 ];
 
-/** The columns of states.csv, which has one row per token and layer. */
+/** The columns of states.csv: one row per token and layer. */
 export const STATE_COLUMNS: readonly Column[] = [
   { name: "layer", meaning: "which layer, from 0 on" },
   ...TOKEN_COLUMNS.slice(0, 2),

@@ -14,11 +14,8 @@ import type { Table } from "../table.ts";
 const PLAIN = "attention";
 
 /**
- * The table of times of attention with V-scale or learned sinks, divided by those of plain
- * attention on the same shape with the same variant.
- *
- * @param measurements one run's measurements
- * @returns undefined if the run has no such pair
+ * Times of attention with V-scale or learned sinks, divided by those of plain attention on the same
+ * shape with the same variant; undefined if the run has no such pair.
  */
 export function besideAttentionTable(measurements: readonly Measurement[]): Table | undefined {
   const estimates = estimateTimes(measurements);
@@ -62,10 +59,7 @@ function isAttention({ kernel, pass }: Measurement): boolean {
     passNamed(kernel, own).operator === passNamed(PLAIN, own).operator;
 }
 
-/**
- * A key that measurements of two operators share if all else is equal: pass, number format,
- * variant, cache, shape and rounds.
- */
+/** A key that measurements of two operators share if all else is equal. */
 function workOf(measurement: Measurement): string {
   const { pass, shape, dtype, variant, cache = "hot" } = measurement;
   const rounds = processesOf(measurement).map(({ round }) => round);

@@ -3,9 +3,8 @@ import { formatCsv } from "../table.ts";
 import type { RunRow } from "./rows.ts";
 
 /**
- * @param rows rows of any number of runs
- * @returns a line of column names, then the rows; a cell is empty if the number has no layer, head
- *   or interval
+ * A line of column names, then one line per row. A cell is empty if the number has no layer, head
+ * or interval.
  */
 export function formatRunsCsv(rows: readonly RunRow[]): string {
   const titles = ["run", "seed", "v_scale", "step", "quantity", "layer", "head", "value"];

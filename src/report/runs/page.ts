@@ -13,7 +13,7 @@ interface Curve {
   readonly quantity: string;
   readonly scale: NonNullable<CurvePlotOptions["scale"]>;
   readonly reference?: number;
-  /** Which layer's or head's number is drawn, if a step has several. */
+  /** Which layer or head is drawn, if a step has several. */
   readonly over?: "largest" | "least";
 }
 
@@ -28,7 +28,6 @@ const curves: readonly Curve[] = [
   { quantity: "Bloat at the sink", scale: "logarithmic", reference: 1, over: "largest" },
 ];
 
-/** A curve's title. */
 function titleOf({ quantity, over }: Curve): string {
   return over === undefined
     ? quantity
@@ -48,7 +47,7 @@ function curveRows(rows: readonly RunRow[], { quantity, over }: Curve): CurveRow
   return [...found.values()];
 }
 
-/** The table of the main quantities at the end of every run. */
+/** The main quantities at the end of every run. */
 export function endTable(runs: readonly StoredRun[]): Table {
   const rows = runRows(runs);
   const names = [
@@ -82,7 +81,7 @@ export function endTable(runs: readonly StoredRun[]): Table {
   };
 }
 
-/** The table of the settings in which the runs differ; it has no rows if they differ in none. */
+/** The settings in which the runs differ; no rows if they differ in none. */
 export function settingsTable(runs: readonly StoredRun[]): Table {
   const flat = (value: unknown, path = ""): [string, string][] =>
     typeof value === "object" && value !== null && !Array.isArray(value)
@@ -110,11 +109,9 @@ function card(curve: Curve, picture: Markup): Markup {
 }
 
 /**
- * Renders runs as a self-contained page.
+ * Renders runs as a self-contained HTML page.
  *
- * @param runs the runs
  * @param document a browser's document, or one from `svg_document.ts`
- * @returns the text of an HTML file
  */
 export function renderRunsPage(runs: readonly StoredRun[], document: SvgDocument): string {
   const rows = runRows(runs);

@@ -12,7 +12,7 @@ export interface RunRow {
   readonly vScale: string;
   /** The number of steps done. */
   readonly step: number;
-  /** The quantity's name, such as `validation loss`. Losses are in nats per token. */
+  /** Such as `validation loss`. Losses are in nats per token. */
   readonly quantity: string;
   readonly layer: number | null;
   readonly head: number | null;
@@ -33,11 +33,7 @@ function found(
   return value === null || value === undefined ? [] : [{ quantity, layer, head, value, interval }];
 }
 
-/**
- * Lists the main numbers of runs in long form.
- *
- * @param runs the runs
- */
+/** Lists the main numbers of runs. */
 export function runRows(runs: readonly StoredRun[]): RunRow[] {
   return runs.flatMap(({ name, settings, rows }) =>
     rows.flatMap((row) =>

@@ -11,7 +11,7 @@ export interface NamedMeasurement {
   readonly measurement: SinkMeasurement;
 }
 
-/** The fields that every comparison needs, and their types. */
+/** The fields that every comparison needs. */
 const NEEDED: Readonly<Record<string, "object" | "list" | "number">> = {
   config: "object",
   "config.layers": "number",
@@ -28,10 +28,8 @@ const NEEDED: Readonly<Record<string, "object" | "list" | "number">> = {
 };
 
 /**
- * Reads measurements from files.
+ * Reads measurements from files, and gives them distinct names.
  *
- * @param paths the files' paths, at least one
- * @returns the measurements in this order, with distinct names
  * @throws {FileError} if a file cannot be read, or is not a measurement
  */
 export async function readMeasurements(paths: readonly string[]): Promise<NamedMeasurement[]> {
@@ -41,8 +39,7 @@ export async function readMeasurements(paths: readonly string[]): Promise<NamedM
     if (source === null) return basename(paths[i]!);
     return pretrained === undefined ? `${source.run}, step ${source.step}` : source.run;
   });
-  // Measurements with one name get the names of their files added, and their places if that is not
-  // enough.
+  // Add the file's name to equal names, and a number if that is not enough.
   const files = apart(names, (name, i) => `${name} (${basename(paths[i]!)})`);
   const distinct = apart(files, (name, i) => `${name} ${i + 1}`);
   return measurements.map((measurement, i) => ({ name: distinct[i]!, measurement }));

@@ -11,8 +11,7 @@ import { mean } from "../../statistics/mean.ts";
 import type { Interval } from "../../statistics/resampling.ts";
 
 /**
- * Notes on five settings, if the measurements differ in them, which makes their figures less
- * comparable.
+ * Notes on settings in which the measurements differ, which makes their figures less comparable.
  */
 export function settingNotes(measurements: readonly NamedMeasurement[]): string[] {
   const of = (read: (measurement: SinkMeasurement) => string) => {
@@ -60,7 +59,7 @@ function quartiles(measurement: SinkMeasurement): string {
     })`;
 }
 
-/** Drops an interval over too few texts: older files have such intervals, which are too narrow. */
+/** Drops an interval over too few texts: in older files, such intervals are too narrow. */
 function trusted(
   { data }: SinkMeasurement,
   interval: Interval | null | undefined,
@@ -209,12 +208,10 @@ export function summaryTable(measurements: readonly NamedMeasurement[]): Table {
   };
 }
 
-/** A quantity of one layer; undefined if the layer or the quantity is missing. */
+/** A quantity of one layer, if the model has the layer and the file the quantity. */
 type ByLayer = (measurement: SinkMeasurement, layer: number) => number | null | undefined;
 
-/**
- * Reads the sink rate. Older files have it only for pretrained models, in their `pretrained` part.
- */
+/** Older files have it only for pretrained models, in their `pretrained` part. */
 const sinkRate: ByLayer = ({ layers, pretrained, settings }, layer) => {
   const own = pretrained?.layers[layer];
   return own === undefined
@@ -238,7 +235,7 @@ const BY_LAYER: readonly { readonly caption: string; readonly read: ByLayer }[] 
   },
 ];
 
-/** Tables of a few quantities by layer. Models with fewer layers have empty cells. */
+/** A few quantities by layer. Models with fewer layers have empty cells. */
 export function layerTables(measurements: readonly NamedMeasurement[]): Table[] {
   const depth = Math.max(...measurements.map(({ measurement }) => measurement.layers.length));
   return BY_LAYER.map(({ caption, read }) => ({

@@ -1,6 +1,6 @@
 /**
- * Draws Bloat, Compress and Change of single tokens against the norm of their hidden state. These
- * ratios of gradient norms are defined at `BranchByPosition` in `src/sinks/measurement/branch.ts`.
+ * Draws Bloat, Compress and Change of single tokens against the norm of their hidden state.
+ * `BranchByPosition` in `src/sinks/measurement/branch.ts` defines these ratios of gradient norms.
  */
 import * as Plot from "@observablehq/plot";
 import { drawPicture } from "../draw.ts";
@@ -30,7 +30,7 @@ export interface BranchPlotOptions extends SinkPlotOptions {
   readonly position?: number;
 }
 
-/** One end of a fitted line, at an end of the range of its fit. */
+/** An end of a fitted line. */
 interface LinePoint {
   readonly branch: string;
   readonly index: number;
@@ -39,12 +39,10 @@ interface LinePoint {
 }
 
 /**
- * Draws one picture for each of a branch's three ratios. Points are single tokens, large and
- * outlined at position s; a line is the fit of Compress. Both axes are logarithmic.
+ * Draws one picture for each of Bloat, Compress and Change that has rows. Points are single tokens,
+ * large and outlined at position s; a line is the fit of Compress. Both axes are logarithmic.
  *
- * @param rows single tokens of any number of layers and runs; values of 0 are left out
- * @param options document, description, and the fits
- * @returns one picture per ratio that has rows, in the order Bloat, Compress, Change
+ * @param rows of any number of layers and runs; values of 0 are left out
  */
 export function branchPlot(rows: readonly BranchRow[], options: BranchPlotOptions): Markup[] {
   const series = seriesOf(rows, options.series);

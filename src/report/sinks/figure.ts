@@ -5,10 +5,8 @@ import type { SinkComparison } from "../../sinks/measurement/comparison.ts";
 export const NONE = "–";
 
 /**
- * Writes a number with three significant digits; whole numbers up to 99,999 keep all theirs.
- *
- * @param value any; null and undefined are shown as a dash
- * @returns for example `0.123`, `12.3`, `1.23e−7`
+ * Writes a number with three significant digits, such as `0.123`, `12.3` or `1.23e−7`; whole
+ * numbers up to 99,999 keep all digits. Without a value it is a dash.
  */
 export function figure(value: number | null | undefined): string {
   if (value === null || value === undefined) return NONE;
@@ -26,16 +24,16 @@ export function signed(difference: number): string {
   return `${difference >= 0 ? "+" : ""}${figure(difference)}`;
 }
 
-/** Writes an interval in words; undefined without one, such as for a single sequence. */
+/** Writes an interval in words; undefined without one or for one of width 0. */
 export function range(interval: readonly [number, number] | null | undefined): string | undefined {
   if (interval === null || interval === undefined || interval[0] === interval[1]) return undefined;
   return `${figure(interval[0])} to ${figure(interval[1])}`;
 }
 
 /**
- * Writes a figure with its 95 % interval.
+ * Writes a figure with its 95 % interval, if any.
  *
- * @returns for example `3.71 (3.30 to 4.20)`; the figure alone without an interval
+ * @returns for example `3.71 (3.30 to 4.20)`
  */
 export function estimate(
   value: number | null | undefined,

@@ -19,7 +19,6 @@ export interface PathAtSink {
  * The text for a gradient below its floor. For the query of position 0 it is 0: the query sees only
  * one key, so its gradient is 0 unless a learned sink takes some of the weight.
  *
- * @param measurement the gradient's measurement
  * @param gradient the gradient of one layer, or the mean over layers
  * @returns undefined for a gradient that reaches its floor, or whose floor is unknown
  */
@@ -32,7 +31,7 @@ export function belowFloor(
   return isZero ? ZERO : `below its floor (≤ ${figure(floor)})`;
 }
 
-/** A path's rounding error at s, as the mean over layers. A gradient below this floor is noise. */
+/** A path's rounding error at s, as the mean over layers; undefined if unknown. */
 export function summaryFloor(
   { summary }: Pick<SinkMeasurement, "summary">,
   path: PathAtSink["path"],
@@ -41,8 +40,8 @@ export function summaryFloor(
 }
 
 /**
- * If the query's gradient at s is below this share of the early tokens' gradient, it counts as 0:
- * float32's rounding error is what remains. Older files without a floor need this test.
+ * A query's gradient at s below this share of the early tokens' counts as 0: it is float32's
+ * rounding error. Older files without a floor need this test.
  */
 const ROUNDING = 2 ** -20;
 

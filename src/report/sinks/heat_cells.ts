@@ -10,7 +10,7 @@ export function scoreCells({ layers }: SinkMeasurement): HeatCell[] {
   );
 }
 
-/** The share of (text, head) pairs with a sink at a position: positions along x, layers along y. */
+/** The share of (text, head) pairs with a sink: positions along x, layers along y. */
 export function sinkRateCells({ layers, sinkPositions }: StatesMeasurement): HeatCell[] {
   return layers.flatMap(({ layer, sinkRates }) =>
     sinkRates === null
@@ -19,17 +19,17 @@ export function sinkRateCells({ layers, sinkPositions }: StatesMeasurement): Hea
   );
 }
 
-/** ‖h_out‖, the norm of the residual stream after each layer: positions along x, layers along y. */
+/** ‖h_out‖ of every token: positions along x, layers along y. */
 export function normCells({ layers, positions }: SinkMeasurement): HeatCell[] {
-  // Beyond the first 32, a measurement keeps few positions: leave them out, because the map would
-  // show them side by side.
+  // From position 32 on, a measurement keeps few positions. Leave them out: the map would show them
+  // side by side.
   const dense = positions.filter((position, i) => position === i);
   return layers.flatMap(({ layer, outputByPosition }) =>
     dense.map((position, i) => ({ x: position, y: layer, value: outputByPosition[i]! }))
   );
 }
 
-/** The largest magnitude of a token's elements; axes as in {@linkcode normCells}. */
+/** The largest |h| of every token: positions along x, layers along y. */
 export function largestCells(
   { positions }: SinkMeasurement,
   { layers }: StatesMeasurement,

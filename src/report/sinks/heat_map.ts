@@ -26,7 +26,7 @@ export interface HeatMapOptions extends Omit<SinkPlotOptions, "series"> {
   readonly cell?: number;
   /** A line below the title, such as which part of the data is shown. */
   readonly note?: string | undefined;
-  /** The labels of x and y = 0, 1, 2, …, one per tick. Default: numbers at some ticks. */
+  /** One label per tick for 0, 1, 2, …. Default: numbers at some ticks. */
   readonly labels?: { readonly x?: readonly string[]; readonly y?: readonly string[] };
 }
 
@@ -47,11 +47,8 @@ function ticksOf(values: readonly number[], most: number): number[] {
 }
 
 /**
- * Draws a heat map. A logarithmic scale leaves cells of 0 or less empty.
- *
- * @param cells in any order
- * @param options the axes, the scale, document and description
- * @returns undefined if no cell has a value
+ * Draws a heat map; undefined if no cell has a value. A logarithmic scale leaves cells of 0 or less
+ * empty.
  */
 export function heatMap(cells: readonly HeatCell[], options: HeatMapOptions): Markup | undefined {
   const { width, scale, cell: cellHeight = 16, labels = {} } = options;
@@ -139,7 +136,7 @@ export function heatMap(cells: readonly HeatCell[], options: HeatMapOptions): Ma
   });
 }
 
-/** The cells with an empty place, or none, on one of their four sides. */
+/** The cells that lack a neighbor on at least one side. */
 function edgesOf(cells: readonly HeatCell[]): HeatCell[] {
   const key = (x: number, y: number) => `${x} ${y}`;
   const filled = new Set(cells.map(({ x, y }) => key(x, y)));

@@ -28,7 +28,6 @@ const TITLES: Readonly<Record<LayerQuantity, string>> = {
 
 /** Options of {@linkcode layerNormPlot}. */
 export interface LayerNormPlotOptions extends SinkPlotOptions {
-  /** The quantity to draw. */
   readonly quantity: LayerQuantity;
   /** s, the sink's position, for the texts. Default 0. */
   readonly position?: number;
@@ -46,11 +45,8 @@ interface LayerPoint {
 
 /**
  * Draws one quantity by layer: a line with signs for token s, and a dashed line for the early
- * tokens. Several runs of a series become their median and range.
- *
- * @param rows of any number of runs and quantities
- * @param options the quantity, document and description
- * @returns undefined if no row has the quantity
+ * tokens. Several runs of a series become their median and range. Undefined if no row has the
+ * quantity.
  */
 export function layerNormPlot(
   rows: readonly LayerNormRow[],
@@ -63,7 +59,7 @@ export function layerNormPlot(
   const points = series.flatMap((name, index) =>
     pointsOf(found.filter((row) => row.series === name), index)
   );
-  // A share has a linear scale; other quantities differ by factors, so their scale is logarithmic.
+  // A share has a linear scale; other quantities differ by factors.
   const share = quantity === "sink score" || quantity === "idle score";
   const domain = share ? [0, 1] as [number, number] : logDomain(
     points.flatMap(({ low, high }) => [low, high]),

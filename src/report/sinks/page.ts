@@ -1,6 +1,6 @@
 /**
- * The measurements of one model as an HTML page: pictures, and tables with the same figures. The
- * page has no scripts or requests and is readable in light and dark and on a phone.
+ * The measurements of one model as an HTML page: pictures, and tables with the same figures. It has
+ * no scripts or requests, and is readable in light and dark and on a phone.
  */
 import type { SinkMeasurement } from "../../sinks/measurement.ts";
 import type { AttentionMap } from "../../sinks/states/measurement.ts";
@@ -46,13 +46,13 @@ import type { Table } from "../table.ts";
 interface Section {
   readonly id: string;
   readonly title: string;
-  /** One or two sentences on how to read the section. */
+  /** How to read the section. */
   readonly lead: string;
   readonly pictures: readonly (Markup | undefined)[];
   readonly tables: readonly (Table | undefined)[];
 }
 
-/** The width of a picture; a large screen shows two next to each other. */
+/** A picture's width; a large screen shows two side by side. */
 const WIDTH = 560;
 
 /** Tables with more rows are folded up. */
@@ -63,7 +63,7 @@ function headId({ layer, head, why }: AttentionMap): string {
   return `${layer}-${head}-${why.replaceAll(" ", "-")}`;
 }
 
-/** Says which tokens a picture leaves out; undefined if it has all. */
+/** Says which tokens a picture has; undefined if it has all. */
 function firstOf(shown: number, { data: { context } }: SinkMeasurement): string | undefined {
   return shown < context ? `first ${shown} of ${context} tokens` : undefined;
 }
@@ -249,7 +249,7 @@ function sectionsOf(measurement: SinkMeasurement, document: SvgDocument): Sectio
   ];
 }
 
-/** A table. A long one, such as that of all heads, is folded up until a reader opens it. */
+/** Folds up a long table, such as that of all heads. */
 function tableCard(table: Table, id: string): Markup {
   const shown = htmlTable(table, { id });
   return table.rows.length <= LONG_TABLE ? html`<div class="card table">${shown}</div>` : html`
@@ -279,11 +279,9 @@ function shown({ id, title, lead, pictures, tables }: Section): PageSection | un
 }
 
 /**
- * Renders a measurement as a self-contained page.
+ * Renders a measurement as a self-contained HTML page.
  *
- * @param measurement one model's measurement
  * @param document a browser's document, or one from `svg_document.ts`
- * @returns the text of an HTML file
  */
 export function renderSinkPage(measurement: SinkMeasurement, document: SvgDocument): string {
   const [first = "A model", ...summary] = sinkSummary(measurement);

@@ -15,16 +15,15 @@ import type { PathGradientRow } from "./plot_rows.ts";
 
 const PATHS = ["value", "key", "query"] as const;
 
-/** A gradient below this share of the largest one is counted as 0: float32 rounds to 24 bits. */
+/** A gradient below this share of the largest one counts as 0: float32 rounds to 24 bits. */
 const ROUNDING = 2 ** -23;
 
 /**
- * Draws ‖∇v_t‖, ‖∇k_t‖ and ‖∇q_t‖ over positions, with a panel for each variant or moment. It joins
- * several rows of one panel, path and position (layers, runs) by their geometric mean.
+ * Draws ‖∇v_t‖, ‖∇k_t‖ and ‖∇q_t‖ over positions, with a panel for each variant or moment. Rows of
+ * equal panel, path and position (of several runs) become their geometric mean. Signs at the bottom
+ * mark zeros, such as the query's at token 0, and values that rounding hides: a logarithmic axis
+ * cannot show them.
  *
- * @param rows the points. The logarithmic axis cannot show zeros, such as the query's at token 0,
- *   or values hidden by rounding; signs at its bottom mark these
- * @param options document, description, and the panels' order as `series`
  * @returns undefined if there is no row above 0
  */
 export function pathGradientPlot(
@@ -64,7 +63,7 @@ export function pathGradientPlot(
       paddingInner: 0.08,
       paddingOuter: 0,
     },
-    // Position 0 is the picture's subject. Count positions from 1 to give it room.
+    // Position 0 is the picture's subject. Counting positions from 1 gives it room.
     x: { type: "log", domain: [0.9, 1.15 * (last + 1)] },
     y: { type: "log", domain },
     marks: [
@@ -125,8 +124,8 @@ export function pathGradientPlot(
 }
 
 /**
- * Groups points into stretches of neighboring positions. Beyond the first 32 only some positions
- * are kept, and no line may connect them.
+ * Groups points into stretches of neighboring positions: from position 32 on only some are kept,
+ * and no line may connect them.
  */
 function stretches(
   points: readonly PathGradientRow[],
@@ -149,7 +148,7 @@ function stretches(
 }
 
 /**
- * Ticks at powers of 2, counting positions from 1; every second or third of them if there is little
+ * Ticks at powers of 2, counting positions from 1; only every second or third if there is little
  * room.
  */
 function positionTicks(last: number, most: number): number[] {
@@ -158,7 +157,6 @@ function positionTicks(last: number, most: number): number[] {
   return powers.filter((_, i) => i % step === 0);
 }
 
-/** Joins all rows with the same panel, path and position by their geometric mean. */
 function joined(rows: readonly PathGradientRow[]): PathGradientRow[] {
   const groups = new Map<
     string,

@@ -1,6 +1,6 @@
 /**
- * The input of all sink and gradient-sink pictures but heat maps: plain rows, so a study can join
- * many runs in one picture. It also makes rows from measurements. Each `series`, usually a model
+ * The input of all pictures of sinks and gradient sinks but heat maps: plain rows, made from
+ * measurements, so a study can join many runs in one picture. Each `series`, usually a model
  * variant, has its own color, sign and dashes.
  */
 import type { SinkMeasurement } from "../../sinks/measurement.ts";
@@ -21,13 +21,10 @@ export interface GradientNormRow {
   readonly value: number;
 }
 
-/**
- * R_GS, the gradient-sink ratio, of one series: {@linkcode gradientViolinPlot} writes it above the
- * series' panel.
- */
+/** One series' R_GS, which {@linkcode gradientViolinPlot} writes above its panel. */
 export interface GradientSinkRow {
   readonly series: string;
-  /** The ratio's quartiles over layers (and runs). */
+  /** Quartiles over layers and runs. */
   readonly ratio: Quartiles | null;
 }
 
@@ -62,7 +59,7 @@ export interface CompressFitRow {
   readonly fit: CompressFit;
 }
 
-/** The slack, bound / actual, of one bound in one layer, for {@linkcode slackPlot}. */
+/** How many times too large one bound is in one layer, for {@linkcode slackPlot}. */
 export interface SlackPlotRow extends SlackDistribution {
   readonly series: string;
   /** The bound's name. */
@@ -93,11 +90,9 @@ export interface LayerNormRow {
 }
 
 /**
- * Makes rows of ‖∇h̃‖ by layer and position, for all layers with attention.
+ * Rows of ‖∇h̃‖ by layer and position, for all layers with attention.
  *
- * @param measurement one model's measurement
- * @param series its name in the picture
- * @param options the kind of norm: of the sum over sequences (as in R_GS), or of single sequences
+ * @param options.single whether norms are those of single sequences, not of their sum as in R_GS
  */
 export function gradientNormRows(
   { positions, layers }: SinkMeasurement,
@@ -114,12 +109,7 @@ export function gradientNormRows(
   });
 }
 
-/**
- * Makes rows of path gradients by position, averaged over the layers.
- *
- * @param measurement one model's measurement
- * @param panel its name in the picture
- */
+/** Rows of path gradients by position, averaged over the layers. */
 export function pathGradientRows(
   measurement: SinkMeasurement,
   panel: string,
@@ -148,7 +138,7 @@ function branchesOf(
   ]);
 }
 
-/** Makes rows of Bloat, Compress and Change for the single tokens that the measurement keeps. */
+/** Rows of the single tokens that the measurement keeps. */
 export function branchRows(measurement: SinkMeasurement, series: string): BranchRow[] {
   const { position } = measurement.settings;
   return branchesOf(measurement).flatMap(({ branch, measured: { points } }) =>
@@ -167,7 +157,7 @@ export function branchRows(measurement: SinkMeasurement, series: string): Branch
   );
 }
 
-/** Makes rows of Compress's fitted lines over all layers. */
+/** Rows of Compress's fitted lines over all layers. */
 export function compressFitRows({ summary }: SinkMeasurement, series: string): CompressFitRow[] {
   return (["attention", "mlp"] as const).flatMap((branch) => {
     const fit = summary.compressFit[branch];
@@ -175,12 +165,12 @@ export function compressFitRows({ summary }: SinkMeasurement, series: string): C
   });
 }
 
-/** Makes rows of the slack of all bounds; none if the theory was not checked. */
+/** Rows of all bounds' slack; none if the theory was not checked. */
 export function slackPlotRows({ theory }: SinkMeasurement, series: string): SlackPlotRow[] {
   return theory === null ? [] : slackOf(theory).map((row) => ({ ...row, series }));
 }
 
-/** Makes rows of norms, sink score and R_GS by layer. */
+/** Rows of norms, sink score and R_GS by layer. */
 export function layerNormRows(measurement: SinkMeasurement, series: string): LayerNormRow[] {
   return measurement.layers.flatMap(({ layer, attention, half, output, mlp }) => {
     const row = (quantity: LayerQuantity, { sink, early }: Omit<SinkComparison, "ratio">) => ({
@@ -190,8 +180,8 @@ export function layerNormRows(measurement: SinkMeasurement, series: string): Lay
       sink,
       early,
     });
-    // If the task has idle queries (SinkSettings.idleFrom), the row is the score over these alone
-    // and is named `idle score`.
+    // If the task has idle queries (SinkSettings.idleFrom), the row holds their score alone, and is
+    // named `idle score`.
     const knowsIdle = attention?.heads.every(({ idleScore }) => idleScore !== null) === true;
     const scores = attention?.heads.map(({ score, idleScore }) => knowsIdle ? idleScore! : score) ??
       [];

@@ -6,13 +6,12 @@ import { numberColumns, type Table, textColumns } from "../table.ts";
 import { figure, range, signed } from "./figure.ts";
 import { mean } from "../../statistics/mean.ts";
 
-/** Writes a 95 % interval in brackets, to follow a figure. */
+/** A 95 % interval in brackets, to follow a figure. */
 function inBrackets(interval: readonly [number, number] | null): string {
   const text = range(interval);
   return text === undefined ? "" : ` (${text})`;
 }
 
-/** Writes a number of parameters. */
 function sizeOf(parameters: number): string {
   return parameters >= 1e9
     ? `${(parameters / 1e9).toFixed(2)}B`
@@ -64,7 +63,7 @@ export function pretrainedSummary(
   ];
 }
 
-/** The table of the largest elements of every layer's output. */
+/** The largest elements of every layer's output. */
 export function largestTable({ layers }: StatesMeasurement): Table {
   return {
     caption:
@@ -97,7 +96,7 @@ const REPLACEMENTS: Readonly<Record<Intervention["replaced"], string>> = {
   mean: "their mean",
 };
 
-/** The table of the loss with massive activations replaced; undefined if it was not measured. */
+/** The loss with massive activations replaced; undefined if it was not measured. */
 export function interventionTable({ interventions }: PretrainedMeasurement): Table | undefined {
   const first = interventions?.[0];
   if (first === undefined) return undefined;
@@ -129,7 +128,7 @@ export function interventionTable({ interventions }: PretrainedMeasurement): Tab
   };
 }
 
-/** The table of sinks and gradient sinks by layer, with intervals. */
+/** Sinks and gradient sinks by layer, with intervals. */
 export function layerTable(
   { layers, positions, settings }: SinkMeasurement,
   pretrained: PretrainedMeasurement,

@@ -15,7 +15,7 @@ import {
 } from "../plot_parts.ts";
 import type { SlackPlotRow } from "./plot_rows.ts";
 
-/** One line of the picture: a bound of one series, over all layers. */
+/** A bound of one series, over all layers. */
 interface Line {
   readonly facet: string;
   readonly index: number;
@@ -29,13 +29,9 @@ interface Line {
 
 /**
  * Draws bound / actual for each bound and series: a thin line from the 5 % to the 95 % quantile, a
- * thick one between the quartiles, the series' symbol at the median, and a ring at the median of the
- * sink's position. At 1, on the left, a bound is attained. One line stands for all layers and runs:
- * each of its quantiles is the median of theirs.
- *
- * @param rows of any number of bounds, layers and runs
- * @param options document and description
- * @returns undefined if there is no slack to show
+ * thick one between the quartiles, the series' symbol at the median, and a ring at the median of
+ * the sink's position. At 1, on the left, a bound is attained. One line stands for all layers and
+ * runs: each of its quantiles is the median of theirs. Undefined without slack.
  */
 export function slackPlot(
   rows: readonly SlackPlotRow[],

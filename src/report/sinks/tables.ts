@@ -19,7 +19,7 @@ function attending(
   return layers.flatMap(({ layer, attention }) => attention === null ? [] : [{ layer, attention }]);
 }
 
-/** The table of each query head's attention to s, the sink's position. */
+/** Each query head's attention to s. */
 export function headTable(measurement: SinkMeasurement): Table {
   const { position: s, window, threshold, idleFrom } = measurement.settings;
   const { context } = measurement.data;
@@ -89,11 +89,11 @@ export function headTable(measurement: SinkMeasurement): Table {
   };
 }
 
-/** The table of gradient sinks by layer. */
+/** Gradient sinks by layer. */
 export function gradientTable(measurement: SinkMeasurement): Table {
   const { position: s, lastGradientPosition, early } = measurement.settings;
   const { positions, intervals } = measurement;
-  // Average over the kept positions, which include all early ones unless the settings are unusual.
+  // The mean over the kept positions, which include all early ones unless the settings are unusual.
   const path = (attention: AttentionMeasurement, path: "query" | "key" | "value"): string => {
     const at = (t: number) => attention.gradients[path][positions.indexOf(t)];
     const floor = path === "value" ? undefined : attention[`${path}GradientFloor`];
@@ -127,7 +127,7 @@ export function gradientTable(measurement: SinkMeasurement): Table {
   };
 }
 
-/** The table of Bloat, Compress and Change. */
+/** Bloat, Compress and Change. */
 export function branchTable(measurement: SinkMeasurement): Table {
   const { position: s, early } = measurement.settings;
   const row = (layer: number, name: string, branch: BranchMeasurement): Cell[] => {
@@ -159,7 +159,7 @@ export function branchTable(measurement: SinkMeasurement): Table {
   };
 }
 
-/** The table of the states' norms and unusually large elements, by layer. */
+/** Norms and unusually large elements of the states, by layer. */
 export function normTable(measurement: SinkMeasurement): Table {
   const { position: s, early } = measurement.settings;
   return {
@@ -186,8 +186,8 @@ export function normTable(measurement: SinkMeasurement): Table {
 }
 
 /**
- * The table of the values' norms at s, which are small at a sink (value-state drain), and of
- * V-scale, by value head.
+ * The values' norms at s, which are small at a sink (value-state drain), and V-scale, by value
+ * head.
  */
 export function valueTable(measurement: SinkMeasurement): Table {
   const { position: s, early } = measurement.settings;
@@ -219,7 +219,7 @@ const SCALINGS: Readonly<Record<QuantizationScaling, string>> = {
   "dynamic-token": "dynamic, one scale per token",
 };
 
-/** The table of the loss with 8-bit activations; undefined if it was not measured. */
+/** The loss with 8-bit activations; undefined if it was not measured. */
 export function quantizationTable({ quantization }: SinkMeasurement): Table | undefined {
   if (quantization === null) return undefined;
   const { loss, calibrationBatches, cases } = quantization;
@@ -244,11 +244,11 @@ export function quantizationTable({ quantization }: SinkMeasurement): Table | un
   };
 }
 
-/** The table of the theory's identities and bounds; undefined if they were not checked. */
+/** The theory's identities and bounds; undefined if they were not checked. */
 export function theoryTable({ theory, settings, data }: SinkMeasurement): Table | undefined {
   if (theory === null) return undefined;
   const median = SLACK_LEVELS.indexOf(0.5);
-  // The median of the layers' and branches' medians.
+  // The median of the medians of layers and branches.
   const middle = (medians: readonly (number | undefined)[]): number | undefined => {
     const known = medians.filter((value) => value !== undefined).sort((a, b) => a - b);
     return known[Math.floor((known.length - 1) / 2)];

@@ -79,10 +79,7 @@ function rateLines({ summary, settings, intervals }: SinkMeasurement): string[] 
   ];
 }
 
-/**
- * A pretrained model has hundreds of heads. Its tables here fit a screen or two; the page and JSON
- * hold all heads.
- */
+/** A pretrained model has hundreds of heads: only the page and JSON hold them all. */
 function tablesOf(measurement: SinkMeasurement): Table[] {
   const { pretrained } = measurement;
   if (pretrained === undefined) return sinkTables(measurement);
@@ -96,12 +93,7 @@ function tablesOf(measurement: SinkMeasurement): Table[] {
   ].filter((table) => table !== undefined);
 }
 
-/**
- * Writes a measurement for a terminal.
- *
- * @param measurement one model's measurement
- * @param options whether to use colors
- */
+/** Writes a measurement for a terminal. */
 export function formatSinkMeasurement(
   measurement: SinkMeasurement,
   options: { readonly color?: boolean } = {},

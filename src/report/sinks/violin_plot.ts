@@ -1,6 +1,5 @@
 /**
- * Draws how gradients scatter at the RMSNorm output that feeds attention: token s against the
- * others.
+ * Draws how gradients scatter at the RMSNorm output that feeds attention: token s against others.
  */
 import * as Plot from "@observablehq/plot";
 import type { Quartiles } from "../../sinks/measurement/comparison.ts";
@@ -18,7 +17,7 @@ import {
 } from "../plot_parts.ts";
 import type { GradientNormRow, GradientSinkRow } from "./plot_rows.ts";
 
-/** One point of a violin's outline, on both sides of its axis. */
+/** A point of a violin's outline, on both sides of its axis. */
 interface Outline {
   readonly panel: string;
   readonly key: string;
@@ -37,7 +36,7 @@ interface Spot {
   readonly value: number;
 }
 
-/** Below this count a density would be a guess, so the values themselves are drawn. */
+/** With fewer values a density would be a guess: the values themselves are drawn. */
 const FEWEST_FOR_DENSITY = 12;
 
 /** Half the width of a violin. The violins of token s and of the others are 1 apart. */
@@ -85,11 +84,10 @@ function ratioText(ratio: Quartiles | null | undefined, separator: " " | "\n"): 
 }
 
 /**
- * Draws the gradient norms ‖∇h̃‖ of token s and of the tokens that it is compared with. There is
- * one panel per series, and the axis is logarithmic.
+ * Draws the gradient norms ‖∇h̃‖ of token s and of the tokens that it is compared with, in a panel
+ * per series, on a logarithmic axis.
  *
  * @param rows of one or more runs; values of 0 are left out
- * @param options document, description, and R_GS
  * @returns undefined if there is no row to draw
  */
 export function gradientViolinPlot(

@@ -16,19 +16,14 @@ import { chainPlot, type ChainRow } from "./chain_plot.ts";
 import { SEE_TABLE, type Sized, type StudyPicture } from "./picture.ts";
 import { formatFigure, formatSummary, VARIANT_NAMES } from "./tables.ts";
 
-/** The text of an empty list, such as that of the links that an intervention breaks. */
+/** The text of an empty list. */
 const NONE = "–";
 
-/** The chain in one setting, with the setting's name. */
 export interface SettingChain extends Chain {
   readonly setting: string;
 }
 
-/**
- * Computes the chains of all settings that have a baseline and another arm.
- *
- * @param groups a study's groups
- */
+/** The chains of all settings that have a baseline and another arm. */
 export function chainsOf(groups: readonly StudyGroup[]): SettingChain[] {
   return groups.map((group) => ({ setting: group.setting, ...chainOf(group) }))
     .filter(({ cells }) => cells.length > 0);
@@ -38,7 +33,9 @@ function variantsOf({ cells }: Chain): StudyVariant[] {
   return [...new Set(cells.map(({ variant }) => variant))];
 }
 
-/** The word for a verdict. A link that is an outcome cannot "break". */
+/**
+ * A verdict in a word: outcomes are "lower" or "higher", links "broken", "weaker" or "stronger".
+ */
 function verdictWord({ verdict, link }: ChainCell): string {
   if (link.kind === "link") return verdict;
   return { broken: "lower", weaker: "lower", stronger: "higher" }[verdict as string] ?? verdict;
@@ -52,7 +49,7 @@ const TONES: Readonly<Record<NonNullable<ChainCell["expected"]>, Tone>> = {
 
 function effectCell(cell: ChainCell | undefined, seeds: number): Cell {
   if (cell?.effect.median === undefined) {
-    // The caption explains "never".
+    // The caption says that the arms never reach a common sink strength.
     return cell?.moment === "equal sink" ? "never" : cell?.remark ?? NO_DATA;
   }
   const { effect, link, expected } = cell;
@@ -82,12 +79,7 @@ const TITLES: Readonly<Record<ChainMoment, string>> = {
   "equal sink": "where both sinks are first equally strong",
 };
 
-/**
- * The table of every link under every intervention.
- *
- * @param chain one setting's chain
- * @param moment when the arms are compared
- */
+/** The table of every link under every intervention at one moment. */
 export function chainTable(chain: SettingChain, moment: ChainMoment): Table {
   const variants = variantsOf(chain);
   const own = chain.cells.filter((cell) => cell.moment === moment);
@@ -129,10 +121,8 @@ export function chainTable(chain: SettingChain, moment: ChainMoment): Table {
 }
 
 /**
- * The table of the links that each intervention breaks, weakens and strengthens, and of results
- * that contradict the sources.
- *
- * @param chain one setting's chain
+ * The links that each intervention breaks, weakens and strengthens, and results that contradict the
+ * papers.
  */
 export function chainSummaryTable(chain: SettingChain): Table {
   const names = (links: readonly ChainLink[]) => links.map(({ short }) => short).join(", ") || NONE;
@@ -158,12 +148,7 @@ export function chainSummaryTable(chain: SettingChain): Table {
   };
 }
 
-/**
- * Says which seeds count, if some arms lack seeds.
- *
- * @param chain one setting's chain
- * @returns one sentence, or none
- */
+/** Says which seeds count, if some arms lack seeds. */
 export function chainRemarks({ setting, seeds, without }: SettingChain): string[] {
   if (without.length === 0) return [];
   return [
@@ -172,12 +157,7 @@ export function chainRemarks({ setting, seeds, without }: SettingChain): string[
   ];
 }
 
-/**
- * Draws the chain of every arm in one picture.
- *
- * @param chain one setting's chain
- * @param sized the document and the width
- */
+/** Draws the chain of every arm in one picture. */
 export function chainPicture(chain: SettingChain, sized: Sized): StudyPicture | undefined {
   const rows = chain.cells
     .filter(({ moment, link }) => moment === "equal step" && link.compared === "quotient")

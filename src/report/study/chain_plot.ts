@@ -36,16 +36,10 @@ const LEFT = 104;
 // Bold sans-serif letters of 12 pixels are 7.6 wide on average.
 const LETTER = 7.6;
 
-/** In pictures narrower than this, in pixels, the panels stand below each other. */
+/** In narrower pictures, in pixels, the panels stand below each other. */
 const BESIDE = 700;
 
-/**
- * Draws the chain.
- *
- * @param rows all arms' rows
- * @param options document, description, arms and links
- * @returns undefined if there is nothing to draw
- */
+/** Draws the chain; undefined if there is nothing to draw. */
 export function chainPlot(
   rows: readonly ChainRow[],
   { document, text, series, links, width }: ChainPlotOptions,

@@ -9,11 +9,8 @@ import { chainPicture, chainRemarks, chainsOf, chainSummaryTable, chainTable } f
 import { twice } from "./picture.ts";
 
 /**
- * Makes the section with every setting's chain.
- *
- * @param study the study
- * @param document the document to draw with
- * @returns undefined if no setting has a baseline and another arm
+ * Makes the section with every setting's chain; undefined if no setting has a baseline and another
+ * arm.
  */
 export function chainSection(study: Study, document: SvgDocument): PageSection | undefined {
   const chains = chainsOf(study.groups);

@@ -18,7 +18,7 @@ export interface CurveRow {
 
 /** Options of {@linkcode curvePlot}. */
 export interface CurvePlotOptions extends PictureOptions {
-  /** All series in an order that gives them colors, dashes and signs. */
+  /** Orders the series' colors, dashes and signs. */
   readonly series: readonly string[];
   /** The vertical axis's label. */
   readonly label: string;
@@ -26,7 +26,7 @@ export interface CurvePlotOptions extends PictureOptions {
   readonly scale?: "linear" | "logarithmic" | "share";
   /** A horizontal line at a meaningful value. */
   readonly reference?: number;
-  /** The width in pixels. Default: that of one of many small pictures. */
+  /** In pixels. Default: the width of one of many small pictures. */
   readonly width?: number;
 }
 
@@ -42,13 +42,7 @@ interface CurvePoint {
 /** About how many signs stand on a line. */
 const SIGNS_A_LINE = 5;
 
-/**
- * Draws a figure against steps.
- *
- * @param rows of any number of runs
- * @param options document, description, series and axis
- * @returns undefined if there is nothing to draw
- */
+/** Draws a figure against steps; undefined if there is nothing to draw. */
 export function curvePlot(
   rows: readonly CurveRow[],
   options: CurvePlotOptions,

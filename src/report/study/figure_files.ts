@@ -9,19 +9,14 @@ import { curvePictures, onsetPicture, pathPicture, strengthPictures } from "./tr
 
 /** A file of the report. */
 export interface FigureFile {
-  /** The file's name with its extension. */
+  /** With its extension. */
   readonly name: string;
   readonly text: string;
 }
 
 const WIDTH = 960;
 
-/**
- * Draws all figures as files, which are light or dark like the reader's system.
- *
- * @param study the study
- * @param document the document to draw with
- */
+/** Draws all figures as files, light or dark like the reader's system. */
 export function studyFigures({ groups }: Study, document: SvgDocument): FigureFile[] {
   const sized = { document, width: WIDTH, suffix: "" };
   const chains = chainsOf(groups);

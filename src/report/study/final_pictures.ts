@@ -27,12 +27,7 @@ function finals(
   );
 }
 
-/**
- * Draws the violins of gradient norms, over all seeds and layers.
- *
- * @param group one setting's matched runs
- * @param sized the document and the width
- */
+/** Draws the violins of gradient norms, over all seeds and layers. */
 export function violinPicture(group: StudyGroup, sized: Sized): StudyPicture | undefined {
   const runs = finals(group);
   const rows = runs.flatMap(({ record, final }) => gradientNormRows(final, nameOf(record)));
@@ -60,12 +55,7 @@ export function violinPicture(group: StudyGroup, sized: Sized): StudyPicture | u
   return picture && { id: text.id, title: "Gradient norms per token", picture };
 }
 
-/**
- * Draws Bloat, Compress and Change against ‖h‖, with Compress's fitted lines.
- *
- * @param group one setting's matched runs
- * @param sized the document and the width
- */
+/** Draws Bloat, Compress and Change against ‖h‖, with Compress's fitted lines. */
 export function branchPictures(group: StudyGroup, sized: Sized): StudyPicture[] {
   // Tokens of one seed only: more would hide each other.
   const shown = finals(group).filter(({ record: { arm } }) => arm.seed === group.seeds[0]);
@@ -98,12 +88,7 @@ const quantities: readonly [LayerQuantity, string][] = [
   ["value", "Value norm by layer"],
 ];
 
-/**
- * Draws token 0's sink score, R_GS and norms by layer, the norms beside those of early tokens.
- *
- * @param group one setting's matched runs
- * @param document the document to draw with
- */
+/** Draws token 0's sink score, R_GS and norms by layer, the norms beside those of early tokens. */
 export function layerPictures(group: StudyGroup, document: SvgDocument): StudyPicture[] {
   const rows = finals(group).flatMap(({ record, final }) => layerNormRows(final, nameOf(record)));
   return quantities.flatMap(([quantity, title]) => {
@@ -123,12 +108,7 @@ export function layerPictures(group: StudyGroup, document: SvgDocument): StudyPi
   });
 }
 
-/**
- * Draws how tight the bounds are on the trained models.
- *
- * @param group one setting's matched runs
- * @param sized the document and the width
- */
+/** Draws how tight the bounds are on the trained models. */
 export function slackPicture(group: StudyGroup, sized: Sized): StudyPicture | undefined {
   const rows = finals(group).flatMap(({ record, final }) => slackPlotRows(final, nameOf(record)));
   const text = {

@@ -1,6 +1,6 @@
 /**
- * Draws when things begin: one sign per seed, at the first measured step that shows the thing, and
- * a line at the median.
+ * Draws when something begins, such as a sink: one sign per seed, at the first measured step that
+ * shows it, and a line at the median.
  */
 import * as Plot from "@observablehq/plot";
 import { median } from "../../statistics/summary.ts";
@@ -11,7 +11,7 @@ import { machineColor, machineSign, plotText } from "../plot.ts";
 /** The step at which something began in one run. */
 export interface OnsetRow {
   readonly series: string;
-  /** The thing that began. */
+  /** What began. */
   readonly onset: string;
   /** undefined if it never began. */
   readonly step: number | undefined;
@@ -27,13 +27,7 @@ export interface OnsetPlotOptions extends PictureOptions {
 
 const LINE = 20;
 
-/**
- * Draws one facet per onset, with one line per series.
- *
- * @param rows of any number of runs
- * @param options document, description and series
- * @returns undefined if nothing began in any run
- */
+/** Draws one facet per onset, with one line per series. Undefined if nothing began in any run. */
 export function onsetPlot(
   rows: readonly OnsetRow[],
   options: OnsetPlotOptions,

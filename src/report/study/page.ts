@@ -1,6 +1,6 @@
 /**
- * The study as one HTML page without scripts or requests. It is readable in light and dark, on a
- * phone, and without seeing the pictures.
+ * The study as one HTML page without scripts or requests, readable in light and dark, on a phone,
+ * and without seeing the pictures.
  */
 import { chainSection } from "./chain_section.ts";
 import type { ClaimResult } from "../../experiments/study/claims/judge.ts";
@@ -103,7 +103,7 @@ function withRelation(p: number): string {
   return text.startsWith("<") ? `< ${text.slice(1)}` : `= ${text}`;
 }
 
-/** The table of claims: one row per claim, one column per setting. */
+/** One row per claim, one column per setting. */
 function claimMatrix(study: Study, claims: readonly ClaimResult[]): Markup {
   const ids = [...new Map(claims.map((claim) => [claim.id, claim])).values()];
   return scrollRegion(
@@ -260,7 +260,7 @@ function groupSection(group: StudyGroup, document: SvgDocument): PageSection {
   };
 }
 
-/** The list of single runs; nothing if no record has intervals. */
+/** Single runs; nothing if no record has intervals. */
 function runList(group: StudyGroup): Markup {
   const table = runTable(group);
   if (table === undefined) return html``;
@@ -292,11 +292,9 @@ function method(study: Study, claims: readonly ClaimResult[]): PageSection {
 }
 
 /**
- * Renders a study as a self-contained page.
+ * Renders a study as a self-contained HTML page.
  *
- * @param study the study
  * @param options its claims, and a browser's document or one from `svg_document.ts`
- * @returns the text of an HTML file
  */
 export function renderStudyPage(
   study: Study,
@@ -317,7 +315,7 @@ export function renderStudyPage(
     ${lead(study)}
     ${verdictCards(study, claims)}`,
     notes: { title: "Keep in mind", lines: notes(study) },
-    // Keep the addresses of sections, so older links to them still work.
+    // Other anchors would break existing links to sections.
     sections: sections.map((section) => ({ ...section, anchor: `${section.id}-section` })),
     source: `the records of ${runs}`,
     style: STUDY_STYLE,

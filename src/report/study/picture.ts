@@ -7,13 +7,13 @@ import { VARIANT_NAMES } from "./tables.ts";
 
 /** A picture with its id and texts. */
 export interface StudyPicture {
-  /** Letters, digits and dashes; unique on the page. */
+  /** Unique on the page; letters, digits and dashes. */
   readonly id: string;
   readonly title: string;
   readonly picture: Markup;
 }
 
-/** The variants' names in order: the series of most pictures. */
+/** The variants' names: the series of most pictures. */
 export function seriesNames({ variants }: StudyGroup): string[] {
   return variants.map((variant) => VARIANT_NAMES[variant]);
 }
@@ -23,7 +23,7 @@ export function nameOf({ arm }: StudyRecord): string {
   return VARIANT_NAMES[arm.variant];
 }
 
-/** The text that tells where a picture's figures are. */
+/** Where a picture's figures are. */
 export const SEE_TABLE =
   "Medians and intervals at the end of training are in the table of figures.";
 
@@ -31,16 +31,13 @@ export const SEE_TABLE =
 export interface Sized {
   readonly document: SvgDocument;
   readonly width: number;
-  /** A suffix that makes ids of a picture's two widths distinct. */
+  /** Makes ids of a picture's two widths distinct. */
   readonly suffix: string;
 }
 
 /**
  * Draws a picture in the width of a screen and of a phone; the page's style shows one of them.
- *
- * @param document the document to draw with
- * @param draw draws the picture in one width
- * @returns undefined if there is nothing to draw
+ * Undefined if there is nothing to draw.
  */
 export function twice(
   document: SvgDocument,

@@ -7,10 +7,8 @@ import { VARIANT_NAMES } from "./tables.ts";
 const number = (title: string) => ({ title, align: "right" as const });
 
 /**
- * The figures of every run's trained model, with 95 % intervals over sequences.
- *
- * @param group one setting's matched runs
- * @returns undefined if no record has intervals, as in older records
+ * The figures of every run's trained model, with 95 % intervals over sequences. Undefined if no
+ * record has intervals, as in older ones.
  */
 export function runTable(group: StudyGroup): Table | undefined {
   const rows = group.variants.flatMap((variant) =>

@@ -11,7 +11,7 @@ import { logDomain, logTick, logTicks } from "../plot_parts.ts";
 /** A run at a step. */
 export interface StrengthRow {
   readonly series: string;
-  /** The sink strength: the sink layer's score, between 0 and 1. */
+  /** The sink layer's score, between 0 and 1. */
   readonly strength: number;
   readonly value: number;
   /** Whether it is the run's last step. */
@@ -26,11 +26,8 @@ export interface StrengthPlotOptions extends PictureOptions {
 }
 
 /**
- * Draws a figure against sink strength, with a logarithmic vertical axis.
- *
- * @param rows the rows; values of 0 or less are left out
- * @param options document, description, series and axis
- * @returns undefined if there is nothing to draw
+ * Draws a figure on a logarithmic axis against sink strength. Leaves out values of 0 or less;
+ * undefined without others.
  */
 export function strengthPlot(
   rows: readonly StrengthRow[],

@@ -32,7 +32,7 @@ import { formatProbability, NO_DATA } from "../format.ts";
 import { numberColumns, type Table, textColumns } from "../table.ts";
 import { absence, headline, verdictCell } from "./verdicts.ts";
 
-/** The names of the variants in tables and pictures. */
+/** The variants' names in tables and pictures. */
 export const VARIANT_NAMES: Readonly<Record<StudyVariant, string>> = {
   none: "baseline",
   fixed: "V-scale, fixed",
@@ -44,12 +44,7 @@ export const VARIANT_NAMES: Readonly<Record<StudyVariant, string>> = {
   "element-gate": "gate per element",
 };
 
-/**
- * Writes a figure for people: about three digits, ratios with ×, losses in nats with four decimals.
- *
- * @param value the figure; undefined for no data
- * @param form the figure's kind
- */
+/** Writes a figure: about three digits, ratios with ×, losses in nats with four decimals. */
 export function formatFigure(value: number | undefined, form: Evidence["form"]): string {
   if (value === undefined) return NO_DATA;
   if (form === "ratio") return `${formatFigure(value, "number")}×`;
@@ -64,13 +59,7 @@ export function formatFigure(value: number | undefined, form: Evidence["form"]):
   return sign + (size >= 99.95 ? size.toFixed(0) : Number(size.toPrecision(3)).toString());
 }
 
-/**
- * Writes a median with its interval.
- *
- * @param summary the summary over seeds
- * @param form the figure's kind
- * @returns for example `15.5 (5.2 to 21.9)`
- */
+/** Writes a median with its interval, such as `15.5 (5.2 to 21.9)`. */
 export function formatSummary(
   { median, interval }: SeedSummary,
   form: Evidence["form"],
@@ -84,7 +73,6 @@ export function formatSummary(
  * Writes a piece of evidence. If it compares arms, the medians of the baseline and the variant come
  * first.
  *
- * @param evidence a claim's evidence
  * @returns for example `92.1 → 45.8: 2.04× (1.99× to 2.37×)`
  */
 export function formatEvidence({ summary, form, arms }: Omit<Evidence, "test">): string {
@@ -94,11 +82,7 @@ export function formatEvidence({ summary, form, arms }: Omit<Evidence, "test">):
   return `${formatFigure(arms.baseline, each)} → ${formatFigure(arms.variant, each)}: ${text}`;
 }
 
-/**
- * The table of claims: one row per claim and setting.
- *
- * @param claims the judged claims
- */
+/** One row per claim and setting. */
 export function claimTable(claims: readonly ClaimResult[]): Table {
   return {
     columns: [
@@ -122,11 +106,7 @@ export function claimTable(claims: readonly ClaimResult[]): Table {
   };
 }
 
-/**
- * The table of evidence: one row per piece, with p-values before and after correction.
- *
- * @param claims the judged claims
- */
+/** One row per piece of evidence, with p-values before and after correction. */
 export function evidenceTable(claims: readonly ClaimResult[]): Table {
   return {
     caption:
@@ -158,8 +138,7 @@ interface NamedFigure {
   readonly figure: Figure;
   readonly form: Evidence["form"];
   /**
-   * Whether only some variants have this figure. The row is left out if none of the group's
-   * variants has it.
+   * Whether only some variants have this figure. Its row is left out if none of the group's has it.
    */
   readonly ofSome?: true;
 }
@@ -198,11 +177,7 @@ const figures: readonly NamedFigure[] = [
   },
 ];
 
-/**
- * The table of every figure of every variant at the end of training.
- *
- * @param group one setting's matched runs
- */
+/** Every figure of every variant at the end of training. */
 export function variantTable(group: StudyGroup): Table {
   const rows = figures.map(({ name, figure, form, ofSome }) => ({
     name,
@@ -233,7 +208,6 @@ export function variantTable(group: StudyGroup): Table {
   };
 }
 
-/** Something that begins at some step of training. */
 export interface Onset {
   readonly name: string;
   readonly figure: Figure;
@@ -258,11 +232,7 @@ export const ONSETS: readonly Onset[] = [
   { name: "‖h_0‖ ≥ 2 × early tokens", figure: residualRatio, level: 2 },
 ];
 
-/**
- * The table of the first measured steps at which things begin.
- *
- * @param group one setting's matched runs
- */
+/** The first measured steps of the onsets. */
 export function onsetTable(group: StudyGroup): Table {
   return {
     caption: "First measured step, median over the seeds that got there, with the range; nothing " +
@@ -285,12 +255,7 @@ export function onsetTable(group: StudyGroup): Table {
   };
 }
 
-/**
- * The table of the run settings that all arms of a study setting share: one column per study
- * setting.
- *
- * @param study the study
- */
+/** The run settings that all arms of a study setting share: one column per study setting. */
 export function settingsTable({ groups }: Study): Table {
   const names = [...new Set(groups.flatMap(({ settings }) => Object.keys(settings)))];
   return {

@@ -24,11 +24,7 @@ import {
   textColumns,
 } from "../table.ts";
 
-/**
- * Explains how little a few seeds can show.
- *
- * @param study the study
- */
+/** Explains how little a few seeds can show. */
 export function seedRemark({ groups }: Study): string {
   const most = Math.max(0, ...groups.map(({ seeds }) => seeds.length));
   if (most === 0) return "No complete run.";
@@ -44,11 +40,7 @@ export function seedRemark({ groups }: Study): string {
       : "intervals cover the median with 95 %.");
 }
 
-/**
- * Explains the correction for many tests.
- *
- * @param claims the judged claims
- */
+/** Explains the correction for many tests. */
 export function correctionRemark(claims: readonly ClaimResult[]): string {
   const tests = claims.reduce(
     (sum, { evidence }) => sum + evidence.filter(({ test }) => test !== undefined).length,
@@ -60,13 +52,7 @@ export function correctionRemark(claims: readonly ClaimResult[]): string {
     `study stands beside them, and takes ${seeds} seeds at least to be passed.`;
 }
 
-/**
- * Writes the study for a terminal: one line per claim and setting, and the caveats.
- *
- * @param study the study
- * @param claims the judged claims
- * @param options whether to use colors
- */
+/** Writes the study for a terminal: one line per claim and setting, and the caveats. */
 export function formatStudy(
   study: Study,
   claims: readonly ClaimResult[],
@@ -99,12 +85,7 @@ export function formatStudy(
   ].join("\n");
 }
 
-/**
- * Names the missing runs, which readers must know first.
- *
- * @param study the study
- * @returns one sentence, or none if nothing is missing
- */
+/** Names the missing runs, which readers must know first; one sentence or none. */
 export function gap({ groups, missing }: Study): string[] {
   if (missing.length === 0) return [];
   const there = groups.reduce((sum, { records }) => sum + records.length, 0);
@@ -205,7 +186,7 @@ export function formatStudyJson(study: Study, claims: readonly ClaimResult[]): s
   ));
 }
 
-/** Escape line by line to keep the text's own line breaks. */
+/** Line by line, to keep the text's own line breaks. */
 function escapeJson(text: string): string {
   return text.split("\n").map(escapeTerminal).join("\n") + "\n";
 }

@@ -92,12 +92,7 @@ const curves: readonly Curve[] = [
   },
 ];
 
-/**
- * Draws figures through training, beginning with the loss.
- *
- * @param group one setting's matched runs
- * @param document the document to draw with
- */
+/** Draws figures through training, beginning with the loss. */
 export function curvePictures(group: StudyGroup, document: SvgDocument): StudyPicture[] {
   const known = group.records.some((record) => record.trajectory.at(-1)?.oracleLoss != null);
   const loss: Curve = known
@@ -143,12 +138,7 @@ export function curvePictures(group: StudyGroup, document: SvgDocument): StudyPi
 /** The figures to draw against sink strength. */
 const COMPARED = ["gradient-ratio", "bloat", "residual", "residual-ratio", "drain"];
 
-/**
- * Draws figures against sink strength, to compare variants at equal sink strength.
- *
- * @param group one setting's matched runs
- * @param document the document to draw with
- */
+/** Draws figures against sink strength, to compare variants at equal strength. */
 export function strengthPictures(group: StudyGroup, document: SvgDocument): StudyPicture[] {
   return curves.filter(({ id }) => COMPARED.includes(id)).flatMap(
     ({ id, title, figure, label }) => {
@@ -172,13 +162,7 @@ export function strengthPictures(group: StudyGroup, document: SvgDocument): Stud
   );
 }
 
-/**
- * Draws one variant's path gradients over positions, at moments of training.
- *
- * @param group one setting's matched runs
- * @param variant one of its variants
- * @param sized the document and the width
- */
+/** Draws one variant's path gradients over positions, at moments of training. */
 export function pathPicture(
   group: StudyGroup,
   variant: StudyVariant,
@@ -224,12 +208,7 @@ export function pathPicture(
   return picture && { id: text.id, title: VARIANT_NAMES[variant], picture };
 }
 
-/**
- * Draws when things begin.
- *
- * @param group one setting's matched runs
- * @param sized the document and the width
- */
+/** Draws when the onsets occur. */
 export function onsetPicture(group: StudyGroup, sized: Sized): StudyPicture | undefined {
   const rows = group.records.flatMap((record) =>
     ONSETS.map(({ name, figure, level }) => ({

@@ -47,7 +47,7 @@ export const VERDICT_FORMS: Readonly<Record<ClaimVerdict, VerdictForm>> = {
   },
 };
 
-/** A table cell with a verdict, in words as well as in color. */
+/** A verdict as a cell, in words and in color. */
 export function verdictCell(verdict: ClaimVerdict): Cell {
   return { text: verdict, tone: VERDICT_FORMS[verdict].tone };
 }
@@ -62,11 +62,7 @@ export function absence({ verdict, remarks }: ClaimResult): string | undefined {
   return verdict === "no data" ? remarks[0]?.split(":")[0] : undefined;
 }
 
-/**
- * Counts each verdict that occurs, in the order of `CLAIM_VERDICTS`.
- *
- * @param claims the judged claims
- */
+/** Counts each verdict that occurs, in the order of `CLAIM_VERDICTS`. */
 export function verdictCounts(
   claims: readonly ClaimResult[],
 ): { readonly verdict: ClaimVerdict; readonly count: number }[] {
@@ -78,12 +74,7 @@ export function verdictCounts(
 
 const isJudged = (verdict: ClaimVerdict) => verdict !== "too few seeds" && verdict !== "no data";
 
-/**
- * Counts the claims by verdict, in words. It counts unjudged claims separately.
- *
- * @param claims the judged claims
- * @returns for example `7 reproduced, 2 partly; not judged: 3 too few seeds`
- */
+/** Counts the claims by verdict, such as `7 reproduced, 2 partly; not judged: 3 too few seeds`. */
 export function tally(claims: readonly ClaimResult[]): string {
   const counts = verdictCounts(claims);
   const words = (judged: boolean) =>
@@ -95,10 +86,7 @@ export function tally(claims: readonly ClaimResult[]): string {
 }
 
 /**
- * Explains every verdict that occurs, and how to read a figure.
- *
- * @param claims the judged claims
- * @returns one sentence each, without a period
+ * Explains every verdict that occurs, and how to read a figure: a sentence each, without a period.
  */
 export function verdictLegend(claims: readonly ClaimResult[]): string[] {
   const compares = claims.some((claim) => headline(claim)?.arms !== undefined);
