@@ -23,7 +23,10 @@ export type ParameterValues = ReadonlyMap<string, Float32Array<ArrayBuffer>>;
 /** A stored model. */
 export interface StoredModel {
   readonly config: LlamaConfig;
-  /** T of its training; for a pretrained model, config.json's `max_position_embeddings`. */
+  /**
+   * The context length T of its training; for a pretrained model, config.json's
+   * `max_position_embeddings`.
+   */
   readonly context: number;
   readonly parameters: ParameterValues;
 }

@@ -62,10 +62,7 @@ export class Llama {
   readonly batch: number;
   readonly context: number;
   readonly microBatches: number;
-  /**
-   * The position at which attention's backward pass is precise, as in `LlamaOptions`; undefined for
-   * none.
-   */
+  /** As in {@linkcode LlamaOptions}. */
   readonly precisePosition: number | undefined;
   /**
    * The parameters by name, in the order of `listParameters`. An optimizer changes them in place.
@@ -94,7 +91,7 @@ export class Llama {
   readonly #evaluation: readonly Plan[];
   /** The packs for an optimizer: parameters and gradients have the same layout. */
   readonly packs: readonly ParameterPack[];
-  /** Totals that the first micro-batch of a step resets to zero. */
+  /** Sums over a step's micro-batches. The first one resets them to zero. */
   readonly #totals: readonly Tensor[];
 
   /**

@@ -36,10 +36,7 @@ export interface StreamedLlamaOptions {
   readonly context: number;
   /** How to choose between kernels. Default: `steps`. */
   readonly kernels?: KernelPreference;
-  /**
-   * The position of attention's precise backward pass, as in `LlamaOptions`. Default: none, the
-   * usual form.
-   */
+  /** As in `LlamaOptions`. Default: none. */
   readonly precisePosition?: number;
   /**
    * Replaces the input of each linear map of the decoder layers. It is planned once for all layers,
@@ -141,7 +138,7 @@ export class StreamedLlama {
   /** The layer whose states are in the tensors of `#forward`; undefined for none. */
   #computed: number | undefined;
   #ran = false;
-  /** The last layer of which `#states` holds the input for the current tokens. */
+  /** The last layer whose input for the current tokens is in `#states`. */
   #known = 0;
 
   /**
@@ -262,8 +259,8 @@ export class StreamedLlama {
       this.#copy(this.#output, this.#states[layer + 1]!);
       if (this.#back !== undefined) this.#known = layer;
     }
-    // `onOutput` may have changed a tensor of the last layer. Then the backward pass recomputes its
-    // states.
+    // `onOutput` may have changed a tensor of the last layer. Then the backward pass recomputes
+    // that layer's states.
     this.#computed = options.onOutput === undefined ? layers - 1 : undefined;
     const losses = await this.#head.forward(batch.targets, options);
     this.#ran = true;

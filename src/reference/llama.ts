@@ -299,8 +299,8 @@ class LlamaBackward {
   }
 
   /**
-   * The backward pass of the queries' or the keys' RMSNorm: returns the gradient by its input,
-   * [B T, H D], and adds that by its gain to `gradients`.
+   * The backward pass of the queries' or the keys' RMSNorm: returns the gradient by its input, [B
+   * T, H D], and stores that by its gain in `gradients`.
    */
   #headNormBackward(layer: number, { kind, memory, merged, gradients }: {
     readonly kind: "query" | "key";

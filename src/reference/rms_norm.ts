@@ -39,7 +39,6 @@ function leadingShape(shape: readonly number[]): readonly number[] {
   return shape.length === 1 ? [1] : shape.slice(0, -1);
 }
 
-/** Checks input and gain; returns the length of a row and the number of rows. */
 function checkRmsNorm(
   operator: string,
   input: ReferenceTensor,

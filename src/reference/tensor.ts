@@ -25,7 +25,6 @@ export function elementCount(shape: readonly number[]): number {
   return shape.reduce((product, length) => product * length, 1);
 }
 
-/** Throws unless `shape` is a list of positive integers. */
 function checkDimensions(operation: string, shape: readonly number[]): void {
   if (!Array.isArray(shape) || shape.length === 0) {
     throw new TypeError(

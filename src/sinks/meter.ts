@@ -150,9 +150,8 @@ export class SinkMeter {
    *
    * @param trace states and gradients of the batch's mean loss, on the CPU
    * @param options which queries are idle, and the losses
-   * @throws {TypeError} if the trace does not fit the model
-   * @throws {RangeError} that names the place of a NaN or an infinity; do not use the meter after
-   *   it
+   * @throws {TypeError} if the trace or `idle` does not fit the model
+   * @throws {RangeError} that names a NaN or an infinity; do not use the meter afterwards
    */
   add(trace: Trace<Numbers>, options: TracedBatchOptions = {}): void {
     const { batch, context } = trace;
@@ -168,12 +167,10 @@ export class SinkMeter {
    * Adds one layer of a batch, for models with traces too large to hold at once. Layers may come in
    * any order; after the last one, call {@linkcode addBatch}.
    *
-   * @param index the layer's index
-   * @param layer its states and its gradients of the batch's mean loss, on the CPU
-   * @param options B, and which queries are idle
-   * @throws {TypeError} if the layer does not fit the model
-   * @throws {RangeError} that names the place of a NaN or an infinity; do not use the meter after
-   *   it
+   * @param layer its states, and the gradients of the batch's mean loss, on the CPU
+   * @param options `batch`: B; `idle`: as for a whole batch
+   * @throws {TypeError} if the layer or `idle` does not fit the model
+   * @throws {RangeError} that names a NaN or an infinity; do not use the meter afterwards
    */
   addLayer(
     index: number,

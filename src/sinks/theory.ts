@@ -13,7 +13,6 @@ import { checkNorm, normChecks } from "./theory/norm.ts";
 import { checkTrace } from "./trace_check.ts";
 import { layerValve } from "./valve.ts";
 
-/** What the theory's checks need besides a trace. */
 export interface TheoryOptions {
   readonly config: LlamaConfig;
   /** γ of both RMSNorms of each layer; a layer without attention does not use the first. */

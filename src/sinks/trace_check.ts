@@ -80,7 +80,6 @@ function shapes(config: LlamaConfig) {
   };
 }
 
-/** The model and the lengths that a layer must fit. */
 export interface LayerCheck {
   readonly config: LlamaConfig;
   /** The layer's index. */

@@ -76,7 +76,9 @@ const CLASSES: Readonly<Record<Family, string>> = {
   qwen3: "Qwen3ForCausalLM",
 };
 
-/** Each family's defaults for fields that the file lacks. */
+/**
+ * Each family's defaults for fields that the file lacks; undefined if other fields give the value.
+ */
 const DEFAULTS: Readonly<Record<Family, Readonly<Record<string, number | undefined>>>> = {
   llama: { num_key_value_heads: undefined, head_dim: undefined },
   mistral: { num_key_value_heads: 8, head_dim: undefined },

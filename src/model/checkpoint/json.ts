@@ -1,6 +1,4 @@
-/**
- * Reads a checkpoint's text and JSON files, which may come from strangers, and words their errors.
- */
+/** Reads a checkpoint's text and JSON files, which may come from strangers. */
 import { CheckpointError } from "./error.ts";
 
 /** The longest text to read. Tokenizer files have up to 35 MB. */
@@ -9,7 +7,6 @@ const MOST_TEXT_BYTES = 2 ** 27;
 /** The beginning of a file whose content Git LFS has not fetched. */
 export const LFS_POINTER = "version https://git-lfs.github.com/";
 
-/** What is wrong with a file that holds {@linkcode LFS_POINTER}, and what to do. */
 export const LFS_PROBLEM =
   "is a pointer of Git LFS and not the file itself: fetch it with git lfs pull";
 

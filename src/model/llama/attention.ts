@@ -36,7 +36,6 @@ export interface AttentionState extends Omit<AttentionTrace<Tensor>, "gradients"
   readonly headNorm: { readonly projections: Tensor; readonly inverseRms: Tensor } | undefined;
   /** y, the heads' outputs, joined along the last dimension: [B, T, Hq D] */
   readonly merged: Tensor;
-  /** The states of the gates; undefined without gates. */
   readonly gate: GateState | undefined;
   readonly vScale: AttentionVScale | undefined;
   /**

@@ -6,9 +6,9 @@ import type { Workspace } from "../workspace.ts";
 
 /** One batch. */
 export interface Batch {
-  /** `[B, T]`, row-major: from 0 to V − 1. */
+  /** Token numbers from 0 to V − 1: `[B, T]`. */
   readonly inputs: Uint32Array;
-  /** `[B, T]`: the token that each position must predict. */
+  /** The token that each position must predict: `[B, T]`. */
   readonly targets: Uint32Array;
 }
 

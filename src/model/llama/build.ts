@@ -49,7 +49,7 @@ export interface KernelChoice {
   readonly attentionBackward?: string;
 }
 
-/** What all parts of a model share in planning. */
+/** What the plans of all parts of a model share. */
 export interface LlamaBuild {
   readonly workspace: Workspace;
   readonly config: LlamaConfig;
@@ -79,10 +79,7 @@ export interface LlamaBuild {
   readonly constant: Tensor | undefined;
   /** The sink logits if they are not learned: [Hq]. */
   readonly sinkLogit: Tensor | undefined;
-  /**
-   * The position at which attention's backward pass is precise, as in {@linkcode LlamaOptions};
-   * undefined for none.
-   */
+  /** As in {@linkcode LlamaOptions}. */
   readonly precisePosition: number | undefined;
   readonly linearInput?: LinearInput;
 }

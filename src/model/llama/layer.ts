@@ -175,11 +175,11 @@ function planMlpBackward(
 }
 
 /**
- * Plans a norm's backward pass.
+ * Plans a norm's backward pass, and adds the gradient that flows around the norm's residual branch.
  *
- * @param options `name`: the gain's; `residualGradient`: if the norm starts a residual branch, the
- *   loss's gradient by the stream around the branch, to be added; undefined for the final norm
- * @returns the gradient by the norm's input, which is the stream
+ * @param options `name`: the gain's; `residualGradient`: the gradient to add; undefined for the
+ *   final norm, which starts no branch
+ * @returns the loss's gradient by the norm's input
  */
 export function planNormBackward(
   build: LlamaBuild,

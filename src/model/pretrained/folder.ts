@@ -62,7 +62,7 @@ async function contentOf(folder: string, names: readonly string[]): Promise<stri
     `tokenizer.json${parts.length === 0 ? "" : `, but only ${parts.join(", ")}`}`;
 }
 
-/** A cached model's commit folder: the main branch's if it is there. */
+/** Finds the folder of a commit of a cached model, the main branch's if possible. */
 async function commitIn(folder: string): Promise<string> {
   const snapshots = join(folder, "snapshots");
   const commits = await fileNames(snapshots);

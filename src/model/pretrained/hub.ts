@@ -31,7 +31,7 @@ export interface FetchedModel {
 
 /** Options of {@linkcode fetchModel}. */
 export interface FetchModelOptions {
-  /** Called with the bytes that are there, and with those of all files known so far. */
+  /** Called with the number of bytes on disk, and the number of bytes of all files known so far. */
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
   /**
    * The longest context that the model will get. Weights of a model that is unsupported at this

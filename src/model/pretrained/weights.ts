@@ -36,7 +36,7 @@ export interface WeightSource extends Disposable {
    *
    * @param name one of {@linkcode shapes}
    * @param rows of a matrix, or elements of a vector; all of them by default
-   * @param into the array to fill, of that length; a new one by default
+   * @param into the array to fill, as long as these rows; a new one by default
    * @returns the elements in float32, row by row, exactly as stored
    * @throws {RangeError} for another name, rows outside the tensor, or an array of the wrong length
    * @throws {CheckpointError} if the file cannot be read
@@ -52,7 +52,7 @@ export interface WeightSource extends Disposable {
    *
    * @param name one of {@linkcode shapes}
    * @param rows as for `read`
-   * @param into the array to fill, of that length
+   * @param into the array to fill, as long as these rows
    * @throws {RangeError} as `read` does, or if the type has more than 16 bits
    * @throws {CheckpointError} if the file cannot be read
    */
@@ -180,7 +180,7 @@ class StoredWeights implements WeightSource {
     await place.file.readBits(place.name, start, into);
   }
 
-  /** The elements of some rows. Refuses a wrong `length`, that of an array to hold them. */
+  /** The elements of some rows. Refuses an array whose `length` does not fit them. */
   #rangeOf(
     name: string,
     { rows, length }: { readonly rows: RowRange | undefined; readonly length: number | undefined },

@@ -4,7 +4,7 @@
  *
  * For each row, a slice's kernels give logSumExp_slice = log Σ e^z over the slice's columns, and
  * loss_slice = logSumExp_slice minus the target's logit, which counts as 0 if the target is in
- * another slice. The CPU combines them in float64:
+ * another slice. The CPU combines the slices in float64:
  *
  *     logSumExp = log Σ_slices e^(logSumExp_slice)    z_target = Σ_slices (logSumExp_slice − loss_slice)
  *
@@ -198,9 +198,7 @@ export class StreamedHead {
   }
 
   /**
-   * Allocates places that keep the weights of slices, which then need not be read again.
-   *
-   * @param bytes the memory for all places
+   * Allocates memory, at most `bytes`, for weights of slices, so that these need not be read again.
    */
   keep(bytes: number): void {
     let left = bytes;

@@ -57,7 +57,7 @@ export class KeptStates {
     return this.#copies.size;
   }
 
-  /** Enqueues copying a layer's states away, if it has a place. */
+  /** Enqueues copying a layer's states away, if the layer has a copy. */
   keep(layer: number): void {
     this.#copy(layer, (tensor, copy) => [tensor, copy]);
   }

@@ -35,10 +35,6 @@ export class LinearMaximaMeter implements Disposable {
   readonly #all: Tensor;
   #ran = false;
 
-  /**
-   * @param gpu the model's GPU
-   * @param layers the number of layers
-   */
   constructor(gpu: Gpu, layers: number) {
     this.#gpu = gpu;
     this.#layers = layers;
@@ -107,7 +103,7 @@ export class LinearRounding implements Disposable {
   readonly #down: boolean;
   /** The current layer's maxima, which give its scales, [1] each; undefined for scales per row. */
   readonly #current: readonly Tensor[] | undefined;
-  /** The maxima for static scales. Set them before a forward pass that needs them. */
+  /** The maxima for static scales. Set them before the forward pass. */
   maxima: LinearMaxima | undefined;
 
   /**

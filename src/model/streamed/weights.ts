@@ -205,7 +205,9 @@ export class LayerWeights {
     this.#kept = new KeptWeights(workspace, [...units.values(), ...images.values()]);
   }
 
-  /** Allocates places that keep layers' weights, so that these need not be read again. */
+  /**
+   * Allocates memory, at most `bytes`, for layers' weights, so that these need not be read again.
+   */
   keep(bytes: number): void {
     this.#kept.allocate(this.#source.architecture.config.layers, bytes);
   }

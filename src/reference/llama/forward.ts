@@ -46,7 +46,6 @@ export interface LlamaOptions {
   readonly batch: LlamaBatch;
 }
 
-/** The states of one layer's attention that the backward pass needs. */
 export interface AttentionMemory {
   readonly norm: Normed;
   /** Queries and keys before the norms that some models have: [B T H, D] each. */
@@ -69,7 +68,6 @@ export interface AttentionMemory {
   readonly residual: ReferenceTensor;
 }
 
-/** The states of attention's gates that the backward pass needs. */
 export interface GateMemory {
   /** [B T, G] each, G gates per token */
   readonly logits: ReferenceTensor;
@@ -78,7 +76,6 @@ export interface GateMemory {
   readonly output: ReferenceTensor;
 }
 
-/** The states of one layer that the backward pass needs. */
 export interface LayerMemory {
   readonly input: ReferenceTensor;
   readonly attention: AttentionMemory | undefined;
@@ -102,13 +99,11 @@ export interface Normed {
   readonly inverseRms: ReferenceTensor;
 }
 
-/** A model in float64 with its parameters and a batch. */
 export class LlamaForward {
   readonly config: LlamaConfig;
   readonly batch: LlamaBatch;
   readonly #parameters = new Map<string, ReferenceTensor>();
 
-  /** Checks that parameters and tokens fit the model. */
   constructor({ config, parameters, batch }: LlamaOptions) {
     checkConfig(config);
     this.config = config;

@@ -247,7 +247,6 @@ export function crossEntropy(
   return { loss: total / rows, logitGradient };
 }
 
-/** The sum of two tensors of equal shape. */
 export function sum(a: ReferenceTensor, b: ReferenceTensor): ReferenceTensor {
   return { data: a.data.map((x, i) => x + b.data[i]!), shape: a.shape };
 }

@@ -1,6 +1,6 @@
 /**
- * A model's inner states on one batch: every state that gradient-sink measurements read, and the
- * loss's gradient by it. `Numbers` is a tensor on the GPU, or its elements on the CPU.
+ * A model's inner states on one batch: the states that gradient-sink measurements read, and the
+ * loss's gradients by some of them. `Numbers` is a tensor on the GPU, or its elements on the CPU.
  */
 
 /**

@@ -75,10 +75,6 @@ export class LayerUnits {
     return this.#heads.sums.length;
   }
 
-  /**
-   * @param attention the layer's attention in a batch
-   * @param options B, and which queries are idle: [B, T]
-   */
   add(
     attention: AttentionTrace<Numbers>,
     { batch, idle }: { readonly batch: number; readonly idle: Uint8Array | undefined },

@@ -44,7 +44,10 @@ export interface HeadMeasurement {
    * it cannot be computed from their other fields.
    */
   readonly sinkRate?: number;
-  /** The share of sequences with idle queries whose idle score counts as a sink; null for none. */
+  /**
+   * Among sequences with idle queries, the share whose idle score counts as a sink; null if there
+   * are none.
+   */
   readonly idleSinkRate?: number | null;
   /**
    * The idle score: the mean of a_ts over idle queries from `idleFrom` on; null if the task has

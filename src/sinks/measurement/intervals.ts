@@ -2,8 +2,9 @@
 import type { Interval } from "../../statistics/resampling.ts";
 
 /**
- * 95 % intervals over sequences: how much each figure would vary with as many other sequences. The
- * fields have the figures' names; null if a figure has no value, or a resample has none.
+ * 95 % intervals over sequences: how much each figure would vary if as many other sequences were
+ * measured. The fields have the figures' names; null if a figure has no value, or a resample has
+ * none.
  */
 export interface SinkIntervals {
   /** null in a layer without attention. */

@@ -11,9 +11,9 @@ export interface TheoryCheck {
   /** How many comparisons were made. */
   readonly compared: number;
   /**
-   * The difference in the comparison that uses most of its tolerance, divided by the sum of the
-   * terms' magnitudes. For an identity it is |left − right|. For a bound it is left − right, which
-   * is negative if the bound holds with room.
+   * In the comparison that uses most of its tolerance: |left − right| for an identity, left − right
+   * for a bound, divided by the sum of the terms' magnitudes. It is negative if a bound holds with
+   * room.
    */
   readonly worst: number;
   /** The place of `worst`: layer, head, position, sequence. */
@@ -40,7 +40,10 @@ export interface SlackDistribution {
   readonly all: readonly number[];
   /** Quantiles at SLACK_LEVELS over the tokens at position s alone; empty if all are left out. */
   readonly sink: readonly number[];
-  /** Counts of log10 slack in bins of width `width` from `from` on; the last has all greater. */
+  /**
+   * Counts of log10 slack in bins of width `width` from `from` on; the last bin counts all greater
+   * ones too.
+   */
   readonly histogram: {
     readonly from: number;
     readonly width: number;
@@ -48,7 +51,6 @@ export interface SlackDistribution {
   };
 }
 
-/** The results of the theory's checks on a real batch. */
 export interface TheoryMeasurement {
   readonly checks: readonly TheoryCheck[];
   /** One line per check with violations; empty if all checks hold. */

@@ -119,12 +119,10 @@ export class CompressRegression {
 
 const RATIOS = ["bloat", "compress", "change"] as const;
 
-/** `points`, for scatter plots, shows tokens of this many sequences, the first ones. */
+/** The number of sequences, the first ones, whose tokens `points` holds. */
 const POINT_SEQUENCES = 2;
 
-/** Measures one branch over all batches that are added. */
 export class BranchMeter {
-  /** The fit over all tokens of this branch. */
   readonly regression: CompressRegression = new CompressRegression();
   readonly #context: number;
   readonly #width: number;
@@ -136,10 +134,6 @@ export class BranchMeter {
     this.#width = width;
   }
 
-  /**
-   * @param states [B, T, d] each
-   * @param batch B
-   */
   add(states: BranchStates, batch: number): void {
     for (let row = 0; row < batch * this.#context; row++) {
       const token = tokenRatios(states, row, this.#width);
@@ -148,10 +142,6 @@ export class BranchMeter {
     }
   }
 
-  /**
-   * @param settings s and the early tokens
-   * @param kept the positions of `byPosition`, and those of `points`
-   */
   result(
     settings: SinkSettings,
     kept: { readonly positions: readonly number[]; readonly points: readonly number[] },

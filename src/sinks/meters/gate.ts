@@ -5,7 +5,6 @@ import { compareEarly, type Numbers } from "../numbers.ts";
 import { idleQueries } from "./head.ts";
 import { mean } from "../../statistics/mean.ts";
 
-/** Averages the gates' openings over batches, for {@linkcode GateMeasurement}. */
 export class GateMeter {
   readonly #heads: number;
   readonly #context: number;
@@ -16,10 +15,6 @@ export class GateMeter {
   #sequences = 0;
   #idleQueries = 0;
 
-  /**
-   * @param shape Hq and T
-   * @param settings s, the early tokens, and the first idle position
-   */
   constructor(
     { queryHeads, context }: { readonly queryHeads: number; readonly context: number },
     settings: SinkSettings,

@@ -28,7 +28,6 @@ export class GradientMeter {
   readonly #single: Float64Array;
   #sequences = 0;
 
-  /** @param shape the state's shape without its batch */
   constructor({ heads, context, width }: Omit<StateShape, "batch">) {
     this.#heads = heads;
     this.#context = context;

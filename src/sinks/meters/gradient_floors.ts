@@ -29,7 +29,6 @@
 import { type AttentionShape, keyHeadOf } from "../attention_column.ts";
 import { type Numbers, precisionOf, rowDot, rowNorm } from "../numbers.ts";
 
-/** The states of a layer's attention that the floors depend on. */
 export interface FloorStates {
   /** a_ts of every query t, by `attentionColumn`: [B, Hq, T] */
   readonly column: ArrayLike<number>;
@@ -79,10 +78,6 @@ export class GradientFloors {
     this.#options = options;
   }
 
-  /**
-   * @param states a batch's states
-   * @param shape the lengths
-   */
   add(states: FloorStates, shape: AttentionShape): void {
     const { batch, queryHeads, context, headDim } = shape;
     const { position } = this.#options;

@@ -33,7 +33,6 @@ export function idleQueries(
   return queries;
 }
 
-/** Measures a layer's query heads over batches, for {@linkcode HeadMeasurement}. */
 export class HeadMeter {
   readonly #settings: SinkSettings;
   readonly #heads: HeadSums[];
@@ -51,10 +50,6 @@ export class HeadMeter {
   #uniformIdle = 0;
   #uniform = 0;
 
-  /**
-   * @param queryHeads Hq
-   * @param settings s, T_ε, ε and the first idle position
-   */
   constructor(queryHeads: number, settings: SinkSettings) {
     this.#settings = settings;
     this.#heads = Array.from(

@@ -16,7 +16,6 @@ import { MassiveMeter, NormMeter } from "./norm.ts";
 import { SinkLogitMeter } from "./sink_logit.ts";
 import type { LayerValve } from "../valve.ts";
 
-/** Options that all layers share, and this layer's V-scale and sink logits. */
 export interface LayerMeterOptions {
   readonly config: LlamaConfig;
   readonly settings: SinkSettings;
@@ -81,10 +80,6 @@ export class AttentionMeter {
     this.#residual = new NormMeter(residual);
   }
 
-  /**
-   * @param layer a layer with attention
-   * @param options B and idle queries
-   */
   add(
     layer: LayerTrace<Numbers>,
     options: { readonly batch: number; readonly idle: Uint8Array | undefined },
@@ -203,10 +198,6 @@ export class LayerMeter {
     return this.#mlp.regression;
   }
 
-  /**
-   * @param layer the layer's trace
-   * @param options B and idle queries
-   */
   add(
     layer: LayerTrace<Numbers>,
     options: { readonly batch: number; readonly idle: Uint8Array | undefined },

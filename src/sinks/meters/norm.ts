@@ -12,7 +12,6 @@ export class NormMeter {
   readonly #byHead: Float64Array;
   #sequences = 0;
 
-  /** @param shape the state's shape without its batch */
   constructor({ heads, context, width }: Omit<StateShape, "batch">) {
     this.#heads = heads;
     this.#context = context;
@@ -78,10 +77,6 @@ export class MassiveMeter {
     this.#position = position;
   }
 
-  /**
-   * @param state [B, T, d]
-   * @param shape its lengths, with heads = 1
-   */
   add(state: Numbers, { batch, context, width }: StateShape): void {
     const magnitudes = Float64Array.from(state, Math.abs).sort();
     const median = quantile(magnitudes, 0.5);

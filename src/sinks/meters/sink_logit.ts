@@ -4,7 +4,6 @@ import type { SinkSettings } from "../measurement/settings.ts";
 import type { Numbers } from "../numbers.ts";
 import { idleQueries } from "./head.ts";
 
-/** Averages the sink logits' shares over batches, for {@linkcode SinkLogitMeasurement}. */
 export class SinkLogitMeter {
   readonly #logits: readonly number[];
   readonly #context: number;
@@ -15,10 +14,6 @@ export class SinkLogitMeter {
   #sequences = 0;
   #idleQueries = 0;
 
-  /**
-   * @param logits the sink logit of each query head
-   * @param options T, and settings: the position s, T_ε and the first idle position
-   */
   constructor(
     logits: readonly number[],
     { context, settings }: { readonly context: number; readonly settings: SinkSettings },

@@ -16,10 +16,6 @@ export class GradientGram {
   /** Each text's gradients at these positions. */
   readonly #texts: Float32Array<ArrayBuffer>[] = [];
 
-  /**
-   * @param shape T and d
-   * @param settings s, which may lie beyond T_e, and T_e, the last position that R_GS compares
-   */
   constructor(
     { context, width }: { readonly context: number; readonly width: number },
     { position, lastGradientPosition }: Pick<SinkSettings, "position" | "lastGradientPosition">,

@@ -13,7 +13,6 @@ const TEXT_POSITIONS = 24;
 /** A map's size and its weights, [size, size]. */
 type Map = Pick<AttentionMap, "size" | "weights">;
 
-/** Measures one layer's attention to every position, over batches. */
 export class PositionMeter {
   /**
    * The number of heads with a sink, [texts][s]. A head has a sink at s if its mean attention to s,

@@ -50,7 +50,10 @@ export interface AttentionMap {
   readonly weights: readonly number[];
 }
 
-/** The channels of the hidden states with the largest magnitudes, such as massive activations. */
+/**
+ * The channels (dimensions) of the hidden states with the largest magnitudes: massive activations
+ * are in some of them.
+ */
 export interface ChannelMeasurement {
   /** The dimensions with the largest magnitudes over all layers, increasing. */
   readonly dimensions: readonly number[];

@@ -4,8 +4,8 @@
  * and values are summed over the query heads that share a key head. With full V-scale, v̂ replaces
  * v; in full and in backward-only V-scale, J_φ(v) maps the gradient of v̂ to that of v. With a sink
  * logit, whose share of the weight is b_t, a row of weights sums to 1 − b_t (S1) instead of 1, and
- * S3, S4 and S6 replace A4, the zero of A3, and A7. With gates, g is the gradient before them;
- * `gate.ts` checks the gates.
+ * S3, S4 and S6 replace A4, the zero of A3, and A7. With gates, y is a head's output before its
+ * gates, which `gate.ts` checks.
  *
  * Rounding: the checks recompute the weights in float64 from the traced q and k. The model's own
  * weights differ from these by roundings: of the logit, at most (D/4 + 6) u |z|, in z and again in

@@ -46,7 +46,7 @@ export interface AttentionLayer {
  * of A1, A2, A5 and A6 in src/reference/theory.md, and the magnitude of A2's terms.
  */
 export class KeySums {
-  /** ∇v_s by identity A1, without V-scale: Σ a_ts g_t, [T, D] */
+  /** ∇v_s by identity A1, or ∇v̂_s with V-scale: Σ a_ts g_t, [T, D] */
   readonly valueGradient: Float64Array;
   /** ∇k_s by identity A2: Σ a_ts β_ts q_t/√D, [T, D] */
   readonly keyGradient: Float64Array;
@@ -59,7 +59,7 @@ export class KeySums {
   /** A6's bound on ‖∇k_s‖: max_t ‖q_t‖ max_t |β_ts| M_s/√D, [T] */
   readonly key: Float64Array;
   /**
-   * The magnitude of A2's terms, which rounding errors are relative to: Σ a_ts ‖g_t‖ (‖v_s‖ + Σ_j
+   * The magnitude of A2's terms, to which rounding errors are relative: Σ a_ts ‖g_t‖ (‖v_s‖ + Σ_j
    * a_tj ‖v_j‖) ‖q_t‖/√D, [T]
    */
   readonly keyScale: Float64Array;
@@ -97,7 +97,6 @@ export interface Head extends AttentionLayer {
   readonly where: string;
 }
 
-/** The numbers of a head that its checks share. */
 interface HeadNumbers {
   /** 1/√D */
   readonly scale: number;

@@ -34,7 +34,6 @@ export interface BoundComparison extends Omit<Comparison, "excess"> {
 /** The width of a histogram's bin of log10(bound / actual). */
 const BIN = 0.05;
 
-/** Sums up the comparisons of one identity or bound. */
 export class CheckMeter {
   readonly #check: CheckName & { readonly kind: "identity" | "bound" };
   readonly #slack = new Map<string, {
@@ -79,7 +78,7 @@ export class CheckMeter {
     place: Pick<SlackDistribution, "layer" | "branch">,
   ): void {
     this.identity({ ...comparison, excess: actual - bound });
-    // Values that rounding alone explains tell nothing about the bound.
+    // An actual value that may be rounding alone tells nothing about the bound.
     if (!(actual > 2 * comparison.tolerance * comparison.scale)) return;
     const key = `${place.layer} ${place.branch}`;
     const slack = this.#slack.get(key) ?? { place, all: [], sink: [] };

@@ -17,7 +17,7 @@ import {
 /** The longest header that the format allows. */
 const MOST_HEADER_BYTES = 100_000_000;
 
-/** A range of a tensor's elements, in the order of its bytes. */
+/** A range of a tensor's elements, as they are stored. */
 export interface ElementRange {
   readonly start: number;
   readonly count: number;
@@ -26,7 +26,7 @@ export interface ElementRange {
 /** An open file. */
 export class TensorFile implements Disposable {
   readonly path: string;
-  /** The entries by name, in the order of their bytes. */
+  /** The entries by name, in the order in which the tensors are stored. */
   readonly entries: ReadonlyMap<string, TensorEntry>;
   readonly #file: Deno.FsFile;
   /** The offset of the tensors' bytes. */

@@ -28,9 +28,7 @@ export interface DownloadOptions {
    * @throws {PassingError} if another attempt may succeed
    */
   readonly read: (offset: number) => Promise<ReadableStream<Uint8Array>>;
-  /**
-   * Why the bytes ended early; undefined if they did not, or if the stream's own error tells why.
-   */
+  /** The last request's error, if it failed. It says more than the error of the stream. */
   readonly failure: () => Error | undefined;
   /** Called with the number of bytes so far. */
   readonly onProgress: (bytes: number) => void;

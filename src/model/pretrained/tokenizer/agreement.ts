@@ -49,7 +49,9 @@ function refuseOtherBegin(folder: string, { settings, prefix, beginToken }: Agre
   );
 }
 
-/** Notes tokens that only tokenizer_config.json names, and refuses a token with two numbers. */
+/**
+ * Writes a note on tokens that only tokenizer_config.json names. Refuses a token with two numbers.
+ */
 function missingTokens(folder: string, { settings, added }: Agreement): string[] {
   const missing: string[] = [];
   const decoder = objectOf(

@@ -113,7 +113,7 @@ function exactPreTokenizer(part: Fields, path: string): Fields[] {
       if (part.split === false) return [part];
       const mark = String(part.replacement ?? "▁");
       if (mark.length !== 1) break;
-      // The library does not split before the marks.
+      // The library does not split before each mark.
       return [part, split(`[${mark}][^${mark}]*`)];
     }
     case "Punctuation":

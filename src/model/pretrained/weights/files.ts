@@ -19,7 +19,7 @@ export const WHOLE = "model.safetensors";
 /** The name of the index of several weights files. */
 export const INDEX = "model.safetensors.index.json";
 
-/** Patterns of names of files that are not read as weights, and what to do about the files. */
+/** Names of files that are not read as weights: what the files are, and what to do about them. */
 const OTHERS: readonly (readonly [RegExp, string])[] = [
   [
     /^(pytorch_model.*\.bin(\.index\.json)?|.*\.(pt|pth|ckpt))$/,

@@ -111,7 +111,7 @@ const SMALLEST = { F32: 0, F16: 2 ** -25, BF16: 0 } as const;
 
 /**
  * RoPE's stored frequencies must be those of config.json, with or without its RoPE scaling. Some
- * programs stored them before they scaled them.
+ * programs stored the frequencies before scaling.
  */
 async function checkFrequencies(
   { file, name }: Place,
