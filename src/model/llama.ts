@@ -91,7 +91,7 @@ export class Llama {
   readonly #evaluation: readonly Plan[];
   /** The packs for an optimizer: parameters and gradients have the same layout. */
   readonly packs: readonly ParameterPack[];
-  /** Sums over a step's micro-batches. The first one resets them to zero. */
+  /** Sums over a step's micro-batches, which the first micro-batch resets to zero. */
   readonly #totals: readonly Tensor[];
 
   /**
@@ -201,8 +201,8 @@ export class Llama {
    * Enqueues the forward and backward pass of a micro-batch. It fills `trace` and `tokenLosses`;
    * the last micro-batch of a step also completes `gradients` and `meanLoss`.
    *
-   * @param options `microBatch`: its index in the step, from 0 (default); the first one overwrites
-   *   the totals, others add to them
+   * @param options `microBatch`: its index in the step, from 0 (default); index 0 resets
+   *   `gradients` and `meanLoss`, later ones add to them
    * @throws {RangeError} for an index that a step does not have
    */
   computeGradients({ microBatch = 0 }: { readonly microBatch?: number } = {}): void {

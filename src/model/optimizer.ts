@@ -24,7 +24,7 @@ export interface AdamWSettings {
    * sink logits. Default: 0.1.
    */
   readonly weightDecay?: number;
-  /** Gradients with a larger global norm are scaled down to it. Default: 1. */
+  /** The largest global norm of the gradients; a larger one is scaled down to it. Default: 1. */
   readonly maximumNorm?: number;
 }
 

@@ -34,7 +34,7 @@ export interface RmsNormBackwardOptions {
   readonly outputGradient: ReferenceTensor;
 }
 
-/** The input's shape without its last dimension: one number per row. */
+/** The shape of one number per row: the input's without its last dimension, or [1]. */
 function leadingShape(shape: readonly number[]): readonly number[] {
   return shape.length === 1 ? [1] : shape.slice(0, -1);
 }

@@ -173,7 +173,7 @@ export class StatesMeter {
       .flatMap(([head, why]) =>
         head === undefined ? [] : { layer: head.layer, head: head.head, why }
       )
-      // Two of them can be the same head, for example the strongest sink and the one asked for.
+      // Two choices can be the same head, for example the strongest sink and the one asked for.
       .filter((each, i, all) =>
         all.findIndex(({ layer, head }) => layer === each.layer && head === each.head) === i
       );

@@ -15,7 +15,7 @@ import { layerValve } from "./valve.ts";
 
 export interface TheoryOptions {
   readonly config: LlamaConfig;
-  /** γ of both RMSNorms of each layer; a layer without attention does not use the first. */
+  /** γ of both RMSNorms of each layer. In a layer without attention, `attention` is not used. */
   readonly gains: readonly {
     readonly attention: ArrayLike<number> | undefined;
     readonly mlp: ArrayLike<number>;
@@ -28,7 +28,7 @@ export interface TheoryOptions {
   readonly position?: number | undefined;
   /**
    * How many of the batch's first sequences to check. The work grows with T². Default: 4 sequences
-   * of up to 256 tokens, and fewer if they are longer.
+   * of up to 256 tokens, and fewer longer ones.
    */
   readonly sequences?: number | undefined;
 }

@@ -1,4 +1,4 @@
-/** V-scale in one layer, as the measurements need it. */
+/** V-scale in one layer: its mode, θ and constants. */
 import { type LlamaConfig, vScaleConstant } from "../reference/llama/config.ts";
 
 export interface LayerValve {

@@ -63,7 +63,7 @@ export interface LlamaBuild {
    */
   readonly units: ReadonlyMap<string, Tensor>;
   /**
-   * Weights of linear maps that are in images (textures) instead of `units`, by the same names.
+   * Linear maps' weights that are in images (textures) instead of `units`, by the same names.
    * Default: none.
    */
   readonly images?: ReadonlyMap<string, MatrixImage>;
@@ -111,7 +111,7 @@ export function chooseKernels(
     const suiting = (shape: AttentionShape) => fit.find((each) => each.suits(gpu, shape))!.name;
     const own = suiting(attention);
     // For short sequences, `suits` refuses a variant that takes seconds to compile. Over many steps
-    // it pays off there too.
+    // it pays off for them too.
     return own === "portable" ? suiting({ ...attention, sequenceLength: Infinity }) : own;
   };
   return {

@@ -24,7 +24,7 @@ export interface WeightSource extends Disposable {
    * head is not among them: it is the embedding.
    */
   readonly shapes: ReadonlyMap<string, readonly number[]>;
-  /** Each tensor's stored type, by the names of `shapes`. Float32 holds all of them exactly. */
+  /** Each tensor's stored type, by the names of `shapes`. Float32 holds every type exactly. */
   readonly types: ReadonlyMap<string, FloatType>;
   /** The bytes of these weights on disk. */
   readonly storedBytes: number;

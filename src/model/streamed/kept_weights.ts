@@ -25,11 +25,9 @@ export class KeptWeights<Key> {
   }
 
   /**
-   * Allocates places.
+   * Allocates up to `most` places in up to `bytes` of memory.
    *
-   * @param most the largest number of places
-   * @param bytes the memory for all of them
-   * @returns the bytes that they take
+   * @returns the bytes that the places take
    */
   allocate(most: number, bytes: number): number {
     const each = this.#operands.reduce((sum, operand) => sum + bytesOf(operand), 0);

@@ -1,6 +1,6 @@
 /**
  * Measures the largest magnitude of each linear map's input in a streamed model, or rounds these
- * inputs to INT8. Each layer has its own values, although all layers share their plans.
+ * inputs to INT8. Each layer has its own values, although all layers share one set of plans.
  */
 import type { Gpu } from "../../gpu/gpu.ts";
 import type { Plan } from "../../gpu/plan.ts";

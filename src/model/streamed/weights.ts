@@ -121,9 +121,7 @@ export async function readWeights(
   else await source.read(name, rows, into);
 }
 
-/**
- * Writes to the GPU, and waits for it before unsettled writes exceed {@linkcode UNSETTLED_BYTES}.
- */
+/** Writes to the GPU, and waits for the GPU about every {@linkcode UNSETTLED_BYTES} bytes. */
 export class Uploads {
   readonly #gpu: Gpu;
   #bytes = 0;

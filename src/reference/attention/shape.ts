@@ -38,7 +38,7 @@ export interface AttentionTensors {
   readonly vScale?: { readonly constant: Shaped; readonly mode: string } | undefined;
   /** The learned sinks, if any: [Hq] */
   readonly sinkLogit?: Shaped | undefined;
-  /** The loss's gradient by logSumExp, if it depends on it: [B, Hq, T] */
+  /** The loss's gradient by logSumExp; undefined stands for zeros: [B, Hq, T] */
   readonly logSumExpGradient?: Shaped | undefined;
 }
 

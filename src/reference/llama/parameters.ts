@@ -1,6 +1,6 @@
 /**
- * A model's parameters: their names, which are those of Hugging Face's Llama, shapes and initial
- * values. Learned sinks are named as in Hugging Face's gpt-oss. V-scale's θ and the matrix of
+ * A model's parameters: names, shapes and initial values. The names are those of Hugging Face's
+ * Llama. Learned sinks are named as in Hugging Face's gpt-oss; V-scale's θ and the matrix of
  * attention's gates have names of this project.
  */
 import { randomNormal } from "../../random.ts";
@@ -185,8 +185,8 @@ export function parameterLength({ shape }: Pick<Parameter, "shape">): number {
 
 /**
  * Draws a parameter's initial values. They depend on the seed, the name and the length alone. So
- * models that differ only in V-scale, sinks, gates or the number of layers start from the same
- * matrices, as far as they have the same ones.
+ * models that differ only in V-scale, sinks, gates or the number of layers start from equal values
+ * in all matrices that they share.
  *
  * @param parameter one of {@linkcode listParameters}
  * @param options seed: any safe integer

@@ -8,8 +8,8 @@
 const MOST_UNITS = 128;
 
 /**
- * Adds up one vector per sequence, group by group. Instances that get the same sequences in the
- * same order form the same groups, so they can be resampled together.
+ * Adds up one vector per sequence, group by group. Several `SequenceUnits` that get the same
+ * sequences in the same order form the same groups, so they can be resampled together.
  */
 export class SequenceUnits {
   readonly #length: number;

@@ -45,8 +45,8 @@ export interface AttentionMeasurement {
    */
   readonly keyGradientFloor?: number;
   /**
-   * The rounding error of the summed ‖∇q_s‖. It exists for position 0 too, where the gradient is 0
-   * without a sink logit.
+   * The rounding error of the summed ‖∇q_s‖. At position 0 it is above 0, though the gradient is
+   * exactly 0 without a sink logit.
    */
   readonly queryGradientFloor?: number;
   /** ‖∇h̃_t‖, single, [positions]. */

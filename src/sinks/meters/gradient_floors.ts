@@ -59,8 +59,8 @@ export interface FloorOptions {
 /** The states that determine the logits' gradients. */
 interface SlopeStates extends FloorStates {
   /**
-   * The original values: [B, Hkv, T, D]. The precise form subtracts the one at s from all of them.
-   * undefined in the usual form.
+   * The original values: [B, Hkv, T, D]. The precise form subtracts position s's value from all
+   * values. undefined in the usual form.
    */
   readonly taken: Numbers | undefined;
   /** b_t, the sink logit's share of the weight: [B, Hq, T]; undefined without sink logits. */

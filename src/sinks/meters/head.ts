@@ -16,7 +16,7 @@ interface HeadSums {
 }
 
 /**
- * The idle queries of a sequence after position s. Query s itself does not count: that it attends
+ * The idle queries of a sequence after position s. Query s itself does not count, because attention
  * to its own position is no sign of a sink.
  *
  * @param idle [T]: 1 for a query without a reason to attend to a certain token

@@ -11,7 +11,7 @@ import { type Numbers, ratioOf, rowDot } from "../numbers.ts";
 export class GradientGram {
   readonly #context: number;
   readonly #width: number;
-  /** s, then the positions that R_GS compares with it: those up to T_e. */
+  /** s, then the other positions up to T_e, with which R_GS compares s. */
   readonly #positions: readonly number[];
   /** Each text's gradients at these positions. */
   readonly #texts: Float32Array<ArrayBuffer>[] = [];

@@ -9,8 +9,8 @@ import type { StateMeasurement, StatesMeasurement } from "../states/measurement.
 export interface PretrainedLayer extends StateMeasurement {
   readonly sinkRates: readonly number[];
   /**
-   * The 95 % interval of R_GS(s) as it would be with many texts; null for fewer than 8 texts, or if
-   * a gradient vanishes.
+   * The 95 % interval of the value that R_GS(s) would have with many texts; null for fewer than 8
+   * texts, or if a gradient vanishes.
    */
   readonly gradientSinkInterval: Interval | null;
 }
@@ -35,7 +35,7 @@ export interface Intervention {
   /** The number of replaced elements in all texts, and the number of texts with any. */
   readonly elements: number;
   readonly texts: number;
-  /** The loss on the same texts, in nats per token. */
+  /** The loss with these replacements on the measured texts, in nats per token. */
   readonly loss: number;
   /** This loss minus the unchanged model's loss. */
   readonly difference: number;
@@ -68,7 +68,7 @@ export interface PretrainedMeasurement extends StatesMeasurement {
     readonly loss: Interval | null;
     /** The interval of the sink rate at position s. */
     readonly sinkRate: Interval | null;
-    /** The interval of R_GS(s)'s median over layers, as it would be with many texts. */
+    /** The interval of the median over layers that R_GS(s) would have with many texts. */
     readonly gradientSink: Interval | null;
   };
   /** Every text's share of (layer, query head) pairs whose α_s counts as a sink. */

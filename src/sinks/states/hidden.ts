@@ -1,4 +1,6 @@
-/** Hidden states of one layer: their largest and massive elements, and their direction. */
+/**
+ * Hidden states of one layer: their largest and massive elements, and their cosine with token 0.
+ */
 import { type Numbers, quantile, rowDot, rowNorm } from "../numbers.ts";
 import type { LargeActivation } from "./measurement.ts";
 

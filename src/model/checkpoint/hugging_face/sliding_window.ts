@@ -7,8 +7,8 @@ import { shown } from "../json.ts";
  * Refuses a model if its queries do not see all earlier keys of a context. A window as long as the
  * context changes nothing.
  *
- * @param options `family`: decides which fields count; `layers`: their number; `context`: the
- *   longest context that will be used; `path`: for messages
+ * @param options `family`: decides which fields count; `layers`: the number of layers; `context`:
+ *   the longest context that will be used; `path`: for messages
  * @throws {CheckpointError} for a window shorter than the context, layers of other kinds, or
  *   contradictory fields
  */

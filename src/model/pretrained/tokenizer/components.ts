@@ -1,7 +1,7 @@
 /**
  * Handles the parts of tokenizer.json that the library, @huggingface/tokenizers for JavaScript,
- * computes differently from Hugging Face's tokenizers for Python. It rewrites them as parts that
- * the library computes exactly, notes that tokens may differ, or refuses them by name.
+ * computes differently from Hugging Face's tokenizers for Python. Such a part is rewritten as parts
+ * that the library computes exactly, or noted because tokens may differ, or refused by name.
  *
  * Sources: the README of @huggingface/tokenizers 0.2, "Regex compatibility", its code, and
  * tokenizers 0.23 for Python, whose results the tests contain.

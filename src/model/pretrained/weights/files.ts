@@ -57,7 +57,7 @@ export function otherKind(name: string): string | undefined {
 }
 
 /**
- * Opens the files in a folder that hold its weights. It reads only their headers.
+ * Opens a folder's weights files. It reads only their headers.
  *
  * @param folder in Hugging Face's layout
  * @throws {CheckpointError} if files are missing, incomplete, not as in the index, or of another

@@ -1,5 +1,6 @@
 /**
- * Reads all weights once, slice by slice, to check that they are finite and that duplicates agree.
+ * Reads all weights once, slice by slice, to check that they are finite, and that a stored tied
+ * head and stored RoPE frequencies agree with the model.
  */
 import { CheckpointError } from "../../checkpoint/error.ts";
 import { bytesPerNumber, indexOfNonFinite } from "../../checkpoint/safetensors/types.ts";
@@ -15,8 +16,8 @@ const SLICE_BYTES = 2 ** 23;
  * Checks weights.
  *
  * @param options `onProgress`: called with the finished share, from 0 to 1
- * @throws {CheckpointError} that names the first tensor that is not finite, or that differs from
- *   the tensor or setting that it should repeat
+ * @throws {CheckpointError} that names the first tensor that is not finite, or that disagrees with
+ *   the embedding or with config.json's RoPE
  */
 export async function verifyWeights(
   { parameters, tiedHead, frequencies }: MatchedTensors,
