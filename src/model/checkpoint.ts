@@ -58,7 +58,7 @@ const TEMPORARY = ".writing-";
 /**
  * Writes a checkpoint.
  *
- * @param path its folder, which must not exist; the parent folder must
+ * @param path its folder, which must not exist; the parent folder must exist
  * @throws {CheckpointError} if writing fails, which leaves no incomplete checkpoint, or if the
  *   checkpoint is complete but its parent folder cannot be flushed
  */

@@ -220,7 +220,7 @@ export class Llama {
   }
 
   /**
-   * Plans another forward pass with the model's parameters and batch but separate states.
+   * Plans another forward pass, with the model's parameters and batch, but with states of its own.
    *
    * @param workspace owns the new plans and tensors; dispose of it before the model
    * @param options `linearInput`: replaces the input of each linear map in the decoder layers

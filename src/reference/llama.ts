@@ -49,7 +49,7 @@ export interface LlamaResult {
   readonly logits: Float64Array;
   /** The gradients by the parameters' names. */
   readonly gradients: Map<string, Float64Array>;
-  /** The inner states and the loss's gradients by them. */
+  /** Inner states, and the loss's gradients by some of them. */
   readonly trace: Trace<Float64Array>;
 }
 
@@ -300,7 +300,7 @@ class LlamaBackward {
 
   /**
    * The backward pass of the queries' or the keys' RMSNorm: returns the gradient by its input, [B
-   * T, H D], and stores that by its gain in `gradients`.
+   * T, H D], and stores the gradient by its gain in `gradients`.
    */
   #headNormBackward(layer: number, { kind, memory, merged, gradients }: {
     readonly kind: "query" | "key";

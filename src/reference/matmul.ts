@@ -56,7 +56,8 @@ function checkFlag(operator: string, name: string, given: unknown): boolean {
 }
 
 /**
- * Checks the operands of a matrix product, of the float64 twin or on a GPU, against each other.
+ * Checks the shapes of a matrix product's operands, in the float64 twin or on a GPU, against each
+ * other.
  *
  * @returns The sizes they agree on.
  * @throws {TypeError} If a shape does not fit, or a flag is not a boolean.

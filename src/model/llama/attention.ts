@@ -26,7 +26,7 @@ import { layerParameterNames } from "../../reference/llama/parameters.ts";
 import type { AttentionTrace } from "../../reference/llama/trace.ts";
 import { gradientOf, linear, linearBackward, type LlamaBuild, parameterOf } from "./build.ts";
 
-/** The tensors of attention's forward pass that its backward pass and the trace need. */
+/** The tensors of attention's forward pass that its backward pass and `Llama.trace` need. */
 export interface AttentionState extends Omit<AttentionTrace<Tensor>, "gradients"> {
   readonly inverseRms: Tensor;
   /**

@@ -13,7 +13,7 @@ import {
 } from "./attention.ts";
 import { linear, linearBackward, type LlamaBuild, parameterOf, wantedGradientOf } from "./build.ts";
 
-/** The tensors of a layer's forward pass that its backward pass and the trace need. */
+/** The tensors of a layer's forward pass that its backward pass and `Llama.trace` need. */
 export interface LayerState {
   /** h, the residual stream before the layer: [B, T, d] */
   readonly input: Tensor;
@@ -25,7 +25,7 @@ export interface LayerState {
   readonly output: Tensor;
 }
 
-/** The MLP's tensors that the backward pass and the trace need. */
+/** The MLP's tensors that its backward pass and `Llama.trace` need. */
 export interface MlpState {
   /** h̃^{ℓ+½}, the RMSNorm output that feeds the MLP: [B, T, d] */
   readonly norm: Tensor;

@@ -82,7 +82,10 @@ interface SlicePlans {
   readonly project: readonly Plan[];
   /** undefined without a backward pass. */
   readonly back: {
-    /** Multiply the logits' gradient by the weights, and add the product to the norm's gradient. */
+    /**
+     * Multiply the logits' gradient by the weights, and add the product to the gradient by the
+     * norm's output.
+     */
     readonly plans: readonly Plan[];
     readonly logitsGradient: Tensor;
   } | undefined;

@@ -8,7 +8,7 @@ import type { LayerState } from "../llama/layer.ts";
 import type { Workspace } from "../workspace.ts";
 
 /**
- * A layer's tensors that the trace or the backward pass reads. `merged` and `hidden` are not among
+ * A layer's tensors that the backward pass or its trace needs. `merged` and `hidden` are not among
  * them, because only gradients by weights need them. A layer's input is kept anyway.
  */
 function tensorsOf({ attention, half, mlp, output }: LayerState): Tensor[] {

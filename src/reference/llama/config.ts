@@ -67,7 +67,7 @@ export interface LlamaConfig {
   readonly ropeScaling?: RopeScaling | undefined;
   /** Whether query, key and value have biases, as in Qwen2. Default: false. */
   readonly projectionBiases?: boolean | undefined;
-  /** Whether W_O has a bias, as with `attention_bias`. Default: false. */
+  /** Whether W_O has a bias, as with transformers' `attention_bias`. Default: false. */
   readonly attentionOutputBias?: boolean | undefined;
   /**
    * Whether each head's query and key pass an RMSNorm over D before RoPE, as in Qwen3. Queries and

@@ -60,13 +60,13 @@ export interface LayerParameterNames {
   readonly down: string;
 }
 
-/** The embedding's matrix: [V, d]. A tied head uses it too. */
+/** The name of the embedding's matrix, [V, d]. A tied head uses this matrix too. */
 export const EMBEDDING = "model.embed_tokens.weight";
 
-/** The gain of the norm before the head: [d]. */
+/** The name of the gain of the norm before the head: [d]. */
 export const FINAL_NORM = "model.norm.weight";
 
-/** The head's matrix: [V, d]. A tied head has none. */
+/** The name of the head's matrix, [V, d]. A model with a tied head has none. */
 export const HEAD = "lm_head.weight";
 
 /**

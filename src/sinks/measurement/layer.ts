@@ -62,7 +62,7 @@ export interface AttentionMeasurement {
 export interface MassiveActivations {
   /**
    * Median magnitude of a batch's elements; with several batches, the mean of their medians,
-   * weighted by their sequences.
+   * weighted by their numbers of sequences.
    */
   readonly median: number;
   /** Largest magnitude of all. */

@@ -6,7 +6,7 @@ export interface TheoryCheck {
   readonly name: string;
   /** The formula in the notation of src/reference/theory.md. */
   readonly formula: string;
-  /** Identities have violations only; bounds also have slack. */
+  /** Only a bound has `slack`. */
   readonly kind: "identity" | "bound";
   /** How many comparisons were made. */
   readonly compared: number;

@@ -117,7 +117,7 @@ export class HeadMeter {
     }));
   }
 
-  /** The scores of uniform attention over the queries that the heads' scores average. */
+  /** The scores of uniform attention over the same queries as the heads' scores. */
   uniform(): { readonly score: number; readonly idleScore: number | null } {
     return {
       score: this.#uniform,

@@ -115,7 +115,7 @@ export class AttentionMeter {
     }, batch);
   }
 
-  /** The scores of uniform attention over the queries that the heads' scores average. */
+  /** The scores of uniform attention over the same queries as the heads' scores. */
   uniform(): ReturnType<HeadMeter["uniform"]> {
     return this.#heads.uniform();
   }

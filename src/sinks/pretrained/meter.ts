@@ -86,8 +86,8 @@ export class PretrainedMeter {
 }
 
 /**
- * The 95 % interval of R_GS with many texts, by the basic bootstrap of its logarithm; null for
- * fewer than 8 texts, or if a resample has no R_GS.
+ * The 95 % interval of the R_GS that many texts would give, by the basic bootstrap of log R_GS;
+ * null for fewer than 8 texts, or if a resample has no R_GS.
  *
  * R_GS of few texts is biased: noise enlarges the other tokens' gradients, which makes R_GS smaller
  * than with many texts. A resample holds some texts twice, so it repeats this bias by the same

@@ -73,10 +73,13 @@ export interface TextAttention {
 
 /** The states of all layers. */
 export interface StatesMeasurement {
-  /** The positions that can be sinks: all up to s, and those with a whole window of queries. */
+  /**
+   * The positions that can be sinks: those from which a whole window of queries fits into the text,
+   * and all up to s.
+   */
   readonly sinkPositions: readonly number[];
   readonly layers: readonly StateMeasurement[];
-  /** Maps of means over texts; empty in a model without attention. */
+  /** Attention maps averaged over texts; empty in a model without attention. */
   readonly maps: readonly AttentionMap[];
   /** Absent in older files. */
   readonly channels?: ChannelMeasurement;

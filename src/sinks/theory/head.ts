@@ -267,8 +267,8 @@ function addQuery(
 }
 
 /**
- * Adds each column's bounds. Their maxima are over the queries that see the column, so go backwards
- * from the last one.
+ * Adds each column's bounds. Their maxima are over the queries that see the column, so start from
+ * the last column.
  */
 function addColumns(
   sums: KeySums,

@@ -91,7 +91,7 @@ function readGroup(
   if (!LAYER_KINDS.some((kind) => isGiven(outer[kind]))) {
     return readInner(outer, { name: field, path, fields });
   }
-  // Models with several kinds of layers have parameters for each kind.
+  // If the layers differ in kind, the field holds RoPE's parameters for each kind.
   const others = Object.keys(outer).filter((each) => !LAYER_KINDS.includes(each));
   const [first, ...rest] = kindsOf(outer, { name: field, path, fields }).map((kind) => {
     const name = `${field}.${kind}`;
@@ -117,7 +117,7 @@ function readGroup(
 
 const LAYER_KINDS: readonly string[] = ["full_attention", "sliding_attention"];
 
-/** The kinds of the model's layers; without `layer_types`, those that have parameters. */
+/** The kinds of the model's layers; without `layer_types`, the kinds that have parameters. */
 function kindsOf(
   group: Readonly<Record<string, unknown>>,
   { name, path, fields: { layer_types: types } }: Place,
