@@ -59,7 +59,7 @@ const mutants: readonly Mutant[] = [
     "clamp(sinkLogit[head],",
     "clamp(0.0,",
   ),
-  mutant("attention-sink-logit backward", "attention/sink/backward_row.wgsl", "sum -= ", "sum += "),
+  mutant("attention-sink-logit backward", "attention/sink/backward.wgsl", "sum -= ", "sum += "),
   mutant("matmul forward", "matmul/portable.wgsl", "min(STEP, parameters.inner - first)", "STEP"),
   mutant("attention backward", "attention/row_product.wgsl", "product.x;", "0.0;"),
   mutant(

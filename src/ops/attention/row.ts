@@ -4,12 +4,12 @@
  */
 import rowSource from "../../../kernels/attention/backward_row.wgsl" with { type: "text" };
 import productSource from "../../../kernels/attention/row_product.wgsl" with { type: "text" };
-import sinkRowSource from "../../../kernels/attention/sink/backward_row.wgsl" with { type: "text" };
+import newRowSource from "../../../kernels/attention/sink/new_row.wgsl" with { type: "text" };
 import type { Gpu } from "../../gpu/gpu.ts";
 import type { KernelPart } from "../../gpu/pipelines.ts";
 import type { Dispatch } from "../../gpu/plan.ts";
 import type { AttentionBackwardCall } from "./call.ts";
-import { subtractLogSumExpGradient, sumSinkTerms } from "./sink.ts";
+import { sinkBackward, subtractLogSumExpGradient, sumSinkTerms } from "./sink.ts";
 import { notANumber, workgroupSum } from "../shared/parts.ts";
 import { spreadWorkgroups } from "../shared/validation.ts";
 
@@ -46,10 +46,13 @@ export function planRows(
     const hasGradient = logSumExpGradient === undefined ? 0 : 1;
     return [{
       kernel: {
-        parts: [notANumber, workgroupSum, rowProduct, {
-          file: "attention/sink/backward_row.wgsl",
-          source: sinkRowSource,
-        }],
+        parts: [
+          notANumber,
+          workgroupSum,
+          rowProduct,
+          { file: "attention/sink/new_row.wgsl", source: newRowSource },
+          sinkBackward,
+        ],
       },
       parameters: [batches, queryHeads, sequenceLength, vectors, hasGradient].map((u32) => ({
         u32,

@@ -6,11 +6,19 @@ import logSumExpSource from "../../../kernels/attention/backward_log_sum_exp.wgs
   type: "text",
 };
 import sinkSource from "../../../kernels/attention/sink/backward.wgsl" with { type: "text" };
+import storedRowSource from "../../../kernels/attention/sink/stored_row.wgsl" with { type: "text" };
 import type { Gpu } from "../../gpu/gpu.ts";
+import type { KernelPart } from "../../gpu/pipelines.ts";
 import type { Dispatch } from "../../gpu/plan.ts";
 import type { AttentionBackwardCall } from "./call.ts";
 import { notANumber, workgroupSum } from "../shared/parts.ts";
 import { spreadWorkgroups } from "../shared/validation.ts";
+
+/** The kernel that sums sinkLogitGradient, without the part in front that gives it the rows. */
+export const sinkBackward: KernelPart = {
+  file: "attention/sink/backward.wgsl",
+  source: sinkSource,
+};
 
 /**
  * Whether the first query has a gradient: only if a sink takes a part of the weight, or the loss
@@ -60,10 +68,12 @@ export function sumSinkTerms(
   const { batches, queryHeads, sequenceLength } = shape;
   return [{
     kernel: {
-      parts: [notANumber, workgroupSum, {
-        file: "attention/sink/backward.wgsl",
-        source: sinkSource,
-      }],
+      parts: [
+        notANumber,
+        workgroupSum,
+        { file: "attention/sink/stored_row.wgsl", source: storedRowSource },
+        sinkBackward,
+      ],
     },
     parameters: [batches, queryHeads, sequenceLength].map((u32) => ({ u32 })),
     buffers: [sinkLogit, rowStatistics, sinkLogitGradient],

@@ -56,8 +56,8 @@ function tensorsOf(gpu: Gpu, length: number) {
   return { inputs, results, sinkLogit, logSumExpGradient };
 }
 
-const fewRows = "attention/sink/backward_row.wgsl";
-const manyRows = "attention/sink/backward.wgsl";
+const fewRows = ["attention/sink/new_row.wgsl", "attention/sink/backward.wgsl"];
+const manyRows = ["attention/sink/stored_row.wgsl", "attention/sink/backward.wgsl"];
 const ofLogSumExp = "attention/backward_log_sum_exp.wgsl";
 
 onEachRuntime(
@@ -84,8 +84,8 @@ onEachRuntime(
     // gradient.
     const many = tensorsOf(gpu, 129);
     const cases = [
-      { tensors: few, ofSink: [fewRows], ofBoth: [fewRows], extra: 0 },
-      { tensors: many, ofSink: [manyRows], ofBoth: [ofLogSumExp, manyRows], extra: 1 },
+      { tensors: few, ofSink: fewRows, ofBoth: fewRows, extra: 0 },
+      { tensors: many, ofSink: manyRows, ofBoth: [ofLogSumExp, ...manyRows], extra: 1 },
     ];
     for (const { tensors, ofSink, ofBoth, extra } of cases) {
       const { inputs, results, sinkLogit, logSumExpGradient } = tensors;

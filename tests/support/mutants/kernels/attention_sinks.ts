@@ -12,7 +12,7 @@ import {
 } from "../../properties/attention/precise.ts";
 import type { Property } from "../../check_cases.ts";
 import { attentionForward as forward, pinned } from "../catching.ts";
-import { type Change, type Mutant, mutantsOf } from "../mutant.ts";
+import { type Mutant, mutantsOf } from "../mutant.ts";
 
 const sinks: Property = (gpu) => attentionWithSinksMatchesTwin(gpu, pinned);
 const limits: Property = (gpu) => sinksHaveLimits(gpu, pinned);
@@ -20,20 +20,6 @@ const heads: Property = (gpu) => sinksStayInTheirHeads(gpu, pinned);
 
 const precise: Property = (gpu) => preciseBackwardMatchesTwin(gpu, pinned);
 const digits: Property = (gpu) => preciseBackwardKeepsFourDigits(gpu, pinned);
-
-// Both kernels that compute the sinks' gradient sum it by the same code.
-const sinkGradientFaults: readonly Change[] = [
-  ["the gradient has the wrong sign", "sum -= exp", "sum += exp"],
-  ["the share is forgotten", "exponential(vec4f(sink - statistics.x)).x * ", ""],
-  ["all heads have the first sink", "sinkLogit[head]", "sinkLogit[0]"],
-  ["only the first sequence counts", "b < parameters.batches", "b < 1u"],
-  ["the batch is ignored", "(b * parameters.queryHeads + head)", "head"],
-  [
-    "all but the first 64 rows are lost",
-    "t < parameters.sequenceLength",
-    "t < min(parameters.sequenceLength, LANES)",
-  ],
-];
 
 /** The mutants, by kernel. */
 export const mutants: readonly Mutant[] = [
@@ -72,12 +58,23 @@ export const mutants: readonly Mutant[] = [
     ["the maximum begins above all logits", "return -3.4e38;", "return 1e5;"],
   ]),
   ...mutantsOf("attention/sink/backward.wgsl", sinks, [
-    ...sinkGradientFaults,
+    ["the gradient has the wrong sign", "sum -= exp", "sum += exp"],
+    ["the share is forgotten", "exponential(vec4f(sink - statistics.x)).x * ", ""],
+    ["all heads have the first sink", "sinkLogit[head]", "sinkLogit[0]"],
+    ["only the first sequence counts", "b < parameters.batches", "b < 1u"],
+    ["the batch is ignored", "(b * parameters.queryHeads + head)", "head"],
+    [
+      "all but the first 64 rows are lost",
+      "t < parameters.sequenceLength",
+      "t < min(parameters.sequenceLength, LANES)",
+    ],
     ["the share is in base 2", "exponential(vec4f", "exponential2(vec4f"],
-  ]),
-  ...mutantsOf("attention/sink/backward_row.wgsl", sinks, [
-    ...sinkGradientFaults,
     ["only an invocation's last row counts", "sum -= exp", "sum = -exp"],
+  ]),
+  ...mutantsOf("attention/sink/stored_row.wgsl", sinks, [
+    ["all rows have the first one's statistics", "rowStatistics[row]", "rowStatistics[0]"],
+  ]),
+  ...mutantsOf("attention/sink/new_row.wgsl", sinks, [
     ["the gradient of logSumExp is added to D", "statistics.y -= logSum", "statistics.y += logSum"],
     ["the gradient of logSumExp is forgotten", "Gradient == 1u", "Gradient == 2u"],
     ["logSumExp counts as its own gradient", "Gradient == 1u", "Gradient <= 1u"],

@@ -1,0 +1,18 @@
+// The rows for attention/sink/backward.wgsl if they are many: reads the statistics of one query
+// row, which earlier kernels computed with many workgroups.
+
+struct Parameters {
+  batches: u32, // B
+  queryHeads: u32, // Hq
+  sequenceLength: u32, // T
+}
+
+@group(0) @binding(0) var<uniform> parameters: Parameters;
+@group(0) @binding(1) var<storage, read> sinkLogit: array<f32>; // [Hq]
+@group(0) @binding(2) var<storage, read> rowStatistics: array<vec2f>; // [B, Hq, T]
+@group(0) @binding(3) var<storage, read_write> sinkLogitGradient: array<f32>; // [Hq]
+
+// (logSumExp_t, D_t - l_t) of a row.
+fn statisticsOf(row: u32) -> vec2f {
+  return rowStatistics[row];
+}
