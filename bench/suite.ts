@@ -44,7 +44,7 @@ interface Rehearsed {
   readonly time: number;
   /** The number of runs per pass that a good measurement needs. */
   readonly repeats: number;
-  /** The fault of its output; the benchmark then fails. */
+  /** What is wrong with the kernel's output; the benchmark then fails. */
   readonly fault?: string;
 }
 

@@ -92,8 +92,8 @@ function addScores(
 
 /**
  * Attention forward in three kernels: scores, softmax, and the product with the values. With
- * V-scale "full", two more kernels scale the values first. With learned sinks, one more adds them
- * at the end.
+ * V-scale "full", two more kernels scale the values first. With learned sinks, one more corrects
+ * the results at the end.
  */
 export function planNaiveAttentionForward(
   gpu: Gpu,

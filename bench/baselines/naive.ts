@@ -31,7 +31,7 @@ export const naive: Implementation = {
     replacing(planRmsNormBackward, planNaiveRmsNormBackward),
     replacing(planVScaleForward, planNaiveVScaleForward),
     replacing(planVScaleBackward, planNaiveVScaleBackward),
-    // A matrix product has no steps to separate, so this is its portable kernel.
+    // A matrix product has no steps to separate, so the naive one is the portable kernel.
     replacing(planMatmul, (gpu, options) => planMatmul(gpu, { ...options, variant: "portable" })),
   ]),
 };

@@ -60,7 +60,7 @@ export function u32(numbers: readonly number[]): Scalar[] {
 }
 
 /**
- * Plans other dispatches for an operator. Its own planner checks the arguments, makes the outputs
+ * Plans other dispatches for an operator, whose own planner checks the arguments, makes the outputs
  * and states the cost.
  *
  * @param planned the result of the operator's own planner

@@ -18,10 +18,9 @@ const root = new URL("../../", import.meta.url);
 export const distribution = new URL("bench/browser/dist/", root);
 
 /**
- * The page's content security policy, for its own `meta` element; a server may send it, too.
- *
- * It allows only scripts, styles, images, files and Workers from the page's origin, and markup that
- * goes through one Trusted Types policy.
+ * The content security policy of the page's `meta` element and of the server's answers. It allows
+ * only scripts, styles, images, files and Workers from the page's origin, and markup that goes
+ * through one Trusted Types policy.
  */
 export const contentPolicy = [
   "default-src 'none'",

@@ -13,7 +13,7 @@ import type { KernelSelection } from "./works.ts";
 /** The results of a GPU's compiler. */
 export interface GpuResult {
   readonly gpu: PretendedGpu;
-  /** The adapter's info from the WebGPU implementation; undefined if it did not open. */
+  /** What the WebGPU implementation says of the adapter; undefined if the adapter did not open. */
   readonly info: GpuInfo | undefined;
   readonly compiled: readonly Compiled[];
   /** The reason why some kernels are missing. */

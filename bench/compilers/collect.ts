@@ -31,7 +31,7 @@ export interface CollectRequest {
 export interface Compiled extends Omit<Work, "code">, KeptKernel {
   /** Equal for kernels with the same WGSL. */
   readonly code: number;
-  /** The reason why it did not compile; it then has no executables. */
+  /** The reason why the kernel did not compile, and so has no executables. */
   readonly error?: string;
 }
 

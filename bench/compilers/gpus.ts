@@ -3,7 +3,7 @@
  * Mesa's drm-shim has a library that simulates the device.
  */
 
-/** The compiler that made a driver's statistics, which decides how to read them. */
+/** The compiler behind a driver. It decides how to read the driver's statistics. */
 export type CompilerFamily = "amd" | "intel" | "nvidia" | "apple" | "qualcomm";
 
 export interface PretendedGpu {

@@ -1,4 +1,4 @@
-/** Runs programs such as compilers, and reports the last lines of output if one fails. */
+/** Runs programs such as compilers. If a program fails, its last lines of output are reported. */
 
 /** A program that failed; the message ends with the last lines that it wrote. */
 export class ProgramError extends Error {
@@ -17,8 +17,8 @@ export interface ProgramOptions {
  * Runs a program to its end.
  *
  * @returns what the program wrote to standard output
- * @throws {ProgramError} if the program does not exist or fails; once `interrupt` is aborted, its
- *   reason instead
+ * @throws {ProgramError} if the program does not exist or fails; once `interrupt` is aborted, the
+ *   signal's reason instead
  */
 export async function runProgram(
   [program, ...args]: readonly [string, ...string[]],

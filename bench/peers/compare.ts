@@ -173,7 +173,7 @@ async function prepareOn(
       faulty.push({ library, ...known, error, status: "failed", reason, ...nothing });
       continue;
     }
-    // Time it again with several runs, to spread the cost of waiting.
+    // A second timing, of several runs, spreads the cost of waiting.
     const few = Math.ceil(Math.min(8, SAMPLE_TIME / 4 / pilot.wall));
     const second = await contender.ask({ type: "sample", way: index, runs: few });
     const time = second.type === "sampled" ? second.wall / few : pilot.wall;

@@ -24,7 +24,7 @@ export interface StartOptions {
   readonly patience?: number;
 }
 
-/** Starts the process. If it cannot start, its first reply says so. */
+/** Starts a library's process. If it cannot start, `ready` says why. */
 export function startContender(
   args: readonly string[],
   { command = thisDeno(), patience = PATIENCE }: StartOptions = {},

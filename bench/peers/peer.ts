@@ -3,7 +3,7 @@ import type { Numbers, Work } from "./works.ts";
 
 /** Work that a library has prepared. */
 export interface PreparedWork {
-  /** The library's way of doing it, if it has several. */
+  /** The library's way of doing the work, if it has several. */
   readonly way?: string;
   /** Enqueues one run. It may discard the previous run's results. */
   run(): void | Promise<void>;

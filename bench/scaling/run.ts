@@ -152,7 +152,8 @@ function summarize(samples: readonly number[], units: number): NonNullable<Scali
 }
 
 // Extrapolates from the last call's time by the product of all lengths; for attention, by B, Hq, D
-// and T². On a CPU adapter it divides CPU time by the processors: a busy machine hardly changes it.
+// and T². A CPU adapter's time is its CPU time over the number of processors, because a busy
+// machine hardly changes CPU time.
 function expectedTime(
   points: readonly ScalingResult[],
   { dimensions, processors }: {

@@ -65,9 +65,8 @@ Deno.test("runScaling() measures all series, and leaves out calls that would tak
   });
   assertEquals(results.length, 10);
   const [forward, backward] = results;
-  // A call may take a twentieth of the budget: 5 s. On two processors, one head of D = 64 takes 2
-  // T² D ns forward, which is 8.6 s at T = 8192. Backward it takes 5 T² D ns, which is 5.4 s at T =
-  // 4096.
+  // A call may take a twentieth of the budget: 5 s. On two processors, one head of D = 64 takes
+  // 2 T² D ns forward (8.6 s at T = 8192) and 5 T² D ns backward (5.4 s at T = 4096).
   const status = (result: typeof forward) => result!.points.map(({ status }) => status);
   assertEquals(status(forward), [...Array(6).fill("ok"), "left-out", "left-out"]);
   assertEquals(status(backward), [...Array(5).fill("ok"), ...Array(3).fill("left-out")]);

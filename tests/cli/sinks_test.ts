@@ -100,7 +100,9 @@ async function makeRun(folder: string, steps: readonly number[], run = settings)
   }
 }
 
-/** A sibling that ignores disposal, because the command disposes of its GPU at the end. */
+/**
+ * A sibling of the test's GPU that ignores disposal: the command disposes of its GPU at the end.
+ */
 let lent: Gpu | undefined;
 
 function lend(gpu: Gpu): Gpu {

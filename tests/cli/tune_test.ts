@@ -64,8 +64,8 @@ interface Output {
   readonly stderr: string;
 }
 
-// Runs a program in a child process with its tuned choices in the folder, and the usual cache of
-// drivers.
+// Runs a program in a child process that keeps tuned choices in `folder`, but uses the embedded
+// driver of the usual cache.
 async function run(
   args: readonly string[],
   { folder, tuning = "on" }: { readonly folder: string; readonly tuning?: string },

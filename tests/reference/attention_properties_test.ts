@@ -35,7 +35,7 @@ function numbersOf(
 /**
  * The most that rounding can explain, as a share of the terms' magnitudes. It comes from sums over
  * T tokens of all query heads that share a key head, from sums over D elements, and from the
- * logits: each is off by D u |z|, which exp turns into a relative error of its weight.
+ * logits: a logit is off by D u |z|, which exp turns into a relative error of the weight.
  */
 function rounding({ length, headDim, group }: AttentionDescription, logit: number): number {
   return 2 ** -53 * (2 * length * group + 4 * headDim + 50 + (headDim + 4) * logit);

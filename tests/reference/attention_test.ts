@@ -161,7 +161,7 @@ Deno.test("attentionBackward() agrees with finite differences in random directio
     },
   });
   // With T = 1 or a saturated softmax, query and key gradients vanish, and a comparison shows
-  // nothing. In most other cases it must detect a millionth of the gradient.
+  // nothing. In most other cases, a comparison must detect a millionth of the gradient.
   comparisons.assertSharp(7);
 });
 

@@ -84,8 +84,8 @@ export function drawAttention(description: AttentionDescription): AttentionCase 
   for (let row = 0; row < key.data.length / headDim; row++) {
     const start = row * headDim;
     if (pattern === "duplicated keys") key.data.copyWithin(start, 0, headDim);
-    // A first token that attracts every query: queries share a direction, and its key points along
-    // it.
+    // A first token that attracts every query: all queries share a direction, in which the token's
+    // key points.
     if (pattern === "sink" && row % length === 0) key.data.fill(2, start, start + headDim);
   }
   if (pattern === "sink") query.data.forEach((x, i) => query.data[i] = x / 2 + 1.5);
@@ -121,7 +121,7 @@ export function largestLogit(drawn: AttentionCase): number {
 
 /** The ms after which a property draws no more cases. */
 const TIME = 8000;
-/** The least number of cases, if so many are wanted, however long they take. */
+/** The number of cases that a property draws (if it wants as many), however long they take. */
 const LEAST_CASES = 10;
 
 /**

@@ -83,7 +83,7 @@ Deno.test("rmsNormBackward() agrees with finite differences in random directions
           tolerance,
           what: name,
         });
-        // The terms are as large as the loss itself; the comparison must detect a millionth of it.
+        // The comparison must detect a millionth of the terms' magnitude.
         assert(tolerance < 1e-6 * magnitude, `${name}: tolerance ${tolerance} is no test`);
         assert(norm(gradient) > 0 || (name === "input" && width === 1), `${name}: no gradient`);
       }

@@ -1,5 +1,4 @@
-// Naive attention: the softmax of each row of scores, in place, and the logarithm of its sum of
-// exponentials.
+// Naive attention: the softmax of each row of scores, in place, and the row's logSumExp.
 //
 //   a_tj = exp(z_tj - max_t) / sum_j exp(z_tj - max_t)
 //   logSumExp_t = max_t + log sum_j exp(z_tj - max_t)

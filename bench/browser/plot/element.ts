@@ -1,6 +1,6 @@
 /** Makes SVG elements in any document. */
 
-/** The part of a document, or of a stand-in for it, that drawing needs. */
+/** What drawing needs of a document, or of a stand-in for one. */
 interface SvgMaker {
   createElementNS(namespace: string, name: string): SvgNode;
 }

@@ -13,7 +13,7 @@ import type { PreparedDrivers } from "../prepare.ts";
 export interface KeptKernel {
   readonly workgroup: readonly number[];
   readonly executables: readonly Executable[];
-  /** The loops of the first executable, if its assembly is read. */
+  /** The loops of the first executable, if `loopsOf` can read the compiler's assembly. */
   readonly loops?: readonly AssemblyLoop[];
 }
 

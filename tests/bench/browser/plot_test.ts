@@ -7,8 +7,8 @@ import { testWith } from "../../support/permitted.ts";
 const test = testWith("read", "write", "run");
 
 /**
- * The largest distance, in pixels, between a mark's positions as Observable Plot and the page's
- * stand-in draw it. They round positions of bands differently.
+ * The largest distance, in pixels, between a mark's positions in Observable Plot's picture and in
+ * that of the page's stand-in. The two libraries round positions of bands differently.
  */
 const NEAR = 1.6;
 

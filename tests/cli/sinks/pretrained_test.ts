@@ -43,7 +43,8 @@ test("runSinks() measures a pretrained model on texts, and shows their beginning
   withModel(async ({ model, corpus, folder }) => {
     const output = recordOutput();
     const args = [model, `--corpus=${corpus}`, "--texts=2", "--context=16", "--json"];
-    // A sibling that ignores disposal, because the command disposes of its GPU at the end.
+    // A sibling of the test's GPU that ignores disposal: the command disposes of its GPU at the
+    // end.
     const gpu = siblingGpu(await testGpu("deno"), {});
     Object.defineProperty(gpu, Symbol.dispose, { value: () => {} });
     const openGpu = () => Promise.resolve(gpu);
@@ -91,8 +92,8 @@ test("runSinks() measures a pretrained model on texts, and shows their beginning
   }));
 
 /**
- * Puts a mistake into the scene. Returns arguments that lead the command to it, if any are needed,
- * and words of the line that must report it.
+ * Puts a mistake into the scene. Returns words of the error that must report the mistake, and
+ * arguments without which the command would not meet it.
  */
 type Mistake = (
   scene: Scene,

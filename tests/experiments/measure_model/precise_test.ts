@@ -35,7 +35,7 @@ const FIRST = 8;
 /**
  * A model whose queries give the first token all but about a millionth of their weight. Queries
  * read element 0, which all other tokens have; keys read element 1, which only the first token has.
- * RoPE hardly rotates the columns that they write.
+ * Both write a column that RoPE hardly rotates.
  */
 function strongSink(logit: number): Map<string, Float32Array<ArrayBuffer>> {
   const parameters = new Map(
@@ -52,7 +52,7 @@ function strongSink(logit: number): Map<string, Float32Array<ArrayBuffer>> {
     embedding[token * modelDim + 1] = isFirst ? 1 : 0;
   }
   const names = layerParameterNames(0);
-  // RMSNorm scales an element that dominates its row to √d.
+  // If one element dominates a row, RMSNorm scales it to √d.
   const size = Math.sqrt(logit * Math.sqrt(headDim) / modelDim);
   const row = headDim / 2 - 1;
   for (const [name, element] of [[names.query, 0], [names.key, 1]] as const) {

@@ -21,13 +21,13 @@ import { randomNormal } from "../../../../src/random.ts";
 export interface TheoryInput {
   /** The logit of token 0, the same for all queries. */
   readonly strength: number;
-  /** The length of token 0's hidden state, relative to the others. */
+  /** The length of token 0's hidden state, relative to other tokens'. */
   readonly activation: number;
-  /** The length of token 0's value, relative to the others. */
+  /** The length of token 0's value, relative to other tokens'. */
   readonly value: number;
   /** V-scale's mode, or "none" without V-scale. */
   readonly valve: "none" | "full" | "backward-only";
-  /** V-scale's C, relative to the squared length of the other values. */
+  /** V-scale's C, relative to the squared length of other tokens' values. */
   readonly constant: number;
 }
 
@@ -74,7 +74,7 @@ function createScene({ strength, activation, value: size, constant }: TheoryInpu
   const draw = (seed: number): Float32Array => randomNormal({ seed, length: TOKENS * WIDTH });
   const [query, key, value, hidden, noise] = [draw(1), draw(2), draw(3), draw(4), draw(5)];
   // Only the sink's key uses the first dimension, in which every query is 1. So the sink's logit
-  // ⟨q_t, k_0⟩/√D is its strength for every t.
+  // ⟨q_t, k_0⟩/√D is `strength` for every t.
   for (let t = 0; t < TOKENS; t++) query[t * WIDTH] = 1;
   key.fill(0, 0, WIDTH);
   key[0] = strength * LENGTH;
