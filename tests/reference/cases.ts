@@ -121,7 +121,7 @@ export function largestLogit(drawn: AttentionCase): number {
 
 /** The ms after which a property draws no more cases. */
 const TIME = 8000;
-/** The number of cases that a property draws (if it wants as many), however long they take. */
+/** A property that wants this many cases or more draws at least as many, however long they take. */
 const LEAST_CASES = 10;
 
 /**
