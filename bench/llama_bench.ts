@@ -105,8 +105,8 @@ class Training {
   }
 
   /**
-   * The times of a step and its kernels, as lines for a terminal. They are the least times, because
-   * other work on the machine only adds to them.
+   * The least times of a step and of its kernels, as lines for a terminal. Other work on the
+   * machine only adds to a time.
    */
   table(color: boolean): string {
     const plans = [...this.model.plans, ...this.optimizer.plans];

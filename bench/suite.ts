@@ -96,7 +96,7 @@ export async function benchOperators(operators: readonly BenchedOperator[]): Pro
   });
 }
 
-// The value of `--name=value`, as an options object.
+// The option `--name=value` as `{ name: value }`; `{}` without it.
 function chosen(name: string): Record<string, string> {
   const prefix = `--${name}=`;
   const argument = Deno.args.find((argument) => argument.startsWith(prefix));

@@ -20,7 +20,7 @@ export interface ReportRow extends Figures {
   readonly chosen: readonly string[];
   readonly file: string;
   readonly workgroup: readonly number[];
-  /** See `fmaShare` of assembly.ts. */
+  /** The share of FMAs among the instructions of the innermost loops that have any. */
   readonly fmaShare: number | undefined;
   readonly loops: readonly AssemblyLoop[];
 }

@@ -106,7 +106,7 @@ test("trainRun() gives the same bits with and without interruptions at any step"
         { folder: parts, settings: TINY_RUN, resume: "if-there" },
         {
           signal: interrupt.signal,
-          // Progress reports come more often than metrics rows.
+          // The run stops at a progress report, because these come more often than metrics rows.
           onProgress: ({ step }) => step >= stop && interrupt.abort(),
         },
       );

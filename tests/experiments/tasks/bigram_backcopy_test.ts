@@ -36,9 +36,10 @@ Deno.test("syntheticBigramTable() draws rows around the unigram, which differ mo
     return total / 31 / WEIGHT_SUM;
   });
   assertEquals(sum(table.unigram), WEIGHT_SUM);
-  // A character's share in a row has the distribution Beta(a, b) with a = cπ and b = c(1 − π), where
-  // π is the character's unigram share and c the concentration. Its mean absolute deviation is 2 aᵃ
-  // bᵇ / (B(a, b) (a + b)^(a + b + 1)). The mean of 31 rows differs from that by a few percent.
+  // A character's share in a row has the distribution Beta(a, b) with a = cπ and b = c(1 − π),
+  // where π is the character's unigram share and c the concentration. Its mean absolute deviation
+  // is 2 aᵃ bᵇ / (B(a, b) (a + b)^(a + b + 1)). The mean of 31 rows differs from that by a few
+  // percent.
   for (const [i, c] of [0.3, 3, 3000].entries()) {
     let wanted = 0;
     for (const weight of table.unigram) {
@@ -192,7 +193,8 @@ Deno.test("BigramBackcopy.oracleLoss() is the mean of −log p over a sequence's
     ),
   };
   const task = new BigramBackcopy({ table: small, context: 4, triggers: 1, seed: 0 });
-  // BOS → 2 (one of two ordinary characters), 2 → 1 (1/4), trigger 1 → 2 (1), 2 → 3 (1/2).
+  // The probabilities: BOS → 2: 1/2, as there are two ordinary characters; 2 → 1: 1/4; the trigger
+  // 1 → 2: 1; 2 → 3: 1/2.
   const batch = {
     batch: 1,
     context: 4,

@@ -40,7 +40,7 @@ for (const type of ["F16", "BF16"] as const) {
       assert(Object.is(number, wanted), `${type} ${bits.toString(16)}: ${number}, not ${wanted}`);
       if (Number.isFinite(wanted)) finite++;
     }
-    // All patterns but those whose exponent bits are all 1, of both signs.
+    // All patterns except those whose exponent bits are all 1, for either sign.
     assertEquals(finite, 2 ** 16 - 2 * 2 ** FORMATS[type].fractionBits);
   });
 
