@@ -19,7 +19,7 @@ export interface ScalingResult {
   readonly perUnit?: number;
   /**
    * `time`, `interval` and `perUnit` in CPU time, summed over the process's threads. Only for an
-   * adapter that computes on the CPU; other programs affect CPU time less.
+   * adapter that computes on the CPU. Other programs affect CPU time less than wall time.
    */
   readonly cpu?: Pick<ScalingResult, "time" | "interval" | "perUnit">;
   readonly flops: number;

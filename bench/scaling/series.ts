@@ -32,7 +32,8 @@ export interface CallMemory {
 /** D of the attention series. */
 const HEAD_DIM = 64;
 /**
- * The most FLOPs of attention's forward pass on a CPU: long sequences get fewer heads, at least 1.
+ * The most FLOPs of attention's forward pass on a CPU: long sequences have fewer than 8 heads, but
+ * at least 1.
  */
 const SOFTWARE_FLOPS = 2e9;
 

@@ -235,7 +235,7 @@ const mistakes: Readonly<Record<string, Mistake>> = {
     for await (const { name } of Deno.readDir(model)) {
       if (!/^(adapter|tokenizer)/.test(name)) await Deno.remove(at(name));
     }
-    // The folder explains more than the option does.
+    // The error is about the folder, which explains more than one about the option would.
     return { args: ["--texts=2"], says: "has no config.json, but adapter_model.safetensors, an" };
   },
   "options of pretrained models without a tokenizer": async ({ at }) => {

@@ -123,7 +123,7 @@ Deno.test("initialValues() depends on seed and name alone", () => {
     const others = drawn(change, 5);
     for (const [name, values] of all) assertEquals(others.get(name), values, name);
   }
-  // Other names have other values, even for equal shapes.
+  // Parameters of different names have different values, even if their shapes are equal.
   const seeds = [5, 6, -5, 5 + 2 ** 40].map((seed) => drawn({}, seed));
   const beginnings = seeds.flatMap((values) =>
     [...values.values()].map((each) => each.subarray(0, 8).join())
