@@ -1,10 +1,6 @@
-/** Counts with their nouns. */
+/** Writes a count with its noun in the singular or plural. */
 
-/**
- * A count with its noun in the singular or plural.
- *
- * @returns for example `1 row` or `3 rows`
- */
+/** For example `1 row` or `3 rows`. */
 export function plural(count: number, one: string, many = `${one}s`): string {
   return `${count} ${count === 1 ? one : many}`;
 }

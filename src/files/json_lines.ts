@@ -3,9 +3,6 @@
 /**
  * Reads JSON lines. Skips lines that are not JSON objects with a `type`, because drivers may print
  * lines of their own.
- *
- * @param stream bytes of UTF-8 text
- * @returns the objects
  */
 export async function* readLines<Message>(
   stream: ReadableStream<Uint8Array<ArrayBuffer>>,

@@ -10,7 +10,6 @@ export type NpyType = "<f4" | "<u4";
 /**
  * The header of an .npy file: all bytes before the elements.
  *
- * @param type the elements' type
  * @param shape in C order: the last dimension is contiguous
  *
  * @example

@@ -1,5 +1,3 @@
-/** Explains why the system refused to read or write. */
-
 /** Turns a system error into a reason that a person can act on. */
 export function systemReason(error: unknown): string {
   if (error instanceof Deno.errors.NotFound) return "no such file or folder";

@@ -37,7 +37,6 @@ export function parseUntrustedJson(text: string, name: string): unknown {
   }
 }
 
-/** True for a JSON object: neither null nor a list. */
 export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -10,7 +10,6 @@ import { systemReason } from "./system_reason.ts";
  * Writes text to a file, which may exist already.
  *
  * @param path the file, in an existing folder; a symbolic link is followed
- * @param text the content
  * @throws {FileError} if it cannot be written; the old file then stays unchanged
  */
 export async function writeTextFile(path: string, text: string): Promise<void> {
@@ -22,7 +21,6 @@ export async function writeTextFile(path: string, text: string): Promise<void> {
  * gets `false`.
  *
  * @param path the file, in an existing folder
- * @param text the content
  * @returns whether the file is new; an existing one stays unchanged
  * @throws {FileError} if it cannot be written
  */

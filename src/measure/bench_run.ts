@@ -45,7 +45,7 @@ export interface BenchRunOptions {
   /** Stores the current file; awaited. */
   readonly keep: (file: ResultFile) => void | Promise<void>;
   readonly progress: (progress: RunProgress) => void;
-  /** Called with each job that this adapter cannot run, and the reason. */
+  /** Called with each skipped job, and the reason. */
   readonly skipped?: (job: Job, reason: string) => void;
 }
 
@@ -92,12 +92,7 @@ export class BenchRun {
     return this.#file;
   }
 
-  /**
-   * Reports the run's progress.
-   *
-   * @param step the current step
-   * @param job the step's job, if any
-   */
+  /** Reports the run's progress. */
   show(step: string, job?: Job): void {
     if (job !== undefined) this.#text = `${job.kernel} ${job.pass} ${job.shape.name}`;
     const text = job === undefined ? step : `${this.#text}, ${step}`;
@@ -233,7 +228,7 @@ export class BenchRun {
     }
   }
 
-  /** Adds a warning for the reader of the file. */
+  /** Adds a warning to the file. */
   async warn(warning: string): Promise<void> {
     await this.#change({ warnings: [...new Set([...this.#file.warnings ?? [], warning])] });
   }
@@ -283,7 +278,6 @@ export function resultFileName(file: ResultFile): string {
   return `${date}-${name}`;
 }
 
-/** Describes an opened adapter for a result file. */
 export function describeAdapter({ info }: OpenedAdapter): ResultFile["adapter"] {
   const { runtime: _, ...adapter } = info;
   return adapter;

@@ -22,7 +22,7 @@ import { DEFAULT_THRESHOLD, judge } from "./comparison/verdict.ts";
 /** A comparison of several result files. */
 export interface Comparison {
   readonly machines: readonly Machine[];
-  /** Rows that went well in two files, or that went well in the first and failed in another. */
+  /** Rows that went well in several files, or that went well in the first and failed in another. */
   readonly rows: readonly ComparisonRow[];
   /** All other rows, which went well in at most one file. They have no verdicts. */
   readonly uncompared: readonly ComparisonRow[];
@@ -68,7 +68,6 @@ function compareRows(a: Measurement, b: Measurement): number {
  * Compares result files.
  *
  * @param results at least two; the first one is the baseline of all verdicts
- * @param options the threshold
  * @throws {TypeError} for fewer than two files
  * @throws {RangeError} if the threshold is not a positive number
  * @throws {NothingComparableError} if {@linkcode Comparison.rows} would be empty

@@ -82,8 +82,9 @@ export interface AdapterChoice {
 }
 
 /**
- * The most pieces of work in a batch, which are measured in random order and have their data in GPU
- * memory together. Attention has this many forms to compare: plain, two of V-scale, learned sinks.
+ * The most pieces of work in a batch. All its data are in GPU memory together, and its jobs are
+ * sampled in random order. Attention has this many forms to compare: plain, two of V-scale, learned
+ * sinks.
  */
 const BATCH = 4;
 

@@ -110,7 +110,7 @@ export interface Measurement {
   readonly sweeps?: readonly number[];
   /** CPU time of one run in ns, one per sample. */
   readonly cpuSamples?: readonly number[];
-  /** Times in ns of the fixed reference kernel, which runs every few samples. */
+  /** Times in ns of the fixed reference kernel, which runs between samples. */
   readonly throttleSamples?: readonly number[];
   /**
    * The indices of samples taken while the reference kernel was slower than usual. They stay in

@@ -4,9 +4,9 @@
  */
 import type { MeasuredProcess, Measurement } from "./result_file.ts";
 
-/** Fewer processes do not show how much processes differ. */
+/** The least number of processes that shows how much processes differ. */
 export const LEAST_PROCESSES = 3;
-/** Starting more processes would cost more time than they are worth. */
+/** Starting more processes would cost more time than their samples are worth. */
 export const MOST_PROCESSES = 16;
 /**
  * The time in seconds that a process needs before it takes samples. Measured on lavapipe with two
@@ -16,8 +16,8 @@ export const PROCESS_COST = 1.5;
 /** The time in seconds that a measurement adds to a process before it takes samples. */
 export const MEASUREMENT_COST = 0.1;
 /**
- * The least budget for a number of processes, as a multiple of the time before their samples: two
- * thirds of the budget remain for samples and ceilings.
+ * The least budget, as a multiple of the time that the processes need before they take samples. Two
+ * thirds of the budget then remain for samples and ceilings.
  */
 const BUDGET_TO_COST = 3;
 

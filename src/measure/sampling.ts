@@ -3,8 +3,8 @@
  * in a new random order, so changes of the machine affect all of them alike. A fixed reference
  * kernel runs every few visits; samples taken while it was slow are flagged and kept.
  *
- * `sampling/stopping.ts` decides the number of samples, `timing/repeats.ts` the runs of each. The
- * header of `timing/repeats.ts` names everything that decides how often something is measured.
+ * `sampling/stopping.ts` decides the number of samples, `timing/repeats.ts` the number of runs in
+ * each. The header of `timing/repeats.ts` names all that decides how often something is measured.
  *
  * This file calls no Deno API, because the browser's page uses it too.
  */

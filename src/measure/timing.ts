@@ -54,7 +54,7 @@ export interface GpuTimerOptions {
   readonly kind?: Timer["kind"];
 }
 
-/** A span is too short to time if it has fewer steps of its clock than this. */
+/** A span is too short to time if it lasts fewer steps of the clock than this. */
 export const MINIMUM_QUANTA = 50;
 
 /** A clock for one GPU's work. */

@@ -12,7 +12,6 @@ import type { PassName, Shape } from "./workloads/operator.ts";
 import type { OperatorName } from "./workloads/operators.ts";
 import { type Interval, median, medianInterval } from "../statistics/summary.ts";
 
-/** A call to tune for, and its candidates. */
 export interface TuningWork {
   readonly kernel: OperatorName;
   readonly pass: PassName;
@@ -23,13 +22,11 @@ export interface TuningWork {
   readonly usual: string;
   /** The variants that can run the call here, in order of preference. */
   readonly candidates: readonly string[];
-  /** The variants that cannot run the call here, with reasons. */
   readonly unfit: readonly { readonly variant: string; readonly reason: string }[];
   /** The most candidates in one heat, as far as they fit in memory together: 3 to 16. */
   readonly heatSize: number;
 }
 
-/** The result of a candidate in a heat. */
 export interface CandidateResult {
   readonly variant: string;
   /**

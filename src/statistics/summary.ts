@@ -31,7 +31,7 @@ export interface Summary {
   readonly count: number;
   /** undefined means no data. */
   readonly median: number | undefined;
-  /** The 95 % interval of the median; undefined for fewer than 6 samples. */
+  /** The interval of the median, by default of 95 %; undefined for too few samples. */
   readonly interval: Interval | undefined;
   /** Half the interval's width as a share of the median; undefined without an interval. */
   readonly relativeHalfWidth: number | undefined;
@@ -44,11 +44,7 @@ export interface Summary {
 /** Below this count the interval comes from ranks: resampling so few values makes it too narrow. */
 export const FEW_SAMPLES = 20;
 
-/**
- * The samples in increasing order, as a new array.
- *
- * @param samples finite numbers
- */
+/** The samples in increasing order, as a new array. */
 export function sorted(samples: readonly number[]): Float64Array<ArrayBuffer> {
   return Float64Array.from(samples).sort();
 }
@@ -133,11 +129,7 @@ export function percentiles(values: ArrayLike<number>, confidence: number): Inte
   };
 }
 
-/**
- * Checks a confidence.
- *
- * @throws {RangeError} if it is not between 0 and 1
- */
+/** Throws a RangeError unless a confidence is between 0 and 1. */
 export function checkConfidence(confidence: number): void {
   if (!(confidence > 0 && confidence < 1)) {
     throw new RangeError(`confidence is ${confidence}, wanted a number between 0 and 1`);
@@ -164,7 +156,6 @@ export function outlierCount(samples: readonly number[]): number {
  * Computes all of a {@linkcode Summary}.
  *
  * @param samples positive numbers in the order of measuring
- * @param options confidence and seed of the interval
  * @throws {RangeError} if the confidence is not between 0 and 1
  */
 export function summarize(samples: readonly number[], options: IntervalOptions = {}): Summary {

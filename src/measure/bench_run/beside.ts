@@ -30,7 +30,6 @@ const ALLOWED_VISITS = 16;
 /** The most samples per visit, so many visits still make a file of usual size. */
 const SAMPLES_PER_VISIT = 8;
 
-/** Measures two versions of the same work in turns. */
 export class BesideSession implements RunSession {
   readonly #options: BesideOptions;
   readonly #measured: Measured;

@@ -17,7 +17,6 @@ export class Measured {
     this.#measurements = new Map(measurements.map((each) => [measurementKey(each), each]));
   }
 
-  /** The measurement of a job so far, if any. */
   of({ id }: Job): Measurement | undefined {
     return this.#measurements.get(this.#keys.get(id)!);
   }
@@ -27,7 +26,7 @@ export class Measured {
     this.#measurements.set(this.#keys.get(job.id)!, addProcess(this.of(job), found));
   }
 
-  /** All measurements in the order of the jobs, whatever order they were taken in. */
+  /** All measurements, in the order of the jobs. */
   get list(): readonly Measurement[] {
     const place = (key: string): number => this.#places.get(key) ?? -1;
     return [...this.#measurements].sort(([a], [b]) => place(a) - place(b)).map(([, each]) => each);

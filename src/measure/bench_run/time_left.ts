@@ -11,12 +11,11 @@ export const LEAST_SECONDS = 0.1;
 /**
  * The assumed least cost of a measurement in each process, in seconds; later the run's own costs
  * outweigh it. The software value was measured on lavapipe with two cores and three busy threads.
- * On hardware, samples are short.
  */
 const LEAST_COST = { software: 0.5, hardware: MEASUREMENT_COST + LEAST_SECONDS };
 /** The assumed time for measuring the ceilings, in seconds, until a run has done it once. */
 const CEILINGS_COST = 12;
-/** The assumed cost weighs as much as this many measured costs in their mean. */
+/** In the mean of assumed and measured costs, the assumed one counts as this many measured ones. */
 const PRIOR = 4;
 
 /** A run's state. */
@@ -28,7 +27,6 @@ export interface RunState {
   readonly end: number;
 }
 
-/** Learns from a run's batches how long the rest takes. */
 export class TimeLeft {
   readonly #now: () => number;
   readonly #prior: number;
@@ -100,12 +98,12 @@ export class TimeLeft {
     readonly secondsLeft: number;
   } {
     const total = this.processes * perProcess;
-    // A measurement without samples has failed, so all its processes count as finished.
+    // A measurement without samples is not tried again, so all its processes count as finished.
     const counts = measurements.map((each) =>
       each.samples.length === 0 ? this.processes : processesOf(each).length
     );
     const done = Math.min(total, sum(counts));
-    // A round that has begun is finished, even beyond the budget.
+    // A round that has begun goes on to its end, even beyond the budget.
     const begun = Math.ceil(done / Math.max(1, perProcess)) * perProcess;
     const required = Math.max(LEAST_PROCESSES * perProcess, begun) - done;
     const cost = (count: number, each: number): number =>

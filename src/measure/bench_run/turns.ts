@@ -17,13 +17,13 @@ import type { VisitPlan } from "../sampling/visits.ts";
 
 /** When to stop, and in which order to visit. */
 export interface TurnsOptions {
-  /** A job is precise if the median of its ratios has a relative half-width of at most this. */
+  /** The relative half-width at which the interval of a job's median ratio counts as precise. */
   readonly targetHalfWidth: number;
   /** The most sweeps. */
   readonly sweeps: number;
   /**
    * After this time, on the clock of `now`, a new sweep begins only if there were fewer than three.
-   * The time moves later if the sides need long to get ready.
+   * This end moves later if the sides need long to get ready.
    */
   readonly end: number;
   /** Milliseconds. Default `performance.now`. */
@@ -40,7 +40,8 @@ const LEAST_SWEEPS = 3;
 
 /**
  * A batch's sweeps may last at least this many times as long as both sides took to get ready. On a
- * busy machine, where processes start slowly, fewer processes with more visits tell more.
+ * busy machine, where processes start slowly, few processes with many visits tell more than many
+ * processes with few.
  */
 const LEAST_SHARE = 1;
 
@@ -74,12 +75,7 @@ export class Turns {
     this.#end = options.end;
   }
 
-  /**
-   * Waits for a side's next turn.
-   *
-   * @param side the asking process
-   * @param said the process's report
-   */
+  /** Waits for a side's next turn. */
   next(side: Side, said: WaitingChild): Promise<ChildTurn> {
     if (this.#stopped) return Promise.resolve(END);
     const own = this.#seats[side];

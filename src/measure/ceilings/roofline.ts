@@ -12,11 +12,14 @@ import { ceilingInterval, isUnsure } from "./uncertainty.ts";
 export interface RooflinePosition {
   /** Floating-point operations per byte of the least traffic. */
   readonly intensity: number | undefined;
-  /** The ceiling that is lower at this intensity; undefined if one is missing, or without work. */
+  /** The lower ceiling at this intensity; undefined if either is missing, or without any work. */
   readonly bound: "arithmetic" | "bandwidth" | undefined;
-  /** The least time that this ceiling allows, in ns; undefined without one, or if too uncertain. */
+  /**
+   * The least time that this ceiling allows, in ns; undefined without `bound`, or if the ceiling is
+   * too uncertain.
+   */
   readonly leastTime: number | undefined;
-  /** The 95 % interval of `leastTime`; undefined if there is no such time or no such interval. */
+  /** The 95 % interval of `leastTime`; undefined without it, or if the ceiling has no interval. */
   readonly leastTimeInterval: Interval | undefined;
 }
 

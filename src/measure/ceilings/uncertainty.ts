@@ -11,13 +11,12 @@
 import { type Interval, medianInterval } from "../../statistics/summary.ts";
 import type { Ceiling } from "../result_file.ts";
 
-/** How many of the greatest samples to use. */
 const GREATEST = 5;
 /** The probability that the truth lies beyond the interval. */
 const BEYOND = 0.05;
-/** A ceiling gets a remark if the true one may be higher by more than this share. */
+/** A ceiling gets a remark if the truth may exceed its figure by more than this share. */
 const REMARKABLE = 0.1;
-/** A ceiling bounds no roofline if the true one may be higher by more than this share. */
+/** No share of a ceiling is computed if the truth may exceed its figure by more than 30 %. */
 const UNSURE = 0.3;
 
 /**
@@ -39,7 +38,6 @@ export function greatestRateInterval(rates: readonly number[]): Interval | undef
 /**
  * The interval of a ceiling: from the file, else from the samples.
  *
- * @param ceiling a result file's ceiling
  * @returns undefined for a figure with neither an interval nor enough samples
  */
 export function ceilingInterval(ceiling: Ceiling<string>): Interval | undefined {
@@ -61,11 +59,7 @@ export function isUnsure(ceiling: Ceiling<string>): boolean {
   return slack(ceiling) > UNSURE;
 }
 
-/**
- * Adds the interval to a ceiling, and a remark if the interval is wide.
- *
- * @param ceiling a ceiling with samples
- */
+/** Adds the interval to a ceiling with samples, and a remark if the interval is wide. */
 export function withInterval<Unit extends string>(ceiling: Ceiling<Unit>): Ceiling<Unit> {
   const { interval: _, remark: _remark, ...rest } = ceiling;
   const interval = ceilingInterval(rest);

@@ -15,10 +15,8 @@ import { predictRun } from "./limit.ts";
 import type { ChildRequest } from "./protocol.ts";
 import { messageOf, nextTurn, rest, type Service } from "./service.ts";
 
-/** The reason given for skipping a job that came too late. */
 const NO_TIME = "no time was left for it";
 
-/** A request for a batch, with the GPU and its timer. */
 interface Batch extends Extract<ChildRequest, { type: "batch" }> {
   readonly gpu: Gpu;
   readonly timer: GpuTimer;

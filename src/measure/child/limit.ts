@@ -30,9 +30,6 @@ export interface PredictOptions {
 /**
  * Predicts from smaller runs whether a run would take too long.
  *
- * @param gpu the GPU
- * @param work the run's work
- * @param options the timer and the limit
  * @returns the expected time of the run in ns if it exceeds the limit; otherwise undefined
  * @throws {GpuError} if a smaller run fails
  * @throws {RangeError} if a smaller shape does not fit the kernel
@@ -72,7 +69,6 @@ export async function predictRun(
 /**
  * Chooses the work per dispatch of the ceilings' kernels, so none lasts long on a slow GPU.
  *
- * @param gpu the GPU
  * @param options.timer times a small dispatch
  * @param options.limit the longest dispatch, in ns
  * @returns the usual size, or a smaller one

@@ -17,7 +17,6 @@ export class MeasuringChild implements ChildConnection {
   /**
    * Starts the process.
    *
-   * @param child the command
    * @throws {Deno.errors.NotCapable} without the permission to run it
    * @throws {Deno.errors.NotFound} if there is no such command
    */
@@ -60,7 +59,7 @@ export class MeasuringChild implements ChildConnection {
   }
 
   /**
-   * Closes its stdin, which asks it to end, and kills it if it does not.
+   * Closes the process's stdin, which asks it to end, and kills it if it does not.
    *
    * @param patience the longest wait, in ms
    */

@@ -87,7 +87,7 @@ export type ChildReport =
     readonly info: GpuInfo;
     readonly timer: Timer;
     readonly warnings: readonly string[];
-    /** The version of turns that the child supports; absent in older versions. */
+    /** The child's {@linkcode TURNS}; absent in versions that cannot measure in turns. */
     readonly turns?: number;
   }
   /** The next step: if no report follows, this step hung or crashed. */
@@ -98,8 +98,8 @@ export type ChildReport =
     readonly warnings: readonly string[];
   }
   /**
-   * For each question in order: the name of the default variant, whether tuning chose it, and why
-   * each named variant that cannot run here cannot.
+   * For each question in order: the name of the default variant, whether tuning chose it, and the
+   * reasons why named variants cannot run here.
    */
   | {
     readonly type: "chosen";

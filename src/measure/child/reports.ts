@@ -1,7 +1,6 @@
 /** Reports from a measuring process; `next()` waits for one up to a time limit. */
 import type { ChildEvent, ChildReport } from "./protocol.ts";
 
-/** A queue of reports that ends when the child does. */
 export class ChildReports {
   readonly #reports: ChildReport[] = [];
   #ended: string | undefined;

@@ -81,7 +81,6 @@ export async function nextTurn(
   return { step: "end", reasons: new Map(turn.reasons.map(([id, why]) => [indexOf(id), why])) };
 }
 
-/** An error's message in one line, for the protocol. */
 export function messageOf(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);
   return text.replaceAll(/\s+/g, " ").slice(0, 1900);

@@ -1,6 +1,6 @@
 /**
- * Measures jobs in child processes. One child serves many jobs. If a job hangs or crashes the
- * child, it is reported as timed out or failed, and the other jobs continue in a new child.
+ * Measures jobs in child processes. One child serves many jobs. A job that hangs or crashes the
+ * child is reported as timed out or failed, and the other jobs continue in a new child.
  */
 import type { OpenGpuOptions } from "../../ops/open_gpu_options.ts";
 import type {
@@ -42,11 +42,11 @@ export interface Batch extends Omit<Extract<ChildRequest, { type: "batch" }>, "t
   readonly turn?: (waiting: WaitingChild) => Promise<ChildTurn>;
   /** Called with each result as soon as it is known. */
   readonly result: (job: Job, measurement: Measurement) => Promise<void>;
-  /** Called with each job that this adapter cannot run, and the reason. */
+  /** Called with each skipped job, and the reason. */
   readonly skipped: (job: Job, reason: string) => void;
 }
 
-/** The beginning of the warning that a process ended before it had measured the ceilings. */
+/** The beginning of the warning that a process failed to measure the ceilings. */
 export const NO_CEILINGS = "no ceilings: ";
 
 /** The longest wait for an adapter, in ms: a driver may have to be fetched first. */
@@ -76,7 +76,6 @@ export class MeasuringSession {
   /**
    * Starts a child and lets it open the adapter.
    *
-   * @returns the opened adapter
    * @throws {Error} if the child cannot be started, or cannot open the adapter
    */
   async open(): Promise<OpenedAdapter> {

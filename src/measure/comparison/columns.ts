@@ -39,7 +39,6 @@ function representatives(
   return found;
 }
 
-/** Whether a measurement went well and has samples. */
 export function usable(measurement: Measurement | undefined): measurement is Measurement {
   return measurement !== undefined && (measurement.status ?? "ok") === "ok" &&
     measurement.samples.length > 0;

@@ -25,11 +25,11 @@ export interface Doubt {
     | "wide interval";
   /** The reason in words, without a period. */
   readonly text: string;
-  /** How many times as many processes would give a verdict; undefined if more than 16 times. */
+  /** The factor by which more processes would give a verdict; undefined if none up to 16 would. */
   readonly timesProcesses: number | undefined;
 }
 
-/** The largest `timesProcesses` to advise; nobody would run more. */
+/** The largest `timesProcesses` to advise. */
 const MOST_TIMES = 16;
 
 /**

@@ -37,9 +37,8 @@ export interface Gate {
   readonly missing: readonly GateRow[];
   /** The files of incomplete runs. */
   readonly incomplete: readonly Machine[];
-  /** Rows that seem slower by more than the threshold, without a verdict. */
   readonly undecided: readonly Undecided[];
-  /** Rows with such uncertain times that not even a doubled time would be significant. */
+  /** Rows whose times are so uncertain that not even a doubled time would be significant. */
   readonly blind: readonly GateRow[];
   /** The number of measurements that went well in the first file, counted once per other file. */
   readonly expected: number;

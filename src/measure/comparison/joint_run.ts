@@ -100,7 +100,7 @@ function winsorize(values: ReadonlyMap<number, number>): ReadonlyMap<number, num
   );
 }
 
-// The mean without the greatest and least values, with errors from the winsorized ones.
+// The mean of the kept values, with errors from the winsorized ones.
 function trimmed(estimate: Estimate, values: ReadonlyMap<number, number>): Estimate {
   const ordered = [...values.values()].sort((a, b) => a - b);
   const cut = trimCount(values);

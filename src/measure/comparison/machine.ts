@@ -1,4 +1,4 @@
-/** The machines of a comparison: the origins of the result files, and their names. */
+/** The machines of a comparison, one per result file, with names that tell them apart. */
 import { truncate } from "../../escape.ts";
 import {
   type BoundingCeiling,
@@ -70,7 +70,6 @@ function names(results: readonly NamedResult[]): string[] {
   });
 }
 
-/** Makes the columns for a list of result files. */
 export function machinesOf(results: readonly NamedResult[]): Machine[] {
   const called = names(results);
   return results.map(({ name, file }, i) => ({

@@ -12,7 +12,6 @@ import { besideOtherRows, type MachineChange } from "./machine_change.ts";
 import { studentQuantile } from "../../statistics/student.ts";
 import type { Interval } from "../../statistics/summary.ts";
 
-/** The comparison of two measurements of the same work. */
 export interface PairComparison {
   /**
    * The candidate's time divided by the baseline's: below 1 is faster. The times are geometric
@@ -28,7 +27,7 @@ export interface PairComparison {
   readonly processes: readonly [baseline: number, candidate: number];
   /** The ratio of CPU times; undefined if not measured in both. */
   readonly cpuRatio: number | undefined;
-  /** The ratio of times relative to the reference kernel's; undefined if unknown, or in turns. */
+  /** The ratio of times relative to the reference kernel's; undefined if unknown or `inTurns`. */
   readonly relativeRatio: number | undefined;
   /** How the machine changed between two runs on it; undefined if it did not, or if unknown. */
   readonly machineChange: MachineChange | undefined;
@@ -62,8 +61,8 @@ const NOTHING: PairComparison = {
 /**
  * Compares two measurements of the same work.
  *
- * @param baseline its estimate from `estimateTimes`; undefined without samples
- * @param candidate likewise
+ * @param baseline the first one's estimate, from `estimateTimes`; undefined without samples
+ * @param candidate the second one's
  * @param options.sameMachine whether both come from one machine: then the CPU time, or the time
  *   relative to the reference kernel's, must show a change too. Default false
  * @param options.machineChange how the machine changed between both runs, from `machineChange`

@@ -17,7 +17,6 @@ export interface Call {
   readonly dimensions: Dimensions;
 }
 
-/** Names a function and a call for a message. */
 export function labelOf(name: string, { pass, dimensions }: Call): string {
   return `${pass === "backward" ? "backward." : ""}${name} at ${lengthsText(dimensions)}`;
 }

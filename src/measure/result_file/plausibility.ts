@@ -102,7 +102,7 @@ function ceilingProblems({ ceilings, adapter, host }: ResultFile): string[] {
           } can have`,
       );
     }
-    // The figure is the best sample, so it cannot be far above all of them.
+    // The figure is the greatest sample, so it cannot be far above all samples.
     const best = Math.max(...ceiling.samples ?? [ceiling.value]);
     if (ceiling.value > SLACK * best) {
       problems.push(

@@ -13,24 +13,23 @@ export interface StoppingRule {
   readonly minimumSamples: number;
   /** The most samples. */
   readonly maximumSamples: number;
-  /** The time for sampling, in ns; tripled while there are fewer samples than an interval needs. */
+  /** The time for sampling, in ns; three times as much for fewer samples than an interval needs. */
   readonly budget: number;
 }
 
-/** The least number of samples with a 95 % interval. */
+/** The least number of samples that give a 95 % interval. */
 const INTERVAL_SAMPLES = 6;
-/** The noise is stable if its estimates after each of this many latest samples are alike. */
+/** The noise is stable if its estimates after this many latest samples, one after each, agree. */
 const STABLE_WINDOW = 8;
 /** An estimate of the noise needs at least this many samples. */
 const STABLE_FROM = 20;
-/** Estimates of the noise are alike if the least is below the greatest by at most this share. */
+/** Estimates of the noise agree if they differ by at most this share of the greatest. */
 const STABLE_CHANGE = 0.1;
 
 /**
  * The relative half-width of the median's interval between order statistics. It assumes nothing
  * about the noise's distribution, and takes little time.
  *
- * @param samples positive numbers
  * @returns half the interval's width divided by the median; undefined if there is no interval
  */
 export function relativeHalfWidth(samples: readonly number[]): number | undefined {

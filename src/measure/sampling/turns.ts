@@ -24,7 +24,7 @@ export type Turn =
   | {
     readonly step: "visit";
     readonly index: number;
-    /** The sweep's number. In a sweep, each process visits the work once, one after the other. */
+    /** The sweep's number. In a sweep, the processes visit the work once each, in succession. */
     readonly sweep: number;
     /** The visit's plan, so both processes run equally much. */
     readonly plan: VisitPlan;
@@ -54,8 +54,6 @@ export interface TurnOptions extends VisitOptions {
 /**
  * Samples work in the order of the turns.
  *
- * @param work the work to sample
- * @param options the turns, the timer and the reference kernel
  * @returns the samples of each, in the order of `work`; undefined if there is no data
  * @throws {GpuError} if the GPU fails; the last call of `visit` tells what ran
  */

@@ -24,7 +24,7 @@ export interface WorkSamples {
   readonly samples: readonly number[];
   /** How many consecutive samples were taken at a time, before other work had its turn. */
   readonly rounds: readonly number[];
-  /** For samples in turns with another process: one number per item of `rounds`, as in files. */
+  /** For samples in turns with another process: one number per item of `rounds`. */
   readonly sweeps?: readonly number[];
   /** The number of runs in one sample; the sample is their mean time. */
   readonly repeats: number;
@@ -164,7 +164,6 @@ export class Visits {
     return each.samples.slice(before);
   }
 
-  /** Ends the sampling of a piece of work. */
   end(each: Visited, reason: StopReason): void {
     if (each.samples.length === 0) return;
     const samples = conclude(each, { reason, readings: this.#readings });
@@ -191,8 +190,8 @@ function repeated(run: Span, repeats: number): Span {
   };
 }
 
-// Finds how many runs make a span and how many spans a submission; undefined if the clock is too
-// coarse for cold runs.
+// Finds how many runs make a span and how many spans a visit; undefined for cold work without a
+// scrub, or if the clock cannot time it: the host's, or one that is too coarse.
 async function prepareVisits(
   index: number,
   { run, cache, options }: SampledWork & { readonly options: VisitOptions },

@@ -18,7 +18,7 @@ export interface ClockAnchor {
 export interface TickLength {
   /** Exactly 1 if the observations allow it. */
   readonly nanosecondsPerTick: number;
-  /** Half the relative width of the interval that the observations allow. */
+  /** Half the width of the interval that the observations allow, as a share of its middle. */
   readonly calibrationError: number;
 }
 

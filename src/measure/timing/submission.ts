@@ -41,7 +41,6 @@ export interface HostTimes {
   readonly cpu?: number;
 }
 
-/** Submits one span and times it on the host. */
 export function submitAndTime(
   gpu: Gpu,
   { clocks, span, callbacks }: {

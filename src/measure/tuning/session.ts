@@ -25,8 +25,7 @@ const HEAT_SIZES = { least: 3, most: 16 };
  *
  * @param info the adapter
  * @param work operators, passes and shapes; the first of each class counts
- * @returns the calls with more than one candidate, those with the least arithmetic first, so the
- *   budget reaches as many as possible
+ * @returns the calls with more than one candidate, those with the least arithmetic first
  */
 export function listTuningWork(info: GpuInfo, work: readonly Work[]): TuningWork[] {
   using dry = createDryGpu(info);

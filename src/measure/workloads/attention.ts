@@ -54,8 +54,8 @@ export function attention(extras: AttentionExtras = {}): MeasuredOperator {
   });
 }
 
-// A sink's cost depends little on the shape. So by default one shape besides the quick ones is
-// enough, and leaves time for other operators.
+// What learned sinks cost depends little on the shape. So by default one shape besides the quick
+// ones is enough, and leaves time for other operators.
 function fewShapes(software: boolean): GridShape<AttentionLengths>[] {
   const all = shapes(software);
   const usual = all.findIndex(({ grid }) => grid === "default");
@@ -134,8 +134,7 @@ function prepareBackward(
     outputs: { ...gradients },
     tolerance: 1e-5,
     async samples(read): Promise<Sample[]> {
-      // The forward pass's results are inputs of the backward pass. The check uses exactly these
-      // numbers.
+      // The check uses the same forward results as the GPU's backward pass.
       const backward = {
         ...numbers,
         output: await output.read(),

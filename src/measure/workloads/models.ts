@@ -43,7 +43,7 @@ function model(
   return { queryHeads, keyValueHeads, ...rest };
 }
 
-/** A model's layer, or a part of it, with the smallest grid that includes it. */
+/** A shape: a model's layer or a slice of it, and the smallest grid that includes the shape. */
 interface Entry {
   readonly grid: GridName;
   readonly model: keyof typeof modelShapes;

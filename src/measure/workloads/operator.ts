@@ -6,7 +6,7 @@ import type { Planner, Prepared, PrepareOptions } from "./prepare.ts";
 export type PassName = "forward" | "backward";
 
 /**
- * The number of shapes: `quick` one or two, `default` a handful, `full` all. Each includes the
+ * How many shapes: `quick` one or two, `default` a handful, `full` all. Each grid includes the
  * smaller ones.
  */
 export type GridName = "quick" | "default" | "full";
@@ -34,7 +34,8 @@ export interface GridShape<Lengths = Dimensions> extends Shape<Lengths> {
 /** One pass of an operator. */
 export interface PassDescription<Lengths, Plan extends Planner> {
   /**
-   * The name of its operator in `src/ops`, for errors and tuned choices, such as `rmsNormForward`.
+   * The name of the pass's operator in `src/ops`, for errors and tuned choices, such as
+   * `rmsNormForward`.
    */
   readonly operator: string;
   /** Its planner in `src/ops`. */
@@ -62,7 +63,7 @@ export interface OperatorDescription<
     readonly forward?: PassDescription<Lengths, Forward>;
     readonly backward?: PassDescription<Lengths, Backward>;
   };
-  /** Its shapes on hardware, or on adapters that compute on the CPU. */
+  /** The shapes for hardware, or for adapters that compute on the CPU. */
   readonly shapes: (software: boolean) => readonly GridShape<Lengths>[];
   /**
    * The next smaller shape, with a quarter to half of the work; undefined if there is none, as for

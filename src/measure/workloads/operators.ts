@@ -25,7 +25,7 @@ export type OperatorName = string;
 
 const names = Object.keys(operators);
 
-/** The names of all measured operators, in the tables' order. `addOperator` adds to them. */
+/** The names of all measured operators, in the order of the tables. `addOperator` adds names. */
 export const operatorNames: readonly OperatorName[] = names;
 
 /**

@@ -14,7 +14,6 @@ interface Matrix {
   readonly d: number;
 }
 
-/** RMSNorm as the bench measures it. */
 export const rmsNorm = measured({
   passes: {
     forward: {
@@ -38,7 +37,6 @@ function roughWork({ rows, d }: Matrix): number {
   return 20 * rows * d;
 }
 
-// Takes some rows, or some columns, of a row-major matrix.
 function takeRows(numbers: Float32Array, rows: readonly number[], d: number): ReferenceTensor {
   const taken = rows.flatMap((row) => [...numbers.subarray(row * d, (row + 1) * d)]);
   return tensor(taken, [rows.length, d]);
@@ -74,7 +72,6 @@ function rowSamples(
   }));
 }
 
-// Draws a standard normal input, and a gain around 1.
 function rmsNormNumbers({ rows, d }: Matrix, seed: number): Record<"input" | "gain", Float32Array> {
   return {
     input: randomNormal({ seed: 8 * seed, length: rows * d }),

@@ -74,7 +74,6 @@ export function largestError(samples: readonly Sample[]): { error: number; outpu
  * and of 64 rows, and random ones.
  *
  * @param count the number of rows
- * @param options how many to draw, and the seed
  * @returns different row numbers, ascending
  */
 export function sampleRows(
@@ -93,7 +92,6 @@ export function sampleRows(
  *
  * @param heads B · H
  * @param length T
- * @param options the seed
  */
 export function samplePlaces(
   { heads, length }: { readonly heads: number; readonly length: number },

@@ -16,7 +16,6 @@ interface ValueLengths {
   readonly D: number;
 }
 
-/** V-scale as a separate operator, as the bench measures it. */
 export const vScale = measured({
   passes: {
     forward: {

@@ -11,7 +11,6 @@ import type { AttentionNumbers } from "./rows.ts";
 /** `{ B, Hq, Hkv, T, D }` */
 export type AttentionLengths = AttentionNumbers["dimensions"];
 
-/** The shapes of attention and its sink statistics. */
 export const shapes = attentionShapes(({ B, Hq, Hkv, T, D }) => ({ B, Hq, Hkv, T, D }));
 
 /** The next smaller shape, with a quarter to half of the work: fewer sequences, tokens or heads. */
