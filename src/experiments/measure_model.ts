@@ -32,16 +32,16 @@ export interface MeasureModelOptions extends MeasuredBatches {
   readonly settings?: Partial<SinkSettings> | undefined;
   /** The model's origin. */
   readonly source?: MeasurementSource | null;
-  /** Whether to check the theory on the first batch's first sequences. Default false. */
+  /** Default: false. */
   readonly theory?: boolean;
-  /** Whether to compute intervals over sequences. Default false. */
+  /** Default: false. */
   readonly intervals?: boolean;
   /**
    * If given, also measures sink rates by position and the massive activations in every layer's
-   * output, and keeps attention maps of the heads that have the largest sink scores and of `head`.
+   * output, and keeps attention maps of a few heads; `head` adds one.
    */
   readonly states?: { readonly head?: HeadPlace | undefined };
-  /** Receives each batch's numbers, which are not kept. */
+  /** Receives each batch's numbers. */
   readonly observer?: MeasurementObserver | undefined;
   /** Called after each batch. */
   readonly onBatch?: (done: number) => void;
@@ -190,7 +190,7 @@ export function headScores({ layers }: Pick<SinkMeasurement, "layers">): number[
   return layers.map(({ attention }) => (attention?.heads ?? []).map(({ score }) => score));
 }
 
-/** The tokens' texts in a batch's first sequence; undefined if tokens have no text. */
+/** A batch's first sequence, token by token as text; undefined for tasks without text. */
 export function spelledTokens(
   task: Pick<Task, "spelling">,
   { inputs, context }: Pick<TokenBatch, "inputs" | "context">,

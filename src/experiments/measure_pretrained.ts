@@ -30,20 +30,20 @@ export interface MeasurePretrainedOptions
   /** Default: `DEFAULT_SINK_SETTINGS`. */
   readonly settings?: Partial<SinkSettings> | undefined;
   readonly from?: MeasurementSource | null;
-  /** Whether to check the theory on the first batch's first texts. Default: true. */
+  /** Default: true. */
   readonly theory?: boolean;
-  /** Whether to measure the loss with massive activations, if any, replaced. Default: true. */
+  /** Default: true. */
   readonly interventions?: boolean;
-  /** Whether to measure the loss with the linear maps' inputs in INT8. Default: true. */
+  /** Default: true. */
   readonly quantization?: boolean;
-  /** A head whose attention to map, besides those with the largest sink scores. */
+  /** One more head whose attention to map. */
   readonly head?: HeadPlace | undefined;
   /**
    * Whether attention's backward pass uses its precise form for the measured position, which keeps
    * gradients at strong sinks accurate. Default: true.
    */
   readonly precise?: boolean;
-  /** Receives each batch's numbers, which are not kept. */
+  /** Receives each batch's numbers. */
   readonly observer?: MeasurementObserver | undefined;
   /**
    * Called before or after each layer with the numbers of layers done and in total, and with a text
@@ -121,7 +121,7 @@ function counter(
 }
 
 interface Measured extends PretrainedResult {
-  /** The largest magnitudes in each batch's inputs to linear maps, without rounding. */
+  /** Each batch's maxima, without rounding. */
   readonly maxima: readonly LinearMaxima[];
 }
 

@@ -9,18 +9,17 @@ import type { RunSettings, TaskSettings } from "./run/settings.ts";
 import { openTask } from "./run/task.ts";
 import type { Task } from "./tasks/task.ts";
 
-/** A model, ready to upload to a GPU. */
 export interface OpenedModel {
   readonly model: StoredModel;
   readonly task: Task;
   readonly source: MeasurementSource;
-  /** Sequences per batch of the run; undefined without a run. */
+  /** Undefined without a run. */
   readonly batch: number | undefined;
-  /** Batches of the run's last measurement, from its settings; undefined without a run. */
+  /** The run's last measurement has as many; undefined without a run. */
   readonly batches: number | undefined;
-  /** The number of sequences that the run had trained on at this checkpoint; 0 without a run. */
+  /** Trained on before the checkpoint; 0 without a run. */
   readonly trainedSequences: number;
-  /** What was skipped of the text, one line each. */
+  /** What was skipped, in lines. */
   readonly notes: readonly string[];
 }
 
@@ -31,8 +30,8 @@ export interface OpenModelOptions {
   /** A file or folder of text, in place of the run's; a checkpoint without a run needs one. */
   readonly corpus?: string | undefined;
   /**
-   * The number of tokens per sequence, for a checkpoint without a run. Default: the model's
-   * context, or {@linkcode DEFAULT_CONTEXT} if that is smaller.
+   * Tokens per sequence, for a checkpoint without a run. Default: the model's context, but at most
+   * {@linkcode DEFAULT_CONTEXT}.
    */
   readonly context?: number | undefined;
 }
@@ -119,7 +118,7 @@ async function isCheckpoint(folder: string): Promise<boolean> {
     ((await isFile("config.json")) || (await isFile("model.safetensors")));
 }
 
-/** The run that contains a checkpoint's folder, if any. */
+/** Finds the run that contains a checkpoint. */
 async function runOf(
   folder: string,
 ): Promise<{ readonly run: string; readonly step: number } | undefined> {

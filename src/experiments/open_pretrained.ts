@@ -9,13 +9,12 @@ import { readDocuments } from "./tasks/documents.ts";
 import { CorpusError } from "./tasks/text_corpus.ts";
 import { type BeginPolicy, type DocumentPolicy, TokenTexts } from "./tasks/token_texts.ts";
 
-/** A pretrained model, ready to upload to a GPU layer by layer, and its texts. */
 export interface OpenedPretrained extends Disposable {
   readonly weights: WeightSource;
   readonly tokenizer: Tokenizer;
   readonly texts: TokenTexts;
   readonly source: MeasurementSource;
-  /** Notes for the user on the files, the tokenizer and the texts, one line each. */
+  /** Lines for the user. */
   readonly notes: readonly string[];
 }
 
@@ -27,7 +26,7 @@ export interface OpenPretrainedOptions {
   readonly context?: number | undefined;
   /** Number of texts. Default: 20, or fewer if the corpus has fewer. */
   readonly texts?: number | undefined;
-  /** When texts begin with BOS. Default: as the tokenizer decides. */
+  /** Default: as the tokenizer decides. */
   readonly begin?: BeginPolicy | undefined;
   /** How documents become texts. Default: joined. */
   readonly documents?: DocumentPolicy | undefined;

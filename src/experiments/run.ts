@@ -25,7 +25,7 @@ export interface RunOptions {
   readonly resume?: "never" | "must" | "if-there";
   /** Where a resumed run's text is now. Default: where it was. */
   readonly corpus?: string | undefined;
-  /** The adapter to open, or an open one, which then stays open. */
+  /** An open GPU stays open. */
   readonly gpu?: Gpu | OpenGpuOptions | undefined;
 }
 
@@ -87,7 +87,7 @@ async function openText(
   }
 }
 
-/** @param origin the folder of a run to resume, or the settings of a new one */
+/** @param origin a folder to resume, or settings */
 async function train(
   origin: RunFolder | RunSettings,
   { options, hooks }: Invocation,

@@ -19,9 +19,9 @@ export interface InterventionOptions {
   readonly batches: readonly TokenBatch[];
   /** The layer where they first appear, and the massive elements of its output in all texts. */
   readonly massive: { readonly layer: number; readonly values: readonly LargeActivation[] };
-  /** Every text's loss in the unchanged model, in nats per token. */
+  /** The unchanged model's losses of every text. */
   readonly losses: readonly number[];
-  /** Called before each layer of each batch and intervention. */
+  /** Called before each layer's forward pass. */
   readonly onLayer?: (() => void) | undefined;
 }
 
@@ -89,7 +89,7 @@ function groupOf({ dimension, position }: LargeActivation): string {
   return `${dimension} ${position === 0}`;
 }
 
-/** The mean of each group over all texts. */
+/** The groups' means over all texts. */
 function meansOf(values: readonly LargeActivation[]): ReadonlyMap<string, number> {
   const groups = Map.groupBy(values, groupOf);
   return new Map(

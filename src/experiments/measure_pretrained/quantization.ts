@@ -32,14 +32,11 @@ import { mean } from "../../statistics/mean.ts";
 export interface PretrainedQuantizationOptions {
   readonly model: StreamedLlamaOptions;
   readonly batches: readonly TokenBatch[];
-  /**
-   * The largest magnitudes that a pass without rounding found in each batch's inputs to linear
-   * maps.
-   */
+  /** Each batch's maxima, from a pass without rounding. */
   readonly maxima: readonly LinearMaxima[];
-  /** Every text's loss without rounding, in nats per token. */
+  /** Every text's loss without rounding. */
   readonly losses: readonly number[];
-  /** Called before each layer of each case and batch. */
+  /** Called before each layer's forward pass. */
   readonly onLayer?: (() => void) | undefined;
 }
 

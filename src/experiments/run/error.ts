@@ -9,7 +9,7 @@ export interface NonFiniteDetails {
   readonly step: number;
   /** The tensor that holds it, in words. */
   readonly tensor: string;
-  /** The newest checkpoint; undefined if there is none. */
+  /** The newest checkpoint, if any. */
   readonly checkpoint: string | undefined;
 }
 

@@ -142,7 +142,7 @@ export class RunFolder implements Disposable {
     }
   }
 
-  /** The newest checkpoint; undefined if there is none. */
+  /** The newest checkpoint, if any. */
   async newest(): Promise<CheckpointEntry | undefined> {
     return (await listCheckpoints(this.path)).at(-1);
   }
@@ -228,7 +228,7 @@ async function takeLock(folder: string): Promise<Deno.FsFile> {
   }
 }
 
-/** Whether a folder holds a run, finished or not. */
+/** Whether a folder holds a run. */
 export async function runIsIn(path: string): Promise<boolean> {
   return await Deno.stat(join(path, SETTINGS)).then(() => true, () => false);
 }

@@ -1,4 +1,4 @@
-/** Runs a training run's steps, and writes losses, measurements and checkpoints between them. */
+/** Runs training steps, and measures and saves between them. */
 import type { Gpu } from "../../gpu/gpu.ts";
 import { StepLog } from "../../model/step_log.ts";
 import type { SinkMeasurement } from "../../sinks/measurement.ts";
@@ -15,9 +15,8 @@ import type { RunTask } from "./task.ts";
 import type { Trainer } from "./trainer.ts";
 import { mean } from "../../statistics/mean.ts";
 
-/** Callbacks of {@linkcode trainRun}, and the signal that stops it. */
 export interface RunHooks {
-  /** Stops the run after it has saved its state. */
+  /** Stops the run after saving its state. */
   readonly signal?: AbortSignal | undefined;
   /** Called whenever the run makes progress. */
   readonly onProgress?: (progress: RunProgress) => void;
@@ -35,11 +34,11 @@ export interface RunResult {
   readonly checkpoint: string | undefined;
   /** A description of the adapter. */
   readonly adapter: string;
-  /** The digest of the user's text; undefined without one. */
+  /** Undefined without a text. */
   readonly corpusDigest: string | undefined;
-  /** All rows of metrics, also those before a resumption. */
+  /** Also those before the run was resumed. */
   readonly rows: readonly MetricsRow[];
-  /** The measurement after the last step; undefined if the run was interrupted. */
+  /** After the last step; undefined if interrupted. */
   readonly measurement: SinkMeasurement | undefined;
 }
 
@@ -81,7 +80,7 @@ export class RunLoop {
     };
   }
 
-  /** Finishes the run, unless the signal stops it first. */
+  /** Finishes the run unless it is interrupted. */
   async go(): Promise<RunResult> {
     const { trainer, folder, rows, opened } = this.#parts;
     const { steps, reporting } = this.#settings;
@@ -142,7 +141,7 @@ export class RunLoop {
     report.count(trainer.step);
   }
 
-  /** Whether a measurement or checkpoint follows this step. */
+  /** Whether a measurement or checkpoint follows now. */
   #isDue(): boolean {
     const { trainer } = this.#parts;
     const { measureEvery, checkpointEvery } = this.#settings.reporting;
@@ -184,7 +183,7 @@ export class RunLoop {
     rows.push(row);
   }
 
-  /** Measures the current model, unless that is done. */
+  /** Measures the model once per step. */
   async #measure(): Promise<void> {
     const { trainer, folder, opened, report, rows } = this.#parts;
     const { step } = trainer;

@@ -10,13 +10,13 @@ export interface TrainingRow {
   readonly kind: "training";
   /** The number of steps done. */
   readonly step: number;
-  /** The mean loss over the steps since the previous row, in nats per token. */
+  /** The mean over the steps since the previous row, in nats per token. */
   readonly loss: number;
-  /** The oracle's mean loss over the same steps (see `Task.oracleLoss`); null without an oracle. */
+  /** The mean over the same steps (see `Task.oracleLoss`); null without an oracle. */
   readonly oracleLoss: number | null;
   /** The norm of all gradients before clipping, in the row's last step. */
   readonly gradientNorm: number;
-  /** The learning rate in the row's last step. */
+  /** In the row's last step. */
   readonly learningRate: number;
   /**
    * Tokens per second since the previous row, without the time to measure and save. The first row
@@ -25,7 +25,6 @@ export interface TrainingRow {
   readonly tokensPerSecond: number;
 }
 
-/** A measurement of sinks, taken at regular steps. */
 export interface MeasurementRow {
   readonly kind: "measurement";
   /** The number of steps done. */

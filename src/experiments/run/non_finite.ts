@@ -20,7 +20,8 @@ export async function findNonFinite(
   while (trainer.step < step) {
     await trainer.computeGradients();
     trainer.update();
-    // Wait every few steps: enqueued work takes memory.
+    // Wait, because enqueued work takes memory.
+
     if (trainer.step % 16 === 0) await trainer.optimizer.clipping.read();
   }
   const { model, optimizer } = trainer;
@@ -97,7 +98,7 @@ function gradientStates({ layers }: Trace<Tensor>): Named[] {
   }).reverse().flat();
 }
 
-/** Describes the first tensor with a NaN or infinity; copies one at a time to save memory. */
+/** Copies one tensor at a time. */
 async function firstBad(tensors: readonly Named[]): Promise<string | undefined> {
   for (const [name, tensor] of tensors) {
     const bad = (await tensor.read()).find((value) => !Number.isFinite(value));

@@ -1,4 +1,4 @@
-/** Presets: all settings of a run under one name. */
+/** Presets: all settings of a run by name. */
 import { PLAIN_LLAMA } from "../../reference/llama/config.ts";
 import {
   type OptimizerSettings,
@@ -23,7 +23,7 @@ export const PRESET_TITLES: Readonly<Record<PresetName, string>> = {
   "paper-0.1b": "the 0.1B model and schedule of arXiv 2603.17771, on bytes of --corpus; for GPUs",
 };
 
-/** The optimizer's settings, of which presets and studies change a few. */
+/** Presets and studies change a few of these. */
 export const OPTIMIZER: OptimizerSettings = {
   learningRate: 3e-3,
   finalShare: 0.1,
@@ -45,7 +45,7 @@ const REPORTING: ReportingSettings = {
   keepCheckpoints: 3,
 };
 
-/** The widths of models that show a sink within minutes. */
+/** Small models that show a sink. */
 export const SMALL = {
   modelDim: 64,
   queryHeads: 1,

@@ -1,4 +1,4 @@
-/** Reads the settings and metrics of runs, for reports. */
+/** Reads runs for reports. */
 import { basename, resolve } from "node:path";
 import { RunError } from "./error.ts";
 import { metricsPath, readRunSettings } from "./folder.ts";

@@ -7,14 +7,12 @@ export interface RunProgress {
   readonly step: number;
   readonly steps: number;
   readonly activity: "preparing" | "training" | "measuring" | "saving";
-  /** The latest loss, in nats per token; undefined before the first row. */
+  /** In nats per token; undefined before the first row. */
   readonly loss: number | undefined;
-  /** The oracle's loss on the same steps (see `Task.oracleLoss`); undefined without an oracle. */
+  /** The oracle's loss (see `Task.oracleLoss`), if any. */
   readonly oracleLoss: number | undefined;
   readonly tokensPerSecond: number | undefined;
-  /**
-   * Estimated seconds until the end, with measuring and saving; undefined until steps are timed.
-   */
+  /** Until the end, with measuring and saving; undefined until steps are timed. */
   readonly secondsLeft: number | undefined;
 }
 
@@ -42,7 +40,6 @@ export class RunReporter {
    */
   #compiled: { readonly step: number; readonly at: number } | undefined;
 
-  /** @param options the step that the run resumes from, and the callback */
   constructor(
     settings: RunSettings,
     { from, onProgress }: {
@@ -65,7 +62,7 @@ export class RunReporter {
     return this.#pace === 0 ? LOOK_UP_SECONDS : this.#pace;
   }
 
-  /** Training speed since the last row; undefined while unknown. */
+  /** Since the last row; undefined while unknown. */
   get tokensPerSecond(): number | undefined {
     const { batch, accumulation, task } = this.#settings;
     return this.#pace === 0 ? undefined : batch * accumulation * task.context / this.#pace;

@@ -11,7 +11,7 @@ export const RUN_SCHEMA = "gradsink-run/1";
 /** Bigram-Backcopy: see `BigramBackcopy`. */
 export interface BigramBackcopySettings {
   readonly name: "bigram-backcopy";
-  /** T, the number of tokens in a sequence, including BOS. */
+  /** Tokens in a sequence, including BOS. */
   readonly context: number;
   /** The table's characters; BOS comes on top. */
   readonly characters: number;
@@ -22,7 +22,7 @@ export interface BigramBackcopySettings {
   readonly triggers: number;
   /** How close the table's rows are to the unigram distribution; see `syntheticBigramTable`. */
   readonly concentration: number;
-  /** The table's own seed, so runs with different seeds can share a table. */
+  /** Runs of different seeds can share a table. */
   readonly tableSeed: number;
   /** A file or folder of text to count the table from; if undefined, the table is drawn. */
   readonly corpus?: string | undefined;
@@ -31,22 +31,22 @@ export interface BigramBackcopySettings {
 /** Byte-level text: see `TextCorpus`. */
 export interface TextSettings {
   readonly name: "text";
-  /** T, the number of tokens in a sequence. */
+  /** Tokens in a sequence. */
   readonly context: number;
   /** A file or folder of text. */
   readonly corpus: string;
-  /** The byte at position 0 of every context. Default: none. */
+  /** A byte at position 0 of every context. Default: none. */
   readonly firstToken?: number | undefined;
 }
 
 /** The data to train on. */
 export type TaskSettings = BigramBackcopySettings | TextSettings;
 
-/** AdamW with decoupled weight decay, clipping, warm-up and cosine decay. */
+/** AdamW with clipping, warm-up and cosine decay. */
 export interface OptimizerSettings {
-  /** The peak learning rate, at the end of the warm-up. */
+  /** The rate at the warm-up's end. */
   readonly learningRate: number;
-  /** The learning rate of the last step, as a share of the peak. */
+  /** The last step's rate, as a share of the peak. */
   readonly finalShare: number;
   /** Steps of the warm-up. */
   readonly warmUpSteps: number;
@@ -63,15 +63,15 @@ export interface OptimizerSettings {
 export interface ReportingSettings {
   /** Steps between two rows of losses. */
   readonly lossEvery: number;
-  /** Steps between two measurements of sinks; 0 for the last step only. */
+  /** 0: only after the last step. */
   readonly measureEvery: number;
-  /** The number of validation batches in a measurement. */
+  /** Validation batches per measurement. */
   readonly measureBatches: number;
-  /** Validation batches in the last measurement. Default: `measureBatches`. */
+  /** In the last measurement. Default: `measureBatches`. */
   readonly finalBatches?: number;
-  /** Steps between two checkpoints; 0 for the last step only. */
+  /** 0: only after the last step. */
   readonly checkpointEvery: number;
-  /** How many of the newest checkpoints to keep. */
+  /** How many newest ones to keep. */
   readonly keepCheckpoints: number;
 }
 
@@ -80,7 +80,7 @@ export interface RunSettings {
   readonly schema: typeof RUN_SCHEMA;
   /** The preset that the settings started from. */
   readonly preset: string;
-  /** The seed of the initial weights and of the batches. */
+  /** Seeds the initial weights and the batches. */
   readonly seed: number;
   readonly steps: number;
   /** Sequences that the GPU computes at once: a micro-batch. */

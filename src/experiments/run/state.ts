@@ -5,9 +5,9 @@ import { RunError } from "./error.ts";
 
 /** The state in training.json. */
 export interface RunState {
-  /** Losses of the steps since the last row of metrics. */
+  /** Since the last row of metrics. */
   readonly losses: readonly number[];
-  /** The oracle's losses on the same steps (see `Task.oracleLoss`); null without an oracle. */
+  /** The oracle's (see `Task.oracleLoss`); null without one. */
   readonly oracleLosses: readonly (number | null)[];
   /** The adapter's description. */
   readonly adapter: string;
@@ -15,7 +15,7 @@ export interface RunState {
    * The kernel variant of each operator. Another one adds in another order: the last bits differ.
    */
   readonly variants: Readonly<Record<string, string>>;
-  /** SHA-256 of the user's text; null without text. */
+  /** SHA-256 of the text; null without text. */
   readonly corpusDigest: string | null;
 }
 

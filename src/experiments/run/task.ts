@@ -9,9 +9,9 @@ import { readCorpus, TextCorpus } from "../tasks/text_corpus.ts";
 /** A task and its text. */
 export interface RunTask {
   readonly task: Task;
-  /** SHA-256 of the text in hexadecimal; undefined without text. */
+  /** SHA-256 of the text, in hexadecimal. */
   readonly corpusDigest: string | undefined;
-  /** What was skipped of the text, one line each. */
+  /** What was skipped, in lines. */
   readonly notes: readonly string[];
 }
 

@@ -1,4 +1,4 @@
-/** A model and its optimizer on the GPU, and the steps that a run's settings prescribe. */
+/** A model and its optimizer on the GPU, and a training run's steps. */
 import type { Gpu } from "../../gpu/gpu.ts";
 import type { Checkpoint, StoredMoments } from "../../model/checkpoint.ts";
 import { Llama } from "../../model/llama.ts";
@@ -59,7 +59,7 @@ export class Trainer implements Disposable {
     return this.optimizer.steps;
   }
 
-  /** Returns to a checkpoint, or to the beginning. */
+  /** Returns to a checkpoint or the beginning. */
   restore(from: TrainerState | undefined): void {
     const parameters = from?.parameters ??
       initialParameters(this.model.config, this.#settings);
@@ -75,7 +75,7 @@ export class Trainer implements Disposable {
     this.optimizer.restore({ steps: from?.step ?? 0, moments });
   }
 
-  /** The learning rate of a step, counted from 0. */
+  /** The learning rate of step 0, 1, …. */
   learningRate(step: number): number {
     const { optimizer, steps } = this.#settings;
     return learningRate(step, {
@@ -108,12 +108,11 @@ export class Trainer implements Disposable {
     return oracle;
   }
 
-  /** Enqueues the optimizer's step with the current gradients. */
   update(): void {
     this.optimizer.step(this.learningRate(this.step));
   }
 
-  /** Waits for the GPU, and copies the state from which training resumes. */
+  /** Copies the state that training resumes from. */
   async read(): Promise<TrainerState> {
     const { config, context } = this.model;
     const values = await Promise.all(

@@ -13,7 +13,7 @@ import { type BigramTable, entropy, WEIGHT_SUM } from "./bigram_table.ts";
 import { RandomStream } from "./random_stream.ts";
 import { checkBatch, type Split, type Task, type TokenBatch } from "./task.ts";
 
-/** The token that every sequence begins with; character c is token c + 1. */
+/** Begins every sequence; character c is token c + 1. */
 export const BOS = 0;
 
 /** Options of {@linkcode BigramBackcopy}. */
@@ -22,7 +22,7 @@ export interface BigramBackcopyOptions {
   readonly table: BigramTable;
   /** Tokens in a sequence, at least 2. */
   readonly context: number;
-  /** The number of triggers, at least 1: the most frequent characters. Default 3. */
+  /** The most frequent characters, at least 1. Default 3. */
   readonly triggers?: number;
   /** Any safe integer of at least 0. */
   readonly seed: number;
@@ -136,7 +136,7 @@ export class BigramBackcopy implements Task {
     return total / (batch * context);
   }
 
-  /** The oracle's probability of a token after a given place. */
+  /** The oracle's probability of `next` after `place`. */
   #probability(inputs: Uint32Array, place: number, next: number): number {
     const token = inputs[place]!;
     if (token === BOS) return this.#first[next - this.#firstOrdinary]! / this.#firstSum;

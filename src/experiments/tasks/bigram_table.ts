@@ -21,7 +21,7 @@ export interface BigramTable {
 
 /** Options of {@linkcode syntheticBigramTable}. */
 export interface SyntheticBigramTableOptions {
-  /** The number of characters, from 2 to 4,096. */
+  /** From 2 to 4,096. */
   readonly characters: number;
   /** Any safe integer of at least 0. */
   readonly seed: number;

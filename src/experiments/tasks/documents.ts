@@ -8,7 +8,7 @@ import { CorpusError } from "./text_corpus.ts";
 import { describePassed, findFiles, listed } from "./text_files.ts";
 import type { TextDocument } from "./token_texts.ts";
 
-/** The documents of a file or a folder, in the order of names. */
+/** Documents, in the order of names. */
 export interface Documents extends Iterable<TextDocument> {
   /** What was skipped so far: one line for files, one for JSON lines; empty if nothing was. */
   readonly notes: readonly string[];
@@ -16,10 +16,10 @@ export interface Documents extends Iterable<TextDocument> {
 
 /** The most bytes to read of a text file: a model needs only a small part. */
 const MOST_TEXT_BYTES = 2 ** 26;
-/** How many bytes of a JSON lines file to read at a time. */
+/** Bytes to read at a time. */
 const CHUNK_BYTES = 2 ** 20;
 const LINE_FEED = 10;
-/** The longest line of JSON; a longer one is an error. */
+/** A longer line of JSON is an error. */
 const MOST_LINE_BYTES = 2 ** 26;
 
 /**
@@ -106,7 +106,7 @@ function readText(
   }
 }
 
-/** Reads a file of JSON lines; `skip` receives the names of lines without text. */
+/** `skip` receives the names of lines without text. */
 function* linesOf(path: string, skip: (name: string) => void): Generator<TextDocument> {
   using file = Deno.openSync(path, { read: true });
   let line = 0;

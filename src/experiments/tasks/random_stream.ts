@@ -31,7 +31,7 @@ export class RandomStream {
    * @throws {RangeError} if one of them is not
    */
   constructor(place: readonly number[]) {
-    // The first 128 bits of π's fraction; any numbers would do.
+    // The first 128 bits of π's fraction; others would do too.
     const state = [0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344];
     const words = [place.length, ...place.flatMap(wordsOf)];
     for (const word of words) {
@@ -44,7 +44,7 @@ export class RandomStream {
     for (let i = 0; i < 8; i++) this.#generator.next();
   }
 
-  /** 32 random bits as an integer of at least 0. */
+  /** 32 random bits, unsigned. */
   bits(): number {
     return this.#generator.next() >>> 0;
   }
@@ -68,12 +68,12 @@ export class RandomStream {
     return drawn % limit;
   }
 
-  /** A number in [0, 1) with 53 random bits. */
+  /** Uniform in [0, 1), 53 bits. */
   uniform(): number {
     return uniformFloat64(this.#generator);
   }
 
-  /** A number of the standard normal distribution, by Marsaglia's polar method. */
+  /** By Marsaglia's polar method. */
   normal(): number {
     let x: number, squared: number;
     do {
@@ -84,7 +84,7 @@ export class RandomStream {
     return x * Math.sqrt(-2 * Math.log(squared) / squared);
   }
 
-  /** The integers from 0 to `length − 1` in random order (Fisher and Yates). */
+  /** Fisher and Yates's shuffle. */
   permutation(length: number): Uint32Array<ArrayBuffer> {
     const order = Uint32Array.from({ length }, (_, i) => i);
     for (let i = length - 1; i > 0; i--) {

@@ -1,6 +1,5 @@
 /** A task: batches of tokens that a seed and a step determine. */
 
-/** Sequences of tokens, with the token that follows each. */
 export interface TokenBatch {
   /** The number of sequences. */
   readonly batch: number;
@@ -49,7 +48,7 @@ export interface Task {
    */
   idleQueries(batch: TokenBatch): Uint8Array<ArrayBuffer> | undefined;
 
-  /** A token's text, for pictures; absent for tasks without text. */
+  /** A token's text, for pictures. */
   spelling?(token: number): string;
 }
 

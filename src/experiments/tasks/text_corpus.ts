@@ -15,7 +15,7 @@ export class CorpusError extends Error {
 export interface TextCorpusOptions {
   /** The text's bytes. */
   readonly bytes: Uint8Array;
-  /** The number of tokens in a sequence, at least 2. */
+  /** Tokens per sequence, at least 2. */
   readonly context: number;
   /** Any safe integer of at least 0; orders the training contexts. */
   readonly seed: number;
@@ -26,7 +26,7 @@ export interface TextCorpusOptions {
   readonly firstToken?: number | undefined;
 }
 
-/** The share of contexts for validation: the last ones. */
+/** The share of contexts for validation. */
 const VALIDATION_SHARE = 0.05;
 
 /**

@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { plural } from "../../plural.ts";
 
-/** A file to read, or something to skip and the reason. */
+/** A file to read, or to skip. */
 export type FoundFile =
   | { readonly path: string }
   | { readonly path: string; readonly reason: string };
@@ -36,7 +36,7 @@ export function* findFiles(path: string): Generator<FoundFile> {
   }
 }
 
-/** First bytes of files that are not plain text, and their formats. */
+/** First bytes of other formats. */
 const BEGINNINGS: readonly (readonly [readonly number[], string])[] = [
   [[0x1f, 0x8b], "packed by gzip"],
   [[0x28, 0xb5, 0x2f, 0xfd], "packed by zstd"],
@@ -68,7 +68,7 @@ export function describePassed(passed: readonly string[]): string {
   return `${plural(passed.length, "file")} passed over: ${listed(passed)}`;
 }
 
-/** The first five names, and how many others there are. */
+/** The first five names, and a count. */
 export function listed(names: readonly string[]): string {
   const shown = names.slice(0, 5).join(", ");
   return names.length > 5 ? `${shown} and ${names.length - 5} others` : shown;

@@ -30,7 +30,6 @@ export type DocumentPolicy = typeof DOCUMENT_POLICIES[number];
 /** Options of {@linkcode TokenTexts}. */
 export interface TokenTextsOptions {
   readonly tokenizer: Tokenizer;
-  /** The number of tokens in the model's vocabulary. */
   readonly vocabulary: number;
   /** Tokens per text, including BOS; at least 2. */
   readonly context: number;
@@ -73,7 +72,7 @@ export class TokenTexts implements Task {
   readonly prefix: readonly number[];
   /** Notes for the user, one line each. */
   readonly notes: readonly string[];
-  /** Each text's tokens, plus the one after them: [texts, context + 1]. */
+  /** Texts with their last targets: [texts, context + 1]. */
   readonly #tokens: readonly Uint32Array[];
   readonly #tokenizer: Tokenizer;
 
@@ -180,13 +179,13 @@ function prefixOf(tokenizer: Tokenizer, begin: BeginPolicy): readonly number[] {
 
 interface Wanted {
   readonly tokenizer: Tokenizer;
-  /** Tokens of a text that come from documents: all except the prefix. */
+  /** Tokens per text besides the prefix. */
   readonly room: number;
   readonly texts: number;
 }
 
 interface Pieces {
-  /** Each text's tokens after the prefix, and one more as the last target: `room + 1`. */
+  /** Texts without prefix, with their last targets: `room + 1` tokens. */
   readonly pieces: readonly number[][];
   readonly notes: readonly string[];
   /** Why there are no further texts. */
@@ -220,7 +219,7 @@ function joined(documents: Iterable<TextDocument>, { tokenizer, room, texts }: W
   };
 }
 
-/** Makes one text from each document, from the document's beginning. */
+/** Makes a text from each document's beginning. */
 function apart(documents: Iterable<TextDocument>, { tokenizer, room, texts }: Wanted): Pieces {
   const pieces: number[][] = [];
   const short: string[] = [];
@@ -242,7 +241,7 @@ function apart(documents: Iterable<TextDocument>, { tokenizer, room, texts }: Wa
   };
 }
 
-/** Assumed characters per token; if tokens are longer, more text is read. */
+/** Assumed characters per token; with longer tokens, more text is read. */
 const CHARACTERS = 4;
 
 /**
