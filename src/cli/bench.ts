@@ -35,7 +35,7 @@ import { enterUserFolder } from "./shared/place.ts";
 
 /** Parts that tests replace. */
 export interface BenchHooks {
-  /** Default: this process's standard output and standard error. */
+  /** Default: this process's standard output and error. */
   readonly output?: CommandOutput;
   /** Starts the measuring process. Default: `src/measure/child.ts` with the least permissions. */
   readonly child?: ChildCommand;
@@ -191,7 +191,7 @@ async function measure(
   }
 }
 
-// Describes the selected variants that cannot run, each once for all its shapes.
+// Names a variant once for all its shapes.
 function describeUnfit(work: readonly (Work & AdapterChoice)[]): string[] {
   const lines = work.flatMap(({ kernel, pass, unfit = {} }) =>
     Object.entries(unfit).map(([name, reason]) => `${kernel} ${pass} ${name}: ${reason}`)

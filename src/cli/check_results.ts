@@ -37,7 +37,7 @@ export interface CheckHooks {
    * Whether a commit belongs to this repository's history; undefined if unknown. Default: asks git.
    */
   readonly isKnown?: (commit: string) => Promise<boolean | undefined>;
-  /** The time in ms since 1970. Default: now. */
+  /** Milliseconds since 1970. Default: now. */
   readonly now?: number;
 }
 

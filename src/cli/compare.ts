@@ -90,7 +90,7 @@ Exit codes:
        (--allow-missing accepts both), or the samples are too few to show a regression of any size
 `;
 
-/** Reads a percentage such as `5%` as a fraction. */
+/** Reads `5%` as 0.05. */
 function percentage(name: string, text: string): number {
   const match = /^(\d{1,4}(?:\.\d{1,6})?)\s?%$/.exec(text);
   const share = Number(match?.[1] ?? NaN) / 100;
@@ -105,7 +105,7 @@ async function readAll(names: readonly string[]): Promise<NamedResult[]> {
   return results;
 }
 
-/** Refuses to overwrite a file that is being compared. */
+/** Refuses to overwrite a compared file. */
 async function checkTarget(
   option: string,
   { path, inputs }: { readonly path: string; readonly inputs: readonly string[] },

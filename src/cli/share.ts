@@ -28,9 +28,9 @@ Exit codes:
 
 /** Parts that tests replace. */
 export interface ShareHooks {
-  /** Takes the results. Default: the `repository` of deno.json. */
+  /** Default: the `repository` of deno.json. */
   readonly repository?: string | undefined;
-  /** The time in ms since 1970. Default: now. */
+  /** Milliseconds since 1970. Default: now. */
   readonly now?: number;
 }
 

@@ -92,7 +92,7 @@ async function optionsOf(request: TrainRequest): Promise<RunOptions> {
   return { folder: request.folder ?? await freeFolder(settings), settings, gpu };
 }
 
-/** The text decides the vocabulary: a table has at most as many characters as the text. */
+/** A table has no more characters than the text, so the text decides the vocabulary. */
 async function withVocabulary(settings: RunSettings): Promise<RunSettings> {
   if (settings.task.corpus === undefined) return settings;
   const { task } = await openTask(settings);

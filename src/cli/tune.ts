@@ -28,7 +28,7 @@ import { formatTuningRun } from "./tune/table.ts";
 
 /** Parts that tests replace. */
 export interface TuneHooks {
-  /** Default: this process's standard output and standard error. */
+  /** Default: this process's standard output and error. */
   readonly output?: CommandOutput;
   /** Starts the measuring process. Default: `src/measure/child.ts` with the least permissions. */
   readonly child?: ChildCommand;
@@ -76,7 +76,7 @@ async function measure(
   const command = hooks.child ?? childCommand(selection, operator?.file);
   const session = new MeasuringSession({
     start: () => new MeasuringChild(command),
-    // Otherwise the default variant could be an earlier choice of the tuner.
+    // Without `tuning: false` the default variant could be an earlier choice of the tuner.
     adapter: {
       runtime: selection.runtime,
       software: selection.software,

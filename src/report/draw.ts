@@ -98,13 +98,12 @@ export function drawPicture(
   return new Markup(svg.outerHTML);
 }
 
-/** The facets of {@linkcode drawFacets}, and their size. */
 export interface Facets {
   /** From top to bottom. */
   readonly names: readonly string[];
   /** The height of one facet, in pixels. */
   readonly height: number;
-  /** In pixels. Default: the width of one of many small pictures. */
+  /** In pixels. Default: that of a small picture. */
   readonly width?: number;
   /** The right margin, in pixels. */
   readonly marginRight: number;

@@ -2,8 +2,8 @@
  * Exports a measurement's states and gradients, token by token, for other programs: arrays as .npy,
  * tables as CSV, and an index that explains each.
  *
- * The files go to a temporary folder next to the requested one. Once all are complete, it gets the
- * requested name.
+ * The files go to a temporary folder next to the requested one. Once all files are complete, the
+ * temporary folder gets the requested name.
  */
 import { basename, dirname, join } from "node:path";
 import type { MeasurementObserver } from "../experiments/observer.ts";
@@ -34,7 +34,7 @@ export interface SinkExportOptions {
   readonly context: number;
   /** The number of texts. */
   readonly texts: number;
-  /** B, a divisor of the number of texts. */
+  /** A divisor of the number of texts. */
   readonly batch: number;
   /** The arrays to write in full. */
   readonly arrays: readonly ArrayName[];
@@ -50,7 +50,7 @@ interface OpenArray {
   readonly meaning: string;
 }
 
-/** About how many bytes a norm takes in states.csv. */
+/** Bytes of a norm in states.csv, roughly. */
 const TABLE_BYTES = 12;
 
 /**
@@ -236,7 +236,7 @@ export class SinkExport implements MeasurementObserver, AsyncDisposable {
         using file = await Deno.open(join(this.#temporary, name));
         await file.sync();
       }
-      // An empty folder may have the export's name.
+      // An empty folder may have this name.
       await Deno.remove(this.#folder).catch((error) => {
         if (!(error instanceof Deno.errors.NotFound)) throw error;
       });

@@ -48,7 +48,7 @@ export function formatRate(perSecond: number | undefined, unit: string): string 
   );
 }
 
-/** Writes a share in percent, such as `62.5 %`. */
+/** Writes a share, such as `62.5 %`. */
 export function formatShare(share: number | undefined): string {
   if (share === undefined) return NO_DATA;
   const percent = 100 * share;
@@ -89,7 +89,7 @@ export function formatChangeInterval({ low, high }: Interval): string {
   return `${format(low)} … ${format(high)}`;
 }
 
-/** Writes a factor of at least 0, such as `1.25×`. */
+/** Writes a factor, such as `1.25×`. */
 export function formatFactor(factor: number | undefined): string {
   if (factor === undefined) return NO_DATA;
   return `${factor >= 1e5 ? factor.toExponential(1) : threeDigits(factor)}×`;

@@ -25,7 +25,7 @@ export interface GalleryRow {
   readonly hot: number;
   /** The largest error of an answer as a share of its tolerance. */
   readonly error: number | undefined;
-  /** Measurements that were wrong, failed or timed out. */
+  /** Wrong, failed or timed out. */
   readonly bad: number;
   readonly count: number;
   /** Whole days since the run began; negative if its date is in the future. */
@@ -70,7 +70,7 @@ function sharesOf({ measurements, ceilings }: Pick<ResultFile, "measurements" | 
   });
 }
 
-/** The orders to choose from; the first comes up first. */
+/** The page begins with the first. */
 const ORDERS: readonly {
   readonly id: string;
   readonly title: string;

@@ -7,13 +7,12 @@ export class Markup {
   /** The HTML. */
   readonly text: string;
 
-  /** Only for escaped text and this project's own markup. */
+  /** For escaped text and own markup. */
   constructor(text: string) {
     this.text = text;
   }
 }
 
-/** A value in a template of {@linkcode html}. */
 export type HtmlValue = string | number | Markup | undefined | readonly HtmlValue[];
 
 function rendered(value: HtmlValue): string {
@@ -43,9 +42,9 @@ export function html(parts: TemplateStringsArray, ...values: readonly HtmlValue[
 
 /** Options of {@linkcode htmlTable}. */
 export interface HtmlTableOptions {
-  /** Unique on the page; letters, digits and dashes. */
+  /** Letters, digits and dashes; unique per page. */
   readonly id: string;
-  /** How many columns on the left name the row. Default 1. */
+  /** Columns that name the row. Default 1. */
   readonly headers?: number;
 }
 

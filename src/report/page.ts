@@ -2,9 +2,8 @@
 import { html, Markup } from "./html.ts";
 import { PAGE_STYLE } from "./page_style.ts";
 
-/** A part of a page with its place in the navigation. */
 export interface PageSection {
-  /** Letters, digits and dashes; unique on the page. */
+  /** Letters, digits and dashes; unique per page. */
   readonly id: string;
   /** The id for links. Default: `id`. */
   readonly anchor?: string;
@@ -15,7 +14,7 @@ export interface PageSection {
 /** A page, part by part. */
 export interface Page {
   readonly title: string;
-  /** The title on the page itself. Default: `title`. */
+  /** On the page itself. Default: `title`. */
   readonly heading?: string;
   /** A line about what was measured. */
   readonly meta?: string;

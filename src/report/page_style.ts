@@ -4,7 +4,7 @@
  * 1.4.11). A test computes it from these values.
  */
 
-/** Colors by their CSS names, for a light and a dark background. */
+/** Colors by CSS name. */
 export const PALETTE: Readonly<Record<"light" | "dark", Readonly<Record<string, string>>>> = {
   light: {
     ground: "#f6f7f9",

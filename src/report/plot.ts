@@ -9,7 +9,7 @@ export interface SvgDocument {
   createElementNS(namespace: string, name: string): SvgElement;
 }
 
-/** What the last steps of drawing need of an element. */
+/** For the last steps of drawing. */
 export interface SvgElement {
   readonly tagName: string;
   readonly children: Iterable<SvgElement>;
@@ -85,10 +85,10 @@ export function legend(comparison: Comparison): Markup {
 
 /** For screen readers. */
 export interface PictureText {
-  /** Letters, digits and dashes; unique on the page. */
+  /** Letters, digits and dashes; unique per page. */
   readonly id: string;
   readonly title: string;
-  /** Says where the page has the same figures. */
+  /** Names the table with the same figures. */
   readonly description: string;
 }
 
@@ -100,7 +100,7 @@ export function plotText(text: string, length = 60): string {
 /** The width of one of many small pictures, in pixels. On a phone, such a picture is not shrunk. */
 export const PANEL_WIDTH = 360;
 
-/** The room above each facet for its name, in pixels. */
+/** For the facet's name, in pixels. */
 export const FACET_GAP = 24;
 
 /** The room for an axis and its label below a picture, in pixels. */
@@ -113,7 +113,7 @@ export interface OperatorGroup {
   readonly rows: readonly ComparisonRow[];
 }
 
-/** Groups rows by operator and pass, in their order. */
+/** In the rows' order. */
 export function operatorGroups(comparison: Comparison): OperatorGroup[] {
   const groups = new Map<string, { kernel: string; pass: string; rows: ComparisonRow[] }>();
   for (const row of comparison.rows) {

@@ -27,7 +27,7 @@ const LETTER = 6.6;
 /** A legend in a picture's upper margin. */
 export interface PictureLegend {
   readonly marks: Plot.Markish[];
-  /** The legend's height in pixels, for the margin. */
+  /** In pixels, for the margin. */
   readonly height: number;
 }
 

@@ -21,7 +21,6 @@ function metaOf(file: ResultFile): string {
   ].join(" · ");
 }
 
-/** Renders a run as a self-contained HTML page. */
 export function renderRunPage(file: ResultFile): string {
   const table = measurementTable(file);
   return renderPage({

@@ -24,7 +24,7 @@ import { besideAttentionTable } from "./run_table/beside_attention.ts";
 import { type Cell, formatTerminalTable, numberColumns, type Table, textColumns } from "./table.ts";
 import { escapeTerminal } from "../escape.ts";
 
-/** Wider intervals, by half the width over the median, get a remark. */
+/** An interval gets a remark if half its width exceeds this share of the median. */
 const WIDE = 0.1;
 
 /**

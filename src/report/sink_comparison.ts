@@ -20,7 +20,7 @@ import { formatTerminalTable } from "./table.ts";
 
 export { type NamedMeasurement, readMeasurements } from "./sink_comparison/read.ts";
 
-/** A picture's width; a large screen shows two side by side. */
+/** A large screen shows two side by side. */
 const WIDTH = 560;
 
 /**

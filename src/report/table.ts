@@ -8,7 +8,6 @@ import { escapeTerminal } from "../escape.ts";
 /** A cell's meaning: a color if colors are on, and never a color alone. */
 export type Tone = "good" | "bad" | "unsure" | "faint";
 
-/** A cell: text, or text with a tone. */
 export type Cell = string | { readonly text: string; readonly tone: Tone };
 
 /** One column. */

@@ -19,7 +19,7 @@ export interface Beside {
   readonly suite: ResultFile["suite"];
   /** Starts the other side's measuring process. */
   readonly command: ChildCommand;
-  /** The digest of the custom operator's file; undefined without one. */
+  /** The digest of the custom operator, if any. */
   readonly digest: string | undefined;
 }
 
@@ -28,7 +28,7 @@ export interface BesideRequest {
   readonly selection: Selection;
   readonly suite: ResultFile["suite"];
   readonly operator: LoadedOperator | undefined;
-  /** Starts the measuring process. Default: the usual one; tests have others. */
+  /** Starts the measuring process, for tests. */
   readonly child?: ChildCommand | undefined;
 }
 
@@ -94,7 +94,7 @@ async function findOperatorBeside(
   );
 }
 
-// The version of a checkout of this project; undefined for other folders.
+// The checkout's version; undefined for other folders.
 async function versionOf(folder: string): Promise<string | undefined> {
   try {
     const text = await Deno.readTextFile(`${folder}/deno.json`);
@@ -106,9 +106,8 @@ async function versionOf(folder: string): Promise<string | undefined> {
   }
 }
 
-/** What is known of the other side once its adapter is open. */
 export interface OpenedBeside {
-  /** The other side's jobs by the ids of this side's jobs. */
+  /** By the ids of this side's jobs. */
   readonly partners: ReadonlyMap<number, Job>;
   readonly opened: OpenedAdapter;
   /** The operators and passes that only this side has, which it measures alone. */

@@ -59,13 +59,13 @@ export async function openJointRun(
   };
 }
 
-/** The name of the other side's file: `new-beside.json` for `new.json`. */
+/** Names `new-beside.json` for `new.json`. */
 export function besidePath(path: string): string {
   const ending = /\.[^./\\]*$/.exec(basename(path))?.[0] ?? "";
   return `${path.slice(0, path.length - ending.length)}-beside${ending}`;
 }
 
-/** An id that both files of a joint run share. */
+/** An id for both files. */
 export function newJointRun(): string {
   return crypto.randomUUID().replaceAll("-", "");
 }

@@ -50,19 +50,19 @@ import {
 export interface Selection {
   readonly kernels: readonly OperatorName[];
   readonly passes: readonly PassName[];
-  /** A grid's name, or shapes by name or by their lengths. */
+  /** A grid, or shapes' names or lengths. */
   readonly shapes: GridName | readonly string[];
   readonly dtypes: readonly NumberFormat[];
   readonly caches: readonly CacheState[];
   readonly variants: "chosen" | "all" | readonly string[];
   readonly runtime: RuntimeChoice;
   readonly software: SoftwareChoice;
-  /** The GPU by name or number; undefined for the usual one. */
+  /** By name or number; undefined for the usual one. */
   readonly adapter?: string;
-  /** Whether to use the choices of `deno task tune`. */
+  /** Whether to use the tuner's choices. */
   readonly tuning: "on" | "off";
   readonly seed: number;
-  /** Seconds for the whole run; undefined for the adapter's default. */
+  /** Seconds; undefined for the adapter's default. */
   readonly budget: number | undefined;
   /** The custom operator of `--operator`. */
   readonly operator?: AddedOperator;
@@ -295,7 +295,7 @@ function checkLengths(text: string): void {
   );
 }
 
-// Types are unknown, because the fields may come from a file.
+// Types are unknown: a file may give the fields.
 function checkSelection(given: { readonly [field: string]: unknown }): Selection {
   const chosen = {
     kernels: someOf("kernels", { given: given.kernels, known: operatorNames }),
@@ -355,7 +355,7 @@ interface Operators {
   readonly passes: readonly PassName[];
 }
 
-// Maps every variant of the selected operators to the format in which it computes.
+// Maps variants to the formats they compute in.
 function variantsIn({ kernels, passes }: Operators) {
   return kernels.flatMap((kernel) =>
     passes.filter((pass) => passesOf(kernel).includes(pass)).flatMap((pass) =>

@@ -1,4 +1,4 @@
-/** Where a bench's results go: a file that no other run uses. */
+/** Gives a bench a file of its own. */
 import { claimFile } from "../../files/claim.ts";
 import { checkWritable } from "../../files/write.ts";
 import { resultFileName } from "../../measure/bench_run.ts";
@@ -8,7 +8,6 @@ import { UsageError } from "../shared/arguments.ts";
 import { besidePath } from "./joint_run.ts";
 import type { BenchRequest } from "./options.ts";
 
-/** The folder of result files, in the current folder. */
 const RESULTS = "results";
 
 /**

@@ -20,17 +20,16 @@ const library: typeof fallback = await (import("@std/cli/parse-args") as Promise
 /** One option of a command. */
 export interface OptionSpecification {
   readonly type: "switch" | "value";
-  /** A single letter for the short form, such as `h`. */
+  /** The letter of the short form. */
   readonly short?: string;
-  /** The value's name in the help, such as `FILE`. */
+  /** In the help, such as `FILE`. */
   readonly placeholder?: string;
-  /** Whether the value is a path, which is then made absolute. */
+  /** A path, to be made absolute. */
   readonly path?: true;
-  /** The option's description in the help, without a period. */
+  /** For the help, without a period. */
   readonly description: string;
   /** The only values that are allowed. */
   readonly choices?: readonly string[];
-  /** The value if the option is not given. */
   readonly default?: string;
 }
 
@@ -67,7 +66,6 @@ export function flag(description: string): { readonly type: "switch" } & OptionS
 /** A command's options by their long names. */
 export type OptionSpecifications = Readonly<Record<string, OptionSpecification>>;
 
-/** The names of the options of one type. */
 export type NamesOf<Options extends OptionSpecifications, Type extends "switch" | "value"> = {
   [Name in keyof Options]: Options[Name]["type"] extends Type ? Name : never;
 }[keyof Options];
@@ -86,7 +84,7 @@ export interface ParsedArguments<Options extends OptionSpecifications> {
   readonly switches: { readonly [Name in NamesOf<Options, "switch">]: boolean };
   /** The option's value; the last one if it was given more than once. */
   readonly values: { readonly [Name in NamesOf<Options, "value">]: ValueOf<Options[Name]> };
-  /** The words that belong to no option, in order. */
+  /** The words that belong to no option. */
   readonly operands: readonly string[];
 }
 
@@ -95,7 +93,7 @@ export function wrongValue(name: string, text: string, wanted: string): UsageErr
   return new UsageError(`--${name} is ${JSON.stringify(text)}, wanted ${wanted}`);
 }
 
-/** One of the two parsers, so that tests can choose. */
+/** Tests choose one of the two parsers. */
 export type ArgumentParser = typeof fallback.parseArgs;
 
 /**
@@ -191,7 +189,7 @@ function checkedWords(args: readonly string[], options: OptionSpecifications): s
   return [...operands, ...words];
 }
 
-/** Finds the option of a flag such as `--help` or `-h`. */
+/** Knows the short form too. */
 function optionNamed(flag: string, options: OptionSpecifications): string | undefined {
   if (flag.startsWith("--")) {
     return Object.hasOwn(options, flag.slice(2)) ? flag.slice(2) : undefined;
@@ -205,7 +203,6 @@ function unknown(flag: string, options: OptionSpecifications): string {
     (near === undefined ? "; --help lists the options" : ` (did you mean --${near}?)`);
 }
 
-/** A help text's lines on options, one each. */
 export function formatOptions(options: OptionSpecifications): string {
   const entries = Object.entries(options).map(([name, option]) => {
     const short = option.short === undefined ? "    " : `-${option.short}, `;

@@ -1,7 +1,6 @@
 /** Replaces `@std/cli`'s parseArgs by `node:util`'s, as far as `arguments.ts` needs it. */
 import { parseArgs as parseWithNode } from "node:util";
 
-/** What is used of the options of `@std/cli`'s parseArgs. */
 export interface ParseOptions {
   /** Options without a value. */
   boolean: string[];

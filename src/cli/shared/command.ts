@@ -22,7 +22,7 @@ export interface Command<Request> {
   ) => Request | undefined | Promise<Request | undefined>;
   /** The text of `--help`. */
   readonly help: () => string;
-  /** Does the work and returns the exit code. */
+  /** Returns the exit code. */
   readonly run: (request: Request) => Promise<number>;
   /**
    * Whether an error's message alone explains it to a user. Any other error is a defect and is

@@ -104,7 +104,7 @@ async function findOperator(path: string): Promise<OperatorFile> {
   return { path, url, digest: await digestOf(url, path) };
 }
 
-/** A module in the output of `deno info --json`. */
+/** A module, from `deno info --json`. */
 interface Module {
   readonly specifier: string;
   readonly local?: string | null;

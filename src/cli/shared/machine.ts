@@ -17,10 +17,9 @@ import { TUNING_VARIABLE } from "../../ops/tuning/file.ts";
 import type { ResultFile, ResultHost, ResultRuntime } from "../../measure/result_file.ts";
 import { thisDeno } from "../../processes.ts";
 
-/** This checkout of the suite, as a URL. */
 export const ownCheckout = new URL("../../../", import.meta.url);
 
-/** The module of the measuring process, relative to a checkout. */
+/** The measuring process's module, in a checkout. */
 export const CHILD = "src/measure/child.ts";
 
 /** This suite's version and commit. */
@@ -56,7 +55,7 @@ export async function gitCommit(checkout = ownCheckout): Promise<string | null> 
   }
 }
 
-/** Describes the machine, as far as the permissions allow. */
+/** As far as permissions allow. */
 export async function describeHost(): Promise<ResultHost> {
   const allowed = async (
     kind: "osRelease" | "cpus" | "hostname" | "systemMemoryInfo",
@@ -129,7 +128,7 @@ export function childCommand(
     );
     if (!byName) needs.push({ name: "ffi", value: cache });
   } catch {
-    // Only the embedded driver needs the cache folder.
+    // No cache folder: only the embedded driver needs one.
   }
   const flags = permissionFlags(needs);
   if (byName) flags.push("--allow-ffi");

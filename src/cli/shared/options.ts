@@ -53,7 +53,6 @@ export const seed = takes("N", "Seed of the inputs and the order of measuring", 
 /** A WebGPU implementation. */
 export type RuntimeChoice = typeof runtime["choices"][number];
 
-/** Whether to use an adapter that computes on the CPU. */
 export type SoftwareChoice = typeof software["choices"][number];
 
 /** The value of `--adapter` as an option of openGpu; nothing if not given. */

@@ -7,7 +7,6 @@ export class OutputError extends Error {
   override readonly name = "OutputError";
 }
 
-/** The output of a command; tests replace it. */
 export interface CommandOutput {
   /** Writes to standard output. */
   out(text: string): void;

@@ -8,7 +8,7 @@ import { writeOrDrop } from "./output.ts";
 export interface ProgressOutput {
   /** Writes text at once. */
   readonly write: (text: string) => void;
-  /** Columns of the terminal; undefined if there is none. */
+  /** Undefined without a terminal. */
   readonly columns: () => number | undefined;
   /** Milliseconds since any fixed moment. */
   readonly now: () => number;
@@ -25,7 +25,7 @@ export interface ProgressState {
 }
 
 const BAR = 24;
-/** The shortest time between two lines without a terminal, in ms. */
+/** In ms, without a terminal. */
 const LINE_EVERY = 5_000;
 
 /** Shows a run's progress. */
@@ -48,7 +48,7 @@ export class Progress {
     const width = columns();
     const { done, total } = state;
     const last = this.#last;
-    // A new stage begins: measure its pace from here.
+    // A new stage: measure its pace.
     if (last.total > 0 && (total !== last.total || done < last.done)) {
       this.#start = { time: now(), done };
     }

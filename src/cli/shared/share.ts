@@ -7,7 +7,6 @@ import { escapeTerminal } from "../../escape.ts";
 import { NO_REPOSITORY, shareResult } from "../../measure/result_file/share.ts";
 import { UsageError } from "./arguments.ts";
 
-/** The repository in deno.json; undefined if it has none. */
 export function projectRepository(): string | undefined {
   return (config as { readonly repository?: string }).repository;
 }
@@ -28,7 +27,6 @@ export function checkRepository(
   }
 }
 
-/** Tells how to share a file, in lines for the terminal. */
 export function shareLines(
   repository: string,
   { path, text }: { readonly path: string; readonly text: string },

@@ -79,7 +79,7 @@ async function compare({ files, html }: CompareRequest, hooks: CommandOutput): P
     text = formatSinkComparison(measurements, { color: hooks.color });
     if (html !== undefined) page = renderSinkComparison(measurements, createSvgDocument());
   } catch (error) {
-    // A field deep inside a file has a wrong form.
+    // A TypeError means that a field deep inside a file has a wrong form.
     if (!(error instanceof TypeError)) throw error;
     throw new FileError(
       `${files.join(", ")}: one of them is no whole measurement (${error.message})`,

@@ -50,16 +50,15 @@ export interface SinksRequest {
   readonly json: boolean;
   /** The file for JSON; undefined for none. */
   readonly output: string | undefined;
-  /** The file for the page; undefined for none. */
   readonly html: string | undefined;
-  /** Where to export states and gradients, if anywhere. */
+  /** For states and gradients, if wanted. */
   readonly export: { readonly folder: string; readonly arrays: readonly ArrayName[] } | undefined;
   readonly split: "training" | "validation";
-  /** Undefined for the number in the run's last measurement. */
+  /** Undefined: as in the run's last measurement. */
   readonly batches: number | undefined;
   /** Options of pretrained models; `context` is also for a checkpoint without its run. */
   readonly pretrained: PretrainedOptions;
-  /** Sequences per batch; undefined for the run's own number. */
+  /** Undefined: as in the run. */
   readonly batch: number | undefined;
   /** The text to measure on, in place of the run's; a checkpoint without a run needs one. */
   readonly corpus: string | undefined;
@@ -69,7 +68,7 @@ export interface SinksRequest {
   /** A query head to show besides those that the page always shows. */
   readonly head: HeadPlace | undefined;
   readonly theory: boolean;
-  /** Whether to measure interventions; for pretrained models only. */
+  /** For pretrained models only. */
   readonly interventions: boolean;
   readonly quantization: boolean;
   readonly gpu: {

@@ -10,7 +10,7 @@ import { childCommand, describeSuite } from "../shared/machine.ts";
 import { adapterOption } from "../shared/options.ts";
 import type { RunOrder } from "./run.ts";
 
-/** Gives a function that makes the command of an arm. */
+/** Makes the commands of arms. */
 export async function armCommand(
   { scale, out, adapter }: {
     readonly scale: StudyScale;

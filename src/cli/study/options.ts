@@ -37,7 +37,7 @@ export type StudyRequest =
     readonly shard: Shard;
     readonly jobs: number;
     readonly out: string;
-    /** The GPU by name or number; undefined for the usual one. */
+    /** By name or number; undefined for the usual one. */
     readonly adapter?: string;
     readonly list: boolean;
     /** Whether to measure finished runs again. */
@@ -47,11 +47,11 @@ export type StudyRequest =
     readonly command: "report";
     readonly folders: readonly string[];
     readonly out: string;
-    /** The folder for copies of the report's records, if wanted. */
+    /** For copies of the records, if wanted. */
     readonly records: string | undefined;
   };
 
-/** The default as the help shows it, and that of `--settings=text-anchored`. */
+/** The usual default, and that of `text-anchored`. */
 function defaults(name: "steps" | "batch" | "learningRate"): string {
   return `(default ${DEFAULT_SCALE[name]}; ${ANCHORED_SCALE[name]} with --settings=text-anchored)`;
 }
@@ -104,7 +104,6 @@ const reportOptions = {
   help,
 } as const satisfies OptionSpecifications;
 
-/** The text of `--help` for `study` and `study report`. */
 export function studyHelp(): string {
   return `Trains the controlled study: every variant of the model with every seed and setting, all else equal.
 

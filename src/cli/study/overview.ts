@@ -7,7 +7,7 @@ import type { ProgressOutput } from "../shared/progress.ts";
 const BAR = 24;
 /** Least time between two lines without a terminal, in ms. A run's end shows at once. */
 const LINE_EVERY = 30_000;
-/** Least time between two redraws on a terminal, in ms. */
+/** In ms, on a terminal. */
 const DRAW_EVERY = 200;
 
 export class StudyOverview {

@@ -25,10 +25,10 @@ import { standardOutput } from "../shared/output.ts";
 export interface RunOrder {
   readonly arm: StudyArm;
   readonly scale: StudyScale;
-  /** The run's folder; created if it does not exist. */
+  /** Created if it does not exist. */
   readonly folder: string;
   readonly suite: { readonly version: string; readonly commit: string | null };
-  /** The GPU by name or number; undefined for the usual one. */
+  /** By name or number; undefined for the usual one. */
   readonly adapter?: string;
 }
 
@@ -50,7 +50,7 @@ export async function runArm(order: RunOrder, { report, signal }: RunArmHooks): 
   });
   if (result.status !== "complete") return INTERRUPTED;
   const path = join(folder, RECORD_FILE);
-  // An older record names the version that trained the model: keep it.
+  // An older record names the version that trained the model: keep that version.
   const before = await previousRecord(path);
   const trained = before?.suite ?? suite;
   await writeStudyRecord(

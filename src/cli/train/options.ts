@@ -25,14 +25,14 @@ export type TrainRequest =
   | {
     readonly command: "resume";
     readonly folder: string;
-    /** The text's new path; undefined if it has not moved. */
+    /** Undefined if the text has not moved. */
     readonly corpus?: string;
     readonly gpu: OpenGpuOptions;
   }
   | {
     readonly command: "begin";
     readonly settings: RunSettings;
-    /** The run's folder; undefined for a name that the command chooses. */
+    /** Undefined: the command chooses a name. */
     readonly folder: string | undefined;
     readonly gpu: OpenGpuOptions;
   };

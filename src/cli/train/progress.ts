@@ -5,7 +5,7 @@ import type { RunProgress } from "../../experiments/run.ts";
 import type { ProgressOutput } from "../shared/progress.ts";
 
 const BAR = 20;
-/** Least time between two lines without a terminal, in ms. */
+/** In ms, without a terminal. */
 const LINE_EVERY = 5_000;
 
 /** Shows a run's progress. */
@@ -58,7 +58,7 @@ function describe(
   return parts.filter((part) => part !== "").join("  ");
 }
 
-/** How far the loss is above the best possible one. */
+/** How far it is above the oracle's. */
 function gap(loss: number, oracleLoss: number | undefined): string {
   if (oracleLoss === undefined) return "";
   const difference = loss - oracleLoss;

@@ -6,7 +6,6 @@ import { describeInterventions } from "../../reference/llama/config.ts";
 import type { SinkMeasurement } from "../../sinks/measurement.ts";
 import type { LayerMeasurement } from "../../sinks/measurement/layer.ts";
 
-/** Summarizes a finished run in words and a table. */
 export function formatSummary(
   { measurement, settings, adapter }: RunResult,
   { color }: { readonly color: boolean },

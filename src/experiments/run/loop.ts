@@ -207,7 +207,7 @@ export class RunLoop {
         source: { run, step, task: task.name, seed },
       });
     } catch (error) {
-      // `measureModel` throws it if a state or gradient is not finite.
+      // A RangeError means that a state or gradient is not finite.
       if (!(error instanceof RangeError)) throw error;
       const tensor = `on validation sequences, ${error.message.replace(/^sinks: /, "")}`;
       throw new NonFiniteError({ step, tensor, checkpoint: (await folder.newest())?.path });

@@ -38,7 +38,6 @@ export type StudyVariant =
   | "head-gate"
   | "element-gate";
 
-/** The fields of a model's configuration that make a variant. */
 export type StudyIntervention = Pick<LlamaConfig, "vScale" | "sinkLogit" | "attentionGate">;
 
 /** A variant's configuration: `vScale`, and any other field that differs from the baseline's. */
@@ -133,7 +132,7 @@ export const STUDY_VARIANTS: readonly StudyVariant[] = [
   "element-gate",
 ];
 
-/** The most seeds; more are probably a typing error. */
+/** More seeds are probably a typing error. */
 const MOST_SEEDS = 1000;
 
 /**

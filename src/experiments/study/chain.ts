@@ -14,12 +14,11 @@ import { type SeedSummary, signFlipTest, summarizeSeeds } from "./statistics.ts"
 
 export { CHAIN_LINKS, type ChainLink } from "./chain/links.ts";
 
-/** The moments at which arms are compared, in the tables' order. */
+/** In the tables' order. */
 export const CHAIN_MOMENTS = ["equal step", "equal loss", "equal sink"] as const;
 
 export type ChainMoment = typeof CHAIN_MOMENTS[number];
 
-/** The verdict on a link under an intervention. */
 export type ChainVerdict =
   | "broken"
   | "weaker"
@@ -38,14 +37,14 @@ export const CHAIN_RULE =
   `factor of ${BREAK} by its one-sided test as well. Value drain gives way upward, all else downward; ` +
   "outcomes, compared by differences, are weaker where lower.";
 
-/** How one intervention changes one link, compared at one moment. */
+/** One intervention's effect on one link. */
 export interface ChainCell {
   readonly link: ChainLink;
   readonly variant: StudyVariant;
   readonly moment: ChainMoment;
-  /** The median of the baseline's figures; undefined without pairs. */
+  /** The median of figures; undefined without pairs. */
   readonly baseline: number | undefined;
-  /** The median of the variant's figures; undefined without pairs. */
+  /** The median of figures; undefined without pairs. */
   readonly figure: number | undefined;
   /**
    * The summary over pairs of variant ÷ baseline, or of variant − baseline for a link that is
@@ -67,9 +66,9 @@ export interface ChainCell {
 /** The chain in one setting. */
 export interface Chain {
   readonly cells: readonly ChainCell[];
-  /** The seeds that all arms have; only these count. */
+  /** Only seeds that all arms have count. */
   readonly seeds: readonly number[];
-  /** The seeds that at least one arm lacks. */
+  /** Seeds that at least one arm lacks. */
   readonly without: readonly number[];
 }
 
@@ -126,7 +125,7 @@ function compare(
   const effects = known.map((pair) =>
     quotient ? pair.variant / pair.baseline : pair.variant - pair.baseline
   );
-  // Makes the effect positive if the link weakens.
+  // The effect is positive if the link weakens.
   const sign = link.gives === "lower" ? -1 : 1;
   const given = effects.map((effect) => sign * (quotient ? Math.log(effect) : effect));
   const changed = signFlipTest(given);
@@ -242,7 +241,7 @@ export interface ChainSummary {
   readonly against: readonly ChainLink[];
 }
 
-/** Lists the links that each intervention breaks, weakens or strengthens at equal step. */
+/** The effects of each intervention at equal step. */
 export function summarizeChain({ cells }: Chain): ChainSummary[] {
   const own = cells.filter(({ moment }) => moment === "equal step");
   return [...new Set(own.map(({ variant }) => variant))].map((variant) => {

@@ -21,7 +21,7 @@ function attentionLayers({ layers }: TrajectoryPoint): TrajectoryLayer[] {
   return layers.filter(({ attention }) => attention !== null);
 }
 
-/** The sink score, over idle queries if the task has any. */
+/** Over idle queries if the task has any. */
 function layerSink({ attention }: TrajectoryLayer): number {
   return attention!.idleScore ?? attention!.score;
 }
@@ -60,7 +60,7 @@ function largest(values: readonly (number | undefined)[]): number | undefined {
   return known.length === 0 ? undefined : Math.max(...known);
 }
 
-/** The sink score at the sink layer, over idle queries if the task has any. */
+/** The sink layer's score, over idle queries if the task has any. */
 export const sinkStrength: Figure = (moment) => {
   const layer = atSink(moment);
   return layer && layerSink(layer);
@@ -78,16 +78,15 @@ export const sinkLogitShare: Figure = (moment) => {
   return found && (found.idleScore ?? found.score);
 };
 
-/** How far gates are open at the sink layer, over idle queries if the task has any. */
+/** The sink layer's mean, over idle queries if the task has any. */
 export const gateOpening: Figure = (moment) => {
   const found = atSink(moment)?.attention?.gate;
   return found && (found.idleMean ?? found.mean);
 };
 
-/** How far gates are open at token 0 of the sink layer. */
 export const gateOpeningAtSink: Figure = (moment) => atSink(moment)?.attention?.gate?.opening[0];
 
-/** ‖∇h̃_0‖ at the sink layer: the norm of the gradient with respect to token 0's h̃. */
+/** ‖∇h̃_0‖ at the sink layer. */
 export const sinkGradient: Figure = (moment) => atSink(moment)?.attention?.gradient[0];
 
 /** Token 0's value norm divided by the mean over early tokens, at the sink layer. */

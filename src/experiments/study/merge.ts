@@ -9,7 +9,6 @@ import {
 } from "./arms.ts";
 import type { StudyRecord } from "./record.ts";
 
-/** All complete runs of one study setting with equal run settings. */
 export interface StudyGroup {
   readonly setting: StudySetting;
   /** The records, in the order of seeds. */
@@ -207,7 +206,7 @@ function distinct(texts: readonly string[]): string[] {
   return [...new Set(texts)];
 }
 
-/** A variant's runs, in the order of seeds. */
+/** In the order of seeds. */
 export function runsOf(group: StudyGroup, variant: StudyVariant): StudyRecord[] {
   return group.records.filter(({ arm }) => arm.variant === variant);
 }

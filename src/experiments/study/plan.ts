@@ -1,6 +1,4 @@
-/**
- * The study's plan: its runs, written when the study begins, so the report can name missing ones.
- */
+/** The study's plan: which runs there will be, so the report can name missing ones. */
 import { join } from "node:path";
 import { fileError } from "../../files/file_error.ts";
 import { parseUntrustedJson } from "../../files/untrusted_json.ts";

@@ -6,10 +6,10 @@
 import type { SinkMeasurement } from "../../sinks/measurement.ts";
 import type { StudyArm } from "./arms.ts";
 
-/** The version of the record's form that this code writes. */
+/** The version that this code writes. */
 export const STUDY_RECORD_SCHEMA = "gradsink-study-run/1";
 
-/** A record's file name in its run's folder. */
+/** A record's file in its run's folder. */
 export const RECORD_FILE = "study-record.json";
 
 /**
@@ -56,10 +56,10 @@ export interface TrajectoryAttention {
     readonly score: number;
     readonly idleScore: number | null;
   };
-  /** How far gates are open: mean over heads; absent without gates. */
+  /** How far open: mean over heads. */
   readonly gate?: {
     readonly mean: number;
-    /** The mean over idle queries; null if the task has none. */
+    /** Over idle queries; null without any. */
     readonly idleMean: number | null;
     readonly opening: SinkPair;
   };
@@ -95,7 +95,7 @@ export interface TrajectoryLayer {
 /** A model's figures at one step. */
 export interface TrajectoryPoint {
   readonly step: number;
-  /** The loss on validation sequences, in nats per token. */
+  /** On validation sequences, in nats per token. */
   readonly loss: number;
   /** The oracle's loss (see `Task.oracleLoss`); null without an oracle. */
   readonly oracleLoss: number | null;
@@ -117,9 +117,9 @@ export type SettingValue = string | number | boolean | null | readonly (string |
 /** One run of the study. */
 export interface StudyRecord {
   readonly schema: string;
-  /** The version and commit of gradsink that trained the model. */
+  /** The gradsink that trained the model. */
   readonly suite: { readonly version: string; readonly commit: string | null };
-  /** The same of the gradsink that measured the trained model, if another one did. */
+  /** The gradsink that measured the trained model, if another. */
   readonly measuredBy?: { readonly version: string; readonly commit: string | null };
   readonly arm: StudyArm;
   /** The run's settings except variant and seed, so all arms of one study setting have the same. */

@@ -1,4 +1,4 @@
-/** Makes a run's record from its metrics and measurement. */
+/** Makes a run's record. */
 import type { SinkMeasurement } from "../../sinks/measurement.ts";
 import type { SlackDistribution } from "../../sinks/measurement/theory.ts";
 import type { MetricsRow, TrainingRow } from "../run/metrics.ts";
@@ -8,12 +8,11 @@ import { STUDY_RECORD_SCHEMA, type StudyRecord } from "./record.ts";
 import { matchedSettings } from "./settings.ts";
 import { trajectoryPoint } from "./trajectory.ts";
 
-/** The parts from which a record is made. */
 export interface StudyRecordParts {
   readonly arm: StudyArm;
   readonly settings: RunSettings;
   readonly suite: StudyRecord["suite"];
-  /** The gradsink that measured the trained model, if not the one that trained it. */
+  /** The gradsink that measured the trained model, if another. */
   readonly measuredBy?: StudyRecord["suite"] | undefined;
   readonly adapter: string;
   /** The text's digest; undefined without text. */
@@ -31,7 +30,7 @@ export interface StudyRecordParts {
 /** The most losses in a record. */
 const CURVE = 100;
 
-/** The most tokens per branch for a scatter plot. */
+/** The most tokens per branch. */
 const POINTS = 40;
 
 /**

@@ -63,7 +63,7 @@ function finalProblem({ final }: StudyRecord): string | undefined {
         branch === undefined ? [] : Object.values(branch.byPosition)
       ),
     ];
-    // By-position lists that no picture uses may be empty.
+    // Lists that no picture uses may be empty.
     if (lists.some(({ length }) => length !== count && length !== 0)) {
       return `final.layers[${i}] has a list that is not of ${count} positions`;
     }
@@ -83,10 +83,10 @@ function problemOf(value: unknown): string | undefined {
   return consistencyProblem(value as StudyRecord);
 }
 
-/** The most points of a trajectory, far beyond any run. */
+/** The most points of a trajectory. */
 const MOST_POINTS = 10_000;
 
-/** Turns the trajectory's columns in a file back into rows. */
+/** Turns columns in a file into rows. */
 function withRows(value: unknown): unknown {
   const { trajectory, ...rest } = value as Record<string, unknown>;
   const { count, columns } = (trajectory ?? {}) as Record<string, unknown>;
@@ -109,7 +109,7 @@ export function parseStudyRecord(text: string, name: string): StudyRecord {
   return record as StudyRecord;
 }
 
-/** Arms differ only in the last digits of these fields. */
+/** Arms' losses differ in the last digits. */
 const losses = new Set(["loss", "oracleLoss", "difference"]);
 
 /** Rounds figures to four digits and losses to six: seeds differ by more than that. */
@@ -135,7 +135,7 @@ export function formatStudyRecord(record: StudyRecord, name: string): string {
   };
   const rows: unknown[] = JSON.parse(JSON.stringify(trajectory, rounded));
   const columns = { count: rows.length, columns: toColumns(rows) };
-  // A few lines, for people who read the file.
+  // A few lines, to be readable.
   const text = `${JSON.stringify(head).slice(0, -1)},
 "training":${JSON.stringify(curve)},
 "trajectory":${JSON.stringify(columns)},
@@ -149,16 +149,15 @@ export async function writeStudyRecord(path: string, record: StudyRecord): Promi
   await writeTextFile(path, formatStudyRecord(record, path));
 }
 
-/** One folder's records, its planned runs, and its unreadable files. */
 export interface FoundRecords {
   readonly records: readonly { readonly path: string; readonly record: StudyRecord }[];
-  /** Names of arms in the folder's plans; empty for a folder of records alone. */
+  /** Empty for a folder of records alone. */
   readonly planned: readonly string[];
-  /** The unreadable files with reasons, one line each. */
+  /** Unreadable files, with reasons. */
   readonly problems: readonly string[];
 }
 
-/** How deep to search; deeper folders hold no records. */
+/** Deeper folders hold no records. */
 const DEPTH = 2;
 
 /**
@@ -203,7 +202,7 @@ export async function readStudyFolder(folder: string): Promise<FoundRecords> {
   return { records, planned: [...new Set(planned)], problems };
 }
 
-/** Files in a study's folder that are neither records nor plans. */
+/** Neither records nor plans. */
 const notRecords = new Set(["study.json", "claims.json"]);
 
 async function readRecord(path: string): Promise<StudyRecord> {

@@ -5,7 +5,6 @@ import { readLines } from "../../files/json_lines.ts";
 import type { ChildCommand } from "../../processes.ts";
 import { armName, type StudyArm } from "./arms.ts";
 
-/** A message from a run's process: a line of JSON. */
 export type RunReport =
   | {
     readonly type: "progress";
@@ -15,21 +14,21 @@ export type RunReport =
   }
   | { readonly type: "note"; readonly text: string };
 
-/** The exit code of a run that stopped on request and can be resumed. */
+/** Exit code of a stopped, resumable run. */
 export const INTERRUPTED = 130;
 
 /** The state of an arm. */
 export interface ArmState {
   readonly arm: StudyArm;
   readonly state: "waiting" | "running" | "finished" | "failed" | "stopped";
-  /** Whether the run was finished before this call. */
+  /** Whether it was finished before this call. */
   readonly before: boolean;
   readonly step: number;
   readonly steps: number;
   readonly loss: number | undefined;
   /** The run's first report of progress: the step, and the time on the runner's clock in ms. */
   readonly started: { readonly at: number; readonly step: number } | undefined;
-  /** Seconds that the run's process took; undefined until it has finished. */
+  /** Undefined until the run has finished. */
   readonly seconds: number | undefined;
   /** Why the run failed, in one line. */
   readonly reason: string | undefined;
@@ -197,7 +196,6 @@ export function timeLeft(
   return Math.max(total / Math.max(1, Math.min(jobs, rest.length)), ...rest);
 }
 
-/** Counts the arms by state, in one line. */
 export function countStates(states: readonly ArmState[]): string {
   const count = (state: ArmState["state"]) => states.filter((each) => each.state === state).length;
   const parts = (["finished", "running", "waiting", "stopped", "failed"] as const)
@@ -207,7 +205,6 @@ export function countStates(states: readonly ArmState[]): string {
   return parts.length === 0 ? "no runs" : parts.join(", ");
 }
 
-/** The names of failed arms, with the reasons. */
 export function failures(states: readonly ArmState[]): string[] {
   return states.flatMap(({ arm, state, reason }) =>
     state === "failed" ? [`${armName(arm)}: ${reason}`] : []

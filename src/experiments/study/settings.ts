@@ -5,7 +5,6 @@ import { interventionOf, isTextSetting, type StudyArm, type StudySetting } from 
 import type { SettingValue, StudyRecord } from "./record.ts";
 import { BACKCOPY, BACKCOPY_VOCABULARY, OPTIMIZER, SMALL } from "../run/presets.ts";
 
-/** The settings that a user chooses for all arms. */
 export interface StudyScale {
   readonly steps: number;
   /** The number of sequences per step. */
@@ -18,7 +17,7 @@ export interface StudyScale {
    * unreliable.
    */
   readonly sequences: number;
-  /** A file or folder of text, which the text settings need. */
+  /** Needed by the text settings. */
   readonly corpus: string | undefined;
   /**
    * The byte at position 0 of every text sequence. Default: none in the setting `text`, 0 in
@@ -37,7 +36,7 @@ export const DEFAULT_SCALE: StudyScale = {
   corpus: undefined,
 };
 
-/** The default settings of a study of `text-anchored` alone. */
+/** For a study of `text-anchored` alone. */
 export const ANCHORED_SCALE: StudyScale = {
   ...DEFAULT_SCALE,
   steps: 3000,

@@ -6,7 +6,7 @@ import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
 import { type Interval, median, medianInterval, sorted } from "../../statistics/summary.ts";
 import { sum } from "../../statistics/mean.ts";
 
-/** A median over seeds, with an interval and its true confidence. */
+/** A median over seeds, with an interval. */
 export interface SeedSummary {
   /** The number of seeds. */
   readonly count: number;
@@ -65,7 +65,7 @@ export interface SignFlipTest {
   readonly twoSided: number;
   /** The least one-sided probability that n differences can reach: 2^−n, or 1/100,001 if drawn. */
   readonly least: number;
-  /** From all choices of signs, or from a seeded sample of them. */
+  /** From all choices of signs, or a sample. */
   readonly method: "exact" | "drawn";
 }
 

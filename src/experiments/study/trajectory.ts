@@ -1,4 +1,4 @@
-/** The few figures of a measurement that the study follows through training. */
+/** The figures that the study follows. */
 import type { SinkMeasurement } from "../../sinks/measurement.ts";
 import type { BranchMeasurement } from "../../sinks/measurement/branch.ts";
 import type { SinkComparison } from "../../sinks/measurement/comparison.ts";

@@ -158,7 +158,7 @@ export function barPlot(
   });
 }
 
-/** Lines for the intervals, to draw after bars, but before points. */
+/** Drawn after bars, but before points. */
 function intervals(bars: readonly Bar[]): Plot.RuleY {
   return Plot.ruleY(bars.filter(({ low }) => low !== undefined), {
     fy: "shape",
@@ -171,7 +171,7 @@ function intervals(bars: readonly Bar[]): Plot.RuleY {
   });
 }
 
-/** At most five powers of ten between two values. */
+/** At most five powers. */
 function powersOfTen(low: number, high: number): number[] {
   const [first, last] = [Math.ceil(Math.log10(low)), Math.floor(Math.log10(high))];
   const step = Math.max(1, Math.ceil((last - first) / 4));

@@ -157,7 +157,7 @@ function names(
     : [name(fullName, { dx: -10, dy: 0 })];
 }
 
-/** Round numbers for changes, from small to large. */
+/** From small to large. */
 const ROUND = [0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99];
 const ROUND_GROWTH = [...ROUND.slice(0, 8), 1, 2, 4, 9, 19, 49, 99, 999, 9999, 99999, 999999];
 

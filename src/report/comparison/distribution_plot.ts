@@ -14,7 +14,7 @@ interface Spread {
   readonly index: number;
   /** The median on the same scale. */
   readonly center: number;
-  /** The histogram's baseline: machines stand above each other, or share one. */
+  /** The histogram's baseline. */
   readonly foot: number;
   readonly values: Float64Array;
 }
@@ -31,10 +31,10 @@ interface Step {
 
 const BINS = 48;
 
-/** The height of a histogram with its own baseline, in pixels. */
+/** Pixels of a histogram with its own baseline. */
 const ALONE = 22;
 
-/** The height of histograms that share a baseline, in pixels. */
+/** Pixels of histograms that share a baseline. */
 const SHARED = 48;
 
 /**
@@ -140,7 +140,7 @@ export function distributionPlot(
         fill: (step: Step) => machineColor(step.index),
         fillOpacity: 0.2,
       }),
-      // A mark has only one dash pattern: draw one per machine.
+      // A mark has only one dash pattern.
       ...comparison.machines.map((_, index) =>
         Plot.line(outline.filter((step) => step.index === index), {
           fy: "shape",

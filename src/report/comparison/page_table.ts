@@ -29,7 +29,7 @@ function rowHeader(row: ComparisonRow, remark: Remark): Markup {
   }</th>`;
 }
 
-/** Multiples of the best time at which the matrix changes colors. */
+/** In multiples of the best time. */
 const HEAT_LIMITS = [1.02, 2, 4, 10] as const;
 
 function heat(relative: number): number {
@@ -56,7 +56,7 @@ function matrixCell(cell: ComparisonCell): Markup {
   `;
 }
 
-/** The matrix of machines, colored by the distance from the row's best. */
+/** Colored by the distance from the row's best. */
 export function matrixMarkup(comparison: Comparison): Markup {
   const { machines, rows, totals, completeRows } = comparison;
   const remarks = rowRemarks(comparison);
@@ -115,7 +115,6 @@ function reference({ number }: Remark): Markup | undefined {
   return number === undefined ? undefined : html`<small>remark ${number}</small>`;
 }
 
-/** The table of two machines with change, interval and verdict. */
 export function pairMarkup(comparison: Comparison): Markup {
   const { machines, rows } = comparison;
   const remarks = rowRemarks(comparison);

@@ -45,7 +45,6 @@ function pointsOf(comparison: Comparison): Point[] {
   );
 }
 
-/** The corners of each machine's roof within the picture. */
 function cornersOf(machines: readonly Roofed[], low: number, high: number): Corner[] {
   return machines.flatMap(({ ceilings, dtypes }, index) =>
     dtypes.flatMap((dtype) => {

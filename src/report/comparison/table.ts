@@ -36,7 +36,7 @@ const tones: Readonly<Record<Verdict, Tone>> = {
   "no data": "unsure",
 };
 
-/** Signs, so nobody needs color to tell verdicts apart. */
+/** Signs tell verdicts apart without color. */
 const verdictTexts: Readonly<Record<Verdict, string>> = {
   faster: "▲ faster",
   slower: "▼ slower",
@@ -64,7 +64,6 @@ function doubtText({ doubt, secondsToSettle }: JudgedPair): string[] {
   return [doubt.text + remedy];
 }
 
-/** The columns and cells that identify a measurement. */
 function keyColumns(
   comparison: Comparison,
 ): { columns: Column[]; cells(row: ComparisonRow): Cell[] } {
@@ -110,7 +109,7 @@ function suspicions({ summary, measurement, pair, rooflineShare = 0 }: Compariso
 }
 
 export interface Remark {
-  /** From 1 on; undefined for a row without remarks. */
+  /** From 1 on; undefined without remarks. */
   readonly number: number | undefined;
   /** The measurement, the machines and the remarks on each; not escaped. */
   readonly text: string;

@@ -39,7 +39,7 @@ function remarks(comparison: Comparison): string[] {
   );
 }
 
-/** Joins lines to one text; no text without lines. */
+/** One text, or none without lines. */
 function block(texts: readonly string[], format: (text: string) => string): string[] {
   return texts.length === 0 ? [] : [texts.map(format).join("")];
 }
@@ -62,7 +62,7 @@ export function formatComparison(
   ].join("\n");
 }
 
-/** Writes a comparison in Markdown, for an issue or a pull request. */
+/** For an issue or a pull request. */
 export function formatComparisonMarkdown(comparison: Comparison): string {
   return [
     ...tables(comparison).map(formatMarkdownTable),

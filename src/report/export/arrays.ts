@@ -111,10 +111,10 @@ export type ArrayName = keyof typeof ARRAYS;
 /** In the order of computation. */
 export const ARRAY_NAMES = Object.keys(ARRAYS) as readonly ArrayName[];
 
-/** The arrays that an export holds in full by default. */
+/** Arrays that an export holds by default. */
 export const DEFAULT_ARRAYS: readonly ArrayName[] = ["output", "attention_norm_gradient"];
 
-/** Looks up a name that is known only at run time. */
+/** For a name known only at run time. */
 export function arrayOf(name: ArrayName): ExportedArray {
   return ARRAYS[name];
 }

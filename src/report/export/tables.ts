@@ -1,4 +1,4 @@
-/** The tables of an export, and its index. */
+/** An export's tables and index. */
 import type { LlamaConfig } from "../../reference/llama/config.ts";
 import type { MeasurementSource, SinkMeasurement } from "../../sinks/measurement.ts";
 import type { SinkSettings } from "../../sinks/measurement/settings.ts";
@@ -33,7 +33,7 @@ export interface ExportIndex {
   readonly tables: readonly { readonly file: string; readonly columns: readonly Column[] }[];
 }
 
-/** The columns of tokens.csv: one row per token. */
+/** tokens.csv: one row per token. */
 export const TOKEN_COLUMNS: readonly Column[] = [
   { name: "text", meaning: "which text, from 0 on" },
   { name: "position", meaning: "which token of it, from 0 on" },
@@ -42,7 +42,7 @@ export const TOKEN_COLUMNS: readonly Column[] = [
   { name: "loss", meaning: "−log of the target's probability, in nats" },
 ];
 
-/** The columns of states.csv: one row per token and layer. */
+/** states.csv: one row per token and layer. */
 export const STATE_COLUMNS: readonly Column[] = [
   { name: "layer", meaning: "which layer, from 0 on" },
   ...TOKEN_COLUMNS.slice(0, 2),

@@ -1,4 +1,4 @@
-/** Writes runs as CSV, one number per line. */
+/** Writes runs as CSV. */
 import { formatCsv } from "../table.ts";
 import type { RunRow } from "./rows.ts";
 

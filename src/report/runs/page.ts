@@ -13,7 +13,7 @@ interface Curve {
   readonly quantity: string;
   readonly scale: NonNullable<CurvePlotOptions["scale"]>;
   readonly reference?: number;
-  /** Which layer or head is drawn, if a step has several. */
+  /** Which of several layers or heads. */
   readonly over?: "largest" | "least";
 }
 
@@ -47,7 +47,6 @@ function curveRows(rows: readonly RunRow[], { quantity, over }: Curve): CurveRow
   return [...found.values()];
 }
 
-/** The main quantities at the end of every run. */
 export function endTable(runs: readonly StoredRun[]): Table {
   const rows = runRows(runs);
   const names = [

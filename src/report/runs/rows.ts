@@ -12,12 +12,12 @@ export interface RunRow {
   readonly vScale: string;
   /** The number of steps done. */
   readonly step: number;
-  /** Such as `validation loss`. Losses are in nats per token. */
+  /** Losses are in nats per token. */
   readonly quantity: string;
   readonly layer: number | null;
   readonly head: number | null;
   readonly value: number;
-  /** The 95 % interval over sequences, if known. */
+  /** The 95 % interval over sequences. */
   readonly interval: Interval | null;
 }
 

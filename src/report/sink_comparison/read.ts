@@ -45,7 +45,6 @@ export async function readMeasurements(paths: readonly string[]): Promise<NamedM
   return measurements.map((measurement, i) => ({ name: distinct[i]!, measurement }));
 }
 
-/** Changes the names that occur more than once. */
 function apart(
   names: readonly string[],
   change: (name: string, index: number) => string,

@@ -24,9 +24,9 @@ const BRANCHES = ["attention", "mlp"] as const;
 
 /** Options of {@linkcode branchPlot}. */
 export interface BranchPlotOptions extends SinkPlotOptions {
-  /** Compress's fitted lines, each labeled with its slope. */
+  /** Each is labeled with its slope. */
   readonly fits?: readonly CompressFitRow[];
-  /** s, the sink's position, for the texts. Default 0. */
+  /** s, for the texts. Default 0. */
   readonly position?: number;
 }
 

@@ -6,7 +6,6 @@ import { estimate, figure, NONE } from "./figure.ts";
 /** The text for a gradient that is exactly 0, even if rounding makes it nonzero. */
 export const ZERO = "0";
 
-/** A path's gradient at s, the sink's position. */
 export interface PathAtSink {
   readonly path: "query" | "key" | "value";
   /** Its norm. */

@@ -47,7 +47,7 @@ export function channelCells({ channels }: StatesMeasurement): HeatCell[] {
   );
 }
 
-/** One head's attention: keys along x, queries along y. */
+/** Keys along x, queries along y. */
 export function attentionCells({ size, weights }: AttentionMap): HeatCell[] {
   return weights.flatMap((weight, i) => {
     const [query, key] = [Math.floor(i / size), i % size];

@@ -22,7 +22,7 @@ export interface HeatMapOptions extends Omit<SinkPlotOptions, "series"> {
   readonly value: string;
   /** `share`: linear from 0 to 1; `log`: logarithmic from the least to the greatest value. */
   readonly scale: "share" | "log";
-  /** The height of a cell in pixels. Default: 16. */
+  /** In pixels. Default: 16. */
   readonly cell?: number;
   /** A line below the title, such as which part of the data is shown. */
   readonly note?: string | undefined;
@@ -36,7 +36,7 @@ const [LEFT, RIGHT, TOP, BOTTOM] = [52, 14, 70, 42];
 const LABEL = 10;
 const LETTER = 7;
 
-/** The number of color steps in the legend. */
+/** Colors in the legend. */
 const STEPS = 12;
 
 /** At most `most` ticks, at round distances. */
@@ -68,7 +68,7 @@ export function heatMap(cells: readonly HeatCell[], options: HeatMapOptions): Ma
   );
   const longest = (texts: readonly string[]) =>
     LETTER * texts.reduce((most, text) => Math.max(most, text.length), 0);
-  // Horizontal labels wider than a column would overlap.
+  // Wide horizontal labels would overlap.
   const upright = xLabels !== undefined &&
     longest(xLabels) > (width - LEFT - RIGHT) / columns.length;
   const bottom = BOTTOM + (upright ? longest(xLabels) : 0);
@@ -145,7 +145,7 @@ function edgesOf(cells: readonly HeatCell[]): HeatCell[] {
   );
 }
 
-/** A strip of colors above the frame, with values at its ends. */
+/** A strip of colors above the frame. */
 function legendMarks(
   { domain: [low, high], apply, format, scale, options }: {
     readonly domain: readonly number[];

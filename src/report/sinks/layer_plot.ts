@@ -29,11 +29,10 @@ const TITLES: Readonly<Record<LayerQuantity, string>> = {
 /** Options of {@linkcode layerNormPlot}. */
 export interface LayerNormPlotOptions extends SinkPlotOptions {
   readonly quantity: LayerQuantity;
-  /** s, the sink's position, for the texts. Default 0. */
+  /** s, for the texts. Default 0. */
   readonly position?: number;
 }
 
-/** The median and the range of several runs in one layer. */
 interface LayerPoint {
   readonly index: number;
   readonly layer: number;

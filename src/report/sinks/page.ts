@@ -52,13 +52,12 @@ interface Section {
   readonly tables: readonly (Table | undefined)[];
 }
 
-/** A picture's width; a large screen shows two side by side. */
+/** A large screen shows two side by side. */
 const WIDTH = 560;
 
 /** Tables with more rows are folded up. */
 const LONG_TABLE = 64;
 
-/** The part of a picture's id that names a head. */
 function headId({ layer, head, why }: AttentionMap): string {
   return `${layer}-${head}-${why.replaceAll(" ", "-")}`;
 }
@@ -260,7 +259,7 @@ function tableCard(table: Table, id: string): Markup {
   `;
 }
 
-/** The section for the page; nothing if it has no content. */
+/** Nothing if the section has no content. */
 function shown({ id, title, lead, pictures, tables }: Section): PageSection | undefined {
   const drawn = pictures.filter((picture) => picture !== undefined);
   const filled = tables.filter((table) => table !== undefined && table.rows.length > 0);

@@ -30,13 +30,13 @@ export interface GradientSinkRow {
 
 /** The gradient of one path at one position, for {@linkcode pathGradientPlot}. */
 export interface PathGradientRow {
-  /** The facet: a variant, or a moment of training. */
+  /** A variant, or a moment of training. */
   readonly panel: string;
   readonly path: "query" | "key" | "value";
   readonly position: number;
   /** The norm; a sign marks 0 at the bottom, because the axis is logarithmic. */
   readonly value: number;
-  /** True if rounding hides the gradient. Default: false. */
+  /** Whether rounding hides the gradient. Default: false. */
   readonly belowFloor?: boolean;
 }
 
@@ -48,11 +48,10 @@ export interface BranchRow {
   /** ‖h‖ */
   readonly inputNorm: number;
   readonly value: number;
-  /** Whether the token is at position s, the sink's. */
+  /** Whether it is at position s. */
   readonly atSink: boolean;
 }
 
-/** Compress's fitted line for one branch of one series. */
 export interface CompressFitRow {
   readonly series: string;
   readonly branch: "attention" | "mlp";
@@ -85,7 +84,7 @@ export interface LayerNormRow {
   readonly quantity: LayerQuantity;
   /** The value at position s. */
   readonly sink: number;
-  /** The mean over early tokens; null if there is none. */
+  /** Null without early tokens. */
   readonly early: number | null;
 }
 
@@ -138,7 +137,7 @@ function branchesOf(
   ]);
 }
 
-/** Rows of the single tokens that the measurement keeps. */
+/** From the tokens that the measurement keeps. */
 export function branchRows(measurement: SinkMeasurement, series: string): BranchRow[] {
   const { position } = measurement.settings;
   return branchesOf(measurement).flatMap(({ branch, measured: { points } }) =>
@@ -157,7 +156,7 @@ export function branchRows(measurement: SinkMeasurement, series: string): Branch
   );
 }
 
-/** Rows of Compress's fitted lines over all layers. */
+/** Over all layers. */
 export function compressFitRows({ summary }: SinkMeasurement, series: string): CompressFitRow[] {
   return (["attention", "mlp"] as const).flatMap((branch) => {
     const fit = summary.compressFit[branch];
@@ -170,7 +169,6 @@ export function slackPlotRows({ theory }: SinkMeasurement, series: string): Slac
   return theory === null ? [] : slackOf(theory).map((row) => ({ ...row, series }));
 }
 
-/** Rows of norms, sink score and R_GS by layer. */
 export function layerNormRows(measurement: SinkMeasurement, series: string): LayerNormRow[] {
   return measurement.layers.flatMap(({ layer, attention, half, output, mlp }) => {
     const row = (quantity: LayerQuantity, { sink, early }: Omit<SinkComparison, "ratio">) => ({

@@ -1,4 +1,4 @@
-/** The tables and lines that only pretrained models have. */
+/** Tables of pretrained models alone. */
 import type { SinkMeasurement } from "../../sinks/measurement.ts";
 import type { Intervention, PretrainedMeasurement } from "../../sinks/pretrained/measurement.ts";
 import type { StatesMeasurement } from "../../sinks/states/measurement.ts";
@@ -6,7 +6,7 @@ import { numberColumns, type Table, textColumns } from "../table.ts";
 import { figure, range, signed } from "./figure.ts";
 import { mean } from "../../statistics/mean.ts";
 
-/** A 95 % interval in brackets, to follow a figure. */
+/** To follow a figure. */
 function inBrackets(interval: readonly [number, number] | null): string {
   const text = range(interval);
   return text === undefined ? "" : ` (${text})`;
@@ -128,7 +128,6 @@ export function interventionTable({ interventions }: PretrainedMeasurement): Tab
   };
 }
 
-/** Sinks and gradient sinks by layer, with intervals. */
 export function layerTable(
   { layers, positions, settings }: SinkMeasurement,
   pretrained: PretrainedMeasurement,

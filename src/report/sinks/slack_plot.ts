@@ -15,7 +15,7 @@ import {
 } from "../plot_parts.ts";
 import type { SlackPlotRow } from "./plot_rows.ts";
 
-/** A bound of one series, over all layers. */
+/** A bound of one series. */
 interface Line {
   readonly facet: string;
   readonly index: number;

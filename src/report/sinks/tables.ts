@@ -159,7 +159,6 @@ export function branchTable(measurement: SinkMeasurement): Table {
   };
 }
 
-/** Norms and unusually large elements of the states, by layer. */
 export function normTable(measurement: SinkMeasurement): Table {
   const { position: s, early } = measurement.settings;
   return {

@@ -1,4 +1,4 @@
-/** Writes measurements of sinks and gradient sinks for a terminal. */
+/** Writes measurements for a terminal. */
 import { plural } from "../../plural.ts";
 import { escapeTerminal } from "../../escape.ts";
 import { describeInterventions } from "../../reference/llama/config.ts";
@@ -54,7 +54,6 @@ export function sinkSummary(measurement: SinkMeasurement): string[] {
   ];
 }
 
-/** The sink rates, and the score of uniform attention. */
 function rateLines({ summary, settings, intervals }: SinkMeasurement): string[] {
   const spread = intervals?.summary;
   const idle = (value: number | null | undefined, interval?: readonly [number, number] | null) =>

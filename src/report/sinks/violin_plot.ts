@@ -17,7 +17,7 @@ import {
 } from "../plot_parts.ts";
 import type { GradientNormRow, GradientSinkRow } from "./plot_rows.ts";
 
-/** A point of a violin's outline, on both sides of its axis. */
+/** On both sides of the axis. */
 interface Outline {
   readonly panel: string;
   readonly key: string;
@@ -28,7 +28,7 @@ interface Outline {
   readonly index: number;
 }
 
-/** One value, shifted sideways so equal values stay visible. */
+/** Shifted sideways to keep equal values visible. */
 interface Spot {
   readonly panel: string;
   readonly index: number;
@@ -69,7 +69,7 @@ function density(logs: readonly number[]): { log: number; height: number }[] {
 
 /** Options of {@linkcode gradientViolinPlot}. */
 export interface GradientViolinOptions extends SinkPlotOptions {
-  /** R_GS of each series, for the text above its panel. */
+  /** For the text above the panel. */
   readonly ratios?: readonly GradientSinkRow[];
   /** s, the sink's position. Default 0. */
   readonly position?: number;

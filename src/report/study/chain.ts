@@ -33,9 +33,7 @@ function variantsOf({ cells }: Chain): StudyVariant[] {
   return [...new Set(cells.map(({ variant }) => variant))];
 }
 
-/**
- * A verdict in a word: outcomes are "lower" or "higher", links "broken", "weaker" or "stronger".
- */
+/** An outcome is "lower" or "higher" where a link is "broken", "weaker" or "stronger". */
 function verdictWord({ verdict, link }: ChainCell): string {
   if (link.kind === "link") return verdict;
   return { broken: "lower", weaker: "lower", stronger: "higher" }[verdict as string] ?? verdict;
@@ -68,7 +66,6 @@ function seedsOf({ seeds }: Chain): string {
   return seeds.length === 1 ? "1 seed" : `${seeds.length} seeds`;
 }
 
-/** Whether there are too few seeds for any verdict. */
 function unjudged({ cells }: Chain): boolean {
   return cells.every(({ verdict }) => verdict === "too few seeds" || verdict === "no data");
 }
@@ -79,7 +76,6 @@ const TITLES: Readonly<Record<ChainMoment, string>> = {
   "equal sink": "where both sinks are first equally strong",
 };
 
-/** The table of every link under every intervention at one moment. */
 export function chainTable(chain: SettingChain, moment: ChainMoment): Table {
   const variants = variantsOf(chain);
   const own = chain.cells.filter((cell) => cell.moment === moment);
@@ -148,7 +144,6 @@ export function chainSummaryTable(chain: SettingChain): Table {
   };
 }
 
-/** Says which seeds count, if some arms lack seeds. */
 export function chainRemarks({ setting, seeds, without }: SettingChain): string[] {
   if (without.length === 0) return [];
   return [
@@ -157,7 +152,6 @@ export function chainRemarks({ setting, seeds, without }: SettingChain): string[
   ];
 }
 
-/** Draws the chain of every arm in one picture. */
 export function chainPicture(chain: SettingChain, sized: Sized): StudyPicture | undefined {
   const rows = chain.cells
     .filter(({ moment, link }) => moment === "equal step" && link.compared === "quotient")

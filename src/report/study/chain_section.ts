@@ -1,4 +1,4 @@
-/** The page's section on the chain from sink to massive activation. */
+/** The page's section on the chain. */
 import { CHAIN_MOMENTS, CHAIN_RULE } from "../../experiments/study/chain.ts";
 import type { Study } from "../../experiments/study/merge.ts";
 import { NO_DATA } from "../format.ts";

@@ -26,7 +26,7 @@ export interface CurvePlotOptions extends PictureOptions {
   readonly scale?: "linear" | "logarithmic" | "share";
   /** A horizontal line at a meaningful value. */
   readonly reference?: number;
-  /** In pixels. Default: the width of one of many small pictures. */
+  /** In pixels. Default: that of a small picture. */
   readonly width?: number;
 }
 
@@ -39,7 +39,7 @@ interface CurvePoint {
   readonly high: number;
 }
 
-/** About how many signs stand on a line. */
+/** Signs per line, roughly. */
 const SIGNS_A_LINE = 5;
 
 /** Draws a figure against steps; undefined if there is nothing to draw. */

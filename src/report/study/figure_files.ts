@@ -16,7 +16,7 @@ export interface FigureFile {
 
 const WIDTH = 960;
 
-/** Draws all figures as files, light or dark like the reader's system. */
+/** Light or dark like the reader's system. */
 export function studyFigures({ groups }: Study, document: SvgDocument): FigureFile[] {
   const sized = { document, width: WIDTH, suffix: "" };
   const chains = chainsOf(groups);

@@ -27,7 +27,7 @@ function finals(
   );
 }
 
-/** Draws the violins of gradient norms, over all seeds and layers. */
+/** Over all seeds and layers. */
 export function violinPicture(group: StudyGroup, sized: Sized): StudyPicture | undefined {
   const runs = finals(group);
   const rows = runs.flatMap(({ record, final }) => gradientNormRows(final, nameOf(record)));
@@ -57,7 +57,7 @@ export function violinPicture(group: StudyGroup, sized: Sized): StudyPicture | u
 
 /** Draws Bloat, Compress and Change against ‖h‖, with Compress's fitted lines. */
 export function branchPictures(group: StudyGroup, sized: Sized): StudyPicture[] {
-  // Tokens of one seed only: more would hide each other.
+  // More than one seed's tokens would hide each other.
   const shown = finals(group).filter(({ record: { arm } }) => arm.seed === group.seeds[0]);
   const rows = shown.flatMap(({ record, final }) => branchRows(final, nameOf(record)));
   const fits = shown.flatMap(({ record, final }) => compressFitRows(final, nameOf(record)));
@@ -108,7 +108,6 @@ export function layerPictures(group: StudyGroup, document: SvgDocument): StudyPi
   });
 }
 
-/** Draws how tight the bounds are on the trained models. */
 export function slackPicture(group: StudyGroup, sized: Sized): StudyPicture | undefined {
   const rows = finals(group).flatMap(({ record, final }) => slackPlotRows(final, nameOf(record)));
   const text = {

@@ -8,7 +8,6 @@ import { drawFacets, type PictureOptions } from "../draw.ts";
 import type { Markup } from "../html.ts";
 import { machineColor, machineSign, plotText } from "../plot.ts";
 
-/** The step at which something began in one run. */
 export interface OnsetRow {
   readonly series: string;
   /** What began. */

@@ -103,7 +103,7 @@ function withRelation(p: number): string {
   return text.startsWith("<") ? `< ${text.slice(1)}` : `= ${text}`;
 }
 
-/** One row per claim, one column per setting. */
+/** Claims by setting. */
 function claimMatrix(study: Study, claims: readonly ClaimResult[]): Markup {
   const ids = [...new Map(claims.map((claim) => [claim.id, claim])).values()];
   return scrollRegion(
@@ -260,7 +260,7 @@ function groupSection(group: StudyGroup, document: SvgDocument): PageSection {
   };
 }
 
-/** Single runs; nothing if no record has intervals. */
+/** Nothing if no record has intervals. */
 function runList(group: StudyGroup): Markup {
   const table = runTable(group);
   if (table === undefined) return html``;

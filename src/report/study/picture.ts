@@ -7,13 +7,13 @@ import { VARIANT_NAMES } from "./tables.ts";
 
 /** A picture with its id and texts. */
 export interface StudyPicture {
-  /** Unique on the page; letters, digits and dashes. */
+  /** Letters, digits and dashes; unique per page. */
   readonly id: string;
   readonly title: string;
   readonly picture: Markup;
 }
 
-/** The variants' names: the series of most pictures. */
+/** The series of most pictures. */
 export function seriesNames({ variants }: StudyGroup): string[] {
   return variants.map((variant) => VARIANT_NAMES[variant]);
 }
@@ -27,11 +27,10 @@ export function nameOf({ arm }: StudyRecord): string {
 export const SEE_TABLE =
   "Medians and intervals at the end of training are in the table of figures.";
 
-/** The document, and the width in which a picture is drawn. */
 export interface Sized {
   readonly document: SvgDocument;
   readonly width: number;
-  /** Makes ids of a picture's two widths distinct. */
+  /** Distinguishes a picture's two widths. */
   readonly suffix: string;
 }
 

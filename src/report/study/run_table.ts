@@ -1,4 +1,4 @@
-/** The table of a study's single runs, with intervals over sequences. */
+/** The table of a study's runs. */
 import { runsOf, type StudyGroup } from "../../experiments/study/merge.ts";
 import { estimate, figure } from "../sinks/figure.ts";
 import type { Table } from "../table.ts";

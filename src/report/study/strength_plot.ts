@@ -11,7 +11,7 @@ import { logDomain, logTick, logTicks } from "../plot_parts.ts";
 /** A run at a step. */
 export interface StrengthRow {
   readonly series: string;
-  /** The sink layer's score, between 0 and 1. */
+  /** At the sink layer, between 0 and 1. */
   readonly strength: number;
   readonly value: number;
   /** Whether it is the run's last step. */

@@ -177,7 +177,7 @@ const figures: readonly NamedFigure[] = [
   },
 ];
 
-/** Every figure of every variant at the end of training. */
+/** At the end of training. */
 export function variantTable(group: StudyGroup): Table {
   const rows = figures.map(({ name, figure, form, ofSome }) => ({
     name,

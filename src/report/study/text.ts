@@ -24,7 +24,6 @@ import {
   textColumns,
 } from "../table.ts";
 
-/** Explains how little a few seeds can show. */
 export function seedRemark({ groups }: Study): string {
   const most = Math.max(0, ...groups.map(({ seeds }) => seeds.length));
   if (most === 0) return "No complete run.";
@@ -139,7 +138,7 @@ export function formatStudyMarkdown(study: Study, claims: readonly ClaimResult[]
   ].join("\n");
 }
 
-/** The chain's summary and tables, setting by setting. */
+/** Setting by setting. */
 function formatChains({ groups }: Study): string[] {
   const chains = chainsOf(groups);
   if (chains.length === 0) return [];
@@ -186,7 +185,7 @@ export function formatStudyJson(study: Study, claims: readonly ClaimResult[]): s
   ));
 }
 
-/** Line by line, to keep the text's own line breaks. */
+/** Keeps the text's own line breaks. */
 function escapeJson(text: string): string {
   return text.split("\n").map(escapeTerminal).join("\n") + "\n";
 }

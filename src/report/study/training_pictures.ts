@@ -92,7 +92,7 @@ const curves: readonly Curve[] = [
   },
 ];
 
-/** Draws figures through training, beginning with the loss. */
+/** The loss comes first. */
 export function curvePictures(group: StudyGroup, document: SvgDocument): StudyPicture[] {
   const known = group.records.some((record) => record.trajectory.at(-1)?.oracleLoss != null);
   const loss: Curve = known

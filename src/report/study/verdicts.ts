@@ -11,7 +11,7 @@ import type { Cell, Tone } from "../table.ts";
 
 /** How a verdict looks to readers. */
 interface VerdictForm {
-  /** A sign, so nobody needs color to tell verdicts apart. */
+  /** Tells verdicts apart without color. */
   readonly sign: string;
   readonly tone: Tone;
   readonly meaning: string;
@@ -47,7 +47,7 @@ export const VERDICT_FORMS: Readonly<Record<ClaimVerdict, VerdictForm>> = {
   },
 };
 
-/** A verdict as a cell, in words and in color. */
+/** In words and in color. */
 export function verdictCell(verdict: ClaimVerdict): Cell {
   return { text: verdict, tone: VERDICT_FORMS[verdict].tone };
 }

@@ -25,7 +25,7 @@ export interface ChainLink {
   /** Letters and dashes. */
   readonly id: string;
   readonly title: string;
-  /** The name in a word or two, for pictures. */
+  /** For pictures, in a word or two. */
   readonly short: string;
   readonly figure: Figure;
   /** Compares arms by variant ÷ baseline, or by variant − baseline. */
@@ -85,7 +85,7 @@ const INT8 = "loss increase, static INT8,";
 const downProjections = quantizationLoss("down-projections", "static-tensor");
 const allLinears = quantizationLoss("all-linears", "static-tensor");
 
-/** All links, from the sink on, then the outcomes. */
+/** From the sink on; outcomes come last. */
 export const CHAIN_LINKS: readonly ChainLink[] = [
   link("sink", "attention to token 0, sink layer", "attention", sinkStrength),
   {

@@ -1,4 +1,4 @@
-/** The rules of claims about models without V-scale. */
+/** The rules of claims about the baseline. */
 import { claim, type ClaimRule, isAbove, isWithin, SINK, WEAK_SINK } from "./rule.ts";
 import type { Evidences, Found } from "./evidence.ts";
 import {

@@ -8,7 +8,6 @@ import { median } from "../../../statistics/summary.ts";
 import { runsOf, type StudyGroup } from "../merge.ts";
 import { type SeedSummary, signFlipTest, summarizeSeeds } from "../statistics.ts";
 
-/** In the order in which reports count them. */
 export const CLAIM_VERDICTS = [
   "reproduced",
   "partly",
@@ -33,23 +32,22 @@ export const STRENGTHS = [0.9, 0.7, 0.5, 0.3, 0.2] as const;
 /** When pairs are compared: at the last step, or at equal sink strength. */
 export type When = "equal step" | "equal sink";
 
-/** A piece of evidence: figures over seeds, perhaps with a test. */
 export interface Evidence {
   /** The figure's name. */
   readonly label: string;
   /** How to write the figure. */
   readonly form: "number" | "ratio" | "nats" | "count";
   readonly summary: SeedSummary;
-  /** Each arm's median, if the figure compares two arms. */
+  /** Medians, if the figure compares two arms. */
   readonly arms?: { readonly baseline: number; readonly variant: number };
   /** The one-sided test in the claim's direction. */
   readonly test?: {
     /** What a passed test supports. */
     readonly says: string;
     readonly pValue: number;
-    /** The smallest p-value possible with this number of seeds. */
+    /** The smallest possible with this many seeds. */
     readonly least: number;
-    /** The p-value after Holm's correction over all tests of the study. */
+    /** After Holm's correction over the study's tests. */
     readonly holm: number;
   };
 }
@@ -74,7 +72,7 @@ export interface Above {
   readonly distances: readonly number[];
 }
 
-/** A piece of evidence with its test, as rules read it. */
+/** Evidence and its test, for rules. */
 export interface Found {
   readonly evidence: RawEvidence;
   readonly median: number | undefined;
@@ -140,7 +138,7 @@ export class Evidences {
     return best;
   }
 
-  /** Summarizes values, and tests whether they lie above a bound. */
+  /** Tests whether values lie above a bound. */
   find(
     label: string,
     { form, values, above, pairs = [] }: {

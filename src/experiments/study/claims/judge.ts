@@ -32,14 +32,13 @@ export const CLAIM_RULES: readonly ClaimRule[] = [
   ...theoryRules,
 ];
 
-/** The result of a claim in one setting. */
 export interface ClaimResult {
   readonly id: string;
   readonly title: string;
   readonly setting: StudySetting;
   readonly verdict: ClaimVerdict;
   readonly paper: string;
-  /** When the claim counts as reproduced, and when as partly so. */
+  /** When the claim is reproduced, and when partly. */
   readonly rule: string;
   readonly evidence: readonly Evidence[];
   /** Why there is no data, or the limits of the evidence. */

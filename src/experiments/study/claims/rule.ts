@@ -21,8 +21,8 @@ export interface ClaimRule {
 }
 
 /**
- * A sink of a greater strength is strong. This is about 5.5 times the score of uniform attention
- * over idle queries (see `Task.idleQueries`) in contexts of 64 tokens.
+ * A sink above this strength is strong: about 5.5 times the score of uniform attention over idle
+ * queries (see `Task.idleQueries`) in contexts of 64 tokens.
  */
 export const SINK = 0.2;
 
@@ -30,8 +30,8 @@ export const SINK = 0.2;
 export const LEAST_SEEDS = Math.ceil(-Math.log2(LEVEL));
 
 /**
- * A sink of at least this strength counts as weak. Below it there is no sink, and claims about
- * sinks are not judged.
+ * A sink from this strength on is weak. Below it there is no sink, and claims about sinks are not
+ * judged.
  */
 export const WEAK_SINK = 0.1;
 
@@ -71,12 +71,11 @@ export function claim(
   };
 }
 
-/** Whether a figure exists and is above a bound. */
 export function isAbove(value: number | undefined, bound: number): boolean {
   return value !== undefined && value > bound;
 }
 
-/** Whether a figure exists and is within bounds, inclusive. */
+/** Bounds are inclusive. */
 export function isWithin(value: number | undefined, low: number, high: number): boolean {
   return value !== undefined && value >= low && value <= high;
 }

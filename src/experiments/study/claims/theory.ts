@@ -1,10 +1,10 @@
-/** The rule of the claim that the theory holds. */
+/** The rule of the theory's claim. */
 import type { ClaimRule } from "./rule.ts";
 import type { RawClaim } from "./evidence.ts";
 import { lastMoment } from "../figures.ts";
 import { summarizeSeeds } from "../statistics.ts";
 
-/** One claim, which covers every comparison of every run. */
+/** One claim covers every comparison of every run. */
 export const theoryRules: readonly ClaimRule[] = [
   {
     id: "theory",

@@ -19,7 +19,7 @@ const names: Readonly<Record<Exclude<VScaleVariant, "none">, string>> = {
   "backward-only": "V-scale, backward only",
 };
 
-/** What the paper and its authors' replies report of each variant. */
+/** From the paper and its authors' replies. */
 const reported = {
   learned: {
     sink: "preserved or slightly higher; 0.617 → 0.502 at 0.3B in the authors' replies",
