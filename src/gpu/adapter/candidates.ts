@@ -6,7 +6,6 @@ import { listVulkanDevices, SELECT_VARIABLE } from "./vulkan_devices.ts";
 
 /** A GPU that a user can choose. */
 export interface AdapterCandidate {
-  /** The GPU's name as the driver gives it. */
   readonly name: string;
   /** Whether it computes on the CPU; undefined if the runtime does not say before opening it. */
   readonly software: boolean | undefined;
@@ -14,9 +13,7 @@ export interface AdapterCandidate {
   readonly by:
     /** The value of `VK_LOADER_DEVICE_SELECT` that selects it. */
     | { readonly vulkan: string }
-    /** The request for which WebGPU gives this GPU. */
     | { readonly request: GPURequestAdapterOptions }
-    /** The GPU's name in Dawn. */
     | { readonly dawn: string };
 }
 
@@ -70,7 +67,6 @@ async function requestedCandidates(): Promise<AdapterCandidate[]> {
   return [...found.values()];
 }
 
-/** Writes candidates as a list for a message. */
 function listed(candidates: readonly AdapterCandidate[]): string {
   return candidates.length === 0
     ? "none is found"

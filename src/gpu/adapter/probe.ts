@@ -12,7 +12,6 @@ import { faultsOf, runSelfTest, type SelfTestCheck, selfTestSource } from "./sel
 export interface ProbedAdapter {
   /** The adapter's description, or its vendor if it has none. */
   readonly name: string;
-  /** True for an adapter that computes on the CPU. */
   readonly software: boolean;
   /** True if it looks like Mesa's OpenGL rather than a Vulkan driver. */
   readonly openGl: boolean;

@@ -34,7 +34,7 @@ export interface Search {
   readonly tried: string[];
 }
 
-/** WebGPU's options for a request for the wanted adapter. */
+/** The options with which to call WebGPU's `requestAdapter`. */
 export function requestOptions(wish: AdapterWish): GPURequestAdapterOptions {
   return {
     ...wish.powerPreference === undefined ? {} : { powerPreference: wish.powerPreference },

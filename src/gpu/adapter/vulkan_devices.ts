@@ -14,11 +14,10 @@ export interface VulkanDevice {
   readonly vendor: number;
   /** The maker's number for this model; two equal cards have the same. */
   readonly device: number;
-  /** True for a driver that computes on the CPU. */
   readonly software: boolean;
 }
 
-/** The variable that makes the loader list a GPU model first, as `VENDOR:DEVICE` in hexadecimal. */
+/** Holds the GPU model that the loader must list first: `VENDOR:DEVICE`, in hexadecimal. */
 export const SELECT_VARIABLE = "VK_LOADER_DEVICE_SELECT";
 
 const symbols = {

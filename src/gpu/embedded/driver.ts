@@ -286,8 +286,9 @@ async function place(
       const present = await Deno.lstat(folder).catch(() => undefined);
       if (present?.isDirectory !== true) throw error;
     }
-    // Another process was faster, or an earlier driver is damaged. Replace files one by one: a
-    // process keeps the file it has open, and no file is ever missing or partly written.
+    // The folder exists: another process was faster, or an earlier installation is damaged. Replace
+    // files one by one: a process keeps the file it has open, and no file is ever missing or partly
+    // written.
     if (await isComplete(folder)) return;
     for (const name of files.keys()) {
       await Deno.rename(`${temporary}/${name}`, `${folder}/${name}`);

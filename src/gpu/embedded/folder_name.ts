@@ -2,8 +2,8 @@
 import { embeddedPackage } from "./archive.ts";
 
 /**
- * For example `swiftshader-133.0.0-8f60f16ff5f6`: it changes with the package's version and the
- * archive's contents.
+ * The folder's name, such as `swiftshader-133.0.0-8f60f16ff5f6`, changes with the package's version
+ * and the archive's contents.
  */
 export function driverFolderName(): string {
   const { specifier, archiveSha256 } = embeddedPackage;

@@ -16,7 +16,6 @@ export interface NamedRegion {
   readonly region: Region;
 }
 
-/** The region of a bound tensor or buffer. */
 export function regionOf(bound: Exclude<Bound, MatrixImage>): Region {
   if (bound instanceof Tensor) return bound.region;
   if (!("buffer" in bound)) return { buffer: bound, offset: 0, size: bound.size };
@@ -24,7 +23,6 @@ export function regionOf(bound: Exclude<Bound, MatrixImage>): Region {
   return { buffer, offset, size };
 }
 
-/** The bytes that two regions have in common. */
 export function commonBytes(a: Region, b: Region): number {
   if (a.buffer !== b.buffer) return 0;
   const end = Math.min(a.offset + a.size, b.offset + b.size);

@@ -10,7 +10,6 @@ import type { Kernel, PreparedKernel } from "../pipelines.ts";
 import { spreadWorkgroups } from "../workgroups.ts";
 import { commonBytes, type Region } from "./sharing.ts";
 
-/** A kernel with its bindings, ready for a bind group. */
 export interface BoundDispatch {
   readonly kernel: PreparedKernel;
   readonly parameters: readonly Scalar[];
@@ -18,7 +17,6 @@ export interface BoundDispatch {
   readonly workgroups: readonly [number, number?, number?];
 }
 
-/** A bound region, and whether the kernel writes it. */
 export interface Binding {
   /** The WebGPU binding, for a region that can be bound directly, or for an image. */
   readonly resource: GPUBindingResource;
