@@ -57,8 +57,8 @@ fn main(
   let queryRow = (queryHead * length + min(position, last)) * vectors;
 
   var runningMaximum = vec4f(firstMaximum(workgroup.y));
-  // Each invocation sums over its own keys, and one of them adds the sink. At the end these sums
-  // are added over y.
+  // Each invocation sums over its own keys, and the one with y = 0 adds the sink. At the end these
+  // sums are added over y.
   var runningSum = vec4f(select(0.0, firstSum(workgroup.y), y == 0u));
   var running: array<mat4x4f, COLUMNS_PER_LANE>;
 

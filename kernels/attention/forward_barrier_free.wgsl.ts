@@ -29,7 +29,6 @@ import { unroll } from "../unroll.ts";
  * [B, Hq, T]; 7 with a sink sinkLogit [Hq]. Dispatch: (⌈T / (L R)⌉, Hq, B).
  *
  * @param options the tile, and whether query heads have a learned sink (default: false)
- * @returns WGSL
  */
 export function attentionForwardBarrierFree(
   options: AttentionBarrierFreeOptions & { readonly sink?: boolean },

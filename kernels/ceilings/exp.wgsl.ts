@@ -17,7 +17,6 @@
  * @param options.accumulators independent accumulators per invocation
  * @param options.unrolled exponentials of each accumulator in the loop's body
  * @param options.workgroupSize invocations per workgroup
- * @returns WGSL
  */
 export function ceilingExp(
   { accumulators, unrolled, workgroupSize }: {

@@ -3,8 +3,8 @@
  *
  * Every invocation keeps independent accumulators in registers, so a multiply-add need not wait for
  * the previous one. It applies x ← x·factor + addend to each. With factor 1 and integer addends
- * every result is exact, so the final sum shows that each multiply-add was done. Both numbers come
- * from a uniform, so a compiler cannot know them.
+ * every result is exact, so the final sum shows that each multiply-add was done. factor and addend
+ * come from a uniform, so a compiler cannot know them.
  *
  * Source of the method: clpeak (github.com/krrishnarraj/clpeak), compute_sp_kernels.
  */
@@ -33,7 +33,6 @@ export interface CeilingFmaOptions {
  * (unrolled · rounds · addend + i mod 8) + components · Σ_j j. No barriers.
  *
  * @param options the accumulators and their type, the unrolling and the workgroup
- * @returns WGSL
  */
 export function ceilingFma(options: CeilingFmaOptions): string {
   const { accumulators, type, unrolled, workgroupSize } = options;

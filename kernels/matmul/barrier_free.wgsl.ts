@@ -61,9 +61,6 @@ function accumulate({ rows, groups }: MatmulBarrierFreeOptions, step: number): s
  *
  * Dispatch: as many workgroups as the product has tiles of `rows` × (`lanes` · `groups`) numbers,
  * spread over x and y.
- *
- * @param options the tile
- * @returns WGSL
  */
 export function matmulBarrierFree(options: MatmulBarrierFreeOptions): string {
   const { lanes, rows, groups, step, remainder, guarded } = options;

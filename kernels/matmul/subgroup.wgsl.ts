@@ -75,7 +75,7 @@ export interface MatmulSubgroupOptions {
   readonly rowsFirst: boolean;
 }
 
-// Where a workgroup's tile begins, if tiles are counted through the rows first.
+// Like `tileOf` in matmul/operands.wgsl, but counts tiles down the rows first.
 const ROWS_FIRST = `
 fn tileOfRowsFirst(workgroup: vec3u, workgroups: vec3u, size: vec2u) -> Tile {
   let index = workgroup.y * workgroups.x + workgroup.x;
@@ -94,8 +94,8 @@ function pairsColumns({ rightImage, right }: MatmulSubgroupOptions): boolean {
   return rightImage?.numbers === "bf16" && right === "along-outer";
 }
 
-// The columns of a lane. If rows are read or written as vec4f, each group of neighbors begins at a
-// multiple of its length from the tile's first column.
+// Declares the columns of a lane. If rows are read or written as vec4f, groups past the end repeat
+// the last one, so every group begins at a multiple of its length.
 function columns(options: MatmulSubgroupOptions): string {
   const { subgroupSize: S, width, right, storedVectors } = options;
   if (groupSize(options) === 1) {

@@ -91,7 +91,6 @@ function pairsAlongOuter({ width }: Tile): RightLoads {
   };
 }
 
-/** The loads of a right operand in an image with blocks. */
 export function blockLoads(load: MatmulLoad, tile: Tile): RightLoads {
   if (tile.rightImage?.numbers === "bf16") {
     return load === "along-inner" ? pairsAlongInner(tile) : pairsAlongOuter(tile);

@@ -14,7 +14,7 @@ export type MatmulLoad = "along-inner" | "along-outer" | "scalar";
  * Reads a vec4f of an operand in a buffer, or in an image without blocks.
  *
  * @param image the image's layout; undefined for a buffer
- * @param index the vector's index, counted from the operand's first number in either
+ * @param index the vector's index in the operand
  */
 export function vectorAt(
   side: "left" | "right",

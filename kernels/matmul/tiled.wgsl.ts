@@ -113,7 +113,6 @@ ${unroll(together, (i) => products("k / 4u", together === 1 ? "k % 4u" : String(
  * Dispatch: as many workgroups as the product has tiles, spread over x and y.
  *
  * @param options the tile, and the layouts of the operands and the product
- * @returns WGSL
  */
 export function matmulTiled(options: MatmulTiledOptions): string {
   const { down, across, quadsDown, quadsAcross, step, padding, wholeSteps, together } = options;

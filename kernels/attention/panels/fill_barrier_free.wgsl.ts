@@ -57,7 +57,6 @@ function products(
  *
  * @param options the tile: lanes · groups = K, groups a multiple of 4; `firstQuery`: whether the
  *   first query has a gradient, as with a learned sink or a gradient of logSumExp. Default: false
- * @returns WGSL
  */
 export function attentionBackwardPanelsBarrierFree(
   options: PanelBarrierFreeOptions & { readonly firstQuery?: boolean },
@@ -113,8 +112,8 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_id) l
     ${
     firstQuery
       ? "let scale = parameters.scale;"
-      : `// The first query sees one key, so its logit's gradient is zero. A scale of 0 keeps it so
-    // even if the two sums below round differently.
+      : `// The first query sees one key, so its logit's gradient is zero.
+    // A scale of 0 removes the rounding error that the difference below would leave.
     let scale = select(parameters.scale, 0.0, firstRow + r == 0u);`
   }
     let place = panelRow + r * KEYS;

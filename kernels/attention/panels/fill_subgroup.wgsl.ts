@@ -101,10 +101,8 @@ fn main(
   }
   ${products("weightGradient", "outputGradient", "value")}
   ${
-    firstQuery
-      ? ""
-      : `// The first query sees one key, so its logit's gradient is zero. A scale of 0 keeps it so
-  // even if the two sums below round differently.
+    firstQuery ? "" : `// The first query sees one key, so its logit's gradient is zero.
+  // A scale of 0 removes the rounding error that the difference below would leave.
   let firstScale = select(parameters.scale, 0.0, place.firstRow == 0u);`
   }
   ${

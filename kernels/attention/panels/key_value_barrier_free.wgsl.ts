@@ -21,9 +21,6 @@ import { unroll } from "../../unroll.ts";
  * Bindings: 0 uniform parameters; 1 panel, of dS or P; 2 source [B, Hq, T, D], the query or the
  * outputGradient; 3 gradient [B, Hkv, T, D]. Dispatch: (tiles of R keys of the chunk, ⌈D / (lanes ·
  * groups)⌉, key and value heads of the chunk).
- *
- * @param options the tile
- * @returns WGSL
  */
 export function attentionBackwardPanelsKeyValueBarrierFree(
   options: PanelBarrierFreeOptions,

@@ -52,8 +52,8 @@ fn main(
     let head = workgroup.z * parameters.groupSize + member;
     let headRow = (parameters.firstHead * parameters.groupSize + head) * length;
     let panelRow = (head * parameters.tiles + workgroup.x) * tilesOfRows() * (ROWS * KEYS / 4u) + lane;
-    // Diagonal tile: a query sees only the keys up to its own position. Past the end we read the
-    // last query with weight 0, so no mask is needed.
+    // Diagonal tile: a query sees only the keys up to its own position. Queries past the end repeat
+    // the last one with weight 0 and need no mask.
     for (var k = firstKey; k < firstKey + ROWS; k += 4u) {
       ${loads}
 ${addProducts("sum", left, (r, u) => `k + ${u}u >= firstKey + ${r}u`)}

@@ -40,7 +40,6 @@ struct Parameters {
 const ROWS: u32 = ${rows}u;
 const KEYS: u32 = ${keys}u;
 
-// The number of row tiles that T tokens need.
 fn tilesOfRows() -> u32 {
   return (parameters.length + ROWS - 1u) / ROWS;
 }

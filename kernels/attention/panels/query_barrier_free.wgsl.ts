@@ -20,9 +20,6 @@ import { unroll } from "../../unroll.ts";
  * Bindings: 0 uniform parameters; 1 panel of dS; 2 key [B, Hkv, T, D]; 3 queryGradient [B, Hq, T,
  * D]. Dispatch: (tiles of R queries from the chunk's first key on, ⌈D / (lanes · groups)⌉, query
  * heads of the chunk).
- *
- * @param options the tile
- * @returns WGSL
  */
 export function attentionBackwardPanelsQueryBarrierFree(options: PanelBarrierFreeOptions): string {
   const { lanes, rows, groups, keys, step } = options;

@@ -27,7 +27,6 @@ export const PANEL_VECTORS = SIDE / 4;
 
 const COMPONENTS = ["x", "y", "z", "w"] as const;
 
-/** Writes a line for each row of a tile. */
 export function eachRow(line: (row: number) => string, separator = "\n"): string {
   return unroll(SIDE, line, separator);
 }

@@ -35,8 +35,8 @@ export interface Accumulation {
 }
 
 /**
- * Writes WGSL for an {@linkcode Accumulation} over the columns that `sight` shows. In front of it,
- * `share` (memory.ts) and a barrier are needed; it has no barriers of its own.
+ * Writes WGSL for an {@linkcode Accumulation} over the columns that `sight` shows. It reads the
+ * weights that `share` (memory.ts) wrote before a barrier, and has no barriers of its own.
  */
 export function accumulate(
   options: AttentionTiledOptions,
@@ -128,7 +128,6 @@ export function accumulate(
 /** An invocation's registers per row: for its sums, `beside`, and vec4f that are being loaded. */
 const REGISTERS_OF_ROW = 24;
 
-/** The number of vec4f loads in flight at once. */
 function loadsAtOnce(options: AttentionTiledOptions, beside: number): number {
   const { ownRows, chunks } = tileOf(options);
   const left = (REGISTERS_OF_ROW * ownRows - 4 * ownRows * chunks - beside) / 4;

@@ -15,9 +15,6 @@ import type { AttentionTiledOptions } from "./tile.ts";
  *
  * Bindings: as in attention/tiled/backward_key_value.wgsl.ts up to 6 valve, which it only reads; 7
  * keyGradient [B, Hkv, T, D]. Dispatch: (⌈T / rows⌉, Hkv, B).
- *
- * @param options the tile
- * @returns WGSL
  */
 export function attentionBackwardKeyTiled(options: AttentionTiledOptions): string {
   return attentionBackwardKeyValueTiled(options, "key");

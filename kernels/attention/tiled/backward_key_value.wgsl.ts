@@ -193,9 +193,7 @@ function writeValueGradient(options: AttentionTiledOptions): string {
  * from 7 on keyGradient, then valueGradient [B, Hkv, T, D], if the kernel computes them. Dispatch:
  * (⌈T / rows⌉, Hkv, B).
  *
- * @param options the tile
  * @param gradients the gradients to compute. Default: both
- * @returns WGSL
  */
 export function attentionBackwardKeyValueTiled(
   options: AttentionTiledOptions,

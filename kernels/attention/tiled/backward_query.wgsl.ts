@@ -77,10 +77,8 @@ function declareRowStatistics(options: AttentionBackwardQueryTiledOptions): stri
     })
   }
   ${
-    options.firstQuery
-      ? ""
-      : `// The first query sees one key, so its logit's gradient is zero. A weight of 0 keeps it so
-  // even if ⟨g, v⟩ and D_t round differently.
+    options.firstQuery ? "" : `// The first query sees one key, so its logit's gradient is zero.
+  // A weight of 0 removes the rounding error that ⟨g, v⟩ − D_t would leave.
   logSumExp${a} += select(${vector}(), ${vector}(NO_WEIGHT), position${a} == vec${side}u(0u));`
   }`);
 }
@@ -92,9 +90,6 @@ function declareRowStatistics(options: AttentionBackwardQueryTiledOptions): stri
  * outputGradient [B, Hq, T, D]; 5 rowStatistics [B, Hq, T] of (logSumExp, D_t); 6 valve [B, Hkv, T]
  * of (r = |v|², C), read with V-scale "full" only; 7 queryGradient [B, Hq, T, D]. Dispatch: (⌈T /
  * rows⌉, Hq, B).
- *
- * @param options the tile
- * @returns WGSL
  */
 export function attentionBackwardQueryTiled(options: AttentionBackwardQueryTiledOptions): string {
   const { across, down } = options;

@@ -16,9 +16,6 @@ import type { AttentionTiledOptions } from "./tile.ts";
  *
  * Bindings: as in attention/tiled/backward_key_value.wgsl.ts up to 6 valve; 7 valueGradient [B,
  * Hkv, T, D]. Dispatch: (⌈T / rows⌉, Hkv, B).
- *
- * @param options the tile
- * @returns WGSL
  */
 export function attentionBackwardValueTiled(options: AttentionTiledOptions): string {
   return attentionBackwardKeyValueTiled(options, "value");

@@ -19,7 +19,6 @@ import {
 } from "./tile.ts";
 import { unroll } from "../../unroll.ts";
 
-/** Inner products of the tile's rows with its columns. */
 export interface Products {
   readonly name: string;
   readonly rows: Operand;

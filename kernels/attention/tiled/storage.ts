@@ -52,7 +52,6 @@ export function keepingInPlanes(groups: number): Keeping {
   };
 }
 
-/** The WGSL type of an element of `tile`. */
 export function elementType(storage: TileStorage, side: 2 | 4): string {
   return storage === "f16" ? "vec2u" : `vec${side}f`;
 }
