@@ -1,10 +1,10 @@
 /**
  * Fused causal attention, forward and backward, with V-scale on the value path and learned sinks.
  *
- * The path of a call to the GPU: `planAttentionBackward` checks the arguments, chooses a variant
- * from `attention/backward_variants.ts`, which names the kernels, and makes a `Plan` of their
- * dispatches. `runOnce` hands the plan to `gpu.run`, which opens a compute pass, lets the plan
- * record its dispatches (`#record` in `src/gpu/plan.ts`), and submits.
+ * The path of a backward call to the GPU: `planAttentionBackward` checks the arguments, chooses a
+ * variant from `attention/backward_variants.ts`, which names the kernels, and makes a `Plan` of
+ * their dispatches. `runOnce` hands the plan to `gpu.run`, which opens a compute pass, lets the
+ * plan record its dispatches (`#record` in `src/gpu/plan.ts`), and submits.
  */
 import type { Gpu } from "../gpu/gpu.ts";
 import { Plan } from "../gpu/plan.ts";

@@ -58,7 +58,7 @@ const keyValuePart: KernelPart = {
   source: keyValueSource,
 };
 
-/** A variant's part: the dispatches that compute the three gradients. */
+/** What variants do differently: the dispatches that compute the three gradients. */
 type Passes = (
   buffers: { readonly rowStatistics: GPUBuffer; readonly valve: GPUBuffer },
 ) => VariantPlan;

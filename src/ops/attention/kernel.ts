@@ -25,7 +25,6 @@ export function portableKernel(part: KernelPart, headDim: number, software: bool
   };
 }
 
-/** Makes the portable forward kernel, with or without a learned sink. */
 export function portableForwardKernel(
   part: KernelPart,
   { headDim, software, hasSink }: {

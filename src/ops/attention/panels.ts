@@ -41,8 +41,8 @@ export interface PanelChunk {
 }
 
 /**
- * The most keys times query heads in a chunk. Their numbers for one query position take 4 KiB in
- * each of the two panels, so memory stays linear in T.
+ * The most keys times query heads in a chunk, unless a single tile of keys has more. Their numbers
+ * for one query position take 4 KiB in each of the two panels, so memory stays linear in T.
  */
 const MOST_KEYS = 1024;
 /**

@@ -58,7 +58,6 @@ export function checkPrecise(
   return position;
 }
 
-/** Plans the precise form with a variant of the backward pass. */
 export function planPrecise(
   gpu: Gpu,
   call: AttentionBackwardCall,

@@ -7,7 +7,6 @@ import { gpuBudget } from "../shared/budget.ts";
 import type { AttentionShape } from "./shape.ts";
 import { type AttentionTile, attentionTiles, keyValueTile, unfitTiled } from "./tiled.ts";
 
-/** The fields of `GpuInfo` that a budget depends on. */
 export type BudgetInfo = Parameters<typeof gpuBudget>[0];
 
 /** A tiled kernel of attention: the forward pass, or the gradients that it computes. */

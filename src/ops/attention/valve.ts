@@ -12,7 +12,6 @@ import type { Dispatch } from "../../gpu/plan.ts";
 import type { VariantPlan } from "../shared/variants.ts";
 import { spreadWorkgroups } from "../shared/validation.ts";
 
-/** The plan and buffer that V-scale adds to attention. */
 export interface ValvePlan extends VariantPlan {
   /** `[B, Hkv, T]` of (‖v‖², C); without V-scale a small buffer that only fills the binding. */
   readonly valve: GPUBuffer;

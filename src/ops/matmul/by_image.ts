@@ -110,5 +110,4 @@ function isAligned(operand: RightOperand): boolean {
   return operand instanceof MatrixImage || operand.region.offset % 16 === 0;
 }
 
-/** A right operand, in a tensor or an image. */
 export type RightOperand = Tensor | MatrixImage;

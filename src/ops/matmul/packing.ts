@@ -115,7 +115,6 @@ function inVectors({ outer, inner, batch }: MatmulStrides): MatmulStrides {
     : { outer, inner: inner / 4, batch: batch / 4 };
 }
 
-/** Makes an operand readable in the given way. */
 export function planOperand(
   gpu: Gpu,
   shape: MatmulShape,

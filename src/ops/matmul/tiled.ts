@@ -28,7 +28,6 @@ export const matmulTiles: Readonly<Record<string, MatmulTile>> = {
   "tiled-32": { down: 8, across: 8, quadsDown: 1, quadsAcross: 1, step: 16, padding: 1 },
 };
 
-/** The rows and columns of the product that one workgroup computes. */
 function sizeOf({ down, across, quadsDown, quadsAcross }: MatmulTile) {
   return { rows: 4 * down * quadsDown, columns: 4 * across * quadsAcross };
 }

@@ -24,7 +24,6 @@ import { unfitForSubgroupSize } from "../shared/unfit.ts";
 import { spreadWorkgroups } from "../shared/validation.ts";
 import type { Variant, VariantPlan } from "../shared/variants.ts";
 
-/** Rows and columns of the product per workgroup. */
 interface TileSize {
   readonly rows: number;
   readonly columns: number;

@@ -1,6 +1,6 @@
 /**
  * The variants of cross-entropy forward: `row-per-invocation` for adapters that compute on the CPU,
- * where a barrier costs more than computing a row; `portable` for GPUs, with one workgroup per row.
+ * where barriers cost more than they save; `portable` for GPUs, with one workgroup per row.
  */
 import forwardSource from "../../../kernels/model/cross_entropy_forward.wgsl" with { type: "text" };
 import forwardRowsSource from "../../../kernels/model/cross_entropy_forward_rows.wgsl" with {

@@ -147,7 +147,6 @@ export interface RowRuns {
 /**
  * Divides rows into runs.
  *
- * @param rows the number of rows
  * @param options the `least` rows per run, and the `most` runs: more rows make longer runs
  */
 export function divideRows(
