@@ -219,7 +219,7 @@ Deno.test("mergeCeilings() keeps the better figure of each form, the best form f
   });
   const merged = mergeCeilings(of(["a", 5], ["b", 4], ["c", 1]), of(["b", 6], ["a", 3], ["d", 2]));
   assertEquals(merged, of(["b", 6], ["a", 5], ["d", 2], ["c", 1]));
-  // A file from a version that did not record `forms`.
+  // Files of older versions have no `forms`.
   const old: Ceilings = { f32Fma: { value: 9, unit: "flop/s" } };
   assertEquals(mergeCeilings(old, of(["a", 5], ["b", 4])).f32Fma, {
     value: 9,

@@ -144,7 +144,6 @@ onEachRuntime("every variant of the example passes its check", async (gpu) => {
   }
   assertEquals(chosenVariant(gpu, { kernel: "softcap", pass: "forward", shape }), "vec4");
   assertEquals(shapesOf("softcap", { software: true, grid: "quick" }).length, 1);
-  // A variant refuses a shape that it cannot run.
   const odd = { name: "odd", dimensions: { n: 1001 } };
   assertThrows(
     () => createWorkload(gpu, { kernel: "softcap", pass: "forward", shape: odd }),

@@ -175,7 +175,6 @@ Deno.test("createWorkload() throws for unknown variants, operators and passes", 
   );
 });
 
-// Runs every variant that fits. An unfit one throws before anything is enqueued.
 onEachRuntime(
   "createWorkload() runs every variant that fits, and the chosen one fits",
   async (gpu) => {

@@ -46,7 +46,6 @@ export function testGpu(runtime: Runtime): Promise<Gpu> {
   return gpu;
 }
 
-/** Options of {@linkcode eachRuntime}. */
 export interface RuntimeOptions {
   /** The runtimes to register for; both by default. */
   readonly runtimes?: readonly Runtime[];
@@ -112,7 +111,6 @@ export async function onEachFitRuntime(
   }
 }
 
-/** Options of {@linkcode siblingGpu}. */
 export interface SiblingOptions {
   /**
    * Pretends that the adapter is a CPU, or that it is none. The choice of kernels depends on it.
@@ -140,7 +138,8 @@ export function siblingGpu(gpu: Gpu, { software, vendor, limits }: SiblingOption
   return sibling;
 }
 
-// Its methods are bound to the device, because they insist on the native object as `this`.
+// Returns a proxy whose methods are bound to the device, because they insist on the native object
+// as `this`.
 function withLimits(device: GPUDevice, limits: Readonly<Record<string, number>>): GPUDevice {
   const reduced = new Proxy(device.limits, {
     get: (target, name) => limits[String(name)] ?? Reflect.get(target, name, target),
@@ -156,10 +155,7 @@ function withLimits(device: GPUDevice, limits: Readonly<Record<string, number>>)
 
 const portables = new WeakMap<Gpu, Gpu>();
 
-/**
- * A {@linkcode siblingGpu} that runs only the portable kernels, even if others are faster. The same
- * argument gives the same result.
- */
+/** A {@linkcode siblingGpu} that runs only the portable kernels, even if others are faster. */
 export function portableGpu(gpu: Gpu): Gpu {
   const known = portables.get(gpu);
   if (known !== undefined) return known;

@@ -32,7 +32,7 @@ interface Rows {
   readonly key: Float64Array;
 }
 
-/** The error that rounding a query and a key to f16 makes in their product. */
+/** The error of ⟨q, k⟩ from rounding query and key to f16. */
 export function halfProductError(
   { shape: [, , , headDim], query, key }: Rows,
   { row, keyRow, rounding }: {
@@ -73,7 +73,6 @@ export class SmallWeights {
     this.#weight = new Float64Array(pass.key.length / headDim);
   }
 
-  /** Records one pair of a query and a key. */
   see(
     { row, keyRow }: { readonly row: number; readonly keyRow: number },
     { weight, gradient }: { readonly weight: number; readonly gradient: number },

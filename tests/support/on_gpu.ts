@@ -26,7 +26,6 @@ export type Results<Result> = {
     : never;
 };
 
-/** True for numbers with a shape. */
 function isNumbers(value: unknown): value is Numbers {
   return typeof value === "object" && value !== null &&
     (value as Numbers).data instanceof Float32Array;
@@ -41,7 +40,6 @@ export class Arena {
     this.#gpu = gpu;
   }
 
-  /** Copies numbers to the GPU. */
   upload(numbers: Numbers): Tensor {
     return this.keep(this.#gpu.tensor(numbers.data, numbers.shape));
   }
@@ -76,7 +74,6 @@ export class Arena {
     return Object.fromEntries(read) as Results<Result>;
   }
 
-  /** Frees everything. */
   [Symbol.dispose](): void {
     for (const item of this.#disposables) item[Symbol.dispose]();
   }

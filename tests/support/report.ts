@@ -2,7 +2,6 @@
 import { assert } from "./assert/assert.ts";
 import type { Violation } from "./violation.ts";
 
-/** A property's report. */
 export interface Report {
   /** What was checked. */
   readonly name: string;
@@ -16,7 +15,6 @@ export interface Report {
   readonly worst: string;
 }
 
-/** A report as one line. */
 export function describeReport({ name, cases, comparisons, share, worst }: Report): string {
   const used = share === undefined
     ? "bit for bit"

@@ -36,10 +36,8 @@ export const softwareInfo: GpuInfo = {
   subgroupSize: { minimum: 8, maximum: 8 },
 };
 
-/** The operator of {@linkcode tunedChoice}. */
 export const tunedOperator: TunableOperator = tunableOperators.get("rmsNormForward")!;
 
-/** The dimensions of {@linkcode tunedChoice}. */
 export const tunedDimensions = { rows: 4096, d: 1024 };
 
 /** A valid choice for the adapter, with the given changes. */

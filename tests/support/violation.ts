@@ -7,7 +7,6 @@
  * scale. It is negative if the inequality holds, and 0 if it is attained.
  */
 
-/** The distance of numbers from an identity or a bound. */
 export interface Violation {
   /** The largest violation; Infinity after a NaN, or a positive number over a scale of 0. */
   readonly worst: number;
@@ -17,7 +16,6 @@ export interface Violation {
   readonly compared: number;
 }
 
-/** Keeps the largest violation seen. */
 export class Worst {
   #worst = -Infinity;
   #where = "nothing was compared";
@@ -34,7 +32,6 @@ export class Worst {
     }
   }
 
-  /** The largest violation and the number of comparisons. */
   result(): Violation {
     return { worst: this.#worst, where: this.#where, compared: this.#compared };
   }

@@ -105,7 +105,6 @@ class TwoStates {
     return time * (this.#slow ? 1.9 : 1) * noise;
   }
 
-  /** Lets the time between two rounds pass. */
   rest(): void {
     this.#now += 5000;
   }

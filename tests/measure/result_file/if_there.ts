@@ -2,7 +2,7 @@
 import type { ResultFile } from "../../../src/measure/result_file.ts";
 import { parseResultFile } from "../../../src/measure/result_file/parse.ts";
 
-/** Reads a result file: undefined if there is none. One that is there must be valid. */
+/** Undefined if there is no file. A file that is there must be valid. */
 export async function readIfThere(path: string): Promise<ResultFile | undefined> {
   let text: string;
   try {

@@ -22,8 +22,6 @@ import { attentionForwardMatchesTwin } from "../../support/properties/attention/
 const forwardKernel = "attention/forward_barrier_free.wgsl.ts";
 const smallTile: AttentionBarrierFreeOptions = { lanes: 16, rows: 4, columns: 4 };
 
-// Whole and partly filled workgroups; batches, heads, groups, head dimensions, V-scale in both
-// modes, sharp logits.
 const cases = describeEach([
   { batch: 2, keyHeads: 2, group: 2, length: 69, headDim: 12, seed: 301 },
   { keyHeads: 2, length: 97, headDim: 20, seed: 302, vScale: FULL },

@@ -24,7 +24,7 @@ interface Planned {
   readonly knowing: readonly string[];
 }
 
-/** Plans a call on a new `Gpu`, and frees it. */
+/** Plans a call, lists the kernels that read sinks, and frees the plan and its results. */
 function plannedBy(gpu: Gpu, plan: () => { readonly plan: Plan }): Planned {
   const knowing: string[] = [];
   gpu.pipelines.rewrite = ({ file, source }) => {
@@ -39,7 +39,7 @@ function plannedBy(gpu: Gpu, plan: () => { readonly plan: Plan }): Planned {
   return { dispatches, knowing };
 }
 
-/** The tensors of a call with two sequences of a length. */
+/** The tensors of a call with two sequences of this length. */
 function tensorsOf(gpu: Gpu, length: number) {
   const tensor = (shape: number[]) => gpu.empty(shape);
   const inputs = {

@@ -63,12 +63,13 @@ Deno.test("intervals of R_GS contain other sequences' mean about as often as pro
       statistic: (counts) => gradientSinkRatio(norms(counts), DEFAULT_SINK_SETTINGS).ratio!,
     }));
   }
-  // The mean of 120 trials is off by about a fortieth of an interval's width.
+  // This mean stands for the true ratio: over 120 trials it is off by about a fortieth of an
+  // interval's width.
   const mean = ratios.reduce((sum, each) => sum + each, 0) / ratios.length;
   const held = intervals.filter(([low, high]) => low <= mean && mean <= high).length;
   // 95 % of 120 are 114; a binomial count out of 120 is at least 105 in 999 of 1,000 cases.
   assert(held >= 105, `${held} of 120`);
-  // A normal 95 % interval is 2 · 1.96 standard deviations wide; these are 1 to √2 times as wide.
+  // A normal 95 % interval is 2 · 1.96 standard deviations wide. These may be half as wide again.
   const deviation = Math.sqrt(
     ratios.reduce((sum, each) => sum + (each - mean) ** 2, 0) / (ratios.length - 1),
   );

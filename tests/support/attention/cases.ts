@@ -29,7 +29,6 @@ export interface SinkDescription {
   readonly logSumExpGradient: boolean;
 }
 
-/** An attention case. */
 export interface AttentionDescription {
   readonly batch: number;
   readonly keyHeads: number;
@@ -48,7 +47,6 @@ export interface AttentionDescription {
   readonly sink?: SinkDescription | undefined;
 }
 
-/** The arrays of a case. */
 export interface AttentionCase {
   readonly query: Numbers;
   readonly key: Numbers;
@@ -78,7 +76,6 @@ export function describeAttention(
   };
 }
 
-/** Several cases with shared fields. */
 export function describeEach(
   descriptions: readonly Partial<AttentionDescription>[],
   shared: Partial<AttentionDescription> = {},
@@ -119,7 +116,6 @@ export function someVScale(
   return fc.option(fc.record({ mode, size: fc.constantFrom(...sizes) }), { nil: undefined });
 }
 
-/** Draws attention cases. */
 export const attentionDescription: fc.Arbitrary<AttentionDescription> = fc.record({
   batch: fc.integer({ min: 1, max: 2 }),
   keyHeads: fc.integer({ min: 1, max: 3 }),
@@ -180,7 +176,6 @@ const logitSizes: Partial<Record<AttentionPattern, number>> = {
 };
 const constantSizes: Readonly<Record<ConstantSize, number>> = { tiny: 1e-4, usual: 1, huge: 1e4 };
 
-/** The arrays of a description. */
 export function drawAttention(description: AttentionDescription): AttentionCase {
   const { batch, keyHeads, group, length, headDim, seed, pattern, scale, vScale } = description;
   const { sink } = description;
@@ -250,7 +245,6 @@ export function toTwin({ data, shape }: Numbers): reference.ReferenceTensor {
   return reference.tensor(data, shape);
 }
 
-/** Several numbers as tensors of the twin. */
 export function toTwins<Name extends string>(
   numbers: Readonly<Record<Name, Numbers>>,
 ): Record<Name, reference.ReferenceTensor> {

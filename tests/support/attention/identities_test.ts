@@ -18,7 +18,6 @@ function normal(shape: readonly number[], seed: number): reference.ReferenceTens
   return reference.tensor(randomNormal({ seed, length }), shape);
 }
 
-/** A copy with one or all elements changed. */
 function spoil(plain: Plain, change: (x: number, i: number) => number): Plain {
   return { data: Array.from(plain.data, change), shape: plain.shape };
 }

@@ -26,7 +26,6 @@ export interface AttentionNumbers {
 // The smallest normal float32 number: a GPU may flush a smaller weight to zero.
 export const TINY = 2 ** -126;
 
-/** The float64 quantities in the formulas, for one layer. */
 class Layer {
   readonly batch: number;
   readonly queryHeads: number;
@@ -89,14 +88,12 @@ class Layer {
     return heads.filter((head) => this.keyHead(head) === keyHead);
   }
 
-  /** Calls back for every key head and position. */
   eachKey(visit: (keyHead: number, s: number, where: string) => void): void {
     for (let keyHead = 0; keyHead < this.batch * this.keyHeads; keyHead++) {
       for (let s = 0; s < this.length; s++) visit(keyHead, s, `key head ${keyHead}, position ${s}`);
     }
   }
 
-  /** Calls back for every query head and position. */
   eachQuery(visit: (head: number, t: number, where: string) => void): void {
     for (let head = 0; head < this.batch * this.queryHeads; head++) {
       for (let t = 0; t < this.length; t++) visit(head, t, `query head ${head}, position ${t}`);

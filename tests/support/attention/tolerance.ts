@@ -77,7 +77,6 @@ class Pass {
     return keyHead * length * headDim;
   }
 
-  /** A logit and the bound of its error. */
   logit(row: number, keyRow: number): { z: number; error: number } {
     const headDim = this.shape[3];
     let product = 0, magnitude = 0;
@@ -200,10 +199,6 @@ export interface BackwardInputs {
   readonly errors?: { readonly output: Float64Array; readonly logSumExp: Float64Array };
 }
 
-/**
- * Bounds of attentionBackward's errors. Twin and kernel read the same float32 output and logSumExp,
- * unless {@linkcode BackwardInputs} states the errors of the kernel's.
- */
 export interface AttentionBackwardBounds {
   readonly queryGradient: Float64Array;
   readonly keyGradient: Float64Array;
@@ -213,10 +208,13 @@ export interface AttentionBackwardBounds {
 }
 
 /**
- * Bounds of attentionBackward's errors. The weight a_tj = exp(z_tj − logSumExp_t) has the errors of
- * the logit and of exp. The logit's gradient is a_tj (f ⟨g_t, v_j⟩ − D_t + ℓ_t), where f is φ with
- * V-scale in mode "full" and else 1, D_t = ⟨g_t, y_t⟩, and ℓ_t is the gradient of logSumExp. It
- * adds the errors of two inner products. The sums over at most T · group terms round too.
+ * Bounds of attentionBackward's errors. Twin and kernel read the same float32 output and logSumExp,
+ * unless {@linkcode BackwardInputs} states the errors of the kernel's.
+ *
+ * The weight a_tj = exp(z_tj − logSumExp_t) has the errors of the logit and of exp. The logit's
+ * gradient is a_tj (f ⟨g_t, v_j⟩ − D_t + ℓ_t), where f is φ with V-scale in mode "full" and else 1,
+ * D_t = ⟨g_t, y_t⟩, and ℓ_t is the gradient of logSumExp. It adds the errors of two inner products.
+ * The sums over at most T · group terms round too.
  *
  * The weight of a learned sink has only exp's error. The gradient of the sink sums T · B terms.
  */

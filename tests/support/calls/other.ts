@@ -40,7 +40,6 @@ export interface Argument {
   readonly data: Float32Array<ArrayBuffer>;
 }
 
-/** One call of an operator. */
 export interface OperatorCall {
   /** The operator's name in error messages. */
   readonly operator: string;
@@ -53,7 +52,6 @@ export interface OperatorCall {
   readonly inputs: Readonly<Record<string, Argument>>;
   /** The caller's tensors that it writes. */
   readonly written: Readonly<Record<string, Argument>>;
-  /** The other arguments. */
   readonly settings: Readonly<Record<string, unknown>>;
 }
 

@@ -32,7 +32,6 @@ const LIMIT = 600_000;
  */
 const IDLE = 0.01;
 
-/** The error of work that hangs. */
 export class HangError extends Error {}
 
 /** Parts that tests replace. */

@@ -18,7 +18,6 @@ function machine({ share, step = 10 }: { share: number; step?: number }): HangOp
   return { clocks, period: 0 };
 }
 
-/** Work that takes `count` turns of the event loop. */
 async function turns(count: number): Promise<void> {
   for (let i = 0; i < count; i++) await new Promise((resolve) => setTimeout(resolve, 0));
 }

@@ -3,7 +3,6 @@
  */
 import type { GpuInfo } from "../../../src/gpu/gpu_info.ts";
 
-/** A GPU as both runtimes report it. */
 export interface HardwareAdapter {
   readonly name: string;
   readonly deno: GpuInfo;
@@ -53,7 +52,6 @@ function adapter(name: string, told: Told): HardwareAdapter {
   };
 }
 
-/** The GPUs, by the code names that the drivers use. */
 export const hardwareAdapters: readonly HardwareAdapter[] = [
   adapter("vega10", {
     vendor: "amd",

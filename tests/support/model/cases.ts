@@ -2,7 +2,6 @@
 import { randomUniform } from "../../../src/random.ts";
 import type { Numbers } from "../on_gpu.ts";
 
-/** Numbers with a shape. */
 export type ModelNumbers = Numbers;
 
 /** Shapes whose element count is a multiple of 4 or is not, for one workgroup and for several. */
@@ -33,7 +32,6 @@ export function drawTokens(
   return Uint32Array.from(randomUniform({ seed, length, minimum: 0, maximum: vocabulary }));
 }
 
-/** Applies a function to every element. */
 export function elementwise(
   { data, shape }: ModelNumbers,
   change: (x: number) => number,
@@ -41,7 +39,6 @@ export function elementwise(
   return { data: data.map(change), shape };
 }
 
-/** The largest magnitude. */
 export function absoluteMaximumOf(data: Float32Array | Float64Array): number {
   let largest = 0;
   for (const x of data) largest = Math.max(largest, Math.abs(x));

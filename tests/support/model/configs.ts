@@ -3,7 +3,6 @@
  * write.
  */
 
-/** A config.json's fields. */
 export type Fields = Readonly<Record<string, unknown>>;
 
 const shape = {

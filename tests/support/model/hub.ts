@@ -4,7 +4,6 @@
  */
 import { createHash } from "node:crypto";
 
-/** How a hub misbehaves. */
 export interface HubBehavior {
   /** The token that it requires. Default: none. */
   token?: string;
@@ -24,7 +23,6 @@ export interface HubBehavior {
   redirectFrom?: number;
 }
 
-/** A running hub. */
 export interface TestHub extends AsyncDisposable {
   readonly address: string;
   readonly behavior: HubBehavior;

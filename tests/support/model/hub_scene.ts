@@ -37,7 +37,6 @@ export async function filesOf(
   }
 }
 
-/** A hub with one model, and an empty cache. */
 export interface Scene {
   readonly hub: TestHub;
   readonly cache: string;
@@ -50,7 +49,6 @@ export interface Scene {
 /** No wait between attempts. */
 const delay = () => Promise.resolve();
 
-/** Runs a test with a hub that misbehaves as told. */
 export function withHub(
   behavior: HubBehavior,
   run: (scene: Scene) => Promise<void>,

@@ -40,7 +40,6 @@ export function llamaParameters(
   );
 }
 
-/** Random tokens. */
 export function llamaBatch(
   { vocabulary }: Pick<LlamaConfig, "vocabulary">,
   { batch, context, seed }: {

@@ -72,7 +72,6 @@ export function shardName(shard: number, of: number): string {
   return `model-${digits(shard)}-of-${digits(of)}.safetensors`;
 }
 
-/** Writes an index. */
 export async function writeIndex(folder: string, weightMap: unknown): Promise<void> {
   await Deno.writeTextFile(
     join(folder, "model.safetensors.index.json"),

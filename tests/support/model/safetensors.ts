@@ -1,6 +1,5 @@
 /** Makes safetensors files with any types and any header, including those of other programs. */
 
-/** A tensor to be written. */
 export interface StoredTensor {
   /** F32 by default. */
   readonly type?: string;
@@ -9,7 +8,6 @@ export interface StoredTensor {
   readonly data: Float32Array | Uint8Array;
 }
 
-/** Concatenates bytes. */
 export function joined(pieces: Iterable<Uint8Array>): Uint8Array<ArrayBuffer> {
   const all = [...pieces];
   const bytes = new Uint8Array(all.reduce((sum, piece) => sum + piece.length, 0));

@@ -24,7 +24,6 @@ export const SMALL: LlamaConfig = {
   layersWithoutAttention: [1],
 };
 
-/** A model with its trace on one batch. */
 export interface TracedModel {
   readonly config: LlamaConfig;
   readonly trace: Trace<Float64Array>;

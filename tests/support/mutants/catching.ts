@@ -26,11 +26,9 @@ const attentionCases = describeEach([
   { length: 97, headDim: 8, seed: 14, pattern: "huge logits" },
 ]);
 
-/** Attention's forward pass agrees with the twin. */
 export const attentionForward: Property = (gpu) =>
   attentionForwardMatchesTwin(gpu, { ...pinned, examples: attentionCases });
 
-/** Attention's backward pass agrees with the twin. */
 export const attentionBackward: Property = (gpu) =>
   attentionBackwardMatchesTwin(gpu, { ...pinned, examples: attentionCases });
 

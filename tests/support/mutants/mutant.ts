@@ -1,13 +1,11 @@
 /** The type of a mutant: a kernel broken on purpose. */
 import type { Property } from "../check_cases.ts";
 
-/** A broken kernel. */
 export interface Mutant {
   /** The fault. */
   readonly name: string;
   /** The kernel's file. */
   readonly file: string;
-  /** The text to replace. */
   readonly find: string;
   /** How often the text occurs; every occurrence is replaced. */
   readonly times: number;

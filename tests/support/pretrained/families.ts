@@ -17,12 +17,10 @@ export const FAMILIES = [
 /** B and T of the expected values. */
 export const [BATCH, CONTEXT] = [2, 6];
 
-/** A family's folder. */
 export function familyFolder(name: string): string {
   return fileURLToPath(new URL(`../../../fixtures/pretrained/${name}`, import.meta.url));
 }
 
-/** PyTorch's results. */
 export interface Expected {
   readonly batch: { readonly inputs: Uint32Array; readonly targets: Uint32Array };
   /** [B · T, V] */
@@ -34,7 +32,6 @@ export interface Expected {
   layer(index: number): ReadonlyMap<string, Float32Array>;
 }
 
-/** Reads a family's expected values. */
 export async function readExpected(name: string): Promise<Expected> {
   const tensors = await readSafetensors(`${familyFolder(name)}/expected.safetensors`);
   const data = (tensor: string) => tensors.get(tensor)!.data;

@@ -3,7 +3,6 @@
  * writes them.
  */
 
-/** An array in a file. */
 export interface NpyArray {
   readonly type: string;
   readonly shape: readonly number[];

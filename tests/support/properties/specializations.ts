@@ -71,7 +71,6 @@ export function narrowGpu(gpu: Gpu): Gpu {
   return sibling;
 }
 
-/** Options of {@linkcode dispatchesSpread}. */
 export interface SpreadOptions extends PropertyOptions {
   /** Default: all. */
   readonly operators?: readonly ("attention" | "rmsNorm" | "vScale")[];

@@ -12,7 +12,6 @@ export type RowPattern = "normal" | "tiny" | "large" | "one large" | "constant";
 
 const rowPatterns: readonly RowPattern[] = ["normal", "tiny", "large", "one large", "constant"];
 
-/** An RMSNorm case. */
 export interface RmsNormDescription {
   readonly rows: number;
   /** d */
@@ -23,7 +22,6 @@ export interface RmsNormDescription {
   readonly epsilon?: number | undefined;
 }
 
-/** The arrays of an RMSNorm case. */
 export interface RmsNormCase {
   readonly input: Numbers;
   readonly gain: Numbers;
@@ -70,7 +68,6 @@ function rowsOf(
   return { data, shape };
 }
 
-/** The arrays of a description. */
 export function drawRmsNorm(description: RmsNormDescription): RmsNormCase {
   const { rows, columns, seed, epsilon } = description;
   const shape = [rows, columns];
@@ -85,7 +82,6 @@ export function drawRmsNorm(description: RmsNormDescription): RmsNormCase {
   };
 }
 
-/** A V-scale case. */
 export interface VScaleDescription {
   readonly batch: number;
   readonly heads: number;
@@ -98,14 +94,12 @@ export interface VScaleDescription {
   readonly constant: number;
 }
 
-/** The arrays of a V-scale case. */
 export interface VScaleCase {
   readonly value: Numbers;
   readonly constant: Numbers;
   readonly scaledValueGradient: Numbers;
 }
 
-/** Draws V-scale cases. */
 export const vScaleDescription: fc.Arbitrary<VScaleDescription> = fc.record({
   batch: fc.integer({ min: 1, max: 3 }),
   heads: fc.integer({ min: 1, max: 4 }),
@@ -120,7 +114,6 @@ export const vScaleDescription: fc.Arbitrary<VScaleDescription> = fc.record({
   constant: fc.constantFrom(1e-6, 1e-3, 1 / 3, 1, 3, 1e3, 1e6),
 });
 
-/** The arrays of a description. */
 export function drawVScale(description: VScaleDescription): VScaleCase {
   const { batch, heads, length, columns, seed, pattern, constant } = description;
   const shape = [batch, heads, length, columns];

@@ -11,7 +11,7 @@ import * as reference from "../../../src/reference/mod.ts";
 import { distance, inner, norm, type Plain } from "../vectors.ts";
 import { type Violation, Worst } from "../violation.ts";
 
-/** RMSNorm's inputs and results, forward and backward, under the API's names. */
+/** RMSNorm's inputs and the results that the identities use, under the API's names. */
 export interface RmsNormNumbers {
   readonly input: Plain;
   readonly gain: Plain;
@@ -21,7 +21,7 @@ export interface RmsNormNumbers {
   readonly epsilon: number;
 }
 
-/** V-scale's inputs and results, forward and backward, under the API's names. */
+/** V-scale's inputs and gradients, under the API's names. */
 export interface VScaleNumbers {
   readonly value: Plain;
   readonly constant: Plain;
@@ -57,7 +57,6 @@ function rows(plain: Plain): Float64Array[] {
   );
 }
 
-/** Calls back for every row of RMSNorm, with r computed from the input. */
 function eachNormRow(
   numbers: RmsNormNumbers,
   visit: (row: {
@@ -141,7 +140,6 @@ export function rmsNormRadialGradient(numbers: RmsNormNumbers): Violation {
   return worst.result();
 }
 
-/** Calls back for every row of V-scale. */
 function eachValveRow(
   numbers: VScaleNumbers,
   visit: (row: {

@@ -74,7 +74,6 @@ export function vScaleBackwardBounds(
   return { valueGradient, constantGradient };
 }
 
-/** Bounds of rmsNormForward's errors. */
 export function rmsNormForwardBounds(
   { input, gain, epsilon }: {
     readonly input: Numbers;

@@ -8,7 +8,6 @@ import type { Property, PropertyOptions } from "../check_cases.ts";
 import { describeReport } from "../report.ts";
 import type { Mutant } from "../mutants/mutant.ts";
 
-/** A variant of RMSNorm or of V-scale to test. */
 export interface RowVariant {
   readonly name: string;
   /**
@@ -24,7 +23,6 @@ export interface RowVariant {
   readonly hardware?: boolean;
 }
 
-/** The reason why an adapter cannot run a variant, or undefined. */
 export function unfitRowVariant(gpu: Gpu, { name }: RowVariant): string | undefined {
   return ["subgroup", "tile"].includes(name) && gpu.info.subgroupSize === undefined
     ? "the adapter has no subgroups"

@@ -8,7 +8,6 @@ import { type Mutant, mutantsOf } from "../mutant.ts";
 const backwardCausal: Property = (gpu) => attentionBackwardIsCausal(gpu, pinned);
 const backwardNonFinite: Property = (gpu) => attentionBackwardPassesNonFinite(gpu, pinned);
 
-/** The mutants, by kernel. */
 export const mutants: readonly Mutant[] = [
   ...mutantsOf("attention/backward_row.wgsl", backward, [
     [

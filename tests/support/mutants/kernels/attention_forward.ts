@@ -12,7 +12,6 @@ const forwardCausal: Property = (gpu) => attentionForwardIsCausal(gpu, pinned);
 const forwardNonFinite: Property = (gpu) => attentionForwardPassesNonFinite(gpu, pinned);
 const weightsAlone: Property = (gpu) => vScaleLeavesTheWeightsAlone(gpu, pinned);
 
-/** The mutants, by kernel. */
 export const mutants: readonly Mutant[] = [
   ...mutantsOf("attention/forward.wgsl", forward, [
     [

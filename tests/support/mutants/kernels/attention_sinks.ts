@@ -21,7 +21,6 @@ const heads: Property = (gpu) => sinksStayInTheirHeads(gpu, pinned);
 const precise: Property = (gpu) => preciseBackwardMatchesTwin(gpu, pinned);
 const digits: Property = (gpu) => preciseBackwardKeepsFourDigits(gpu, pinned);
 
-/** The mutants, by kernel. */
 export const mutants: readonly Mutant[] = [
   ...mutantsOf("attention/sink/forward.wgsl", sinks, [
     ["the sink has no weight", "select(0x3f800000u, 0x7fc00000u, isLost)", "0u"],

@@ -25,7 +25,6 @@ const adamW: Property = (gpu) => adamWMatchesTwin(gpu);
 const constants: Property = (gpu) => learnedConstantMatchesTwin(gpu);
 const quantize: Property = (gpu) => fakeQuantizeMatchesTwin(gpu);
 
-/** The mutants, by kernel. */
 export const mutants: readonly Mutant[] = [
   ...mutantsOf("model/embedding_forward.wgsl", embedding, [
     [

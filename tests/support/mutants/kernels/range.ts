@@ -13,7 +13,6 @@ const stops: Property = (gpu) => adamWStops(gpu);
 const adamW: Property = (gpu) => adamWHoldsInRange(gpu);
 const quantize: Property = (gpu) => fakeQuantizeHoldsInRange(gpu);
 
-/** The mutants, by kernel. */
 export const mutants: readonly Mutant[] = [
   ...mutantsOf("range.wgsl", norm, [
     ["nothing is found to be infinite", "== 0x7f800000u", "> 0x7f800000u", { caughtBy: stops }],

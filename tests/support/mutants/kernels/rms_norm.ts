@@ -12,7 +12,6 @@ const normForward: Property = (gpu) => rmsNormForwardMatchesTwin(gpu, pinned);
 const normBackward: Property = (gpu) => rmsNormBackwardMatchesTwin(gpu, pinned);
 const range: Property = (gpu) => rmsNormHoldsInRange(gpu);
 
-/** The mutants, by kernel. */
 export const mutants: readonly Mutant[] = [
   ...mutantsOf("rms_norm/forward.wgsl", normForward, [
     [

@@ -6,7 +6,6 @@ import { type Mutant, mutantsOf } from "../mutant.ts";
 
 const sink: Property = (gpu) => sinkStatisticsMatchTwin(gpu, pinned);
 
-/** The mutants. */
 export const mutants: readonly Mutant[] = [
   ...mutantsOf("attention/sink_statistics.wgsl", sink, [
     ["the window ends a row late", "t < parameters.windowEnd", "t <= parameters.windowEnd"],

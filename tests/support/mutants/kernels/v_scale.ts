@@ -10,7 +10,6 @@ const valveBackward: Property = (gpu) => vScaleBackwardMatchesTwin(gpu, pinned);
 const range: Property = (gpu) => vScaleHoldsInRange(gpu);
 const head = "row / parameters.sequenceLength % parameters.keyValueHeads";
 
-/** The mutants, by kernel. */
 export const mutants: readonly Mutant[] = [
   ...mutantsOf("v_scale/forward.wgsl", valveForward, [
     ["C is forgotten", "squaredNorm + constant[head]", "squaredNorm + 0.0 * constant[head]"],

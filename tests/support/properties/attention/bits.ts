@@ -98,7 +98,6 @@ function differs(actual: Numbers, expected: Numbers): boolean {
   return actual.data.some((x, i) => !Object.is(x, expected.data[i]));
 }
 
-/** Positions at which to split a sequence of this length. */
 function splits(length: number): number[] {
   return [...new Set([1, 2, 5, 30, 32, 35, length - 1])].filter((s) => s >= 1 && s < length);
 }
@@ -188,7 +187,6 @@ function unrow({ data, shape }: Numbers): Numbers {
   return { data, shape: shape.slice(0, 3) };
 }
 
-/** If one key head and its queries change, the other heads and batches keep their bits. */
 export const attentionKeepsHeadsApart = propertyOf({
   name: "attention keeps heads apart",
   arbitrary: description.filter(({ batch, keyHeads }) => batch * keyHeads > 1),

@@ -20,7 +20,6 @@ import type { Report } from "../../report.ts";
 import { checkBackwardAgainstTwin, checkForwardAgainstTwin } from "./twin.ts";
 import { elementwise } from "../../model/cases.ts";
 
-/** A case for f16. */
 export interface HalfDescription extends AttentionDescription, HalfRounding {
   /**
    * The standard deviation of outputGradient. The kernels scale gradients, because f16's numbers
@@ -29,7 +28,6 @@ export interface HalfDescription extends AttentionDescription, HalfRounding {
   readonly gradientSize: number;
 }
 
-/** Options of a property of f16. */
 export interface HalfOptions extends PropertyOptions<HalfDescription> {
   /**
    * The variant to run. Default: the operator's choice, whose kernels a test may have rewritten.
@@ -66,7 +64,6 @@ export function describeHalf(description: Partial<HalfDescription>): HalfDescrip
   };
 }
 
-/** The shapes and sizes that matter most. */
 const halfCases: readonly Partial<HalfDescription>[] = [
   // Groups, two batches, several tiles, an odd length, gradients as small as in a trained model.
   { batch: 2, keyHeads: 2, group: 2, length: 69, seed: 801, gradientSize: 1e-9 },
@@ -93,10 +90,6 @@ function drawHalf({ operands, gradientSize, ...description }: HalfDescription): 
 
 type HalfProperty = (gpu: Gpu, options?: HalfOptions) => Promise<Report>;
 
-/**
- * attentionForward agrees with the twin within the bounds of the error analysis, which include
- * f16's rounding.
- */
 export const attentionForwardMatchesTwinInHalf: HalfProperty = (
   gpu,
   { variant, ...options } = {},
@@ -111,10 +104,6 @@ export const attentionForwardMatchesTwinInHalf: HalfProperty = (
       checkForwardAgainstTwin(gpu, drawHalf(rounding), { tally, rounding, variant }),
   }, options);
 
-/**
- * attentionBackward agrees with the twin within the bounds of the error analysis, which include
- * f16's rounding.
- */
 export const attentionBackwardMatchesTwinInHalf: HalfProperty = (
   gpu,
   { variant, ...options } = {},

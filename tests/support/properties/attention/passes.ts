@@ -10,10 +10,8 @@ import {
 import type { AttentionCase } from "../../attention/cases.ts";
 import { onGpu, type Results } from "../../on_gpu.ts";
 
-/** The results of both passes. */
 export type BothPasses = Results<AttentionForwardResult> & Results<AttentionBackwardResult>;
 
-/** Runs the forward, and the backward from its results. */
 export async function forwardAndBackward(
   gpu: Gpu,
   drawn: AttentionCase,

@@ -19,14 +19,12 @@ import { forwardAndBackward } from "./passes.ts";
 
 const grouped = { batch: 2, keyHeads: 2, group: 2, headDim: 12 };
 
-/** Both modes of V-scale, groups, batches, and learned sinks. */
 export const preciseExamples: readonly AttentionDescription[] = [
   describeAttention({ ...grouped, length: 37, seed: 31, vScale: FULL }),
   describeAttention({ ...grouped, length: 37, seed: 32, vScale: BACKWARD_ONLY }),
   ...sinkExamples,
 ];
 
-/** Groups, V-scale, and a learned sink in addition to the strong one. */
 export const strongSinkExamples = describeEach([
   { ...grouped, length: 69, seed: 41 },
   { length: 70, seed: 42, vScale: FULL },

@@ -73,7 +73,6 @@ function rowOf({ data }: Numbers, row: number, headDim: number): Float32Array {
   return data.subarray(row * headDim, (row + 1) * headDim);
 }
 
-/** Forward and backward with sinks agree with the twin within the bounds of the error analysis. */
 export const attentionWithSinksMatchesTwin = sinkProperty({
   name: "attention with sinks vs twin",
   seed: 781,

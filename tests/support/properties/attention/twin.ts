@@ -47,10 +47,6 @@ const examples = describeEach([
   { length: 64, headDim: 64, seed: 18, pattern: "sharp" },
 ]);
 
-/**
- * attentionForward's output and logSumExp agree with the twin's within the bounds of the error
- * analysis.
- */
 export const attentionForwardMatchesTwin = propertyOf({
   name: "attentionForward vs twin",
   arbitrary: attentionDescription,
@@ -61,7 +57,6 @@ export const attentionForwardMatchesTwin = propertyOf({
     checkForwardAgainstTwin(gpu, drawAttention(description), { tally }),
 });
 
-/** Options for comparing one case with the twin. */
 export interface TwinComparison {
   readonly tally: Tally;
   /** How the kernel rounds to f16. Default: not at all. */
@@ -70,7 +65,6 @@ export interface TwinComparison {
   readonly variant?: string | undefined;
 }
 
-/** Compares attentionForward with the twin, within the bounds of the error analysis. */
 export async function checkForwardAgainstTwin(
   gpu: Gpu,
   drawn: AttentionCase,
@@ -82,10 +76,6 @@ export async function checkForwardAgainstTwin(
   tally.eachWithin("attentionForward's ", ["output", "logSumExp"], { actual, expected, bounds });
 }
 
-/**
- * attentionBackward's gradients agree with the twin's within the bounds of the error analysis,
- * given the same forward results.
- */
 export const attentionBackwardMatchesTwin = propertyOf({
   name: "attentionBackward vs twin",
   arbitrary: attentionDescription,
@@ -96,10 +86,7 @@ export const attentionBackwardMatchesTwin = propertyOf({
     checkBackwardAgainstTwin(gpu, drawAttention(description), { tally }),
 });
 
-/**
- * Compares attentionBackward with the twin, within the error analysis's bounds, given the twin's
- * forward.
- */
+/** Gives attentionBackward and the twin the same forward results, the twin's. */
 export async function checkBackwardAgainstTwin(
   gpu: Gpu,
   drawn: AttentionCase,

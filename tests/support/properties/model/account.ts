@@ -1,7 +1,7 @@
 /**
- * Shared code of the properties of a model's operators. Their bounds follow
- * tests/support/tolerance.ts: the rounding errors that the WGSL specification allows, along the
- * kernels' chains of operations.
+ * Shared code of the properties of a model's operators. The bounds in these properties follow
+ * ../../tolerance.ts: the rounding errors that the WGSL specification allows, along the kernels'
+ * chains of operations.
  */
 import type { Gpu, Tensor } from "../../../../mod.ts";
 import { Arena } from "../../on_gpu.ts";

@@ -5,7 +5,6 @@ import type { Report } from "../../report.ts";
 import { U } from "../../tolerance.ts";
 import { account } from "./account.ts";
 
-/** AdamW's steps, with clipping, and with and without weight decay. */
 export function adamWMatchesTwin(gpu: Gpu): Promise<Report> {
   return account(gpu, "adamW vs twin", async function* (arena, tally) {
     for (const [shape, weightDecay] of [[[6, 4], 0.1], [[71], 0]] as const) {

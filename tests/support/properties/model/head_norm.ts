@@ -22,7 +22,6 @@ interface HeadPart {
   readonly gain: ModelNumbers | undefined;
 }
 
-/** Forward and backward of each head's norm, with different gains for queries and keys. */
 export function headNormMatchesTwin(gpu: Gpu): Promise<Report> {
   return account(gpu, "headNorm vs twin", async function* (arena, tally) {
     for (

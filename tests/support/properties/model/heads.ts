@@ -14,7 +14,6 @@ import type { Report } from "../../report.ts";
 import { U } from "../../tolerance.ts";
 import { account, numbersOf } from "./account.ts";
 
-/** splitHeads and mergeHeads move every number to its place. */
 export function headsMatchTwin(gpu: Gpu): Promise<Report> {
   return account(gpu, "splitHeads and mergeHeads vs twin", async function* (arena, tally) {
     for (const [batch, heads, context, headDim] of [[2, 3, 11, 8], [1, 2, 5, 4]] as const) {

@@ -163,7 +163,6 @@ export function adamWHoldsInRange(gpu: Gpu): Promise<Report> {
   });
 }
 
-/** fakeQuantize is right for every magnitude, with a scale per row and with one for all. */
 export function fakeQuantizeHoldsInRange(gpu: Gpu): Promise<Report> {
   return account(gpu, "fakeQuantize in float32's range", async function* (arena, tally) {
     for (const scale of [...MAGNITUDES, 1e-30, 2e-37]) {

@@ -69,7 +69,6 @@ export function additionsMatchFloat32(gpu: Gpu): Promise<Report> {
   );
 }
 
-/** sum and the gradients' norm include every element, also over several runs. */
 export function sumsMatchTwin(gpu: Gpu): Promise<Report> {
   return account(gpu, "sum and gradientNorm vs twin", async function* (arena, tally) {
     for (const lengths of [[1], [200, 3], [4097, 4096, 70]]) {

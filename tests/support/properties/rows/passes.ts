@@ -12,10 +12,8 @@ import { onGpu, type Results } from "../../on_gpu.ts";
 import type { drawVScale, RmsNormCase } from "../../rows/cases.ts";
 import { rmsNormBackwardBounds, rmsNormForwardBounds } from "../../rows/tolerance.ts";
 
-/** The results of RMSNorm, forward and backward. */
 export type RmsNorm = Results<RmsNormForwardResult> & Results<RmsNormBackwardResult>;
 
-/** RMSNorm forward and backward. */
 export async function rmsNorm(gpu: Gpu, drawn: RmsNormCase): Promise<RmsNorm> {
   const { input, gain, outputGradient, epsilon } = drawn;
   const forward = await onGpu(gpu, rmsNormForward, { input, gain, epsilon });
@@ -56,7 +54,6 @@ export function exactBackwardBounds(
   return bounds;
 }
 
-/** V-scale backward. */
 export function vScale(gpu: Gpu, drawn: ReturnType<typeof drawVScale>): Promise<
   Results<VScaleBackwardResult>
 > {

@@ -34,10 +34,6 @@ const rmsNormExamples: readonly RmsNormDescription[] = [
   { rows: 531, columns: 12, seed: 38, pattern: "normal" },
 ];
 
-/**
- * rmsNormForward agrees with the twin within its error bounds, and within 2e-6 times the largest
- * result.
- */
 export const rmsNormForwardMatchesTwin = propertyOf({
   name: "rmsNormForward vs twin",
   arbitrary: rmsNormDescription,
@@ -58,10 +54,6 @@ export const rmsNormForwardMatchesTwin = propertyOf({
   },
 });
 
-/**
- * rmsNormBackward agrees with the twin within its error bounds, given the same inverseRms, and
- * within 1e-5 times the largest gradient.
- */
 export const rmsNormBackwardMatchesTwin = propertyOf({
   name: "rmsNormBackward vs twin",
   arbitrary: rmsNormDescription,
@@ -94,10 +86,6 @@ const vScaleExamples: readonly VScaleDescription[] = [
   { batch: 2, heads: 2, length: 200, columns: 3, seed: 42, pattern: "normal", constant: 1 / 3 },
 ];
 
-/**
- * vScaleForward agrees with the twin within its error bounds, and within 2e-6 times the largest
- * output.
- */
 export const vScaleForwardMatchesTwin = propertyOf({
   name: "vScaleForward vs twin",
   arbitrary: vScaleDescription,
@@ -114,10 +102,6 @@ export const vScaleForwardMatchesTwin = propertyOf({
   },
 });
 
-/**
- * vScaleBackward agrees with the twin within its error bounds. Its value gradient also agrees
- * within 1e-5 times the largest gradient.
- */
 export const vScaleBackwardMatchesTwin = propertyOf({
   name: "vScaleBackward vs twin",
   arbitrary: vScaleDescription,

@@ -8,7 +8,6 @@ import { recomputedProperties } from "./recomputed.ts";
 import { residualProperties } from "./residual.ts";
 import { theoryProperties } from "./theory.ts";
 
-/** All properties of the measurements. */
 export const sinkProperties: readonly SinkProperty[] = [
   ...attentionProperties,
   ...residualProperties,

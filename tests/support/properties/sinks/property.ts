@@ -11,20 +11,17 @@ export interface SinkModules {
   readonly checkTheory: typeof import("../../../../src/sinks/theory.ts").checkTheory;
 }
 
-/** One property. */
 export interface SinkProperty {
   readonly name: string;
   check(modules: SinkModules): void;
 }
 
-/** Asserts that a number equals the wanted one up to rounding. */
 export function near(actual: number | null | undefined, wanted: number, what: string): void {
   const close = typeof actual === "number" &&
     Math.abs(actual - wanted) <= 1e-12 * Math.max(1, Math.abs(wanted));
   assert(close, `${what} is ${actual}, wanted ${wanted}`);
 }
 
-/** Asserts that numbers equal the wanted ones up to rounding. */
 export function allNear(
   actual: readonly (number | null)[] | undefined,
   wanted: readonly number[],
@@ -37,7 +34,6 @@ export function allNear(
 export const mean = (values: readonly number[]) =>
   values.reduce((a, b) => a + b, 0) / values.length;
 
-/** The measurements of one trace. */
 export function measure(
   { SinkMeter }: SinkModules,
   { config, trace }: ReturnType<typeof handTrace>,

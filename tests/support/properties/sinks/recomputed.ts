@@ -5,7 +5,6 @@ import { assert, assertEquals } from "../../assert/assert.ts";
 import { mapTrace, tracedModel } from "../../model/traces.ts";
 import { mean, near, type SinkProperty } from "./property.ts";
 
-/** The norm of row `row`, of `width` elements. */
 function norm(data: Float64Array, row: number, width: number): number {
   return Math.hypot(...data.subarray(row * width, (row + 1) * width));
 }
@@ -120,7 +119,6 @@ export const recomputedProperties: readonly SinkProperty[] = [
   },
 ];
 
-/** Asserts that two results hold the same numbers up to rounding. */
 function sameNumbers(actual: unknown, wanted: unknown, path: string): void {
   if (typeof wanted === "number" && typeof actual === "number") {
     const size = Math.max(1e-9, Math.abs(wanted));
