@@ -23,8 +23,8 @@ function work(
 }
 
 // The tolerances are the project's accuracy goals: 1e-5 for attention, 2e-6 for RMSNorm and V-scale
-// forward, 1e-5 backward. Over the full software grid, the largest share of a tolerance that
-// lavapipe's errors use is 0.26.
+// forward, 1e-5 backward. Over the full software grid, lavapipe's errors use at most 0.26 of a
+// tolerance.
 onEachRuntime("createWorkload().check() passes for every kernel and pass", async (gpu) => {
   let share = 0;
   for (const kernel of operatorNames) {
@@ -211,8 +211,8 @@ onEachRuntime(
   },
 );
 
-// src/measure/workloads.ts derives f16's tolerance, 2^-8. Over the default software grid, the
-// largest share of it that lavapipe's errors use is 0.23.
+// src/measure/workloads.ts derives f16's tolerance, 2^-8. Over the default software grid,
+// lavapipe's errors use at most 0.23 of it.
 const halves = [["matmul", "tiled-32-f16"], ["attention", "tiled-32x32-f16"]] as const;
 
 Deno.test("createWorkload() names variants that round to f16, and checks them with f16's tolerance", async () => {

@@ -132,8 +132,8 @@ onEachRuntime(
     ];
     const [plainForward, forward, plainBackward, ofSink, ofLogSumExp] = planned.map(cost);
     // Additional FLOPs per row. Forward: one exponential. Backward with a sink: a multiply-add for
-    // Σ −b_t D_t, where b_t is the sink's share and D_t = ⟨g_t, y_t⟩. Backward with a gradient ℓ of
-    // logSumExp: a subtraction, D_t − ℓ_t.
+    // Σ −b_t D_t, where b_t is the sink's weight and D_t = ⟨g_t, y_t⟩. Backward with a gradient ℓ
+    // of logSumExp: a subtraction, D_t − ℓ_t.
     assertEquals(forward!.flops - plainForward!.flops, rows);
     assertEquals(forward!.bytes - plainForward!.bytes, bytesOf({ sinkLogit }));
     assertEquals(ofSink!.flops - plainBackward!.flops, 2 * rows);

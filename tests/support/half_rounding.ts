@@ -1,8 +1,8 @@
 /**
- * Errors of attention's kernels that keep tiles in f16. They round the weights, and also queries
- * and keys that f16 does not represent. WGSL may round to either neighbor, and may flush a number
- * below 2^-14 to zero. The kernels scale weights before rounding, so a flushed weight is below
- * 2^-28 of its row's largest.
+ * Errors of attention's kernels that keep tiles in f16. These kernels round the weights, and also
+ * queries and keys that f16 does not represent. WGSL may round to either neighbor, and may flush a
+ * number below 2^-14 to zero. The kernels scale weights before rounding, so a flushed weight is
+ * below 2^-28 of its row's largest.
  */
 
 /** The relative error of rounding to either neighbor in f16, which has 11 significant bits. */
@@ -83,8 +83,9 @@ export class SmallWeights {
   }
 
   /**
-   * Adds these errors to the gradients' bounds, once all pairs are recorded. `used` bounds the
-   * error of the gradient of the value that attention reads: v, or φ v under V-scale "full".
+   * Adds the errors from flushed weights and gradients to the gradients' bounds, once all pairs are
+   * recorded. `used` bounds the error of the gradient of the value that attention reads: v, or φ v
+   * under V-scale "full".
    */
   addTo(
     bounds: {

@@ -4,8 +4,8 @@ import { assert } from "./assert/assert.ts";
 import { testOnDisk } from "./folder.ts";
 
 /**
- * Registers a test with a named pipe in a temporary folder, and passes it both paths. It is ignored
- * on Windows, which has no pipes in folders.
+ * Registers a test that receives a temporary folder and the path of a named pipe in it. On Windows,
+ * which has no pipes in folders, the test is ignored.
  */
 export function testWithPipe(
   name: string,

@@ -3,9 +3,9 @@
  * analysis. attention/tolerance.ts has the bounds of attention, rows/tolerance.ts those of RMSNorm
  * and V-scale.
  *
- * Every operation contributes its rounding error. For +, − and · that is u = 2^-24, relative. The
- * WGSL specification allows the others more: a division 2.5 ulp, exp x 3 + 2|x| ulp, log 3 ulp
- * (2^-21 absolute between ½ and 2), a square root 2 ulp and a division. An ulp is at most 2u.
+ * Every operation contributes its rounding error. For +, − and · that is u = 2^-24, relative. For
+ * the rest it is what the WGSL specification allows: a division 2.5 ulp, exp x 3 + 2|x| ulp, log 3
+ * ulp (2^-21 absolute between ½ and 2), a square root 2 ulp and a division. An ulp is at most 2u.
  * Subnormal numbers may be flushed to zero: an absolute error of 2^-126 for each product.
  *
  * A sum of terms in any order is off by at most n u Σ|terms| (Higham, Accuracy and Stability of

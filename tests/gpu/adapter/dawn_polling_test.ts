@@ -30,7 +30,7 @@ Deno.test("paceDawnPolling() does not change setImmediate for other callers", as
 });
 
 // openGpu() recognizes the bindings' callbacks by their source. This test fails if a later version
-// of npm:webgpu changes it.
+// of npm:webgpu changes that source.
 eachRuntime("openGpu() sleeps between polls while work is pending", async (runtime) => {
   using gpu = await openGpu({ runtime });
   await gpu.sync();

@@ -70,7 +70,9 @@ class FakeProcesses {
     this.turns.leave(side);
   }
 
-  /** A side's visits of jobs, each as the job's id and the sweep, such as `1 0`. */
+  /**
+   * What a side measured: each job's id and the number of the sweep over all jobs, such as `1 0`.
+   */
   visits(side: Side): string[] {
     return this.log.filter((line) => new RegExp(`^${side} \\d`).test(line))
       .map((line) => line.split(" ").slice(1, 3).join(" "));
@@ -158,7 +160,7 @@ Deno.test("after a process crashes, its side loses the job and the other jobs st
   const [own, other] = [fake.visits(0), fake.visits(1)];
   assertEquals(own.filter((visit) => visit.startsWith("2")), ["2 0", "2 1"]);
   assertEquals(other.filter((visit) => visit.startsWith("2")).length, 6);
-  // The other side makes no visit while the new process prepares.
+  // The other side measures nothing while the new process prepares.
   const ones = (list: readonly string[]) => list.filter((visit) => visit.startsWith("1"));
   assertEquals(ones(own), ones(other));
   assertEquals(ones(own).length, 6);

@@ -55,7 +55,7 @@ Deno.test("judgeGate() counts missing rows, with two files and with three", () =
   const two = judgeGate(compareResultFiles([before, part]), 0.05);
   assertEquals([rowsOf(two.missing), two.expected], [[2, 3, 4], 4]);
   assertEquals(two.incomplete.map(({ name }) => name), ["m3"]);
-  // The second of three files has the rows, but the third still lacks them.
+  // Rows that the third file lacks are missing, even if the second has them.
   const three = judgeGate(compareResultFiles([before, whole, part]), 0.05);
   assertEquals([rowsOf(three.missing), three.expected], [[2, 3, 4], 8]);
   // A row that only the later file has is new, not missing.

@@ -9,7 +9,9 @@ import { fromOneProcess, syntheticResultFile } from "../synthetic.ts";
 
 const jointRun = "0123456789abcdef0123456789abcdef";
 
-/** One process's visits of a row: each has the number of its sweep and its samples. */
+/**
+ * One process's samples of a row: a sweep visits every row once, and each visit takes some samples.
+ */
 type Visits = readonly (readonly [sweep: number, ...samples: number[]])[];
 
 function measurementOf(
@@ -41,7 +43,8 @@ Deno.test("estimatePairs() pairs visits of one sweep, and takes the median over 
     2: [[0, 1]],
   });
   const candidate = measurementOf({
-    // Medians of the sweeps' visits: 2 and 2.2, 4 and 4.4, 4 and 8. Sweep 3 has no partner.
+    // Medians of each sweep, baseline and candidate: 2 and 2.2, 4 and 4.4, 4 and 8. Sweep 3 has no
+    // partner.
     0: [[0, 2.2], [1, 4.4], [2, 8], [3, 1e6]],
     1: [[0, 4.4], [1, 4.4]],
     3: [[0, 1e6]],
@@ -94,7 +97,7 @@ class TwoStates {
     this.#normal = randomNormal({ seed: seed + 1, length: 65536 });
   }
 
-  /** The time of one visit to work that takes `time` ns while the machine is fast. */
+  /** The time that work takes now, if it takes `time` ns while the machine is fast. */
   visit(time: number): number {
     while (this.#now > this.#flip) {
       this.#slow = !this.#slow;
@@ -112,7 +115,7 @@ class TwoStates {
 
 const ROWS = 8;
 
-/** The two files of a joint run; the second one's rows are slower by these factors. */
+/** The two files of a joint run. The second one's rows are slower by `factors`. */
 function jointFiles({ seed, factors, rounds = 4, sweeps = 14, keeps = [] }: {
   readonly seed: number;
   readonly factors: readonly number[];

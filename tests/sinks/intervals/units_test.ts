@@ -69,7 +69,8 @@ Deno.test("intervals of R_GS contain other sequences' mean about as often as pro
   const held = intervals.filter(([low, high]) => low <= mean && mean <= high).length;
   // 95 % of 120 are 114; a binomial count out of 120 is at least 105 in 999 of 1,000 cases.
   assert(held >= 105, `${held} of 120`);
-  // A normal 95 % interval is 2 · 1.96 standard deviations wide. These may be half as wide again.
+  // A normal 95 % interval is 2 · 1.96 standard deviations wide. The bootstrap's may be 1.5 times
+  // as wide.
   const deviation = Math.sqrt(
     ratios.reduce((sum, each) => sum + (each - mean) ** 2, 0) / (ratios.length - 1),
   );

@@ -41,7 +41,7 @@ Deno.test("SinkMeter counts a sink's logit in addition to the tokens: all shares
     for (let head = 0; head < config.queryHeads; head++) {
       const { logit, score } = scores[0]![head]!.sinkLogit!;
       assertEquals(logit, sinkLogit === "zero" ? 0 : sinks[0]![head]);
-      // Each query's weights and its sink's share add up to 1.
+      // Each query's weights, with the sink's, add up to 1.
       const mass = scores.reduce((sum, heads) => sum + heads[head]!.mass, 0);
       assert(Math.abs(mass + 6 * score - 6) < 1e-12, `${mass} and ${6 * score}`);
     }

@@ -106,9 +106,9 @@ export function queryBound(numbers: AttentionNumbers): Violation {
  * ρ (M_s² − S_s). It holds for g_t = μ + ε_t where the noise ε_t has mean zero, tr Cov(ε_t) ≤ σ²
  * and |tr Cov(ε_t, ε_t′)| ≤ ρ.
  *
- * `squaredNorms` are samples of ‖∇_{v_s}L‖² for independent draws of the noise. Their mean
- * estimates the expectation. The allowance for its error is `standardErrors` times its standard
- * error: 5 suffice with confidence 1 − 6e-7.
+ * `squaredNorms` are samples of ‖∇_{v_s}L‖² for independent draws of the noise. The allowance by
+ * which their mean may miss the expectation is `standardErrors` times the mean's standard error. 5
+ * suffice with confidence 1 − 6e-7.
  *
  * @returns The mean of the samples, both bounds, and the violation in units of the allowance: at
  *   most 1 if the bounds hold. `fromUpper` is the signed distance of the mean from the upper bound

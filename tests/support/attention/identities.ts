@@ -1,8 +1,8 @@
 /**
- * The exact identities of the gradient-sink theory for attention's gradients, as functions of plain
- * numbers. They take the inputs, outputs and gradients of the float64 twin or of a GPU, and return
- * the violation, which ../violation.ts defines. gradient_bounds.ts has the bounds of attention's
- * gradients, ../rows/identities.ts the theory of RMSNorm and V-scale.
+ * The exact identities of the gradient-sink theory for attention's gradients. Each function takes
+ * the inputs, outputs and gradients of the float64 twin or of a GPU, and returns the violation,
+ * which ../violation.ts defines. gradient_bounds.ts has the bounds of attention's gradients,
+ * ../rows/identities.ts the theory of RMSNorm and V-scale.
  *
  * Labels such as A1 are those of src/reference/theory.md, which cites arXiv 2603.17771. g = ∂L/∂y,
  * β_ts = ⟨g_t, v_s − y_t⟩, M_s = Σ_t a_ts, S_s = Σ_t a_ts². Where query heads share a key head,

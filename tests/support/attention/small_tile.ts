@@ -54,8 +54,8 @@ export const smallTile: AttentionTiledOptions = {
 };
 
 /**
- * Replaces the tiled kernels by those of a given tile. They have a learned sink and a gradient of
- * the first query if the replaced kernels have them.
+ * Replaces the tiled kernels by those of a given tile. The new kernels have a learned sink and a
+ * gradient of the first query if the replaced ones have them.
  */
 export function tiledRewrites(tile: AttentionTiledOptions): Rewrites {
   const ofKeys = { ...tile, ...keyValueTile(tile) };

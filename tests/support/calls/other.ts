@@ -46,8 +46,8 @@ export interface OperatorCall {
   // deno-lint-ignore no-explicit-any
   readonly plan: (gpu: Gpu, options: any) => { readonly plan: Plan };
   /**
-   * The tensors that it reads, by name. Those in lists and objects have names such as `terms[0]`
-   * and `vScale.constant`.
+   * The tensors that the call reads, by name. Those in lists and objects have names such as
+   * `terms[0]` and `vScale.constant`.
    */
   readonly inputs: Readonly<Record<string, Argument>>;
   /** The caller's tensors that it writes. */

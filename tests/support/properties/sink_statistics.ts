@@ -65,8 +65,8 @@ const examples: readonly SinkDescription[] = [
 ];
 
 /**
- * Mass, second moment, score and the sink's share agree with the twin's within their error bounds.
- * Each run of a plan gives the same bits, and overwrites outputs full of NaN.
+ * Mass, second moment, score and sinkShare agree with the twin's within their error bounds. Each
+ * run of a plan gives the same bits, and overwrites outputs full of NaN.
  */
 export const sinkStatisticsMatchTwin = propertyOf({
   name: "attentionSinkStatistics vs twin",
@@ -109,11 +109,10 @@ export const sinkStatisticsMatchTwin = propertyOf({
 });
 
 /**
- * The masses of all positions and T times the sink's share add up to T, because every row's weights
- * and its sink's share add up to 1. With a window of one row, the score is the position's weight on
- * itself. At the last position, the second moment is the score's square. The second moment lies
- * between 0 and the mass. A NaN in query row t spoils only its own head, and only positions up to
- * t.
+ * The masses of all positions and T times sinkShare add up to T, because every row's weights, with
+ * the sink's, add up to 1. With a window of one row, the score is the position's weight on itself.
+ * At the last position, the second moment is the score's square. The second moment lies between 0
+ * and the mass. A NaN in query row t spoils only its own head, and only positions up to t.
  */
 export const sinkStatisticsObeyTheirLaws = propertyOf({
   name: "attentionSinkStatistics' laws",

@@ -37,7 +37,8 @@ const description: fc.Arbitrary<AttentionDescription> = fc.record({
   headDim: fc.constantFrom(4, 8, 12, 36),
   seed: fc.integer({ min: 0, max: 0x7fffffff }),
   scale: fc.constantFrom(undefined, 0.3, -0.7),
-  // Neither "sharp" logits nor huge constants: they make gradients subnormal, with few digits.
+  // No "sharp" logits and no huge constants, because these make gradients subnormal, with few
+  // digits.
   pattern: fc.constantFrom("normal" as const, "sink" as const),
   vScale: someVScale("tiny", "usual"),
 });

@@ -138,7 +138,7 @@ export const attentionKeepsItsPromise = propertyOf({
   name: "attention end to end",
   arbitrary: attentionDescription.filter((drawn) =>
     promised[drawn.pattern] !== undefined && drawn.length > 1 && drawn.scale !== 0 &&
-    // A drawn scale would turn these logits into thousands.
+    // With a drawn scale, this pattern's logits would be thousands.
     (drawn.pattern !== "hundreds" || drawn.scale === undefined)
   ),
   examples: [

@@ -41,8 +41,8 @@ function names(columns: number, epsilon: number): string {
   return `${columns} columns, epsilon ${epsilon}`;
 }
 
-// Compares numbers with the twin, and with the twin of flushed inputs: each must lie within the
-// bound of one of them. NaN and infinities are allowed only where `mayBeNaN` is true.
+// Compares numbers with two twins, of the given and of the flushed inputs: each number must lie
+// within one twin's bound. NaN and infinities are allowed only where `mayBeNaN` is true.
 function compare(
   tally: Tally,
   what: string,

@@ -8,8 +8,8 @@ export const attentionProperties: readonly SinkProperty[] = [
   {
     name: "attention statistics are those of weights worked by hand",
     check(modules) {
-      // In the first sequence token 0's logit is log 3 above the others for every query: its
-      // weights are 1, 3/4, 3/5, 3/6.
+      // In the first sequence, token 0's logit is log 3 above all others, so the queries give token
+      // 0 the weights 1, 3/4, 3/5, 3/6.
       const query = rows(...Array<number>(8).fill(2));
       const key = rows(Math.log(3), 0, 0, 0, 0, 0, 0, 0);
       const logSumExp = Float64Array.from(

@@ -36,7 +36,7 @@ export const recomputedProperties: readonly SinkProperty[] = [
           oracleLoss: 1,
         });
       }
-      // Massive activations are counted per batch, so they may differ.
+      // Massive activations are counted per batch, so their numbers may differ.
       const strip = (result: ReturnType<typeof whole.result>) => ({
         ...result,
         layers: result.layers.map((layer) => ({ ...layer, massive: null })),
