@@ -1,7 +1,7 @@
 /**
  * A Llama-like model in float64: pre-norm decoder layers with RMSNorm, RoPE, causal attention,
- * V-scale and SwiGLU, the mean cross-entropy of the next tokens, and the loss's gradients by every
- * parameter and by every state at which gradient sinks are measured.
+ * V-scale and SwiGLU, and the mean cross-entropy of the next tokens. Its backward pass gives the
+ * loss's gradients by every parameter, and by the states at which gradient sinks are measured.
  *
  *     h̃ = RMSNorm(h)    h^½ = h + W_O attention(h̃)    h̃^½ = RMSNorm(h^½)    h′ = h^½ + W_down swiglu(h̃^½)
  *

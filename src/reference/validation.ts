@@ -31,8 +31,8 @@ export function valueText(value: unknown): string {
 /**
  * Checks a tensor's shape against the wanted one.
  *
- * @param options Which argument it is; the wanted dimensions, each a number or a name that stands
- *   for any length of at least 1; and the reason for them, which ends the message.
+ * @param options Which argument it is; `wanted`: the dimensions, each a number, or a name for any
+ *   length of at least 1; `because`: the reason for them, which ends the message.
  * @returns The tensor's shape.
  * @throws {TypeError} If it is not a tensor or has another shape.
  */
@@ -64,8 +64,8 @@ export function checkShape(
  * Throws unless the value is a finite number in its range.
  *
  * @param value The number.
- * @param options Which argument it is; the smallest number allowed, or a number that it must
- *   exceed.
+ * @param options Which argument it is; `minimum`: the smallest number allowed; `above`: a number
+ *   that it must exceed.
  * @throws {TypeError} If it is not a number.
  * @throws {RangeError} If it is not finite or out of range.
  */

@@ -1,4 +1,4 @@
-/** Measures sinks, gradient sinks and residual branches of a model from its traces. */
+/** Measures a model's sinks, gradient sinks and residual branches from its states and gradients. */
 import { checkConfig, type LlamaConfig } from "../reference/llama/config.ts";
 import type { LayerTrace, Trace } from "../reference/llama/trace.ts";
 import { CompressRegression } from "./meters/branch.ts";
@@ -28,12 +28,12 @@ export interface SinkMeterOptions {
   /** T of all batches. */
   readonly context: number;
   /**
-   * V-scale's θ of each value head of each layer, if it is learned. The entries of layers without
-   * attention are ignored.
+   * If V-scale is learned: θ of each value head of each layer, where V-scale's constant is
+   * proportional to exp θ. The entries of layers without attention are ignored.
    */
   readonly theta?: readonly (ArrayLike<number> | undefined)[] | undefined;
   /**
-   * The sink logit of each query head of each layer, if sinks are learned. The entries of layers
+   * If sinks are learned: the sink logit of each query head of each layer. The entries of layers
    * without attention are ignored.
    */
   readonly sinks?: readonly (ArrayLike<number> | undefined)[] | undefined;
@@ -80,8 +80,8 @@ class SequenceMean {
 }
 
 /**
- * Measures one model's traces, batch by batch, on the CPU in float64. A batch of 32 × 64 tokens
- * with 3 layers of width 64 takes about 50 ms.
+ * Measures one model's states and gradients, batch by batch, on the CPU in float64. A batch of 32 ×
+ * 64 tokens with 3 layers of width 64 takes about 50 ms.
  *
  * @example
  * ```ts

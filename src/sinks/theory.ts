@@ -20,9 +20,12 @@ export interface TheoryOptions {
     readonly attention: ArrayLike<number> | undefined;
     readonly mlp: ArrayLike<number>;
   }[];
-  /** V-scale's θ of each value head of each layer, if it is learned. */
+  /**
+   * If V-scale is learned: θ of each value head of each layer, where V-scale's constant is
+   * proportional to exp θ.
+   */
   readonly theta?: readonly (ArrayLike<number> | undefined)[] | undefined;
-  /** The sink logit of each query head of each layer, if sinks are learned. */
+  /** If sinks are learned: the sink logit of each query head of each layer. */
   readonly sinks?: readonly (ArrayLike<number> | undefined)[] | undefined;
   /** s: how tight the bounds are at this position is also shown separately. Default: 0. */
   readonly position?: number | undefined;
@@ -138,8 +141,8 @@ export class TheoryMeter {
 
 /**
  * Checks A1 to A7, N1, N2 and N4 of src/reference/theory.md on a trace. In a model with sink
- * logits, rows of weights obey S1, and S3, S4 and S6 replace A4, the zero of A3, and A7; in a model
- * with gates it also checks the gradients at the gates.
+ * logits, rows of weights obey S1. S3 then replaces A4, S4 replaces the zero of A3, and S6 replaces
+ * A7. In a model with gates, the gradients at the gates are checked too.
  *
  * A violation is a difference that rounding cannot explain (see theory/attention.ts and
  * theory/norm.ts); exact arithmetic has none.

@@ -1,4 +1,7 @@
-/** Checks that a trace fits its model and holds finite numbers only. */
+/**
+ * Checks that a trace, a model's states and gradients on one batch, fits the model and holds finite
+ * numbers only.
+ */
 import { attentionGates, type LlamaConfig } from "../reference/llama/config.ts";
 import type { LayerTrace, Trace } from "../reference/llama/trace.ts";
 import type { Numbers } from "./numbers.ts";

@@ -105,9 +105,9 @@ function attentionLength(config: LlamaConfig, rows: number): number {
   const sinks = hasSinkLogit(config) ? 2 * queryHeads : 0;
   const statistics = sinks + 3 * rows * queryHeads +
     (vScale === "none" ? 0 : 6 * rows * keyValueHeads);
-  // In the order of the three terms: the gates' logits, openings and logits' gradients; the gated
-  // output and its gradient; the gradient by the norm's output through the gates, and its sum with
-  // that through the projections.
+  // Per gate: its logit, its opening and the logit's gradient. Per element of the heads' outputs:
+  // the gated output and its gradient. Per element of the stream: the gradient by the norm's output
+  // through the gates, and its sum with that through the projections.
   const gates = attentionGates(config);
   const gated = gates === 0 ? 0 : 3 * rows * gates + 2 * query + 2 * rows * config.modelDim;
   return branchLength(config, rows) + projections + outputs + statistics + gated;

@@ -3,8 +3,8 @@
  * head, the logits and the cross-entropy in slices of the vocabulary.
  *
  * For each row, a slice's kernels give logSumExp_slice = log Σ e^z over the slice's columns, and
- * loss_slice = logSumExp_slice minus the target's logit, which counts as 0 if the target is in
- * another slice. The CPU combines the slices in float64:
+ * loss_slice = logSumExp_slice − z_target, with z_target = 0 if the target is in another slice. The
+ * CPU combines the slices in float64:
  *
  *     logSumExp = log Σ_slices e^(logSumExp_slice)    z_target = Σ_slices (logSumExp_slice − loss_slice)
  *

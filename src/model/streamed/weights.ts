@@ -53,7 +53,7 @@ export const UNSETTLED_BYTES: number = 2 ** 27;
 /** The numbers of a `Place`. */
 type Numbers = Float32Array<ArrayBuffer> | Uint16Array<ArrayBuffer>;
 
-/** Where to write numbers: part of a tensor, or rows of an image. */
+/** Where to write numbers: part of a tensor, or rows of an image (texture). */
 interface Place {
   readonly length: number;
   readonly numbers: ImageLayout["numbers"];

@@ -85,12 +85,12 @@ export const PLAIN_LLAMA = {
   layersWithoutAttention: [],
 } as const satisfies Partial<LlamaConfig>;
 
-/** Optional parts that models trained by this project do not have. */
+/** Optional parts that no model trained by this project has. */
 const BOOLEAN_PARTS = ["projectionBiases", "attentionOutputBias", "queryKeyNorm"] as const;
 const PRETRAINED_FIELDS = ["ropeScaling", ...BOOLEAN_PARTS] as const;
 
 /**
- * Refuses a model with parts that only pretrained models have.
+ * Refuses a model with parts that only pretrained models have, such as biases.
  *
  * @param options `operation`: which lacks these parts, for the message
  * @throws {RangeError} that names the first such field
@@ -108,7 +108,7 @@ export function refusePretrainedParts(
 }
 
 /**
- * Refuses a model with parts that only this project's models have.
+ * Refuses a model with parts that only this project's models have, such as V-scale.
  *
  * @param options `operation`: which lacks these parts, for the message
  * @throws {RangeError} that names the first such field

@@ -55,9 +55,9 @@ export interface HeadLayout {
 }
 
 /**
- * Splits rows [B T, H D] into heads [B, H, T, D] and applies RoPE: at position t, columns i and
- * i + D/2 of a head are a point (x, y) of the plane, which turns by the angle t times frequency i.
- * Hugging Face's Llama pairs the same columns.
+ * Splits rows [B T, H D] into heads [B, H, T, D] and applies RoPE. Columns i and i + D/2 of a head
+ * are the coordinates of a point. At position t, RoPE turns this point by the angle t times
+ * frequency i. Hugging Face's Llama pairs the same columns.
  *
  * Source: Su et al., arXiv 2104.09864.
  */

@@ -6,7 +6,10 @@
 export interface SinkComparison {
   /** The value at position s. */
   readonly sink: number;
-  /** The mean over the early tokens; for R_GS, over all other positions up to T_e. */
+  /**
+   * The mean over the early tokens; for R_GS, over all other positions up to T_e
+   * (`lastGradientPosition`).
+   */
   readonly early: number;
   /** sink / early; null for a division by zero. */
   readonly ratio: number | null;

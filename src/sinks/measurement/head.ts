@@ -1,5 +1,6 @@
 /**
- * The measurements of one head of attention. `../measurement.ts` says the units and reductions.
+ * The measurements of one head of attention. `../measurement.ts` says the units and reductions. An
+ * idle query has no reason to attend to a certain token.
  */
 import type { SinkComparison } from "./comparison.ts";
 

@@ -33,7 +33,10 @@ export interface AttentionMeasurement {
   readonly sequenceSinkRate?: number;
   /** The share of (sequence, head) pairs whose idle score counts as a sink. */
   readonly idleSequenceSinkRate?: number | null;
-  /** R_GS(s) of summed gradients: ‖∇h̃_s‖ compared with the mean over other t ≤ T_e. */
+  /**
+   * R_GS(s) of summed gradients: ‖∇h̃_s‖ compared with the mean over other t ≤ T_e
+   * (`lastGradientPosition`).
+   */
   readonly gradientSink: SinkComparison;
   /** R_GS(s) of single gradients: what remains of R_GS without summing over sequences. */
   readonly singleGradientSink: SinkComparison;
@@ -92,8 +95,8 @@ export interface LayerMeasurement {
     readonly branch: BranchMeasurement;
   };
   /**
-   * The norms of the residual stream before the layer, between attention and MLP, and after the
-   * layer, ‖h_in‖, ‖h_half‖ and ‖h_out‖: means over sequences, at s compared with early tokens.
+   * Norms of the residual stream, means over sequences, at s compared with early tokens: before the
+   * layer (h_in), between attention and MLP (h_half), and after the layer (h_out).
    */
   readonly input: SinkComparison;
   readonly half: SinkComparison;

@@ -12,19 +12,19 @@
  *     by key s    3 u (Σ_t (a_ts ‖q_t‖ (‖g_t ⊙ v_s‖ + ‖g_t ⊙ y_t‖))²/D)^½
  *     by query s  3 u (Σ (‖g_s ⊙ y_s‖ ‖Σ_j a_sj k_j‖ + (Σ_j (a_sj ‖g_s ⊙ v_j‖ ‖k_j‖)²)^½)²/D)^½
  *
- * summed over all heads and sequences, and for a key over all queries that see it. Measured on
- * strong sinks (all but 1e-4 to 1e-8 of the weight, T 64 to 256, D 16 to 128), the error of the
- * key's gradient was between a tenth of its floor and slightly above it, both in this project's
- * kernels and in PyTorch. The error of the query's gradient was a tenth to a third of its floor (T
- * 40, D 12). Errors relative to the gradient, such as the exponential's, do not hide it, so the
- * floors leave them out.
+ * summed over all heads and sequences, and for a key over all queries that see it. The floor by key
+ * was checked on sinks that take all but 1e-4 to 1e-8 of the weight (T 64 to 256, D 16 to 128). The
+ * error was a tenth of the floor to slightly above it, both in this project's kernels and in
+ * PyTorch. The error of the query's gradient was a tenth to a third of its floor (T 40, D 12).
+ * Errors relative to the gradient, such as the exponential's, do not hide it, so the floors leave
+ * them out.
  *
  * Without a sink logit the first query sees only one key: its gradient is 0, and a kernel's result
  * for it lies below the floor.
  *
- * The precise form of `attentionBackward` subtracts v_s from all values: v_j − v_s replaces v_j,
- * and y_t − (1 − b_t) v_s replaces y_t, where b_t is the weight of a sink logit. The logit's
- * gradient then has a third term, b_t ⟨g_t, v_s⟩, which is off by u b_t ‖g_t ⊙ v_s‖.
+ * The precise form of `attentionBackward` subtracts v_s from all values. So v_j − v_s replaces v_j,
+ * and y_t − (1 − b_t) v_s replaces y_t, where b_t is a sink logit's share of the weight. The
+ * logit's gradient then has a third term, b_t ⟨g_t, v_s⟩, which is off by u b_t ‖g_t ⊙ v_s‖.
  */
 import { type AttentionShape, keyHeadOf } from "../attention_column.ts";
 import { type Numbers, precisionOf, rowDot, rowNorm } from "../numbers.ts";
@@ -52,7 +52,10 @@ export interface FloorOptions {
   readonly position: number;
   /** The sink logit of each query head; undefined in a model without sink logits. */
   readonly sinkLogits?: readonly number[] | undefined;
-  /** Whether the backward pass used its precise form for position s. Default: false. */
+  /**
+   * Whether the backward pass used its precise form, which rounds less at position s. Default:
+   * false.
+   */
   readonly precise?: boolean;
 }
 

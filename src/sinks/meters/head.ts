@@ -42,12 +42,11 @@ export class HeadMeter {
    * idle.
    */
   #idleQueries: number | undefined;
-  /**
-   * The number of sequences with idle queries; the sum of uniform attention, 1 / (t + 1), over all
-   * idle queries t; and uniform attention's score over the window's queries.
-   */
+  /** The number of sequences with idle queries. */
   #idleSequences = 0;
+  /** The sum of uniform attention, 1 / (t + 1), over all idle queries t. */
   #uniformIdle = 0;
+  /** The score of uniform attention over the window's queries. */
   #uniform = 0;
 
   constructor(queryHeads: number, settings: SinkSettings) {

@@ -26,8 +26,8 @@ export interface LayerMeterOptions {
   /** The sink logit of each query head; undefined if the model has none. */
   readonly sinkLogits: readonly number[] | undefined;
   /**
-   * Whether attention's backward pass used its precise form for the measured position. Default:
-   * false.
+   * Whether attention's backward pass used its precise form, which rounds less at position s.
+   * Default: false.
    */
   readonly precise?: boolean;
 }

@@ -1,6 +1,6 @@
 /**
- * How much R_GS depends on the texts. R_GS takes the norm of the sum of all texts' gradients g_i,
- * so a resample that draws text i w_i times needs ‖Σ w_i g_i‖² = Σ_ij w_i w_j ⟨g_i, g_j⟩. The inner
+ * How much R_GS depends on the texts. R_GS takes the norm of the sum of all texts' gradients g_i. A
+ * resample that draws text i w_i times needs ‖Σ w_i g_i‖² = Σ_ij w_i w_j ⟨g_i, g_j⟩. The inner
  * products are computed once; a resample then needs no pass over the gradients.
  */
 import { sum } from "../../statistics/mean.ts";

@@ -2,19 +2,20 @@
  * Identities A1 to A4 and bounds A5 to A7 (src/reference/theory.md) on a traced layer. Here g =
  * ∂L/∂y, D_t = ⟨g_t, y_t⟩ and β_ts = ⟨g_t, v_s⟩ − D_t. All are per query head; gradients of keys
  * and values are summed over the query heads that share a key head. With full V-scale, v̂ replaces
- * v; in full and in backward-only V-scale, J_φ(v) maps the gradient of v̂ to that of v. With a sink
- * logit, whose share of the weight is b_t, a row of weights sums to 1 − b_t (S1) instead of 1, and
- * S3, S4 and S6 replace A4, the zero of A3, and A7. With gates, y is a head's output before its
+ * v. With full or backward-only V-scale, J_φ(v) maps the gradient of v̂ to that of v. With a sink
+ * logit, whose share of the weight is b_t, a row of weights sums to 1 − b_t (S1). S3 then replaces
+ * A4, S4 replaces the zero of A3, and S6 replaces A7. With gates, y is a head's output before its
  * gates, which `gate.ts` checks.
  *
  * Rounding: the checks recompute the weights in float64 from the traced q and k. The model's own
- * weights differ from these by roundings: of the logit, at most (D/4 + 6) u |z|, in z and again in
- * logSumExp; of exp and log; and of the sums over T. Together they are at most ρ = u ((D/2 + 32) Z
- * + T + 50), where Z is the largest of a head's ‖q_t‖ ‖k_s‖/√D and |sink logit|, and u the unit
- * roundoff of the traced numbers, 2^-24 or 2^-53. Sums over T tokens and products of D elements add
- * (T + D + 50) u times the added magnitudes. An identity's difference is measured in units of these
- * magnitudes. (Higham, Accuracy and Stability, section 4.2; WGSL's own accuracy of exp and log.) In
- * addition, weights and products below the smallest normal number may be flushed to 0.
+ * weights differ from these by three kinds of rounding: of the logit, at most (D/4 + 6) u |z|, once
+ * in z and once in logSumExp; of exp and log; and of the sums over T. Here u is the unit roundoff
+ * of the traced numbers, 2^-24 or 2^-53. Together they are at most ρ = u ((D/2 + 32) Z + T + 50),
+ * where Z is the largest of a head's ‖q_t‖ ‖k_s‖/√D and |sink logit|. Sums over T tokens and
+ * products of D elements add (T + D + 50) u times the added magnitudes. An identity's difference is
+ * measured in units of these magnitudes. (Higham, Accuracy and Stability, section 4.2; WGSL's own
+ * accuracy of exp and log.) In addition, weights and products below the smallest normal number may
+ * be flushed to 0.
  *
  * Source: Chen, Lin, Yao, arXiv 2603.17771.
  */

@@ -42,8 +42,8 @@ export interface AttentionLayer {
 }
 
 /**
- * Sums of one key head over the query heads that read it, for each key position s: the right sides
- * of A1, A2, A5 and A6 in src/reference/theory.md, and the magnitude of A2's terms.
+ * Sums of one key head over the query heads that read it, for each key position s. They are the
+ * right sides of A1, A2, A5 and A6 in src/reference/theory.md, and the magnitude of A2's terms.
  */
 export class KeySums {
   /** ∇v_s by identity A1, or ∇v̂_s with V-scale: Σ a_ts g_t, [T, D] */
