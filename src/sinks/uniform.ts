@@ -21,8 +21,8 @@ export function uniformScore(position: number, end: number): number {
 }
 
 /**
- * A sink's score must exceed the score of uniform attention by this share. The rounding of float32
- * logits changes a score by less.
+ * A sink's score must exceed the score of uniform attention by this relative margin. Rounding
+ * float32 logits changes a score by less.
  */
 const ROUNDING = 1e-5;
 

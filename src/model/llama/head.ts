@@ -33,7 +33,7 @@ export interface HeadPlans {
   readonly headGradient: Tensor;
 }
 
-/** The most bytes of logits at a time. Larger batches are computed in chunks of rows. */
+/** The most bytes of logits at a time. More logits are computed in chunks of rows. */
 export const LOGITS_BYTES: number = 2 ** 27;
 
 /**

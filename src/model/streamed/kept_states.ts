@@ -8,8 +8,9 @@ import type { LayerState } from "../llama/layer.ts";
 import type { Workspace } from "../workspace.ts";
 
 /**
- * A layer's tensors that the backward pass or its trace needs. `merged` and `hidden` are not among
- * them, because only gradients by weights need them. A layer's input is kept anyway.
+ * A layer's tensors that the backward pass or `onLayer`'s trace needs. `merged` and `hidden` are
+ * not among them, because only gradients by weights need them. A layer's input needs no copy:
+ * `StreamedLlama` keeps it.
  */
 function tensorsOf({ attention, half, mlp, output }: LayerState): Tensor[] {
   const own = attention === undefined ? [] : [

@@ -8,7 +8,7 @@ export interface SinkSettings {
    * T_ε: the score averages over the queries t = s … s + T_ε − 1, or fewer at the sequence's end.
    */
   readonly window: number;
-  /** ε: a greater score counts as a sink if it also exceeds the score of uniform attention. */
+  /** ε: a score above it counts as a sink, if it also exceeds the score of uniform attention. */
   readonly threshold: number;
   /** T_e: R_GS compares s with the other positions up to this one, or up to the sequence's end. */
   readonly lastGradientPosition: number;

@@ -193,7 +193,7 @@ export class LayerMeter {
     this.#massive = new MassiveMeter(settings.position);
   }
 
-  /** The sums over the MLP's tokens for a fit of Compress over all layers. */
+  /** The sums over this layer's MLP branch, to join into a fit of Compress over all layers. */
   get mlpRegression(): CompressRegression {
     return this.#mlp.regression;
   }

@@ -55,7 +55,7 @@ export interface PretrainedMeasurement extends StatesMeasurement {
     readonly notes: readonly string[];
   };
   readonly texts: {
-    /** The values of the options --bos and --documents. */
+    /** The values of `deno task sinks`' options --bos and --documents. */
     readonly begin: string;
     readonly documents: string;
     /** The first tokens of the first text, spelled out. */

@@ -4,9 +4,7 @@ import { type Numbers, rowDot } from "../numbers.ts";
 import { isSink, uniformScore } from "../uniform.ts";
 import type { AttentionMap } from "./measurement.ts";
 
-/**
- * The most positions in a map of the mean over texts, and in a map of a single text.
- */
+/** The most positions in a map averaged over texts, and in a map of a single text. */
 const MAP_POSITIONS = 48;
 const TEXT_POSITIONS = 24;
 

@@ -16,8 +16,7 @@ export interface LargeActivation {
 export interface StateMeasurement {
   readonly layer: number;
   /**
-   * The three largest magnitudes of all texts at different positions or in different dimensions,
-   * decreasing.
+   * The three largest magnitudes of all texts, at most one per position and dimension, decreasing.
    */
   readonly largest: readonly LargeActivation[];
   /** Median magnitude of a text's elements; the mean over texts. */

@@ -48,7 +48,7 @@ const OTHERS: readonly (readonly [RegExp, string])[] = [
 ];
 
 /**
- * Says what a file of another program's weights is.
+ * Says what a file that is not read as weights is.
  *
  * @returns its kind, and what to do; undefined for any other file
  */
@@ -86,7 +86,7 @@ export async function openTensorFiles(folder: string): Promise<TensorFiles> {
 }
 
 /**
- * Finds weights of another kind among a model's files.
+ * Finds weights of a kind that is not read among a model's files.
  *
  * @returns one of the names, its kind, and what to do; undefined if there are none
  */
