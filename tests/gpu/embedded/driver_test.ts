@@ -1,18 +1,8 @@
-import { packTar, type TarEntry } from "modern-tar";
-import {
-  driverFileHashes,
-  embeddedPackage,
-  readDriverTar,
-  unpackDriver,
-  verifySha256,
-} from "../../../src/gpu/embedded/archive.ts";
+/** Installing the embedded driver into a cache, and loading it. */
+import { driverFileHashes, embeddedPackage } from "../../../src/gpu/embedded/archive.ts";
 import { sha256 } from "../../../src/sha256.ts";
 import { activateEmbeddedDriver, installEmbeddedDriver } from "../../../src/gpu/embedded/driver.ts";
-import {
-  packageCacheFolder,
-  projectCacheFolder,
-  userCacheFolder,
-} from "../../../src/files/cache_folder.ts";
+import { packageCacheFolder, projectCacheFolder } from "../../../src/files/cache_folder.ts";
 import { driverFolderName } from "../../../src/gpu/embedded/folder_name.ts";
 import {
   DRIVER_VARIABLES,
@@ -30,70 +20,11 @@ import {
   assertStringIncludes,
   assertThrows,
 } from "../../support/assert/assert.ts";
-import { testWith } from "../../support/permitted.ts";
-
-// Folders
-
-Deno.test("userCacheFolder() prefers an absolute XDG_CACHE_HOME and ignores a relative one", () => {
-  assertEquals(userCacheFolder({ HOME: "/home/me", XDG_CACHE_HOME: "/fast/" }), "/fast");
-  assertEquals(userCacheFolder({ HOME: "/home/me", XDG_CACHE_HOME: "fast" }), "/home/me/.cache");
-  assertEquals(userCacheFolder({ HOME: "/home/me", XDG_CACHE_HOME: "" }), "/home/me/.cache");
-  assertEquals(userCacheFolder({ HOME: "/" }), "/.cache");
-});
-
-Deno.test("userCacheFolder() throws where neither variable is an absolute path", () => {
-  assertThrows(() => userCacheFolder({}), Error, "XDG_CACHE_HOME");
-  assertThrows(() => userCacheFolder({ HOME: "me", XDG_CACHE_HOME: "x" }), Error, "HOME");
-});
-
-Deno.test("packageCacheFolder() follows DENO_DIR", () => {
-  assertEquals(packageCacheFolder({ HOME: "/home/me" }), "/home/me/.cache/deno/npm");
-  assertEquals(packageCacheFolder({ HOME: "/home/me", DENO_DIR: "" }), "/home/me/.cache/deno/npm");
-  assertEquals(packageCacheFolder({ XDG_CACHE_HOME: "/fast" }), "/fast/deno/npm");
-  assertEquals(packageCacheFolder({ HOME: "/home/me", DENO_DIR: "/deno/" }), "/deno/npm");
-});
 
 Deno.test("driverFolderName() contains the version and the archive's hash", () => {
   const version = embeddedPackage.specifier.split("@").at(-1)!;
   assertStringIncludes(driverFolderName(), version);
   assertStringIncludes(driverFolderName(), embeddedPackage.archiveSha256.slice(0, 12));
-  assertEquals(projectCacheFolder({ HOME: "/home/me" }), "/home/me/.cache/gradsink");
-});
-
-// Permissions
-
-Deno.test("permissionFlags() writes one flag per kind, each value once; messages quote values for a shell", () => {
-  const needs: PermissionNeed[] = [
-    { name: "env", value: "HOME" },
-    { name: "read", value: "/a" },
-    { name: "env", value: "DENO_DIR" },
-    { name: "env", value: "HOME" },
-    { name: "write", value: "/a,b" },
-    { name: "ffi", value: "/a b" },
-  ];
-  const plain = ["--allow-env=HOME,DENO_DIR", "--allow-read=/a", "--allow-write=/a,,b"];
-  assertEquals(permissionFlags(needs), [...plain, "--allow-ffi=/a b"]);
-  assertEquals(typedPermissionFlags(needs), [...plain, '"--allow-ffi=/a b"'].join(" "));
-});
-
-const posixTest = Deno.build.os === "windows" ? () => {} : testWith("run");
-
-posixTest("a POSIX shell reads quoted permission flags as they are", async () => {
-  const values = [
-    "/a b",
-    "/$HOME/`id`",
-    'it\'s "here"',
-    "/é/~x",
-    "/a;b&c|(d)<e>",
-    "/back\\slash!",
-    "/*",
-  ];
-  for (const value of values) {
-    const needs: PermissionNeed[] = [{ name: "read", value }];
-    const script = `printf %s ${typedPermissionFlags(needs)}`;
-    const { stdout } = await new Deno.Command("sh", { args: ["-c", script] }).output();
-    assertEquals(new TextDecoder().decode(stdout), permissionFlags(needs)[0]);
-  }
 });
 
 const onPlatform = Deno.build.target === "x86_64-unknown-linux-gnu";
@@ -146,99 +77,6 @@ Deno.test(
   },
 );
 
-// Archive
-
-Deno.test("sha256() computes the example of FIPS 180-4", async () => {
-  assertEquals(
-    await sha256(new TextEncoder().encode("abc")),
-    "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
-  );
-});
-
-Deno.test("verifySha256() refuses one changed bit, with both hashes", async () => {
-  const bytes = Uint8Array.from({ length: 1000 }, (_, i) => i);
-  const expected = await sha256(bytes);
-  await verifySha256(bytes, { name: "it", expected });
-  bytes[500]! ^= 1;
-  const error = await assertRejects(() => verifySha256(bytes, { name: "it", expected }), Error);
-  assertStringIncludes(error.message, expected);
-  assertStringIncludes(error.message, await sha256(bytes));
-});
-
-Deno.test("unpackDriver() refuses an archive that is not the pinned one", async () => {
-  const error = await assertRejects(() => unpackDriver(new Uint8Array(8)), Error);
-  assertStringIncludes(error.message, embeddedPackage.archiveSha256);
-  assertStringIncludes(error.message, await sha256(new Uint8Array(8)));
-});
-
-function fileEntry(name: string, body = `contents of ${name}`): TarEntry {
-  return { header: { name, size: new TextEncoder().encode(body).length, type: "file" }, body };
-}
-
-function expectedEntries(): TarEntry[] {
-  return [...driverFileHashes.keys()].map((name) => fileEntry(name));
-}
-
-Deno.test("readDriverTar() reads the driver's files and skips ANGLE's", async () => {
-  const tar = await packTar([
-    fileEntry("libEGL.so"),
-    ...expectedEntries(),
-    fileEntry("libGLESv2.so"),
-  ]);
-  const files = await readDriverTar(tar);
-  assertEquals([...files.keys()].sort(), [...driverFileHashes.keys()].sort());
-  for (const [name, bytes] of files) {
-    assertEquals(new TextDecoder().decode(bytes), `contents of ${name}`);
-  }
-});
-
-for (
-  const name of [
-    "../libvulkan.so.1",
-    "/libvulkan.so.1",
-    "./libvulkan.so.1",
-    "folder/libvulkan.so.1",
-    "libvulkan.so.1/",
-    "libvulkan.so.2",
-    "../../.bashrc",
-  ]
-) {
-  Deno.test(`readDriverTar() refuses an entry named ${name}`, async () => {
-    const tar = await packTar([...expectedEntries(), fileEntry(name)]);
-    const error = await assertRejects(() => readDriverTar(tar), Error);
-    assertStringIncludes(error.message, JSON.stringify(name));
-  });
-}
-
-for (const type of ["symlink", "link", "directory"] as const) {
-  Deno.test(`readDriverTar() refuses a ${type} under an expected name`, async () => {
-    const [first, ...rest] = expectedEntries();
-    const header = { name: first!.header.name, size: 0, type, linkname: "/etc/passwd" };
-    const tar = await packTar([{ header }, ...rest]);
-    await assertRejects(() => readDriverTar(tar), Error, "is not a regular file");
-  });
-}
-
-Deno.test("readDriverTar() refuses a file that occurs twice", async () => {
-  const tar = await packTar([...expectedEntries(), expectedEntries()[0]!]);
-  await assertRejects(() => readDriverTar(tar), Error, "occurs twice");
-});
-
-Deno.test("readDriverTar() refuses an archive that lacks a file", async () => {
-  for (const missing of driverFileHashes.keys()) {
-    const tar = await packTar(expectedEntries().filter(({ header }) => header.name !== missing));
-    await assertRejects(() => readDriverTar(tar), Error, `lacks "${missing}"`);
-  }
-});
-
-Deno.test("readDriverTar() refuses a damaged header and a truncated archive", async () => {
-  const tar = await packTar(expectedEntries());
-  const damaged = tar.slice();
-  damaged[136]! ^= 1; // a byte of the modification time, which only the checksum protects
-  await assertRejects(() => readDriverTar(damaged), Error, "damaged");
-  await assertRejects(() => readDriverTar(tar.slice(0, 520)), Error, "damaged");
-});
-
 // Installing: needs permissions, and the network on the first run
 
 const environment = Object.fromEntries(
@@ -275,6 +113,15 @@ async function withEmptyCache(use: (cacheFolder: string) => Promise<void>): Prom
   }
 }
 
+/** Registers a test that gets an empty cache, unless it must be ignored. */
+function testInCache(
+  name: string,
+  { ignore, name: why }: typeof installing,
+  use: (cacheFolder: string) => Promise<void>,
+): void {
+  Deno.test({ name: `${name}${why}`, ignore, fn: () => withEmptyCache(use) });
+}
+
 async function assertInstalled(cacheFolder: string): Promise<void> {
   const entries = (await Array.fromAsync(Deno.readDir(cacheFolder))).map(({ name }) => name);
   assertEquals(entries, [driverFolderName()]);
@@ -284,10 +131,10 @@ async function assertInstalled(cacheFolder: string): Promise<void> {
   }
 }
 
-Deno.test(`installEmbeddedDriver() installs once, with one line of notice${installing.name}`, {
-  ignore: installing.ignore,
-}, () =>
-  withEmptyCache(async (cacheFolder) => {
+testInCache(
+  "installEmbeddedDriver() installs once, with one line of notice",
+  installing,
+  async (cacheFolder) => {
     const notices: string[] = [];
     const notice = (line: string): number => notices.push(line);
     const driver = await installEmbeddedDriver({ cacheFolder, notice });
@@ -300,12 +147,13 @@ Deno.test(`installEmbeddedDriver() installs once, with one line of notice${insta
     }
     assertEquals(await installEmbeddedDriver({ cacheFolder, notice }), driver);
     assertEquals(notices.length, 1);
-  }));
+  },
+);
 
-Deno.test(`installEmbeddedDriver() repairs changed and missing files${installing.name}`, {
-  ignore: installing.ignore,
-}, () =>
-  withEmptyCache(async (cacheFolder) => {
+testInCache(
+  "installEmbeddedDriver() repairs changed and missing files",
+  installing,
+  async (cacheFolder) => {
     const notice = (): void => {};
     const { folder } = await installEmbeddedDriver({ cacheFolder, notice });
     for (const name of driverFileHashes.keys()) {
@@ -318,12 +166,13 @@ Deno.test(`installEmbeddedDriver() repairs changed and missing files${installing
       await installEmbeddedDriver({ cacheFolder, notice });
       await assertInstalled(cacheFolder);
     }
-  }));
+  },
+);
 
-Deno.test(`installEmbeddedDriver() removes a killed installation's leftovers${installing.name}`, {
-  ignore: installing.ignore,
-}, () =>
-  withEmptyCache(async (cacheFolder) => {
+testInCache(
+  "installEmbeddedDriver() removes a killed installation's leftovers",
+  installing,
+  async (cacheFolder) => {
     const leftover = `${cacheFolder}/.${driverFolderName()}-killed.tmp`;
     await Deno.mkdir(leftover, { recursive: true });
     await Deno.writeTextFile(`${leftover}/libvulkan.so.1`, "half");
@@ -334,12 +183,13 @@ Deno.test(`installEmbeddedDriver() removes a killed installation's leftovers${in
     await installEmbeddedDriver({ cacheFolder, notice: () => {} });
     await Deno.remove(recent); // throws if the installation removed a running process's folder
     await assertInstalled(cacheFolder);
-  }));
+  },
+);
 
-Deno.test(`installEmbeddedDriver() leaves nothing behind if it cannot write${installing.name}`, {
-  ignore: installing.ignore,
-}, () =>
-  withEmptyCache(async (cacheFolder) => {
+testInCache(
+  "installEmbeddedDriver() leaves nothing behind if it cannot write",
+  installing,
+  async (cacheFolder) => {
     await Deno.mkdir(cacheFolder, { recursive: true });
     const obstacle = `${cacheFolder}/${driverFolderName()}`;
     await Deno.writeTextFile(obstacle, "a file where the folder should be");
@@ -350,7 +200,8 @@ Deno.test(`installEmbeddedDriver() leaves nothing behind if it cannot write${ins
     );
     const left = (await Array.fromAsync(Deno.readDir(cacheFolder))).map(({ name }) => name);
     assertEquals(left, [driverFolderName()]);
-  }));
+  },
+);
 
 // These tests use child processes, because drivers are chosen for a whole process.
 
@@ -386,28 +237,26 @@ async function runChild(cacheFolder: string, options: {
 }
 
 for (const runtime of ["deno", "dawn"] as const) {
-  Deno.test(
-    `activateEmbeddedDriver() gives SwiftShader to ${runtime}, which computes correctly${spawning.name}`,
-    {
-      ignore: spawning.ignore,
+  testInCache(
+    `activateEmbeddedDriver() gives SwiftShader to ${runtime}, which computes correctly`,
+    spawning,
+    async (cacheFolder) => {
+      const report = await runChild(cacheFolder, { runtime });
+      assertStringIncludes(report.adapter!, "SwiftShader");
+      assertEquals(report.compared, 256);
+      assertEquals(report.wrong, 0);
     },
-    () =>
-      withEmptyCache(async (cacheFolder) => {
-        const report = await runChild(cacheFolder, { runtime });
-        assertStringIncludes(report.adapter!, "SwiftShader");
-        assertEquals(report.compared, 256);
-        assertEquals(report.wrong, 0);
-      }),
   );
 }
 
-Deno.test(`installEmbeddedDriver() succeeds in several processes at once${spawning.name}`, {
-  ignore: spawning.ignore,
-}, () =>
-  withEmptyCache(async (cacheFolder) => {
+testInCache(
+  "installEmbeddedDriver() succeeds in several processes at once",
+  spawning,
+  async (cacheFolder) => {
     const reports = await Promise.all(
       Array.from({ length: 3 }, () => runChild(cacheFolder, { runtime: "install" })),
     );
     for (const { folder } of reports) assertEquals(folder, `${cacheFolder}/${driverFolderName()}`);
     await assertInstalled(cacheFolder);
-  }));
+  },
+);
