@@ -40,10 +40,15 @@ export function cost({ n }: Lengths): { readonly flops: number; readonly bytes: 
 
 /**
  * The largest error that WGSL allows, relative to the largest |y|, which is about c. An ulp is at
- * most 2⁻²³ of a number. WGSL computes tanh z as sinh z / cosh z, each a sum of two exponentials.
- * The errors in ulp are 9 for the exponentials in sinh and 9 for those in cosh (3 + 2 |z|, with
- * |z| ≤ 3), 1 for each of the two sums and for the product with c, 2.5 for sinh z / cosh z, and
- * below 1.2 for z = x / c (2.5 |z| / cosh² z). Together these are below 25.
+ * most 2⁻²³ of a number. WGSL computes tanh z as sinh z / cosh z, each from two exponentials. The
+ * errors in ulp:
+ *
+ * - 9 in sinh z and 9 in cosh z: exponentials are within 3 + 2 |z|, with |z| ≤ 3
+ * - 1 in the sum in each, and 1 in the product with c
+ * - 2.5 in sinh z / cosh z
+ * - below 1.2 from z = x / c, whose error of 2.5 changes tanh z by 2.5 |z| / cosh² z
+ *
+ * Together these are below 25.
  */
 export const tolerance = 25 * 2 ** -23;
 

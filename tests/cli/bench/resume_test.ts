@@ -12,7 +12,7 @@ testBench("of two runs with the same --out, one ends before it measures", async 
   const args = ["--kernels=v-scale", "--passes=forward", "--cache=hot", "--budget=30"];
   const path = `${folder}/a.json`;
   const runs = await Promise.all([1, 2].map(() => run([`--out=${path}`, ...args])));
-  // A run that starts much later already finds the file as it reads its command line.
+  // A run that starts much later finds the file while it reads its command line, and exits with 2.
   const [won, lost] = runs.toSorted((a, b) => a.code - b.code);
   assertEquals(won!.code, 0, won!.stderr);
   assert(lost!.code === 1 || lost!.code === 2, lost!.stderr);
