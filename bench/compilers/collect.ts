@@ -87,7 +87,7 @@ interface LayerLine {
   readonly executables: readonly Executable[];
 }
 
-// The Vulkan layer writes a line before createComputePipeline() returns.
+// Reads the Vulkan layer's log. A pipeline's line is there before createComputePipeline() returns.
 function layerLines(log: string): string[] {
   try {
     return Deno.readTextFileSync(log).trimEnd().split("\n").filter((line) => line !== "");

@@ -90,7 +90,7 @@ Deno.test("listWorks() lists the kernels that tuning tries, the f16 ones, and th
   const chosen = list("chosen");
   assert(chosen.length > 0 && chosen.every((work) => work.chosen));
   assertEquals(chosen, all.filter((work) => work.chosen));
-  // By name, the kernel for the CPU is compiled nevertheless.
+  // If named, even a kernel for the CPU is compiled.
   const named = list(["barrier-free"]).filter(({ operator }) => operator !== "model");
   assertEquals([...new Set(named.map(({ variant }) => variant))], ["barrier-free"]);
 });
