@@ -4,7 +4,7 @@
  *
  * Each round is a new process (in a browser: a Worker with a new device) and measures every job in
  * a new random order. All samples of a process share its memory layout, its compiled code and the
- * other programs of that time. So comparisons need several processes.
+ * other programs that run at that time. So comparisons need several processes.
  *
  * Source: T. Kalibera, R. Jones, Rigorous benchmarking in reasonable time (2013).
  */
@@ -56,8 +56,8 @@ const CEILINGS_BUDGET = 30;
 const CLOSING_SHARE = 0.25;
 
 /**
- * After a measurement the file is stored, unless storing then takes more than about this share of
- * the time. Storing is slow, because it checks each of thousands of samples.
+ * The file is stored after measurements, but not so often that storing takes more than about this
+ * share of the time. Storing is slow, because it checks each of thousands of samples.
  */
 const KEEPING_SHARE = 0.05;
 

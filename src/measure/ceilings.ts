@@ -3,7 +3,8 @@
  * of a dispatch and of a submission.
  *
  * A kernel's figure counts only if the kernel computed its known result, so a kernel that computed
- * nothing gives no ceiling. The fastest form of each kernel counts.
+ * nothing gives no ceiling. Of a kernel's forms, such as numbers of accumulators, the fastest
+ * counts.
  */
 import type { Gpu } from "../gpu/gpu.ts";
 import {
@@ -112,7 +113,7 @@ export async function measureCeilings(
 }
 
 /**
- * Merges two measurements of one adapter's ceilings: takes the better figure of each, with its
+ * Merges two measurements of one adapter's ceilings: takes each ceiling's better figure, with its
  * method. Other work at the time only makes a figure worse, so the better one is closer to the
  * adapter's ceiling. The same holds for each form of a kernel.
  */

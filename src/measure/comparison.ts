@@ -1,6 +1,6 @@
 /**
  * Compares result files: pairs measurements of the same work, ranks them, and judges each against
- * the first file.
+ * the first file's.
  *
  * It does not touch the file system, so the command and a browser page share it.
  */

@@ -2,12 +2,13 @@
  * Estimates each measurement of a result file from its processes: its time, and the time's error.
  *
  * A process gives one value, the logarithm of its samples' median, because samples of one process
- * are not independent. A file's values form a table of measurements by rounds. A busy machine or a
- * low clock moves all values of a round. So the table is split into each measurement's mean, each
- * round's effect, and a rest. The error of a mean has two sources. One is the rounds' effects,
- * which all measurements share; it has one degree of freedom less than there are rounds. The other
- * is the rest. Its variances are moderated (pulled toward a value common to all measurements),
- * because a variance from as few as three rounds is very uncertain. Intervals are Welch's, with
+ * are not independent. A file's values form a table with a row for each measurement and a column
+ * for each round, in which one process takes all measurements. A busy machine or a low clock moves
+ * all values of a round. So the table is split into each measurement's mean, each round's effect,
+ * and a rest. The error of a mean has two sources. One is the rounds' effects, which all
+ * measurements share; it has one degree of freedom less than there are rounds. The other is the
+ * rest. Its variances are moderated (pulled toward a value common to all measurements), because a
+ * variance from as few as three rounds is very uncertain. Intervals are Welch's, with
  * Satterthwaite's degrees of freedom.
  *
  * Sources: T. Kalibera, R. Jones, Rigorous benchmarking in reasonable time (2013), for processes as
@@ -29,8 +30,8 @@ import { processesOf } from "./rounds.ts";
 import { mean, sum } from "../statistics/mean.ts";
 
 /**
- * The assumed standard deviation of the logarithms of processes' medians, for a measurement by one
- * process, which cannot show it. On quiet machines, medians of processes differed by up to 17 %.
+ * The assumed standard deviation of the logarithms of processes' medians, for a measurement that
+ * only one process took. On quiet machines, medians of processes differed by up to 17 %.
  */
 export const ASSUMED_DEVIATION = 0.1;
 

@@ -1,4 +1,4 @@
-/** Turns a selection into jobs, and jobs into batches. */
+/** The jobs that a selection of operators, shapes and variants asks for, and their batches. */
 import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
 import { uniformInt } from "pure-rand/distribution/uniformInt";
 import type { CacheState, Measurement } from "./result_file.ts";
@@ -192,12 +192,12 @@ export function batchJobs(jobs: readonly Job[], seed: number): Job[][] {
   return batches;
 }
 
-/** A key that a job shares with its measurement only. */
+/** Identifies a job's work: equal to {@linkcode measurementKey} of the job's measurement. */
 export function jobKey({ shape: { dimensions }, ...job }: Job): string {
   return keyOf({ ...job, shape: dimensions });
 }
 
-/** A key that a result file's measurement shares with its job only. */
+/** Identifies a measurement's work in a result file. */
 export function measurementKey(measurement: Measurement): string {
   return keyOf(measurement);
 }

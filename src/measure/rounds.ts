@@ -1,6 +1,6 @@
 /**
- * The rounds of the bench: how many a budget allows, and one measurement from several processes'
- * samples.
+ * The rounds of the bench, in each of which a new process takes every measurement: how many rounds
+ * a budget allows, and one measurement from several processes' samples.
  */
 import type { MeasuredProcess, Measurement } from "./result_file.ts";
 
@@ -108,7 +108,7 @@ export function addProcess(
 /**
  * Removes the last process's samples, if an interrupt cut them short.
  *
- * @returns the measurement without them; nothing if no process remains
+ * @returns the measurement without them; an empty list if no process remains
  */
 export function withoutInterrupted(measurement: Measurement): readonly Measurement[] {
   if (measurement.stopReason !== "interrupted") return [measurement];

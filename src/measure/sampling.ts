@@ -1,7 +1,8 @@
 /**
  * Samples several pieces of GPU work in turn. Each round visits the pieces that need more samples
- * in a new random order, so changes of the machine affect all of them alike. A fixed reference
- * kernel runs every few visits; samples taken while it was slow are flagged and kept.
+ * (it takes some of each) in a new random order, so changes of the machine affect all of them
+ * alike. A fixed reference kernel runs every few visits; samples taken while it was slow are
+ * flagged and kept.
  *
  * `sampling/stopping.ts` decides the number of samples, `timing/repeats.ts` the number of runs in
  * each. The header of `timing/repeats.ts` names all that decides how often something is measured.

@@ -41,8 +41,8 @@ export interface CandidateGroup {
 
 /** The numbers of independent accumulators to try, with single numbers and with vectors of four. */
 const ACCUMULATORS: readonly number[] = [1, 2, 4, 8, 16];
-// How often 1 is added to each accumulator. It begins at 22 or less, so it stays below 2,048, up to
-// which f16 holds integers exactly.
+// How often 1 is added to each accumulator. An accumulator begins at 22 or less, so it stays below
+// 2,048, up to which f16 holds integers exactly.
 const STEPS = 1024;
 const UNROLLED = 16;
 // A value that no kernel here writes.

@@ -196,7 +196,7 @@ export class MeasuringSession {
         const reason = this.#reason(event);
         await this.#drop();
         if (interrupt.aborted) return;
-        // If no job is known, blame the first one, so this loop ends.
+        // If the last step was no job's, blame the first job, so this loop ends.
         const culprit = left.get(this.#at.id ?? -1) ?? [...left.values()][0];
         if (culprit === undefined) return;
         const status = event.type === "silent" ? "timed-out" : "failed";

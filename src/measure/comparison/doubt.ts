@@ -122,7 +122,7 @@ function repeated({ center, error, df }: Evidence, times: number) {
 }
 
 // The least factor for the number of processes with which `settled` is true, in steps of a half;
-// undefined if even the largest one is too small.
+// undefined if not even 16 is enough.
 function timesFor(settled: (times: number) => boolean): number | undefined {
   if (!settled(MOST_TIMES)) return undefined;
   let times = 1.5;

@@ -9,9 +9,9 @@ import { operatorNames } from "../workloads/operators.ts";
 
 /** The findings in a file, one line each. */
 export interface Plausibility {
-  /** Findings that are impossible, or not allowed in an accepted file. */
+  /** What is impossible, or not allowed in an accepted file. */
   readonly problems: readonly string[];
-  /** Findings that a reader should know. */
+  /** What a reader should know. */
   readonly notes: readonly string[];
 }
 

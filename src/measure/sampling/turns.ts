@@ -24,7 +24,7 @@ export type Turn =
   | {
     readonly step: "visit";
     readonly index: number;
-    /** The sweep's number. In a sweep, the processes visit the work once each, in succession. */
+    /** The sweep's number. In a sweep each process visits this work once, right after the other. */
     readonly sweep: number;
     /** The visit's plan, so both processes run equally much. */
     readonly plan: VisitPlan;

@@ -1,6 +1,6 @@
 /**
  * Visits GPU work. A visit takes some samples of one piece of work, in a single submission if the
- * GPU's clock times them.
+ * GPU's clock times them. The clock times spans: some runs in one compute pass.
  *
  * This file calls no Deno API, because the browser's page uses it too.
  */
@@ -10,7 +10,7 @@ import { median } from "../../statistics/summary.ts";
 import { type GpuTimer, MAXIMUM_SPANS, type Span } from "../timing.ts";
 import { mean } from "../../statistics/mean.ts";
 
-/** Work to sample, which was compiled and run before. */
+/** Work to sample. It must have been compiled and run before. */
 export interface SampledWork {
   /** Records one run. */
   readonly run: Span;
@@ -56,7 +56,7 @@ const LONG_RUN = 50e6;
 /** The most runs in one span. */
 const MAXIMUM_REPEATS = 4096;
 
-/** Options of visits. */
+/** Options of visits, each of which takes some samples of one piece of work. */
 export interface VisitOptions {
   /** The clock. */
   readonly timer: Pick<GpuTimer, "time" | "timer" | "minimumSpan">;
@@ -191,7 +191,7 @@ function repeated(run: Span, repeats: number): Span {
 }
 
 // Finds how many runs make a span and how many spans a visit; undefined for cold work without a
-// scrub, or if the clock cannot time it: the host's, or one that is too coarse.
+// scrub, with wall time, or with too coarse a clock.
 async function prepareVisits(
   index: number,
   { run, cache, options }: SampledWork & { readonly options: VisitOptions },

@@ -4,7 +4,7 @@
  * to steps of 65,536 ns or 100 µs, or count in steps of a fractional number of nanoseconds.
  */
 
-/** A GPU time that lies between two host times. */
+/** A reading of the GPU's clock between two readings of the host's. */
 export interface ClockAnchor {
   /** The GPU's clock, in ticks. */
   readonly ticks: number;

@@ -1,4 +1,4 @@
-/** Lists an adapter's calls to tune, and runs their heats in child processes. */
+/** Lists an adapter's calls to tune, and races each call's variants in child processes. */
 import { createDryGpu } from "../../gpu/dry_gpu.ts";
 import type { Gpu } from "../../gpu/gpu.ts";
 import type { GpuInfo } from "../../gpu/gpu_info.ts";
@@ -10,10 +10,10 @@ import type { Job, Work } from "../jobs.ts";
 import type { CandidateResult, RunHeat, TuningWork } from "../tuning.ts";
 import { tunableOperator } from "../workloads/variants.ts";
 
-/** The memory in bytes that a heat's candidates may take together; three may always run. */
+/** The most bytes of memory for the variants that race at once (a heat), if more than three. */
 const HEAT_MEMORY = 2 ** 30;
 /**
- * A candidate's inputs, outputs, scratch and check take at most this many times the bytes that one
+ * A variant's inputs, outputs, scratch and check take at most this many times the bytes that one
  * run must read and write.
  */
 const MEMORY_PER_BYTE = 3;
@@ -60,11 +60,11 @@ export function listTuningWork(info: GpuInfo, work: readonly Work[]): TuningWork
       heatSize: Math.min(HEAT_SIZES.most, Math.max(HEAT_SIZES.least, room)),
     });
   }
-  // Short calls leave the rest of their share of the budget to long ones, so they come first. The
-  // order matters where one call takes as long as its share, which is seconds: on adapters that
-  // compute on the CPU. There, arithmetic predicts the time, even that of RMSNorm and V-scale: of
-  // the pairs of calls in fixtures/lavapipe-*.json and fixtures/swiftshader-*.json, 2 to 6 % are in
-  // the wrong order, and 28 to 36 % if sorted by bytes.
+  // Short calls come first, because they leave the rest of their share of the budget to long ones.
+  // That matters only where a call needs its whole share: on adapters that compute on the CPU.
+  // There, arithmetic predicts the time, even that of RMSNorm and V-scale. Of the pairs of calls in
+  // fixtures/lavapipe-*.json and fixtures/swiftshader-*.json, this puts 2 to 6 % in the wrong
+  // order. Sorting by bytes would put 28 to 36 % in the wrong order.
   return [...byClass.values()].sort((a, b) => a.flops - b.flops);
 }
 
