@@ -39,8 +39,8 @@ export interface MeasurePretrainedOptions
   /** One more head whose attention to map. */
   readonly head?: HeadPlace | undefined;
   /**
-   * Whether attention's backward pass uses its precise form for the measured position, which keeps
-   * gradients at strong sinks accurate. Default: true.
+   * Whether attention's backward pass is precise at the measured position, so that gradients stay
+   * accurate at strong sinks. Default: true.
    */
   readonly precise?: boolean;
   /** Receives each batch's numbers. */

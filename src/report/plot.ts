@@ -50,17 +50,17 @@ const signPaths: readonly string[] = [
   "M0,-5.6L4.9,-2.8V2.8L0,5.6L-4.9,2.8V-2.8Z",
 ];
 
-/** A machine's color by its place, as a CSS variable that the page defines for light and dark. */
+/** A machine's color, as a CSS variable that the page defines for light and dark. */
 export function machineColor(index: number): string {
   return `var(--m${index % COLORS})`;
 }
 
-/** A machine's sign by its place. */
+/** A machine's sign. */
 export function machineSign(index: number): typeof SIGNS[number] {
   return SIGNS[index % SIGNS.length]!;
 }
 
-/** A machine's dashes by its place: they tell crossing lines apart without color. */
+/** A machine's dashes, which tell crossing lines apart without color. */
 export function machineDashes(index: number): string {
   return ["none", "5 2", "2 2", "8 2 2 2", "1 2", "10 3", "4 1 1 1", "3 4"][index % 8]!;
 }

@@ -58,7 +58,7 @@ function describeTimer({ measurements }: ResultFile): string {
   return `, ${clock} in steps of ${formatDuration(timer.quantum)}`;
 }
 
-/** The table of an adapter's ceilings. One that a measurement exceeds gets a mark. */
+/** The table of an adapter's ceilings. A ceiling that a measurement exceeds gets a mark. */
 export function ceilingTable(
   { ceilings, measurements }: Pick<ResultFile, "ceilings" | "measurements">,
 ): Table {

@@ -1,4 +1,4 @@
-/** Gives a bench a file of its own. */
+/** Where a bench's results go: a file that no other run uses. */
 import { claimFile } from "../../files/claim.ts";
 import { checkWritable } from "../../files/write.ts";
 import { resultFileName } from "../../measure/bench_run.ts";

@@ -10,7 +10,7 @@ import { enterUserFolder, startWithFlags } from "./place.ts";
 
 /** What differs between commands. */
 export interface Command<Request> {
-  /** Its name after `deno task`, which begins its lines on standard error. */
+  /** The name after `deno task`; the command's lines on standard error begin with it. */
   readonly name: string;
   /**
    * Reads the command line; undefined if the user asks for help.

@@ -6,7 +6,7 @@ import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { UsageError } from "./usage_error.ts";
 
-/** `deno task` stores here the folder it was called in. */
+/** The variable in which `deno task` stores the folder it was called in. */
 const CALLED_IN = "INIT_CWD";
 
 /**

@@ -2,8 +2,8 @@
 import { listenForInterrupts } from "../shared/interrupts.ts";
 
 /**
- * From now on, an interrupt ends the process with exit code 130 and a line that says what is left.
- * The returned function stops this.
+ * From now on, an interrupt ends the process with a message and exit code 130, until the returned
+ * function is called.
  */
 export function endAtInterrupt(err: (text: string) => void): () => void {
   const interrupt = new AbortController();

@@ -33,7 +33,7 @@ import {
 /** How text becomes a pretrained model's tokens; undefined fields mean defaults. */
 export interface PretrainedOptions {
   readonly texts: number | undefined;
-  /** Tokens per text, also for a checkpoint without its run. */
+  /** Tokens per text, for a pretrained model or a checkpoint without its run. */
   readonly context: number | undefined;
   readonly begin: BeginPolicy | undefined;
   readonly documents: DocumentPolicy | undefined;

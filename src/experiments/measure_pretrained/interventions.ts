@@ -83,7 +83,7 @@ export async function measureInterventions(
 
 /**
  * Names the group whose mean replaces an element: the massive elements of the same dimension. Those
- * of the first token form a group of their own, because their sizes differ.
+ * of the first token form a group of their own, because they differ in size from later ones.
  */
 function groupOf({ dimension, position }: LargeActivation): string {
   return `${dimension} ${position === 0}`;

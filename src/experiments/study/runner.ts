@@ -1,5 +1,5 @@
 /**
- * Runs a study's arms, one process each, several at a time. On a signal it lets them save and stop.
+ * Runs a study's arms, one process each, several at a time. On a signal, the arms save and stop.
  */
 import { readLines } from "../../files/json_lines.ts";
 import type { ChildCommand } from "../../processes.ts";

@@ -1,4 +1,4 @@
-/** Makes a run's settings from an arm. What all arms of one study setting share is defined once. */
+/** Makes a run's settings from an arm. */
 import type { LlamaConfig } from "../../reference/llama/config.ts";
 import { RUN_SCHEMA, type RunSettings, type TaskSettings } from "../run/settings.ts";
 import { interventionOf, isTextSetting, type StudyArm, type StudySetting } from "./arms.ts";

@@ -1,6 +1,6 @@
 /**
- * The study's statistics for few seeds, paired by seed. Each is exact or tells its limits: with
- * five pairs, no two-sided p-value is below 1/16.
+ * The study's statistics for few seeds, paired by seed. With five pairs, for example, no two-sided
+ * p-value can be below 1/16.
  */
 import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
 import { type Interval, median, medianInterval, sorted } from "../../statistics/summary.ts";
@@ -57,11 +57,11 @@ export interface SignFlipTest {
   readonly count: number;
   /** The number of differences above 0. */
   readonly positive: number;
-  /** The probability of a sum at least as large if all signs were random. */
+  /** The probability, with random signs, of this sum or a larger one. */
   readonly greater: number;
-  /** The probability of a sum at least as small if all signs were random. */
+  /** The probability, with random signs, of this sum or a smaller one. */
   readonly less: number;
-  /** The probability of a sum at least as far from 0 if all signs were random. */
+  /** The probability, with random signs, of a sum at least as far from 0. */
   readonly twoSided: number;
   /** The least one-sided probability that n differences can reach: 2^−n, or 1/100,001 if drawn. */
   readonly least: number;

@@ -56,8 +56,8 @@ export class BigramBackcopy implements Task {
   readonly #ends: Uint32Array<ArrayBuffer>;
 
   /**
-   * @throws {RangeError} if the context is below 2, if there is no trigger, or if no character that
-   *   is not a trigger ever occurs, to begin a sequence
+   * @throws {RangeError} if the context is below 2, if there is no trigger, or if only triggers
+   *   ever occur, because another character must begin a sequence
    */
   constructor(options: BigramBackcopyOptions) {
     const { table, context, triggers = 3, seed } = options;

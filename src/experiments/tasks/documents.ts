@@ -1,6 +1,6 @@
 /**
  * Documents from the user's own files: each text file is a document, and so is each line of a JSON
- * lines file. They are read on demand.
+ * lines file. Documents are read on demand.
  */
 import { basename } from "node:path";
 import { plural } from "../../plural.ts";

@@ -251,8 +251,8 @@ const CHARACTERS = 4;
 const MARGIN = 64;
 
 /**
- * At least the wanted number of first tokens, or all. Encoding a whole text would take seconds per
- * megabyte.
+ * The text's first tokens: at least as many as wanted, or all. Encoding a whole text would take
+ * seconds per megabyte.
  */
 function encodeStart(tokenizer: Tokenizer, text: string, wanted: number): number[] {
   for (let length = CHARACTERS * (wanted + MARGIN);; length *= 2) {

@@ -45,7 +45,7 @@ const verdictTexts: Readonly<Record<Verdict, string>> = {
   "no data": NO_DATA,
 };
 
-/** A verdict as a cell, empty without one. An ambiguous one gives its cause in a few words. */
+/** A verdict as a cell, with the cause of an ambiguous one; empty without a verdict. */
 export function verdictCell(pair: JudgedPair | undefined): Cell {
   if (pair === undefined) return "";
   const { verdict, doubt } = pair;

@@ -208,10 +208,11 @@ export function summaryTable(measurements: readonly NamedMeasurement[]): Table {
   };
 }
 
-/** A quantity of one layer, if the model has the layer and the file the quantity. */
+/** A layer's quantity; undefined if the model lacks the layer, or the file lacks the quantity. */
 type ByLayer = (measurement: SinkMeasurement, layer: number) => number | null | undefined;
 
-/** Older files have it only for pretrained models, in their `pretrained` part. */
+/** Older files have the sink rate only for pretrained models, in their `pretrained` part.
+ */
 const sinkRate: ByLayer = ({ layers, pretrained, settings }, layer) => {
   const own = pretrained?.layers[layer];
   return own === undefined

@@ -6,7 +6,7 @@ export const NONE = "–";
 
 /**
  * Writes a number with three significant digits, such as `0.123`, `12.3` or `1.23e−7`; whole
- * numbers up to 99,999 keep all digits. Without a value it is a dash.
+ * numbers up to 99,999 keep all digits. A missing number is a dash.
  */
 export function figure(value: number | null | undefined): string {
   if (value === null || value === undefined) return NONE;

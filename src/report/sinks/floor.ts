@@ -15,8 +15,8 @@ export interface PathAtSink {
 }
 
 /**
- * The text for a gradient below its floor. For the query of position 0 it is 0: the query sees only
- * one key, so its gradient is 0 unless a learned sink takes some of the weight.
+ * The text for a gradient below its floor. For the query of position 0 the text is 0: the query
+ * sees only one key, so its gradient is 0 unless a learned sink takes some of the weight.
  *
  * @param gradient the gradient of one layer, or the mean over layers
  * @returns undefined for a gradient that reaches its floor, or whose floor is unknown

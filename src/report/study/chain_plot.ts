@@ -36,7 +36,7 @@ const LEFT = 104;
 // Bold sans-serif letters of 12 pixels are 7.6 wide on average.
 const LETTER = 7.6;
 
-/** In narrower pictures, in pixels, the panels stand below each other. */
+/** Pictures narrower than this, in pixels, stack their panels. */
 const BESIDE = 700;
 
 /** Draws the chain; undefined if there is nothing to draw. */

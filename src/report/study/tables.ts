@@ -138,7 +138,8 @@ interface NamedFigure {
   readonly figure: Figure;
   readonly form: Evidence["form"];
   /**
-   * Whether only some variants have this figure. Its row is left out if none of the group's has it.
+   * Whether only some variants have this figure. Its row is left out if the group has none of these
+   * variants.
    */
   readonly ofSome?: true;
 }

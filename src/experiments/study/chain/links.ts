@@ -38,7 +38,8 @@ export interface ChainLink {
 }
 
 /**
- * The largest over layers of a hidden state's largest magnitude divided by its median magnitude.
+ * A hidden state's largest magnitude divided by its median magnitude, in the layer where this ratio
+ * is largest.
  */
 const massiveRatio: Figure = ({ point }) => {
   const ratios = point.layers.flatMap(({ massive }) => massive ?? []);

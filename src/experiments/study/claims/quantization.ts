@@ -6,7 +6,7 @@ const STATIC = quantizationLoss("down-projections", "static-tensor");
 
 const DYNAMIC = quantizationLoss("down-projections", "dynamic-token");
 
-/** Rounding that costs less than this is harmless, in nats per token. */
+/** Rounding that costs less than this, in nats per token, is harmless. */
 const HARMLESS = 0.01;
 
 export const quantizationRules: readonly ClaimRule[] = [

@@ -30,8 +30,8 @@ export const SINK = 0.2;
 export const LEAST_SEEDS = Math.ceil(-Math.log2(LEVEL));
 
 /**
- * A sink from this strength on is weak. Below it there is no sink, and claims about sinks are not
- * judged.
+ * From this strength on, a sink is at least weak. Below it there is no sink, and claims about sinks
+ * are not judged.
  */
 export const WEAK_SINK = 0.1;
 
