@@ -1,4 +1,4 @@
-/** A callback for every batch's numbers, which the measurement itself does not keep. */
+/** Callbacks for every batch's numbers, which the measurement itself does not keep. */
 import type { LayerTrace } from "../reference/llama/trace.ts";
 import type { TokenBatch } from "./tasks/task.ts";
 

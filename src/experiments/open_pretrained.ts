@@ -44,7 +44,7 @@ const TEXTS = 20;
 
 /**
  * Whether a path or name means a pretrained model: an existing folder with a checkpoint and a
- * tokenizer, or else a name of the form OWNER/NAME.
+ * tokenizer, or if no such path exists, a name of the form OWNER/NAME.
  */
 export async function isPretrained(model: string): Promise<boolean> {
   const isFile = async (...names: string[]) => {

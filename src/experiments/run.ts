@@ -16,7 +16,7 @@ import { CorpusError } from "./tasks/text_corpus.ts";
 export interface RunOptions {
   /** The run's folder. */
   readonly folder: string;
-  /** Needed for a new run; a resumed one must have the same. */
+  /** Needed for a new run; if given for a resumed run, they must be that run's. */
   readonly settings?: RunSettings | undefined;
   /**
    * Whether to resume the run in the folder: `never` requires a new folder; `must` requires a run

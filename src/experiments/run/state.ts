@@ -11,9 +11,7 @@ export interface RunState {
   readonly oracleLosses: readonly (number | null)[];
   /** The adapter's description. */
   readonly adapter: string;
-  /**
-   * The kernel variant of each operator. Another one adds in another order: the last bits differ.
-   */
+  /** The chosen kernel variants. Others add in another order, so the last bits differ. */
   readonly variants: Readonly<Record<string, string>>;
   /** SHA-256 of the text; null without text. */
   readonly corpusDigest: string | null;

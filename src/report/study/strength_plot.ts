@@ -26,8 +26,8 @@ export interface StrengthPlotOptions extends PictureOptions {
 }
 
 /**
- * Draws a figure on a logarithmic axis against sink strength, without values of 0 or less. Undefined
- * if no value is left.
+ * Draws a figure on a logarithmic axis against sink strength, without values of 0 or less.
+ * Undefined if no value is left.
  */
 export function strengthPlot(
   rows: readonly StrengthRow[],
