@@ -25,7 +25,6 @@ export interface TiledOperand {
   readonly wholeSteps: boolean;
 }
 
-/** The parts of the kernel that copy an operand to workgroup memory. */
 export interface TiledLoads {
   /** Before the steps: the places that each invocation reads from and writes to. */
   readonly setup: string;
@@ -37,11 +36,6 @@ export interface TiledLoads {
   readonly readers: number;
 }
 
-/**
- * Writes the code that copies an operand to workgroup memory.
- *
- * @param operand the operand, and its layout
- */
 export function tiledLoads(operand: TiledOperand): TiledLoads {
   switch (operand.load) {
     case "scalar":

@@ -126,7 +126,6 @@ export async function examineClaims(
   };
 }
 
-// The subgroup sizes that the adapter reports; undefined if it reports none.
 function claimedSize(info: GPUAdapterInfo): SubgroupSize | undefined {
   const { subgroupMinSize: minimum, subgroupMaxSize: maximum } = info;
   if (minimum === undefined || maximum === undefined) return undefined;

@@ -86,7 +86,6 @@ export async function requestAdapter(
   return { adapter, origin };
 }
 
-/** The error for a machine without a usable adapter. */
 export function nothingFound(tried: readonly string[], advice: string): Error {
   return new Error(`openGpu: no usable adapter. Tried: ${tried.join("; ")}. ${advice}`);
 }

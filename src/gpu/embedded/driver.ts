@@ -67,7 +67,6 @@ export interface InstallOptions {
   readonly notice?: (line: string) => void;
 }
 
-/** What an error message advises if nothing more specific applies. */
 const ADVICE =
   "install Mesa's lavapipe 25 or later instead (Debian packages mesa-vulkan-drivers and libvulkan1)";
 

@@ -29,7 +29,6 @@ export const scalarElement: KernelPart = {
  * Chooses how a kernel reads rows of d numbers: four at a time if every row begins at a multiple of
  * four.
  *
- * @param columns d
  * @returns the part that reads rows, and the number of elements in a row
  */
 export function rowElement(columns: number): { part: KernelPart; elements: number } {
@@ -51,7 +50,6 @@ export interface ElementKernel {
 /**
  * Makes a kernel for rows of d numbers.
  *
- * @param columns d
  * @param parts the kernel without the part that reads rows
  */
 export function elementKernel(columns: number, ...parts: readonly KernelPart[]): ElementKernel {
