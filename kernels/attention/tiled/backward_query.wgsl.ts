@@ -58,7 +58,7 @@ export interface AttentionBackwardQueryTiledOptions extends AttentionTiledOption
 
 /**
  * Declares `logSumExp{a}`, in base 2, and `rowDot{a}`, which is D_t, of this invocation's rows t.
- * Every tile reads rowStatistics again, so that no register holds them through the loops.
+ * They are read again for every tile, so that no register holds them through the loops.
  */
 function declareRowStatistics(options: AttentionBackwardQueryTiledOptions): string {
   const { side, vector } = tileOf(options);

@@ -34,7 +34,7 @@ export interface Sight {
    * tile: the first, and one past the last. There is no such run unless `fullFrom` < `fullTo`.
    */
   declareRange(options: AttentionTiledOptions, count: number): string;
-  /** The number of ends of those runs at which there may be further columns that some rows see. */
+  /** At how many ends of the full runs there may be further columns that only some rows see. */
   readonly ends: 1 | 2;
 }
 

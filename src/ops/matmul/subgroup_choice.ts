@@ -22,7 +22,7 @@ const MOST_EXTRA = 4;
 // MOST_WITH_IMAGE take longer to compile than they save.
 const IMAGE_WIDTHS = [4, 8];
 const MOST_WITH_IMAGE = 128;
-// The same if the image is read along K and holds bfloat16, whose unpacking takes code.
+// The limit for an image of bfloat16 that is read along K: unpacking its numbers takes code.
 const MOST_WITH_PAIRS = 104;
 
 const scalar: MatmulReading = { load: "scalar", packed: false };
