@@ -1,5 +1,5 @@
-// The rows for attention/sink/backward.wgsl if they are few: computes the statistics of one query
-// row, and stores them for the kernels that follow. This saves the dispatch of
+// Gives attention/sink/backward.wgsl the statistics of a query row if rows are few: computes them,
+// and stores them for the kernels that follow. This saves the dispatch of
 // attention/backward_row.wgsl, which would take longer than these few sums. Needs
 // attention/row_product.wgsl in front.
 
@@ -18,7 +18,7 @@ struct Parameters {
 @group(0) @binding(6) var<storage, read> sinkLogit: array<f32>; // [Hq]
 @group(0) @binding(7) var<storage, read_write> sinkLogitGradient: array<f32>; // [Hq]
 
-// (logSumExp_t, D_t - l_t) of a row.
+// (logSumExp_t, D_t - l_t) of row t, with l the gradient of logSumExp.
 fn statisticsOf(row: u32) -> vec2f {
   var statistics = vec2f(logSumExp[row], rowProduct(row, parameters.vectors));
   if (parameters.hasLogSumExpGradient == 1u) {

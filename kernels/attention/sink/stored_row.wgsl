@@ -1,5 +1,5 @@
-// The rows for attention/sink/backward.wgsl if they are many: reads the statistics of one query
-// row, which earlier kernels computed with many workgroups.
+// Gives attention/sink/backward.wgsl the statistics of a query row if rows are many: reads what
+// earlier kernels computed with many workgroups.
 
 struct Parameters {
   batches: u32, // B
@@ -12,7 +12,7 @@ struct Parameters {
 @group(0) @binding(2) var<storage, read> rowStatistics: array<vec2f>; // [B, Hq, T]
 @group(0) @binding(3) var<storage, read_write> sinkLogitGradient: array<f32>; // [Hq]
 
-// (logSumExp_t, D_t - l_t) of a row.
+// (logSumExp_t, D_t - l_t) of row t, with l the gradient of logSumExp.
 fn statisticsOf(row: u32) -> vec2f {
   return rowStatistics[row];
 }
