@@ -13,7 +13,6 @@ import { assert, assertEquals } from "../support/assert/assert.ts";
 import { gpuInfo } from "../support/gpu/info.ts";
 import { near } from "../support/assert/near.ts";
 
-/** A variant in a test. */
 interface Candidate {
   /** ns per run. */
   readonly time: number;
@@ -139,7 +138,7 @@ Deno.test("tune() decides nothing if the default merely took too long and others
 
 Deno.test("tune() stays with the default unless another is faster for certain", async () => {
   for (let repetition = 0; repetition < 20; repetition++) {
-    const name = "x".repeat(repetition + 1); // its name seeds the noise
+    const name = "x".repeat(repetition + 1); // the length of its name seeds the noise
     const kernels = {
       usual: { time: 100, noise: 0.3 },
       [name]: { time: 99, noise: 0.3 },

@@ -67,9 +67,10 @@ Deno.test("checkTheory() finds the violations that tests/support/attention/ident
     };
     for (const [name, { worst, compared }] of Object.entries(identities)) {
       const check = found.get(name)!;
-      // The two may differ by a factor of up to 2.5, for two reasons. checkTheory() reports the
-      // violation that uses most of its tolerance, which differs by head; the identity reports the
-      // largest. And for the first query, checkTheory() divides by 2 ‖v_0‖, the identity by ‖v_0‖.
+      // The two violations may differ by a factor of up to 2.5, for two reasons. checkTheory()
+      // reports the one that uses most of its tolerance, which differs by head; the identity
+      // reports the largest. And for the first query, checkTheory() divides by 2 ‖v_0‖, the
+      // identity by ‖v_0‖.
       assert(check.worst > 0.4 * worst && check.worst <= worst * (1 + 1e-9), `${name}: ${worst}`);
       assert(check.violations > 0, name);
       assertEquals(check.compared, compared, name);

@@ -5,7 +5,6 @@ import { assertEquals } from "./assert/assert.ts";
 import { HangError, type HangOptions, unlessHanging } from "./check_cases/hang.ts";
 import { type Report, Tally } from "./report.ts";
 
-/** Options of a property. */
 export interface PropertyOptions<Description = never> {
   /** Pinned cases in place of the property's own. */
   readonly examples?: readonly Description[];

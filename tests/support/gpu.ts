@@ -112,9 +112,7 @@ export async function onEachFitRuntime(
 }
 
 export interface SiblingOptions {
-  /**
-   * Pretends that the adapter is a CPU, or that it is none. The choice of kernels depends on it.
-   */
+  /** Whether the adapter passes for a CPU, whatever it is. The choice of kernels depends on it. */
   readonly software?: boolean;
   /** Pretends that another vendor made the GPU. The choice of kernels depends on it. */
   readonly vendor?: string;

@@ -8,7 +8,6 @@ import type { AdapterWish } from "../../../src/gpu/adapter/request.ts";
 import { findAdapter } from "../../../src/gpu/adapter/search.ts";
 import { SELECT_VARIABLE } from "../../../src/gpu/adapter/vulkan_devices.ts";
 
-/** The child's output. */
 export interface ChildReport {
   readonly names: readonly string[];
   /** For each adapter to find: its name in its runtime, or the error. */

@@ -6,7 +6,6 @@
  */
 import { activateEmbeddedDriver, installEmbeddedDriver } from "../../../src/gpu/embedded/driver.ts";
 
-/** The child's output. */
 export interface ChildReport {
   readonly notices: readonly string[];
   readonly folder: string;

@@ -1,4 +1,3 @@
-/** Recognizing files from one machine. */
 import { isSameMachine, machineDifferences } from "../../../src/measure/comparison/machine.ts";
 import { assert, assertEquals } from "../../support/assert/assert.ts";
 import { syntheticResultFile } from "../synthetic.ts";

@@ -1,4 +1,3 @@
-/** Attention's backward with `precise`. */
 import { attentionBackward } from "../../../mod.ts";
 import { assertEquals, assertThrows } from "../../support/assert/assert.ts";
 import { onEachRuntime } from "../../support/gpu.ts";

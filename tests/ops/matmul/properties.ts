@@ -9,7 +9,6 @@ import type { Report, Tally } from "../../support/report.ts";
 import { FLUSH, U } from "../../support/tolerance.ts";
 import { inner } from "../../support/vectors.ts";
 
-/** A drawn product. */
 export interface MatmulDescription {
   /** The leading dimensions. */
   readonly leading: readonly number[];

@@ -251,7 +251,6 @@ export const subgroupCases: readonly SubgroupCase[] = [
   },
 ];
 
-/** The reason why the subgroup kernel cannot run here, or undefined. */
 export function unfitForSubgroups(gpu: Gpu): string | undefined {
   const strides = { outer: 1, inner: 1, batch: 0 };
   const shape = { rows: 1, columns: 1, inner: 1, batches: 1, left: strides, right: strides };

@@ -16,7 +16,7 @@ Deno.test("SequenceUnits keeps 64 to 128 groups of equal size, and loses no sequ
     const size = Math.ceil(sequences / sums.length);
     const full = Math.floor(sequences / size);
     for (let i = 0; i < full; i++) {
-      // the sum of `size` numbers, from i · size on
+      // The sum of `size` numbers, from i · size on.
       assertEquals(sums[i], size * (i * size) + size * (size - 1) / 2, `${sequences} ${i}`);
     }
   }

@@ -7,22 +7,18 @@ import strict from "node:assert/strict";
 // deno-lint-ignore no-explicit-any
 type ErrorClass<E extends Error> = abstract new (...args: any[]) => E;
 
-/** Throws unless `condition` is truthy. */
 export function assert(condition: unknown, message = "Expected a truthy value"): asserts condition {
   strict.ok(condition, message);
 }
 
-/** Throws unless the two values are deeply equal. */
 export function assertEquals<T>(actual: T, expected: T, message?: string): void {
   strict.deepStrictEqual(actual, expected, message);
 }
 
-/** Throws if the two values are deeply equal. */
 export function assertNotEquals<T>(actual: T, expected: T, message?: string): void {
   strict.notDeepStrictEqual(actual, expected, message);
 }
 
-/** Throws unless `text` contains `part`. */
 export function assertStringIncludes(text: string, part: string, message?: string): void {
   strict.ok(
     text.includes(part),

@@ -1,4 +1,3 @@
-/** Reads the message of an expected FileError. */
 import { FileError } from "../../../src/files/file_error.ts";
 import { assert, assertRejects } from "./assert.ts";
 

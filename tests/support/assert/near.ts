@@ -1,4 +1,3 @@
-/** Comparing numbers up to rounding. */
 import { assert } from "./assert.ts";
 
 /** Throws unless `actual` is within `relative` · |expected| of `expected`, which must not be 0. */

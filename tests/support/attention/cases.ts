@@ -11,7 +11,7 @@ export type AttentionPattern =
   | "hundreds" // logits of several hundreds
   | "huge logits" // ±1e4 and more
   | "sink" // queries attend mostly to the first key
-  | "strong sink" // later queries attend to it with all but a millionth of their weight
+  | "strong sink" // later queries give the first key all but a millionth of their weight
   | "tiny" // queries, keys and values around 1e-20; with V-scale, values around 1e-12
   | "duplicated keys"
   | "constant";
@@ -240,7 +240,6 @@ function drawSinks(
   return { data: data.map((x) => middle + x), shape };
 }
 
-/** Numbers as tensors of the twin. */
 export function toTwin({ data, shape }: Numbers): reference.ReferenceTensor {
   return reference.tensor(data, shape);
 }
@@ -252,12 +251,10 @@ export function toTwins<Name extends string>(
   return Object.fromEntries(entries);
 }
 
-/** The twin's numbers rounded to float32. */
 export function toFloat32({ data, shape }: reference.ReferenceTensor): Numbers {
   return { data: Float32Array.from(data), shape };
 }
 
-/** A case's arrays as tensors of the twin. */
 export function twinInputs(drawn: AttentionCase): {
   query: reference.ReferenceTensor;
   key: reference.ReferenceTensor;

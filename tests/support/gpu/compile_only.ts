@@ -1,4 +1,3 @@
-/** Compiles kernels without running them. */
 import type { Gpu, Plan } from "../../../mod.ts";
 import { createDryGpu, recordPlan } from "../../../src/gpu/dry_gpu.ts";
 import { assertEquals } from "../assert/assert.ts";

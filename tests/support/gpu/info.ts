@@ -1,4 +1,3 @@
-/** Information about a made-up GPU. */
 import type { GpuInfo } from "../../../src/gpu/gpu_info.ts";
 
 /** A GPU without a name, features or subgroups, except for the given changes. */

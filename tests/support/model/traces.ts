@@ -34,8 +34,7 @@ export interface TracedModel {
 }
 
 /**
- * A model far from its initial state: attention prefers some tokens, and gains and θ are not their
- * initial ones.
+ * A model far from its initial state: attention prefers some tokens, and gains and θ have changed.
  */
 export function tracedModel(options: {
   readonly config?: Partial<LlamaConfig>;

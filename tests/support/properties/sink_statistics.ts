@@ -18,7 +18,6 @@ import { propertyOf } from "../check_cases.ts";
 import { onGpu, onGpuPlanned } from "../on_gpu.ts";
 import { U } from "../tolerance.ts";
 
-/** A drawn case. */
 export interface SinkDescription {
   readonly attention: AttentionDescription;
   /** Taken modulo T. */

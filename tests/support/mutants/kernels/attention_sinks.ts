@@ -52,7 +52,7 @@ export const mutants: readonly Mutant[] = [
     }],
   ]),
   ...mutantsOf("attention/sink/none.wgsl", forward, [
-    // Only the maximum's initial value matters: the first key's correction multiplies the sum's by
+    // The sum's initial value does not matter, because the first key's correction multiplies it by
     // 0.
     ["the maximum begins above all logits", "return -3.4e38;", "return 1e5;"],
   ]),

@@ -1,7 +1,3 @@
-/**
- * A NaN in attention's inputs reaches all results that depend on it. Neither NaN nor infinities
- * change a bit of any other result.
- */
 import { attentionBackward, attentionForward } from "../../../../mod.ts";
 import * as reference from "../../../../src/reference/mod.ts";
 import {

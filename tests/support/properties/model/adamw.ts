@@ -1,4 +1,3 @@
-/** AdamW agrees with a float64 version. */
 import { type Gpu, planAdamW } from "../../../../mod.ts";
 import { drawUniform } from "../../model/cases.ts";
 import type { Report } from "../../report.ts";

@@ -1,4 +1,3 @@
-/** Gated attention agrees with the float64 twin. */
 import { attentionGateBackward, attentionGateForward, type Gpu } from "../../../../mod.ts";
 import * as parts from "../../../../src/reference/llama/parts.ts";
 import { assertEquals } from "../../assert/assert.ts";

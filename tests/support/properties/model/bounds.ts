@@ -1,4 +1,3 @@
-/** A model's operators read and write their tensors, and nothing beyond. */
 import type { Gpu } from "../../../../mod.ts";
 import { guardGpu } from "../../guards.ts";
 import { type Report, Tally } from "../../report.ts";

@@ -1,4 +1,3 @@
-/** Cross-entropy agrees with a float64 version. */
 import { crossEntropyBackward, crossEntropyForward, type Gpu } from "../../../../mod.ts";
 import { drawTokens, drawUniform } from "../../model/cases.ts";
 import type { Report } from "../../report.ts";
@@ -16,7 +15,7 @@ export function crossEntropyMatchesTwin(gpu: Gpu): Promise<Report> {
   return account(gpu, "crossEntropy vs twin", async function* (arena, tally) {
     for (const [rows, columns, scale] of [[11, 70, 3], [5, 9, 2000], [9, 300, 10]] as const) {
       const logits = drawUniform({ seed: rows, shape: [rows, columns], scale });
-      logits.data[columns + 3] = 1.5 * scale; // a quad's last column
+      logits.data[columns + 3] = 1.5 * scale; // the last of row 1's first four columns
       const targets = drawTokens({ seed: 3, length: rows, vocabulary: columns });
       targets[0] = columns - 1;
       const options = {

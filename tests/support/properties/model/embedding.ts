@@ -1,4 +1,3 @@
-/** The embedding agrees with the float64 twin. */
 import { embeddingBackward, embeddingForward, embeddingOrder, type Gpu } from "../../../../mod.ts";
 import * as parts from "../../../../src/reference/llama/parts.ts";
 import { toTwin } from "../../attention/cases.ts";

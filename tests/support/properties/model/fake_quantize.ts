@@ -1,4 +1,3 @@
-/** Rounding to INT8 agrees with float64. */
 import { fakeQuantize, type Gpu, planAbsoluteMaximum } from "../../../../mod.ts";
 import { absoluteMaximumOf, drawUniform } from "../../model/cases.ts";
 import type { Report } from "../../report.ts";

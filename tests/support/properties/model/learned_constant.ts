@@ -1,4 +1,3 @@
-/** V-scale's learned constant agrees with a float64 version. */
 import { type Gpu, learnedConstantBackward, learnedConstantForward } from "../../../../mod.ts";
 import { drawUniform } from "../../model/cases.ts";
 import type { Report } from "../../report.ts";

@@ -1,4 +1,3 @@
-/** SwiGLU agrees with the float64 twin. */
 import { type Gpu, swigluBackward, swigluForward } from "../../../../mod.ts";
 import * as parts from "../../../../src/reference/llama/parts.ts";
 import { toTwin } from "../../attention/cases.ts";

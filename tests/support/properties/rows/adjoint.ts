@@ -1,4 +1,3 @@
-/** RMSNorm's and V-scale's gradients are adjoint to their derivatives. */
 import type { Gpu } from "../../../../mod.ts";
 import { randomNormal } from "../../../../src/random.ts";
 import * as reference from "../../../../src/reference/mod.ts";

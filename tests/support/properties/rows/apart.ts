@@ -1,4 +1,3 @@
-/** RMSNorm and V-scale repeat their bits and keep rows apart. */
 import {
   type Gpu,
   planRmsNormBackward,

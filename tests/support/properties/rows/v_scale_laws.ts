@@ -1,4 +1,3 @@
-/** Laws of V-scale on the GPU: identities and bounds. */
 import { propertyOf } from "../../check_cases.ts";
 import { drawVScale, type VScaleDescription, vScaleDescription } from "../../rows/cases.ts";
 import * as identities from "../../rows/identities.ts";

@@ -77,8 +77,8 @@ export function vScaleHoldsInRange(
           expected: expected.valueGradient.data,
           bound: share,
         });
-        // The magnitudes of a head's terms. Heads whose terms may overflow float32 are not
-        // compared.
+        // For each head, a bound of the sum of its terms' magnitudes. A head whose terms may
+        // overflow float32 is not compared.
         const terms = CONSTANTS.map((c, head) =>
           VALUES.reduce((sum, _, t) => {
             const first = (head * VALUES.length + t) * columns;
