@@ -142,7 +142,6 @@ export class AdamW {
     }
   }
 
-  /** The number of steps taken; the moments' bias corrections depend on it. */
   get steps(): number {
     return this.#steps;
   }

@@ -63,7 +63,6 @@ export class StepLog {
     this.#records = gpu.empty([capacity, 2]);
   }
 
-  /** The number of recorded steps that are not yet read. */
   get pending(): number {
     return this.#pending.length;
   }

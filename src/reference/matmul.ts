@@ -46,7 +46,6 @@ export interface MatmulOperands {
   readonly transposeRight?: boolean | undefined;
 }
 
-/** Checks an optional boolean; an undefined one becomes false. */
 function checkFlag(operator: string, name: string, given: unknown): boolean {
   if (given === undefined) return false;
   if (typeof given !== "boolean") {

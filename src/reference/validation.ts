@@ -63,7 +63,6 @@ export function checkShape(
 /**
  * Throws unless the value is a finite number in its range.
  *
- * @param value The number.
  * @param options Which argument it is; `minimum`: the smallest number allowed; `above`: a number
  *   that it must exceed.
  * @throws {TypeError} If it is not a number.
@@ -93,7 +92,6 @@ export function checkNumber(
 /**
  * Throws unless the value is a whole number within its range.
  *
- * @param value The number.
  * @param options Which argument it is, and the smallest and largest value allowed.
  * @throws {TypeError} If it is not a number.
  * @throws {RangeError} If it is not an integer or out of range.
@@ -122,8 +120,6 @@ function refusal(value: unknown, message: string): TypeError | RangeError {
 /**
  * Throws unless every number is positive and finite, as V-scale's constants must be.
  *
- * @param numbers The numbers.
- * @param argument Which argument they are.
  * @throws {RangeError} If a number is not positive or not finite.
  */
 export function checkPositive(
@@ -141,7 +137,6 @@ export function checkPositive(
 /**
  * Checks that the tensors are the float64 twin's and hold as many elements as their shapes say.
  *
- * @param operator The operator's name, for the message.
  * @param tensors The tensors by argument name; undefined ones are skipped.
  * @throws {TypeError} If a tensor's data is not a Float64Array of as many elements.
  */

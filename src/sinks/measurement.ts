@@ -35,7 +35,7 @@ import type { TheoryMeasurement } from "./measurement/theory.ts";
 import type { PretrainedMeasurement } from "./pretrained/measurement.ts";
 import type { StatesMeasurement } from "./states/measurement.ts";
 
-/** The version of this form. Another version may have other fields. */
+/** The version of this form. */
 export const SINK_MEASUREMENT_SCHEMA = "gradsink-sinks/1";
 
 /** The origin of the model. */

@@ -17,12 +17,7 @@ function rounded(value: unknown): unknown {
   return value;
 }
 
-/**
- * Writes a measurement as JSON on one line, rounded.
- *
- * @param measurement one model's measurement
- * @returns the text with a line break at its end
- */
+/** Writes a measurement as JSON on one line, rounded. */
 export function formatMeasurementJson(measurement: SinkMeasurement): string {
   return JSON.stringify(rounded(measurement)) + "\n";
 }

@@ -55,13 +55,11 @@ export function quantile(ascending: ArrayLike<number>, level: number): number {
   return low + (place - below) * (high - low);
 }
 
-/** The median of finite numbers; undefined if there are none. */
 export function medianOf(values: Iterable<number>): number | undefined {
   const ascending = Float64Array.from(values).sort();
   return ascending.length === 0 ? undefined : quantile(ascending, 0.5);
 }
 
-/** Median and quartiles; null if there are no numbers. */
 export function quartilesOf(values: readonly number[]): Quartiles | null {
   if (values.length === 0) return null;
   const ascending = Float64Array.from(values).sort();
@@ -72,7 +70,6 @@ export function quartilesOf(values: readonly number[]): Quartiles | null {
   };
 }
 
-/** a / b, or null if b is 0. */
 export function ratioOf(a: number, b: number): number | null {
   return b === 0 ? null : a / b;
 }

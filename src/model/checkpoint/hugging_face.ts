@@ -262,7 +262,6 @@ function shapeOf(
   return config;
 }
 
-/** Reads token numbers: one, a list, or none. */
 function tokensOf(
   name: "bos_token_id" | "eos_token_id",
   fields: Readonly<Record<string, unknown>>,

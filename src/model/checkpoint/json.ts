@@ -42,20 +42,10 @@ export async function readText(path: string): Promise<string> {
   }
 }
 
-/**
- * Reads a JSON file that holds an object.
- *
- * @throws {CheckpointError} if it cannot be read, is not JSON, or is not an object
- */
 export async function readJsonObject(path: string): Promise<Record<string, unknown>> {
   return objectOf(parseJson(await readText(path), path), path);
 }
 
-/**
- * Parses a file's JSON.
- *
- * @throws {CheckpointError} if it is not JSON
- */
 export function parseJson(text: string, path: string): unknown {
   try {
     return JSON.parse(text);
@@ -64,11 +54,6 @@ export function parseJson(text: string, path: string): unknown {
   }
 }
 
-/**
- * Checks that a value from a file is an object.
- *
- * @throws {CheckpointError} if it is not an object
- */
 export function objectOf(value: unknown, path: string): Record<string, unknown> {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     throw new CheckpointError(`${path}: is ${shown(value)}, wanted an object`);

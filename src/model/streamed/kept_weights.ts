@@ -36,7 +36,6 @@ export class KeptWeights<Key> {
     return count * each;
   }
 
-  /** Whether a place keeps the contents of this key. */
   has(key: Key): boolean {
     return this.#kept.has(key);
   }

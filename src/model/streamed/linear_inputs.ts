@@ -24,7 +24,6 @@ export const LINEAR_MAPS: readonly string[] = [query, attentionOutput, gate, dow
  */
 export type LinearMaxima = readonly Float32Array<ArrayBuffer>[];
 
-/** Measures the largest magnitude of every linear map's input in the forward pass. */
 export class LinearMaximaMeter implements Disposable {
   readonly #gpu: Gpu;
   readonly #workspace: Workspace;

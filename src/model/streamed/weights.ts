@@ -103,7 +103,6 @@ export function partOf(whole: RightOperand, start: number, length: number): Plac
   return { length, numbers: "f32", write };
 }
 
-/** An array for the numbers of a place. */
 export function arrayFor({ length, numbers }: Pick<Place, "length" | "numbers">): Numbers {
   return numbers === "bf16" ? new Uint16Array(length) : new Float32Array(length);
 }

@@ -140,7 +140,6 @@ export function attentionGates(
   return { none: 0, head: queryHeads, element: queryHeads * headDim }[attentionGate];
 }
 
-/** Whether query heads have an extra logit without a value. */
 export function hasSinkLogit({ sinkLogit = "none" }: Pick<LlamaConfig, "sinkLogit">): boolean {
   return sinkLogit !== "none";
 }

@@ -132,7 +132,6 @@ export class LlamaForward {
     return rmsNormForward({ input, gain: this.parameter(gain), epsilon });
   }
 
-  /** How rows of queries, keys or values are split into heads. */
   layout(kind: "query" | "key" | "value"): HeadLayout {
     const { queryHeads, keyValueHeads, headDim, ropeBase, ropeScaling } = this.config;
     const { batch, context } = this.batch;
@@ -252,7 +251,6 @@ export class LlamaForward {
     return { input, attention, half, norm, gate, up, hidden, mlpResidual, output };
   }
 
-  /** Computes the loss and keeps every state on the way. */
   forward(held: readonly (Float64Array | undefined)[] = []) {
     const { inputs, targets } = this.batch;
     const layers: LayerMemory[] = [];

@@ -3,7 +3,6 @@ import { matmul } from "../matmul.ts";
 import { type ReferenceTensor, tensor, zeros } from "../tensor.ts";
 import { ropeFrequencies, type RopeOptions } from "./rope.ts";
 
-/** A linear layer: a weight matrix and the rows that it multiplies. */
 export interface Linear {
   /** [N, inputs] */
   readonly input: ReferenceTensor;
@@ -158,7 +157,6 @@ export function swigluBackward(
   return { gateGradient, upGradient };
 }
 
-/** The heads' outputs and the logits of their gates. */
 export interface GatedHeads {
   /** y of all heads, joined along the last dimension: [N, Hq D] */
   readonly input: ReferenceTensor;

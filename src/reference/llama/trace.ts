@@ -67,7 +67,6 @@ export interface AttentionTrace<Numbers> {
   };
 }
 
-/** A model's states and gradients on one batch. */
 export interface Trace<Numbers> {
   /** B, the number of sequences. */
   readonly batch: number;

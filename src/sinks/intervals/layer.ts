@@ -30,7 +30,6 @@ export interface LayerDraw {
   readonly paths: Readonly<Record<typeof PATHS[number], Float64Array<ArrayBuffer>>>;
 }
 
-/** Keeps a layer's values in groups of sequences. */
 export class LayerUnits {
   readonly #settings: SinkSettings;
   readonly #shape: Pick<LayerMeterOptions, "config" | "context">;

@@ -2,7 +2,6 @@
  * Two ways to sum up a figure: position s against early tokens, and quartiles over layers.
  */
 
-/** A quantity at position s compared with its mean over other positions. */
 export interface SinkComparison {
   /** The value at position s. */
   readonly sink: number;

@@ -25,7 +25,6 @@ export interface QuantizationCase {
   readonly interval?: Interval | null;
 }
 
-/** How much the loss depends on the range of activations. */
 export interface QuantizationMeasurement {
   /** The loss without rounding, in nats per token. */
   readonly loss: number;

@@ -1,6 +1,5 @@
 /** The identities and bounds of the theory, checked on a real batch. */
 
-/** An identity or a bound of the theory, checked on every token of a batch's first sequences. */
 export interface TheoryCheck {
   /** A short name, such as "value path" or "mass bound". */
   readonly name: string;
@@ -16,7 +15,7 @@ export interface TheoryCheck {
    * room.
    */
   readonly worst: number;
-  /** The place of `worst`: layer, head, position, sequence. */
+  /** The place of `worst`: layer, head or branch, sequence, position. */
   readonly where: string;
   /** The most that rounding can explain in the comparison of `worst`, in the same unit. */
   readonly tolerance: number;

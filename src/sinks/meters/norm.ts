@@ -93,7 +93,6 @@ export class MassiveMeter {
     }
   }
 
-  /** The counts and the median over all batches so far. */
   result(): MassiveActivations {
     const median = this.#median / this.#sequences;
     return {

@@ -19,7 +19,7 @@ export interface PretrainedLayer extends StateMeasurement {
 export interface Intervention {
   /**
    * `massive`: all elements of the layer's output that are massive in their text. `ordinary`: as
-   * many elements of the same tokens, of medium magnitude.
+   * many elements of the same tokens, the nearest to the token's median magnitude.
    */
   readonly values: "massive" | "ordinary";
   /**

@@ -4,7 +4,6 @@
 import { type Numbers, quantile, rowDot, rowNorm } from "../numbers.ts";
 import type { LargeActivation } from "./measurement.ts";
 
-/** How many of the largest elements to report. */
 const LARGEST = 3;
 
 /** Measures one layer's hidden states over batches. */

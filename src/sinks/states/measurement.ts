@@ -3,7 +3,6 @@
  * measured sequence. Units as in ../measurement.ts.
  */
 
-/** One element of a hidden state, with its place. */
 export interface LargeActivation {
   readonly value: number;
   /** The index of the text, from 0. */
@@ -63,7 +62,6 @@ export interface ChannelMeasurement {
   readonly largest: readonly (readonly number[])[];
 }
 
-/** The attention of some heads in the first text, with its tokens. */
 export interface TextAttention {
   /** The first tokens, spelled out: one for each position of a map. */
   readonly tokens: readonly string[];

@@ -16,7 +16,6 @@ import type { BranchStates } from "../meters/branch.ts";
 import { type Numbers, rowDistance, rowNorm } from "../numbers.ts";
 import { CheckMeter } from "./slack.ts";
 
-/** The checks of RMSNorm in a residual branch. */
 export type NormChecks = Readonly<
   Record<"jacobian" | "radial" | "compressBound" | "changeBound", CheckMeter>
 >;

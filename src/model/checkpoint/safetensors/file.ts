@@ -92,11 +92,6 @@ export class TensorFile implements Disposable {
     }
   }
 
-  /**
-   * The type of a tensor.
-   *
-   * @throws {CheckpointError} if its type is not supported
-   */
   typeOf(name: string): FloatType {
     const { type } = this.entries.get(name)!;
     if (isFloatType(type)) return type;

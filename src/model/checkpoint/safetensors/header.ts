@@ -16,7 +16,6 @@ export interface TensorEntry {
   readonly end: number;
 }
 
-/** The number of bits of each of the format's types. */
 const BITS: Readonly<Record<string, number>> = {
   ...{ F4: 4, F6_E2M3: 6, F6_E3M2: 6 },
   ...{ BOOL: 8, U8: 8, I8: 8, F8_E5M2: 8, F8_E4M3: 8, F8_E8M0: 8 },
@@ -99,7 +98,6 @@ function isSizes(value: unknown): value is readonly number[] {
     value.every((each) => Number.isSafeInteger(each) && each >= 0);
 }
 
-/** Formats a name from a file for an error message. */
 export function quoted(name: string): string {
   return JSON.stringify(name.length > 100 ? `${name.slice(0, 100)}…` : name);
 }

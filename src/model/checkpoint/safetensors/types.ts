@@ -2,7 +2,6 @@
  * The supported types of weights: float32, half precision and bfloat16. Float32 holds each exactly.
  */
 
-/** The supported types, by their names in safetensors files. */
 export const FLOAT_TYPES = ["F32", "F16", "BF16"] as const;
 
 /** One of {@linkcode FLOAT_TYPES}. */
@@ -87,7 +86,6 @@ export function indexOfNonFinite(bytes: Uint8Array<ArrayBuffer>, type: FloatType
   return (words[pair]! & mask) === mask ? 2 * pair : 2 * pair + 1;
 }
 
-/** The index of the first word with all bits of the mask. */
 function indexOfWord(words: Uint32Array, mask: number): number {
   for (let i = 0; i < words.length; i++) {
     if ((words[i]! & mask) === mask) return i;

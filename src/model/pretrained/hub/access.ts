@@ -5,7 +5,6 @@
 import { hasPermissions } from "../../../permissions.ts";
 import { CheckpointError } from "../../checkpoint/error.ts";
 
-/** The variables that a user sets for the hub. */
 export const HUB_VARIABLES = ["HF_TOKEN", "HF_ENDPOINT"] as const;
 
 const USUAL_HOST = "huggingface.co";
@@ -14,7 +13,6 @@ const USUAL_ADDRESS = `https://${USUAL_HOST}`;
 /** The hosts that store the files of huggingface.co; its answers redirect to them. */
 const STORES = ["*.huggingface.co", "*.hf.co"];
 
-/** The hub's address, and the user's token for it. */
 export interface HubAccess {
   /** The address without a slash at the end. */
   readonly address: string;
@@ -151,7 +149,6 @@ export class HubRequests {
   }
 }
 
-/** The innermost cause of a failed request, in one line. */
 function rootCause(error: unknown): string {
   let inner = error;
   while (inner instanceof Error && inner.cause instanceof Error) inner = inner.cause;

@@ -5,7 +5,6 @@ import { objectOf, readJsonObject, reasonOf, shown } from "../../checkpoint/json
 import { TensorFile } from "../../checkpoint/safetensors/file.ts";
 import { quoted } from "../../checkpoint/safetensors/header.ts";
 
-/** Open files, and the file of each tensor. */
 export interface TensorFiles extends Disposable {
   /** Each tensor's file, by the tensor's name there. */
   readonly tensors: ReadonlyMap<string, TensorFile>;
