@@ -58,7 +58,7 @@ export interface LlamaResult {
  *
  * @param options the model, its parameters and the tokens
  * @returns the mean cross-entropy in nats per token
- * @throws {TypeError} if a parameter is missing or has the wrong length
+ * @throws {TypeError} if a parameter is missing, or a parameter or the tokens have the wrong length
  * @throws {RangeError} for a configuration that no model can have, or a token outside the
  *   vocabulary
  */
@@ -70,7 +70,7 @@ export function llamaLoss(options: LlamaLossOptions): number {
  * Computes the loss, its gradient by every parameter, and the inner states with their gradients.
  *
  * @param options the model, its parameters and the tokens
- * @throws {TypeError} if a parameter is missing or has the wrong length
+ * @throws {TypeError} if a parameter is missing, or a parameter or the tokens have the wrong length
  * @throws {RangeError} for a configuration that no model can have, or a token outside the
  *   vocabulary
  *

@@ -71,8 +71,8 @@ export function isHubName(text: string): boolean {
  * environment.
  *
  * @param name a name for {@linkcode isHubName}
- * @throws {CheckpointError} if the model does not exist, is not accessible or not supported, does
- *   not arrive complete, or the disk has no room for it
+ * @throws {CheckpointError} if the hub cannot be reached; if the model does not exist, is not
+ *   accessible, is not supported or does not arrive complete; or if the disk has no room for it
  * @throws {Deno.errors.NotCapable} that names the flag of a missing permission
  * @throws {RangeError} if `name` cannot be a name on the hub
  */

@@ -70,7 +70,8 @@ const CONFIG = "config.json";
  *
  * @param folder in Hugging Face's layout
  * @param options `context`: the longest context that the model will get; by default the model's own
- * @throws {CheckpointError} if there is no config.json, or it describes an unsupported model
+ * @throws {CheckpointError} if config.json is missing or unreadable, or describes an unsupported
+ *   model
  */
 export async function readArchitecture(
   folder: string,

@@ -210,11 +210,11 @@ export function initialValues(
 }
 
 /**
- * Draws the initial values of all parameters of a model, by name.
+ * Draws the initial values of all parameters of a model, by the parameters' names.
  *
  * @param config the model's shape
  * @param options seed: any safe integer
- * @throws {RangeError} if the seed is not a safe integer
+ * @throws {RangeError} if the configuration is invalid, or the seed is not a safe integer
  */
 export function initialParameters(
   config: LlamaConfig,

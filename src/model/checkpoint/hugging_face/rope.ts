@@ -28,8 +28,8 @@ const DEFAULT_BASE = 10_000;
 /**
  * Reads RoPE's fields.
  *
- * @throws {CheckpointError} if they contradict each other, differ between kinds of layers, ask for
- *   an unsupported scaling or a partial rotation, or lack a number
+ * @throws {CheckpointError} if they are malformed, contradict each other, differ between kinds of
+ *   layers, ask for an unsupported scaling or a partial rotation, or lack a number
  */
 export function readRope(fields: Readonly<Record<string, unknown>>, path: string): RopeFields {
   const groups = (["rope_parameters", "rope_scaling"] as const)
