@@ -25,18 +25,24 @@ export interface FusedRow {
  * own needs.
  *
  * Bindings: 0 uniform parameters; 1 input [rows, d]; 2 gain [d]; 3 output [rows, d]; 4 inverseRms
- * [rows]. Dispatch: (runs).
+ * [rows]. rowsPerRun is at most 32. Dispatch workgroups in x and y for all runs.
  *
- * @param row the lengths of the row and the workgroup; K = ⌈elements / lanes⌉
+ * @param row the lengths of the row and the workgroup, K = ⌈elements / lanes⌉; elementWidth: the
+ *   numbers in an element
  * @returns WGSL
  */
-export function rmsNormForwardFused({ elements, lanes }: FusedRow): string {
+export function rmsNormForwardFused(
+  { elements, lanes, elementWidth }: FusedRow & { readonly elementWidth: 1 | 4 },
+): string {
   const elementsPerLane = Math.ceil(elements / lanes);
   const eachElement = (line: (k: number) => string) => unroll(elementsPerLane, line);
   // Only the last element of a lane can be past the end.
   const inside = (k: number, statements: string) =>
     (k + 1) * lanes <= elements ? statements : `if (inside${k}) {${statements}
     }`;
+  // Access to one number of an element compiles faster than to four.
+  const number = (array: string, index: string) =>
+    elementWidth === 1 ? `${array}[${index}]` : `${array}[${index} / 4u][${index} % 4u]`;
   return `
 struct Parameters {
   rows: u32,
@@ -52,7 +58,11 @@ struct Parameters {
 @group(0) @binding(4) var<storage, read_write> inverseRms: array<f32>; // [rows]
 
 @compute @workgroup_size(LANES)
-fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_id) lane: vec3u) {
+fn main(
+  @builtin(workgroup_id) workgroup: vec3u,
+  @builtin(num_workgroups) workgroups: vec3u,
+  @builtin(local_invocation_id) lane: vec3u,
+) {
   let length = parameters.columns / ELEMENT_WIDTH;
   ${
     eachElement((k) => `
@@ -60,12 +70,11 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_id) l
   let inside${k} = column${k} < length;
   let weight${k} = gain[min(column${k}, length - 1u)];`)
   }
-  let begin = workgroup.x * parameters.rowsPerRun;
+  let begin = (workgroup.y * workgroups.x + workgroup.x) * parameters.rowsPerRun;
   let end = min(begin + parameters.rowsPerRun, parameters.rows);
-  for (var base = begin; base < end; base += 32u) {
-  var extreme = 0u;
-  var small = 0u;
-  for (var row = base; row < min(base + 32u, end); row++) {
+  var extreme = 0u; // a bit for each row
+  var bit = 1u;
+  for (var row = begin; row < end; row++) {
     let first = row * length;
     var squares = Element();
     ${
@@ -83,8 +92,8 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_id) l
     let sum = rowSum(elementSum(squares), lane.x, row);
     let mean = meanSquare(sum);
     let inverse = 1.0 / sqrt(mean);
-    extreme |= select(1u << (row - base), 0u, isUsual(mean));
-    small |= select(0u, 1u << (row - base), mean < 1.0);
+    extreme |= select(bit, 0u, isUsual(mean));
+    bit += bit; // a shift by a variable costs CPU adapters much more
     ${
     eachElement((k) => `
     ${
@@ -102,18 +111,19 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_id) l
   // Computes rows of extreme size again in a separate loop. Inside the main loop this would cost
   // the usual rows a twelfth of their time on the CPU, which runs a loop's body once even if no
   // lane needs it.
-  for (; extreme != 0u; extreme &= extreme - 1u) {
-    let bit = firstTrailingBit(extreme);
-    let row = base + bit;
-    let first = row * length;
-    let inverse = inverseOfScaledRow(row, ((small >> bit) & 1u) != 0u);
-    for (var c = lane.x; c < length; c += LANES) {
-      output[first + c] = gain[c] * (input[first + c] * inverse);
+  for (var row = begin; extreme != 0u; row++) {
+    if ((extreme & 1u) != 0u) {
+      let first = row * parameters.columns;
+      let inverse = inverseOfScaledRow(row);
+      for (var c = lane.x; c < parameters.columns; c += LANES) {
+        let i = first + c;
+        ${number("output", "i")} = ${number("gain", "c")} * (${number("input", "i")} * inverse);
+      }
+      if (lane.x == 0u) {
+        inverseRms[row] = inverse;
+      }
     }
-    if (lane.x == 0u) {
-      inverseRms[row] = inverse;
-    }
-  }
+    extreme >>= 1u;
   }
 }
 `;

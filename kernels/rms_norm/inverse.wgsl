@@ -13,7 +13,7 @@ fn inverseRmsOf(sum: f32, row: u32) -> f32 {
   if (isUsual(mean)) {
     return 1.0 / sqrt(mean);
   }
-  return inverseOfScaledRow(row, mean < 1.0);
+  return inverseOfScaledRow(row);
 }
 
 fn meanSquare(sum: f32) -> f32 {
@@ -25,15 +25,19 @@ fn isUsual(mean: f32) -> bool {
   return (mean >= 7.888609e-31) & (mean <= 1e38); // && would branch
 }
 
-// Scales the row's numbers by 2¹⁰⁰ if they are small, else by 2⁻⁸⁰.
-fn inverseOfScaledRow(row: u32, small: bool) -> f32 {
-  let scale = select(8.271806e-25, 1.2676506e30, small);
+// Adds up the row's squares scaled by 2²⁰⁰, which overflows unless the row is small, and by 2⁻¹⁶⁰.
+fn inverseOfScaledRow(row: u32) -> f32 {
   let first = row * parameters.columns;
-  var squares = 0.0;
+  var smallSquares = 0.0;
+  var largeSquares = 0.0;
   for (var i = first; i < first + parameters.columns; i++) {
-    let x = elementNumber(input[i / ELEMENT_WIDTH], i % ELEMENT_WIDTH) * scale;
-    squares += x * x;
+    let x = elementNumber(input[i / ELEMENT_WIDTH], i % ELEMENT_WIDTH);
+    smallSquares += (x * 1.2676506e30) * (x * 1.2676506e30);
+    largeSquares += (x * 8.271806e-25) * (x * 8.271806e-25);
   }
+  let small = smallSquares <= 1e38;
+  let scale = select(8.271806e-25, 1.2676506e30, small);
+  let squares = select(largeSquares, smallSquares, small);
   let root = sqrt(squares / f32(parameters.columns) + parameters.epsilon * scale * scale);
   // After scaling by 2⁻⁸⁰, the limit of the root is 2⁴⁶ = 2¹²⁶ · 2⁻⁸⁰.
   return orNotANumber(1.0 / root * scale, small || root <= 7.0368744e13);

@@ -23,7 +23,6 @@ import type { Dispatch } from "../../gpu/plan.ts";
 import type { Tensor } from "../../gpu/tensor.ts";
 import { range, workgroupSum } from "../shared/parts.ts";
 import {
-  divideRows,
   fillsSubgroup,
   rowElement,
   type RowShape,
@@ -96,6 +95,9 @@ function dispatchRows(
   };
 }
 
+/** The most rows of a run: the fused kernel keeps one bit of a u32 for each. */
+const ROWS_PER_RUN = 32;
+
 // Plans kernels in which a workgroup computes one row at a time. Rows that fit its registers are
 // read once, others twice.
 function planCooperative(gpu: Gpu, call: RmsNormForwardCall, sum: RowSum): VariantPlan {
@@ -105,12 +107,14 @@ function planCooperative(gpu: Gpu, call: RmsNormForwardCall, sum: RowSum): Varia
   if (elements > sum.elementsPerLane * lanes) {
     return { scratch: [], dispatches: [dispatchRows(gpu, call, { part, sum, firstRow: 0 })] };
   }
-  const source = rmsNormForwardFused({ elements, lanes });
+  const source = rmsNormForwardFused({
+    elements,
+    lanes,
+    elementWidth: elements === shape.columns ? 1 : 4,
+  });
   // On the CPU a workgroup computes more rows, because starting one is costly there.
-  const { rowsPerRun, runs } = divideRows(
-    shape.rows,
-    gpu.info.software ? { least: shape.rows < 1024 ? 8 : 32, most: 512 } : { least: 1, most: 8192 },
-  );
+  const least = gpu.info.software ? shape.rows < 1024 ? 8 : 32 : 1;
+  const rowsPerRun = Math.min(Math.max(least, Math.ceil(shape.rows / 8192)), ROWS_PER_RUN);
   return {
     scratch: [],
     dispatches: [{
@@ -126,7 +130,7 @@ function planCooperative(gpu: Gpu, call: RmsNormForwardCall, sum: RowSum): Varia
         { u32: rowsPerRun },
       ],
       buffers: [input, gain, output, inverseRms],
-      workgroups: [runs],
+      workgroups: spreadWorkgroups(gpu, Math.ceil(shape.rows / rowsPerRun)),
     }],
   };
 }
