@@ -45,7 +45,6 @@ export interface BenchRunOptions {
   /** Stores the current file; awaited. */
   readonly keep: (file: ResultFile) => void | Promise<void>;
   readonly progress: (progress: RunProgress) => void;
-  /** Called with each skipped job, and the reason. */
   readonly skipped?: (job: Job, reason: string) => void;
 }
 

@@ -182,7 +182,6 @@ interface Sampling {
   readonly warnings: string[];
 }
 
-// The candidates with right results, each with its times.
 async function sample(
   candidates: readonly Candidate[],
   { gpu, timer, rounds, patience, warnings }: Sampling,

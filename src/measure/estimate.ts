@@ -46,7 +46,7 @@ export interface Estimate {
   readonly processes: number;
 }
 
-/** Computes a process's value in one round; undefined if its samples give none. */
+/** Computes a process's value; undefined if its samples give none. */
 type ProcessValue = (process: {
   readonly samples: readonly number[];
   readonly cpuSamples: readonly number[];

@@ -66,7 +66,6 @@ export interface JobSelection {
   readonly variants: "chosen" | "all" | readonly string[];
 }
 
-/** An operator, pass and shape of a selection. */
 export type Work = VariantQuestion;
 
 /** Facts about work on an adapter. */

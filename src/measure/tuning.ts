@@ -1,6 +1,6 @@
 /**
- * Finds an operator's fastest variant on this adapter for each class of calls. It measures one call
- * of a class; all calls of the class then get the winner.
+ * Finds an operator's fastest variant on this adapter for each class of calls, such as those with
+ * D=64 and T<=1024. It measures one call of a class; all calls of the class then get the winner.
  *
  * The candidates of a call compete in heats, as many at a time as fit in memory; the fastest so far
  * and the default enter the next heat. A heat samples its candidates in turns, and drops a

@@ -10,7 +10,6 @@ import type { Measurement } from "../result_file.ts";
 import { Measured } from "./measured.ts";
 import { type Side, Turns } from "./turns.ts";
 
-/** The part of a session that a run of the bench uses. */
 export type RunSession = Pick<MeasuringSession, "ceilings" | "measure" | "renew">;
 
 /** Options of {@linkcode BesideSession}. */
@@ -40,12 +39,10 @@ export class BesideSession implements RunSession {
     this.#measured = new Measured([...options.partners.values()]);
   }
 
-  /** Measures the machine's ceilings in the first session, for both sessions. */
   ceilings(): Promise<MeasuredCeilings> {
     return this.#options.sessions[0].ceilings();
   }
 
-  /** Ends both sessions' processes; new ones serve the next requests. */
   async renew(): Promise<void> {
     await Promise.all(this.#options.sessions.map((session) => session.renew()));
   }

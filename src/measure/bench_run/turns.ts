@@ -39,9 +39,9 @@ export type Side = 0 | 1;
 const LEAST_SWEEPS = 3;
 
 /**
- * A batch's sweeps may last at least this many times as long as both sides took to get ready. On a
- * busy machine, where processes start slowly, few processes with many visits tell more than many
- * processes with few.
+ * Even beyond the budget, a batch's sweeps may last this many times as long as both sides took to
+ * get ready. On a busy machine, where processes start slowly, few processes with many visits tell
+ * more than many processes with few.
  */
 const LEAST_SHARE = 1;
 

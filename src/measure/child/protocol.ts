@@ -29,7 +29,6 @@ export type ChildTurn =
     readonly reasons: readonly (readonly [id: number, reason: StopReason])[];
   };
 
-/** A child's report that it waits for its turn. */
 export interface WaitingChild {
   readonly type: "waiting";
   /** The child's last step. A new child that replaces another one begins with the preparation. */
@@ -40,7 +39,6 @@ export interface WaitingChild {
   readonly time?: number;
 }
 
-/** A request of the bench to a child. */
 export type ChildRequest =
   /** Asks for the outline of the custom operator that the child was started with. */
   | { readonly type: "describe" }
@@ -79,7 +77,6 @@ export type ChildRequest =
   | { readonly type: "pause" }
   | { readonly type: "resume" };
 
-/** A report of a child to the bench. */
 export type ChildReport =
   | { readonly type: "described"; readonly outline: OperatorOutline }
   | {

@@ -9,7 +9,6 @@ import type { GpuTimer, HostClocks } from "../timing.ts";
 import type { Workload, WorkloadOptions } from "../workloads.ts";
 import type { ChildReport, ChildRequest, ChildTurn } from "./protocol.ts";
 
-/** Options of a child process: its parent's requests, clocks, a GPU, and workloads. */
 export interface ServeOptions {
   readonly requests: AsyncIterable<ChildRequest>;
   /** Writes a line at once, because the process may crash at the next step. */

@@ -25,7 +25,7 @@ export interface Doubt {
     | "wide interval";
   /** The reason in words, without a period. */
   readonly text: string;
-  /** The factor by which more processes would give a verdict; undefined if none up to 16 would. */
+  /** How many times as many processes would give a verdict; undefined if 16 times are too few. */
   readonly timesProcesses: number | undefined;
 }
 

@@ -11,11 +11,9 @@ export interface JudgedPair extends PairComparison {
   /** The p-value after Holm's correction over the whole table. */
   readonly correctedPValue: number | undefined;
   readonly verdict: Verdict;
-  /** Why the verdict is ambiguous; undefined for every other verdict. */
   readonly doubt: Doubt | undefined;
   /** Seconds to add to `--budget` in both runs to get a verdict; undefined if time cannot help. */
   readonly secondsToSettle: number | undefined;
-  /** Whether both files come from one machine, as far as they tell. */
   readonly sameMachine: boolean;
 }
 

@@ -19,7 +19,7 @@ export interface StoppingRule {
 
 /** The least number of samples that give a 95 % interval. */
 const INTERVAL_SAMPLES = 6;
-/** The noise is stable if its estimates after this many latest samples, one after each, agree. */
+/** The noise is stable if this many estimates of it agree, one after each of the latest samples. */
 const STABLE_WINDOW = 8;
 /** An estimate of the noise needs at least this many samples. */
 const STABLE_FROM = 20;

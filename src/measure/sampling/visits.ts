@@ -84,7 +84,6 @@ export interface VisitPlan {
   readonly samplesPerVisit: number;
 }
 
-/** A piece of work with its samples so far. */
 export interface Visited extends SampledWork {
   readonly index: number;
   plan: VisitPlan;

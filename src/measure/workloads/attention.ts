@@ -25,11 +25,6 @@ import { type GridShape, measured, type MeasuredOperator } from "./operator.ts";
 import type { Planner, Prepared, PrepareOptions } from "./prepare.ts";
 import { type Sample, samplePlaces } from "./samples.ts";
 
-/**
- * Describes attention.
- *
- * @param extras V-scale or sinks to add. Default: neither
- */
 export function attention(extras: AttentionExtras = {}): MeasuredOperator {
   return measured({
     passes: {
@@ -111,7 +106,6 @@ function prepareForward(
   };
 }
 
-// Runs a forward pass to make the inputs.
 function prepareBackward(
   gpu: Gpu,
   options: Call<typeof planAttentionBackward>,

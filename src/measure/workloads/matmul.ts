@@ -46,7 +46,6 @@ function square(grid: GridName, length: number, batches = 1): Product {
   return { grid, name: `square-${length}${batches === 1 ? "" : `-b${batches}`}`, dimensions };
 }
 
-// Products of a square matrix with one row or one column.
 function thin(grid: GridName, length: number): Product[] {
   return [
     { grid, name: `row-${length}`, dimensions: { B: 1, M: 1, N: length, K: length } },

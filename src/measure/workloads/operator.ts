@@ -105,11 +105,7 @@ export function quarter<Lengths>(
   return undefined;
 }
 
-/**
- * Writes lengths as text.
- *
- * @returns for example `rows=512 d=2048`
- */
+/** Writes lengths as text, for example `rows=512 d=2048`. */
 export function lengthsText(dimensions: Dimensions): string {
   return Object.entries(dimensions).map(([name, length]) => `${name}=${length}`).join(" ");
 }
