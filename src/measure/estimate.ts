@@ -53,7 +53,7 @@ type ProcessValue = (process: {
   readonly throttleSamples: readonly number[];
 }) => number | undefined;
 
-/** The estimates of a measurement, each of the logarithm of a time in ns. */
+/** Estimates of a measurement's times: of the logarithm of each, in ns. */
 export interface TimeEstimates {
   readonly time: Estimate;
   /** The CPU time, if every process has it. */

@@ -176,7 +176,7 @@ export interface ResultRuntime {
   readonly name: string;
   /** The version of Deno or of the browser. */
   readonly version?: string;
-  /** The version of npm:webgpu, if that is the runtime. */
+  /** The version of npm:webgpu, which runs Dawn; absent for other runtimes. */
   readonly webgpuVersion?: string;
   readonly userAgent?: string;
 }

@@ -16,7 +16,7 @@ const GREATEST = 5;
 const BEYOND = 0.05;
 /** A ceiling gets a remark if the truth may exceed its figure by more than this share. */
 const REMARKABLE = 0.1;
-/** No share of a ceiling is computed if the truth may exceed its figure by more than 30 %. */
+/** Measurements get no share of a ceiling if the truth may exceed its figure by more than this. */
 const UNSURE = 0.3;
 
 /**
