@@ -154,8 +154,9 @@ export function plotAxis(options: PlotAxisOptions): Plot.Markish[] {
 }
 
 /**
- * Ticks for a logarithmic axis: powers of ten, with a few of their multiples if there is room. If an
- * axis is too short for two of these, its ticks are evenly spaced.
+ * Ticks for a logarithmic axis: powers of ten, with a few of their multiples if there is room. If
+ * an axis is too short for two of these, its ticks are evenly spaced.
+
  *
  * @param domain low and high, above 0
  * @param most the most ticks that fit

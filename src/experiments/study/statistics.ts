@@ -61,7 +61,7 @@ export interface SignFlipTest {
   readonly greater: number;
   /** The probability, with random signs, of this sum or a smaller one. */
   readonly less: number;
-  /** The probability, with random signs, of a sum at least as far from 0. */
+  /** The probability, with random signs, of a sum at least as far from 0 as this one. */
   readonly twoSided: number;
   /** The least one-sided probability that n differences can reach: 2^−n, or 1/100,001 if drawn. */
   readonly least: number;

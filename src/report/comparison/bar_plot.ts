@@ -70,8 +70,8 @@ function barsOf(comparison: Comparison, group: OperatorGroup, unit: Throughput):
   );
 }
 
-// Above this ratio of the longest bar to the shortest, the shortest would be but 6 pixels long. Then
-// points on a logarithmic axis replace the bars, which need a zero to begin at.
+// Above this ratio of the longest bar to the shortest, the shortest would be only 6 pixels long.
+// Points on a logarithmic axis then replace the bars, which need a zero to begin at.
 
 const WIDEST_BARS = 40;
 

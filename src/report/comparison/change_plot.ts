@@ -60,7 +60,7 @@ export interface ChangePlotOptions extends PictureOptions {
   readonly width: number;
 }
 
-/** Draws the changes from the first of two machines to the second. Undefined without a change. */
+/** Draws the changes from the first of two machines to the second. Undefined if none is known. */
 export function changePlot(comparison: Comparison, options: ChangePlotOptions): Markup | undefined {
   const narrow = options.width < 560;
   const changes = changesOf(comparison);

@@ -211,7 +211,8 @@ export function summaryTable(measurements: readonly NamedMeasurement[]): Table {
 /** A layer's quantity; undefined if the model lacks the layer, or the file lacks the quantity. */
 type ByLayer = (measurement: SinkMeasurement, layer: number) => number | null | undefined;
 
-/** Older files have the sink rate only for pretrained models, in their `pretrained` part.
+/**
+ * Older files have the sink rate only for pretrained models, in their `pretrained` part.
  */
 const sinkRate: ByLayer = ({ layers, pretrained, settings }, layer) => {
   const own = pretrained?.layers[layer];
