@@ -137,7 +137,7 @@ fn main(
     }
   }
 
-  // V-scale's Jacobian is symmetric, so its transpose is itself.
+  // V-scale's Jacobian is symmetric, so the gradient is the Jacobian itself times u.
   var along = vec4f(0.0); // 2 C / (r + C)² <v, u> of the four keys
   if (parameters.vScale != 0u) {
     var share = vec4f(0.0);

@@ -74,7 +74,7 @@ export interface RightLoads {
   readonly extra: (e: number, u: number) => string;
 }
 
-/** The number at this index, S per variable, broadcast from the lane that holds it. */
+/** The number of this index, broadcast: each variable holds S of them, one per lane. */
 export function place(
   name: string,
   { subgroupSize: S }: Tile,

@@ -102,7 +102,7 @@ export interface MatmulOperand {
   /** The strides, counted in what the kernel reads: numbers or vec4f. */
   readonly strides: MatmulStrides;
   readonly buffer: Tensor | GPUBuffer | MatrixImage;
-  /** Makes the packed copy, if there is one. */
+  /** Makes the copy that the kernel reads, if it does not read the operand itself. */
   readonly dispatches: readonly (Dispatch | ImageCopy)[];
   readonly scratch: readonly (GPUBuffer | MatrixImage)[];
 }
