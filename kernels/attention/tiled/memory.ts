@@ -100,7 +100,7 @@ function layoutOf(options: AttentionTiledOptions): Layout {
   return { ...least, together, partialPitch: odd(rowBlocks) };
 }
 
-// The vectors of `tile` and `weights` that belong to one group of a turn and one e.
+// How many vectors of `tile` and `weights` belong to one group of a turn and one e.
 function vectorsOf({ tile, weights }: Pick<Layout, "tile" | "weights">): number {
   const size = ({ turns, pitch }: Rectangle) => turns * pitch;
   return size(tile) + (weights === undefined ? 0 : size(weights));

@@ -33,14 +33,14 @@ const ways: Readonly<Record<TileStorage, Keeping>> = {
   },
 };
 
-/** Stores a vector in one element of `tile`. */
+/** The way to store a vector in one element of `tile`. */
 export function keeping(storage: TileStorage): Keeping {
   return ways[storage];
 }
 
 /**
- * Stores an unrounded vec4f in elements of half its size: x and y in one, z and w some turns
- * later.
+ * The way to store an unrounded vec4f in elements of half its size: x and y in one, z and w in
+ * another, some turns later.
  *
  * @param groups the number of turns between them
  */
