@@ -60,8 +60,8 @@ const KEPT_BYTES = { software: 2 ** 28, hardware: 2 ** 30 };
 /** Options of the forward pass. */
 export interface StreamedForwardOptions {
   /**
-   * The first layer to run. It takes its input from the last forward pass, which must have had the
-   * same tokens. Default: 0.
+   * The first layer to run, above 0 only in a model with a backward pass. It takes its input from
+   * the last forward pass, which must have had the same tokens. Default: 0.
    */
   readonly firstLayer?: number;
   /** Called with each slice of the vocabulary: its first token, and its logits [B · T, tokens]. */

@@ -86,8 +86,8 @@ export class StatesMeter {
   }
 
   /**
-   * The first layer with massive elements in its output, and these elements; undefined if there is
-   * none.
+   * The first layer whose output has massive elements, and these elements: magnitudes above 100 and
+   * at least 1000 × their text's median. undefined if there is none.
    */
   massive(): { readonly layer: number; readonly values: readonly LargeActivation[] } | undefined {
     const layer = this.#layers.findIndex(({ states }) => states.massive.length > 0);

@@ -4,7 +4,8 @@ import type { StateShape } from "../meters/gradient.ts";
 import { SequenceUnits } from "./units.ts";
 
 /**
- * Gives a resample's norms by position. `counts` says how often it draws each group of sequences.
+ * Gives a resample's norms by position. `counts`: how often the resample draws each group of
+ * sequences.
  */
 export type ResampledNorms = (counts: ArrayLike<number>) => Float64Array<ArrayBuffer>;
 

@@ -36,8 +36,8 @@ export interface SinkLogitMeasurement {
 export interface HeadMeasurement {
   readonly head: number;
   /**
-   * The sink score α_s: the mean of a_ts, the attention that query t pays to position s, over the
-   * window's queries and over sequences.
+   * The sink score α_s: the mean of a_ts, the attention that query t pays to position s, over
+   * sequences and over the window's queries, t = s … s + T_ε − 1.
    */
   readonly score: number;
   /**

@@ -48,10 +48,7 @@ export class PretrainedMeter {
     this.#losses.push(...losses);
   }
 
-  /**
-   * The first layer with massive elements in its output, and these elements; undefined if there is
-   * none.
-   */
+  /** As {@linkcode StatesMeter.massive}. */
   massive(): { readonly layer: number; readonly values: readonly LargeActivation[] } | undefined {
     return this.#states.massive();
   }
