@@ -77,7 +77,7 @@ Deno.test(
   },
 );
 
-// Installing: needs permissions, and the network on the first run
+// Installing needs permissions, and the network on the first run.
 
 const environment = Object.fromEntries(
   FOLDER_VARIABLES.map((

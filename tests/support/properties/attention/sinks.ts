@@ -25,7 +25,7 @@ import { type BothPasses, forwardAndBackward } from "./passes.ts";
 /**
  * Two tiles and part of a third, with groups and batches; V-scale; a sink that takes hardly any
  * weight, and one that takes all of it. The last case has 270 rows per head over the batch: above
- * 256, another kernel computes the sinks' gradient.
+ * 256, a separate kernel computes the rows' statistics.
  */
 export const sinkExamples = describeEach([
   { batch: 2, keyHeads: 2, group: 2, length: 69, seed: 19, sink: SINK_IN_LOSS },
