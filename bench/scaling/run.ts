@@ -1,4 +1,4 @@
-/** Measures all series, and reports after each shape. */
+/** Measures all series, and reports after each call. */
 import type { GpuInfo } from "../../src/gpu/gpu_info.ts";
 import type { Job } from "../../src/measure/jobs.ts";
 import type { MeasuringSession } from "../../src/measure/child/session.ts";
@@ -23,7 +23,7 @@ export interface ScalingOptions {
   readonly interrupted?: () => boolean;
   /** Earlier results, which are not measured again. */
   readonly earlier?: EarlierRun | undefined;
-  /** Called after each shape, in all its passes, with all results so far. */
+  /** Called after each measured call with all results so far. */
   readonly result?: (results: readonly SeriesResult[]) => Promise<void>;
 }
 
@@ -50,8 +50,8 @@ export async function runScaling(
         const point = await measureCall(result, shape, { ...options, calls: total });
         if (interrupted()) return found.flat();
         result.points.push(point);
+        await tell?.(found.flat());
       }
-      await tell?.(found.flat());
       done++;
     }
   }

@@ -153,8 +153,9 @@ Deno.test("runScaling() reuses an earlier run's measurements, and only those", a
   }
 });
 
-Deno.test("runScaling() ends when it is interrupted", async () => {
+Deno.test("runScaling() ends when it is interrupted, and has reported every finished call", async () => {
   let asked = 0;
+  const reported: number[] = [];
   const results = await runScaling(scalingSeries({ software: true }), {
     session: session([]),
     info,
@@ -162,7 +163,12 @@ Deno.test("runScaling() ends when it is interrupted", async () => {
     seed: 1,
     processors: 2,
     interrupted: () => ++asked > 2,
+    result(results) {
+      reported.push(results.reduce((sum, { points }) => sum + points.length, 0));
+      return Promise.resolve();
+    },
   });
+  assertEquals(reported, [1]);
   assertEquals(results[0]!.points.length, 1);
   assertEquals(results[1]!.points.length, 0);
 });
