@@ -216,7 +216,7 @@ export interface ResultSettings {
   /** The relative half-width at which the interval of a process's median counts as precise. */
   readonly targetHalfWidth?: number;
   readonly budgetSeconds?: number;
-  /** The most samples of a measurement in one process; not a limit in joint runs. */
+  /** The most samples of a measurement in one process; no limit for runs with `--beside`. */
   readonly maximumSamples?: number;
   /** The number of rounds, each a separate process that takes every measurement. */
   readonly processes?: number;

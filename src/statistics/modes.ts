@@ -40,7 +40,7 @@ export function isMultimodal(samples: readonly number[]): boolean {
   const low = points[0]! - 2 * width;
   const high = points.at(-1)! + 2 * width;
   // A few far outliers would stretch the grid until a hill falls between its points. So the grid
-  // ends near the middle 90 % of the samples: the others are too few for a hill that counts.
+  // may leave out up to 5 % of the samples at each end: too few for a hill that counts.
   const from = Math.max(low, quantileSorted(points, 0.05) - 6 * width);
   const to = Math.min(high, quantileSorted(points, 0.95) + 6 * width);
   const density = kernelDensityEstimation(points, "gaussian", width as never);

@@ -89,8 +89,8 @@ export function orderStatisticInterval(
 }
 
 /**
- * A confidence interval of the median: from order statistics for fewer than 20 samples, else from a
- * block bootstrap, which, unlike a plain bootstrap, holds if the machine drifts.
+ * A confidence interval of the median. It comes from order statistics for fewer than 20 samples,
+ * else from a block bootstrap. Unlike a plain bootstrap, this also holds if the machine drifts.
  *
  * @param samples in the order of measuring
  * @param options confidence and seed

@@ -22,11 +22,11 @@ export interface BesideOptions {
   readonly interrupt: AbortSignal;
 }
 
-/** The most visits of one job in all rounds. A visit takes some samples at once. */
+/** The most visits of one job in all rounds together. A visit takes some samples at once. */
 const MOST_VISITS = 400;
 /** Each round may visit a job this often, even if all rounds together then exceed `MOST_VISITS`. */
 const ALLOWED_VISITS = 16;
-/** The most samples per visit, so many visits still make a file of usual size. */
+/** The most samples per visit: few, so that a file with many visits keeps its usual size. */
 const SAMPLES_PER_VISIT = 8;
 
 export class BesideSession implements RunSession {

@@ -21,8 +21,8 @@ const LEAST_ROWS = 6;
 const MAD_TO_DEVIATION = 1.4826;
 
 /**
- * The efficiency of the median absolute deviation: it is as precise as a standard deviation from
- * only 37 % of the values, so it gets that share of their degrees of freedom.
+ * The efficiency of the median absolute deviation. That of n values is only as precise as the
+ * standard deviation of 0.37 n values, so its degrees of freedom are 0.37 times as many.
  */
 const MAD_EFFICIENCY = 0.37;
 
