@@ -8,14 +8,14 @@ import { systemReason } from "./system_reason.ts";
  * releases the lock; the hidden file stays, and harms nothing.
  *
  * @param path an existing file; a symbolic link is followed
- * @returns the claim, which ends when it is disposed of; undefined if another process holds one
+ * @returns the claim, which ends when it is disposed of; undefined if there is another claim
  * @throws {FileError} if the file does not exist, or nothing can be written to its folder
  */
 export async function claimFile(path: string): Promise<Disposable | undefined> {
   try {
     const target = await Deno.realPath(path);
     const lock = join(dirname(target), `.${basename(target).slice(0, 100)}.lock`);
-    // Repeats if another process removed the hidden file before this one locked it.
+    // Repeats if the hidden file was removed before it was locked.
     while (true) {
       const file = await Deno.open(lock, { read: true, write: true, create: true });
       if (!await tryLock(file)) {

@@ -1,9 +1,9 @@
 /**
- * Gives two measuring processes their turns. In a turn a process visits a job, which means that it
- * takes a few samples of it. A shared machine flips between two speeds every few hundred
- * milliseconds, so two successive runs differ by more than most changes of a kernel. If two
- * processes visit the same job right after each other, both nearly always meet the same speed,
- * which cancels in the ratio of their times.
+ * Gives two measuring processes their turns. In a turn a process usually visits a job: it takes a
+ * few samples of the job. A shared machine flips between two speeds every few hundred milliseconds,
+ * so two successive runs differ by more than most changes of a kernel. If two processes visit the
+ * same job right after each other, both nearly always meet the same speed, which cancels in the
+ * ratio of their times.
  *
  * A turn begins only when each process waits for one or has ended its batch, so no sample is taken
  * while the other process compiles or measures. In each sweep both processes visit every job that

@@ -31,7 +31,7 @@ export interface PairComparison {
   readonly relativeRatio: number | undefined;
   /** How the machine changed between two runs on it; undefined if it did not, or if unknown. */
   readonly machineChange: MachineChange | undefined;
-  /** Whether both were measured in turns (`--beside`): then `ratio` is of neighboring samples. */
+  /** Whether both were measured in turns, so `ratio` compares neighboring samples. */
   readonly inTurns: boolean;
   /** The logarithms of ratios that must all show a change; the logarithm of `ratio` comes first. */
   readonly evidence: readonly Evidence[];
