@@ -191,7 +191,8 @@ async function measure(
   }
 }
 
-// Names a variant once for all its shapes.
+// Lists unfit variants, each once for all its shapes.
+
 function describeUnfit(work: readonly (Work & AdapterChoice)[]): string[] {
   const lines = work.flatMap(({ kernel, pass, unfit = {} }) =>
     Object.entries(unfit).map(([name, reason]) => `${kernel} ${pass} ${name}: ${reason}`)

@@ -15,9 +15,9 @@ export interface OpenedModel {
   readonly source: MeasurementSource;
   /** Undefined without a run. */
   readonly batch: number | undefined;
-  /** The run's last measurement has as many; undefined without a run. */
+  /** Batches in the run's last measurement; undefined without a run. */
   readonly batches: number | undefined;
-  /** Trained on before the checkpoint; 0 without a run. */
+  /** Sequences trained on before the checkpoint; 0 without a run. */
   readonly trainedSequences: number;
   /** What was skipped, in lines. */
   readonly notes: readonly string[];

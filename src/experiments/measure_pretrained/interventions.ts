@@ -17,9 +17,10 @@ import { mean } from "../../statistics/mean.ts";
 /** Options of {@linkcode measureInterventions}. */
 export interface InterventionOptions {
   readonly batches: readonly TokenBatch[];
-  /** The layer where they first appear, and the massive elements of its output in all texts. */
+  /** The layer where massive elements first appear, and those of its output in all texts. */
+
   readonly massive: { readonly layer: number; readonly values: readonly LargeActivation[] };
-  /** The unchanged model's losses of every text. */
+  /** Every text's loss in the unchanged model. */
   readonly losses: readonly number[];
   /** Called before each layer's forward pass. */
   readonly onLayer?: (() => void) | undefined;
