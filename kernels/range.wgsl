@@ -6,8 +6,8 @@ fn isNotFinite(x: f32) -> bool {
   return (bitcast<u32>(x) & 0x7f800000u) == 0x7f800000u;
 }
 
-// A power of two that scales a normal x into [2, 4), so squares of numbers of this size and below
-// can be added. Zero for infinities and NaN.
+// A power of two that scales a normal x into [2, 4). Scaled by it, numbers up to the size of x have
+// squares that float32 can add up. Zero for infinities and NaN.
 fn powerScale(x: f32) -> f32 {
   let exponent = (bitcast<u32>(x) >> 23u) & 255u;
   return bitcast<f32>((255u - max(exponent, 1u)) << 23u);

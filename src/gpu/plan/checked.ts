@@ -21,7 +21,8 @@ export interface CheckedDispatch extends Omit<BoundDispatch, "resources"> {
 }
 
 /**
- * Checks dispatches against their kernels' bindings, and written buffers against all others.
+ * Checks that dispatches give what their kernels bind, and that written buffers share no memory
+ * with others.
  *
  * @param gpu the GPU to plan for
  * @param options the plan's options

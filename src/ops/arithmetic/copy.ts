@@ -12,7 +12,7 @@ export interface CopyOptions {
   readonly source: Tensor;
   /** The first element to copy. Default: 0. */
   readonly sourceStart?: number;
-  /** The tensor to copy to, a different one. */
+  /** The tensor to copy to, which shares no memory with `source`. */
   readonly copied: Tensor;
   /** The first element to overwrite. Default: 0. */
   readonly copiedStart?: number;
