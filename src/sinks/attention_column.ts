@@ -15,7 +15,10 @@ export interface AttentionShape {
   readonly headDim: number;
 }
 
-/** The key head that a query head reads. Each index counts the heads of the whole batch. */
+/**
+ * The index of the key head that a query head reads. Both indices run over the heads of all
+ * sequences.
+ */
 export function keyHeadOf(head: number, { queryHeads, keyValueHeads }: AttentionShape): number {
   const group = queryHeads / keyValueHeads;
   return Math.floor(head / queryHeads) * keyValueHeads + Math.floor((head % queryHeads) / group);

@@ -21,7 +21,7 @@ export function checkGates(check: CheckMeter, { attention, shape, layer }: Atten
   const { batch, queryHeads, context, headDim } = shape;
   const width = queryHeads * headDim;
   const { unit, tiny } = precisionOf(output);
-  // The trace may have more sequences than are checked.
+  // Count the trace's own tokens: it may have more sequences than are checked.
   const gates = opening.length / (gated.length / width);
   for (let b = 0; b < batch; b++) {
     for (let t = 0; t < context; t++) {
