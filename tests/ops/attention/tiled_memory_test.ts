@@ -1,6 +1,6 @@
 /**
- * Attention's tiled kernels access workgroup memory without bank conflicts. The test evaluates
- * every index in their WGSL for every invocation, and counts the different words per bank that
+ * Bank conflicts in the workgroup memory of attention's tiled kernels. The test evaluates every
+ * index in their WGSL for every invocation, and counts the different words per bank that
  * neighboring invocations access together.
  */
 import { attentionBackwardKeyValueTiled } from "../../../kernels/attention/tiled/backward_key_value.wgsl.ts";

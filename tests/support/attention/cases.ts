@@ -151,8 +151,8 @@ export const attentionDescription: fc.Arbitrary<AttentionDescription> = fc.recor
   )
   .filter((description) => work(description) <= 1.5e6);
 
-// Element 0 is 1 in every query, 17 / scale in the first key and 0 in all other keys. So the first
-// key's logit is 17, about 14 above the largest other one.
+// Element 0 is 1 in every query, 17 / scale in the first key and 0 in all other keys. All other
+// elements of the first key are 0. So its logit is 17, about 14 above the largest other one.
 function makeStrongSink(query: Numbers, key: Numbers, scale: number): void {
   const [, , length, headDim] = key.shape as [number, number, number, number];
   for (let row = 0; row < query.data.length / headDim; row++) query.data[row * headDim] = 1;
