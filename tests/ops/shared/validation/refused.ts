@@ -12,11 +12,9 @@ import {
 } from "../../../../mod.ts";
 import { assert, assertEquals, assertStringIncludes } from "../../../support/assert/assert.ts";
 
-/** The arguments of a call. */
 export type Args = Readonly<Record<string, unknown>>;
 type Operator = (gpu: Gpu, args: never) => object;
 
-/** The operators, by name. */
 export const operators: Readonly<Record<string, Operator>> = {
   attentionForward,
   attentionBackward,
@@ -45,7 +43,6 @@ export const shapes: Readonly<Record<string, Readonly<Record<string, readonly nu
   vScaleBackward: { value: [2, 2, 3, 5], constant: [2], scaledValueGradient: [2, 2, 3, 5] },
 };
 
-/** Makes a tensor of a shape. */
 export function make(gpu: Gpu, shape: readonly number[]): Tensor {
   const length = shape.reduce((product, size) => product * size, 1);
   return gpu.tensor(new Float32Array(length).fill(0.5), shape);
