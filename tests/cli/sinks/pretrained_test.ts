@@ -5,7 +5,6 @@ import { packageCacheFolder } from "../../../src/files/cache_folder.ts";
 import type { SinkMeasurement } from "../../../src/sinks/measurement.ts";
 import { assert, assertEquals, assertStringIncludes } from "../../support/assert/assert.ts";
 import { inFolder } from "../../support/folder.ts";
-import { siblingGpu, testGpu } from "../../support/gpu.ts";
 import { CONFIGS, type Fields } from "../../support/model/configs.ts";
 import { startHub } from "../../support/model/hub.ts";
 import { shardName, writeIndex, writeModel } from "../../support/model/pretrained.ts";
@@ -13,6 +12,7 @@ import { safetensorsFile } from "../../support/model/safetensors.ts";
 import { recordOutput } from "../record_output.ts";
 import { parseNpy } from "../../support/pretrained/npy.ts";
 import { testWith } from "../../support/permitted.ts";
+import { lendGpu } from "./run.ts";
 
 const test = testWith("read", "write");
 const FIXTURES = fileURLToPath(new URL("../../../fixtures/tokenizers/", import.meta.url));
@@ -43,10 +43,7 @@ test("runSinks() measures a pretrained model on texts, and shows their beginning
   withModel(async ({ model, corpus, folder }) => {
     const output = recordOutput();
     const args = [model, `--corpus=${corpus}`, "--texts=2", "--context=16", "--json"];
-    // A sibling of the test's GPU that ignores disposal: the command disposes of its GPU at the
-    // end.
-    const gpu = siblingGpu(await testGpu("deno"), {});
-    Object.defineProperty(gpu, Symbol.dispose, { value: () => {} });
+    const gpu = await lendGpu();
     const openGpu = () => Promise.resolve(gpu);
     const code = await runSinks([...args, "--no-theory"], { ...output, openGpu });
     assertEquals(code, 0, output.texts.err);
