@@ -116,7 +116,8 @@ export class BenchRun {
    *
    * @param session a session with an open adapter
    * @param interrupt ends the run after the current sample
-   * @throws {Error} if a new child cannot open the adapter again, or the file cannot be stored
+   * @throws {Error} if a new child cannot open the adapter again, if a child leaves out a result,
+   *   or if the file cannot be stored
    */
   async measure(session: RunSession, interrupt: AbortSignal): Promise<void> {
     const { budget, opened: { info: { software } }, inTurns = false } = this.#options;

@@ -84,9 +84,10 @@ const HALF_TOLERANCE = 8 * 2 ** -11;
  * @param gpu the GPU to measure
  * @param options the operator, pass, shape and variant
  * @returns the workload; dispose of it when done
- * @throws {RangeError} for an unknown operator, pass or variant, and for sizes beyond the adapter's
- *   limits; nothing stays allocated
- * @throws {TypeError} for dimensions that the operator does not have
+ * @throws {RangeError} for an unknown operator, pass or variant, for sizes beyond the adapter's
+ *   limits, and if `cost` or `inputs` of a custom operator throws; nothing stays allocated
+ * @throws {TypeError} for dimensions that the operator does not have, and for a cost, an input or a
+ *   plan of the wrong form from a custom operator
  *
  * @example
  * ```ts

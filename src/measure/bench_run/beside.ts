@@ -56,7 +56,7 @@ export class BesideSession implements RunSession {
    * Measures jobs and their partners in turns.
    *
    * @param batch the jobs; only the first session's results are reported
-   * @throws {Error} if a new child of a session cannot open the adapter again
+   * @throws {Error} if a new child cannot open the adapter again, or a child leaves out a result
    */
   async measure(batch: Batch): Promise<void> {
     const { sessions, interrupt } = this.#options;

@@ -25,7 +25,7 @@ const KNOWN = ["name", "shapes", "tolerance", "backward", "plan", ...Object.keys
  * Checks an operator and returns it.
  *
  * @param exported the exports of its file
- * @throws {TypeError} for an export that is missing or of the wrong kind
+ * @throws {TypeError} for an export that is missing, misspelled or of the wrong kind
  * @throws {RangeError} for an impossible value
  */
 export function checkedOperator(exported: unknown): CustomOperator {

@@ -27,7 +27,7 @@ export interface OperatorOutline {
  *
  * @param digest identifies the version of its file
  * @throws {TypeError} if a cost, an input or an output has a wrong form
- * @throws {RangeError} if a function of the file throws, such as the twin for the first shape
+ * @throws {RangeError} if `cost`, `inputs` or `twin` throws
  */
 export function outlineOf(operator: CustomOperator, digest: string): OperatorOutline {
   const names: readonly PassName[] = operator.backward === undefined

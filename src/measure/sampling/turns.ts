@@ -56,6 +56,7 @@ export interface TurnOptions extends VisitOptions {
  *
  * @returns the samples of each, in the order of `work`; undefined if there is no data
  * @throws {GpuError} if the GPU fails; the last call of `visit` tells what ran
+ * @throws {Error} for a turn to visit work that is not there, or to calibrate again
  */
 export async function sampleInTurns(
   work: readonly SampledWork[],
