@@ -39,7 +39,10 @@ export interface Timer {
 
 /** The check of the outputs against float64, before timing. */
 export interface Correctness {
-  /** The largest error, relative as `largestError` in `workloads/samples.ts` says. */
+  /**
+   * The largest error, relative to the greatest magnitude in its row or, if those are larger, to
+   * the other scales of `largestError` in `workloads/samples.ts`.
+   */
   readonly error: number;
   /** The largest allowed error, relative like `error`. */
   readonly tolerance: number;

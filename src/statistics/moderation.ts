@@ -21,7 +21,7 @@ export interface EstimatedVariance {
 const LEAST_ROWS = 4;
 
 /**
- * Smaller variances are raised to this share of the rows' median variance. They arise where the
+ * Variances below this share of the rows' median variance are raised to it. They arise where the
  * clock's step is so coarse that different times look equal.
  */
 const LEAST_SHARE = 1e-5;

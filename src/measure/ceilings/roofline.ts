@@ -90,7 +90,7 @@ export function rooflinePosition(
 }
 
 /**
- * The share of the roofline that a measurement reaches.
+ * The share of the roofline that a measurement reaches, from its position and its median time.
  *
  * @param position from {@linkcode rooflinePosition}
  * @param summary the measurement's median time with its interval
