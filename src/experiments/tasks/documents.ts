@@ -4,7 +4,7 @@
  */
 import { basename } from "node:path";
 import { plural } from "../../plural.ts";
-import { CorpusError } from "./text_corpus.ts";
+import { CorpusError, unreadable } from "./text_corpus.ts";
 import { describePassed, findFiles, listed } from "./text_files.ts";
 import type { TextDocument } from "./token_texts.ts";
 
@@ -28,9 +28,8 @@ const MOST_LINE_BYTES = 2 ** 26;
  * text in UTF-8, or in UTF-16 with a byte order mark.
  *
  * @returns the documents, which are read when requested
- * @throws {CorpusError} if nothing is there. Later, while documents are read: if a line of JSON is
- *   wrong or too long, or the path names a single file that is not text
- * @throws {Deno.errors.PermissionDenied} and other system errors while documents are read
+ * @throws {CorpusError} if nothing is there. Later, while documents are read: if a file cannot be
+ *   read, a line of JSON is wrong or too long, or the path names a single file that is not text
  */
 export function readDocuments(path: string): Documents {
   const isFolder = statOf(path).isDirectory;
@@ -46,18 +45,26 @@ export function readDocuments(path: string): Documents {
       ];
     },
     *[Symbol.iterator]() {
-      for (const file of findFiles(path)) {
-        if ("reason" in file) passed.push(`${file.path} (${file.reason})`);
-        else if (/\.(jsonl|ndjson)$/i.test(file.path)) {
-          yield* linesOf(file.path, (name) => empty.push(name));
-        } else {
-          const read = readText(file.path);
-          if ("text" in read) {
-            if (read.cut) passed.push(`${file.path} (but for its first ${MOST_TEXT_BYTES} bytes)`);
-            yield { name: file.path, text: read.text };
-          } else if (isFolder) passed.push(`${file.path} (${read.reason})`);
-          else throw new CorpusError(`--corpus: ${path}: is ${read.reason}, wanted text`);
+      let current = path;
+      try {
+        for (const file of findFiles(path)) {
+          current = file.path;
+          if ("reason" in file) passed.push(`${file.path} (${file.reason})`);
+          else if (/\.(jsonl|ndjson)$/i.test(file.path)) {
+            yield* linesOf(file.path, (name) => empty.push(name));
+          } else {
+            const read = readText(file.path);
+            if ("text" in read) {
+              if (read.cut) {
+                passed.push(`${file.path} (but for its first ${MOST_TEXT_BYTES} bytes)`);
+              }
+              yield { name: file.path, text: read.text };
+            } else if (isFolder) passed.push(`${file.path} (${read.reason})`);
+            else throw new CorpusError(`--corpus: ${path}: is ${read.reason}, wanted text`);
+          }
         }
+      } catch (error) {
+        throw error instanceof CorpusError ? error : unreadable(current, error);
       }
     },
   };
@@ -67,12 +74,7 @@ function statOf(path: string): Deno.FileInfo {
   try {
     return Deno.statSync(path);
   } catch (error) {
-    const problem = error instanceof Deno.errors.NotFound
-      ? "no such file or folder"
-      : error instanceof Error
-      ? error.message
-      : String(error);
-    throw new CorpusError(`--corpus: ${path}: ${problem}`);
+    throw unreadable(path, error);
   }
 }
 

@@ -199,7 +199,7 @@ function found(path: string): FoundFile[] {
   try {
     return [...findFiles(path)];
   } catch (error) {
-    throw complaint(path, error);
+    throw unreadable(path, error);
   }
 }
 
@@ -210,11 +210,12 @@ async function readable<Result>(
   try {
     return await read(path);
   } catch (error) {
-    throw complaint(path, error);
+    throw unreadable(path, error);
   }
 }
 
-function complaint(path: string, error: unknown): CorpusError {
+/** The error for a file or folder that the system does not let us read. */
+export function unreadable(path: string, error: unknown): CorpusError {
   const problem = error instanceof Deno.errors.NotFound
     ? "no such file or folder"
     : error instanceof Error

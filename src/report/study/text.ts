@@ -28,10 +28,8 @@ export function seedRemark({ groups }: Study): string {
   const most = Math.max(0, ...groups.map(({ seeds }) => seeds.length));
   if (most === 0) return "No complete run.";
   if (most === 1) return "One seed alone gives no interval, and no test can pass.";
-  return `With ${most} ${
-    most === 1 ? "pair" : "pairs"
-  } of seeds a one-sided sign-flip test can reach ` +
-    `p = 1/${2 ** most} at best, a two-sided one ${most === 1 ? "1" : `1/${2 ** (most - 1)}`}; ` +
+  return `With ${most} pairs of seeds a one-sided sign-flip test can reach ` +
+    `p = 1/${2 ** most} at best, a two-sided one 1/${2 ** (most - 1)}; ` +
     (most < 6
       ? `intervals are the range over seeds, which covers the median with ${
         (100 * (1 - 2 ** (1 - most))).toPrecision(4)

@@ -92,6 +92,19 @@ test("readDocuments() reads no more than requested", () =>
     assertEquals(found, ["one", "two", "three"]);
   }));
 
+test("readDocuments() names a file that vanishes before it is read", () =>
+  inFolder(async (folder) => {
+    await write(folder, { "a.txt": "one", "b.txt": "two", "c.jsonl": '{"text":"three"}' });
+    for (const name of ["b.txt", "c.jsonl"]) {
+      const documents = readDocuments(folder)[Symbol.iterator]();
+      documents.next();
+      await Deno.remove(join(folder, name));
+      const message = `--corpus: ${join(folder, name)}: no such file or folder`;
+      assertThrows(() => [...{ [Symbol.iterator]: () => documents }], CorpusError, message);
+      await write(folder, { "b.txt": "two" });
+    }
+  }));
+
 test("readDocuments() refuses a file that is not text", () =>
   inFolder(async (folder) => {
     const path = join(folder, "a");
