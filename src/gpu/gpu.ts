@@ -205,6 +205,7 @@ export class Gpu implements BufferOwner {
    *
    * @param size bytes, a multiple of 4
    * @throws {RangeError} if the adapter does not allow a buffer of this size
+   * @throws {TypeError} if the `Gpu` has been disposed of
    */
   storage(size: number): GPUBuffer {
     this.checkSize("storage", size);
@@ -237,6 +238,7 @@ export class Gpu implements BufferOwner {
    * Makes a uniform buffer with these numbers, which counts in `memory` until `free`.
    *
    * @param scalars the fields of a WGSL struct of u32 and f32 members, in order
+   * @throws {TypeError} if the `Gpu` has been disposed of
    */
   uniform(scalars: readonly Scalar[]): GPUBuffer {
     // Some graphics interfaces round the size of a uniform struct up to a multiple of 16 bytes.
@@ -257,6 +259,7 @@ export class Gpu implements BufferOwner {
    *
    * @param size its width and height, in texels, and its layers
    * @param format the type of its words
+   * @throws {TypeError} if the `Gpu` has been disposed of
    */
   texture(
     size: readonly [width: number, height: number, layers: number],

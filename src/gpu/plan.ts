@@ -94,8 +94,9 @@ export class Plan {
    * @param gpu the GPU that holds the tensors
    * @param options the operator's name, cost and dispatches; `scratch` belongs to the plan from
    *   here on
-   * @throws {TypeError} if an option is missing, a dispatch's buffers differ from its kernel's
-   *   bindings, or a written buffer shares memory with another one; nothing is enqueued
+   * @throws {TypeError} if an option is missing, a kernel lacks a declaration that its `constants`
+   *   name, a dispatch's buffers differ from its kernel's bindings, a written buffer shares memory
+   *   with another one, or a tensor has been disposed of; nothing is enqueued
    * @throws {RangeError} if a dispatch has more workgroups than the adapter runs
    */
   constructor(gpu: BufferOwner, options: PlanOptions) {

@@ -22,7 +22,7 @@ export interface MatmulResult {
  * @param gpu the GPU that holds the tensors
  * @param options the tensors
  * @returns the plan and its output tensor
- * @throws {TypeError} for wrong types or shapes
+ * @throws {TypeError} for wrong types or shapes, or if `product` shares memory with an operand
  * @throws {RangeError} for a variant that is unknown or cannot run here, or sizes beyond the
  *   adapter's limits
  *
@@ -81,7 +81,7 @@ export function planMatmul(gpu: Gpu, options: MatmulOptions): Planned<MatmulResu
  * @param options `left` [..., M, K] or, with `transposeLeft`, [..., K, M]; `right` [..., K, N] or,
  *   with `transposeRight`, [..., N, K], with the same leading dimensions or none; `variant`
  * @returns `product` [..., M, N]; enqueued, not waited for
- * @throws {TypeError} for wrong types or shapes
+ * @throws {TypeError} for wrong types or shapes, or if `product` shares memory with an operand
  * @throws {RangeError} for a variant that is unknown or cannot run here, or sizes beyond the
  *   adapter's limits
  *

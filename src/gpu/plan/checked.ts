@@ -26,8 +26,9 @@ export interface CheckedDispatch extends Omit<BoundDispatch, "resources"> {
  *
  * @param gpu the GPU to plan for
  * @param options the plan's options
- * @throws {TypeError} if an option is missing, a dispatch's buffers differ from its kernel's
- *   bindings, or a written buffer shares memory with another one
+ * @throws {TypeError} if an option is missing, a kernel lacks a declaration that its `constants`
+ *   name, a dispatch's buffers differ from its kernel's bindings, a written buffer shares memory
+ *   with another one, or a tensor has been disposed of
  * @throws {RangeError} if a dispatch has more workgroups than the adapter runs
  */
 export function checkDispatches(

@@ -57,6 +57,7 @@ export class MatrixImage {
    * @param layout how to hold it. Default: float32 in blocks
    * @throws {RangeError} if the columns do not fill whole texels, or the matrix is too large for
    *   the GPU's textures
+   * @throws {TypeError} if the `Gpu` has been disposed of
    */
   constructor(
     gpu: BufferOwner,

@@ -68,7 +68,8 @@ const LEAST_EPSILON = 2 ** -40;
  * @param gpu the GPU that holds the tensors
  * @param options the tensors and settings
  * @returns the plan
- * @throws {TypeError} for wrong types or shapes
+ * @throws {TypeError} for wrong types or shapes, or if a tensor that the step changes shares memory
+ *   with another one
  * @throws {RangeError} for settings out of range
  *
  * @example

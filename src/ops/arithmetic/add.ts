@@ -42,7 +42,7 @@ export interface AccumulateOptions {
  * @param gpu the GPU that holds the tensors
  * @param options the tensors
  * @returns the plan and its output tensor
- * @throws {TypeError} for wrong types or shapes
+ * @throws {TypeError} for wrong types or shapes, or if `sum` shares memory with a term
  * @throws {RangeError} for sizes beyond the adapter's limits
  *
  * @example
@@ -98,7 +98,7 @@ export function planAdd(gpu: Gpu, options: AddOptions): Planned<AddResult> {
  * @param gpu the GPU that holds the tensors
  * @param options `terms`: two or three of one shape
  * @returns `sum`, of that shape; enqueued, not waited for
- * @throws {TypeError} for wrong types or shapes
+ * @throws {TypeError} for wrong types or shapes, or if `sum` shares memory with a term
  * @throws {RangeError} for sizes beyond the adapter's limits
  *
  * @example

@@ -159,7 +159,7 @@ export function fakeQuantize(gpu: Gpu, options: FakeQuantizeOptions): FakeQuanti
  * @param gpu the GPU that holds the tensors
  * @param options the tensor, and the maximum of earlier ones
  * @returns the plan and its output tensor
- * @throws {TypeError} for wrong types or shapes
+ * @throws {TypeError} for wrong types or shapes, or if both tensors share memory
  *
  * @example
  * ```ts

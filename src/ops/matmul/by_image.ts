@@ -59,7 +59,7 @@ export function suitsImage(
  * @param gpu the GPU; for a right operand in an image, with subgroups of one size
  * @param options the operands
  * @returns the plan and its output tensor `[…, M, N]`
- * @throws {TypeError} for wrong types or shapes
+ * @throws {TypeError} for wrong types or shapes, or if `product` shares memory with an operand
  * @throws {RangeError} for a variant that is unknown or cannot run here, a right operand in an image
  *   if the adapter has no subgroups of one size, or for sizes beyond the adapter
  */

@@ -165,7 +165,7 @@ export function crossEntropyForward(
  * @param gpu the GPU that holds the tensors
  * @param options the tensors
  * @returns the plan and its output tensor
- * @throws {TypeError} for wrong types or shapes
+ * @throws {TypeError} for wrong types or shapes, or if `logitsGradient` shares memory with an input
  * @throws {RangeError} for wrong targets, if the CPU knows them, a wrong firstColumn or factor, or
  *   sizes beyond the adapter's limits
  *
@@ -220,7 +220,7 @@ export function planCrossEntropyBackward(
  * @param gpu the GPU that holds the tensors
  * @param options `logits` [N, V], `targets` [N], `logSumExp` [N], `factor` (default 1)
  * @returns `logitsGradient` [N, V]; enqueued, not waited for
- * @throws {TypeError} for wrong types or shapes
+ * @throws {TypeError} for wrong types or shapes, or if `logitsGradient` shares memory with an input
  * @throws {RangeError} for wrong targets, if the CPU knows them, a wrong firstColumn or factor, or
  *   sizes beyond the adapter's limits
  *

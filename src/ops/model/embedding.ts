@@ -186,7 +186,7 @@ export function embeddingOrder(tokens: ArrayLike<number>, vocabulary: number): E
  * @param gpu the GPU that holds the tensors
  * @param options the tensors
  * @returns the plan and its output tensor
- * @throws {TypeError} for wrong types or shapes
+ * @throws {TypeError} for wrong types or shapes, or if `tableGradient` shares memory with an input
  * @throws {RangeError} for sizes beyond the adapter's limits
  *
  * @example
@@ -259,7 +259,7 @@ export function planEmbeddingBackward(
  * @param gpu the GPU that holds the tensors
  * @param options `order` [N], `starts` [V + 1], `outputGradient` […, d] with N rows
  * @returns `tableGradient` [V, d]; enqueued, not waited for
- * @throws {TypeError} for wrong types or shapes
+ * @throws {TypeError} for wrong types or shapes, or if `tableGradient` shares memory with an input
  * @throws {RangeError} for sizes beyond the adapter's limits
  *
  * @example

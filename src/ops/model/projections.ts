@@ -96,8 +96,8 @@ export interface RotaryOptions {
  * @param options the lengths, and the base or the frequencies
  * @returns `[T, D]` numbers, computed in float64
  * @throws {TypeError} for an option that is not a number
- * @throws {RangeError} for lengths that are not positive integers, an odd D, a base that is not
- *   positive and finite, or frequencies that are not D/2 finite numbers
+ * @throws {RangeError} for lengths that are not integers from 1 to 2²⁴, an odd D, a base that is
+ *   not positive and finite, or frequencies that are not D/2 finite numbers
  *
  * @example
  * ```ts
