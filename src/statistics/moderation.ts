@@ -46,7 +46,7 @@ export function trigamma(x: number): number {
     inverse / z * (1 / 6 - inverse * (1 / 30 - inverse * (1 / 42 - inverse / 30)));
 }
 
-/** Solves ψ′(x) = value, for a value above 0; ψ′ decreases. */
+/** Solves ψ′(x) = value, for a value above 0, by bisection: ψ′ decreases. */
 function trigammaInverse(value: number): number {
   let low = Math.log(1e-8);
   let high = Math.log(1e8);

@@ -85,7 +85,7 @@ export async function ceilingSizeWithin(
     gpu.run(kernel.plan);
     await gpu.sync(); // Compiles.
     const { spans, wall } = await timer.time([(pass) => kernel.plan.encode(pass)]);
-    // Aim at an eighth of the limit: the kernel with 16 vec4f accumulators does 8 times this work.
+    // Aim at an eighth of the limit: with 16 vec4f accumulators the work is 8 times as much.
     const most = limit / 8 / (spans[0] ?? wall) * small;
     let invocations = usual.invocations;
     while (invocations > Math.max(most, 2 ** 12)) invocations /= 2;

@@ -25,7 +25,7 @@ export interface Doubt {
     | "wide interval";
   /** The reason in words, without a period. */
   readonly text: string;
-  /** How many times as many processes would give a verdict; undefined if 16 times are too few. */
+  /** How many times as many processes would give a verdict; undefined if no factor up to 16. */
   readonly timesProcesses: number | undefined;
 }
 
