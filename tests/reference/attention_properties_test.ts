@@ -17,6 +17,7 @@ import {
   largestLogit,
   normal,
 } from "./cases.ts";
+import { run } from "./attention/run.ts";
 
 const MODES = [undefined, "full", "backward-only"] as const;
 
@@ -26,10 +27,7 @@ function numbersOf(
   mode?: (typeof MODES)[number],
 ): AttentionNumbers {
   const drawn = drawAttention(description);
-  const vScale = mode && { constant: drawn.constant, mode };
-  const forward = reference.attentionForward({ ...drawn, vScale });
-  const gradients = reference.attentionBackward({ ...drawn, ...forward, vScale });
-  return { ...drawn, ...forward, ...gradients, vScale };
+  return { ...drawn, ...run(drawn, mode) };
 }
 
 /**
