@@ -1,0 +1,82 @@
+/** Mutants of the tiled variants. */
+import type { Mutant } from "./mutant.ts";
+
+export const tiledMutants: readonly Mutant[] = [
+  {
+    name: "no barrier before the tiles are read",
+    variant: "tiled",
+    file: "matmul/tiled.wgsl.ts",
+    from: /workgroupBarrier\(\);\n {4}for/,
+    to: "for",
+  },
+  {
+    name: "quads of rows swapped",
+    variant: "tiled",
+    file: "matmul/tiled.wgsl.ts",
+    from: /lane\.y \+ 8u\)/g,
+    to: "lane.y + 9u)",
+  },
+  {
+    name: "k past the end multiplied",
+    variant: "tiled",
+    file: "matmul/tiled.wgsl.ts",
+    from: "min(16u, parameters.inner - first)",
+    to: "16u",
+  },
+  {
+    name: "k past the end not zero",
+    variant: "tiled-64-4x4",
+    hardware: "known",
+    file: "matmul/tiled.wgsl.ts",
+    from: /InTile\(select\(vec4f\(\), (\w+Numbers0), first \+ \w+ < parameters\.inner\)\)/g,
+    to: "InTile($1)",
+  },
+  {
+    name: "no barrier before the tiles are read",
+    variant: "tiled-64-4x4",
+    hardware: "known",
+    file: "matmul/tiled.wgsl.ts",
+    from: /workgroupBarrier\(\);\n {4}\{/,
+    to: "{",
+  },
+  {
+    name: "blocks of four k in four rows not transposed",
+    variant: "tiled-64-4x4",
+    hardware: "known",
+    file: "matmul/tiled.wgsl.ts",
+    from: "vec4f(left0_0.y, left0_1.y, left0_2.y, left0_3.y)",
+    to: "left0_1",
+  },
+  {
+    name: "one of four k multiplied twice",
+    variant: "tiled-64-4x4",
+    hardware: "unknown",
+    file: "matmul/tiled.wgsl.ts",
+    from: /leftTile\[k \/ 4u\]\[2\]/g,
+    to: "leftTile[k / 4u][1]",
+  },
+  {
+    name: "two groups of four k exchanged",
+    variant: "tiled-64-4x4",
+    hardware: "known",
+    file: "matmul/tiled.wgsl.ts",
+    from: "first / 4u + rightGroup0",
+    to: "first / 4u + (rightGroup0 ^ 1u)",
+  },
+  {
+    name: "quads of columns read from their neighbors",
+    variant: "tiled-64-4x4",
+    hardware: "known",
+    file: "matmul/tiled.wgsl.ts",
+    from: "tile.column / 4u + rightQuad0,",
+    to: "tile.column / 4u + (rightQuad0 ^ 1u),",
+  },
+  {
+    name: "the last quad of columns not stored",
+    variant: "tiled-64-4x4",
+    hardware: "known",
+    file: "matmul/tiled.wgsl.ts",
+    from: /(column\d+_0) < parameters\.columns/g,
+    to: "$1 + 4u < parameters.columns",
+  },
+];
