@@ -79,10 +79,14 @@ function storedShape(shape: MatmulShape, side: MatmulSide): [rows: number, colum
   return [storedBatches(shape, side) * rows, columns];
 }
 
+// If left is contiguous along its rows, both operands are read in strides. Measured: beyond this
+// many numbers per stride, reads of an image miss the caches.
+const LONGEST_STRIDE = 128;
+
 /**
  * The way to read an operand from a copy in an image. Undefined if no image can hold it, if it can
- * only be read number by number, or if left is contiguous along M: both operands are then read in
- * long strides, which is slower from images than from buffers.
+ * only be read number by number, or if it would be read in long strides, which is slower from
+ * images than from buffers.
  */
 export function imageReading(
   gpu: Gpu,
@@ -91,10 +95,9 @@ export function imageReading(
 ): MatmulReading | undefined {
   const { load } = directReading(shape, side);
   const image: ImageLayout = { numbers: "f32", blocks: false };
-  const slow = load === "scalar" || shape.left.inner !== 1;
-  return !slow && MatrixImage.holds(gpu, storedShape(shape, side), image)
-    ? { load, packed: true, image }
-    : undefined;
+  const stored = storedShape(shape, side);
+  const slow = load === "scalar" || shape.left.inner !== 1 && stored[1] > LONGEST_STRIDE;
+  return !slow && MatrixImage.holds(gpu, stored, image) ? { load, packed: true, image } : undefined;
 }
 
 /** An operand that a kernel can read. */

@@ -70,7 +70,7 @@ const eightLanes: Costs = {
   extraColumns: 35,
   numberLoad: 7.5,
   vectorLoad: 15.5,
-  imageLoad: 4,
+  imageLoad: 8,
   numberStore: 13.5,
   vectorStore: 36,
   packedVector: 77,
@@ -96,9 +96,10 @@ const fourLanes: Costs = {
   compiled: 10,
 };
 
-// The most rows of a tile whose two steps fit into the caches for instructions, if right is an
-// image. Loads from buffers take so much code that one step nearly fills these caches.
+// The largest tile whose two steps fit into the caches for instructions, if right is an image. Loads
+// from buffers take so much code that one step nearly fills these caches.
 const ROWS_OF_TWO_STEPS = 16;
+const ACCUMULATORS_OF_TWO_STEPS = 128;
 
 /**
  * Steps of four k in one turn of the kernel's loop. Once a turn, the compiler masks accumulators by
@@ -106,10 +107,11 @@ const ROWS_OF_TWO_STEPS = 16;
  */
 export function stepsOf(
   { shape, rows }: Pick<SubgroupChoice, "shape" | "rows">,
-  { right: { image, load } }: Pick<SubgroupPart, "right">,
+  { width, right: { image, load } }: Pick<SubgroupPart, "width" | "right">,
 ): number {
   if (image?.numbers === "bf16" && load === "along-inner") return 2;
-  return image !== undefined && rows <= ROWS_OF_TWO_STEPS && shape.inner % 8 === 0 ? 2 : 1;
+  const fits = rows <= ROWS_OF_TWO_STEPS && rows * width <= ACCUMULATORS_OF_TWO_STEPS;
+  return image !== undefined && fits && shape.inner % 8 === 0 ? 2 : 1;
 }
 
 // The accumulators' relative time with two steps per turn, which masks them half as often.

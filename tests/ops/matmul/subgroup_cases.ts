@@ -243,6 +243,20 @@ export const subgroupCases: readonly SubgroupCase[] = [
     parts: [{ width: 8, right: { load: "along-outer", packed: true, image: LINES } }],
   },
   {
+    name: "exchanged operands whose copies are images, in twelve columns a lane",
+    description: describeMatmul({
+      rows: 100,
+      columns: 20,
+      inner: 35,
+      transposeLeft: true,
+      seed: 40,
+    }),
+    exchanged: true,
+    rows: 4,
+    left: { load: "along-outer", packed: true, image: LINES },
+    parts: [{ width: 12, right: { load: "along-outer", packed: true, image: LINES } }],
+  },
+  {
     name: "one row, whose numbers are dealt",
     description: describeMatmul({ rows: 1, columns: 40, inner: 20, seed: 31 }),
     rows: 1,

@@ -35,6 +35,29 @@ Deno.test("chooseSubgroupTile() copies no operand that exceeds a buffer or a dis
   }
 });
 
+Deno.test("chooseSubgroupTile() takes tiles that compile slowly for large products only", async () => {
+  const gpu = await testGpu("deno");
+  // The gradient by a matrix of 96 rows: both operands are contiguous along its sides.
+  const accumulators = (inner: number) => {
+    const { rows, parts } = chooseSubgroupTile(
+      gpu,
+      {
+        rows: 512,
+        columns: 96,
+        inner,
+        batches: 1,
+        left: { outer: 1, inner: 512, batch: 0 },
+        right: { outer: 1, inner: 96, batch: 0 },
+      },
+      8,
+      { copies: true },
+    );
+    return rows * parts[0]!.width;
+  };
+  assertEquals(accumulators(3072), 288);
+  assert(accumulators(1024) <= 128, `${accumulators(1024)} accumulators`);
+});
+
 // Checks that a choice fits the kernel and covers every column once.
 function checkChoice(
   { shape, rows, left, parts }: SubgroupChoice,
