@@ -4,6 +4,11 @@
 //
 // One invocation per four neighboring columns, 64 per workgroup, spread over x and y. No barriers.
 
+// Lengths that are compiled in, or 0 for those of the parameters.
+const OUTER: u32 = 0u;
+const INNER: u32 = 0u;
+const VECTORS: u32 = 0u;
+
 struct Parameters {
   batches: u32, // B
   outer: u32, // I
@@ -22,14 +27,14 @@ fn main(
   @builtin(local_invocation_id) lane: vec3u,
 ) {
   let index = (workgroup.y * workgroups.x + workgroup.x) * 64u + lane.x;
-  let vectors = parameters.vectors;
+  let outer = select(parameters.outer, OUTER, OUTER > 0u);
+  let inner = select(parameters.inner, INNER, INNER > 0u);
+  let vectors = select(parameters.vectors, VECTORS, VECTORS > 0u);
   let row = index / vectors; // of output: [B, I, J]
-  let matrix = row / parameters.inner; // [B, I]
-  if (matrix >= parameters.batches * parameters.outer) {
+  let matrix = row / inner; // [B, I]
+  if (matrix >= parameters.batches * outer) {
     return;
   }
-  let position = row % parameters.inner;
-  let source = (matrix / parameters.outer * parameters.inner + position) * parameters.outer
-    + matrix % parameters.outer;
+  let source = (matrix / outer * inner + row % inner) * outer + matrix % outer;
   output[index] = input[source * vectors + index % vectors];
 }

@@ -10,6 +10,12 @@
 
 alias Element = vec2f; // vec4f if D is a multiple of 8
 
+// Lengths that are compiled in, or 0 for those of the parameters.
+const LENGTH: u32 = 0u;
+const QUERY_HEADS: u32 = 0u;
+const KEY_HEADS: u32 = 0u;
+const ELEMENTS: u32 = 0u;
+
 struct Parameters {
   rows: u32, // B T
   sequenceLength: u32, // T
@@ -36,32 +42,40 @@ struct Place {
 }
 
 fn placeOf(index: u32) -> Place {
-  let half = parameters.elements;
-  let heads = parameters.queryHeads + 2u * parameters.keyValueHeads;
+  let half = select(parameters.elements, ELEMENTS, ELEMENTS > 0u);
+  let length = select(parameters.sequenceLength, LENGTH, LENGTH > 0u);
+  let queryHeads = select(parameters.queryHeads, QUERY_HEADS, QUERY_HEADS > 0u);
+  let keyHeads = select(parameters.keyValueHeads, KEY_HEADS, KEY_HEADS > 0u);
+  let heads = queryHeads + 2u * keyHeads;
   let column = index % half;
   let row = index / half / heads;
   var head = index / half % heads;
-  let position = row % parameters.sequenceLength;
+  let position = row % length;
   let joint = 2u * half * (row * heads + head) + column;
   var part = QUERY;
-  var own = parameters.queryHeads;
-  if (head >= parameters.queryHeads) {
+  var own = queryHeads;
+  if (head >= queryHeads) {
     part = KEY;
-    own = parameters.keyValueHeads;
-    head -= parameters.queryHeads;
-    if (head >= parameters.keyValueHeads) {
+    own = keyHeads;
+    head -= queryHeads;
+    if (head >= keyHeads) {
       part = VALUE;
-      head -= parameters.keyValueHeads;
+      head -= keyHeads;
     }
   }
-  let matrix = row / parameters.sequenceLength * own + head;
-  let angle = 2u * half * position + column;
-  let turned = part != VALUE;
+  let matrix = row / length * own + head;
+  var cosine = Element(1.0);
+  var sine = Element(0.0);
+  if (part != VALUE) {
+    let angle = 2u * half * position + column;
+    cosine = angles[angle];
+    sine = angles[angle + half];
+  }
   return Place(
     row < parameters.rows,
     part,
     joint,
-    2u * half * (matrix * parameters.sequenceLength + position) + column,
-    select(Element(1.0), angles[angle], turned),
-    select(Element(0.0), angles[angle + half], turned));
+    2u * half * (matrix * length + position) + column,
+    cosine,
+    sine);
 }

@@ -8,6 +8,9 @@
 //
 // Source: Shazeer, arXiv 2002.05202.
 
+// f in elements, if compiled in; else 0.
+const ELEMENTS: u32 = 0u;
+
 struct Parameters {
   rows: u32,
   elements: u32, // of half a row, f
@@ -25,14 +28,15 @@ fn main(
   @builtin(local_invocation_id) lane: vec3u,
 ) {
   let i = (workgroup.y * workgroups.x + workgroup.x) * 64u + lane.x;
-  if (i >= parameters.rows * parameters.elements) {
+  let elements = select(parameters.elements, ELEMENTS, ELEMENTS > 0u);
+  if (i >= parameters.rows * elements) {
     return;
   }
-  let place = i / parameters.elements * parameters.elements + i;
+  let place = i / elements * elements + i;
   let g = projections[place];
-  let u = projections[place + parameters.elements];
+  let u = projections[place + elements];
   let s = sigmoid(g);
   let h = hiddenGradient[i];
   projectionsGradient[place] = h * u * (s * (Element(1.0) + g * (Element(1.0) - s)));
-  projectionsGradient[place + parameters.elements] = h * (g * s);
+  projectionsGradient[place + elements] = h * (g * s);
 }

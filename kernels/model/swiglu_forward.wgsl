@@ -5,6 +5,9 @@
 //
 // Source: Shazeer, arXiv 2002.05202.
 
+// f in elements, if compiled in; else 0.
+const ELEMENTS: u32 = 0u;
+
 struct Parameters {
   rows: u32,
   elements: u32, // of half a row, f
@@ -21,10 +24,11 @@ fn main(
   @builtin(local_invocation_id) lane: vec3u,
 ) {
   let i = (workgroup.y * workgroups.x + workgroup.x) * 64u + lane.x;
-  if (i >= parameters.rows * parameters.elements) {
+  let elements = select(parameters.elements, ELEMENTS, ELEMENTS > 0u);
+  if (i >= parameters.rows * elements) {
     return;
   }
-  let place = i / parameters.elements * parameters.elements + i;
+  let place = i / elements * elements + i;
   let g = projections[place];
-  hidden[i] = g * sigmoid(g) * projections[place + parameters.elements];
+  hidden[i] = g * sigmoid(g) * projections[place + elements];
 }

@@ -3,6 +3,7 @@ import source from "../../../kernels/model/heads.wgsl" with { type: "text" };
 import type { Gpu } from "../../gpu/gpu.ts";
 import { Plan } from "../../gpu/plan.ts";
 import type { Tensor } from "../../gpu/tensor.ts";
+import { compiledLengths } from "../shared/compiled_lengths.ts";
 import { type Planned, runOnce } from "../shared/run_once.ts";
 import {
   checkCall,
@@ -56,7 +57,13 @@ function planSwap(
     tensors: { input, ...outputs },
     cost: { flops: 0, bytes: 8 * input.length },
     dispatches: [{
-      kernel: { parts: [{ file: "model/heads.wgsl", source }] },
+      kernel: {
+        parts: [{ file: "model/heads.wgsl", source }],
+        constants: compiledLengths(gpu, {
+          invocations: input.length / 4,
+          lengths: { OUTER: outer, INNER: inner, VECTORS: headDim / 4 },
+        }),
+      },
       parameters: [batches, outer, inner, headDim / 4].map((u32) => ({ u32 })),
       buffers: [input, outputs.output],
       workgroups: spreadWorkgroups(gpu, Math.ceil(input.length / 256)),

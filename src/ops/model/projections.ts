@@ -10,6 +10,7 @@ import type { KernelPart } from "../../gpu/pipelines.ts";
 import { Plan } from "../../gpu/plan.ts";
 import type { Tensor } from "../../gpu/tensor.ts";
 import type { ElementKernel } from "../rows/parts.ts";
+import { compiledLengths } from "../shared/compiled_lengths.ts";
 import { type Planned, runOnce } from "../shared/run_once.ts";
 import {
   checkCall,
@@ -193,17 +194,32 @@ function makePlan(
   const rows = batches * sequenceLength;
   const heads = queryHeads + 2 * keyValueHeads;
   const turned = rows * (queryHeads + keyValueHeads) * headDim;
+  const invocations = rows * heads * elements;
   return new Plan(gpu, {
     operator,
     tensors,
     // Per turned number: two products and a sum.
     cost: { flops: 3 * turned, bytes: 4 * (2 * rows * heads + sequenceLength) * headDim },
     dispatches: [{
-      kernel,
+      kernel: {
+        ...kernel,
+        constants: {
+          ...kernel.constants,
+          ...compiledLengths(gpu, {
+            invocations,
+            lengths: {
+              LENGTH: sequenceLength,
+              QUERY_HEADS: queryHeads,
+              KEY_HEADS: keyValueHeads,
+              ELEMENTS: elements,
+            },
+          }),
+        },
+      },
       parameters: [rows, sequenceLength, queryHeads, keyValueHeads, elements]
         .map((u32) => ({ u32 })),
       buffers: Object.values(tensors),
-      workgroups: spreadWorkgroups(gpu, Math.ceil(rows * heads * elements / 64)),
+      workgroups: spreadWorkgroups(gpu, Math.ceil(invocations / 64)),
     }],
   });
 }

@@ -6,7 +6,8 @@ import type { Gpu } from "../../gpu/gpu.ts";
 import type { KernelPart } from "../../gpu/pipelines.ts";
 import { Plan } from "../../gpu/plan.ts";
 import type { Tensor } from "../../gpu/tensor.ts";
-import { elementKernel } from "../rows/parts.ts";
+import { type ElementKernel, elementKernel, type RowShape } from "../rows/parts.ts";
+import { compiledLengths } from "../shared/compiled_lengths.ts";
 import { type Planned, runOnce } from "../shared/run_once.ts";
 import {
   checkCall,
@@ -64,6 +65,16 @@ function checkProjections(
   };
 }
 
+// A kernel for rows of two times f columns.
+function kernelFor(gpu: Gpu, { rows, columns }: RowShape, part: KernelPart): ElementKernel {
+  const { kernel, elements } = elementKernel(columns, sigmoid, part);
+  const constants = compiledLengths(gpu, {
+    invocations: rows * elements,
+    lengths: { ELEMENTS: elements },
+  });
+  return { kernel: { ...kernel, constants }, elements };
+}
+
 /**
  * Prepares {@linkcode swigluForward} without running it.
  *
@@ -91,7 +102,7 @@ export function planSwigluForward(
   const operator = "swigluForward";
   const { rows, columns, hiddenShape } = checkProjections(gpu, operator, options);
   const outputs = emptyTensors(gpu, operator, { hidden: hiddenShape });
-  const { kernel, elements } = elementKernel(columns, sigmoid, {
+  const { kernel, elements } = kernelFor(gpu, { rows, columns }, {
     file: "model/swiglu_forward.wgsl",
     source: forwardSource,
   });
@@ -166,7 +177,7 @@ export function planSwigluBackward(
   const { projections, hiddenGradient } = options;
   checkShape(gpu, hiddenGradient, { operator, name: "hiddenGradient", wanted: hiddenShape });
   const outputs = emptyTensors(gpu, operator, { projectionsGradient: projections.shape });
-  const { kernel, elements } = elementKernel(columns, sigmoid, {
+  const { kernel, elements } = kernelFor(gpu, { rows, columns }, {
     file: "model/swiglu_backward.wgsl",
     source: backwardSource,
   });

@@ -81,17 +81,13 @@ export const mutants: readonly Mutant[] = [
     ["the gradient is not scaled", "(u - normalized * mean) * inverse", "(u - normalized * mean)"],
   ]),
   ...mutantsOf("model/heads.wgsl", heads, [
-    [
-      "batches are mixed up",
-      "matrix / parameters.outer * parameters.inner",
-      "matrix % parameters.outer * parameters.inner",
-    ],
-    ["all heads are the first", "+ matrix % parameters.outer", ""],
-    ["positions are not told apart", "* parameters.inner + position)", "* parameters.inner)"],
+    ["batches are mixed up", "matrix / outer * inner", "matrix % outer * inner"],
+    ["all heads are the first", "+ matrix % outer", ""],
+    ["positions are not told apart", "* inner + row % inner)", "* inner)"],
     [
       "the last head is not written",
-      ">= parameters.batches * parameters.outer",
-      ">= parameters.batches * parameters.outer - 1u",
+      ">= parameters.batches * outer",
+      ">= parameters.batches * outer - 1u",
     ],
   ]),
   ...mutantsOf("model/projections.wgsl", projections, [
@@ -99,15 +95,15 @@ export const mutants: readonly Mutant[] = [
     ["keys stay as they are", "part != VALUE", "part == QUERY"],
     [
       "all positions are turned alike",
-      "2u * half * position + column;\n  let turned",
-      "column;\n  let turned",
+      "2u * half * position + column;\n    cosine",
+      "column;\n    cosine",
     ],
     [
       "keys count as values",
-      "if (head >= parameters.keyValueHeads)",
-      "if (head + 1u >= parameters.keyValueHeads)",
+      "if (head >= keyHeads)",
+      "if (head + 1u >= keyHeads)",
     ],
-    ["sine is cosine", "angles[angle + half], turned", "angles[angle], turned"],
+    ["sine is cosine", "sine = angles[angle + half]", "sine = angles[angle]"],
   ]),
   ...mutantsOf("model/split_projections.wgsl", projections, [
     [
@@ -136,8 +132,8 @@ export const mutants: readonly Mutant[] = [
   ]),
   ...mutantsOf("model/swiglu_forward.wgsl", swiglu, [
     ["no gate", "g * sigmoid(g) *", "g *"],
-    ["up is gate", "projections[place + parameters.elements]", "projections[place]"],
-    ["rows overlap", "i / parameters.elements * parameters.elements + i", "i"],
+    ["up is gate", "projections[place + elements]", "projections[place]"],
+    ["rows overlap", "i / elements * elements + i", "i"],
   ]),
   ...mutantsOf("model/swiglu_backward.wgsl", swiglu, [
     ["the gate's slope is left out", "(s * (Element(1.0) + g * (Element(1.0) - s)))", "s"],

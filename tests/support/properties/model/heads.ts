@@ -16,7 +16,14 @@ import { account, numbersOf } from "./account.ts";
 
 export function headsMatchTwin(gpu: Gpu): Promise<Report> {
   return account(gpu, "splitHeads and mergeHeads vs twin", async function* (arena, tally) {
-    for (const [batch, heads, context, headDim] of [[2, 3, 11, 8], [1, 2, 5, 4]] as const) {
+    // The last lengths are compiled into the kernel on adapters that compute on the CPU.
+    for (
+      const [batch, heads, context, headDim] of [
+        [2, 3, 11, 8],
+        [1, 2, 5, 4],
+        [2, 3, 171, 16],
+      ] as const
+    ) {
       const rows = drawUniform({ seed: heads, shape: [batch, context, heads * headDim] });
       const layout = { batch, heads, context, headDim, rope: undefined };
       const { output } = splitHeads(gpu, { input: arena.upload(rows), heads });
@@ -45,6 +52,8 @@ export function projectionsMatchTwin(gpu: Gpu): Promise<Report> {
         const { batch, context, queryHeads, keyValueHeads, headDim, ropeBase } of [
           { batch: 2, context: 9, queryHeads: 4, keyValueHeads: 2, headDim: 16, ropeBase: 10_000 },
           { batch: 1, context: 67, queryHeads: 3, keyValueHeads: 1, headDim: 4, ropeBase: 50 },
+          // These lengths are compiled into the kernel on adapters that compute on the CPU.
+          { batch: 2, context: 171, queryHeads: 4, keyValueHeads: 2, headDim: 16, ropeBase: 50 },
         ]
       ) {
         const heads = queryHeads + 2 * keyValueHeads;
