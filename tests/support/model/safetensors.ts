@@ -51,11 +51,12 @@ function stored(numbers: Float32Array, type: string): Uint8Array {
   if (type === "F32") return new Uint8Array(numbers.slice().buffer);
   if (type === "F16") return new Uint8Array(new Float16Array(numbers).buffer);
   if (type !== "BF16") throw new TypeError(`no numbers of type ${type} are written`);
-  // Rounds to nearest, ties to even, except NaN.
+  // Rounds to nearest, ties to even. NaN stays NaN, also one whose upper bits are infinity's.
   const bits = new Uint32Array(numbers.slice().buffer);
   const upper = Uint16Array.from(
     bits,
-    (each, i) => (Number.isNaN(numbers[i]) ? each : each + 0x7fff + ((each >>> 16) & 1)) >>> 16,
+    (each, i) =>
+      (Number.isNaN(numbers[i]) ? each | 0x400000 : each + 0x7fff + ((each >>> 16) & 1)) >>> 16,
   );
   return new Uint8Array(upper.buffer);
 }
