@@ -43,6 +43,12 @@ const wrong: readonly (readonly [given: Record<string, unknown>, message: string
   [{ tolerance: 2 }, "tolerance is 2, wanted a relative error between 0 and 1"],
   [{ shapes: [] }, "shapes is [], wanted at least one call's lengths"],
   [{ shapes: 5 }, "shapes is 5, wanted a list of lengths"],
+  [{
+    shapes: () => {
+      throw new Error("no idea");
+    },
+  }, "shapes({ software: false }) threw Error: no idea"],
+  [{ shapes: () => Promise.resolve([]) }, "shapes({ software: false }) returned a promise"],
   [{ shapes: [{ n: 1.5 }] }, "shapes[0].n is 1.5, wanted a whole number"],
   [{ shapes: [{ n1: 1 }] }, 'a length "n1", wanted a name of letters only'],
   [{ shapes: [{ n: 1 }, { m: 1 }] }, "wanted the same names in each"],

@@ -21,8 +21,8 @@ export function labelOf(name: string, { pass, dimensions }: Call): string {
   return `${pass === "backward" ? "backward." : ""}${name} at ${lengthsText(dimensions)}`;
 }
 
-// Runs a function of the file: adds its name to errors that it throws, and refuses a promise.
-function attempt<Result>(label: string, run: () => Result): Result {
+/** Runs a function of the file: adds its name to errors that it throws, and refuses a promise. */
+export function attempt<Result>(label: string, run: () => Result): Result {
   let result: Result;
   try {
     result = run();

@@ -1,6 +1,7 @@
 /** Checks an operator file's exports before any of it runs on a GPU. */
 import { closest } from "../../closest.ts";
 import type { Dimensions, PassName } from "../workloads/operator.ts";
+import { attempt } from "./calls.ts";
 import type { CustomOperator, CustomPass } from "./description.ts";
 import { describe, isRecord } from "./tensors.ts";
 
@@ -76,10 +77,12 @@ export function checkedOperator(exported: unknown): CustomOperator {
  *
  * @param software whether the adapter computes on the CPU
  * @throws {TypeError} if `shapes` does not give a list of lengths by name
- * @throws {RangeError} for an impossible length
+ * @throws {RangeError} for an impossible length, or if the file's function throws
  */
 export function shapesOn({ shapes }: CustomOperator, software: boolean): readonly Dimensions[] {
-  const list: unknown = typeof shapes === "function" ? shapes({ software }) : shapes;
+  const list: unknown = typeof shapes === "function"
+    ? attempt(`shapes({ software: ${software} })`, () => shapes({ software }))
+    : shapes;
   if (!Array.isArray(list) || list.length === 0) {
     throw wrong("shapes", list, "at least one call's lengths, as in [{ rows: 512, d: 2048 }]");
   }
