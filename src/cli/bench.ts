@@ -14,14 +14,8 @@ import { UsageError } from "./shared/arguments.ts";
 import { runCommand } from "./shared/command.ts";
 import { childCommand, describeHost, describeRuntime, describeSuite } from "./shared/machine.ts";
 import { addOperator, type LoadedOperator } from "./shared/custom_operator.ts";
-import {
-  benchHelp,
-  benchOperator,
-  type BenchRequest,
-  parseBench,
-  type Selection,
-  selectionOf,
-} from "./bench/options.ts";
+import { benchHelp, benchOperator, type BenchRequest, parseBench } from "./bench/options.ts";
+import { type Selection, selectionOf } from "./bench/selection.ts";
 import { adapterOption } from "./shared/options.ts";
 import { findBeside } from "./bench/beside.ts";
 import { checkOutput, createOutput } from "./bench/output.ts";

@@ -10,7 +10,7 @@ import type { ChildCommand } from "../../processes.ts";
 import { UsageError } from "../shared/arguments.ts";
 import { type LoadedOperator, loadOperator } from "../shared/custom_operator.ts";
 import { CHILD, childCommand, gitCommit, ownCheckout } from "../shared/machine.ts";
-import type { Selection } from "./options.ts";
+import type { Selection } from "./selection.ts";
 
 /** The checkout or operator file that `--beside` names. */
 export interface Beside {

@@ -10,7 +10,8 @@ import {
   UsageError,
 } from "../shared/arguments.ts";
 import { operator, type OperatorOption, operatorOption } from "../shared/custom_operator.ts";
-import { type AddedOperator, parseBench, type Selection } from "../bench/options.ts";
+import { parseBench } from "../bench/options.ts";
+import type { AddedOperator, Selection } from "../bench/selection.ts";
 import {
   adapter,
   help,
