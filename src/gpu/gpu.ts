@@ -1,3 +1,5 @@
+import { checkedLength, checkNumbers } from "./gpu/arguments.ts";
+import { Failures } from "./gpu/failures.ts";
 import { GpuError } from "./gpu_error.ts";
 import type { GpuInfo } from "./gpu_info.ts";
 import { PipelineCache } from "./pipelines.ts";
@@ -35,27 +37,16 @@ export class Gpu implements BufferOwner {
   readonly variants: Map<string, string> = new Map();
   readonly #buffers = new Set<GPUBuffer>();
   readonly #textures = new Set<GPUTexture>();
-  readonly #checks = new Set<Promise<void>>();
-  #failure: { readonly order: number; readonly error: GpuError } | undefined;
-  #order = 0;
+  readonly #failures: Failures;
   #disposed = false;
-  #lastOperator = "gpu";
 
   /** Use `openGpu` instead. */
   constructor(device: GPUDevice, info: GpuInfo) {
     this.device = device;
     this.info = info;
-    this.pipelines = new PipelineCache(device, info.runtime, (check) => this.#watch(check));
-    device.addEventListener("uncapturederror", (event) => {
-      event.preventDefault();
-      this.#fail(
-        new GpuError(this.#lastOperator, (event as GPUUncapturedErrorEvent).error.message),
-      );
-    });
-    void device.lost.then(({ reason, message }) => {
-      if (this.#disposed) return;
-      this.#fail(new GpuError(this.#lastOperator, `the device was lost (${reason}): ${message}`));
-    });
+    this.#failures = new Failures(device);
+    const watch = (check: Promise<GpuError | undefined>) => this.#failures.watch(check);
+    this.pipelines = new PipelineCache(device, info.runtime, watch);
   }
 
   /** True once `dispose()` has been called. */
@@ -88,16 +79,7 @@ export class Gpu implements BufferOwner {
    * @throws {RangeError} if the tensor is larger than the adapter allows
    */
   tensor(data: Float32Array | readonly number[], shape: readonly number[]): Tensor {
-    if (!(data instanceof Float32Array)) {
-      if (!Array.isArray(data)) {
-        const given = Object.prototype.toString.call(data).slice(8, -1);
-        throw new TypeError(`tensor: data is ${given}, wanted Float32Array or an array of numbers`);
-      }
-      const wrong = data.findIndex((element) => typeof element !== "number");
-      if (wrong >= 0) {
-        throw new TypeError(`tensor: data[${wrong}] is ${typeof data[wrong]}, wanted a number`);
-      }
-    }
+    checkNumbers("tensor", data);
     const length = this.#checkShape("tensor", shape);
     if (data.length !== length) {
       throw new TypeError(
@@ -155,15 +137,16 @@ export class Gpu implements BufferOwner {
    */
   async sync(): Promise<void> {
     this.#checkAlive();
-    await this.#settle();
+    await this.#failures.settle();
     await this.device.queue.onSubmittedWorkDone();
-    await this.#settle();
+    await this.#failures.settle();
   }
 
   /** Frees all tensors and plans and the device itself. */
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
+    this.#failures.end();
     for (const resource of [...this.#buffers, ...this.#textures]) resource.destroy();
     this.#buffers.clear();
     this.#textures.clear();
@@ -184,20 +167,7 @@ export class Gpu implements BufferOwner {
    * @returns what `run` returns
    */
   guard<Result>(operator: string, run: () => Result): Result {
-    this.#lastOperator = operator;
-    const kinds = ["internal", "out-of-memory", "validation"] as const;
-    for (const kind of kinds) this.device.pushErrorScope(kind);
-    try {
-      return run();
-    } finally {
-      for (const _ of kinds) {
-        this.#watch(
-          this.device.popErrorScope().then((error) =>
-            error === null ? undefined : new GpuError(operator, error.message.trim())
-          ),
-        );
-      }
-    }
+    return this.#failures.guard(operator, run);
   }
 
   /**
@@ -269,7 +239,7 @@ export class Gpu implements BufferOwner {
     const usage = GPUTextureUsage.STORAGE_BINDING | GPUTextureUsage.COPY_SRC |
       GPUTextureUsage.COPY_DST;
     const texture = this.guard(
-      this.#lastOperator,
+      this.#failures.lastOperator,
       () => this.device.createTexture({ size: [...size], format, usage }),
     );
     this.#textures.add(texture);
@@ -302,8 +272,8 @@ export class Gpu implements BufferOwner {
     into: Uint8Array<ArrayBuffer> = new Uint8Array(range.size),
   ): Promise<ArrayBuffer> {
     this.#checkAlive();
-    const operator = this.#lastOperator;
-    await this.#settle();
+    const operator = this.#failures.lastOperator;
+    await this.#failures.settle();
     const usage = GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST;
     const staging = this.#allocate({ size: range.size, usage });
     try {
@@ -316,10 +286,10 @@ export class Gpu implements BufferOwner {
         this.#checkAlive();
         // Wait for the cause of the error: the report of a lost device may come a moment later.
         await Promise.race([this.device.lost, new Promise((resolve) => setTimeout(resolve, 100))]);
-        await this.#settle();
+        await this.#failures.settle();
         throw new GpuError(operator, error.message);
       });
-      await this.#settle();
+      await this.#failures.settle();
       into.set(new Uint8Array(staging.getMappedRange()));
       return into.buffer;
     } finally {
@@ -329,7 +299,10 @@ export class Gpu implements BufferOwner {
 
   #allocate(descriptor: GPUBufferDescriptor): GPUBuffer {
     this.#checkAlive();
-    const buffer = this.guard(this.#lastOperator, () => this.device.createBuffer(descriptor));
+    const buffer = this.guard(
+      this.#failures.lastOperator,
+      () => this.device.createBuffer(descriptor),
+    );
     this.#buffers.add(buffer);
     return buffer;
   }
@@ -339,36 +312,9 @@ export class Gpu implements BufferOwner {
   }
 
   #checkShape(operator: string, shape: readonly number[]): number {
-    const valid = Array.isArray(shape) && shape.length > 0 &&
-      shape.every((size) => Number.isSafeInteger(size) && size >= 1);
-    if (!valid) {
-      const given = Array.isArray(shape) ? `[${shape.join(", ")}]` : String(shape);
-      throw new TypeError(`${operator}: shape is ${given}, wanted a list of positive integers`);
-    }
-    const length = shape.reduce((product, size) => product * size, 1);
+    const length = checkedLength(operator, shape);
     this.checkSize(operator, 4 * length);
     return length;
-  }
-
-  // Errors arrive in any order. Report the one that the earliest call caused.
-  #fail(error: GpuError, order: number = this.#order++): void {
-    if (order < (this.#failure?.order ?? Infinity)) this.#failure = { order, error };
-  }
-
-  #watch(check: Promise<GpuError | undefined>): void {
-    const order = this.#order++;
-    const watched: Promise<void> = check.then(
-      (error) => error && this.#fail(error, order),
-      // The device is gone, so its error scopes and compilation messages fail too; `lost` gives the
-      // reason.
-      (error) => this.#disposed || this.#fail(new GpuError(this.#lastOperator, String(error))),
-    ).then(() => void this.#checks.delete(watched));
-    this.#checks.add(watched);
-  }
-
-  async #settle(): Promise<void> {
-    while (this.#checks.size > 0) await Promise.all(this.#checks);
-    if (this.#failure !== undefined) throw this.#failure.error;
   }
 }
 

@@ -1,0 +1,92 @@
+/** Collects the errors of a device, which it reports some time after the calls that cause them. */
+import { GpuError } from "../gpu_error.ts";
+
+/** The errors of one device, and the checks that may still find some. */
+export class Failures {
+  readonly #device: GPUDevice;
+  readonly #checks = new Set<Promise<void>>();
+  #failure: { readonly order: number; readonly error: GpuError } | undefined;
+  #order = 0;
+  #ended = false;
+  #lastOperator = "gpu";
+
+  /** @param device the device, whose uncaptured errors and loss count too */
+  constructor(device: GPUDevice) {
+    this.#device = device;
+    device.addEventListener("uncapturederror", (event) => {
+      event.preventDefault();
+      this.#fail(
+        new GpuError(this.#lastOperator, (event as GPUUncapturedErrorEvent).error.message),
+      );
+    });
+    void device.lost.then(({ reason, message }) => {
+      if (this.#ended) return;
+      this.#fail(new GpuError(this.#lastOperator, `the device was lost (${reason}): ${message}`));
+    });
+  }
+
+  /** The operator of the last guarded call. */
+  get lastOperator(): string {
+    return this.#lastOperator;
+  }
+
+  /**
+   * Runs a function that calls the device, and collects the errors of its calls.
+   *
+   * @param operator the operator that an error names
+   * @param run calls the device, synchronously
+   * @returns what `run` returns
+   */
+  guard<Result>(operator: string, run: () => Result): Result {
+    this.#lastOperator = operator;
+    const kinds = ["internal", "out-of-memory", "validation"] as const;
+    for (const kind of kinds) this.#device.pushErrorScope(kind);
+    try {
+      return run();
+    } finally {
+      for (const _ of kinds) {
+        this.watch(
+          this.#device.popErrorScope().then((error) =>
+            error === null ? undefined : new GpuError(operator, error.message.trim())
+          ),
+        );
+      }
+    }
+  }
+
+  /**
+   * Collects the error of a check.
+   *
+   * @param check gives an error, or undefined
+   */
+  watch(check: Promise<GpuError | undefined>): void {
+    const order = this.#order++;
+    const watched: Promise<void> = check.then(
+      (error) => error && this.#fail(error, order),
+      // The device is gone, so its error scopes and compilation messages fail too; `lost` gives the
+      // reason.
+      (error) => this.#ended || this.#fail(new GpuError(this.#lastOperator, String(error))),
+    ).then(() => void this.#checks.delete(watched));
+    this.#checks.add(watched);
+  }
+
+  /**
+   * Waits for all checks.
+   *
+   * @throws {GpuError} the error of the earliest call that caused one
+   */
+  async settle(): Promise<void> {
+    while (this.#checks.size > 0) await Promise.all(this.#checks);
+    if (this.#failure !== undefined) throw this.#failure.error;
+  }
+
+  /** Ends collecting: the device's loss is no failure any more. */
+  end(): void {
+    this.#ended = true;
+  }
+
+  // Errors arrive in any order. Report the one that the earliest call caused.
+  #fail(error: GpuError, order: number = this.#order++): void {
+    if (order < (this.#failure?.order ?? Infinity)) this.#failure = { order, error };
+  }
+}
