@@ -7,7 +7,6 @@ import type { Gpu } from "../gpu/gpu.ts";
 import type { Plan } from "../gpu/plan.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import { refuseTrainedParts } from "../reference/llama/config.ts";
-import { EMBEDDING } from "../reference/llama/parameters.ts";
 import type { LayerTrace } from "../reference/llama/trace.ts";
 import type { Batch } from "./llama/batch.ts";
 import { checkBatch } from "./llama/batch.ts";
@@ -19,12 +18,15 @@ import {
 } from "./llama/build.ts";
 import { type LayerState, planLayerBackward, planLayerForward } from "./llama/layer.ts";
 import type { WeightSource } from "./pretrained/weights.ts";
-import { type LogitsMemory, StreamedHead, type TokenLosses } from "./streamed/head.ts";
+import { embedTokens } from "./streamed/embedding.ts";
+import { StreamedHead, type TokenLosses } from "./streamed/head.ts";
+import type { LogitsMemory } from "./streamed/head/slices.ts";
 import { KeptStates } from "./streamed/kept_states.ts";
 import { LayerWeights, Uploads } from "./streamed/weights.ts";
 import { Workspace } from "./workspace.ts";
 
-export type { LogitsMemory, TokenLosses } from "./streamed/head.ts";
+export type { TokenLosses } from "./streamed/head.ts";
+export type { LogitsMemory } from "./streamed/head/slices.ts";
 
 /** Options of {@linkcode StreamedLlama}. */
 export interface StreamedLlamaOptions {
@@ -248,7 +250,7 @@ export class StreamedLlama {
     this.#ran = false;
     this.#computed = undefined;
     this.#known = this.#back === undefined ? 0 : firstLayer;
-    if (firstLayer === 0) this.#states[0]!.write(await this.#embed(batch.inputs));
+    if (firstLayer === 0) this.#states[0]!.write(await embedTokens(this.source, batch.inputs));
     for (let layer = firstLayer; layer < layers; layer++) {
       await this.#weights.load(layer, layer + 1 < layers ? layer + 1 : undefined);
       await options.onLayerStart?.(layer);
@@ -311,21 +313,5 @@ export class StreamedLlama {
       encoder.copyBufferToBuffer(from.buffer, 0, to.buffer, 0, 4 * to.length);
       this.#gpu.device.queue.submit([encoder.finish()]);
     });
-  }
-
-  /** Reads the tokens' rows of the embedding, and no others: [B, T, d]. */
-  async #embed(tokens: Uint32Array): Promise<Float32Array<ArrayBuffer>> {
-    const { modelDim } = this.source.architecture.config;
-    const rows = new Map<number, Promise<Float32Array>>();
-    for (const token of tokens) {
-      if (rows.has(token)) continue;
-      rows.set(token, this.source.read(EMBEDDING, { start: token, count: 1 }));
-    }
-    const read = new Map(
-      await Promise.all([...rows].map(async ([token, row]) => [token, await row] as const)),
-    );
-    const embedded = new Float32Array(tokens.length * modelDim);
-    tokens.forEach((token, i) => embedded.set(read.get(token)!, i * modelDim));
-    return embedded;
   }
 }

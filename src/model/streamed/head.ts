@@ -14,95 +14,16 @@
 import type { Gpu } from "../../gpu/gpu.ts";
 import type { Plan } from "../../gpu/plan.ts";
 import type { Tensor } from "../../gpu/tensor.ts";
-import { planAccumulate } from "../../ops/arithmetic/add.ts";
-import { planCopy } from "../../ops/arithmetic/copy.ts";
-import {
-  planCrossEntropyBackward,
-  planCrossEntropyForward,
-} from "../../ops/model/cross_entropy.ts";
-import type { RightOperand } from "../../ops/matmul/by_image.ts";
 import { planRmsNormForward } from "../../ops/rms_norm.ts";
 import { EMBEDDING, FINAL_NORM, HEAD } from "../../reference/llama/parameters.ts";
 import type { WeightSource } from "../pretrained/weights.ts";
-import { type LlamaBuild, product, rowsOf } from "../llama/build.ts";
+import { type LlamaBuild, rowsOf } from "../llama/build.ts";
 import { planNormBackward } from "../llama/layer.ts";
 import { KeptWeights } from "./kept_weights.ts";
 import { allocateWeights, arrayFor, partOf, readWeights, type Uploads } from "./weights.ts";
 import { mean } from "../../statistics/mean.ts";
-
-/** How much memory the logits take. */
-export interface LogitsMemory {
-  /** The most bytes of a slice's weights, and of its logits. Default: 2²⁴. */
-  readonly sliceBytes?: number;
-  /**
-   * Logits are kept for the backward pass if all of them take at most this many bytes; otherwise
-   * they are recomputed. Default: 2²⁷.
-   */
-  readonly keptBytes?: number;
-}
-
-const LOGITS_MEMORY: Required<LogitsMemory> = { sliceBytes: 2 ** 24, keptBytes: 2 ** 27 };
-
-/** A range of columns of the logits, from `first` on. */
-interface Slice {
-  readonly first: number;
-  readonly count: number;
-}
-
-/**
- * Splits a vocabulary into slices of one length; the last one may be shorter.
- *
- * @param options `vocabulary`: V; `modelDim`: d; `rows`: B · T; `sliceBytes`: the most bytes per
- *   slice
- */
-export function vocabularySlices(
-  { vocabulary, modelDim, rows, sliceBytes = LOGITS_MEMORY.sliceBytes }: {
-    readonly sliceBytes?: number;
-    readonly vocabulary: number;
-    readonly modelDim: number;
-    readonly rows: number;
-  },
-): Slice[] {
-  const most = Math.max(1, Math.floor(sliceBytes / (4 * Math.max(modelDim, rows))));
-  const even = Math.ceil(vocabulary / Math.ceil(vocabulary / most));
-  // Use whole tiles of the matrix product if the limit allows.
-  const length = Math.min(most, 64 * Math.ceil(even / 64));
-  return Array.from({ length: Math.ceil(vocabulary / length) }, (_, i) => ({
-    first: i * length,
-    count: Math.min(length, vocabulary - i * length),
-  }));
-}
-
-/** The plans and tensors that slices of one length share. */
-interface SlicePlans {
-  /** [count, d] */
-  readonly weights: RightOperand;
-  /** [B · T, count] */
-  readonly logits: Tensor;
-  readonly project: readonly Plan[];
-  /** undefined without a backward pass. */
-  readonly back: {
-    /**
-     * Multiply the logits' gradient by the weights, and add the product to the gradient by the
-     * norm's output.
-     */
-    readonly plans: readonly Plan[];
-    readonly logitsGradient: Tensor;
-  } | undefined;
-}
-
-interface PlannedSlice extends Slice {
-  readonly shared: SlicePlans;
-  readonly forward: Plan;
-  /** undefined without a backward pass. */
-  readonly backward: Plan | undefined;
-  /** [B · T] */
-  readonly loss: Tensor;
-  readonly logSumExp: Tensor;
-  /** The plans that copy the logits away and back; undefined if they are not kept. */
-  readonly keep: Plan | undefined;
-  readonly restore: Plan | undefined;
-}
+import { joinSlices, LOGITS_MEMORY, type LogitsMemory } from "./head/slices.ts";
+import { type PlannedSlice, planSlices, type SlicePlans } from "./head/plans.ts";
 
 /** A model's loss, token by token. */
 export interface TokenLosses {
@@ -284,109 +205,4 @@ export class StreamedHead {
   #placeOf({ shared: { weights } }: PlannedSlice): ReturnType<typeof partOf> {
     return partOf(weights, 0, weights.shape[0]! * weights.shape[1]!);
   }
-}
-
-function planSlices(
-  build: LlamaBuild,
-  { norm, targets, logSumExp, normGradient, memory: { sliceBytes, keptBytes }, allocate }: {
-    readonly allocate: (shape: readonly [count: number, modelDim: number]) => RightOperand;
-    readonly memory: Required<LogitsMemory>;
-    readonly norm: Tensor;
-    readonly targets: Tensor;
-    readonly logSumExp: Tensor;
-    readonly normGradient: Tensor | undefined;
-  },
-): PlannedSlice[] {
-  const { workspace, config: { vocabulary, modelDim } } = build;
-  const { gpu } = workspace;
-  const [rows] = norm.shape as [number, number];
-  const slices = vocabularySlices({ vocabulary, modelDim, rows, sliceBytes });
-  const kept = normGradient !== undefined && slices.length > 1 &&
-    4 * rows * vocabulary <= keptBytes;
-  const byCount = new Map<number, SlicePlans>();
-  return slices.map((slice) => {
-    const { first, count } = slice;
-    const shared = byCount.get(count) ?? planShared(build, {
-      weights: allocate([count, modelDim]),
-      norm,
-      normGradient,
-    });
-    byCount.set(count, shared);
-    const { logits, back } = shared;
-    const forward = workspace.add(
-      [],
-      planCrossEntropyForward(gpu, { logits, targets, firstColumn: first }),
-    );
-    const backward = back === undefined ? undefined : workspace.add(
-      [],
-      planCrossEntropyBackward(gpu, {
-        logits,
-        targets,
-        logSumExp,
-        factor: 1 / rows,
-        firstColumn: first,
-        logitsGradient: back.logitsGradient,
-      }),
-    ).plan;
-    const own = kept ? workspace.keep(gpu.empty(logits.shape)) : undefined;
-    const copy = (source: Tensor, copied: Tensor) =>
-      workspace.keep(planCopy(gpu, { source, copied }).plan);
-    return {
-      ...slice,
-      shared,
-      forward: forward.plan,
-      backward,
-      loss: forward.loss,
-      logSumExp: forward.logSumExp,
-      keep: own === undefined ? undefined : copy(logits, own),
-      restore: own === undefined ? undefined : copy(own, logits),
-    };
-  });
-}
-
-function planShared(
-  build: LlamaBuild,
-  { weights, norm, normGradient }: {
-    readonly weights: RightOperand;
-    readonly norm: Tensor;
-    readonly normGradient: Tensor | undefined;
-  },
-): SlicePlans {
-  const { workspace } = build;
-  const { gpu } = workspace;
-  const project: Plan[] = [];
-  const logits = product(build, project, {
-    left: norm,
-    right: weights,
-    transposeRight: true,
-  });
-  if (normGradient === undefined) return { weights, logits, project, back: undefined };
-  const logitsGradient = workspace.keep(gpu.empty(logits.shape));
-  const plans: Plan[] = [];
-  const term = product(build, plans, { left: logitsGradient, right: weights });
-  workspace.add(plans, planAccumulate(gpu, { term, total: normGradient }));
-  return { weights, logits, project, back: { plans, logitsGradient } };
-}
-
-/**
- * Combines the losses and logSumExp of all slices into those of the whole vocabulary.
- *
- * @param parts for each slice, the loss and logSumExp of every row
- */
-export function joinSlices(
-  parts: readonly (readonly [loss: Float32Array, logSumExp: Float32Array])[],
-): {
-  readonly tokenLosses: Float64Array<ArrayBuffer>;
-  readonly logSumExp: Float64Array<ArrayBuffer>;
-} {
-  const rows = parts[0]![0].length;
-  const logSumExp = Float64Array.from({ length: rows }, (_, row) => {
-    const all = parts.map(([, each]) => each[row]!);
-    const largest = Math.max(...all);
-    return largest + Math.log(all.reduce((sum, each) => sum + Math.exp(each - largest), 0));
-  });
-  const tokenLosses = logSumExp.map((all, row) =>
-    parts.reduce((left, [loss, own]) => left - (own[row]! - loss[row]!), all)
-  );
-  return { tokenLosses, logSumExp };
 }

@@ -1,5 +1,5 @@
-import { joinSlices, vocabularySlices } from "../../../src/model/streamed/head.ts";
-import { assert, assertEquals } from "../../support/assert/assert.ts";
+import { joinSlices, vocabularySlices } from "../../../../src/model/streamed/head/slices.ts";
+import { assert, assertEquals } from "../../../support/assert/assert.ts";
 
 Deno.test("vocabularySlices() cuts whole tiles within the limit, and leaves nothing out", () => {
   for (
