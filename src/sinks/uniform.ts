@@ -22,7 +22,7 @@ export function uniformScore(position: number, end: number): number {
 
 /**
  * A sink's score must exceed the score of uniform attention by this relative margin. Rounding
- * float32 logits changes a score by less.
+ * float32 logits below 100 changes a score by less.
  */
 const ROUNDING = 1e-5;
 

@@ -43,8 +43,8 @@ Deno.test("attentionForward() equals the sum over its weights and the definition
       const scale = drawn.scale ?? headDim ** -0.5;
       const weights = attentionWeights(drawn).data;
       const { output, logSumExp } = attentionForward(drawn);
-      // Each logit's D operations round by at most u |z| each; exp turns that into a relative
-      // error.
+      // A logit's D operations round by at most u times the largest logit's bound each; exp turns
+      // that into a relative error.
       const tolerance = 2 ** -53 * (headDim * (largestLogit(drawn) + 4) + 4 * length + 50);
       for (let row = 0; row < logSumExp.data.length; row++) {
         const t = row % length;

@@ -14,8 +14,8 @@ import { type AttentionTiledOptions, column, eachBlock, eachCell, tileOf } from 
 /** WGSL functions that the functions below use. */
 export function scaleDeclarations(options: AttentionTiledOptions): string {
   return tileOf(options).storage === "f32" ? "" : `
-// The exponent of a row's largest weight, as f32 stores it. The clamp keeps the powers of two that
-// enlargement and reduction return finite and above zero.
+// The exponent of a row's largest weight, as f32 stores it. The clamp makes sure that the
+// powers of two from enlargement and reduction are finite and above zero.
 fn exponents(largest: vec4f) -> vec4u {
   return clamp(bitcast<vec4u>(largest) >> vec4u(23u), vec4u(15u), vec4u(254u));
 }

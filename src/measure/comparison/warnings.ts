@@ -115,14 +115,14 @@ function otherOperators({ machines, rows }: ComparisonMaterial): string[] {
   });
 }
 
-/** Warns of measurements that are left out because no other file has them with samples. */
+/** Warns of measurements that are left out: fewer than two files have them with samples. */
 function lonely({ machines, rows, columns }: ComparisonMaterial): string[] {
   return machines.flatMap(({ name }, i) => {
     const compared = rows.filter(({ cells }) => cells[i]!.status !== "missing").length;
     const alone = columns[i]!.size - compared;
     return alone === 0
       ? []
-      : [`${name}: ${plural(alone, "measurement")} left out, not measured well in another file`];
+      : [`${name}: ${plural(alone, "measurement")} left out, not measured well in two files`];
   });
 }
 

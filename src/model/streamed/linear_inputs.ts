@@ -28,7 +28,7 @@ export class LinearMaximaMeter implements Disposable {
   readonly #gpu: Gpu;
   readonly #workspace: Workspace;
   readonly #layers: number;
-  /** The maximum of each linear map in the current layer, [1] each. */
+  /** The largest |input| of each linear map in the current layer: a tensor [1] per map. */
   readonly #current: readonly Tensor[];
   /** [layers · maps] */
   readonly #all: Tensor;

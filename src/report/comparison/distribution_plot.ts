@@ -76,7 +76,10 @@ function domainOf(spreads: readonly Spread[]): [number, number] {
   return [Math.max(0, low - margin), Math.min(high + margin, 4)];
 }
 
-/** The outline of a histogram of the samples inside the domain, 0.92 high. */
+/**
+ * The bins of a histogram of the samples inside the domain. The highest bin takes 0.92 of its
+ * line's height, which is 1 on the y axis.
+ */
 function steps(spread: Spread, [low, high]: readonly [number, number]): Step[] {
   const counts = new Uint32Array(BINS);
   for (const value of spread.values) {

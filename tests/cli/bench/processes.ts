@@ -1,4 +1,7 @@
-/** Starts `deno task bench` in processes, with a measuring process for tests. */
+/**
+ * Starts the bench in a process of its own. A stand-in measures for it: a process without a GPU, or
+ * one with faulty kernels.
+ */
 import { fileURLToPath } from "node:url";
 
 const needed = ["run", "read", "write", "env", "sys"] as const;
