@@ -20,7 +20,10 @@ export interface Figures {
    * or 256 on bmg.
    */
   readonly registers: number;
-  /** AMD: registers kept in memory for lack of room. Others: stores and loads of such registers. */
+  /**
+   * AMD: vector registers kept in memory and scalar registers kept elsewhere, for lack of room.
+   * Others: stores and loads of registers kept in memory.
+   */
   readonly spills: number;
   /**
    * Subgroups per SIMD unit (AMD), multiprocessor (NVIDIA) or core (Adreno); invocations per core

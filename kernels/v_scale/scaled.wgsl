@@ -13,8 +13,8 @@ struct ScaledRow {
   root: f32, // scale L
 }
 
-// Scales `length` elements of `value` from `first` on; `squaredNorm` is the sum of their squares,
-// as far as float32 holds it.
+// Computes a row's factors. The row is `length` elements of `value` from `first` on; `squaredNorm`
+// is the float32 sum of their squares, which may have been flushed or have overflowed.
 fn scaledRow(first: u32, length: u32, squaredNorm: f32, constant: f32) -> ScaledRow {
   // The row's power of two: 2¹⁰⁰ if |v|² is below 2⁻¹⁰⁰, so squares may have been flushed; 2⁻⁸⁰ if
   // it is above 2¹⁰⁰ or has overflowed; else 1.

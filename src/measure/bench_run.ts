@@ -66,7 +66,10 @@ export class BenchRun {
   #jobs: readonly Job[];
   #file: ResultFile;
   readonly #measured: Measured;
-  /** Measurements before this time, on the clock of `performance.now()`, do not store the file. */
+  /**
+   * Measurements that end before this time, on the clock of `performance.now()`, do not rewrite the
+   * file; a later one does.
+   */
   #keepFrom = 0;
   #text = "";
   #processes: number;

@@ -64,8 +64,9 @@ export class QuantizedEvaluation {
   /** The loss of each token, in nats: `[B · T]`. */
   readonly tokenLosses: Tensor;
   /**
-   * With `scale: "static"`: the largest |input| so far of each linear map to round, `[1]`, by its
-   * parameter's name. Maps with the same input are one entry, under the first one's name.
+   * With `scale: "static"`: for each linear map whose input is rounded, the largest |input| that
+   * `calibrate` has seen, `[1]`, by the name of the map's parameter; otherwise empty. Maps with the
+   * same input share one entry, under the first one's name.
    */
   readonly maxima: ReadonlyMap<string, Tensor>;
   readonly #gpu: Gpu;

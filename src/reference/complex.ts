@@ -1,7 +1,7 @@
 /**
  * Complex arithmetic for complex-step derivatives, with V-scale, RMSNorm and attention of one row.
  * The conjugate and the absolute value are missing on purpose: they are not analytic, so a complex
- * step through them would be wrong without an error.
+ * step through them would give wrong derivatives without throwing.
  */
 
 /** A complex number. */

@@ -84,7 +84,7 @@ export class SmallWeights {
 
   /**
    * Adds the errors from flushed weights and gradients to the gradients' bounds, once all pairs are
-   * recorded. `used` bounds the error of the gradient of the value that attention reads: v, or φ v
+   * recorded. `used` bounds the error of the gradient of the value that attention reads: v, or φ(v)
    * under V-scale "full".
    */
   addTo(

@@ -60,7 +60,7 @@ Usage: deno task tune [OPTIONS]
 
 ${formatOptions(options)}
 Similar shapes share a choice, so tune times only one of them. A kernel's time counts only if its answer is right.
-tune saves every choice at once, so Ctrl-C keeps the choices so far. To ignore the choices, open the GPU with
+tune saves each choice as soon as it is made, so Ctrl-C keeps the choices so far. To ignore the choices, open the GPU with
 openGpu({ tuning: false }) or set GRADSINK_TUNING=off.
 
 Exit codes:

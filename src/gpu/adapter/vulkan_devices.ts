@@ -17,7 +17,10 @@ export interface VulkanDevice {
   readonly software: boolean;
 }
 
-/** Holds the GPU model that the loader must list first: `VENDOR:DEVICE`, in hexadecimal. */
+/**
+ * The environment variable that names the GPU model that the Vulkan loader must list first:
+ * `VENDOR:DEVICE`, in hexadecimal.
+ */
 export const SELECT_VARIABLE = "VK_LOADER_DEVICE_SELECT";
 
 const symbols = {

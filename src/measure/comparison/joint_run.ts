@@ -51,10 +51,10 @@ export function estimatePairs(
 }
 
 /**
- * The share of a row's rounds, rounded down, that the mean leaves out at each end: those of the
- * least and of the greatest values. On a machine that flips between two speeds, a process may keep
- * one speed for its whole life while its partner keeps the other. Then all ratios of the round are
- * far off.
+ * The share of a row's rounds that the mean leaves out at each end: those of the least and of the
+ * greatest values. Every round has new processes. On a machine that flips between two speeds, a
+ * process may keep one speed for its whole life while its partner keeps the other. Then all ratios
+ * of that round are far off.
  */
 const TRIMMED = 0.2;
 

@@ -140,7 +140,10 @@ function exactPreTokenizer(part: Fields, path: string): Fields[] {
   throw new CheckpointError(`${path}: the pre_tokenizer ${shown(part)} is not computed`);
 }
 
-/** Refuses a pattern of unknown form, because the library would drop the text. */
+/**
+ * Refuses a pattern that is neither a Regex nor a String. With such a pattern the library's Split
+ * drops its whole input, and its Replace replaces nothing.
+ */
 function checkPattern({ pattern }: Fields, path: string): void {
   const { Regex: regex, String: text } = objectOf(pattern, `${path}: pattern`);
   if (typeof (regex ?? text) === "string") return;
