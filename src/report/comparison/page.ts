@@ -14,14 +14,9 @@ import {
   remarksMarkup,
   spreadTable,
 } from "./page_table.ts";
-import {
-  ceilingCell,
-  hasVariants,
-  machineTable,
-  shareText,
-  totalTable,
-  variantTable,
-} from "./table.ts";
+import { ceilingCell, shareText } from "./cells.ts";
+import { machineTable, totalTable } from "./machine_table.ts";
+import { hasVariants, variantTable } from "./table.ts";
 import { distributionPlot } from "./distribution_plot.ts";
 import {
   formatChange,

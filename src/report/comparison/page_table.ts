@@ -7,7 +7,8 @@ import type { Comparison } from "../../measure/comparison.ts";
 import type { ComparisonCell, ComparisonRow } from "../../measure/comparison/rows.ts";
 import { sorted } from "../../statistics/summary.ts";
 import { rowName, throughput, throughputOf } from "./bar_plot.ts";
-import { ceilingCell, type Remark, rowRemarks, shareText, verdictCell } from "./table.ts";
+import { ceilingCell, shareText, verdictCell } from "./cells.ts";
+import { type Remark, rowRemarks } from "./remarks.ts";
 import {
   formatChange,
   formatChangeInterval,

@@ -4,15 +4,9 @@ import type { Comparison } from "../../measure/comparison.ts";
 import type { ComparisonCell, ComparisonRow } from "../../measure/comparison/rows.ts";
 import type { Measurement } from "../../measure/result_file.ts";
 import { processesOf } from "../../measure/rounds.ts";
-import {
-  hasVariants,
-  machineTable,
-  matrixTable,
-  pairTable,
-  rowRemarks,
-  totalTable,
-  variantTable,
-} from "./table.ts";
+import { rowRemarks } from "./remarks.ts";
+import { machineTable, totalTable } from "./machine_table.ts";
+import { hasVariants, matrixTable, pairTable, variantTable } from "./table.ts";
 import { formatShape } from "../format.ts";
 import {
   escapeMarkdown,
