@@ -60,6 +60,7 @@ export * from "./src/ops/model/heads.ts";
 export * from "./src/ops/v_scale/learned_constant.ts";
 export * from "./src/ops/matmul.ts";
 export * from "./src/ops/model/projections.ts";
+export * from "./src/ops/model/rotary_angles.ts";
 export * from "./src/ops/rms_norm.ts";
 export * from "./src/ops/arithmetic/sum.ts";
 export * from "./src/ops/model/swiglu.ts";

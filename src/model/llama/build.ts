@@ -7,7 +7,7 @@ import { attentionForwardVariants } from "../../ops/attention/forward_variants.t
 import type { AttentionShape } from "../../ops/attention/shape.ts";
 import type { MatrixImage } from "../../gpu/plan/matrix_image.ts";
 import { planImageMatmul, type RightOperand } from "../../ops/matmul/by_image.ts";
-import { rotaryAngles } from "../../ops/model/projections.ts";
+import { rotaryAngles } from "../../ops/model/rotary_angles.ts";
 import type { Variant } from "../../ops/shared/variants.ts";
 import { type LlamaConfig, vScaleConstant } from "../../reference/llama/config.ts";
 import { ropeFrequencies } from "../../reference/llama/rope.ts";

@@ -15,7 +15,7 @@ import {
   emptyTensors,
   spreadWorkgroups,
 } from "../shared/validation.ts";
-import { checkProjections } from "./projections.ts";
+import { checkProjections } from "./projections/shape.ts";
 
 const head: KernelPart = { file: "model/head_norm/head.wgsl", source: headSource };
 const forwardKernel: Kernel = {

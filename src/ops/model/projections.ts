@@ -12,14 +12,8 @@ import type { Tensor } from "../../gpu/tensor.ts";
 import type { ElementKernel } from "../rows/parts.ts";
 import { compiledLengths } from "../shared/compiled_lengths.ts";
 import { type Planned, runOnce } from "../shared/run_once.ts";
-import {
-  checkCall,
-  checkFinite,
-  checkInteger,
-  checkShape,
-  emptyTensors,
-  spreadWorkgroups,
-} from "../shared/validation.ts";
+import { checkCall, checkShape, emptyTensors, spreadWorkgroups } from "../shared/validation.ts";
+import { checkColumns, checkProjections, type ProjectionsShape } from "./projections/shape.ts";
 
 const projections: KernelPart = { file: "model/projections.wgsl", source: projectionsSource };
 
@@ -74,110 +68,6 @@ export interface MergeProjectionsOptions {
 export interface MergeProjectionsResult {
   /** `[B, T, (Hq + 2 Hkv) · D]` */
   readonly projectionsGradient: Tensor;
-}
-
-/** Options of {@linkcode rotaryAngles}. */
-export interface RotaryOptions {
-  /** T */
-  readonly sequenceLength: number;
-  /** D, even. */
-  readonly headDim: number;
-  /** The base in the angles of position 1, base^(−2i/D). Default: 10000. */
-  readonly base?: number;
-  /** The angles of position 1, in radians, which replace those of `base`: D/2 numbers. */
-  readonly frequencies?: ArrayLike<number>;
-}
-
-/**
- * Cosines and sines of RoPE's angles, `t · base^(−2i/D)` or t times given frequencies. For every
- * position t come D/2 cosines, then D/2 sines.
- *
- * Source: Su et al., arXiv 2104.09864.
- *
- * @param options the lengths, and the base or the frequencies
- * @returns `[T, D]` numbers, computed in float64
- * @throws {TypeError} for an option that is not a number
- * @throws {RangeError} for lengths that are not integers from 1 to 2²⁴, an odd D, a base that is
- *   not positive and finite, or frequencies that are not D/2 finite numbers
- *
- * @example
- * ```ts
- * import { rotaryAngles } from "@gradsink/gradsink";
- *
- * console.log(rotaryAngles({ sequenceLength: 2, headDim: 2 })); // 1, 0, cos 1, sin 1
- * ```
- */
-export function rotaryAngles(
-  { sequenceLength, headDim, base = 10000, frequencies }: RotaryOptions,
-): Float32Array<ArrayBuffer> {
-  const operator = "rotaryAngles";
-  const limits = { operator, minimum: 1, maximum: 2 ** 24 };
-  checkInteger(sequenceLength, { ...limits, name: "sequenceLength" });
-  checkInteger(headDim, { ...limits, name: "headDim" });
-  checkFinite(base, { operator, name: "base", above: 0 });
-  if (headDim % 2 !== 0) {
-    throw new RangeError(`${operator}: headDim is ${headDim}, wanted an even number`);
-  }
-  const half = headDim / 2;
-  if (frequencies !== undefined && frequencies.length !== half) {
-    throw new RangeError(
-      `${operator}: frequencies has ${frequencies.length} numbers, wanted half of the head's ${headDim}`,
-    );
-  }
-  const steps = Float64Array.from(
-    { length: half },
-    (_, i) => frequencies?.[i] ?? base ** (-i / half),
-  );
-  steps.forEach((step, i) => checkFinite(step, { operator, name: `frequencies[${i}]` }));
-  const angles = new Float32Array(sequenceLength * headDim);
-  for (let t = 0; t < sequenceLength; t++) {
-    for (let i = 0; i < half; i++) {
-      const angle = t * steps[i]!;
-      angles[t * headDim + i] = Math.cos(angle);
-      angles[t * headDim + half + i] = Math.sin(angle);
-    }
-  }
-  return angles;
-}
-
-/** The lengths of a joint projection. */
-export interface ProjectionsShape {
-  /** B, the number of sequences. */
-  readonly batches: number;
-  /** T, the number of positions. */
-  readonly sequenceLength: number;
-  /** Hq, the number of query heads. */
-  readonly queryHeads: number;
-  /** Hkv, the number of key and value heads. */
-  readonly keyValueHeads: number;
-  /** D, the length of a head's rows. */
-  readonly headDim: number;
-}
-
-/** Checks the joint projection and the numbers of heads in it. */
-export function checkProjections(
-  gpu: Gpu,
-  operator: string,
-  { projections, queryHeads, keyValueHeads }: Omit<SplitProjectionsOptions, "angles">,
-): ProjectionsShape {
-  checkShape(gpu, projections, {
-    operator,
-    name: "projections",
-    wanted: ["B", "T", "(Hq + 2 Hkv) D"],
-  });
-  const [batches, sequenceLength, width] = projections.shape as [number, number, number];
-  for (const [name, heads] of Object.entries({ queryHeads, keyValueHeads })) {
-    checkInteger(heads, { operator, name, minimum: 1, maximum: width });
-  }
-  const headDim = width / (queryHeads + 2 * keyValueHeads);
-  checkColumns(operator, headDim);
-  return { batches, sequenceLength, queryHeads, keyValueHeads, headDim };
-}
-
-function checkColumns(operator: string, headDim: number): void {
-  if (headDim % 4 !== 0) {
-    throw new TypeError(`${operator}: a head has ${headDim} columns, wanted a multiple of 4`);
-  }
 }
 
 function makePlan(
