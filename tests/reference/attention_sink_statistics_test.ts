@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import * as reference from "../../src/reference/mod.ts";
 import { assert, assertEquals } from "../support/assert/assert.ts";
+import { distance } from "../support/vectors.ts";
 import { attentionDescription, checkProperty, drawAttention, largestLogit } from "./cases.ts";
 
 const { attentionForward, attentionSinkStatistics, attentionWeights, tensor } = reference;
@@ -93,4 +94,27 @@ Deno.test("attentionSinkStatistics() keeps NaN in its head", () => {
   assert(Number.isNaN(mass.data[0]));
   assertEquals(score.data[0], 3 / 4); // rows 0 and 1 do not attend to the bad key
   assert(Math.abs(mass.data[1]! - 11 / 6) < 1e-15);
+});
+
+Deno.test("attentionSinkStatistics() gives the values of a case with a sink worked by hand", () => {
+  // The weights of the first key from the case above: 1/3 and 1/6 with a sink of log 2, 1/2 and 1/5
+  // with a sink of 0.
+  const query = tensor([1, 1, 1, 1], [1, 2, 2, 1]);
+  const key = tensor([0, Math.log(3)], [1, 1, 2, 1]);
+  const sinkLogit = tensor([Math.log(2), 0], [2]);
+  const { logSumExp } = attentionForward({ query, key, value: key, sinkLogit });
+  const { sinkShare, mass, secondMoment, score } = attentionSinkStatistics({
+    query,
+    key,
+    logSumExp,
+    sinkLogit,
+  });
+  const near = (actual: Float64Array, wanted: number[]) =>
+    assert(distance(actual, wanted) < 1e-15, `${actual} is not ${wanted}`);
+  near(sinkShare!.data, [(2 / 3 + 1 / 3) / 2, (1 / 2 + 1 / 5) / 2]);
+  near(mass.data, [1 / 2, 7 / 10]);
+  near(secondMoment.data, [1 / 9 + 1 / 36, 1 / 4 + 1 / 25]);
+  near(score.data, [1 / 4, 7 / 20]);
+  const without = attentionSinkStatistics({ query, key, logSumExp });
+  assertEquals(without.sinkShare, undefined);
 });

@@ -1,73 +1,19 @@
-/**
- * Learned sinks, and losses that depend on logSumExp, in the float64 twin: a case worked by hand,
- * finite differences, the statements S1 to S6, NaN and wrong input.
- */
-import * as reference from "../../src/reference/mod.ts";
-import { assert, assertEquals, assertThrows } from "../support/assert/assert.ts";
-import { differingBits } from "../support/rows/identities.ts";
-import { distance, inner, norm } from "../support/vectors.ts";
+/** The statements S1 to S6 on learned sinks, of src/reference/theory.md, in the float64 twin. */
+import * as reference from "../../../src/reference/mod.ts";
+import { assert, assertEquals } from "../../support/assert/assert.ts";
+import { differingBits } from "../../support/rows/identities.ts";
+import { distance, inner, norm } from "../../support/vectors.ts";
 import {
-  type AttentionCase,
-  type AttentionDescription,
   attentionDescription,
   checkProperty,
   drawAttention,
   largestLogit,
   normal,
-} from "./cases.ts";
-import { SharpComparisons } from "./sharp_comparisons.ts";
+} from "../cases.ts";
+import { SharpComparisons } from "../sharp_comparisons.ts";
+import { drawSinks } from "./sink_case.ts";
 
 const { attentionForward, attentionBackward, attentionWeights, tensor } = reference;
-
-interface SinkCase extends AttentionCase {
-  readonly sinkLogit: reference.ReferenceTensor;
-  readonly logSumExpGradient: reference.ReferenceTensor;
-}
-
-/** A case with a sink for each query head and a gradient for each logSumExp. */
-function drawSinks(description: AttentionDescription): SinkCase {
-  const { batch, keyHeads, group, length, seed } = description;
-  const heads = keyHeads * group;
-  return {
-    ...drawAttention(description),
-    sinkLogit: normal([heads], { seed: seed + 5, size: 2 }),
-    logSumExpGradient: normal([batch, heads, length], { seed: seed + 6 }),
-  };
-}
-
-Deno.test("attentionForward() with a sink gives the values of a case worked by hand", () => {
-  // Row 0 has logit 0, row 1 logits 0 and log 3. With a sink of log 2 the weights are 1/3; 1/6,
-  // 3/6. With a sink of 0 they are 1/2; 1/5, 3/5.
-  const query = tensor([1, 1, 1, 1], [1, 2, 2, 1]);
-  const key = tensor([0, Math.log(3)], [1, 1, 2, 1]);
-  const value = tensor([4, 8], [1, 1, 2, 1]);
-  const sinkLogit = tensor([Math.log(2), 0], [2]);
-  const near = (actual: Float64Array, wanted: number[]) =>
-    assert(distance(actual, wanted) < 1e-14, `${actual} is not ${wanted}`);
-  const forward = attentionForward({ query, key, value, sinkLogit });
-  near(forward.output.data, [4 / 3, 14 / 3, 2, 28 / 5]);
-  near(forward.logSumExp.data, [3, 6, 2, 5].map(Math.log));
-  near(attentionWeights({ query, key, sinkLogit }).data, [
-    1 / 3,
-    0,
-    1 / 6,
-    1 / 2,
-    1 / 2,
-    0,
-    0.2,
-    0.6,
-  ]);
-  // The sinks' shares b are 2/3, 1/3 and 1/2, 1/5. g = 1, so D = ⟨g, y⟩ is the output. ∂L/∂s =
-  // Σ b (ℓ − D), where ℓ = ∂L/∂logSumExp.
-  const outputGradient = tensor([1, 1, 1, 1], [1, 2, 2, 1]);
-  const logSumExpGradient = tensor([1, 0, 0, 5], [1, 2, 2]);
-  const inputs = { query, key, value, sinkLogit, ...forward, outputGradient };
-  near(attentionBackward(inputs).sinkLogitGradient!.data, [-8 / 9 - 14 / 9, -1 - 28 / 25]);
-  near(
-    attentionBackward({ ...inputs, logSumExpGradient }).sinkLogitGradient!.data,
-    [2 / 3 - 8 / 9 - 14 / 9, -1 + 1 - 28 / 25],
-  );
-});
 
 Deno.test("S2: attentionBackward() with sinks agrees with finite differences, also for a loss of logSumExp", () => {
   const comparisons = new SharpComparisons();
@@ -298,93 +244,4 @@ Deno.test("S6: with sinks the bounds A5 to A7 hold, the sink being one more key 
     },
   });
   assert(nearest > 0.5, `no gradient came near its bound: ${nearest}`);
-});
-
-Deno.test("NaN or +Infinity as one head's sink makes that head NaN, and the gradients of its keys", () => {
-  const drawn = drawSinks({
-    batch: 1,
-    keyHeads: 2,
-    group: 2,
-    length: 3,
-    headDim: 2,
-    pattern: "normal",
-    seed: 5,
-    scale: undefined,
-  });
-  const run = (sinkLogit: reference.ReferenceTensor) => {
-    const forward = attentionForward({ ...drawn, sinkLogit });
-    return { ...forward, ...attentionBackward({ ...drawn, ...forward, sinkLogit }) };
-  };
-  const clean = run(drawn.sinkLogit);
-  for (const bad of [NaN, Infinity]) {
-    const spoiled = tensor(drawn.sinkLogit.data, [4]);
-    spoiled.data[2] = bad;
-    const dirty = run(spoiled);
-    for (const [name, { data }] of Object.entries(dirty)) {
-      const blocks = name === "keyGradient" || name === "valueGradient" ? 2 : 4;
-      const lost = blocks === 2 ? 1 : 2;
-      const size = data.length / blocks;
-      data.forEach((x, i) => {
-        if (Math.floor(i / size) === lost) assert(Number.isNaN(x), `${name}[${i}] is ${x}`);
-        else assertEquals(x, clean[name as keyof typeof clean]!.data[i], `${name}[${i}]`);
-      });
-    }
-  }
-});
-
-Deno.test("attention names a sink or a gradient of logSumExp that has a wrong shape", () => {
-  const drawn = drawSinks({
-    batch: 1,
-    keyHeads: 1,
-    group: 2,
-    length: 3,
-    headDim: 2,
-    pattern: "normal",
-    seed: 6,
-    scale: undefined,
-  });
-  const forward = attentionForward(drawn);
-  const wrong = tensor([1, 2, 3], [3]);
-  for (
-    const call of [
-      () => attentionForward({ ...drawn, sinkLogit: wrong }),
-      () => attentionWeights({ ...drawn, sinkLogit: wrong }),
-      () => attentionBackward({ ...drawn, ...forward, sinkLogit: wrong }),
-    ]
-  ) {
-    assertThrows(call, TypeError, "sinkLogit has shape [3], wanted [2] as query is [1, 2, 3, 2]");
-  }
-  assertThrows(
-    () => attentionBackward({ ...drawn, ...forward, logSumExpGradient: wrong }),
-    TypeError,
-    "logSumExpGradient has shape [3], wanted [1, 2, 3] as query is [1, 2, 3, 2]",
-  );
-  assertThrows(
-    () => attentionForward({ ...drawn, sinkLogit: null as never }),
-    TypeError,
-    "sinkLogit is null, wanted a tensor",
-  );
-});
-
-Deno.test("attentionSinkStatistics() gives the values of a case with a sink worked by hand", () => {
-  // The weights of the first key from the case above: 1/3 and 1/6 with a sink of log 2, 1/2 and 1/5
-  // with a sink of 0.
-  const query = tensor([1, 1, 1, 1], [1, 2, 2, 1]);
-  const key = tensor([0, Math.log(3)], [1, 1, 2, 1]);
-  const sinkLogit = tensor([Math.log(2), 0], [2]);
-  const { logSumExp } = attentionForward({ query, key, value: key, sinkLogit });
-  const { sinkShare, mass, secondMoment, score } = reference.attentionSinkStatistics({
-    query,
-    key,
-    logSumExp,
-    sinkLogit,
-  });
-  const near = (actual: Float64Array, wanted: number[]) =>
-    assert(distance(actual, wanted) < 1e-15, `${actual} is not ${wanted}`);
-  near(sinkShare!.data, [(2 / 3 + 1 / 3) / 2, (1 / 2 + 1 / 5) / 2]);
-  near(mass.data, [1 / 2, 7 / 10]);
-  near(secondMoment.data, [1 / 9 + 1 / 36, 1 / 4 + 1 / 25]);
-  near(score.data, [1 / 4, 7 / 20]);
-  const without = reference.attentionSinkStatistics({ query, key, logSumExp });
-  assertEquals(without.sinkShare, undefined);
 });
