@@ -23,7 +23,6 @@ import { unroll } from "../unroll.ts";
  * outputGradient [rows, d]; 5 inputGradient [rows, d]; 6 partialGain [runs, d]. Dispatch: (runs).
  *
  * @param row the lengths of the row and the workgroup; K = ⌈elements / lanes⌉
- * @returns WGSL
  */
 export function rmsNormBackwardFused({ elements, lanes }: FusedRow): string {
   const elementsPerLane = Math.ceil(elements / lanes);

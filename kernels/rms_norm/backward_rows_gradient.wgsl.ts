@@ -21,7 +21,6 @@ import { unroll } from "../unroll.ts";
  * of 8 invocations: (⌈elements / (8 W)⌉, runs).
  *
  * @param width W, elements per invocation
- * @returns WGSL
  */
 export function rmsNormBackwardRowsGradient(width: number): string {
   const eachElement = (line: (k: number) => string) => unroll(width, line);

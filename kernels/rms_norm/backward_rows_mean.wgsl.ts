@@ -18,7 +18,6 @@ import { unroll } from "../unroll.ts";
  * in x and y for ⌈rows / R⌉ invocations.
  *
  * @param rows R, rows per invocation
- * @returns WGSL
  */
 export function rmsNormBackwardRowsMean(rows: number): string {
   const eachRow = (line: (r: number) => string) => unroll(rows, line);

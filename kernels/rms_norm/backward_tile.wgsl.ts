@@ -33,9 +33,6 @@ const ROWS = 2;
  * outputGradient [rows, d]; 5 inputGradient [rows, d]; 6 partialGain [tiles, phases, d]; rows and
  * rowsPerTile are multiples of the phases, and rowsPerTile is at most 4 · lanes. Dispatch: (⌈rows
  * / rowsPerTile⌉).
- *
- * @param tile the shape of the tile
- * @returns WGSL
  */
 export function rmsNormBackwardTile(tile: RowTile): string {
   const { phases } = tile;
@@ -84,7 +81,8 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_id) l
       for (var vector = lane.x; 4u * vector < columns + offset; vector += LANES) {
         ${
     phases === 1 ? "let weight = gain[vector];" : `
-        // Before the row this wraps around to huge numbers, which count as past its end.
+        // Before the row the difference wraps around to a huge number, which counts as past the
+        // row's end.
         let column = vec4u(4u * vector - offset) + vec4u(0u, 1u, 2u, 3u);
         let inside = column < vec4u(columns);
         let near = select(vec4u(0u), column, inside);

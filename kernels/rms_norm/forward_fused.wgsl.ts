@@ -29,7 +29,6 @@ export interface FusedRow {
  *
  * @param row the lengths of the row and the workgroup, K = ⌈elements / lanes⌉; elementWidth: the
  *   numbers in an element
- * @returns WGSL
  */
 export function rmsNormForwardFused(
   { elements, lanes, elementWidth }: FusedRow & { readonly elementWidth: 1 | 4 },
@@ -40,7 +39,7 @@ export function rmsNormForwardFused(
   const inside = (k: number, statements: string) =>
     (k + 1) * lanes <= elements ? statements : `if (inside${k}) {${statements}
     }`;
-  // Access to one number of an element compiles faster than to four.
+  // Access to one number at a time compiles faster than access to whole elements.
   const number = (array: string, index: string) =>
     elementWidth === 1 ? `${array}[${index}]` : `${array}[${index} / 4u][${index} % 4u]`;
   return `
@@ -108,9 +107,9 @@ fn main(
       inverseRms[row] = inverse;
     }
   }
-  // Computes rows of extreme size again in a separate loop. Inside the main loop this would cost
-  // the usual rows a twelfth of their time on the CPU, which runs a loop's body once even if no
-  // lane needs it.
+  // Computes the rows that isUsual rejects again, in a separate loop. Inside the main loop this
+  // would cost the usual rows a twelfth of their time on the CPU, which runs a loop's body once
+  // even if no lane needs it.
   for (var row = begin; extreme != 0u; row++) {
     if ((extreme & 1u) != 0u) {
       let first = row * parameters.columns;

@@ -19,7 +19,6 @@ import { unroll } from "../unroll.ts";
  * [rows]. Dispatch workgroups of 8 invocations in x and y for ⌈rows / R⌉ invocations.
  *
  * @param rows R, rows per invocation
- * @returns WGSL
  */
 export function rmsNormForwardRows(rows: number): string {
   const eachRow = (line: (r: number) => string) => unroll(rows, line);

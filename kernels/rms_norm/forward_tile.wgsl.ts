@@ -24,9 +24,6 @@ import {
  * Bindings: 0 uniform parameters; 1 input [rows, d]; 2 gain [d]; 3 output [rows, d]; 4 inverseRms
  * [rows]; rows and rowsPerTile are multiples of the phases, and rowsPerTile is at most 4 · lanes.
  * Dispatch: (⌈rows / rowsPerTile⌉).
- *
- * @param tile the shape of the tile
- * @returns WGSL
  */
 export function rmsNormForwardTile(tile: RowTile): string {
   const { phases } = tile;
@@ -55,7 +52,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_id) l
     for (var vector = start / 4u + lane.x; vector < end; vector += LANES) {
       ${
     phases === 1 ? "let x = input[vector];" : `
-      // Before the row this wraps around to huge numbers, which count as past its end.
+      // Before the row the difference wraps around to a huge number, which counts as past its end.
       let column = vec4u(4u * vector - start) + vec4u(0u, 1u, 2u, 3u);
       let x = select(vec4f(), input[vector], column < vec4u(columns));`
   }

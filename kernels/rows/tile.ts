@@ -85,13 +85,7 @@ export interface TileWalk {
   readonly read: readonly string[];
 }
 
-/**
- * Walks all positions of a tile's groups.
- *
- * @param tile the shape of the tile
- * @param walk the work
- * @returns WGSL statements
- */
+/** Walks all positions of a tile's groups. */
 export function walkTile(tile: RowTile, walk: TileWalk): string {
   return `
   var base = 0u;
@@ -127,7 +121,7 @@ function walkPositions(
     phases === 1
       ? `gain[position${k}]`
       : `vec4f(${["x", "y", "z", "w"].map((i) => `gain[wrapped${k}.${i}]`).join(", ")})`;
-  // The numbers of the row that the position's first element belongs to, and of the next row.
+  // The number of the row that the position's first element belongs to, and of the next row.
   const rowsNumber = (name: string, k: number) => {
     const values = each(phases, (p) => `${name}Row${p}`);
     const first = choose(values, (p) => `phase${k} == ${p}u`);

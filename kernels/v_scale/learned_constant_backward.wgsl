@@ -1,4 +1,4 @@
-// The gradient of V-scale's learned constant:  dθ = C dC, as C = base e^θ.
+// The gradient of V-scale's learned constant:  dθ = C dC, because C = base e^θ.
 //
 // One invocation per head, 64 per workgroup; dispatch (ceil(Hkv / 64)). No barriers.
 //

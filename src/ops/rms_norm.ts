@@ -178,7 +178,7 @@ export function rmsNormForward(gpu: Gpu, options: RmsNormForwardOptions): RmsNor
  * @param gpu the GPU that holds the tensors
  * @param options the tensors
  * @returns the plan and its output tensors
- * @throws {TypeError} for wrong types or shapes
+ * @throws {TypeError} for wrong types or shapes, or if `gainGradient` shares memory with an input
  * @throws {RangeError} for a wrong variant, or sizes beyond the adapter's limits
  *
  * @example
@@ -248,7 +248,7 @@ export function planRmsNormBackward(
  * @param gpu the GPU that holds the tensors
  * @param options `input` [rows…, d], `gain` [d], `inverseRms` [rows…], `outputGradient` [rows…, d]
  * @returns `inputGradient` [rows…, d], `gainGradient` [d]; enqueued, not waited for
- * @throws {TypeError} for wrong types or shapes
+ * @throws {TypeError} for wrong types or shapes, or if `gainGradient` shares memory with an input
  * @throws {RangeError} for a wrong variant, or sizes beyond the adapter's limits
  *
  * @example

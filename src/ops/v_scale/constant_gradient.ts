@@ -19,7 +19,6 @@ interface ValueShape {
 /**
  * Sums the terms of each head over batch and positions.
  *
- * @param shape the lengths of the value tensor
  * @param terms `[B, Hkv, T]` of pairs (term, unused)
  * @param constantGradient `[Hkv]`
  */

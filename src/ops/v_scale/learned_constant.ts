@@ -127,7 +127,7 @@ export function learnedConstantForward(
  * @param gpu the GPU that holds the tensors
  * @param options the tensors
  * @returns the plan and its output tensor
- * @throws {TypeError} for wrong types or shapes
+ * @throws {TypeError} for wrong types or shapes, or if `thetaGradient` shares memory with an input
  *
  * @example
  * ```ts
@@ -184,7 +184,7 @@ export function planLearnedConstantBackward(
  * @param gpu the GPU that holds the tensors
  * @param options `constant` and `constantGradient` [Hkv]
  * @returns `thetaGradient` [Hkv]; enqueued, not waited for
- * @throws {TypeError} for wrong types or shapes
+ * @throws {TypeError} for wrong types or shapes, or if `thetaGradient` shares memory with an input
  *
  * @example
  * ```ts
