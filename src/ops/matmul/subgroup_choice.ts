@@ -23,10 +23,12 @@ const MOST_EXTRA = 4;
 const IMAGE_WIDTHS = [4, 8];
 const MOST_WITH_IMAGE = 128;
 // Twice as many are 10 to 20 % faster, but take seconds to compile. A run earns these back if the
-// product has this many multiply-adds.
+// product has at least LARGE multiply-adds. They are no faster if left has longer rows than
+// LONGEST_ROW: a tile's rows then evict each other from the cache.
 const WIDTHS_OF_LARGE = [4, 8, 12];
 const MOST_OF_LARGE = 288;
 const LARGE = 2 ** 26;
+const LONGEST_ROW = 512;
 // The limit for an image of bfloat16 that is read along K: unpacking its numbers takes code.
 const MOST_WITH_PAIRS = 104;
 
@@ -130,7 +132,9 @@ function* imageChoices(
   if (right === undefined) return;
   const columns = { first: 0, end: shape.columns, grouped: true, extra: 0, right };
   const along = rightImage?.numbers === "bf16" ? right.load : undefined;
-  const isLarge = rightImage === undefined && shape.rows * shape.columns * shape.inner >= LARGE;
+  const isLarge = rightImage === undefined &&
+    shape.rows * shape.columns * shape.inner >= LARGE &&
+    (shape.left.inner !== 1 || shape.inner <= LONGEST_ROW);
   const widths = isLarge ? WIDTHS_OF_LARGE : IMAGE_WIDTHS;
   const most = along === "along-inner"
     ? MOST_WITH_PAIRS

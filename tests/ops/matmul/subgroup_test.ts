@@ -56,6 +56,20 @@ Deno.test("chooseSubgroupTile() takes tiles that compile slowly for large produc
   };
   assertEquals(accumulators(3072), 288);
   assert(accumulators(1024) <= 128, `${accumulators(1024)} accumulators`);
+  const ofLongRows = chooseSubgroupTile(
+    gpu,
+    {
+      rows: 1024,
+      columns: 1024,
+      inner: 1024,
+      batches: 1,
+      left: { outer: 1024, inner: 1, batch: 0 },
+      right: { outer: 1024, inner: 1, batch: 0 },
+    },
+    8,
+    { copies: true },
+  );
+  assert(ofLongRows.rows * ofLongRows.parts[0]!.width <= 128, "a large tile of long rows");
 });
 
 // Checks that a choice fits the kernel and covers every column once.
