@@ -74,7 +74,7 @@ export interface RightLoads {
   readonly extra: (e: number, u: number) => string;
 }
 
-/** The number of this index, broadcast: each variable holds S of them, one per lane. */
+/** Broadcasts the number at an index: each variable holds S numbers, one per lane. */
 export function place(
   name: string,
   { subgroupSize: S }: Tile,

@@ -92,7 +92,7 @@ async function optionsOf(request: TrainRequest): Promise<RunOptions> {
   return { folder: request.folder ?? await freeFolder(settings), settings, gpu };
 }
 
-/** A table has no more characters than the text, so the text decides the vocabulary. */
+/** Takes the vocabulary from the corpus: a bigram table has no more characters than the text. */
 async function withVocabulary(settings: RunSettings): Promise<RunSettings> {
   if (settings.task.corpus === undefined) return settings;
   const { task } = await openTask(settings);

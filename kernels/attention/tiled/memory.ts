@@ -69,7 +69,10 @@ interface Layout {
   readonly tile: Operands;
   /** Undefined where the weights lie in `tile`. */
   readonly weights: Rectangle | undefined;
-  /** Vectors for one x in `partial`, with an unused one where needed to make the number odd. */
+  /**
+   * Vectors in `partial` for invocations of one x, with an unused one where needed to make the
+   * number odd.
+   */
   readonly partialPitch: number;
 }
 

@@ -79,8 +79,8 @@ function storedShape(shape: MatmulShape, side: MatmulSide): [rows: number, colum
   return [storedBatches(shape, side) * rows, columns];
 }
 
-// If left is contiguous along its rows, both operands are read in strides. Measured: beyond this
-// many numbers per stride, reads of an image miss the caches.
+// If left is stored transposed, both operands are read in strides. Measured: beyond this many
+// numbers per stride, reads of an image miss the caches.
 const LONGEST_STRIDE = 128;
 
 /**
