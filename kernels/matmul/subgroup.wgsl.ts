@@ -62,8 +62,8 @@ export interface MatmulSubgroupOptions {
   /** K modulo 4. */
   readonly remainder: number;
   /**
-   * Whether the product is stored as vec4f, with the alias Stored a vec4f. Then `width` and the
-   * length of the product's rows are multiples of 4, columns are grouped, and none are extra.
+   * Whether the product is stored as vec4f; the alias Stored is then vec4f. This needs grouped
+   * columns, no extra ones, and multiples of 4 as `width` and as the length of the product's rows.
    */
   readonly storedVectors: boolean;
   /** Whether there may be workgroups without a tile. */

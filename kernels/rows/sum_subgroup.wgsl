@@ -9,8 +9,8 @@
 const LANES: u32 = 64u;
 const ONE_SUBGROUP: bool = false;
 
-// Two halves, used in turn: a subgroup may still read one when another has moved on to the next
-// sum.
+// Two halves, used in turn: one subgroup may still read a half when another subgroup has moved on
+// to the next sum.
 var<workgroup> rowSums: array<f32, 2u * LANES>;
 
 // `turn` must be one higher in each further call.

@@ -89,7 +89,7 @@ export function measured<Lengths, Forward extends Planner, Backward extends Plan
 }
 
 /**
- * Makes a smaller shape: divides the first length that exceeds its least value by 4.
+ * Makes a smaller shape: a quarter of the first length that exceeds its least value.
  *
  * @param least the lengths that may shrink, in order, each with its least value
  * @returns undefined if all of them are small
