@@ -1,4 +1,4 @@
-// Rounds a tensor to the 255 numbers that INT8 can hold with one scale for the whole tensor, in
+// Rounds a tensor to INT8's numbers from −127 to 127, with one scale for the whole tensor, in
 // float32:
 //
 //   output = s clamp(round(x / s), −127, 127)    s = maximum / 127

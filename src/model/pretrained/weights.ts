@@ -1,4 +1,4 @@
-/** A model's weights on disk. It reads whole tensors or a range of a tensor's rows. */
+/** Reads a model's weights from disk: whole tensors, or a range of a tensor's rows. */
 import { join } from "node:path";
 import { parseHuggingFaceConfig } from "../checkpoint/hugging_face.ts";
 import { readText } from "../checkpoint/json.ts";
