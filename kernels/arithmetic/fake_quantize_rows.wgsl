@@ -1,4 +1,4 @@
-// Rounds every row of a matrix to the 255 numbers that INT8 can hold with a separate scale per row,
+// Rounds every row of a matrix to INT8's numbers from −127 to 127, with a separate scale per row,
 // in float32:
 //
 //   output = s clamp(round(x / s), −127, 127)    s = max |x| / 127

@@ -1,4 +1,4 @@
-/** Describes the machine and the suite for the bench, and the command of a measuring process. */
+/** Describes the machine and the suite for the bench, and makes a measuring process's command. */
 import { createHash } from "node:crypto";
 import { fileURLToPath } from "node:url";
 import { cpus } from "node:os";

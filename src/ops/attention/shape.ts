@@ -170,7 +170,7 @@ export function attentionForwardCost(
 /**
  * The cost of attention backward: five products (logits, weight gradients, and the three gradients)
  * for each visible pair, and D_t = ⟨g_t, y_t⟩ of the gradient and the output of each row. V-scale
- * adds the cost of `vScaleBackward`, a learned sink one multiply-add per row, a gradient of
+ * adds the operations of `vScaleBackward`, a learned sink one multiply-add per row, a gradient of
  * logSumExp one subtraction.
  */
 export function attentionBackwardCost(
