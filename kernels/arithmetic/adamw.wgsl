@@ -5,7 +5,7 @@
 //   p ← p − η λ p − η (m / (1 − β₁ᵗ)) / (√(v / (1 − β₂ᵗ)) + ε)
 //
 // If the norm of the gradients or the clipping factor is not finite, nothing changes.
-// If float32 cannot hold g², m, v and p become NaN.
+// If g² is too large for float32, p, m and v become NaN.
 //
 // Needs range.wgsl, and rows/element_vector.wgsl or rows/element_scalar.wgsl in front. One
 // invocation per element, 64 per workgroup, spread over x and y. No barriers.

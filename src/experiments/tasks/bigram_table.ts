@@ -80,8 +80,8 @@ export interface CountedBigramTableOptions {
 }
 
 /**
- * Counts a table from text. Characters are Unicode code points, numbered by decreasing frequency.
- * If the text has more than `characters` different ones, the rarest share the last number.
+ * Counts a table from text. Characters are Unicode code points, with codes by decreasing frequency.
+ * If the text has more than `characters` different ones, the rarest share the last code.
  *
  * @throws {RangeError} if the text has fewer than 2 different characters, or `characters` is not an
  *   integer from 2 to 4,096
