@@ -21,7 +21,7 @@ function attentionLayers({ layers }: TrajectoryPoint): TrajectoryLayer[] {
   return layers.filter(({ attention }) => attention !== null);
 }
 
-/** Over idle queries if the task has any. */
+/** A layer's sink score, over idle queries if the task has any. */
 function layerSink({ attention }: TrajectoryLayer): number {
   return attention!.idleScore ?? attention!.score;
 }
@@ -78,7 +78,7 @@ export const sinkLogitShare: Figure = (moment) => {
   return found && (found.idleScore ?? found.score);
 };
 
-/** The sink layer's mean, over idle queries if the task has any. */
+/** The gates' mean opening at the sink layer, over idle queries if the task has any. */
 export const gateOpening: Figure = (moment) => {
   const found = atSink(moment)?.attention?.gate;
   return found && (found.idleMean ?? found.mean);

@@ -47,7 +47,7 @@ const OTHERS: readonly (readonly [RegExp, string])[] = [
 ];
 
 /**
- * Says what a file that is not read as weights is.
+ * Describes a kind of file that is not read as weights.
  *
  * @returns its kind, and what to do; undefined for any other file
  */
