@@ -24,7 +24,7 @@
  * The two gradients can have separate kernels: with half as many sums in registers, but one more
  * product (the logits are computed twice).
  *
- * With f16, query, key, the weights and the logits' gradients are rounded, the latter two with a
+ * With f16, query, key, the weights and the logits' gradients are rounded, the last two with a
  * scale per row: see attention/tiled/backward_query.wgsl.ts.
  *
  * To try it: `deno task bench --kernels=attention --passes=backward --variants=tiled-64x64-4x4`.

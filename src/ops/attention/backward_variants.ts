@@ -259,7 +259,7 @@ export const attentionBackwardVariants: readonly Variant<AttentionShape, Attenti
 
 /**
  * The variants with tiles in f16, which run only if named. They round query, key, the probabilities
- * and the logits' gradients to f16, with a scale for each row of the latter two, and add in f32.
+ * and the logits' gradients to f16, with a scale for each row of the last two, and add in f32.
  * Value and outputGradient stay unrounded, because ⟨outputGradient_t, value_j⟩ − D_t may cancel.
  * These variants need half the workgroup memory. f16 cannot hold a query or key beyond 65,504.
  */

@@ -1,4 +1,4 @@
-/** The pictures of sinks and gradient sinks that are drawn from rows, and what makes the rows. */
+/** Pictures of sinks and gradient sinks drawn from rows, and the functions that make the rows. */
 export { branchPlot } from "./branch_plot.ts";
 export { layerNormPlot } from "./layer_plot.ts";
 export { pathGradientPlot } from "./path_plot.ts";

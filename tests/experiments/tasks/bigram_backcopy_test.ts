@@ -153,7 +153,7 @@ Deno.test("BigramBackcopy draws from the table", () => {
     compared += cells;
   }
   assert(compared > 100, `${compared} cells`);
-  // Pearson's statistic has mean `degrees` and twice that variance. Leaving out cells below 5
+  // Pearson's statistic has mean `degrees` and variance 2 · `degrees`. Leaving out cells below 5
   // raises the mean by at most one per row. The limit is five standard deviations.
   assert(squares < degrees + characters + 5 * Math.sqrt(2 * degrees), `${squares} of ${degrees}`);
   assert(squares > degrees - characters - 5 * Math.sqrt(2 * degrees), `${squares} of ${degrees}`);

@@ -34,7 +34,7 @@ export function smallShapes(kernel: OperatorName): Dimensions[] {
   );
 }
 
-/** A small shape of an operator; its lengths fill no tile. */
+/** A small shape of an operator, whose tokens, rows and columns fill no tile. */
 export function oddShape(kernel: OperatorName): Dimensions {
   return smallShapes(kernel).at(-1)!;
 }
