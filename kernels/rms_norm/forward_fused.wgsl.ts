@@ -107,7 +107,7 @@ fn main(
       inverseRms[row] = inverse;
     }
   }
-  // Computes the rows that isUsual rejects again, in a separate loop. Inside the main loop this
+  // Computes again, in a separate loop, the rows that isUsual rejects. Inside the main loop this
   // would cost the usual rows a twelfth of their time on the CPU, which runs a loop's body once
   // even if no lane needs it.
   for (var row = begin; extreme != 0u; row++) {

@@ -35,7 +35,6 @@ export class Failures {
    *
    * @param operator the operator that an error names
    * @param run calls the device, synchronously
-   * @returns what `run` returns
    */
   guard<Result>(operator: string, run: () => Result): Result {
     this.#lastOperator = operator;

@@ -65,7 +65,7 @@ function checkProjections(
   };
 }
 
-// A kernel for rows of two times f columns.
+// Makes a kernel for rows of f = `columns` hidden numbers.
 function kernelFor(gpu: Gpu, { rows, columns }: RowShape, part: KernelPart): ElementKernel {
   const { kernel, elements } = elementKernel(columns, sigmoid, part);
   const constants = compiledLengths(gpu, {

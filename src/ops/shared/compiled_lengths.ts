@@ -10,7 +10,6 @@ const LEAST_INVOCATIONS = 2 ** 12;
  * take as long as the rest of a kernel that copies numbers, but a division by a constant is a
  * multiplication. Every combination of lengths compiles a kernel of its own.
  *
- * @param gpu the GPU
  * @param options how many invocations a call has, and the kernel's constants with their lengths
  * @returns the constants on adapters that compute on the CPU, if the call is large; else none
  */
