@@ -2,8 +2,8 @@
  * The products of attention's barrier-free forward kernel. An invocation multiplies its R rows with
  * a tile of C columns; the C · R results are named variables.
  *
- * Every load is of a single number, right before its use. So few numbers are live at once, and a
- * CPU's registers hold most of them. One step of either product reads R + C numbers and does R · C
+ * Every load is of a single number, right before its use. This keeps few numbers live at once, and
+ * a CPU's registers hold most of them. One step of either product reads R + C numbers and does R · C
  * multiply-adds.
  */
 import { unroll } from "../unroll.ts";

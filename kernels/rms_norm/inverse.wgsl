@@ -25,7 +25,7 @@ fn isUsual(mean: f32) -> bool {
   return (mean >= 7.888609e-31) & (mean <= 1e38); // && would branch
 }
 
-// Adds up the row's squares scaled by 2²⁰⁰, which overflows unless the row is small, and by 2⁻¹⁶⁰.
+// Computes the inverse from squares scaled by 2²⁰⁰ or, if their sum overflows, by 2⁻¹⁶⁰.
 fn inverseOfScaledRow(row: u32) -> f32 {
   let first = row * parameters.columns;
   var smallSquares = 0.0;

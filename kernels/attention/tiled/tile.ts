@@ -137,8 +137,8 @@ export function eachCell(
 }
 
 /**
- * Writes a line for each of an invocation's rows, given the row's block and its component of the
- * block's vectors.
+ * Writes a line for each of an invocation's rows. `line` gets the row, its block `a`, and the
+ * component that holds the row in the block's vectors.
  */
 export function eachRow(
   { blocksDown, side = 4 }: AttentionTiledOptions,
@@ -148,8 +148,8 @@ export function eachRow(
 }
 
 /**
- * Writes a line for each vec4f n of each of an invocation's rows, given the row's block and its
- * component of the block's vectors.
+ * Like {@linkcode eachRow}, but writes a line for each vec4f of the row that the invocation holds,
+ * numbered `n`.
  */
 export function eachChunk(
   options: AttentionTiledOptions,

@@ -59,7 +59,7 @@ export function isUnsure(ceiling: Ceiling<string>): boolean {
   return slack(ceiling) > UNSURE;
 }
 
-/** Adds the interval to a ceiling with samples, and a remark if the interval is wide. */
+/** Adds the interval to a ceiling with samples, and a remark if a rate's interval is wide. */
 export function withInterval<Unit extends string>(ceiling: Ceiling<Unit>): Ceiling<Unit> {
   const { interval: _, remark: _remark, ...rest } = ceiling;
   const interval = ceilingInterval(rest);

@@ -30,8 +30,8 @@ import { gradientOf, linear, linearBackward, type LlamaBuild, parameterOf } from
 export interface AttentionState extends Omit<AttentionTrace<Tensor>, "gradients"> {
   readonly inverseRms: Tensor;
   /**
-   * The joint projection before the query and key norms, and 1 / rms of its rows; undefined without
-   * these norms.
+   * The joint projection before the query and key norms, and 1 / rms of each query and key head;
+   * undefined without these norms.
    */
   readonly headNorm: { readonly projections: Tensor; readonly inverseRms: Tensor } | undefined;
   /** y, the heads' outputs, joined along the last dimension: [B, T, Hq D] */

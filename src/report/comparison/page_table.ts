@@ -57,7 +57,7 @@ function matrixCell(cell: ComparisonCell): Markup {
   `;
 }
 
-/** Colored by the distance from the row's best. */
+/** Many machines: a cell's color shows its time as a multiple of the row's best. */
 export function matrixMarkup(comparison: Comparison): Markup {
   const { machines, rows, totals, completeRows } = comparison;
   const remarks = rowRemarks(comparison);

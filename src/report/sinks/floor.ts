@@ -3,12 +3,12 @@ import { hasSinkLogit } from "../../reference/llama/config.ts";
 import type { SinkMeasurement } from "../../sinks/measurement.ts";
 import { estimate, figure, NONE } from "./figure.ts";
 
-/** The text for a gradient that is exactly 0, even if rounding makes it nonzero. */
+/** The text for a gradient that is 0 by theory; rounding may make the measured one nonzero. */
 export const ZERO = "0";
 
 export interface PathAtSink {
   readonly path: "query" | "key" | "value";
-  /** Its norm. */
+  /** The norm of the path's gradient at s. */
   readonly sink: number;
   /** The path's rounding error; undefined if unknown, as in older files. */
   readonly floor: number | undefined;

@@ -33,7 +33,7 @@ function variantsOf({ cells }: Chain): StudyVariant[] {
   return [...new Set(cells.map(({ variant }) => variant))];
 }
 
-/** An outcome is "lower" or "higher" where a link is "broken", "weaker" or "stronger". */
+/** A link is "broken", "weaker" or "stronger"; an outcome is "lower" or "higher" instead. */
 function verdictWord({ verdict, link }: ChainCell): string {
   if (link.kind === "link") return verdict;
   return { broken: "lower", weaker: "lower", stronger: "higher" }[verdict as string] ?? verdict;

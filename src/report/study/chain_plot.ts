@@ -33,7 +33,7 @@ export interface ChainPlotOptions extends PictureOptions {
 const LINE = 19;
 const LEFT = 104;
 
-// Bold sans-serif letters of 12 pixels are 7.6 wide on average.
+// Bold sans-serif letters of 12 pixels are 7.6 pixels wide on average.
 const LETTER = 7.6;
 
 /** Pictures narrower than this, in pixels, stack their panels. */

@@ -60,7 +60,7 @@ export class GradientMeter {
     this.#sequences += batch;
   }
 
-  /** The summed norms, those of the mean loss's gradient over all sequences: [T]. */
+  /** The norms of the gradient of the mean loss over all sequences: [T]. */
   summed(): number[] {
     const heads = this.#heads, context = this.#context, width = this.#width;
     return Array.from({ length: context }, (_, t) => {
@@ -73,7 +73,7 @@ export class GradientMeter {
     });
   }
 
-  /** The single norms, those of each sequence's own gradient, as means over sequences: [T]. */
+  /** The norms of each sequence's own gradient, as means over sequences: [T]. */
   single(): number[] {
     return Array.from(this.#single, (sum) => sum / this.#sequences);
   }

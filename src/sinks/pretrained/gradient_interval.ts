@@ -49,7 +49,7 @@ export class GradientGram {
   /**
    * R_GS(s) for any weights of the texts.
    *
-   * @returns a function of the texts' weights; null for a division by zero
+   * @returns a function of the texts' weights, which returns null for a division by zero
    */
   ratios(): (weights: ArrayLike<number>) => number | null {
     const texts = this.#texts, width = this.#width;

@@ -42,8 +42,8 @@ export function tracedModel(options: {
   readonly context?: number;
   readonly seed?: number;
   /**
-   * A factor on the initial weights, except for those of values. With 25 attention prefers some
-   * tokens; with 80 some attention weights underflow in float32.
+   * A factor on the initial weights, except for those of values. With 25, attention prefers some
+   * tokens; with 80, some attention weights underflow in float32.
    */
   readonly scale?: number;
   /** A factor on token 0's embedding. */
