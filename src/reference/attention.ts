@@ -9,7 +9,7 @@
  *     ∂L/∂v_j = Σ_t a_tj g_t    ∂L/∂z_tj = a_tj (⟨g_t, v_j⟩ − D_t)
  *     ∂L/∂q_t = scale Σ_j ∂L/∂z_tj k_j    ∂L/∂k_j = scale Σ_t ∂L/∂z_tj q_t
  *
- * A learned sink is one more logit s per query head that has no value. Its share of the weight is
+ * A learned sink is one more logit s per query head, without a value. Its share of the weight is
  * b_t = exp(s − logSumExp_t):
  *
  *     a_tj = exp z_tj / (exp s + Σ_{i≤t} exp z_ti)    logSumExp_t = log(exp s + Σ_{j≤t} exp z_tj)

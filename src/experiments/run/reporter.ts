@@ -19,7 +19,7 @@ export interface RunProgress {
 /** Seconds of work to enqueue before waiting for the GPU; Ctrl-C takes as long. */
 export const LOOK_UP_SECONDS = 1;
 
-/** Measures a run's speed. */
+/** Measures a run's speed, and reports its progress. */
 export class RunReporter {
   readonly #settings: RunSettings;
   readonly #onProgress: ((progress: RunProgress) => void) | undefined;

@@ -57,7 +57,7 @@ function matrixCell(cell: ComparisonCell): Markup {
   `;
 }
 
-/** Many machines: a cell's color shows its time as a multiple of the row's best. */
+/** The table for three or more machines. A cell's color shows its time over the row's best. */
 export function matrixMarkup(comparison: Comparison): Markup {
   const { machines, rows, totals, completeRows } = comparison;
   const remarks = rowRemarks(comparison);

@@ -5,8 +5,8 @@ import type { SinkComparison } from "../../sinks/measurement/comparison.ts";
 export const NONE = "–";
 
 /**
- * Writes a number with three significant digits, such as `0.123`, `12.3` or `1.23e−7`; whole
- * numbers up to 99,999 keep all digits. A missing number is a dash.
+ * Writes a number with three significant digits, such as `0.123`, `12.3` or `1.23e−7`; from
+ * 1,000 to 99,999 with all digits before the decimal point. A missing number is a dash.
  */
 export function figure(value: number | null | undefined): string {
   if (value === null || value === undefined) return NONE;

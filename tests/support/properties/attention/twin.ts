@@ -86,7 +86,7 @@ export const attentionBackwardMatchesTwin = propertyOf({
     checkBackwardAgainstTwin(gpu, drawAttention(description), { tally }),
 });
 
-/** Gives attentionBackward and the twin the same forward results, the twin's. */
+/** Compares attentionBackward with the twin. Both get the twin's forward results. */
 export async function checkBackwardAgainstTwin(
   gpu: Gpu,
   drawn: AttentionCase,
