@@ -22,9 +22,9 @@ const MOST_EXTRA = 4;
 // MOST_WITH_IMAGE take longer to compile than they save.
 const IMAGE_WIDTHS = [4, 8];
 const MOST_WITH_IMAGE = 128;
-// Twice as many are 10 to 20 % faster, but take seconds to compile. A run earns these back if the
-// product has at least LARGE multiply-adds. They are no faster if left has longer rows than
-// LONGEST_ROW: a tile's rows then evict each other from the cache.
+// Up to MOST_OF_LARGE accumulators are 10 to 20 % faster, but take seconds to compile. A run earns
+// these back if the product has at least LARGE multiply-adds. They are no faster if left has longer
+// rows than LONGEST_ROW: a tile's rows then evict each other from the cache.
 const WIDTHS_OF_LARGE = [4, 8, 12];
 const MOST_OF_LARGE = 288;
 const LARGE = 2 ** 26;

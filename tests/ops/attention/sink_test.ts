@@ -24,7 +24,7 @@ interface Planned {
   readonly knowing: readonly string[];
 }
 
-/** Plans a call, lists the kernels that read sinks, and frees the plan and its results. */
+/** Plans a call, lists kernels with sinks or logSumExp's gradient, and frees plan and results. */
 function plannedBy(gpu: Gpu, plan: () => { readonly plan: Plan }): Planned {
   const knowing: string[] = [];
   gpu.pipelines.rewrite = ({ file, source }) => {

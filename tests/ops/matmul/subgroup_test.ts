@@ -37,7 +37,7 @@ Deno.test("chooseSubgroupTile() copies no operand that exceeds a buffer or a dis
 
 Deno.test("chooseSubgroupTile() takes tiles that compile slowly for large products only", async () => {
   const gpu = await testGpu("deno");
-  // The gradient by a matrix of 96 rows: both operands are contiguous along its sides.
+  // The gradient by a weight of 512 × 96: left is contiguous along M, right along N.
   const accumulators = (inner: number) => {
     const { rows, parts } = chooseSubgroupTile(
       gpu,
