@@ -178,7 +178,7 @@ interface Field {
   readonly participants: readonly Participant[];
   readonly versions: Readonly<Record<string, string>>;
   readonly absent: Readonly<Record<string, string>>;
-  /** The adapter that all libraries run on. */
+  /** The adapter of all libraries that do not compute on the CPU. */
   readonly adapter: string;
 }
 
