@@ -186,7 +186,6 @@ async function measure(
 }
 
 // Lists unfit variants, each once for all its shapes.
-
 function describeUnfit(work: readonly (Work & AdapterChoice)[]): string[] {
   const lines = work.flatMap(({ kernel, pass, unfit = {} }) =>
     Object.entries(unfit).map(([name, reason]) => `${kernel} ${pass} ${name}: ${reason}`)

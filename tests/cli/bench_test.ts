@@ -165,7 +165,6 @@ testBench(
 );
 
 // This test uses the GPU, and takes 12 s until a deadline ends the endless kernel.
-
 testBench(
   "bench() reports hanging, crashing, wrong and uncompilable kernels, and measures the others",
   async (folder) => {

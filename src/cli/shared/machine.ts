@@ -74,7 +74,6 @@ export async function describeHost(): Promise<ResultHost> {
 
 // Nodes of a cluster may differ only in their name, which is private, so hash it. The hash mixes in
 // the system's random identifier: trying likely names does not reveal the name.
-
 async function hostId(): Promise<string> {
   const secret = await Deno.readTextFile("/etc/machine-id").catch(() => "");
   return createHash("sha256").update(`${secret}\n${Deno.hostname()}`).digest("hex").slice(0, 16);

@@ -266,7 +266,6 @@ function modelOf(
     modelDim: integer(values, "model-dim"),
     queryHeads: integer(values, "heads"),
     // Without --key-value-heads, --heads sets both numbers if the preset's are equal.
-
     keyValueHeads: integer(values, "key-value-heads") ??
       (values.heads === undefined || model.keyValueHeads !== model.queryHeads
         ? undefined

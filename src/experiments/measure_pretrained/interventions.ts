@@ -18,7 +18,6 @@ import { mean } from "../../statistics/mean.ts";
 export interface InterventionOptions {
   readonly batches: readonly TokenBatch[];
   /** The layer where massive elements first appear, and those of its output in all texts. */
-
   readonly massive: { readonly layer: number; readonly values: readonly LargeActivation[] };
   /** Every text's loss in the unchanged model. */
   readonly losses: readonly number[];

@@ -21,7 +21,6 @@ export async function findNonFinite(
     await trainer.computeGradients();
     trainer.update();
     // Wait, because enqueued work takes memory.
-
     if (trainer.step % 16 === 0) await trainer.optimizer.clipping.read();
   }
   const { model, optimizer } = trainer;

@@ -13,7 +13,6 @@ export interface StudyRecordParts {
   readonly settings: RunSettings;
   readonly suite: StudyRecord["suite"];
   /** The gradsink that measured the trained model, if not the one that trained it. */
-
   readonly measuredBy?: StudyRecord["suite"] | undefined;
   readonly adapter: string;
   /** The text's digest; undefined without text. */

@@ -72,7 +72,6 @@ function barsOf(comparison: Comparison, group: OperatorGroup, unit: Throughput):
 
 // Above this ratio of the longest bar to the shortest, the shortest would be only 6 pixels long.
 // Points on a logarithmic axis then replace the bars, which need a zero to begin at.
-
 const WIDEST_BARS = 40;
 
 /** Draws an operator's throughput; longer is better. Undefined if no rate is known. */

@@ -51,7 +51,6 @@ function heads(kind: "query" | "value", meaning: string, read: Read): ExportedAr
 }
 
 /** An array of gradients by a state; `also` names an equal gradient by another state. */
-
 function gradient(array: ExportedArray, also?: string): ExportedArray {
   const meaning = `${array.meaning}, the loss's gradient by the state` +
     (also === undefined ? "" : `, which is ${also}`);
