@@ -66,7 +66,7 @@ export const backward = {
   }),
   cost: ({ n }: Lengths) => ({ flops: 5 * n, bytes: 12 * n }),
   // Squaring doubles tanh's error, and rounding adds 1 ulp at most three times. Errors are relative
-  // to the largest |∂x|, which is above 0.9 among thousands.
+  // to the largest |∂x|, which is above 0.9 among thousands of numbers.
   tolerance: (2 * tolerance + 3 * 2 ** -23) / 0.9,
   plan: planBackward,
 };

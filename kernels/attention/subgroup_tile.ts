@@ -79,8 +79,8 @@ export function accumulateFour({ rows: R }: AttentionSubgroupOptions, chunk: num
 }
 
 /**
- * Adds the weight of one key `k` of the tile, which only later rows see, times its value
- * `valueSeen{chunk}` to the outputs of all chunks.
+ * Adds the weight of one key `k` of the tile, times its value `valueSeen{chunk}`, to all chunks of
+ * the outputs of those rows that see the key.
  */
 export function accumulateSeen({ rows, chunks }: AttentionSubgroupOptions): string {
   return unroll(rows, (r) => `

@@ -1,6 +1,5 @@
-// Swaps heads and positions: output[b][i][j] = input[b][j][i], each of them a row of D numbers. It
-// splits positions into heads if i counts heads and j positions, and merges heads in the reverse
-// case.
+// Swaps heads and positions: output[b][i][j] = input[b][j][i], each of them a row of D numbers.
+// Splits heads if i counts heads and j positions; merges heads in the reverse case.
 //
 // One invocation per four neighboring columns, 64 per workgroup, spread over x and y. No barriers.
 

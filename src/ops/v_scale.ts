@@ -83,8 +83,8 @@ function forwardCost({ value, constant }: VScaleForwardOptions): Cost {
   return { flops: 3 * elements, bytes: 4 * (2 * elements + constant.length) };
 }
 
-// Per element: two each for ‖v‖² and ⟨v, u⟩, and three for f u + k v, where the factor
-// k = 2 C / (r + C)² ⟨v, u⟩ is computed once per row.
+// Per element: two each for ‖v‖² and ⟨v, u⟩, and three for f u + k v, where the factors
+// f = r / (r + C) and k = 2 C / (r + C)² ⟨v, u⟩ are computed once per row.
 function backwardCost({ value, constant }: VScaleForwardOptions): Cost {
   const elements = elementCount(value.shape);
   return { flops: 7 * elements, bytes: 4 * (3 * elements + 2 * constant.length) };

@@ -35,8 +35,8 @@ export type { LlamaBatch, LlamaOptions } from "./llama/forward.ts";
 export interface LlamaLossOptions extends LlamaOptions {
   /**
    * For numerical derivatives with `backward-only` V-scale: each layer's values v₀ at the point of
-   * the derivative. The layer then uses v₀ + φ(v) v − φ(v₀) v₀: v₀ itself at this point, with the
-   * derivative of V-scale.
+   * the derivative. With V-scale φ, the layer then uses v₀ + φ(v) − φ(v₀): v₀ itself at this point,
+   * with the derivative of φ.
    */
   readonly held?: readonly (Float64Array | undefined)[] | undefined;
 }

@@ -10,7 +10,7 @@ export interface PropertyOptions<Description = never> {
   readonly examples?: readonly Description[];
   /** The seed of the drawn cases. Default: `GRADSINK_TEST_SEED`, or else the property's own. */
   readonly seed?: number;
-  /** The number of cases drawn after the pinned ones. Default: the property's own number. */
+  /** The number of cases drawn after the examples. Default: the property's own number. */
   readonly runs?: number;
   /** The most cases to draw, even if the property's own number is larger. */
   readonly mostRuns?: number;

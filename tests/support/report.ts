@@ -5,7 +5,7 @@ import type { Violation } from "./violation.ts";
 export interface Report {
   /** What was checked. */
   readonly name: string;
-  /** The number of cases, pinned and drawn, in which something was compared. */
+  /** The number of cases, examples and drawn ones, in which something was compared. */
   readonly cases: number;
   /** The number of comparisons. */
   readonly comparisons: number;

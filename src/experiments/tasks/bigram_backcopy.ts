@@ -22,7 +22,7 @@ export interface BigramBackcopyOptions {
   readonly table: BigramTable;
   /** Tokens in a sequence, at least 2. */
   readonly context: number;
-  /** The most frequent characters, at least 1. Default 3. */
+  /** How many of the most frequent characters are triggers, at least 1. Default 3. */
   readonly triggers?: number;
   /** Any safe integer of at least 0. */
   readonly seed: number;

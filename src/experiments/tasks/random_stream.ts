@@ -60,8 +60,8 @@ export class RandomStream {
    * @param limit at least 1, at most 2^32
    */
   integer(limit: number): number {
-    // Draw again from the last multiple of `limit` on: its incomplete cycle would favor small
-    // results.
+    // Draw again if the number is at or above the last multiple of `limit`: the incomplete cycle
+    // that begins there would favor small results.
     const end = 2 ** 32 - 2 ** 32 % limit;
     let drawn: number;
     do drawn = this.bits(); while (drawn >= end);

@@ -57,8 +57,8 @@ export interface AttentionMemory {
   readonly value: ReferenceTensor;
   readonly vScale: ReferenceVScale | undefined;
   /**
-   * One more logit in each query head's softmax, whose weight has no value: [Hq]; undefined
-   * without.
+   * The sink's logit in each query head's softmax, without a value: [Hq]; undefined if the model
+   * has no sinks.
    */
   readonly sinkLogit: ReferenceTensor | undefined;
   readonly output: ReferenceTensor;
@@ -270,7 +270,7 @@ export class LlamaForward {
   }
 }
 
-/** v₀ + φ(v) v − φ(v₀) v₀, where v₀ is `held`: equals v₀ at v = v₀, with V-scale's derivative. */
+/** v₀ + φ(v) − φ(v₀), where v₀ is `held`: equals v₀ at v = v₀, with V-scale's derivative. */
 function holdFast(
   value: ReferenceTensor,
   { held, constant }: { readonly held: Float64Array; readonly constant: ReferenceTensor },

@@ -149,7 +149,7 @@ function valueSize({ value, outputGradient }: SlopeStates, pair: Pair): number {
   return productNorm(outputGradient, value, pair);
 }
 
-/** The error of D_t in units of u, ‖g_t ⊙ y_t‖, plus that of the precise form's third term. */
+/** The errors of D_t, ‖g_t ⊙ y_t‖, and of the precise form's third term, added; in units of u. */
 function rowSize(
   { output, outputGradient, taken, sinkWeight }: SlopeStates,
   pair: Pair,

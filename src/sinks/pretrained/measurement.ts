@@ -68,7 +68,7 @@ export interface PretrainedMeasurement extends StatesMeasurement {
     readonly loss: Interval | null;
     /** The interval of the sink rate at position s. */
     readonly sinkRate: Interval | null;
-    /** The interval of the median over layers that R_GS(s) would have with many texts. */
+    /** The interval of the R_GS(s) that many texts would give: its median over layers. */
     readonly gradientSink: Interval | null;
   };
   /** Every text's share of (layer, query head) pairs whose α_s counts as a sink. */

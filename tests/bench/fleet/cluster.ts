@@ -3,8 +3,8 @@ import { cloneInto } from "./machines.ts";
 
 // sbatch runs an array's tasks itself, without a queue and one after the other, and records its
 // call. srun records its process, so that a test can signal the step alone, as Slurm does. deno is
-// the real command, except for two kinds of processes: a measuring one claims to be the requested
-// type of GPU, and a training one makes up figures.
+// the real command, except for two kinds of processes: a measuring one names the requested type of
+// GPU as its adapter, and a training one makes up figures.
 const commands = {
   sbatch: `
 echo "$*" >> "$CLUSTER/submitted"

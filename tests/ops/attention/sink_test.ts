@@ -63,7 +63,7 @@ const ofLogSumExp = "attention/backward_log_sum_exp.wgsl";
 onEachRuntime(
   "a call without sinks plans no kernel that reads them, and no extra dispatch",
   async (opened) => {
-    // A dry `Gpu` compiles nothing, which would take SwiftShader minutes and show no more.
+    // A dry `Gpu`, because compiling would take SwiftShader minutes and show no more.
     using gpu = createDryGpu(opened.info);
     const few = tensorsOf(gpu, 128);
     const { inputs, sinkLogit } = few;

@@ -162,8 +162,8 @@ test("candidatesHash() covers every kernel file that tuning chooses from", async
     .filter((name) => /^(attention|rms_norm|v_scale|matmul)\/.*\.wgsl(\.ts)?$/.test(name))
     // Operators with a single kernel need no tuning.
     .filter((name) => !/sink_statistics|learned_constant/.test(name))
-    // Kernels that every variant runs for `precise` or for a gradient of logSumExp; the tuner's
-    // calls have neither.
+    // Kernels that every variant runs for `precise` or for a gradient of logSumExp, which the
+    // tuner's calls lack; and the sink statistics' share of a learned sink, which has no variants.
     .filter((name) => !/sink\/share|precise\/|log_sum_exp/.test(name));
   const hashed = new Set<string>();
   for (const [name, operator] of tunableOperators) {

@@ -46,7 +46,7 @@ const FIRST_DELAY = 500;
  * Downloads a file.
  *
  * @throws {CheckpointError} if it does not arrive, differs from the hub's description, or cannot be
- *   written. Correct bytes stay on disk for a later call.
+ *   written. The bytes that arrived stay on disk for a later call, unless the whole file differs.
  */
 export async function downloadFile(file: HubFile, options: DownloadOptions): Promise<void> {
   const { path, partial } = options;

@@ -1,4 +1,4 @@
-/** Plans the head's slices: the logits, their cross-entropy, and the way back. */
+/** Plans the head's slices: the logits, their cross-entropy, and the backward pass. */
 import type { Plan } from "../../../gpu/plan.ts";
 import type { Tensor } from "../../../gpu/tensor.ts";
 import { planAccumulate } from "../../../ops/arithmetic/add.ts";

@@ -75,7 +75,7 @@ export function rmsNormHoldsInRange(
   options: { readonly variant?: string } = {},
 ): Promise<Report> {
   return account(gpu, "rmsNorm in float32's range", async function* (arena, tally) {
-    // No more, because the registers of a four-lane subgroup hold at most 128 columns.
+    // At most 128 columns: the registers of a four-lane subgroup hold no more.
     for (const columns of [4, 7, 64, 124]) {
       const input = rowsOfAllMagnitudes(columns, columns);
       const gain = {
