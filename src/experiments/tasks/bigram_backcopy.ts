@@ -199,7 +199,7 @@ function cumulative({ characters, rows }: BigramTable): Uint32Array<ArrayBuffer>
 }
 
 /**
- * The index, from `offset` on, of the first of `length` non-decreasing numbers that exceeds
+ * The index, counted from `offset`, of the first of `length` non-decreasing numbers that exceeds
  * `value`.
  */
 function firstBeyond(ends: Uint32Array, offset: number, length: number, value: number): number {

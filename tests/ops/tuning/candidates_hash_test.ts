@@ -167,8 +167,8 @@ test("candidatesHash() covers every kernel file that tuning chooses from", async
     .filter((name) => !/sink\/share|precise\/|log_sum_exp/.test(name));
   const hashed = new Set<string>();
   for (const [name, operator] of tunableOperators) {
-    // RMSNorm: rows that fit a lane's registers, and longer ones. Matrix product: sides that are
-    // multiples of four, and others. Attention: few rows per head, and more.
+    // RMSNorm: rows read four numbers at a time, rows read one at a time, and long ones. Matrix
+    // product: one operand transposed, and large sides. Attention: few rows per head, and more.
     const others = name.startsWith("rmsNorm")
       ? [{ rows: 64, d: 95 }, { rows: 64, d: 8192 }]
       : name === "matmul"
