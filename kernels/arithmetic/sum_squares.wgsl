@@ -3,9 +3,9 @@
 //
 //   partial[start + run] = (sum over the run's elements of (s x)², s)
 //
-// s is 1 if float32 holds the squares. Otherwise it is a power of two that scales the run's
-// elements into range, found from the sum of their magnitudes; the first lane alone then adds the
-// scaled squares.
+// s is 1 if the sum of squares is well within float32's range. Otherwise it is a power of two that
+// scales the run's elements into range, found from the sum of their magnitudes; the first lane
+// alone then adds the scaled squares.
 //
 // One workgroup of 64 invocations per run, each adding every 64th element; dispatch (runs). One
 // barrier, no atomics, so the order of the sum never changes. arithmetic/norm.wgsl adds the runs of
@@ -38,7 +38,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_id) l
     var scale = 1.0;
     // A sum between 2⁻⁸⁰ and 2¹²⁰ did not overflow, and no square that matters to it underflowed.
     if (totals.y != 0.0 && !(squares > 8.271806e-25 && squares < 1.329228e36)) {
-      // If the sum of magnitudes overflows too, 2⁻¹²⁶ scales all elements below 4.
+      // If the sum of magnitudes overflows too, 2⁻¹²⁶ scales all elements to below 4.
       scale = select(powerScale(totals.y), 1.1754944e-38, isNotFinite(totals.y));
       squares = 0.0;
       for (var i = first; i < end; i++) {

@@ -21,7 +21,7 @@ struct Parameters {
   sequenceLength: u32, // T
   queryHeads: u32, // Hq
   keyValueHeads: u32, // Hkv
-  elements: u32, // of half a head's row, D / 2
+  elements: u32, // of half a head's row: D / 2 numbers
 }
 
 @group(0) @binding(0) var<uniform> parameters: Parameters;

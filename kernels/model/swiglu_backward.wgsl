@@ -13,7 +13,7 @@ const ELEMENTS: u32 = 0u;
 
 struct Parameters {
   rows: u32,
-  elements: u32, // of half a row, f
+  elements: u32, // of half a row: f numbers
 }
 
 @group(0) @binding(0) var<uniform> parameters: Parameters;

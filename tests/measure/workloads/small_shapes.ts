@@ -4,8 +4,8 @@ import type { OperatorName } from "../../../src/measure/workloads/operators.ts";
 import { shapesOf } from "../../../src/measure/workloads/shapes.ts";
 
 /**
- * Lengths that fill no tile, groups of query heads, several sequences, both transpositions, and a
- * single element. The last column is {@linkcode oddShape}.
+ * Lengths that fill no tile, groups of query heads, several sequences, both transpositions, and
+ * lengths of 1. The last column is {@linkcode oddShape}.
  */
 const SIZES: Readonly<Record<string, readonly number[]>> = {
   B: [1, 2, 1, 1, 2],
