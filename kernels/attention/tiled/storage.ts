@@ -6,7 +6,7 @@
 /** The type of stored numbers. */
 export type TileStorage = "f32" | "f16";
 
-/** WGSL for the place `planes` turns (see memory.ts) after a place in `tile`; 0 for that place. */
+/** WGSL for a place in `tile`; `planes` moves it on by that many turns (see memory.ts). */
 export type Place = (planes: number) => string;
 
 /** A way to store vectors in `tile`. */

@@ -22,7 +22,7 @@ export interface BigramBackcopyOptions {
   readonly table: BigramTable;
   /** Tokens in a sequence, at least 2. */
   readonly context: number;
-  /** How many of the most frequent characters are triggers, at least 1. Default 3. */
+  /** The number of triggers, which are the most frequent characters; at least 1. Default 3. */
   readonly triggers?: number;
   /** Any safe integer of at least 0. */
   readonly seed: number;

@@ -68,7 +68,7 @@ export interface PretrainedMeasurement extends StatesMeasurement {
     readonly loss: Interval | null;
     /** The interval of the sink rate at position s. */
     readonly sinkRate: Interval | null;
-    /** The interval of the R_GS(s) that many texts would give: its median over layers. */
+    /** The interval of R_GS(s), its median over layers, as many texts would give it. */
     readonly gradientSink: Interval | null;
   };
   /** Every text's share of (layer, query head) pairs whose α_s counts as a sink. */
