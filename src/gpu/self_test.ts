@@ -34,7 +34,7 @@ export interface SelfTestVerdict {
 }
 
 /**
- * Checks loops, workgroup memory with barriers, and the exactness of exp, sqrt and division.
+ * Checks loops, workgroup memory with barriers, and the accuracy of exp, sqrt and division.
  *
  * @param device an open device of any WebGPU implementation; it stays open
  * @returns the verdict; a device that refuses the kernel or is lost fails the check `runs`

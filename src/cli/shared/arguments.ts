@@ -98,7 +98,8 @@ export type ArgumentParser = typeof fallback.parseArgs;
 
 /**
  * Reads a command line. `--name value` and `--name=value` mean the same; words after `--` are never
- * options. A value that begins with a dash needs the form with `=`. Paths become absolute.
+ * options. A value that begins with a dash needs the form with `=`. The paths among the options'
+ * values become absolute.
  *
  * @param args the words after the command
  * @param options the command's options; tests also pass the parser

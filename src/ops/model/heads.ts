@@ -112,7 +112,8 @@ export function planSplitHeads(gpu: Gpu, options: SplitHeadsOptions): Planned<He
  *
  * @param gpu the GPU that holds the tensors
  * @param options `input` [B, T, H · D], `heads` H
- * @returns `output` [B, H, T, D]; enqueued, not waited for. Its gradient is {@linkcode mergeHeads}.
+ * @returns `output` [B, H, T, D]; enqueued, not waited for. {@linkcode mergeHeads} turns the
+ *   gradient by `output` into that by `input`.
  * @throws {TypeError} for wrong types or shapes
  * @throws {RangeError} for a wrong number of heads, or sizes beyond the adapter's limits
  *
@@ -169,8 +170,8 @@ export function planMergeHeads(gpu: Gpu, options: MergeHeadsOptions): Planned<He
  *
  * @param gpu the GPU that holds the tensors
  * @param options `input` [B, H, T, D]
- * @returns `output` [B, T, H · D]; enqueued, not waited for. Its gradient is {@linkcode
- *   splitHeads}.
+ * @returns `output` [B, T, H · D]; enqueued, not waited for. {@linkcode splitHeads} turns the
+ *   gradient by `output` into that by `input`.
  * @throws {TypeError} for wrong types or shapes
  * @throws {RangeError} for sizes beyond the adapter's limits
  *

@@ -140,8 +140,8 @@ async function openShards(folder: string, names: readonly string[]): Promise<Ten
  * Reads an index.
  *
  * @returns file names by tensors' names
- * @throws {CheckpointError} if it cannot be read, names no tensor, or names a file outside its
- *   folder
+ * @throws {CheckpointError} if it cannot be read, names no tensor, or names anything but
+ *   .safetensors files beside it
  */
 export async function readIndex(path: string): Promise<Map<string, string>> {
   const map = objectOf((await readJsonObject(path)).weight_map, `${path}: weight_map`);
