@@ -31,9 +31,10 @@ const CONFIG = "config.json";
 const TOKENIZER = ["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"];
 
 /**
- * Chooses files among those of the model.
+ * Chooses the needed files among those of the model.
  *
- * @throws {CheckpointError} if it has no supported configuration, tokenizer or weights
+ * @throws {CheckpointError} if config.json, tokenizer.json or weights in a supported format are
+ *   missing, or if the hub names no digest of a file
  */
 export function neededFiles(listed: readonly ListedFile[], model: string): NeededFiles {
   const files = new Map(
