@@ -104,7 +104,7 @@ Deno.test("rmsNormJacobian() has a spectral norm of at most ‖γ‖_∞/r (N2)"
       const bound = Math.max(...drawn.gain.data.map(Math.abs)) / r;
       const size = spectralNorm(rmsNormJacobian({ input, gain: drawn.gain, epsilon }));
       closest = Math.max(closest, size / bound);
-      // Rounding changes a singular value by a few d u ‖J‖.
+      // Rounding changes a singular value by a few d · 2⁻⁵³ ‖J‖.
       tolerances.within(size / bound - 1, {
         tolerance: 2 ** -53 * (10 * width + 30),
         what: "‖J‖",

@@ -84,8 +84,8 @@ function declareValve(options: AttentionTiledOptions): string {
 }
 
 /**
- * Multiplies ⟨g, v⟩ of this invocation's rows by V-scale's factors. They are read again for every
- * tile, so that no register holds them through the loops.
+ * Multiplies ⟨g, v⟩ of this invocation's rows by V-scale's factors. The factors are computed
+ * again for every tile, so that no register holds them through the loops.
  */
 function multiplyByFactors(options: AttentionTiledOptions): string {
   const { side } = tileOf(options);

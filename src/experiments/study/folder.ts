@@ -20,7 +20,8 @@ function shared({ corpus: _, ...scale }: StudyScale): Record<string, number | un
  * different lengths do not mix.
  *
  * @param folder the study's folder, which machines may share
- * @throws {FileError} if it cannot be created, or holds another study
+ * @throws {FileError} if it cannot be created or read, or if its settings file is not JSON or
+ *   belongs to another study
  */
 export async function checkStudyFolder(folder: string, scale: StudyScale): Promise<void> {
   const path = join(folder, STUDY_FILE);

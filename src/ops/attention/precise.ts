@@ -92,7 +92,7 @@ export function planPrecise(
     workgroups: spreadWorkgroups(gpu, Math.ceil(value.length / 4 / 64)),
   };
 
-  // The sink's gradient contains D_t itself, not a difference, so it comes from the usual kernels.
+  // Nothing cancels D_t in the sink's gradient, so that gradient comes from the usual kernels.
   const ofSink: Dispatch[] = [];
   let rest = logSumExpGradient;
   if (sinkLogit !== undefined) {
