@@ -143,8 +143,8 @@ function alongOuter(operand: TiledOperand): TiledLoads {
   };
 }
 
-// Eight invocations write to four neighboring quads at two groups of four k, which are in different
-// banks.
+// Eight neighboring invocations write to four neighboring quads in each of two groups of four k:
+// these eight places are in different banks.
 function blockOf(unit: string, groups: number): { readonly group: string; readonly quad: string } {
   if (groups === 2) return { group: `${unit} % 2u`, quad: `${unit} / 2u` };
   return {

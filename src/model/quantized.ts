@@ -136,7 +136,10 @@ export class QuantizedEvaluation {
     }
   }
 
-  /** Enqueues a forward pass on the model's batch that widens static scales to cover its inputs. */
+  /**
+   * Widens static scales to cover the linear maps' inputs: enqueues a forward pass on the model's
+   * batch. Scales per token need no calibration.
+   */
   calibrate(): void {
     if (this.#calibration.length > 0) this.#gpu.run(this.#calibration);
     this.#calibrated = true;

@@ -20,8 +20,9 @@ export interface GalleryRow {
    * variants that have a share.
    */
   readonly share: number | undefined;
-  /** How many of the `hot` hot-cache measurements of default variants have a share. */
+  /** The number of these measurements. */
   readonly shares: number;
+  /** The number of hot-cache measurements of default variants, with or without a share. */
   readonly hot: number;
   /** The largest error of an answer as a share of its tolerance. */
   readonly error: number | undefined;

@@ -213,7 +213,8 @@ function variables(scheme: "light" | "dark"): string {
 /**
  * Turns a picture into an SVG file that needs no page.
  *
- * @param scheme the background; by default it follows the reader's system
+ * @param scheme the colors, for a light or a dark background; by default they follow the reader's
+ *   system
  */
 export function standalonePicture(picture: Markup, scheme?: "light" | "dark"): string {
   const rules = scheme === undefined

@@ -111,7 +111,8 @@ interface Module {
   readonly error?: string;
 }
 
-// Leaves out the suite's own files, which the suite's commit identifies.
+// Covers the file and what it imports, except src/, kernels/ and mod.ts, which the suite's commit
+// identifies.
 async function digestOf(url: string, path: string): Promise<string> {
   const { success, stdout, stderr } = await new Deno.Command(thisDeno(), {
     args: ["info", "--json", "--quiet", "--no-lock", ...projectFlags(), url],

@@ -82,7 +82,8 @@ export function armName({ setting, variant, seed }: StudyArm): string {
 }
 
 /**
- * Lists all arms, seed by seed, so an interrupted study has about as many seeds of every variant.
+ * Lists all arms, seed by seed, so an interrupted study has about the same number of seeds of every
+ * variant.
  *
  * @param shard the part for one machine. All variants of a setting and seed stay together, so each
  *   compared pair comes from one adapter

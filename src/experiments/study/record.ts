@@ -56,7 +56,7 @@ export interface TrajectoryAttention {
     readonly score: number;
     readonly idleScore: number | null;
   };
-  /** How far open: mean over heads. */
+  /** How far attention's gates are open: mean over heads. */
   readonly gate?: {
     readonly mean: number;
     /** Over idle queries; null without any. */

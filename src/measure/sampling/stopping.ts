@@ -47,8 +47,8 @@ function noise(samples: readonly number[]): number {
 }
 
 /**
- * True once more samples no longer change the estimate of the noise: the estimates after each of
- * the last eight samples differ by at most a tenth. With a target width alone, a noisy machine
+ * True if further samples hardly change the estimate of the noise: the estimates after each of the
+ * last eight samples differ by at most a tenth. With a target width alone, a noisy machine
  * would sample until the budget ends without learning more.
  *
  * @param samples in the order of measuring

@@ -48,7 +48,7 @@ export interface WeightSource extends Disposable {
   ): Promise<Float32Array<ArrayBuffer>>;
 
   /**
-   * Reads a tensor, or only some of its rows, whose type has 16 bits, as it is stored.
+   * Reads a tensor of 16-bit numbers, or only some of its rows, as it is stored.
    *
    * @param name one of {@linkcode shapes}
    * @param rows as for `read`

@@ -118,7 +118,7 @@ export const matmulVariants: readonly Variant<MatmulShape, MatmulCall>[] = [
 
 /**
  * The variants that round both operands to f16 and add in f32, which halves the workgroup memory
- * and its traffic. An operand beyond 65,504 becomes infinite. They run only if named.
+ * and its traffic. A number beyond 65,504 becomes infinite. They run only if named.
  */
 export const matmulHalfVariants: readonly Variant<MatmulShape, MatmulCall>[] = Object.entries(
   matmulTiles,

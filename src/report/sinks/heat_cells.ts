@@ -19,7 +19,7 @@ export function sinkRateCells({ layers, sinkPositions }: StatesMeasurement): Hea
   );
 }
 
-/** ‖h_out‖ of every token: positions along x, layers along y. */
+/** ‖h_out‖ of the first tokens: positions along x, layers along y. */
 export function normCells({ layers, positions }: SinkMeasurement): HeatCell[] {
   // From position 32 on, a measurement keeps few positions. Leave them out: the map would show them
   // side by side.
@@ -29,7 +29,7 @@ export function normCells({ layers, positions }: SinkMeasurement): HeatCell[] {
   );
 }
 
-/** The largest |h| of every token: positions along x, layers along y. */
+/** The largest |h| of each of the first tokens: positions along x, layers along y. */
 export function largestCells(
   { positions }: SinkMeasurement,
   { layers }: StatesMeasurement,

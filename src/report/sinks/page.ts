@@ -52,7 +52,7 @@ interface Section {
   readonly tables: readonly (Table | undefined)[];
 }
 
-/** A large screen shows two side by side. */
+/** A picture's width in pixels: a large screen shows two pictures side by side. */
 const WIDTH = 560;
 
 /** Tables with more rows are folded up. */

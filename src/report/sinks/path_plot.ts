@@ -148,8 +148,8 @@ function stretches(
 }
 
 /**
- * Ticks at powers of 2, counting positions from 1; only every second or third if there is little
- * room.
+ * Ticks at powers of 2, counting positions from 1; only every second, third or n-th if there is
+ * little room.
  */
 function positionTicks(last: number, most: number): number[] {
   const powers = Array.from({ length: Math.floor(Math.log2(last + 1)) + 1 }, (_, i) => 2 ** i);

@@ -129,7 +129,7 @@ export function rmsNormMeetsTarget(
 
 /**
  * Identity N4 of RMSNorm: ⟨∇_x L, x⟩ = ε ⟨u, x⟩/r³, which is 0 with ε = 0. The violation is
- * relative to 2 ‖u‖ ‖x‖/r, which bounds the magnitudes of both terms of ∇_x L.
+ * relative to 2 ‖u‖ ‖x‖/r, which bounds the magnitudes of ⟨∇_x L, x⟩'s two terms together.
  */
 export function rmsNormRadialGradient(numbers: RmsNormNumbers): Violation {
   const worst = new Worst();

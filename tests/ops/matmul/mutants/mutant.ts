@@ -20,8 +20,8 @@ export interface Mutant {
   /** The check that must fail. Default: the comparison with the twin. */
   readonly check?: typeof matmulMatchesTwin;
   /**
-   * Pretends to be a hardware GPU. A GPU of a `known` maker unrolls all k of a step, one of an
-   * `unknown` maker only four.
+   * Pretends to be a hardware GPU. The kernel for a `known` maker's GPU unrolls all k of a step,
+   * that for an `unknown` maker's only four.
    */
   readonly hardware?: keyof typeof makers;
   /**
