@@ -20,7 +20,7 @@ import { formatTerminalTable } from "./table.ts";
 
 export { type NamedMeasurement, readMeasurements } from "./sink_comparison/read.ts";
 
-/** A large screen shows two side by side. */
+/** A picture's width in pixels: a large screen shows two pictures side by side. */
 const WIDTH = 560;
 
 /**

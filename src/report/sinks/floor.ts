@@ -48,7 +48,7 @@ const ROUNDING = 2 ** -20;
  * Writes a path's gradient at s compared with the early tokens, as the mean over layers with its 95
  * % interval.
  *
- * @returns for example `3.71× (3.30 to 4.20)`, or the text of {@linkcode belowFloor}
+ * @returns for example `3.71× (3.30 to 4.20)`, `0×`, or that the gradient is below its floor
  */
 export function pathRatio(measurement: SinkMeasurement, path: PathAtSink["path"]): string {
   const { summary: { paths }, intervals } = measurement;

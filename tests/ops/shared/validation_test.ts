@@ -61,7 +61,8 @@ for (const operator of Object.keys(operators)) {
         if (operator === "rmsNormForward" && name === "input" && other.at(-1) === 5) continue;
         if (operator === "vScaleForward" && other.length === 4 && other[1] === 2) continue;
         const tensor = make(gpu, other);
-        // The error may blame this argument or the next one, depending on which comes first.
+        // The error may blame this argument or another that no longer fits it, depending on the
+        // order of the checks.
         refused(gpu, operator, {
           args: { ...args, [name]: tensor },
           error: TypeError,

@@ -93,7 +93,7 @@ Deno.test("sinkTables() shows every layer, head and statement with the measureme
   ]);
   assertEquals(gradients!.rows.length, 2);
   assertEquals(cellText(gradients!.rows[1]![2]!), figure(attention!.gradientSink.ratio));
-  // If only one layer has attention, the summary's mean over early positions is that layer's.
+  // If only one layer has attention, the summary's norm and ratio are that layer's.
   const one = measure({ config: { layersWithoutAttention: [0, 1] } });
   const { paths } = one.summary;
   const path = cellText(sinkTables(one)[1]!.rows[0]![4]!);

@@ -85,7 +85,7 @@ export async function openTensorFiles(folder: string): Promise<TensorFiles> {
 }
 
 /**
- * Finds weights of a kind that is not read among a model's files.
+ * Finds, among a model's files, weights of a kind that is not read.
  *
  * @returns one of the names, its kind, and what to do; undefined if there are none
  */
