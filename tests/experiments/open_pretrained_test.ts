@@ -24,7 +24,7 @@ interface Scene {
   readonly corpus: string;
 }
 
-/** A model of 320 tokens with Llama 3's tokenizer, and text. */
+/** Makes a model with 320 tokens in its vocabulary and Llama 3's tokenizer, and a text. */
 function withModel(
   run: (scene: Scene) => Promise<void>,
   { fields = {}, family = "llama3" }: { fields?: Fields; family?: string } = {},

@@ -155,7 +155,7 @@ export class LinearRounding implements Disposable {
 }
 
 /**
- * Combines maxima of several batches: the largest for each map.
+ * Combines maxima of several batches: the largest for each linear map.
  *
  * @param maxima of at least one batch
  */

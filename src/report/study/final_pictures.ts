@@ -57,7 +57,7 @@ export function violinPicture(group: StudyGroup, sized: Sized): StudyPicture | u
 
 /** Draws Bloat, Compress and Change against ‖h‖, with Compress's fitted lines. */
 export function branchPictures(group: StudyGroup, sized: Sized): StudyPicture[] {
-  // More than one seed's tokens would hide each other.
+  // Tokens of several seeds would hide each other.
   const shown = finals(group).filter(({ record: { arm } }) => arm.seed === group.seeds[0]);
   const rows = shown.flatMap(({ record, final }) => branchRows(final, nameOf(record)));
   const fits = shown.flatMap(({ record, final }) => compressFitRows(final, nameOf(record)));
