@@ -17,8 +17,8 @@ const PATIENCE = 20_000;
 
 /**
  * Adds choices to an adapter's file, and replaces older ones for the same calls. It drops choices
- * that are no longer valid, and the earliest if there are too many. Where the file system has locks,
- * processes write one after the other, so none loses another one's choices.
+ * that are no longer valid, and the earliest if there are too many. Where the file system has
+ * locks, processes write one after the other, so none loses another one's choices.
  *
  * @param source the digest of the choices' custom operator; undefined for the suite's operators
  * @returns the file's path
