@@ -103,7 +103,7 @@ function chosen(name: string): Record<string, string> {
   return argument === undefined ? {} : { [name]: argument.slice(prefix.length) };
 }
 
-// Runs all variants of a group equally often per pass, so that Deno compares them fairly.
+// Runs all variants of a group equally often per iteration, so that Deno compares them fairly.
 function register(stage: Stage, rehearsed: readonly Rehearsed[]): void {
   const repeats = Math.max(...rehearsed.map((each) => each.repeats));
   for (const { bench, time, fault } of rehearsed) {

@@ -17,7 +17,8 @@ export class Steps {
   }
 
   /**
-   * Allocates a buffer of float32 numbers between two dispatches. The plan will own it.
+   * Allocates a buffer of float32 numbers that one dispatch writes for another. The plan will own
+   * it.
    *
    * @throws {RangeError} if the adapter does not allow a buffer of this size
    */

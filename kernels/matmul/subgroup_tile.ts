@@ -49,8 +49,8 @@ export interface Tile {
 }
 
 /**
- * WGSL that loads the left operand: the places that each lane reads, its loads of `step` k from k
- * on, and the numbers that they give.
+ * WGSL that loads the left operand: the places that each lane reads, its loads at k to k + `step` −
+ * 1, and the numbers that they give.
  */
 export interface LeftLoads {
   readonly setup: string;
@@ -68,7 +68,7 @@ export interface RightLoads {
   readonly setup: string;
   /** What a turn of the loop loads for all of its steps, from k = `first` on. Default: nothing. */
   readonly turn?: string;
-  /** The loads of `step` k from k on. `index` counts the steps of one turn of the loop. */
+  /** The loads at k to k + `step` − 1. `index` counts the steps of one turn of the loop. */
   readonly loads: (step: number, index: number) => string;
   /** The number of extra column e at k + u, broadcast. */
   readonly extra: (e: number, u: number) => string;

@@ -227,7 +227,7 @@ export function sequenceLosses(tokenLosses: ArrayLike<number>, context: number):
   });
 }
 
-/** Throws an error that names the first layer state that is not finite. */
+/** Throws an error that names the first layer state that is not finite, or else the head. */
 async function refuseLoss(
   { config, batch, context, trace }: Llama,
   loss: number,

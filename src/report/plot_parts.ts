@@ -21,7 +21,7 @@ export interface SinkPlotOptions extends PictureOptions {
 /** The height of the legend's lines. */
 const LEGEND_LINE = 20;
 
-// Sans-serif letters of 12 pixels are 6.6 wide on average.
+// Sans-serif letters of 12 pixels are 6.6 pixels wide on average.
 const LETTER = 6.6;
 
 /** A legend in a picture's upper margin. */
@@ -156,7 +156,6 @@ export function plotAxis(options: PlotAxisOptions): Plot.Markish[] {
 /**
  * Ticks for a logarithmic axis: powers of ten, with a few of their multiples if there is room. If
  * an axis is too short for two of these, its ticks are evenly spaced.
-
  *
  * @param domain low and high, above 0
  * @param most the most ticks that fit

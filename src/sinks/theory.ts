@@ -30,8 +30,8 @@ export interface TheoryOptions {
   /** s: how tight the bounds are at this position is also shown separately. Default: 0. */
   readonly position?: number | undefined;
   /**
-   * How many of the batch's first sequences to check. The work grows with T². Default: 4 sequences
-   * of up to 256 tokens, and fewer longer ones.
+   * How many of the batch's first sequences to check. The work grows with T². Default: 4 if they
+   * have at most 256 tokens, else fewer, but at least 1.
    */
   readonly sequences?: number | undefined;
 }

@@ -211,7 +211,7 @@ onEachRuntime(
     const half = (all + without) / 2;
     assertEquals(await run({ keptBytes: half }), again);
     assert(memory[2]! > without && memory[2]! <= half, `${memory[2]} bytes`);
-    // Without a backward pass, losses are the same, and all layers' inputs take no memory.
+    // Without a backward pass, losses are the same, and the layers' inputs are not kept.
     using forward = new StreamedLlama(gpu, { ...shape, keptBytes: 0, backward: false });
     const own = gpu.memory.bytes - before;
     assert(own < without - 4 * layers * BATCH * CONTEXT * modelDim, `${own} of ${without} bytes`);

@@ -115,8 +115,8 @@ for (const name of ["tiled-128", "tiled-64-4x4"]) {
   );
 }
 
-// The smallest tile, because a CPU's driver takes half a minute to compile others. AMD's GPUs have
-// registers for all k of a step; an unknown maker's may not.
+// A tile with few numbers per invocation, because a CPU's driver takes half a minute to compile
+// others. AMD's GPUs have registers for all k of a step; an unknown maker's may not.
 for (const [several, vendor] of [["the", "amd"], ["four", ""]] as const) {
   onEachRuntime(
     `matmul() with ${several} k of a step unrolled agrees with the float64 twin for every layout of operands`,

@@ -32,8 +32,8 @@ export interface Operand {
   readonly first: string;
 }
 
-// How many neighboring blocks 8 neighboring invocations stage: the largest of 4, 2 and 1 that
-// divides `blocks`.
+// The number of neighboring blocks that 8 neighboring invocations stage: the largest of 4, 2 and 1
+// that divides `blocks`.
 function nearBlocks(blocks: number): number {
   return blocks % 4 === 0 ? 4 : blocks % 2 === 0 ? 2 : 1;
 }

@@ -127,7 +127,7 @@ async function replace(
   output.write(states);
 }
 
-/** The `count` dimensions whose magnitudes are nearest to the token's median magnitude. */
+/** The `count` dimensions whose magnitudes are nearest in rank to the token's median magnitude. */
 function ordinary(token: Float32Array, count: number): number[] {
   const order = [...token.keys()].sort((a, b) => Math.abs(token[a]!) - Math.abs(token[b]!));
   const first = Math.max(0, Math.floor((order.length - count) / 2));

@@ -115,7 +115,7 @@ export class MatrixImage {
   }
 
   /**
-   * Overwrites whole rows of an image with blocks, in the order of enqueued work.
+   * Overwrites whole rows of an image that has blocks, in the order of enqueued work.
    *
    * @param firstRow the first row to overwrite
    * @param data the rows, row-major; bfloat16 as its 16 bits

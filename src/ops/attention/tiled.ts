@@ -9,10 +9,10 @@ export type AttentionTile = Omit<AttentionTiledOptions, "headDim">;
 
 /**
  * The tiles that are worth trying on a GPU. A name gives the workgroup's rows × columns, then those
- * of an invocation: `tiled-64x64-4x4`. Without the latter they are 8 × 4, or 4 × 4 in tiled-32x32.
- * Larger tiles do more arithmetic per number read. Smaller ones need fewer registers and keep every
- * core busy if there are few rows. The last three are for compilers that give an invocation 64
- * registers, and the very last for D above 128.
+ * of an invocation: `tiled-64x64-4x4`. In names without an invocation's, they are 8 × 4, or 4 × 4
+ * in tiled-32x32. Larger tiles do more arithmetic per number read. Smaller ones need fewer
+ * registers and keep every core busy if there are few rows. The last three are for compilers that
+ * give an invocation 64 registers, and the very last for D above 128.
  */
 export const attentionTiles: Readonly<Record<string, AttentionTile>> = {
   "tiled-64x32": { down: 8, across: 8, blocksDown: 2, blocksAcross: 1, step: 32 },

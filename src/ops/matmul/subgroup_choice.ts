@@ -42,7 +42,7 @@ function widthsFor(subgroupSize: number): readonly number[] {
 // Measured. SwiftShader has four lanes. If they access four adjacent numbers, that is one access, so
 // single columns are faster than groups of four. On lavapipe, with scalar loads, single columns are
 // up to 30 % faster if a stored row of the right operand is longer than 1 KiB (256 numbers), and a
-// few per cent slower if it is shorter.
+// few percent slower if it is shorter.
 function groupsColumns(
   subgroupSize: number,
   { right: { inner, outer } }: MatmulShape,

@@ -196,7 +196,7 @@ function partCost(S: number, costs: Costs, choice: SubgroupChoice, part: Subgrou
 }
 
 /**
- * The estimated time of a choice, roughly in nanoseconds of one core; for four lanes a fifth of it.
+ * The estimated time of a choice, roughly in ns of one core; with four lanes, a fifth of that time.
  */
 export function subgroupCost(subgroupSize: number, choice: SubgroupChoice): number {
   const costs = subgroupSize === 4 ? fourLanes : eightLanes;

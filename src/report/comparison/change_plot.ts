@@ -68,7 +68,7 @@ export function changePlot(comparison: Comparison, options: ChangePlotOptions): 
   const limit = 1 + comparison.threshold;
   // On a phone the name stands above its line, otherwise next to it.
   const lineHeight = narrow ? 54 : 22;
-  // Sans-serif letters of 12 pixels are 6.6 wide on average.
+  // Sans-serif letters of 12 pixels are 6.6 pixels wide on average.
   const longest = Math.max(...changes.map((change) => fullName(change).length));
   const left = narrow ? 10 : Math.min(0.42 * options.width, 24 + 6.6 * longest);
   const low = Math.min(1 / limit ** 1.6, ...changes.map((change) => change.low));

@@ -1,7 +1,7 @@
 /**
  * Attention's tiled kernels for GPUs pass the properties of the portable ones. Every registered
- * tile is compared with the twin. Mutants and Dawn use a small tile with as many rows, which
- * compiles faster.
+ * tile is compared with the twin. The other properties and the mutants use a small tile, which
+ * compiles faster. On Dawn the kernels are only compiled.
  */
 import { type Gpu, openGpu } from "../../../mod.ts";
 import {

@@ -4,7 +4,7 @@ import type { Numbers } from "../on_gpu.ts";
 
 export type ModelNumbers = Numbers;
 
-/** Shapes whose element count is a multiple of 4 or is not, for one workgroup and for several. */
+/** One element, and three shapes for several workgroups; only [12, 24] has a multiple of 4. */
 export const oddShapes: readonly (readonly number[])[] = [[1], [5, 13], [12, 24], [3, 129]];
 
 /** Numbers within ±scale around a mean. */

@@ -21,7 +21,7 @@ export interface SlicePlans {
   /** undefined without a backward pass. */
   readonly back: {
     /**
-     * Multiply the logits' gradient by the weights, and add the product to the gradient by the
+     * Multiply the logits' gradient by the weights, and add the product to the gradient of the
      * norm's output.
      */
     readonly plans: readonly Plan[];

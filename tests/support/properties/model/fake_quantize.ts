@@ -29,8 +29,8 @@ export function fakeQuantizeMatchesTwin(gpu: Gpu): Promise<Report> {
         const scale = (given ?? absoluteMaximumOf(row)) / 127;
         const whole = scale === 0 ? 0 : input.data[i]! / scale;
         expected[i] = scale * Math.max(-127, Math.min(127, roundHalfToEven(whole)));
-        // Within 20 roundings of 127 from a half, either neighbor is right. Exact halves round to
-        // even.
+        // If the fraction is closer to a half than 20 · 127 · U, rounding decides, and either
+        // neighbor is right. Exact halves round to even.
         const fraction = Math.abs(whole - Math.trunc(whole));
         const torn = Math.abs(fraction - 0.5) < 20 * U * 127 && fraction !== 0.5;
         bound[i] = torn ? 1.01 * scale : 8 * U * Math.abs(expected[i]!);

@@ -147,7 +147,7 @@ export const theoryProperties: readonly SinkProperty[] = [
       });
       assertEquals(errors, []);
       const slack = (name: string) => checks.find((check) => check.name === name)!.slack[0]!;
-      // Query 1 attains its bound, ‖∇q_1‖ ≤ ½ |β| · 2. ‖∇q_0‖ is 0, so it has no slack.
+      // Query 1 attains its bound, ‖∇q_1‖ ≤ ½ |β| · 2. ‖∇q_0‖ is 0, so its slack is undefined.
       allNear(slack("query bound").all, Array<number>(7).fill(1), "query bound");
       assertEquals(slack("query bound").sink, []);
       near(slack("weighted value bound").all[0], 1, "weighted, least");
