@@ -138,7 +138,7 @@ const openLoaders: Deno.DynamicLibrary<Record<never, never>>[] = [];
  *
  * @param driver what {@linkcode installEmbeddedDriver} returned
  * @throws {Deno.errors.NotCapable} that names the missing permissions' flags
- * @throws {Error} if the loader cannot be opened
+ * @throws {Error} if the loader cannot be opened, or this is not Deno on x64 Linux
  */
 export function activateEmbeddedDriver(driver: EmbeddedDriver): void {
   requirePlatform();

@@ -72,7 +72,8 @@ export function isHubName(text: string): boolean {
  *
  * @param name a name for {@linkcode isHubName}
  * @throws {CheckpointError} if the hub cannot be reached; if the model does not exist, is not
- *   accessible, is not supported or does not arrive complete; or if the disk has no room for it
+ *   accessible, is not supported or does not arrive complete; if the disk has no room for it; or if
+ *   HF_ENDPOINT or HF_TOKEN is malformed
  * @throws {Deno.errors.NotCapable} that names the flag of a missing permission
  * @throws {RangeError} if `name` cannot be a name on the hub
  */
