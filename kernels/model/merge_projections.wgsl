@@ -1,5 +1,5 @@
-// Joins the gradients by query, key and value into the gradient by their joint projection, and
-// turns those by query and key back. Rotations are orthogonal, so this is also the inverse of
+// Joins the gradients by query, key and value into the gradient by their joint projection. It turns
+// the gradients by query and key back. Rotations are orthogonal, so this is also the inverse of
 // model/split_projections.wgsl. Needs model/projections.wgsl in front.
 //
 //   projections[b][t][h] = R_tᵀ input[b][h][t]    R_tᵀ (x, y) = (x cos + y sin, y cos − x sin)

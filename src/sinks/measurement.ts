@@ -98,7 +98,7 @@ export interface SinkMeasurement {
     readonly idleSinkRate: number | null;
     /**
      * The sink rate as published: the share of (sequence, head) pairs whose score counts as a sink.
-     * Older files lack it, the idle rate after it and uniform attention's scores.
+     * Older files lack this rate, the idle rate below and uniform attention's scores.
      */
     readonly sequenceSinkRate?: number | null;
     readonly idleSequenceSinkRate?: number | null;

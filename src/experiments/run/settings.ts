@@ -63,15 +63,15 @@ export interface OptimizerSettings {
 export interface ReportingSettings {
   /** Steps between two rows of losses. */
   readonly lossEvery: number;
-  /** 0: only after the last step. */
+  /** Steps between two measurements. 0: only after the last step. */
   readonly measureEvery: number;
   /** Validation batches per measurement. */
   readonly measureBatches: number;
-  /** In the last measurement. Default: `measureBatches`. */
+  /** Validation batches in the last measurement. Default: `measureBatches`. */
   readonly finalBatches?: number;
-  /** 0: only after the last step. */
+  /** Steps between two checkpoints. 0: only after the last step. */
   readonly checkpointEvery: number;
-  /** How many newest ones to keep. */
+  /** How many of the newest checkpoints to keep. */
   readonly keepCheckpoints: number;
 }
 

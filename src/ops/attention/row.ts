@@ -24,8 +24,9 @@ const rowProduct: KernelPart = { file: "attention/row_product.wgsl", source: pro
 const MOST_ROWS_TOGETHER = 256;
 
 /**
- * Writes (logSumExp, D_t − ℓ_t) of every query row t, where D_t = ⟨outputGradient_t, output_t⟩ and
- * ℓ_t is the loss's gradient by logSumExp_t or 0, and sinkLogitGradient if the call has a sink.
+ * Plans the kernels that write (logSumExp, D_t − ℓ_t) of every query row t, where D_t =
+ * ⟨outputGradient_t, output_t⟩ and ℓ_t is the loss's gradient by logSumExp_t or 0. If the call has
+ * a sink, they also write sinkLogitGradient.
  *
  * @param rowStatistics the buffer to write, 8 bytes per row
  */

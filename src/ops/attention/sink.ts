@@ -31,8 +31,8 @@ export function firstQueryHasGradient(
 }
 
 /**
- * Subtracts the loss's gradient by logSumExp from D_t = ⟨outputGradient_t, output_t⟩ in the
- * statistics of every query row t.
+ * Plans the subtraction of the loss's gradient by logSumExp from D_t = ⟨outputGradient_t, output_t⟩
+ * in the statistics of every query row t.
  *
  * @param rowStatistics `[B, Hq, T]` of (logSumExp, D_t)
  * @returns no dispatch if the loss does not depend on logSumExp
@@ -55,7 +55,7 @@ export function subtractLogSumExpGradient(
 }
 
 /**
- * Sums sinkLogitGradient.
+ * Plans the sum of sinkLogitGradient over rows.
  *
  * @param rowStatistics `[B, Hq, T]` of (logSumExp, D_t − ℓ_t) as in row.ts
  * @returns no dispatch without a sink

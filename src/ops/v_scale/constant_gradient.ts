@@ -17,7 +17,7 @@ interface ValueShape {
 }
 
 /**
- * Sums the terms of each head over batch and positions.
+ * Plans the sum of each head's terms over batch and positions.
  *
  * @param terms `[B, Hkv, T]` of pairs (term, unused)
  * @param constantGradient `[Hkv]`
