@@ -41,7 +41,7 @@ const RACE_ROUNDS = 3;
 
 /**
  * Samples work until each piece is precise enough, its noise no longer changes, or its time or its
- * number of samples is used up.
+ * number of samples is used up. A race or an interrupt can end it earlier.
  *
  * @param work the work to sample
  * @param options the timer, the rule, the reference kernel and the seed
