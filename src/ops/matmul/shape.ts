@@ -54,7 +54,7 @@ export interface MatmulOptions {
   readonly transposeLeft?: boolean;
   /** Whether the right operand is stored transposed. Default: false. */
   readonly transposeRight?: boolean;
-  /** The tensor to write, `[…, M, N]`; it shares no memory with the operands. Default: a new one. */
+  /** The tensor to write, `[…, M, N]`; it shares no memory with operands. Default: a new one. */
   readonly product?: Tensor;
   /**
    * The name of a variant of the operator. Default: the fastest known for this adapter and shape.
