@@ -19,7 +19,7 @@ const commands: readonly { readonly args: readonly string[]; readonly ran: RegEx
     ran: /\b[1-9]\d{2,} passed\b/,
   },
   { args: ["bench", "--no-check", "--preload=tests/support/without_gpu.ts"], ran: /adapter/ },
-  // One bench file with the GPU, if there is one: all bench files share the code that opens it.
+  // One bench file, with a GPU if there is one: all bench files share the code that opens it.
   { args: ["bench", "--no-check", "bench/v_scale_bench.ts"], ran: /time\/iter|adapter/ },
 ];
 

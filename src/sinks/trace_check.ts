@@ -1,5 +1,5 @@
 /**
- * Checks that a trace, a model's states and gradients on one batch, fits the model and holds finite
+ * Checks that a trace (a model's states and gradients on one batch) fits the model and holds finite
  * numbers only.
  */
 import { attentionGates, type LlamaConfig } from "../reference/llama/config.ts";

@@ -113,7 +113,7 @@ export async function submitWithStamps(
 }
 
 /**
- * Finds the length of a tick, in about 0.3 s.
+ * Takes about 0.3 s to find the length of a tick.
  *
  * @returns the GPU's clock, or why it cannot be used
  */
