@@ -27,7 +27,7 @@ export type ChainVerdict =
   | "too few seeds"
   | "no data";
 
-/** A broken link is weaker by more than this factor, by its test. */
+/** A link is broken if a test shows that it gives way by more than this factor. */
 export const BREAK = 2;
 
 /** The rule, in words. */

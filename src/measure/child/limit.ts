@@ -14,8 +14,8 @@ import type { Workload, WorkloadOptions } from "../workloads.ts";
 /** The assumed rate of a GPU before measurements, in operations or bytes per second. */
 const SLOWEST = 1e9;
 /**
- * Work runs without a smaller run before it if it takes at most this share of the limit at the
- * assumed rate.
+ * Work needs no smaller run before it if, at the assumed rate, it takes at most this share of the
+ * limit.
  */
 const FIRST = 0.25;
 

@@ -25,7 +25,7 @@ export interface Doubt {
     | "wide interval";
   /** The reason in words, without a period. */
   readonly text: string;
-  /** How many times as many processes would give a verdict; undefined if no factor up to 16. */
+  /** How many times as many processes would give a verdict; undefined if even 16 times do not. */
   readonly timesProcesses: number | undefined;
 }
 

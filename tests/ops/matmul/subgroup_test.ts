@@ -17,7 +17,7 @@ for (const tile of subgroupCases) {
 
 Deno.test("chooseSubgroupTile() copies no operand that exceeds a buffer or a dispatch", async () => {
   const gpu = await testGpu("deno");
-  // Odd lengths, and a right operand that many rows share: copying it saves time.
+  // N and K are odd, and many rows share the right operand: copying it saves time.
   const shape = {
     rows: 2000,
     columns: 127,
