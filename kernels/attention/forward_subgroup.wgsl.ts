@@ -176,7 +176,7 @@ fn main(
       ${eachRow((r) => `weight${r} *= factors;`)}
     }
 
-    // First the lanes with four keys that all rows see; then the keys that only later rows see.
+    // First the lanes with four keys that all rows see; then the keys that not all rows see.
     let whole = select(${S}u, (firstRow - min(firstRow, firstKey)) / 4u, diagonal);
     let end = min(min(firstRow + ${R}u, length) - firstKey, ${4 * S}u);
     ${

@@ -57,7 +57,7 @@ export function endTable(runs: readonly StoredRun[]): Table {
     "R_GS, median over layers",
   ];
   return {
-    caption: "The last measurement of every run; in brackets 95 % intervals over sequences",
+    caption: "The last measurement of every run; in parentheses 95 % intervals over sequences",
     columns: [
       { title: "run" },
       ...numberColumns("step", ...names),

@@ -202,7 +202,7 @@ export function summaryTable(measurements: readonly NamedMeasurement[]): Table {
     .filter(([, ...cells]) => cells.some((cell) => cell !== NONE));
   return {
     caption: "Models side by side; losses with values replaced or rounded are differences from " +
-      "the loss above, in brackets 95 % intervals",
+      "the loss above, in parentheses 95 % intervals",
     columns: [{ title: "quantity" }, ...numberColumns(...measurements.map(({ name }) => name))],
     rows,
   };

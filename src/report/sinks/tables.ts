@@ -109,7 +109,7 @@ export function gradientTable(measurement: SinkMeasurement): Table {
       `(× those of positions up to ${
         Math.min(lastGradientPosition, measurement.data.context - 1)
       } for ∇h̃, of ${early[0]}–${early[1]} for the paths)${
-        intervals ? "; in brackets 95 % intervals over sequences" : ""
+        intervals ? "; in parentheses 95 % intervals over sequences" : ""
       }`,
     columns: [
       { title: "layer" },

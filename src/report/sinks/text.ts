@@ -39,7 +39,7 @@ export function sinkSummary(measurement: SinkMeasurement): string[] {
     ...loss === null || pretrained !== undefined
       ? []
       : [`loss ${loss.toFixed(4)} nats per token${gap}`],
-    ...spread === undefined ? [] : ["in brackets: 95 % intervals over sequences"],
+    ...spread === undefined ? [] : ["in parentheses: 95 % intervals over sequences"],
     ...summary.sinkRate === null || pretrained !== undefined ? [] : rateLines(measurement),
     ...ratio === null ? [] : [
       `R_GS(${s}), gradients of ${data.sequences} sequences added: median over layers ${

@@ -29,7 +29,8 @@ export function runTable(group: StudyGroup): Table | undefined {
   );
   if (rows.length === 0) return undefined;
   return {
-    caption: "Every run for itself; in brackets 95 % intervals over sequences, by a bootstrap: " +
+    caption:
+      "Every run for itself; in parentheses 95 % intervals over sequences, by a bootstrap: " +
       "what other validation sequences of the same number would give. Seeds differ by more.",
     columns: [
       { title: "arm" },
