@@ -11,7 +11,7 @@ import { unroll } from "../unroll.ts";
 export type MatmulLoad = "along-inner" | "along-outer" | "scalar";
 
 /**
- * Reads a vec4f of an operand in a buffer, or in an image without blocks.
+ * WGSL that reads a vec4f of an operand in a buffer, or in an image without blocks.
  *
  * @param image the image's layout; undefined for a buffer
  * @param index the vector's index in the operand

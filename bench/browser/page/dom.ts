@@ -1,7 +1,7 @@
 /** Helpers that every part of the page uses. */
 
 /**
- * An element of the page, by its identifier and class.
+ * An element of the page, by its identifier and JavaScript class.
  *
  * @throws {TypeError} if there is none, as when the page and its script differ in version
  */

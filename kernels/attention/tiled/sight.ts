@@ -30,8 +30,9 @@ export interface Sight {
   sees(options: AttentionTiledOptions, from: string, count: number): string;
   /**
    * Declares the columns that some of this invocation's rows see, `someFrom` to `someTo`, and the
-   * runs of `count` columns that all of them see, `fullFrom` to `fullTo`. They are columns of the
-   * tile: the first, and one past the last. There is no such run unless `fullFrom` < `fullTo`.
+   * runs of `count` columns that all of them see, `fullFrom` to `fullTo`. Columns are counted
+   * within the tile, and each range ends before its `To`. There is no such run unless `fullFrom` <
+   * `fullTo`.
    */
   declareRange(options: AttentionTiledOptions, count: number): string;
   /** At how many ends of the full runs there may be further columns that only some rows see. */

@@ -119,7 +119,7 @@ export interface StudyRecord {
   readonly schema: string;
   /** The gradsink that trained the model. */
   readonly suite: { readonly version: string; readonly commit: string | null };
-  /** The gradsink that measured the trained model, if not the same one. */
+  /** The gradsink that measured the trained model, if not the one that trained it. */
   readonly measuredBy?: { readonly version: string; readonly commit: string | null };
   readonly arm: StudyArm;
   /** The run's settings except variant and seed, so all arms of one study setting have the same. */

@@ -13,7 +13,7 @@ export interface StoppingRule {
   readonly minimumSamples: number;
   /** The most samples. */
   readonly maximumSamples: number;
-  /** The time for sampling, in ns; three times as much for fewer samples than an interval needs. */
+  /** The time for sampling, in ns. It triples while there are too few samples for an interval. */
   readonly budget: number;
 }
 

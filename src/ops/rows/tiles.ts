@@ -60,8 +60,9 @@ export function unfitForTiles(gpu: Gpu, { rows, columns }: RowShape): string | u
 }
 
 /**
- * Whether tiles are a good choice for rows that do not fit lanes' registers. Adapters with fewer
- * than eight lanes per subgroup, such as SwiftShader, are faster with one invocation per row.
+ * Whether tiles are a good choice, on the CPU, for rows that do not fit lanes' registers. CPU
+ * adapters with fewer than eight lanes per subgroup, such as SwiftShader, are faster with one
+ * invocation per row.
  */
 export function suitsTiles(gpu: Gpu, { rows, columns }: RowShape): boolean {
   const { software, subgroupSize } = gpu.info;

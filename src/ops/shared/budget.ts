@@ -40,8 +40,8 @@ interface Rule extends GpuBudget {
 }
 
 const rules: readonly Rule[] = [
-  // Large GPUs since RDNA 3 have 1,536 registers for each of a SIMD unit's 32 lanes. A number of 64
-  // lanes takes two of these registers, so four subgroups of 64 lanes hold 192 numbers per lane.
+  // Large GPUs since RDNA 3 have 1,536 registers for each of a SIMD unit's 32 lanes. A subgroup of
+  // 64 lanes needs two of these for one number per lane, so four subgroups hold 192 per lane.
   {
     vendor: "amd",
     family: /rdna-?[3-9]|navi ?[34]\d|gfx1[12]\d\d|radeon (rx )?[79]\d\d\d|radeon [78]\d\dm/i,

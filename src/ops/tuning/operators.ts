@@ -143,7 +143,7 @@ function attentionTensors(gpu: Gpu, { B, Hq, Hkv, T, D, vScale, sink }: Dimensio
 const LONGEST_SEQUENCE = 2 ** 14;
 
 // More heads, or a sequence longer than LONGEST_SEQUENCE, run the same kernels. V-scale and learned
-// sinks need other kernels. No kernel depends on V-scale and on sinks, so one call has both.
+// sinks need other kernels, but no kernel depends on both, so one further call with both is enough.
 function attentionKernelCalls({ T, D }: Dimensions): Dimensions[] {
   const call = { B: 1, Hq: 1, Hkv: 1, T: Math.min(T!, LONGEST_SEQUENCE), D: D! };
   return [call, { ...call, vScale: 1, sink: 1 }];

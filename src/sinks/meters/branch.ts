@@ -103,7 +103,7 @@ export class CompressRegression {
     this.#high = Math.max(this.#high, other.#high);
   }
 
-  /** The fitted line; null if the tokens do not determine one. */
+  /** The fitted line; null for fewer than three tokens, or if all x or all y are equal. */
   fit(): CompressFit | null {
     if (this.#count < 3 || !(this.#xx > 0) || !(this.#yy > 0)) return null;
     const slope = this.#xy / this.#xx;

@@ -31,7 +31,7 @@ export interface TestHub extends AsyncDisposable {
   readonly files: Map<string, Uint8Array<ArrayBuffer>>;
   /** Each received request's path and, if it has one, its range. */
   readonly requests: string[];
-  /** The tokens that reached the server of large files. There should be none. */
+  /** The access tokens that reached the server of large files. There should be none. */
   readonly leaked: string[];
 }
 
