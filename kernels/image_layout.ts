@@ -8,9 +8,9 @@ export interface ImageLayout {
    */
   readonly numbers: "f32" | "bf16";
   /**
-   * Whether each layer is a block of {@linkcode BLOCK} columns, so that neighbors along a column are
-   * close in memory. Otherwise the only layer holds the numbers in the same order as a buffer, in
-   * lines of {@linkcode LINE} texels, so that a buffer can be copied to it.
+   * Whether each layer is a block of {@linkcode BLOCK} columns, so that neighbors along a column
+   * are close in memory. Otherwise the only layer holds the numbers in the same order as a buffer,
+   * in lines of {@linkcode LINE} texels, so that a buffer can be copied to it.
    */
   readonly blocks: boolean;
 }

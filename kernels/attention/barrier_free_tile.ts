@@ -3,8 +3,8 @@
  * a tile of C columns; the C · R results are named variables.
  *
  * Every load is of a single number, right before its use. This keeps few numbers live at once, and
- * a CPU's registers hold most of them. One step of either product reads R + C numbers and does R · C
- * multiply-adds.
+ * a CPU's registers hold most of them. One step of either product reads R + C numbers and does
+ * R · C multiply-adds.
  */
 import { unroll } from "../unroll.ts";
 

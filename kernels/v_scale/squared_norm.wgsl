@@ -1,9 +1,8 @@
 // The numbers that fused V-scale needs for every value row: valve_s = (r_s, C) with r_s = |v_s|²
 // and the head's constant C. Needs range.wgsl in front.
 //
-// r is exact up to rounding if float32 holds it: from 2⁻¹²⁶ (1.2·10⁻³⁸) to 3.4·10³⁸, and 0 for a
-// row of zeros. Below this range r is NaN. Above it r is infinite, which makes V-scale's factor
-// NaN.
+// r is exact up to rounding if float32 holds it, from 2⁻¹²⁶ (1.2·10⁻³⁸) on, and r + C, up to
+// 3.4·10³⁸; r is 0 for a row of zeros. Otherwise r is NaN, and so is V-scale's factor.
 //
 // One invocation for each of the B Hkv T rows; 64 per workgroup. No barriers.
 //
@@ -42,8 +41,8 @@ fn main(
   if (!isZero && squaredNorm < 7.888609e-31) {
     squaredNorm = squaredNormOfSmall(row);
   }
-  let head = row / parameters.sequenceLength % parameters.keyValueHeads;
-  valve[row] = vec2f(squaredNorm, constant[head]);
+  let c = constant[row / parameters.sequenceLength % parameters.keyValueHeads];
+  valve[row] = vec2f(orNotANumber(squaredNorm, !isNotFinite(squaredNorm + c)), c);
 }
 
 // Scales the row's numbers by 2⁶⁰, so no square that matters is flushed.

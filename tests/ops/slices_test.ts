@@ -214,8 +214,8 @@ onEachRuntime(
       assertEquals(tensor.uploaded, undefined);
     }
 
-    // V-scale's check of `constant` sees a value written through a slice, but no change to the array
-    // that `uploaded` returns.
+    // V-scale's check of `constant` sees a value written through a slice, but no change to the
+    // array that `uploaded` returns.
     const constant = gpu.empty([2]);
     const value = gpu.empty([1, 2, 3, 4]);
     planned(() => gradsink.planVScaleForward(gpu, { value, constant }));

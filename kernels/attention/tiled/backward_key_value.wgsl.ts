@@ -6,9 +6,9 @@
  *     u_s = Σ_{t≥s} a_ts g_t                           valueGradient: u_s through φ's Jacobian
  *     ∂L/∂z_ts = a_ts (factor_s ⟨g_t, v_s⟩ − D_t)      keyGradient:   scale Σ_{t≥s} ∂L/∂z_ts q_t
  *
- * where φ is V-scale, or φ(v) = v without it. The factor is r / (r + C) with V-scale "full", else 1.
- * A workgroup computes one tile of keys of one key and value head. For every query head that shares
- * this head it walks the query tiles from the diagonal to the end.
+ * where φ is V-scale, or φ(v) = v without it. The factor is r / (r + C) with V-scale "full", else
+ * 1. A workgroup computes one tile of keys of one key and value head. For every query head that
+ * shares this head it walks the query tiles from the diagonal to the end.
  *
  * One query tile, and its barriers (besides two per step of `products`):
  *

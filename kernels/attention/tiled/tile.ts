@@ -71,10 +71,6 @@ export interface Tile {
   readonly side: 2 | 4;
   /** The WGSL type of a block's rows in one column: `vec2f` or `vec4f`. */
   readonly vector: string;
-  /** The WGSL type of the positions of a block's rows: `vec2u` or `vec4u`. */
-  readonly positions: string;
-  /** The WGSL type of one boolean for each of a block's rows. */
-  readonly truths: string;
   /** Blocks of the tile, along the rows. */
   readonly rowBlocks: number;
   /** Blocks of the tile, along the columns. */
@@ -98,8 +94,6 @@ export function tileOf(options: AttentionTiledOptions): Tile {
   return {
     side,
     vector: `vec${side}f`,
-    positions: `vec${side}u`,
-    truths: `vec${side}<bool>`,
     rowBlocks,
     columnBlocks,
     rows: side * rowBlocks,

@@ -97,7 +97,7 @@ export function budgetSeconds(given: unknown): number {
   const seconds = typeof given === "string" ? Number(given) : given;
   if (typeof seconds === "number" && seconds > 0 && seconds <= 1e6) return seconds;
   const shown = JSON.stringify(String(given).slice(0, 100));
-  throw new UsageError(`--budget is ${shown}, wanted a number of seconds above 0`);
+  throw new UsageError(`--budget is ${shown}, wanted a number of seconds above 0, at most 1000000`);
 }
 
 /**

@@ -1,9 +1,9 @@
 /**
  * How often a plan runs in one span, and how many spans go to the GPU at once. A span is the
- * interval that the clock times. It gives one sample; with a cold cache, several short spans together
- * give one. See `../sampling/visits.ts` for a span's length, `../sampling/stopping.ts` for the
- * number of samples, `../bench_run.ts` for the bench's limits, and `../rounds.ts` for the number of
- * processes.
+ * interval that the clock times. It gives one sample; with a cold cache, several short spans
+ * together give one. See `../sampling/visits.ts` for a span's length, `../sampling/stopping.ts` for
+ * the number of samples, `../bench_run.ts` for the bench's limits, and `../rounds.ts` for the
+ * number of processes.
  */
 import { type GpuTimer, MAXIMUM_SPANS } from "../timing.ts";
 

@@ -18,9 +18,8 @@ export const TILE = 32;
  * V-scale's arguments in an attention call.
  *
  * For every value row v, `‖v‖²` and `‖v‖² + C` must be in float32's range. Results that depend on a
- * value row are NaN if `‖v‖²` exceeds 3.4·10³⁸, or is below 1.2·10⁻³⁸ and the row is not zero. If
- * only `‖v‖² + C` exceeds 3.4·10³⁸, φ(v) and its Jacobian become zero. `vScaleForward` and
- * `vScaleBackward` do not have these limits.
+ * value row are NaN if `‖v‖² + C` exceeds 3.4·10³⁸, or if `‖v‖²` is below 1.2·10⁻³⁸ and the row is
+ * not zero. `vScaleForward` and `vScaleBackward` do not have these limits.
  */
 export interface AttentionVScale {
   /** C, one positive number per key and value head: `[Hkv]`. */

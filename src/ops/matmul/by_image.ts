@@ -60,8 +60,8 @@ export function suitsImage(
  * @param options the operands
  * @returns the plan and its output tensor `[…, M, N]`
  * @throws {TypeError} for wrong types or shapes, or if `product` shares memory with an operand
- * @throws {RangeError} for a variant that is unknown or cannot run here, a right operand in an image
- *   if the adapter has no subgroups of one size, or for sizes beyond the adapter
+ * @throws {RangeError} for a variant that is unknown or cannot run here, a right operand in an
+ *   image if the adapter has no subgroups of one size, or for sizes beyond the adapter
  */
 export function planImageMatmul(gpu: Gpu, options: ImageMatmulOptions): Planned<MatmulResult> {
   const { right } = options;

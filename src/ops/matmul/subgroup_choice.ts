@@ -39,10 +39,10 @@ function widthsFor(subgroupSize: number): readonly number[] {
   return subgroupSize === 4 ? [1, 2, 3, 4, 8, 12, 16] : [1, 2, 3, 4];
 }
 
-// Measured. SwiftShader has four lanes. If they access four adjacent numbers, that is one access, so
-// single columns are faster than groups of four. On lavapipe, with scalar loads, single columns are
-// up to 30 % faster if a stored row of the right operand is longer than 1 KiB (256 numbers), and a
-// few percent slower if it is shorter.
+// Measured. SwiftShader has four lanes. If they access four adjacent numbers, that is one access,
+// so single columns are faster than groups of four. On lavapipe, with scalar loads, single columns
+// are up to 30 % faster if a stored row of the right operand is longer than 1 KiB (256 numbers),
+// and a few percent slower if it is shorter.
 function groupsColumns(
   subgroupSize: number,
   { right: { inner, outer } }: MatmulShape,
@@ -194,8 +194,8 @@ interface ChoiceOptions {
 /**
  * Chooses the tile with the lowest estimated cost.
  *
- * @param options `rightImage`: the layout of right, if right is an image; `copies`: whether operands
- *   may be copied to images. Default: false
+ * @param options `rightImage`: the layout of right, if right is an image; `copies`: whether
+ *   operands may be copied to images. Default: false
  */
 export function chooseSubgroupTile(
   gpu: Gpu,

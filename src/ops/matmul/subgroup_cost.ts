@@ -98,8 +98,8 @@ const fourLanes: Costs = {
   compiled: 10,
 };
 
-// The largest tile whose two steps fit into the caches for instructions, if right is an image. Loads
-// from buffers take so much code that one step nearly fills these caches.
+// The largest tile whose two steps fit into the caches for instructions, if right is an image.
+// Loads from buffers take so much code that one step nearly fills these caches.
 const ROWS_OF_TWO_STEPS = 16;
 const ACCUMULATORS_OF_TWO_STEPS = 128;
 

@@ -17,7 +17,7 @@ Deno.test("wholeNumber() and budgetSeconds() accept numbers, and nothing that me
   }
   assertEquals([budgetSeconds("2.5"), budgetSeconds(30)], [2.5, 30]);
   for (const given of ["0", "-1", "soon", "", 0, NaN, 1e7, null, [30], {}]) {
-    const message = "wanted a number of seconds above 0";
+    const message = "wanted a number of seconds above 0, at most 1000000";
     assertThrows(() => budgetSeconds(given), UsageError, message);
   }
 });

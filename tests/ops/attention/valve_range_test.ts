@@ -5,9 +5,14 @@ import { onEachRuntime, portableGpu } from "../../support/gpu.ts";
 import { Arena } from "../../support/on_gpu.ts";
 
 onEachRuntime(
-  "a value row whose square overflows float32 spoils all results that depend on it",
+  "a value row whose square, or the sum with C, overflows float32 spoils all results that depend on it",
   async (parent) => {
-    for (const gpu of [parent, portableGpu(parent)]) {
+    const overflows = [[1e20, 1], [4.5e18, 3e38]] as const; // ‖v‖² is 1e41 and 2e38
+    for (
+      const [gpu, [size, c]] of overflows.flatMap((each) =>
+        [parent, portableGpu(parent)].map((gpu) => [gpu, each] as const)
+      )
+    ) {
       using arena = new Arena(gpu);
       const [length, headDim] = [3, 8];
       const shape = [1, 1, length, headDim];
@@ -18,8 +23,8 @@ onEachRuntime(
         ),
         shape,
       });
-      const [query, value] = [arena.upload(rows(1)), arena.upload(rows(1e20))];
-      const constant = arena.keep(gpu.tensor([1], [1]));
+      const [query, value] = [arena.upload(rows(1)), arena.upload(rows(size))];
+      const constant = arena.keep(gpu.tensor([c], [1]));
       const options = { query, key: query, value, vScale: { constant, mode: "full" as const } };
       const forward = attentionForward(gpu, options);
       const backward = attentionBackward(gpu, { ...options, ...forward, outputGradient: query });

@@ -144,8 +144,8 @@ export const attentionDescription: fc.Arbitrary<AttentionDescription> = fc.recor
     { nil: undefined },
   ),
 })
-  // Calls with a sink need kernels of their own, which take seconds to compile. So only the smallest
-  // head dimensions keep their sink.
+  // Calls with a sink need kernels of their own, which take seconds to compile. So only the
+  // smallest head dimensions keep their sink.
   .map((description) =>
     description.headDim <= 12 ? description : { ...description, sink: undefined }
   )

@@ -89,7 +89,7 @@ export const mutants: readonly Mutant[] = [
     ["the last element of a row is lost", "c < parameters.columns", "c + 1u < parameters.columns", {
       times: 2,
     }],
-    ["the norm is not squared", "vec2f(squaredNorm,", "vec2f(sqrt(squaredNorm),"],
+    ["the norm is not squared", "orNotANumber(squaredNorm,", "orNotANumber(sqrt(squaredNorm),"],
     ["rows past the first dimension are lost", wrap, "workgroup.x", {
       caughtBy: spread("attention"),
     }],

@@ -101,8 +101,8 @@ export const attentionObeysItsIdentities = propertyOf({
       tally.holds("V3 constant", { violation, tolerance });
     }
     // The first query sees one key, so its gradient is a multiple of ⟨g, v⟩ − ⟨g, y⟩. With V-scale
-    // "full" that is φ ⟨g, v⟩ − ⟨g, φ v⟩, which may leave a rounding error. Otherwise both terms have
-    // the same bits.
+    // "full" that is φ ⟨g, v⟩ − ⟨g, φ v⟩, which may leave a rounding error. Otherwise both terms
+    // have the same bits.
     const first = identities.firstQueryGradient(numbers);
     if (drawn.vScale?.mode === "full") {
       tally.holds("A3 first query", { violation: first, tolerance });
