@@ -14,8 +14,8 @@ import { unroll } from "../unroll.ts";
  * Writes the kernel. It needs rows/element_vector.wgsl or rows/element_scalar.wgsl in front.
  *
  * Bindings: 0 uniform parameters; 1 input [rows, d]; 2 gain [d]; 3 inverseRms [rows]; 4
- * outputGradient [rows, d]; 5 rowStatistics [rows] of vec2f. Dispatch workgroups of 8 invocations
- * in x and y for ⌈rows / R⌉ invocations.
+ * outputGradient [rows, d]; 5 rowStatistics [rows] of vec2f. Dispatch: ⌈rows / 8R⌉ workgroups of 8
+ * invocations each, spread over x and y.
  *
  * @param rows R, rows per invocation
  */

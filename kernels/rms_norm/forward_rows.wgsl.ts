@@ -16,7 +16,7 @@ import { unroll } from "../unroll.ts";
  * rms_norm/inverse.wgsl with its own needs, in front.
  *
  * Bindings: 0 uniform parameters; 1 input [rows, d]; 2 gain [d]; 3 output [rows, d]; 4 inverseRms
- * [rows]. Dispatch workgroups of 8 invocations in x and y for ⌈rows / R⌉ invocations.
+ * [rows]. Dispatch: ⌈rows / 8R⌉ workgroups of 8 invocations each, spread over x and y.
  *
  * @param rows R, rows per invocation
  */

@@ -4,8 +4,8 @@
  * The probability that a standard normal variable exceeds z, with a small relative error even far
  * out in the tail, where corrected p-values lie.
  *
- * Uses the series of Abramowitz and Stegun 26.2.11 for |z| below 3, else 120 terms of their continued
- * fraction 26.2.14.
+ * Uses the series of Abramowitz and Stegun 26.2.11 for |z| below 3, else 120 terms of their
+ * continued fraction 26.2.14.
  *
  * @param z any finite number
  */
