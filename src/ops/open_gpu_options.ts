@@ -1,6 +1,6 @@
 /**
- * The options of `openGpu`. This file has no code, for browser pages, where the rest of `openGpu`
- * does not compile.
+ * The options of `openGpu`. This file has no code, so that browser pages can use it: for them the
+ * rest of `openGpu` does not compile.
  */
 import type { OpenGpuOptions as AdapterOptions } from "../gpu/open_gpu_options.ts";
 

@@ -74,9 +74,9 @@ interface Form {
 const subgroup: Form = {
   name: "subgroup",
   unfit: unfitForSubgroups,
-  // On the CPU it suits rows of 64 elements or more. Such a row has at least 256 numbers, and then
-  // the 64 rows of a portable workgroup exceed the first-level cache; or else it cannot be read four
-  // numbers at a time.
+  // On the CPU it suits rows of 64 elements or more. If an element is a vec4f, the 64 rows of a
+  // portable workgroup exceed the first-level cache; else the row cannot be read four numbers at a
+  // time.
   suits: (gpu, { columns }) => !gpu.info.software || rowElement(columns).elements >= 64,
   // The least power of two that holds the row, but at most the smallest subgroup's size and at most
   // 64.
