@@ -43,8 +43,8 @@ const CONTEXT = 256;
 const TEXTS = 20;
 
 /**
- * Whether a path or name means a pretrained model: an existing folder with a checkpoint and a
- * tokenizer, or if no such path exists, a name of the form OWNER/NAME.
+ * Whether a path or name means a pretrained model: an existing folder with config.json and a
+ * tokenizer that is not a run's, or if no such path exists, a name of the form OWNER/NAME.
  */
 export async function isPretrained(model: string): Promise<boolean> {
   const isFile = async (...names: string[]) => {

@@ -86,7 +86,8 @@ export function tally(claims: readonly ClaimResult[]): string {
 }
 
 /**
- * Explains every verdict that occurs, and how to read a figure: a sentence each, without a period.
+ * Explains every verdict that occurs, and if a claim compares arms, how to read its figure: a
+ * sentence each, without a period.
  */
 export function verdictLegend(claims: readonly ClaimResult[]): string[] {
   const compares = claims.some((claim) => headline(claim)?.arms !== undefined);

@@ -81,7 +81,7 @@ export interface ValueHeadMeasurement {
    */
   readonly theta: number | null;
   /**
-   * V-scale's constant C = λ d D σ², where σ is the standard deviation of initial weights; null
+   * V-scale's constant C = d D σ² exp θ, where σ is the standard deviation of initial weights; null
    * without V-scale.
    */
   readonly constant: number | null;
