@@ -16,8 +16,8 @@ interface HeadSums {
 }
 
 /**
- * The idle queries of a sequence after position s. Query s itself does not count, because attention
- * to its own position is no sign of a sink.
+ * The idle queries of a sequence that come after position s and not before `idleFrom`. Query s
+ * itself does not count, because attention to its own position is no sign of a sink.
  *
  * @param idle [T]: 1 for a query without a reason to attend to a certain token
  * @param settings s and the first idle position
