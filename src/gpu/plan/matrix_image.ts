@@ -22,7 +22,7 @@ const GUARANTEED = { texels: 8192, layers: 256 };
  * On Mesa's lavapipe reading an image costs a fifth of reading a storage buffer: lavapipe calls a
  * function that gathers whole texels, but unrolls a buffer's reads for every lane and number.
  *
- * Give it to a `Plan` for a binding that the kernel declares as
+ * Give the image to a `Plan` for a binding that the kernel declares as
  * `texture_storage_2d_array<rgba32float, read>`, or `rgba32uint` for bfloat16: each word then holds
  * two numbers, the first in its low half.
  *
