@@ -41,8 +41,8 @@ export interface WantedNumbers {
   readonly start: number;
   readonly wanted: readonly number[];
   /**
-   * For a sum whose terms may cancel: the magnitude of its terms. Errors are then relative to this
-   * or, if larger, to the row's largest number.
+   * For a sum whose terms may cancel: the magnitude of its terms. Errors are then relative to this,
+   * unless `largestError` has a larger number to relate them to.
    */
   readonly magnitude?: number;
 }
@@ -50,7 +50,11 @@ export interface WantedNumbers {
 /** RMSNorm's ε, the same for all libraries. */
 export const EPSILON = 1e-5;
 
-/** The largest error that counts as right, relative to a row's largest number or `magnitude`. */
+/**
+ * The largest error that counts as right, as `largestError` measures it: relative to the row's
+ * largest number, to `magnitude` if that is larger, and at least to a hundredth of the largest
+ * number in all rows.
+ */
 export const TOLERANCE = 1e-4;
 
 /** The works to compare. */

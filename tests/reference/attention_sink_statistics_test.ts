@@ -97,8 +97,9 @@ Deno.test("attentionSinkStatistics() keeps NaN in its head", () => {
 });
 
 Deno.test("attentionSinkStatistics() gives the values of a case with a sink worked by hand", () => {
-  // The weights of the first key from the case above: 1/3 and 1/6 with a sink of log 2, 1/2 and 1/5
-  // with a sink of 0.
+  // Each query sees exp(logit) = 1 for the first key and 3 for the second. The sink adds 2 in head
+  // 0 and 1 in head 1. So the first key's weights in rows 0 and 1 are 1/3 and 1/6 in head 0, 1/2
+  // and 1/5 in head 1.
   const query = tensor([1, 1, 1, 1], [1, 2, 2, 1]);
   const key = tensor([0, Math.log(3)], [1, 1, 2, 1]);
   const sinkLogit = tensor([Math.log(2), 0], [2]);

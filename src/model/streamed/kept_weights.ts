@@ -7,7 +7,7 @@ import type { Tensor } from "../../gpu/tensor.ts";
 import type { RightOperand } from "../../ops/matmul/by_image.ts";
 import type { Workspace } from "../workspace.ts";
 
-/** Keeps what the operands contained at different times, in places that are found by a key. */
+/** Keeps copies of the operands' contents, each under a key, in places that `allocate` made. */
 export class KeptWeights<Key> {
   readonly #workspace: Workspace;
   readonly #operands: readonly RightOperand[];

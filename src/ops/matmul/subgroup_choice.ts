@@ -39,8 +39,9 @@ function widthsFor(subgroupSize: number): readonly number[] {
   return subgroupSize === 4 ? [1, 2, 3, 4, 8, 12, 16] : [1, 2, 3, 4];
 }
 
-// Measured. SwiftShader has four lanes. If they access four adjacent numbers, that is one access,
-// so single columns are faster than groups of four. On lavapipe, with scalar loads, single columns
+// Whether a lane's columns are neighbors in groups of four, or single columns that lie as many
+// columns apart as a subgroup has lanes. Measured: on SwiftShader single columns are faster, because
+// its four lanes then access four adjacent numbers at once. On lavapipe, with scalar loads, single columns
 // are up to 30 % faster if a stored row of the right operand is longer than 1 KiB (256 numbers),
 // and a few percent slower if it is shorter.
 function groupsColumns(

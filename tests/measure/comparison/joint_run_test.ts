@@ -43,8 +43,8 @@ Deno.test("estimatePairs() pairs visits of one sweep, and takes the median over 
     2: [[0, 1]],
   });
   const candidate = measurementOf({
-    // Medians of each sweep, baseline and candidate: 2 and 2.2, 4 and 4.4, 4 and 8. Sweep 3 has no
-    // partner.
+    // Round 0's medians by sweep, baseline and candidate: 2 and 2.2, 4 and 4.4, 4 and 8. Its sweeps
+    // 3 and 4, and the rounds 2 and 3, have no partner.
     0: [[0, 2.2], [1, 4.4], [2, 8], [3, 1e6]],
     1: [[0, 4.4], [1, 4.4]],
     3: [[0, 1e6]],

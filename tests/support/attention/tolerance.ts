@@ -154,7 +154,8 @@ export function attentionForwardBounds(
     for (let j = 0; j <= last; j++) {
       // The exponents of this term and of its corrections add up to at most `range`.
       const range = largest - z[j]!;
-      // From the second tile on, the maximum of the subgroup kernels may lag by 4 powers of two.
+      // From the second tile on, the subgroup kernels' maximum may lag by 4 powers of two. Then the
+      // exponents may add up to 2 · 4 more.
       const lag = tiles > 1 ? 2 * U * 2 * 4 : 0;
       rho[j]! += 5 * U * range + 8 * U * tiles + lag + factorError(j);
       a[j] = Math.exp(z[j]! - largest);

@@ -46,7 +46,8 @@ export function gradientNormHoldsInRange(gpu: Gpu): Promise<Report> {
           tally.within("gradientNorm", {
             actual: [actual],
             expected: [norm],
-            // The first lane adds up a whole run by itself; subnormal elements may be flushed.
+            // If squares leave float32's range, one lane alone adds those of up to `length`
+            // elements (sum_squares.wgsl). Subnormal elements may be flushed.
             bound: [(length + 300) * U * norm + FLUSH * Math.sqrt(elements.length)],
           });
           const wanted = Math.min(1, maximum / norm);
