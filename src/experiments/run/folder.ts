@@ -174,8 +174,8 @@ export class RunFolder implements Disposable {
   }
 
   /**
-   * Writes a checkpoint, then removes the oldest ones beyond the number to keep. Does nothing if its
-   * step has a checkpoint already.
+   * Writes a checkpoint, then removes the oldest ones beyond the number to keep. Does nothing if
+   * its step has a checkpoint already.
    *
    * @returns its folder
    * @throws {CheckpointError} if it cannot be written; earlier ones stay

@@ -40,10 +40,10 @@ function widthsFor(subgroupSize: number): readonly number[] {
 }
 
 // Whether a lane's columns are neighbors in groups of four, or single columns that lie as many
-// columns apart as a subgroup has lanes. Measured: on SwiftShader single columns are faster, because
-// its four lanes then access four adjacent numbers at once. On lavapipe, with scalar loads, single columns
-// are up to 30 % faster if a stored row of the right operand is longer than 1 KiB (256 numbers),
-// and a few percent slower if it is shorter.
+// columns apart as a subgroup has lanes. Measured: on SwiftShader single columns are faster,
+// because its four lanes then access four adjacent numbers at once. On lavapipe, with scalar loads,
+// single columns are up to 30 % faster if a stored row of the right operand is longer than 1 KiB
+// (256 numbers), and a few percent slower if it is shorter.
 function groupsColumns(
   subgroupSize: number,
   { right: { inner, outer } }: MatmulShape,
