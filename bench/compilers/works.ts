@@ -95,9 +95,9 @@ export const checkedCalls: Calls = {
 };
 
 /**
- * The calls of an operator, without duplicates.
+ * The calls of an operator; calls that `lengths` make equal are listed once.
  *
- * @param selection `calls`, in which `lengths` replace those of the same name
+ * @param selection its `lengths` replace the lengths of the same name in each of its `calls`
  */
 export function callsOf(
   operator: string,

@@ -117,7 +117,7 @@ function rightStarts(width: number): string {
   );
 }
 
-// The index of an extra column's start in right.
+// Declares the index in right at which an extra column starts.
 function extraStart(name: string, { subgroupSize: S, width }: Tile, column: string): string {
   return `
   let ${name} = rightStart +

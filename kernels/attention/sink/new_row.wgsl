@@ -18,7 +18,8 @@ struct Parameters {
 @group(0) @binding(6) var<storage, read> sinkLogit: array<f32>; // [Hq]
 @group(0) @binding(7) var<storage, read_write> sinkLogitGradient: array<f32>; // [Hq]
 
-// Returns and stores (logSumExp_t, D_t - l_t) of row t, with l the loss's gradient by logSumExp.
+// Returns and stores (logSumExp_t, D_t - l_t) of row t, with D_t = <g_t, y_t>, g the gradient of
+// the output y, and l the gradient of logSumExp.
 fn statisticsOf(row: u32) -> vec2f {
   var statistics = vec2f(logSumExp[row], rowProduct(row, parameters.vectors));
   if (parameters.hasLogSumExpGradient == 1u) {

@@ -12,7 +12,8 @@ struct Parameters {
 @group(0) @binding(2) var<storage, read> rowStatistics: array<vec2f>; // [B, Hq, T]
 @group(0) @binding(3) var<storage, read_write> sinkLogitGradient: array<f32>; // [Hq]
 
-// (logSumExp_t, D_t - l_t) of row t, with l the gradient of logSumExp.
+// (logSumExp_t, D_t - l_t) of row t, with D_t = <g_t, y_t>, g the gradient of the output y, and l
+// the gradient of logSumExp.
 fn statisticsOf(row: u32) -> vec2f {
   return rowStatistics[row];
 }

@@ -113,7 +113,7 @@ function vectorsOf({ tile, weights }: Pick<Layout, "tile" | "weights">): number 
 export function groupsTogether(options: AttentionTiledOptions): number {
   const { ownRows, columns, storage } = tileOf(options);
   const multiplyAdds = 4 * ownRows * columns / options.across;
-  // With f16, steps of unrounded operands are half as long.
+  // With f16, unrounded operands are staged in steps half as long. The groups must fit these too.
   const groups = options.step / (storage === "f16" ? 8 : 4);
   return Math.max(1, Math.min((options.writtenOut ?? 256) / multiplyAdds, groups / 2));
 }

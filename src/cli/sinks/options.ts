@@ -150,7 +150,7 @@ Usage: deno task sinks [OPTIONS] MODEL
 
 MODEL is a folder of deno task train, one of its checkpoints, or a pretrained model: a folder in Hugging Face's layout
 with a tokenizer, or a name such as HuggingFaceTB/SmolLM2-135M, which is fetched once. Families: llama, mistral, qwen2
-and qwen3. A pretrained model is measured on --corpus, layer by layer, so it may exceed the GPU's memory.
+and qwen3. A pretrained model is measured on --corpus, layer by layer, so it may be larger than the GPU's memory.
 
 Gradients at --position stay accurate, however strong the sink there is. If rounding still hides a gradient, the tables
 show it as below its floor: the size of its rounding error.

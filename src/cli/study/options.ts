@@ -121,7 +121,7 @@ which shrinks short value vectors. learned-sink and softmax-off-by-one add to ea
 that belongs to no token. head-gate and element-gate put gates on attention's outputs.
 
 report joins the folders of one or many machines. It writes a page that needs no network, SVG figures, and a table
-of the claims of the paper (arXiv 2603.17771), each with a verdict by fixed rules:
+of the claims of the paper (arXiv 2603.17771), each with a verdict by fixed rules. Options of report:
 
 ${formatOptions(reportOptions)}
 Exit codes:

@@ -62,8 +62,8 @@ export class Failures {
     const order = this.#order++;
     const watched: Promise<void> = check.then(
       (error) => error && this.#fail(error, order),
-      // The device is gone, so its error scopes and compilation messages fail too; `lost` gives the
-      // reason.
+      // A check itself fails if the device is gone. After `end` that is no failure. Otherwise it
+      // counts unless an error came before it, such as the reason that `lost` gives.
       (error) => this.#ended || this.#fail(new GpuError(this.#lastOperator, String(error))),
     ).then(() => void this.#checks.delete(watched));
     this.#checks.add(watched);

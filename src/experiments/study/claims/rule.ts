@@ -1,6 +1,6 @@
 /**
  * The form of a claim's rule, the strengths that count as a sink, and the verdict from figures over
- * seeds.
+ * seeds. The rules themselves are in the files beside it, and `judge.ts` lists them.
  */
 import type { VScaleVariant } from "../../../reference/llama/config.ts";
 import { type ClaimVerdict, type Evidences, type Found, LEVEL, type RawClaim } from "./evidence.ts";

@@ -113,7 +113,7 @@ function exactPreTokenizer(part: Fields, path: string): Fields[] {
       if (part.split === false) return [part];
       const mark = String(part.replacement ?? "▁");
       if (mark.length !== 1) break;
-      // The library does not split before each mark.
+      // Hugging Face splits before each mark, the library at none.
       return [part, split(`[${mark}][^${mark}]*`)];
     }
     case "Punctuation":
