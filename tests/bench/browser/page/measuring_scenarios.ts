@@ -130,12 +130,13 @@ export const recoversALostDevice: Run = async (stage) => {
     path: "/?kernels=v-scale,rms-norm&passes=forward&shapes=default&budget=10",
   });
   const { page } = opened;
+  const crash = await stage.gpuCrash();
   await page.click("#run");
   await until(
     page,
     "/^0 of 12: .*taking/.test(document.querySelector('#progress-text').textContent)",
   );
-  await stage.crashGpu();
+  crash();
   await finish(opened);
   assertStringIncludes(await textOf(opened, "#trouble"), "it was opened anew for the others");
   const { measurements } = await saved(opened);

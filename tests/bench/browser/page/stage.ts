@@ -120,12 +120,17 @@ export class Stage {
     return { page, requests, complaints };
   }
 
-  /** Ends the browser's GPU process, as a crashing driver would. */
-  async crashGpu(): Promise<void> {
+  /**
+   * Finds the browser's GPU process. On a busy machine this takes long, so do it before the moment
+   * that the process must end at.
+   *
+   * @returns a function that ends the process, as a crashing driver would
+   */
+  async gpuCrash(): Promise<() => void> {
     const session = await this.browser.newBrowserCDPSession();
     const { processInfo } = await session.send("SystemInfo.getProcessInfo");
     const { id } = processInfo.find(({ type }) => type === "GPU")!;
-    Deno.kill(id, "SIGKILL");
+    return () => Deno.kill(id, "SIGKILL");
   }
 
   /** Closes all pages. */
