@@ -9,6 +9,7 @@ import {
   chainSummaryTable,
   chainTable,
 } from "../../../src/report/study/chain.ts";
+import { studyFigures } from "../../../src/report/study/figure_files.ts";
 import { gap } from "../../../src/report/study/text.ts";
 import { createSvgDocument } from "../../../src/report/svg_document.ts";
 import { cellText, escapeMarkdown, type Table } from "../../../src/report/table.ts";
@@ -64,6 +65,10 @@ test("fixtures/chain's tables are those of deno task study report fixtures/chain
     ...CHAIN_MOMENTS.map((moment) => chainTable(chain, moment)),
   ]);
   assertEquals(storedRows(text), rowsOf(wanted));
+  for (const { name, text } of studyFigures(study, createSvgDocument())) {
+    if (!name.endsWith("-chain.svg")) continue;
+    assertEquals(await Deno.readTextFile(new URL(name, folder)), text, name);
+  }
   for (const name of ["README.md", "fixtures/study/README.md"]) {
     const page = (await Deno.readTextFile(new URL(name, root))).replaceAll(/\s+/g, " ");
     assertStringIncludes(page, "chain/README.md");
