@@ -8,7 +8,6 @@ const DEFAULT_LAYOUT: ImageLayout = { numbers: "f32", blocks: true };
 
 /** Bytes per texel. */
 const TEXEL = 16;
-const BYTES = { f32: 4, bf16: 2 } as const;
 const FORMATS = { f32: "rgba32float", bf16: "rgba32uint" } as const;
 
 /** The texture width and height, and the number of layers, that every WebGPU adapter allows. */
@@ -127,7 +126,7 @@ export class MatrixImage {
     const [rows, columns] = this.shape;
     if (this.freed) throw new TypeError("Cannot write the image: it has been disposed of");
     if (!this.layout.blocks) throw new TypeError("Cannot write rows of an image without blocks");
-    const bytes = BYTES[this.layout.numbers];
+    const bytes = TEXEL / PER_TEXEL[this.layout.numbers];
     if (data.BYTES_PER_ELEMENT !== bytes) {
       throw new TypeError(
         `Cannot write the image: its numbers are ${this.layout.numbers}, wanted ${bytes} bytes for each, ` +
@@ -161,7 +160,7 @@ export class MatrixImage {
    * @param offset the matrix's first byte, a multiple of 16
    */
   copyFrom(encoder: GPUCommandEncoder, buffer: GPUBuffer, offset: number): void {
-    const texels = this.shape[0] * this.shape[1] * BYTES[this.layout.numbers] / TEXEL;
+    const texels = this.shape[0] * this.shape[1] / PER_TEXEL[this.layout.numbers];
     const lines = Math.floor(texels / LINE);
     const copy = (line: number, width: number, height: number) => {
       if (width === 0 || height === 0) return;

@@ -23,6 +23,7 @@ import type { Dispatch } from "../../gpu/plan.ts";
 import type { Tensor } from "../../gpu/tensor.ts";
 import { range, workgroupSum } from "../shared/parts.ts";
 import {
+  divideRows,
   fillsSubgroup,
   rowElement,
   type RowShape,
@@ -113,8 +114,9 @@ function planCooperative(gpu: Gpu, call: RmsNormForwardCall, sum: RowSum): Varia
     elementWidth: elements === shape.columns ? 1 : 4,
   });
   // On the CPU a workgroup computes more rows, because starting one is costly there.
-  const least = gpu.info.software ? shape.rows < 1024 ? 8 : 32 : 1;
-  const rowsPerRun = Math.min(Math.max(least, Math.ceil(shape.rows / 8192)), ROWS_PER_RUN);
+  const least = gpu.info.software ? shape.rows < 1024 ? 8 : ROWS_PER_RUN : 1;
+  const division = divideRows(shape.rows, { least, most: 8192 });
+  const rowsPerRun = Math.min(division.rowsPerRun, ROWS_PER_RUN);
   return {
     scratch: [],
     dispatches: [{
