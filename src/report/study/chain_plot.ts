@@ -36,6 +36,18 @@ const LEFT = 104;
 // Bold sans-serif letters of 12 pixels are 7.6 pixels wide on average.
 const LETTER = 7.6;
 
+// The height of a line of a panel's title.
+const TITLE_LINE = 15;
+
+// Breaks a title that is too long at a space or after a hyphen.
+function breakTitle(title: string, letters: number): string {
+  if (title.length <= letters) return plotText(title, letters);
+  const fits = title.slice(0, letters);
+  const end = Math.max(fits.lastIndexOf(" "), fits.lastIndexOf("-")) + 1;
+  const lines = end === 0 ? [title] : [title.slice(0, end).trimEnd(), title.slice(end)];
+  return lines.map((line) => plotText(line, letters)).join("\n");
+}
+
 /** Pictures narrower than this, in pixels, stack their panels. */
 const BESIDE = 700;
 
@@ -50,16 +62,19 @@ export function chainPlot(
   const domain = logDomain([1, ...drawn.flatMap(({ low, high }) => [low, high])]);
   const panel = beside ? (width - LEFT) / series.length : width - LEFT;
   const height = links.length * LINE;
+  const titles = series.map((name) => breakTitle(name, Math.floor(0.92 * panel / LETTER)));
+  const titleLines = Math.max(...titles.map((title) => title.split("\n").length));
+  const top = FACET_GAP + (titleLines - 1) * TITLE_LINE;
   const facet = beside ? "fx" : "fy";
   const place = { [facet]: "series", y: "link" };
   const color = ({ series: name }: ChainRow) => machineColor(series.indexOf(name));
   const inOrder = drawn.toSorted((a, b) => links.indexOf(a.link) - links.indexOf(b.link));
   return drawPicture({ document, text }, {
     width,
-    height: (beside ? 1 : series.length) * (height + FACET_GAP) + MARGIN_BOTTOM,
+    height: (beside ? height + top : series.length * (height + FACET_GAP)) + MARGIN_BOTTOM,
     marginLeft: LEFT,
     marginRight: 12,
-    marginTop: FACET_GAP,
+    marginTop: top,
     marginBottom: MARGIN_BOTTOM,
     x: {
       type: "log",
@@ -79,9 +94,10 @@ export function chainPlot(
       Plot.frame({ stroke: "var(--rule)" }),
       Plot.text(series, {
         [facet]: (name: string) => name,
-        text: (name: string) => plotText(name, Math.floor(0.92 * panel / LETTER)),
+        text: titles,
         frameAnchor: "top-left",
-        dy: -FACET_GAP + 6,
+        lineAnchor: "bottom",
+        dy: -7,
         fontWeight: "600",
       }),
       Plot.ruleX([1], { stroke: "var(--ink)", strokeOpacity: 0.5, strokeDasharray: "3 3" }),
