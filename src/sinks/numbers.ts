@@ -102,8 +102,8 @@ export function compareEarly(
 }
 
 /**
- * The positions that by-position arrays keep: s, the last one, all up to `dense`, and beyond that 2
- * t + 1 after each t (by default 63, 127, …).
+ * The positions that by-position arrays keep: s, the last one, all up to `dense`, then ever fewer,
+ * where 2t + 1 follows t (by default 63, 127, …).
  *
  * @param context T
  * @param options s, and `dense` (default 31)

@@ -146,7 +146,7 @@ export class StatesMeter {
 
   /**
    * Chooses the heads to show: the requested one, and those with the largest, the median and the
-   * smallest score. Only a head with a sink is called a sink.
+   * smallest score. `why` calls a head a sink only if its score counts as one.
    */
   #heads(
     scores: readonly (readonly number[])[],

@@ -76,7 +76,7 @@ export function bootstrapMedians(
   const position = positions(samples);
   const ordered = Float64Array.from(samples).sort();
   const generator = xoroshiro128plus(seed);
-  for (let i = 0; i < 32; i++) generator.next(); // The first outputs still show a small seed.
+  for (let i = 0; i < 32; i++) generator.next(); // A small seed's first outputs are hardly random.
   const weights = new Uint32Array(n);
   const medians = new Float64Array(
     Math.min(RESAMPLES, Math.max(400, Math.floor(MOST_DRAWS / n))),

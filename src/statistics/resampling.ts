@@ -53,7 +53,7 @@ export function bootstrapIntervals(
   },
 ): Interval[] {
   const generator = xoroshiro128plus(seed);
-  for (let i = 0; i < 32; i++) generator.next(); // The first outputs still show a small seed.
+  for (let i = 0; i < 32; i++) generator.next(); // A small seed's first outputs are hardly random.
   const counts = new Uint32Array(items);
   const draws = Array.from({ length: RESAMPLES }, () => {
     counts.fill(0);

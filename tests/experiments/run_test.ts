@@ -136,8 +136,8 @@ testOnDisk("run")(
     const whole = await wholeRun();
     const killed = join(parent, "killed");
     const program = fileURLToPath(new URL("./tiny_run.ts", import.meta.url));
-    // Two processes are killed at a random line of their progress, after a random delay. The next
-    // one finishes the run.
+    // Each of the first two processes is killed a random delay after a random line of its progress.
+    // The third one finishes the run.
     const moments = randomUniform({ seed: Date.now(), length: 20 });
     const kills: string[] = [];
     let finished = false;

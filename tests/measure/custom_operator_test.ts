@@ -111,7 +111,7 @@ Deno.test("addCustomOperator() refuses a name that is taken", () => {
 Deno.test("the example's tolerances cover the errors that WGSL allows, and little beyond", () => {
   const random = tensorSource(1);
   const [cap, ulp, n] = [30, 2 ** -23, 2 ** 18];
-  // The largest result: each exponential within 3 + 2 |z| ulp, each division within 2.5.
+  // The largest result that WGSL allows: exponentials within 3 + 2 |z| ulp, divisions within 2.5.
   const largestTanh = (x: number) => {
     const z = Math.abs(x) / cap * (1 + 2.5 * ulp);
     const error = (3 + 2 * z) * ulp;

@@ -11,7 +11,7 @@ import { parseResultFile } from "../../src/measure/result_file/parse.ts";
 import { assert, assertEquals } from "../support/assert/assert.ts";
 import { fromOneProcess, syntheticResultFile } from "./synthetic.ts";
 
-/** One process's measurement; each of its lists must grow with a second process. */
+/** A measurement by one process. Adding a second process must lengthen each of its lists. */
 function taken(fields: Partial<Measurement> = {}): Measurement {
   return fromOneProcess({
     samples: [10, 11, 12],

@@ -119,7 +119,7 @@ export class CompressRegression {
 
 const RATIOS = ["bloat", "compress", "change"] as const;
 
-/** The number of sequences, the first ones, whose tokens `points` holds. */
+/** The number of sequences, from the first on, whose tokens `points` holds. */
 const POINT_SEQUENCES = 2;
 
 export class BranchMeter {

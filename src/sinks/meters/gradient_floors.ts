@@ -62,8 +62,8 @@ export interface FloorOptions {
 /** The states that determine the logits' gradients. */
 interface SlopeStates extends FloorStates {
   /**
-   * The original values: [B, Hkv, T, D]. The precise form subtracts position s's value from all
-   * values. undefined in the usual form.
+   * `value` before the precise form subtracts position s's value from it: [B, Hkv, T, D];
+   * undefined in the usual form.
    */
   readonly taken: Numbers | undefined;
   /** b_t, the sink logit's share of the weight: [B, Hq, T]; undefined without sink logits. */

@@ -68,7 +68,7 @@ export interface PretrainedMeasurement extends StatesMeasurement {
     readonly loss: Interval | null;
     /** The interval of the sink rate at position s. */
     readonly sinkRate: Interval | null;
-    /** The interval of R_GS(s), its median over layers, as many texts would give it. */
+    /** R_GS(s), median over layers: the interval of the value that many texts would give. */
     readonly gradientSink: Interval | null;
   };
   /** Every text's share of (layer, query head) pairs whose α_s counts as a sink. */

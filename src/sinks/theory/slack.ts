@@ -17,7 +17,7 @@ export interface Comparison {
   readonly excess: number;
   /** The magnitude of the added terms. */
   readonly scale: number;
-  /** The most of excess / scale that rounding can explain. */
+  /** The largest excess / scale that rounding can explain. */
   readonly tolerance: number;
   /** The place of the comparison. */
   readonly where: () => string;

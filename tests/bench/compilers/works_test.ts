@@ -90,7 +90,7 @@ Deno.test("listWorks() lists the kernels that tuning tries, the f16 ones, and th
   const chosen = list("chosen");
   assert(chosen.length > 0 && chosen.every((work) => work.chosen));
   assertEquals(chosen, all.filter((work) => work.chosen));
-  // If named, even a kernel for the CPU is compiled.
+  // A variant for CPUs is compiled too if it is named.
   const named = list(["barrier-free"]).filter(({ operator }) => operator !== "model");
   assertEquals([...new Set(named.map(({ variant }) => variant))], ["barrier-free"]);
 });

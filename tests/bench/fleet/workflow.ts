@@ -52,7 +52,7 @@ export function parseWorkflow(text: string): Workflow {
 export interface RunJobOptions {
   /** The values of expressions such as `matrix.name`. */
   readonly values: Readonly<Record<string, string>>;
-  /** Variables to add to every command's environment, as on the machine. */
+  /** The machine's own variables, which are added to every command's environment. */
   readonly env: Readonly<Record<string, string>>;
   /** The machine's working folder. */
   readonly folder: string;

@@ -1,4 +1,4 @@
-/** For tests: stores a tuned choice for this adapter, the portable kernel for RMSNorm forward. */
+/** For tests: stores a tuned choice for this adapter, the portable variant of RMSNorm forward. */
 import { openGpu } from "../../../mod.ts";
 import { storeTuning } from "../../../src/measure/tuning/store.ts";
 import { tunableOperators } from "../../../src/ops/tuning/operators.ts";

@@ -1,7 +1,7 @@
 import { Progress, type ProgressState } from "../../../src/cli/shared/progress.ts";
 import { assertEquals } from "../../support/assert/assert.ts";
 
-/** The lines shown without a terminal for states, each with the seconds `after` the start. */
+/** What Progress prints without a terminal for states that come `after` seconds from the start. */
 function lines(states: readonly (ProgressState & { readonly after: number })[]): string[] {
   let text = "";
   let now = 0;

@@ -12,8 +12,8 @@ import { fields, type Scene, SENTENCE, withModel } from "./pretrained_scene.ts";
 const test = testWith("read", "write");
 
 /**
- * Puts a mistake into the scene. Returns words of the error that must report the mistake, and
- * arguments without which the command would not meet it.
+ * Puts a mistake into the scene. Returns words of the error that must report it, and the arguments
+ * that the command needs to meet it, if any.
  */
 type Mistake = (
   scene: Scene,
@@ -155,7 +155,7 @@ const mistakes: Readonly<Record<string, Mistake>> = {
     for await (const { name } of Deno.readDir(model)) {
       if (!/^(adapter|tokenizer)/.test(name)) await Deno.remove(at(name));
     }
-    // The error is about the folder, which explains more than one about the option would.
+    // The error is about the folder: it explains more than an error about --texts would.
     return { args: ["--texts=2"], says: "has no config.json, but adapter_model.safetensors, an" };
   },
   "options of pretrained models without a tokenizer": async ({ at }) => {

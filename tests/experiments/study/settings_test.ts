@@ -21,7 +21,8 @@ Deno.test("studyRunSettings() gives all variants the same settings except for th
     }
     const models = all.map(({ model }) => JSON.stringify(model));
     assertEquals(new Set(models).size, models.length);
-    // Without sinks and gates, settings do not name them: runs of older versions must resume.
+    // Older versions had no sinks and gates. To resume their runs, a model without these must have
+    // settings that do not name them.
     assert(!/sinkLogit|attentionGate/.test(models[0]!), models[0]);
   }
 });

@@ -44,7 +44,7 @@ eachRuntime("an image holds the rows that were written, block by block", async (
   assertEquals(await numbers.read(), wanted);
 });
 
-// Reads an image without blocks, texel by texel.
+// Reads an image that has no blocks: each of its lines holds 256 texels.
 const linesSource = source
   .replace("numbers[id.y * count.x + id.x]", "let i = id.y * count.x + id.x;\n  numbers[i]")
   .replace("vec2u(id.x % 16u, id.y), id.x / 16u", "vec2u(i % 256u, i / 256u), 0u");

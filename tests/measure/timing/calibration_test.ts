@@ -84,7 +84,7 @@ Deno.test("calibrateTicks() refuses clocks that do not run evenly", () => {
   // A clock that changes its pace halfway.
   const changed = good.map((each, i) => i < 10 ? each : { ...each, ticks: 1.5 * each.ticks });
   assertEquals(calibrateTicks(changed), undefined);
-  // A clock that stops for a moment, even if every other pair is consistent.
+  // A clock that stops for a moment, even if only one pair of readings shows it.
   const still = [[0, 0], [100, 100], [104, 100]].map(([time, ticks]) => ({
     ticks: 1e6 * ticks!,
     before: 1e6 * (time! - 1.5),

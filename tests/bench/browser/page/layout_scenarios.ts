@@ -79,7 +79,7 @@ function sinkComparisonPage(): string {
   return renderSinkComparison(names.map((name) => ({ name, measurement })), document);
 }
 
-/** The rows of two models' tables whose values a reader sees only after scrolling. */
+/** In tables of two models: the rows whose last value a reader must scroll to see. */
 const HIDDEN_VALUES = `[...document.querySelectorAll(".table tbody tr")].filter((row) => {
   const right = (each) => each.getBoundingClientRect().right;
   return right(row.lastElementChild) > right(row.closest(".scroll")) + 1;

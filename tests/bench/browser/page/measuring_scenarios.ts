@@ -141,7 +141,7 @@ export const recoversALostDevice: Run = async (stage) => {
   assertStringIncludes(await textOf(opened, "#trouble"), "it was opened anew for the others");
   const { measurements } = await saved(opened);
   const states = measurements.map(({ status = "ok" }) => status);
-  // The crash costs one row of four. The others are measured, even if they had begun before.
+  // The crash costs one row of four. The others are measured, even those that had begun before it.
   assertEquals([states.length, states.filter((state) => state === "failed").length], [4, 1]);
   assertStringIncludes(
     measurements.find(({ status }) => status === "failed")!.reason!,

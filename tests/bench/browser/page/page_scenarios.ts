@@ -160,7 +160,7 @@ export const fitsAPhone: Run = async (stage) => {
   await page.focus("#grid");
   await page.keyboard.press("ArrowDown");
   await page.keyboard.press("Tab");
-  // The browser draws the choice, and tells the page some time later.
+  // The browser shows the new choice at once, but tells the page of it some time later.
   await until(page, "location.search.includes('shapes=default')");
   await look(opened, "phone");
   assertClean(opened);

@@ -19,7 +19,7 @@ export interface OpenOptions {
   readonly before?: string;
   /** Changes a script before the browser gets it. */
   readonly rewrite?: (script: string, name: string) => string;
-  /** Whether not to wait for the adapter. */
+  /** Whether `open()` returns without waiting for the adapter. */
   readonly impatient?: boolean;
 }
 

@@ -90,7 +90,7 @@ Deno.test("parseHuggingFaceConfig() refuses RoPE that differs between the kinds 
     const parameters = { full_attention: full, sliding_attention: other };
     refused(given(parameters, both), differ);
     refused(given(parameters), differ);
-    // Only the kinds that the model has count.
+    // Parameters for a kind of layer that the model lacks do not count.
     assertEquals(parse(given(parameters, Array(3).fill(both[0]))).config.ropeBase, 500);
     const all = given({ full_attention: other, sliding_attention: full }, Array(3).fill(both[1]));
     assertEquals(parse(all).config.ropeBase, 500);
