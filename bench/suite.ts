@@ -37,7 +37,7 @@ interface Bench extends BenchedOperator {
   readonly variant: string;
 }
 
-/** What a benchmark's rehearsal found: it compiles the kernel, checks it and times it roughly. */
+/** The findings of a rehearsal, which compiles a kernel, checks it and times it roughly. */
 interface Rehearsed {
   readonly bench: Bench;
   /** ns of one run, from the rehearsal. */

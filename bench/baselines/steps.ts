@@ -36,7 +36,7 @@ export class Steps {
   /**
    * Adds a dispatch over `count` items, `perWorkgroup` of them per workgroup.
    *
-   * @param kernel must number its workgroups over x and y
+   * @param kernel must count its workgroups over x and y, as `spreadWorkgroups` does
    * @param step `parameters` are u32; `last` is an f32 parameter after them
    */
   spread(

@@ -20,7 +20,7 @@ async function start(name: LibraryName): Promise<Peer> {
   const library = libraries[name];
   let adapter: string | undefined;
   if (library.gpu) {
-    // Opened first, so that the library gets the same adapter, which may be the embedded one.
+    // Opened first: openGpu() may switch this process, and so the library, to the embedded driver.
     using gpu = await openGpu({ tuning: false });
     adapter = gpu.info.description || gpu.info.device || gpu.info.vendor;
   }

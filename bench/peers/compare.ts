@@ -184,7 +184,7 @@ async function prepareOn(
   return { faulty, sound };
 }
 
-/** Accepts a model's first answer, with which later ones must agree, if its numbers are finite. */
+/** Accepts a model's first answer if its numbers are finite. Later answers must agree with it. */
 function unchecked(
   numbers: readonly (readonly number[])[],
   stretches: readonly Stretch[],

@@ -15,7 +15,7 @@ export interface Library {
   readonly gpu: boolean;
 }
 
-/** In the order of the tables; the others are compared with `gradsink`. */
+/** The libraries, in the order of the tables. The tables compare all others with `gradsink`. */
 export const libraries = {
   "gradsink": { title: "gradsink", module: "libraries/ours.ts", gpu: true },
   "jax-js": { title: "jax-js", module: "libraries/jax.ts", gpu: true },

@@ -34,7 +34,7 @@ export type PeerReply =
   | {
     readonly type: "ready";
     readonly versions: Readonly<Record<string, string>>;
-    /** The adapter; absent for a library that computes on the CPU. */
+    /** The adapter; absent for a library that runs native code on the CPU. */
     readonly adapter?: string;
   }
   | { readonly type: "prepared"; readonly ways: readonly PreparedWay[] }

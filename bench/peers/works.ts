@@ -51,9 +51,9 @@ export interface WantedNumbers {
 export const EPSILON = 1e-5;
 
 /**
- * The largest error that counts as right, as `largestError` measures it: relative to the row's
- * largest number, to `magnitude` if that is larger, and at least to a hundredth of the largest
- * number in all rows.
+ * The largest error that counts as right. `largestError` measures it relative to the largest of
+ * three numbers: the row's largest number, `magnitude`, and a hundredth of the largest number in
+ * all rows.
  */
 export const TOLERANCE = 1e-4;
 

@@ -76,7 +76,7 @@ function timePoint(point: ScalingResult, cpu: boolean) {
   return [{ x, y: 1000 * perUnit, ...ends }];
 }
 
-// Per head, because CPU adapters are measured with fewer heads than GPUs.
+// Shows memory per head, because CPU adapters are measured with fewer heads than GPUs.
 function memoryPanel(group: readonly SeriesResult[]): ScalingPanel {
   const line = (name: string, pass: string, bytes: (result: ScalingResult) => number) => {
     const points = group.find((each) => each.pass === pass)?.points ?? [];

@@ -32,8 +32,8 @@ export interface CallMemory {
 /** D of the attention series. */
 const HEAD_DIM = 64;
 /**
- * The most FLOPs of attention's forward pass on a CPU: long sequences have fewer than 8 heads, but
- * at least 1.
+ * The most FLOPs of attention's forward pass on a CPU. To stay below them, long sequences get fewer
+ * than 8 heads, but at least 1.
  */
 const SOFTWARE_FLOPS = 2e9;
 
@@ -41,8 +41,8 @@ const SOFTWARE_FLOPS = 2e9;
  * The series: attention over T from 128 to 16,384; RMSNorm over rows and over d; V-scale over T and
  * over D.
  *
- * @param options.software whether the adapter computes on the CPU: attention then has 8 heads, or
- *   fewer at long T, in place of 16, which does not change the cost per unit of work
+ * @param options.software whether the adapter computes on the CPU: attention then has at most 8
+ *   heads instead of 16. The number of heads does not change the cost per unit of work
  * @param options.longest the largest T and the most rows
  */
 export function scalingSeries(

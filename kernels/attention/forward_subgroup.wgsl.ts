@@ -12,10 +12,10 @@
  * barrier, no workgroup memory.
  *
  * A row's exponentials are relative to a maximum that may lag behind the true one by SLACK powers
- * of two. So few tiles rescale the sums, and only there the subgroup computes each row's maximum. A
- * test of the bits of logit minus maximum tells whether a row needs this. The test counts a NaN as
- * large, because exp2 may lose it; the row's sum then keeps the NaN. Only a row's own logits move
- * its maximum, so its bits do not depend on later rows.
+ * of two. Therefore the subgroup rescales the sums and computes each row's maximum in a few tiles
+ * only. A test of the bits of logit minus maximum tells whether a row needs this. The test counts a
+ * NaN as large, because exp2 may lose it; the row's sum then keeps the NaN. Only a row's own logits
+ * move its maximum, so its bits do not depend on later rows.
  *
  * Results are stored from arrays in memory in a rolled loop, because stores take most of the
  * compile time.

@@ -1,4 +1,4 @@
-// Matrix product. Needs matmul/operands.wgsl in front, which defines it.
+// Matrix product. Needs matmul/operands.wgsl in front, which defines the product.
 //
 // One workgroup computes a 64x64 tile of the product and walks K in steps of 16. Each step it
 // copies 64x16 numbers of the left operand and 16x64 of the right one to workgroup memory, as vec4f

@@ -1,6 +1,6 @@
 /**
  * Matrix product for adapters that compute on the CPU and have subgroups. Needs
- * matmul/operands.wgsl in front, which says what it computes.
+ * matmul/operands.wgsl in front, which defines the product.
  *
  * On such adapters a load or a barrier costs as much as dozens of multiply-adds, because it runs
  * lane by lane. So a workgroup is one subgroup, S lanes wide, and computes a tile of `rows` × (S ·
@@ -15,9 +15,9 @@
  * rows l, l + S, … of the tile, whose left operand it has loaded anyway. If no lane holds a row
  * whole, all lanes compute its numbers.
  *
- * Operands can be images: then a load is a call of a function that all lanes share, which takes a
- * fifth of the time and next to no code. So if right is an image, lanes take more columns, and one
- * turn of the loop can take two steps. An image of bfloat16 takes half the loads.
+ * An operand can be an image. All lanes then load with one function call, which takes a fifth of
+ * the time of a load from a buffer, and next to no code. So if right is an image, lanes take more
+ * columns, and one turn of the loop can take two steps. An image of bfloat16 takes half the loads.
  *
  * Rows and columns past the end repeat the last one and store the same number again. A condition
  * around the stores would triple the compile time and, with it, halve the rows of a tile.
@@ -53,8 +53,8 @@ export interface MatmulSubgroupOptions {
   readonly leftImage: ImageLayout | undefined;
   /**
    * The layout of right if it is an image. Then `right` is not `scalar`, and `extra` is 0. With
-   * bfloat16, a read along N needs a `width` that is a multiple of 8 and `storedVectors`, and a
-   * read along K needs two steps.
+   * bfloat16, a read along N needs `storedVectors` and a multiple of 8 as `width`; a read along K
+   * needs two `steps`.
    */
   readonly rightImage: ImageLayout | undefined;
   /** Steps of four k in one turn of the loop. With several, K is a multiple of 4 · `steps`. */

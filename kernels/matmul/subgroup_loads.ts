@@ -108,7 +108,8 @@ export function leftLoads(load: MatmulLoad, tile: Tile): LeftLoads {
   return load === "along-inner" ? leftAlongInner(tile) : leftAlongOuter(tile);
 }
 
-// Uses the names column0, column1, … that the kernel declares.
+// Declares the index in right at which each of a lane's columns starts: rightColumn0 for the
+// kernel's column0, and so on.
 function rightStarts(width: number): string {
   return unroll(
     width,

@@ -32,7 +32,7 @@ export const COMPONENTS = ["x", "y", "z", "w"];
 
 /** The properties of a tile that loads depend on. */
 export interface Tile {
-  /** S */
+  /** S, the size of every subgroup. */
   readonly subgroupSize: number;
   /** Rows of a tile. */
   readonly rows: number;

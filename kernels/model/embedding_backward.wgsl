@@ -15,7 +15,7 @@ struct Parameters {
 
 @group(0) @binding(0) var<uniform> parameters: Parameters;
 @group(0) @binding(1) var<storage, read> order: array<f32>; // [rows]: the places, sorted by token
-@group(0) @binding(2) var<storage, read> starts: array<f32>; // [V + 1]: where in order each token's places begin
+@group(0) @binding(2) var<storage, read> starts: array<f32>; // [V + 1]: where each token's places begin in `order`
 @group(0) @binding(3) var<storage, read> outputGradient: array<Element>; // [rows, d]
 @group(0) @binding(4) var<storage, read_write> tableGradient: array<Element>; // [V, d]
 

@@ -3,7 +3,7 @@
 //
 // One invocation per four neighboring columns, 64 per workgroup, spread over x and y. No barriers.
 
-// Lengths that are compiled in, or 0 for those of the parameters.
+// Lengths that are compiled in. Where one is 0, the length in the parameters applies.
 const OUTER: u32 = 0u;
 const INNER: u32 = 0u;
 const VECTORS: u32 = 0u;

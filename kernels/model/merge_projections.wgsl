@@ -1,6 +1,6 @@
-// Joins the gradients by query, key and value into the gradient by their joint projection. It turns
-// the gradients by query and key back. Rotations are orthogonal, so this is also the inverse of
-// model/split_projections.wgsl. Needs model/projections.wgsl in front.
+// Joins the gradients by query, key and value into the gradient by their joint projection. It
+// applies RoPE's inverse to the gradients by query and key. Rotations are orthogonal, so this is
+// also the inverse of model/split_projections.wgsl. Needs model/projections.wgsl in front.
 //
 //   projections[b][t][h] = R_tᵀ input[b][h][t]    R_tᵀ (x, y) = (x cos + y sin, y cos − x sin)
 //

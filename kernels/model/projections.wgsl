@@ -10,7 +10,7 @@
 
 alias Element = vec2f; // vec4f if D is a multiple of 8
 
-// Lengths that are compiled in, or 0 for those of the parameters.
+// Lengths that are compiled in. Where one is 0, the length in the parameters applies.
 const LENGTH: u32 = 0u;
 const QUERY_HEADS: u32 = 0u;
 const KEY_HEADS: u32 = 0u;

@@ -5,7 +5,7 @@
 //
 // Source: Shazeer, arXiv 2002.05202.
 
-// f in elements, if compiled in; else 0.
+// The length of half a row in elements, if it is compiled in. If 0, the parameter applies.
 const ELEMENTS: u32 = 0u;
 
 struct Parameters {

@@ -1,4 +1,4 @@
-// Naive RMSNorm backward, last step: the gradient of the input x.
+// Naive RMSNorm backward: the gradient of the input x, from the results of earlier kernels.
 //
 //   dx = inverseRms (u - mean n)
 //

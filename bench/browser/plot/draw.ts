@@ -76,7 +76,7 @@ function reader(mark: Mark): Reader {
   };
 }
 
-/** Draws a mark into a frame, as elements inside `group`. The mark has only the frame's data. */
+/** Draws a mark as elements inside `group`. The mark's data are only those of this frame. */
 export function drawMark(group: Parent, frame: Frame, mark: Mark): void {
   if (mark.kind === "line" || mark.kind === "areaY") return drawSeries(group, frame, mark);
   const draw = {

@@ -81,7 +81,7 @@ export function logScale(domain: [number, number], range: [number, number]): Num
         if (tick >= low && tick <= high) found.push(tick);
       }
     }
-    // Over less than a decade these may be few; then use the ticks of a linear scale.
+    // A range of less than a decade may have few of these ticks. Then use a linear scale's ticks.
     return 2 * found.length < count ? niceTicks(low, high, count) : found;
   };
   return Object.assign((value: number) => linear(Math.log10(value)), {

@@ -24,7 +24,8 @@ import { unroll } from "../../unroll.ts";
 export interface Accumulation {
   readonly name: string;
   /**
-   * WGSL in front of the weights of row block `a` that scales them, such as `2.0 *`. Default: none.
+   * WGSL that scales the weights of row block `a` and stands in front of them, such as `2.0 *`.
+   * Default: none.
    */
   readonly unit?: (a: number) => string;
   /** The buffer whose rows the weights multiply: one row per column of the tile. */
@@ -56,8 +57,8 @@ export function accumulate(
       ? { turn: "run", group: `${i}u` }
       : groupAt(options, `(${groups}u * run + ${i}u)`);
   const masked = columnsMasked(options);
-  // The most steps for an invocation's masked columns: those on the diagonal, as many as it has
-  // rows, and those of incomplete runs.
+  // The most steps that an invocation's masked columns can take. These columns are those on the
+  // diagonal, as many as the invocation has rows, and those of incomplete runs.
   const most = Math.ceil((ownRows + sight.ends * run) / masked) + 1;
   const maskedWeights = (j: number) =>
     masked === 4

@@ -256,7 +256,8 @@ export function stagedOperands(options: AttentionTiledOptions, exact: boolean): 
  * Writes this invocation's weights `name{a}_{b}_{c}` to `tile` or `weights`. It needs a barrier
  * before and after.
  *
- * @param factor WGSL in front of the weights of row block `a` that scales them, such as `2.0 *`
+ * @param factor WGSL that scales the weights of row block `a` and stands in front of them, such as
+ *   `2.0 *`
  */
 export function share(
   options: AttentionTiledOptions,

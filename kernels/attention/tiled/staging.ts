@@ -10,8 +10,8 @@
  *
  * Invocations divide the units of both operands among themselves. If one operand has fewer units
  * than there are invocations, the remaining invocations take units of the other operand. If each
- * operand has half as many units as there are invocations, one half of the invocations takes each,
- * and both halves run the same code except for the reads.
+ * operand has half as many units as there are invocations, each half of the invocations takes one
+ * operand, and both halves run the same code except for the reads.
  *
  * Rows of a tile past the end of the sequence are those of the next head, or what WebGPU reads past
  * the end of a buffer. Nothing uses their products: those of masked columns are dropped, and no row

@@ -27,8 +27,8 @@ export const LONGEST_RUN = 0.5e9;
 /** A Worker counts as hanging after this many ms without a message. */
 const DEADLINE = 90_000;
 /**
- * The coarsest step of a clock, in ns, that the page measures with. A coarser clock would need very
- * long passes.
+ * The page refuses to measure by a wall clock with longer steps than this, in ns, because passes
+ * would have to be very long.
  */
 const COARSEST_CLOCK = 8e6;
 /** The shortest time between two drawings of the results while measuring, in ms. */
