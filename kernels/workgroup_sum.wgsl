@@ -2,7 +2,8 @@
 //
 // After one barrier, an invocation adds the 64 numbers one after the other, so all invocations that
 // add get the same bits. On CPU adapters, where a barrier costs hundreds of cycles, this is faster
-// than a tree, which needs six. A kernel that stores summands twice needs a barrier in between.
+// than a tree, which needs six barriers. A kernel that stores summands twice needs a barrier in
+// between.
 //
 // If only one invocation needs the sum, call storeSummand in all and sumOfSummands in that one. A
 // CPU then adds once instead of once per vector of invocations.

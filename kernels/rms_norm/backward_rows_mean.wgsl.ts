@@ -45,7 +45,7 @@ fn main(
     return;
   }
   let length = parameters.columns / ELEMENT_WIDTH;
-  // Past the end, the same invocation computes the last row again.
+  // In place of rows past the end, the invocation computes the last row again.
   ${
     eachRow((r) => `
   let row${r} = min(firstRow + ${r}u, parameters.rows - 1u);

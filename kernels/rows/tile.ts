@@ -121,7 +121,8 @@ function walkPositions(
     phases === 1
       ? `gain[position${k}]`
       : `vec4f(${["x", "y", "z", "w"].map((i) => `gain[wrapped${k}.${i}]`).join(", ")})`;
-  // The number of the row that the position's first element belongs to, and of the next row.
+  // Each element takes the number, such as inverseRms, of its own row: a vector can hold the end of
+  // one row and the start of the next.
   const rowsNumber = (name: string, k: number) => {
     const values = each(phases, (p) => `${name}Row${p}`);
     const first = choose(values, (p) => `phase${k} == ${p}u`);

@@ -54,8 +54,8 @@ fn main(
   let sum = squaredNorm + c;
   let factor = squaredNorm / sum;
   let along = 2.0 * (c / sum) / sum * product; // never (r + C)², which overflows first
-  // True if float32 holds all numbers below, or those that it flushes do not matter. The bounds are
-  // 2⁻¹⁰⁰, 2⁻⁸⁰, 2⁻⁴⁰ and 2⁴⁰. `&`, because `&&` would branch.
+  // True if float32 holds every number that follows, or flushes only numbers that do not matter.
+  // The bounds are 2⁻¹⁰⁰, 2⁻⁸⁰, 2⁻⁴⁰ and 2⁴⁰. `&`, because `&&` would branch.
   let usual = (squaredNorm >= 7.888609e-31) & (sum >= 9.094947e-13) & (sum <= 1.0995116e12) &
     (factor >= 8.271806e-25) & (abs(product) >= 7.888609e-31) & (abs(product) <= 1.0995116e12);
   if (inside && !usual) {

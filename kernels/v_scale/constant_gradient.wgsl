@@ -1,5 +1,7 @@
-// V-scale's dC: the sum of a head's terms over batch and positions. Needs workgroup_sum.wgsl in
-// front.
+// V-scale's dC: the sum of a head's terms over batch and positions. Each term comes with a 0,
+// because fused attention writes the terms over its pairs (r, C).
+//
+// Needs workgroup_sum.wgsl in front.
 //
 // One workgroup of 64 invocations per head, so the order of the sum, and with it its bits, never
 // changes. One barrier. Dispatch: (Hkv).

@@ -1,8 +1,8 @@
 // The numbers that fused V-scale needs for every value row: valve_s = (r_s, C) with r_s = |v_s|²
 // and the head's constant C. Needs range.wgsl in front.
 //
-// r is exact up to rounding if float32 holds it, from 2⁻¹²⁶ (1.2·10⁻³⁸) on, and r + C, up to
-// 3.4·10³⁸; r is 0 for a row of zeros. Otherwise r is NaN, and so is V-scale's factor.
+// r is exact up to rounding, and 0 for a row of zeros. Two cases exceed float32: r of another row
+// below 2⁻¹²⁶ (1.2·10⁻³⁸), and r + C above 3.4·10³⁸. There r is NaN, and so is V-scale's factor.
 //
 // One invocation for each of the B Hkv T rows; 64 per workgroup. No barriers.
 //

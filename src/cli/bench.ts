@@ -185,7 +185,7 @@ async function measure(
   }
 }
 
-// Lists unfit variants and why; a reason that holds for several shapes once.
+// Lists unfit variants with reasons. A reason that several shapes share is listed once.
 function describeUnfit(work: readonly (Work & AdapterChoice)[]): string[] {
   const lines = work.flatMap(({ kernel, pass, unfit = {} }) =>
     Object.entries(unfit).map(([name, reason]) => `${kernel} ${pass} ${name}: ${reason}`)

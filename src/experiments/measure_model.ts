@@ -50,8 +50,8 @@ export interface MeasureModelOptions extends MeasuredBatches {
 /**
  * Copies a layer's numbers from the GPU. All reads overlap, because each wait costs 10 ms in Deno.
  *
- * @param options `gradientFactor` multiplies the gradients; `arrays` holds each tensor's array of
- *   an earlier call, to fill again, so layers that share tensors share memory
+ * @param options `gradientFactor` multiplies the gradients; `arrays` keeps each tensor's array for
+ *   the next call, which fills it again, so layers that share tensors share memory
  */
 export async function readLayer(
   layer: LayerTrace<Tensor>,
@@ -227,7 +227,7 @@ export function sequenceLosses(tokenLosses: ArrayLike<number>, context: number):
   });
 }
 
-/** Throws an error that names the first layer state that is not finite, or else the head. */
+/** Throws an error that names the first layer state that is not finite, else the output head. */
 async function refuseLoss(
   { config, batch, context, trace }: Llama,
   loss: number,

@@ -44,7 +44,7 @@ const TEXTS = 20;
 
 /**
  * Whether a path or name means a pretrained model: an existing folder with config.json and a
- * tokenizer that is not a run's, or if no such path exists, a name of the form OWNER/NAME.
+ * tokenizer but no run's settings; or, if the path does not exist, a name of the form OWNER/NAME.
  */
 export async function isPretrained(model: string): Promise<boolean> {
   const isFile = async (...names: string[]) => {

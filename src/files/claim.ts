@@ -65,7 +65,7 @@ export async function waitForLock(file: Deno.FsFile): Promise<void> {
   }
 }
 
-// A lock on a removed file keeps no other process out.
+// Whether an open file is still at its path: a lock on a removed file keeps no other process out.
 async function isAt(file: Deno.FsFile, path: string): Promise<boolean> {
   try {
     const [own, there] = await Promise.all([file.stat(), Deno.lstat(path)]);

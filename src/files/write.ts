@@ -93,7 +93,7 @@ export async function checkWritable(path: string): Promise<void> {
       : systemReason(error);
     throw fileError(path, `cannot be written: ${reason}`);
   }
-  // Permission bits say little on network folders, in containers and for the superuser.
+  // Try it: permission bits say little on network folders, in containers and for the superuser.
   const probe = join(dirname(target), `.${crypto.randomUUID()}.tmp`);
   try {
     (await Deno.open(probe, { write: true, createNew: true })).close();

@@ -107,7 +107,7 @@ async function versionOf(folder: string): Promise<string | undefined> {
 }
 
 export interface OpenedBeside {
-  /** By the ids of this side's jobs. */
+  /** The other side's jobs, by the ids of this side's jobs. */
   readonly partners: ReadonlyMap<number, Job>;
   readonly opened: OpenedAdapter;
   /** The operators and passes that only this side has, which it measures alone. */

@@ -48,7 +48,8 @@ export async function openJointRun(
         suite,
         settings: { ...own.settings, selection: { ...selection, ...operator } },
         ...warnings.length === 0 ? {} : { warnings },
-        // A process that ended early has not reported its operator's digest: set it here.
+        // If a process ended early, its lost measurements carry this side's digest: set the other
+        // side's.
         measurements: joint.measurements.map((each) =>
           each.operatorDigest === undefined || digest === undefined
             ? each

@@ -11,7 +11,8 @@ import type { BenchRequest } from "./options.ts";
 const RESULTS = "results";
 
 /**
- * Refuses, before anything is measured, files that cannot be written, and existing ones of `--out`.
+ * Refuses, before anything is measured, a file that cannot be written, and a file of `--out` that
+ * exists already.
  *
  * @throws {UsageError} if the file of `--out` exists
  * @throws {FileError} if a file cannot be written

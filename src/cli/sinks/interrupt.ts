@@ -8,7 +8,7 @@ import { listenForInterrupts } from "../shared/interrupts.ts";
 export function endAtInterrupt(err: (text: string) => void): () => void {
   const interrupt = new AbortController();
   interrupt.signal.addEventListener("abort", () => {
-    // On a terminal, the progress bar is in this line.
+    // On a terminal, the current line holds the progress bar: begin another.
     const line = Deno.stderr.isTerminal() ? "\n" : "";
     err(
       `${line}sinks: interrupted; files are written only after the measurement, so none are new\n`,

@@ -25,7 +25,7 @@ export type TrainRequest =
   | {
     readonly command: "resume";
     readonly folder: string;
-    /** Undefined if the text has not moved. */
+    /** Where the run's text is now; undefined if it has not moved. */
     readonly corpus?: string;
     readonly gpu: OpenGpuOptions;
   }

@@ -58,7 +58,7 @@ function describe(
   return parts.filter((part) => part !== "").join("  ");
 }
 
-/** How far it is above the oracle's. */
+/** How far the loss is above the oracle's; empty without an oracle. */
 function gap(loss: number, oracleLoss: number | undefined): string {
   if (oracleLoss === undefined) return "";
   const difference = loss - oracleLoss;

@@ -11,7 +11,7 @@ export interface RunState {
   readonly oracleLosses: readonly (number | null)[];
   /** The adapter's description. */
   readonly adapter: string;
-  /** The chosen kernel variants. Others add in another order, so the last bits differ. */
+  /** The operators' chosen variants. Others add in another order, so the last bits differ. */
   readonly variants: Readonly<Record<string, string>>;
   /** SHA-256 of the text; null without text. */
   readonly corpusDigest: string | null;

@@ -42,9 +42,9 @@ export interface ChainCell {
   readonly link: ChainLink;
   readonly variant: StudyVariant;
   readonly moment: ChainMoment;
-  /** The median of figures; undefined without pairs. */
+  /** The median of the baseline's figures; undefined without pairs. */
   readonly baseline: number | undefined;
-  /** The median of figures; undefined without pairs. */
+  /** The median of the variant's figures; undefined without pairs. */
   readonly figure: number | undefined;
   /**
    * The summary over pairs of variant ÷ baseline, or of variant − baseline for a link that is
@@ -55,7 +55,7 @@ export interface ChainCell {
   readonly test?: { readonly pValue: number; readonly holm: number };
   readonly verdict: ChainVerdict;
   /**
-   * Whether the verdict is what the papers expect. Undefined at equal loss and equal sink, or if
+   * Whether the verdict at equal step is what the papers expect. Undefined at other moments, or if
    * the papers or the data say nothing.
    */
   readonly expected: "as expected" | "not reproduced" | "against the theory" | undefined;
@@ -66,7 +66,7 @@ export interface ChainCell {
 /** The chain in one setting. */
 export interface Chain {
   readonly cells: readonly ChainCell[];
-  /** Only seeds that all arms have count. */
+  /** The seeds that all arms have; only these are compared. */
   readonly seeds: readonly number[];
   /** Seeds that at least one arm lacks. */
   readonly without: readonly number[];

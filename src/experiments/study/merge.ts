@@ -42,8 +42,8 @@ export interface NamedRecord {
 }
 
 /**
- * Merges records. A run counts only if it is complete and its run settings are the most common of
- * its study setting (at a tie, the earliest). If an arm has several complete runs, the first one
+ * Merges records. A run counts only if it is complete and has the run settings that are most common
+ * in its study setting (at a tie, the earliest). If an arm has several complete runs, the first one
  * counts.
  *
  * @param found records, in the order of their folders

@@ -52,7 +52,7 @@ export interface TrajectoryAttention {
   readonly sinkLogit?: {
     /** One per query head. */
     readonly logits: readonly number[];
-    /** Their share of attention: mean over heads, comparable with the score of token 0. */
+    /** The logits' share of attention: mean over heads, comparable with the score of token 0. */
     readonly score: number;
     readonly idleScore: number | null;
   };
@@ -133,7 +133,7 @@ export interface StudyRecord {
   readonly adapter: string;
   /** Training losses at some steps, each the mean since the previous of these steps. */
   readonly training: { readonly steps: readonly number[]; readonly losses: readonly number[] };
-  /** The token positions of figures by position. */
+  /** The token positions of the numbers in each point's `paths`. */
   readonly positions: readonly number[];
   /** The points, in the order of steps. */
   readonly trajectory: readonly TrajectoryPoint[];

@@ -109,7 +109,7 @@ export function parseStudyRecord(text: string, name: string): StudyRecord {
   return record as StudyRecord;
 }
 
-/** Arms' losses differ in the last digits. */
+/** The fields that keep more digits: arms' losses differ only in the last ones. */
 const losses = new Set(["loss", "oracleLoss", "difference"]);
 
 /** Rounds figures to four digits and losses to six: seeds differ by more than that. */
@@ -151,7 +151,7 @@ export async function writeStudyRecord(path: string, record: StudyRecord): Promi
 
 export interface FoundRecords {
   readonly records: readonly { readonly path: string; readonly record: StudyRecord }[];
-  /** Empty for a folder of records alone. */
+  /** The names of planned arms; empty for a folder that holds only records. */
   readonly planned: readonly string[];
   /** Unreadable files, with reasons. */
   readonly problems: readonly string[];

@@ -28,7 +28,7 @@ export interface ArmState {
   readonly loss: number | undefined;
   /** The run's first report of progress: the step, and the time on the runner's clock in ms. */
   readonly started: { readonly at: number; readonly step: number } | undefined;
-  /** Undefined until the run has finished. */
+  /** How long the arm's process took; undefined unless it has finished in this call. */
   readonly seconds: number | undefined;
   /** Why the run failed, in one line. */
   readonly reason: string | undefined;

@@ -155,8 +155,8 @@ export class BigramBackcopy implements Task {
       { length: characters },
       (_, a) => entropy(rows.subarray(a * characters, (a + 1) * characters)),
     );
-    // Per character, the probability that the current position holds it as an ordinary character,
-    // and that it holds a trigger which repeats that character next.
+    // For each character, two probabilities: that the current position holds this character and it
+    // is no trigger; and that the position holds a trigger after which this character repeats.
     let ordinary = Float64Array.from(
       { length: characters },
       (_, a) => a < triggers ? 0 : this.#first[a - triggers]! / this.#firstSum,

@@ -72,8 +72,8 @@ export function freshBatches(
  * Refuses an impossible step or size of a batch.
  *
  * @param operation names the caller in the message
- * @throws {RangeError} if the step is not an integer of at least 0, or the batch not one of at
- *   least 1
+ * @throws {RangeError} if the step is not an integer of at least 0, or the batch not an integer of
+ *   at least 1
  */
 export function checkBatch(operation: string, step: number, batch: number): void {
   if (!Number.isSafeInteger(step) || step < 0) {

@@ -36,7 +36,8 @@ const VALIDATION_SHARE = 0.05;
  * ```ts
  * import { TextCorpus } from "./text_corpus.ts";
  *
- * const bytes = new TextEncoder().encode("To be, or not to be, that is the question. ".repeat(100));
+ * const line = "To be, or not to be, that is the question. ";
+ * const bytes = new TextEncoder().encode(line.repeat(100));
  * const corpus = new TextCorpus({ bytes, context: 64, seed: 1 });
  * console.log(corpus.batch(0, { batch: 8 }).inputs.length); // 512
  * ```
@@ -65,8 +66,8 @@ export class TextCorpus implements Task {
         `TextCorpus: firstToken is ${firstToken}, wanted an integer from 0 to 255`,
       );
     }
-    // A context takes `context` input bytes and one more as the last target; a first token replaces
-    // one input byte.
+    // A context's last target is the first byte of the text's next context, so only the last one
+    // needs a byte more. With a first token, which replaces an input byte, none needs it.
     const needed = firstToken === undefined ? 1 : 0;
     const total = Math.floor((bytes.length - needed) / context);
     if (total < 2) {

@@ -86,7 +86,7 @@ const INT8 = "loss increase, static INT8,";
 const downProjections = quantizationLoss("down-projections", "static-tensor");
 const allLinears = quantizationLoss("all-linears", "static-tensor");
 
-/** From the sink on; outcomes come last. */
+/** In the order of the chain, from the sink on; outcomes come last. */
 export const CHAIN_LINKS: readonly ChainLink[] = [
   link("sink", "attention to token 0, sink layer", "attention", sinkStrength),
   {

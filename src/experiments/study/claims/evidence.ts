@@ -45,7 +45,7 @@ export interface Evidence {
     /** What a passed test supports. */
     readonly says: string;
     readonly pValue: number;
-    /** The smallest possible with this many seeds. */
+    /** The smallest p-value that this many seeds can give. */
     readonly least: number;
     /** After Holm's correction over the study's tests. */
     readonly holm: number;
