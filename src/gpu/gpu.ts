@@ -8,7 +8,7 @@ import { encodeForRun, type Plan } from "./plan.ts";
 import { Recorder } from "./plan/recorder.ts";
 import { Tensor } from "./tensor.ts";
 
-/** Bytes per texel of a texture: four words. */
+/** Bytes per texel of a texture: four words of 32 bits. */
 const TEXEL_BYTES = 16;
 
 /**
@@ -33,7 +33,10 @@ export class Gpu implements BufferOwner {
   readonly device: GPUDevice;
   /** The compiled kernels. */
   readonly pipelines: PipelineCache;
-  /** The tuned choices for this adapter: the name of a variant by operator and shape class. */
+  /**
+   * The tuned choices for this adapter: the name of a variant by operator and class of shapes, such
+   * as `rmsNormForward vector d<=1024 rows<=4096`.
+   */
   readonly variants: Map<string, string> = new Map();
   readonly #buffers = new Set<GPUBuffer>();
   readonly #textures = new Set<GPUTexture>();
@@ -205,7 +208,7 @@ export class Gpu implements BufferOwner {
   }
 
   /**
-   * Makes a uniform buffer with these numbers, which counts in `memory` until `free`.
+   * Makes a uniform buffer with these numbers. It counts in `memory` until `free`.
    *
    * @param scalars the fields of a WGSL struct of u32 and f32 members, in order
    * @throws {TypeError} if the `Gpu` has been disposed of
@@ -224,8 +227,8 @@ export class Gpu implements BufferOwner {
   }
 
   /**
-   * Makes a texture with four words per texel for kernels to read, which counts in `memory` until
-   * `freeTexture`.
+   * Makes a texture that kernels can read, with four words of 32 bits per texel. It counts in
+   * `memory` until `freeTexture`.
    *
    * @param size its width and height, in texels, and its layers
    * @param format the type of its words

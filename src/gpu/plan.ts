@@ -14,7 +14,7 @@ interface Step {
   readonly workgroups: readonly [number, number?, number?];
 }
 
-/** Records a plan for `Gpu.run`, which submits it at once. */
+/** Records a plan for `Gpu.run`, which submits it at once. Other code calls `Plan.encode`. */
 export let encodeForRun: (plan: Plan, recorder: Recorder) => void;
 
 /**
@@ -141,9 +141,9 @@ export class Plan {
   }
 
   /**
-   * Records one run into a compute pass that the caller opened on the same device. From then on the
-   * CPU does not know the values of tensors that the plan writes, because the caller may submit at
-   * any time.
+   * Records one run into a compute pass that the caller opened on the same device. From then on
+   * `Tensor.uploaded` is undefined for the tensors that the plan writes, because the caller may
+   * submit at any time.
    *
    * @param pass the open compute pass
    * @throws {TypeError} if the plan, or a tensor that it reads or writes, has been disposed of, or

@@ -3,8 +3,8 @@
  * of a dispatch and of a submission.
  *
  * A kernel's figure counts only if the kernel computed its known result, so a kernel that computed
- * nothing gives no ceiling. Of a kernel's forms, such as numbers of accumulators, the fastest
- * counts.
+ * nothing gives no ceiling. Most kernels have several forms, for example with 1 to 16 accumulators;
+ * the fastest form counts.
  */
 import type { Gpu } from "../gpu/gpu.ts";
 import {

@@ -1,5 +1,5 @@
 /**
- * The measuring process, which the bench and tuning start and exchange JSON lines with. They run
+ * The measuring process. The bench and tuning start it and exchange JSON lines with it. They run
  * this file, or for a custom operator a program that calls `runChild`.
  */
 import { readLines } from "../files/json_lines.ts";
@@ -24,8 +24,8 @@ export interface OperatorSource {
  * @param source a custom operator to measure
  */
 export async function runChild(source?: OperatorSource): Promise<never> {
-  // Ctrl-C reaches every process of the terminal. This one ignores it: the bench decides what to do
-  // and tells it on stdin.
+  // Ctrl-C reaches every process of the terminal. This one ignores it, because the bench decides
+  // what to do and sends a request on stdin.
   if (Deno.build.os !== "windows") Deno.addSignalListener("SIGINT", () => {});
   await serve({
     requests: readLines<ChildRequest>(Deno.stdin.readable),

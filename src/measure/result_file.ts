@@ -40,8 +40,8 @@ export interface Timer {
 /** The check of the outputs against float64, before timing. */
 export interface Correctness {
   /**
-   * The largest error, relative to the greatest magnitude in its row or, if those are larger, to
-   * the other scales of `largestError` in `workloads/samples.ts`.
+   * The largest error. Each error is relative to the largest of three scales, one of them the
+   * greatest magnitude in its row; see `largestError` in `workloads/samples.ts`.
    */
   readonly error: number;
   /** The largest allowed error, relative like `error`. */
@@ -107,8 +107,9 @@ export interface Measurement {
    */
   readonly rounds?: readonly number[];
   /**
-   * In a joint run (`--beside`): one number per item of `rounds`. In processes of the same round,
-   * equal numbers in the run's two files mean samples next to each other in time.
+   * In a joint run (`--beside`): the number of the sweep, one per item of `rounds`. Equal sweeps
+   * in the same round of the bench mean that samples of the two files are next to each other in
+   * time.
    */
   readonly sweeps?: readonly number[];
   /** CPU time of one run in ns, one per sample. */
@@ -134,7 +135,7 @@ export interface Ceiling<Unit extends string> {
   readonly value: number;
   /** The unit of all its figures. */
   readonly unit: Unit;
-  /** The figure of each sample in the same unit, all by `method`. */
+  /** The figure of each sample, in the same unit. `method` applies to all of them. */
   readonly samples?: readonly number[];
   /** The 95 % interval of the truth. A rate's begins at `value`: the true rate is at least that. */
   readonly interval?: { readonly low: number; readonly high: number };

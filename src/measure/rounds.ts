@@ -1,6 +1,6 @@
 /**
- * The rounds of the bench, in each of which a new process takes every measurement: how many rounds
- * a budget allows, and one measurement from several processes' samples.
+ * The rounds of the bench. In each round a new process takes every measurement. This file decides
+ * how many rounds a budget allows, and joins the samples of several processes to one measurement.
  */
 import type { MeasuredProcess, Measurement } from "./result_file.ts";
 
@@ -32,7 +32,7 @@ export function processesWithin(seconds: number, measurements: number): number {
   return Math.min(MOST_PROCESSES, Math.max(LEAST_PROCESSES, wanted));
 }
 
-/** The least budget, in seconds, for numbers of processes and measurements. */
+/** The least budget, in seconds, for this many processes that each take this many measurements. */
 export function budgetFor(processes: number, measurements: number): number {
   return BUDGET_TO_COST * processes * (PROCESS_COST + MEASUREMENT_COST * measurements);
 }

@@ -21,7 +21,8 @@ export interface EmbeddedPackage {
 /**
  * The pinned package: SwiftShader as Chromium 133 ships it.
  *
- * Later versions of the package export only code, which would have to run to reach their archive.
+ * Later versions of the package give access to their archive only through code, and gradsink runs
+ * no code of the package.
  * On x64 the SwiftShader of 153.0.0 has the same features and limits and runs equally fast.
  */
 export const embeddedPackage: EmbeddedPackage = {

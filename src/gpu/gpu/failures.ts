@@ -1,7 +1,7 @@
 /** Collects the errors of a device, which it reports some time after the calls that cause them. */
 import { GpuError } from "../gpu_error.ts";
 
-/** The errors of one device, and the checks that may still find some. */
+/** The errors of one device, and the checks in progress (error scopes), which may find more. */
 export class Failures {
   readonly #device: GPUDevice;
   readonly #checks = new Set<Promise<void>>();
@@ -54,16 +54,16 @@ export class Failures {
   }
 
   /**
-   * Collects the error of a check.
+   * Collects the error of a check once its promise resolves.
    *
-   * @param check gives an error, or undefined
+   * @param check resolves to an error, or to undefined
    */
   watch(check: Promise<GpuError | undefined>): void {
     const order = this.#order++;
     const watched: Promise<void> = check.then(
       (error) => error && this.#fail(error, order),
-      // A check itself fails if the device is gone. After `end` that is no failure. Otherwise it
-      // counts unless an error came before it, such as the reason that `lost` gives.
+      // The promise rejects if the device is gone. After `end` that is expected. Otherwise it is an
+      // error, which counts only if there is no earlier one, such as the reason that `lost` gives.
       (error) => this.#ended || this.#fail(new GpuError(this.#lastOperator, String(error))),
     ).then(() => void this.#checks.delete(watched));
     this.#checks.add(watched);

@@ -153,7 +153,7 @@ export class MatrixImage {
   }
 
   /**
-   * Records a copy of a whole matrix from a buffer to this image, which has no blocks.
+   * Records a copy of a whole matrix from a buffer to this image. The image must have no blocks.
    *
    * @param encoder the encoder to record with
    * @param buffer the buffer that holds the matrix

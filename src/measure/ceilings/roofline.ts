@@ -12,7 +12,10 @@ import { ceilingInterval, isUnsure } from "./uncertainty.ts";
 export interface RooflinePosition {
   /** Floating-point operations per byte of the least traffic. */
   readonly intensity: number | undefined;
-  /** The lower ceiling at this intensity; undefined if either is missing, or without any work. */
+  /**
+   * Which of the two ceilings is lower at this intensity; undefined if one of them is missing, or
+   * if the measurement has neither operations nor bytes.
+   */
   readonly bound: "arithmetic" | "bandwidth" | undefined;
   /**
    * The least time that this ceiling allows, in ns; undefined without `bound`, or if the ceiling is

@@ -14,8 +14,8 @@ import type { Workload, WorkloadOptions } from "../workloads.ts";
 /** The assumed rate of a GPU before measurements, in operations or bytes per second. */
 const SLOWEST = 1e9;
 /**
- * Work needs no smaller run before it if, at the assumed rate, it takes at most this share of the
- * limit.
+ * A run that takes at most this share of the limit, at the assumed rate, needs no smaller run
+ * before it.
  */
 const FIRST = 0.25;
 
@@ -85,7 +85,8 @@ export async function ceilingSizeWithin(
     gpu.run(kernel.plan);
     await gpu.sync(); // Compiles.
     const { spans, wall } = await timer.time([(pass) => kernel.plan.encode(pass)]);
-    // Aim at an eighth of the limit: with 16 vec4f accumulators the work is 8 times as much.
+    // Aim at an eighth of the limit: the form with 16 vec4f accumulators does 8 times the work of
+    // this kernel, which has 8 f32 accumulators.
     const most = limit / 8 / (spans[0] ?? wall) * small;
     let invocations = usual.invocations;
     while (invocations > Math.max(most, 2 ** 12)) invocations /= 2;

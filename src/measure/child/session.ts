@@ -196,7 +196,8 @@ export class MeasuringSession {
         const reason = this.#reason(event);
         await this.#drop();
         if (interrupt.aborted) return;
-        // If the last step was no job's, blame the first job, so this loop ends.
+        // If the last step belonged to no job, blame the first job left: otherwise this loop could
+        // go on forever.
         const culprit = left.get(this.#at.id ?? -1) ?? [...left.values()][0];
         if (culprit === undefined) return;
         const status = event.type === "silent" ? "timed-out" : "failed";

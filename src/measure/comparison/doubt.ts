@@ -10,8 +10,8 @@ export interface Doubt {
    * - `chance`: the change is above the threshold and may be chance
    * - `CPU time`, `clock`: on one machine, the CPU time, or the time relative to the reference
    *   kernel's, does not show the change
-   * - `machine`: the machine changed between both runs, and beside the other rows this one did not
-   *   change by more than the threshold, or there are too few rows to tell
+   * - `machine`: the machine changed between the two runs. This row's change does not exceed
+   *   the other rows' by more than the threshold, or there are too few rows to tell
    * - `near the threshold`: a change is certain, but not on which side of the threshold it lies
    * - `wide interval`: the interval contains a ratio of 1 and reaches beyond the threshold
    */
@@ -25,7 +25,10 @@ export interface Doubt {
     | "wide interval";
   /** The reason in words, without a period. */
   readonly text: string;
-  /** How many times as many processes would give a verdict; undefined if even 16 times do not. */
+  /**
+   * How many times as many processes would give a verdict; undefined if not even 16 times would, or
+   * if that is not known.
+   */
   readonly timesProcesses: number | undefined;
 }
 

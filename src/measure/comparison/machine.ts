@@ -44,7 +44,7 @@ export function adapterName(file: ResultFile): string {
   return name || "unknown adapter";
 }
 
-/** Adds to each of several equal names its own addition, unless these additions are all equal. */
+/** Makes equal names differ: appends each one's addition, unless these are all equal too. */
 function tellApart(names: readonly string[], additions: readonly string[]): string[] {
   return names.map((name, i) => {
     const namesakes = names.flatMap((other, j) => other === name ? [additions[j]] : []);

@@ -24,7 +24,7 @@ export interface WorkSamples {
   readonly samples: readonly number[];
   /** How many consecutive samples were taken at a time, before other work had its turn. */
   readonly rounds: readonly number[];
-  /** For samples in turns with another process: one number per item of `rounds`. */
+  /** For samples in turns with another process: the sweep's number, one per item of `rounds`. */
   readonly sweeps?: readonly number[];
   /** The number of runs in one sample; the sample is their mean time. */
   readonly repeats: number;
@@ -51,7 +51,7 @@ const DRIFT = 1.15;
 const SUBMISSION_TIME = 10e6;
 /** The least time of a span of hot work, in ns, which makes the start of a pass negligible. */
 const SPAN_TIME = 200e3;
-/** A run of at least this many ns counts as hot without a run before it. */
+/** A run of at least this many ns needs no warm-up: filling the cache takes little of its time. */
 const LONG_RUN = 50e6;
 /** The most runs in one span. */
 const MAXIMUM_REPEATS = 4096;
@@ -78,7 +78,10 @@ export interface VisitOptions {
 export interface VisitPlan {
   /** Runs per span. */
   readonly repeats: number;
-  /** Spans per sample. A cold span holds one run, which may be too short to read alone. */
+  /**
+   * Spans per sample. A cold span holds only one run. If that is too short for the clock, several
+   * spans give one sample.
+   */
   readonly spansPerSample: number;
   /** Samples per visit. */
   readonly samplesPerVisit: number;

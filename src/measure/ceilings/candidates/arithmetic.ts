@@ -9,7 +9,7 @@ import type { Candidate, CeilingSize } from "./candidate.ts";
 // How often 1 is added to each accumulator. An accumulator begins at 22 or less, so it stays below
 // 2,048, up to which f16 holds integers exactly.
 const STEPS = 1024;
-/** How many steps the loop of a multiply-adds kernel holds. */
+/** How many of the `STEPS` one iteration of a multiply-add kernel's loop does. */
 export const UNROLLED = 16;
 // A value that no kernel here writes.
 const POISON = -1;
