@@ -72,9 +72,9 @@ export interface Workload {
  *
  * A rounding changes a number by at most 2^-11 of its size, in a random direction. Each term of a
  * sum has two roundings in a matrix product, and three in attention: of a query, a key and a
- * weight. Three together have a standard deviation of at most 2^-11. So has the sum, relative to
- * the root of the sum of the terms' squares. The worst of the checked numbers lies within five
- * deviations. Eight are allowed, for adapters that truncate.
+ * weight. Three together have a standard deviation of at most 2^-11. The sum has the same one,
+ * relative to the root of the sum of the terms' squares. The worst of the checked numbers lies
+ * within five deviations. Eight are allowed, for adapters that truncate.
  */
 const HALF_TOLERANCE = 8 * 2 ** -11;
 

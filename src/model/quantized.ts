@@ -1,6 +1,6 @@
 /**
- * The loss of a model whose linear maps' inputs are rounded to INT8. It shows how far a few huge
- * activations stretch the range.
+ * The loss of a model whose linear maps' inputs are rounded to INT8. A few huge activations stretch
+ * the range that INT8 must cover; the loss shows what that costs.
  *
  * Source: Chen, Lin, Yao, arXiv 2603.17771.
  */

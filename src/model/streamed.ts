@@ -36,7 +36,7 @@ export interface StreamedLlamaOptions {
   readonly batch: number;
   /** T: the number of tokens in a sequence. */
   readonly context: number;
-  /** How to choose between kernels. Default: `steps`. */
+  /** How to choose operators' variants. Default: `steps`. */
   readonly kernels?: KernelPreference;
   /** As in `LlamaOptions`. Default: none. */
   readonly precisePosition?: number;

@@ -42,9 +42,9 @@ export interface AttentionForwardOptions {
   /** V-scale on the value path. Default: none. */
   readonly vScale?: AttentionVScale;
   /**
-   * s, the learned sinks: one extra logit per query head, `[Hq]`, which has no value and takes a
-   * part of the weight. Zeros give softmax-off-by-one. −Infinity means no sink; +Infinity or NaN
-   * makes the head NaN. Default: none.
+   * s, the learned sinks: one extra logit per query head, `[Hq]`, which takes a part of the weight
+   * but has no value vector. Zeros give softmax-off-by-one. −Infinity means no sink; +Infinity or
+   * NaN makes the head NaN. Default: none.
    */
   readonly sinkLogit?: Tensor;
   /**
@@ -55,10 +55,11 @@ export interface AttentionForwardOptions {
    * halves the workgroup memory. Defaults and tuning never choose them. They round query and key,
    * which changes a logit by at most 2⁻¹⁰ · scale · Σ|q k|, and the softmax's weights, by 2⁻¹¹ of
    * each (twice that on adapters that do not round to nearest). The backward does not round `value`
-   * and `outputGradient`: it subtracts D_t from their products, which cancels if a query attends to
-   * one key. Before it rounds weights and logit gradients, it scales each of their rows by a power
-   * of two, so a gradient of 10⁻⁹ keeps as many digits as one of 1. Queries and keys must stay
-   * below 65,504; for logits in the hundreds, use another variant.
+   * and `outputGradient`: from their products it subtracts D_t = ⟨outputGradient_t, output_t⟩, and
+   * the two nearly cancel if a query attends to one key. Before it rounds weights and logit
+   * gradients, it scales each of their rows by a power of two, so a gradient of 10⁻⁹ keeps as many
+   * digits as one of 1. Queries and keys must stay below 65,504; for logits in the hundreds, use
+   * another variant.
    */
   readonly variant?: string;
 }
@@ -189,7 +190,8 @@ export function planAttentionForward(
  * const key = gpu.tensor(numbers.toReversed(), shape);
  * const value = gpu.tensor(numbers, shape);
  * const { output, logSumExp } = attentionForward(gpu, { query, key, value });
- * console.log(output.shape, logSumExp.shape, (await output.read())[0] === numbers[0]); // row 0 sees itself
+ * console.log(output.shape, logSumExp.shape);
+ * console.log((await output.read())[0] === numbers[0]); // row 0 sees itself
  * ```
  *
  * @example A sink with logit 0 for the one head: softmax-off-by-one.
@@ -229,7 +231,8 @@ export function attentionForward(
  * const rows = gpu.tensor(Float32Array.from({ length: 32 }, (_, i) => Math.sin(i)), [1, 1, 8, 4]);
  * const inputs = { query: rows, key: rows, value: rows };
  * const forward = attentionForward(gpu, inputs);
- * const { plan, keyGradient } = planAttentionBackward(gpu, { ...inputs, ...forward, outputGradient: rows });
+ * const call = { ...inputs, ...forward, outputGradient: rows };
+ * const { plan, keyGradient } = planAttentionBackward(gpu, call);
  * gpu.run(plan);
  * console.log(plan.dispatches, await keyGradient.read());
  * ```

@@ -80,7 +80,7 @@ const softwareMatmul: readonly Product[] = [
   ...gateAndUp("smollm2-135m", 128),
   ...gateAndUp("qwen3-0.6b", 128),
   square("full", 256),
-  // Lengths that fill tiles, and lengths 1 away that do not. 513 and 511 belong to 512 above.
+  // Pairs: lengths that fill tiles, and lengths 1 away that do not. 513 and 511 pair with 512.
   square("default", 513),
   square("full", 511),
   ...layer("slim-up", { T: 2048, inputs: 128, outputs: 96 }, ["full", "full", "full"]),

@@ -17,8 +17,8 @@ export type Dimensions = Readonly<Record<string, number>>;
 /** A shape of one operator. */
 export interface Shape<Lengths = Dimensions> {
   /**
-   * Such as a model's name, with suffixes for differences: `-h8` query heads, `-t256` tokens, `-b4`
-   * sequences.
+   * The shape's name: often a model's, with suffixes for differences: `-h8` query heads, `-t256`
+   * tokens, `-b4` sequences.
    */
   readonly name: string;
   /** The operator's lengths by name. */

@@ -106,7 +106,8 @@ export function chosenVariant(gpu: Gpu, { kernel, pass, shape }: VariantQuestion
 }
 
 /**
- * The name of the tuned choice for such calls on this adapter.
+ * The name of the variant that tuning chose on this adapter, for the operator, the pass and shapes
+ * like this one.
  *
  * @returns undefined if there is none
  * @throws {RangeError} for an unknown operator or pass

@@ -39,8 +39,8 @@ export interface AttentionState extends Omit<AttentionTrace<Tensor>, "gradients"
   readonly gate: GateState | undefined;
   readonly vScale: AttentionVScale | undefined;
   /**
-   * One more logit in each query head's softmax, whose weight has no value: [Hq]. undefined in a
-   * model without sink logits.
+   * One more logit in each query head's softmax, which takes weight but has no value vector: [Hq].
+   * undefined in a model without sink logits.
    */
   readonly sinkLogit: Tensor | undefined;
 }
@@ -228,7 +228,7 @@ function headNormOptions(build: LlamaBuild, layer: number) {
 
 /**
  * Plans attention's backward pass, down to its norm's output. `residualGradient` is the loss's
- * gradient by attention's output to the residual stream, [B, T, d].
+ * gradient by what attention adds to the residual stream, [B, T, d].
  *
  * @returns the loss's gradients by the layer's attention states
  */

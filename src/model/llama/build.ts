@@ -14,7 +14,7 @@ import { ropeFrequencies } from "../../reference/llama/rope.ts";
 import type { Workspace } from "../workspace.ts";
 
 /**
- * How to choose between kernels on an adapter that computes on the CPU; on a GPU, each operator
+ * How to choose operators' variants on an adapter that computes on the CPU; on a GPU, each operator
  * chooses its own. `steps`: the fastest to run, which may take seconds to compile. `start`: the
  * fastest to compile, for a few steps.
  */
@@ -32,12 +32,13 @@ export interface LlamaOptions {
   readonly parameters: ReadonlyMap<string, Float32Array>;
   /** The number of micro-batches over which a step's gradient is averaged. Default: 1. */
   readonly microBatches?: number;
-  /** How to choose between kernels. Default: `steps`. */
+  /** How to choose operators' variants. Default: `steps`. */
   readonly kernels?: KernelPreference;
   /**
-   * A position to which heads may give almost all of their weight. The gradients by its key and by
-   * the queries then stay accurate, as with `precise` of `attentionBackward`. Attention's backward
-   * pass then takes about 1.5 times as long, and more memory. Default: none, as in training.
+   * A position to which heads may give almost all of their weight. Naming it keeps the gradients by
+   * its key and by the queries accurate, like `precise` of `attentionBackward`. Attention's
+   * backward pass then takes about 1.5 times as long, and more memory. Default: none, as in
+   * training.
    */
   readonly precisePosition?: number;
 }
@@ -93,7 +94,7 @@ export type LinearInput = (plans: Plan[], linear: string, input: Tensor) => Tens
 
 type Candidate = Pick<Variant<AttentionShape, never>, "name" | "unfit" | "suits">;
 
-/** Chooses kernels for the lengths of `attention`. */
+/** Chooses variants of the matrix product and of attention, for the lengths of `attention`. */
 export function chooseKernels(
   gpu: Gpu,
   { preference, attention }: {
@@ -111,7 +112,7 @@ export function chooseKernels(
     const suiting = (shape: AttentionShape) => fit.find((each) => each.suits(gpu, shape))!.name;
     const own = suiting(attention);
     // For short sequences, `suits` refuses a variant that takes seconds to compile. Over many steps
-    // it pays off for them too.
+    // that variant pays off for short sequences too.
     return own === "portable" ? suiting({ ...attention, sequenceLength: Infinity }) : own;
   };
   return {

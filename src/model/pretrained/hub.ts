@@ -102,8 +102,8 @@ export async function fetchModel(
 const UNFINISHED = ".unfinished-";
 
 /**
- * Asks for permission to use the network and the cache. If the network's is refused, the error
- * names all of the hub's hosts.
+ * Asks for permission to use the network and the cache. If the network is refused, the error names
+ * all of the hub's hosts.
  */
 async function askFor(
   { hosts }: HubAccess,

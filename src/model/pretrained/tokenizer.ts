@@ -45,7 +45,7 @@ export interface Tokenizer {
  *
  * @param folder the folder with tokenizer.json and perhaps tokenizer_config.json
  * @throws {CheckpointError} if the tokenizer is missing or malformed, contradicts its settings or
- *   the model, or has parts that are not computed, or if the library cannot be loaded
+ *   the model, or has unsupported parts, or if the library cannot be loaded
  *
  * @example
  * ```ts

@@ -62,7 +62,7 @@ interface Place {
 
 /**
  * Allocates the weights of a linear map, `[outputs, inputs]`: as an image if that is allowed and
- * faster, else as a tensor. An image is in bfloat16 if all of these weights are stored in it.
+ * faster, else as a tensor. An image holds bfloat16 if all these weights are bfloat16 on disk.
  *
  * @param options `images`: whether an image is allowed; `names`: the weights' names in `source`
  */
@@ -108,8 +108,8 @@ export function arrayFor({ length, numbers }: Pick<Place, "length" | "numbers">)
 }
 
 /**
- * Reads weights into an array: as they are stored into a Uint16Array, in float32 into a
- * Float32Array.
+ * Reads weights into an array. A Uint16Array gets their 16 bits as they are stored, a Float32Array
+ * gets them in float32.
  */
 export async function readWeights(
   source: WeightSource,
@@ -129,7 +129,7 @@ export class Uploads {
     this.#gpu = gpu;
   }
 
-  /** Writes numbers, in the order of enqueued work. */
+  /** Writes numbers. Work enqueued earlier still reads the old numbers. */
   async write(target: Place, data: Numbers): Promise<void> {
     if (this.#bytes + data.byteLength > UNSETTLED_BYTES) {
       await this.#gpu.sync();

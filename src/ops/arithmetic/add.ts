@@ -158,10 +158,10 @@ export function planAccumulate(gpu: Gpu, options: AccumulateOptions): Planned<ob
 }
 
 /**
- * Adds a tensor to another in place: `total += term`.
+ * Adds a tensor to another in place: `total += term`. The addition is enqueued, not waited for.
  *
  * @param gpu the GPU that holds the tensors
- * @param options `term` and `total`, of one shape; enqueued, not waited for
+ * @param options `term` and `total`, of one shape
  * @throws {TypeError} for wrong types or shapes, or if both share memory
  *
  * @example

@@ -23,8 +23,8 @@ export function unfitBarrierFree(gpu: Gpu, shape: AttentionShape): string | unde
 /**
  * Whether attention's barrier-free kernels are a good choice without measurements: on the CPU, for
  * sequences that are long enough to repay the seconds in which SwiftShader compiles the backward's
- * kernels in every process. The rule is the same for the forward: it then adds up logits in the
- * backward's order, so the errors of logits and logSumExp cancel in the backward.
+ * kernels in every process. Forward and backward follow the same rule: both then add up logits in
+ * the same order, so the errors of logits and logSumExp cancel in the backward.
  */
 export function suitsBarrierFree(gpu: Gpu, { sequenceLength }: AttentionShape): boolean {
   return gpu.info.software && sequenceLength >= 64;

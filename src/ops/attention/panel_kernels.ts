@@ -66,8 +66,8 @@ export function barrierFreePanel(gpu: Gpu): PanelBarrierFreeOptions {
 }
 
 /**
- * The kernels without subgroups. They compute gradients in blocks of 64 columns, or of 32 if fewer
- * columns of the last block then lie past D.
+ * The kernels without subgroups. They compute gradients in blocks of 64 columns, or of 32 if that
+ * leaves fewer unused columns past D in the last block.
  *
  * @param options their tile; `firstQuery`: whether the first query has a gradient
  */

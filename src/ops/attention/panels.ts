@@ -28,8 +28,8 @@ export interface PanelKernels {
 }
 
 /**
- * Some heads and tiles of keys. The panels hold the numbers of a whole chunk at once: one for each
- * pair of a query and one of these keys.
+ * A part of a call: some key heads, and some tiles of their keys. The panels hold the numbers of a
+ * whole chunk at once: one for each pair of a query and one of these keys.
  */
 export interface PanelChunk {
   /** The first key and value head, counted over the batch. */
@@ -41,8 +41,9 @@ export interface PanelChunk {
 }
 
 /**
- * The most keys times query heads in a chunk, unless a single tile of keys has more. Their numbers
- * for one query position take 4 KiB in each of the two panels, so memory stays linear in T.
+ * The largest product of a chunk's keys and query heads, unless a single tile of keys exceeds it.
+ * Each of the two panels holds that many numbers, 4 KiB, for one query position. So memory stays
+ * linear in T.
  */
 const MOST_KEYS = 1024;
 /**
@@ -112,7 +113,7 @@ function panelBytes(shape: AttentionShape, tile: PanelTile, first: PanelChunk): 
 }
 
 /**
- * Plans the dispatches of all chunks, and at the end, with V-scale, the one that applies its
+ * Plans the dispatches of all chunks. With V-scale, one more dispatch at the end applies V-scale's
  * Jacobian.
  *
  * @param options the kernels; `rowStatistics` of every query row, as `planRows` writes them; and

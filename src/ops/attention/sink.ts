@@ -14,7 +14,10 @@ import type { AttentionBackwardCall } from "./call.ts";
 import { notANumber, workgroupSum } from "../shared/parts.ts";
 import { spreadWorkgroups } from "../shared/validation.ts";
 
-/** The kernel that sums sinkLogitGradient, without the part in front that gives it the rows. */
+/**
+ * The kernel's part that sums sinkLogitGradient. A part in front of it provides the rows' numbers:
+ * new_row.wgsl or stored_row.wgsl.
+ */
 export const sinkBackward: KernelPart = {
   file: "attention/sink/backward.wgsl",
   source: sinkSource,

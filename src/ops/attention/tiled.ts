@@ -9,8 +9,8 @@ export type AttentionTile = Omit<AttentionTiledOptions, "headDim">;
 
 /**
  * The tiles that are worth trying on a GPU. A name gives the workgroup's rows × columns, then those
- * of an invocation: `tiled-64x64-4x4`. In names without an invocation's, they are 8 × 4, or 4 × 4
- * in tiled-32x32. Larger tiles do more arithmetic per number read. Smaller ones need fewer
+ * of an invocation: `tiled-64x64-4x4`. In names without the second part, an invocation has 8 × 4,
+ * or 4 × 4 in tiled-32x32. Larger tiles do more arithmetic per number read. Smaller ones need fewer
  * registers and keep every core busy if there are few rows. The last three are for compilers that
  * give an invocation 64 registers, and the very last for D above 128.
  */

@@ -1,7 +1,7 @@
 /**
- * Matrix products with operands in images (textures), which adapters that compute on the CPU read
- * faster than buffers. Weights that are uploaded anyway go to an image directly; other operands are
- * copied to one if that pays.
+ * Matrix products with operands in images (textures), which lavapipe reads faster than buffers;
+ * SwiftShader does not. Weights that are uploaded anyway go to an image directly; other operands
+ * are copied to one if that pays.
  *
  * CPU time with an image divided by that with a buffer, on lavapipe 25, for 128 rows by the
  * matrices of SmolLM2-135M (the best of 7 alternating runs):
@@ -53,8 +53,8 @@ export function suitsImage(
 }
 
 /**
- * Prepares a product of a tensor by a tensor or an image, for plans that only `Gpu.run` runs: they
- * may copy operands to images.
+ * Prepares a product of a tensor by a tensor or an image. The plan may copy operands to images;
+ * then only `Gpu.run` can run it.
  *
  * @param gpu the GPU; for a right operand in an image, with subgroups of one size
  * @param options the operands

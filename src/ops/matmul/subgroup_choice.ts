@@ -22,14 +22,16 @@ const MOST_EXTRA = 4;
 // MOST_WITH_IMAGE take longer to compile than they save.
 const IMAGE_WIDTHS = [4, 8];
 const MOST_WITH_IMAGE = 128;
-// Up to MOST_OF_LARGE accumulators are 10 to 20 % faster, but take seconds to compile. A run earns
-// these back if the product has at least LARGE multiply-adds. They are no faster if left has longer
-// rows than LONGEST_ROW: a tile's rows then evict each other from the cache.
+// Tiles of up to MOST_OF_LARGE accumulators are 10 to 20 % faster, but take seconds to compile.
+// Repeated calls earn these seconds back if the product has at least LARGE multiply-adds. If left
+// has longer rows than LONGEST_ROW, such tiles are no faster: a tile's rows then evict each other
+// from the cache.
 const WIDTHS_OF_LARGE = [4, 8, 12];
 const MOST_OF_LARGE = 288;
 const LARGE = 2 ** 26;
 const LONGEST_ROW = 512;
-// The limit for an image of bfloat16 that is read along K: unpacking its numbers takes code.
+// Replaces MOST_WITH_IMAGE for an image of bfloat16 that is read along K: unpacking its numbers
+// takes code.
 const MOST_WITH_PAIRS = 104;
 
 const scalar: MatmulReading = { load: "scalar", packed: false };
@@ -61,8 +63,9 @@ function* rowsOfTiles(rows: number, multiple: number): Generator<number> {
   }
 }
 
-// Either all columns in tiles of one width, which may have extra columns; or whole tiles and one
-// last tile across, which takes the rest as extra columns, or is narrower and has only the rest.
+// The ways to divide the columns among tiles. Either all tiles have one width and the same number
+// of extra columns, or only the last tile across differs. It then takes the remaining columns as
+// extra ones, or it is narrower and has only these.
 function* partitions(
   subgroupSize: number,
   shape: MatmulShape,

@@ -23,7 +23,7 @@ const MODELS = ["BPE", "Unigram", "WordPiece"];
 /**
  * Rewrites a tokenizer in parts that the library computes exactly, apart from the noted ones.
  *
- * @throws {CheckpointError} that names the first part that is malformed or not computed
+ * @throws {CheckpointError} that names the first part that is malformed or unsupported
  */
 export function exactComponents(parts: Fields, path: string): ExactComponents {
   const model = objectOf(parts.model, `${path}: model`);

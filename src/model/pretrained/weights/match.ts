@@ -40,7 +40,7 @@ export function matchTensors(
 ): MatchedTensors {
   const { config } = architecture;
   const places = new Map<string, Place>();
-  // The names of a model that was stored without its head lack the prefix "model.".
+  // A model that was stored without its head has names without the prefix "model.".
   const prefix = stored.has("embed_tokens.weight") && !stored.has("model.embed_tokens.weight")
     ? "model."
     : "";
