@@ -190,7 +190,12 @@ export function rmsNormForward(gpu: Gpu, options: RmsNormForwardOptions): RmsNor
  * const gain = gpu.tensor([1, 1], [2]);
  * const { inverseRms } = rmsNormForward(gpu, { input, gain });
  * const outputGradient = gpu.tensor([1, 0], [1, 2]);
- * const { plan, inputGradient } = planRmsNormBackward(gpu, { input, gain, inverseRms, outputGradient });
+ * const { plan, inputGradient } = planRmsNormBackward(gpu, {
+ *   input,
+ *   gain,
+ *   inverseRms,
+ *   outputGradient,
+ * });
  * gpu.run(plan);
  * console.log(plan.cost.bytes, await inputGradient.read());
  * ```
@@ -239,8 +244,8 @@ export function planRmsNormBackward(
  * `r = 1/inverseRms`: `∂L/∂x = u/r − x ⟨u,x⟩/(d r³)`, `∂L/∂gain = Σ_rows g ⊙ x / r`.
  *
  * It is accurate for inputs of any finite size. Adapters may flush products below 1.2·10⁻³⁸ to
- * zero, so elements of `outputGradient` below about 10⁻³⁰ lose digits: the error is at most `d`
- * such products times `inverseRms`.
+ * zero, so elements of `outputGradient` below about 10⁻³⁰ lose digits: the error is at most
+ * `1.2·10⁻³⁸ · d · inverseRms`.
  *
  * Source: Zhang and Sennrich, arXiv 1910.07467; as a compressor of gradients: Chen, Lin, Yao, arXiv
  * 2603.17771.

@@ -3,7 +3,8 @@
  * V-scale and SwiGLU, and the mean cross-entropy of the next tokens. Its backward pass gives the
  * loss's gradients by every parameter, and by the states at which gradient sinks are measured.
  *
- *     h̃ = RMSNorm(h)    h^½ = h + W_O attention(h̃)    h̃^½ = RMSNorm(h^½)    h′ = h^½ + W_down swiglu(h̃^½)
+ *     h̃ = RMSNorm(h)    h^½ = h + W_O attention(h̃)
+ *     h̃^½ = RMSNorm(h^½)    h′ = h^½ + W_down swiglu(h̃^½)
  *
  * Source: Chen, Lin and Yao, arXiv 2603.17771, section 2; parameters as in Hugging Face's Llama.
  */
@@ -35,8 +36,8 @@ export type { LlamaBatch, LlamaOptions } from "./llama/forward.ts";
 export interface LlamaLossOptions extends LlamaOptions {
   /**
    * For numerical derivatives with `backward-only` V-scale: each layer's values v₀ at the point of
-   * the derivative. With V-scale φ, the layer then uses v₀ + φ(v) − φ(v₀): v₀ itself at this point,
-   * with the derivative of φ.
+   * the derivative. The layer then uses v₀ + φ(v) − φ(v₀) as values, where φ is V-scale. At v = v₀
+   * this equals v₀, as in the forward pass, but has φ's derivative, as in the backward pass.
    */
   readonly held?: readonly (Float64Array | undefined)[] | undefined;
 }

@@ -1,6 +1,6 @@
 /**
- * Argument checks. The float64 twin and the GPU's operators share them, and so their messages,
- * except `checkData`, which only the twin needs.
+ * Argument checks. The float64 twin and the GPU's operators share them, so both give the same
+ * messages. Only the twin needs `checkData`.
  */
 import { elementCount, type ReferenceTensor } from "./tensor.ts";
 

@@ -34,7 +34,7 @@ export interface SinkExportOptions {
   readonly context: number;
   /** The number of texts. */
   readonly texts: number;
-  /** A divisor of the number of texts. */
+  /** The number of texts in a batch; it divides `texts`. */
   readonly batch: number;
   /** The arrays to write in full. */
   readonly arrays: readonly ArrayName[];
@@ -253,7 +253,7 @@ export class SinkExport implements MeasurementObserver, AsyncDisposable {
     return Promise.resolve();
   }
 
-  /** Removes an unfinished export at once: for a process that ends. */
+  /** Removes an unfinished export synchronously, because a process that exits waits for nothing. */
   discard(): void {
     if (this.#finished) return;
     try {

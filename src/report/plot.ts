@@ -88,7 +88,7 @@ export interface PictureText {
   /** Letters, digits and dashes; unique per page. */
   readonly id: string;
   readonly title: string;
-  /** Names the table with the same figures. */
+  /** A text that also names the table with the same figures. */
   readonly description: string;
 }
 
@@ -100,7 +100,7 @@ export function plotText(text: string, length = 60): string {
 /** The width of one of many small pictures, in pixels. On a phone, such a picture is not shrunk. */
 export const PANEL_WIDTH = 360;
 
-/** For the facet's name, in pixels. */
+/** The room for a facet's name above it, in pixels. */
 export const FACET_GAP = 24;
 
 /** The room for an axis and its label below a picture, in pixels. */

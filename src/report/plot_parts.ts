@@ -120,7 +120,7 @@ export interface PlotAxisOptions {
   readonly ticks: readonly number[];
   readonly format: (value: number) => string;
   readonly label: string;
-  /** The label of x stands below the frame's end, that of y above the frame's left side. */
+  /** An x axis has its label below the frame's right end, a y axis above the frame's left side. */
   readonly axis: "x" | "y";
   /** The picture's left margin, where the label of y begins. */
   readonly left: number;

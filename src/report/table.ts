@@ -5,7 +5,7 @@
 import stringWidth from "string-width";
 import { escapeTerminal } from "../escape.ts";
 
-/** A cell's meaning: a color if colors are on, and never a color alone. */
+/** How to judge a cell. A color shows it if colors are on; the cell's text shows it always. */
 export type Tone = "good" | "bad" | "unsure" | "faint";
 
 export type Cell = string | { readonly text: string; readonly tone: Tone };
@@ -28,8 +28,8 @@ export function numberColumns(...titles: readonly string[]): Column[] {
 }
 
 /**
- * A row has one cell per column. In a terminal's table, a single cell is a heading for the rows
- * below it.
+ * A row has one cell per column. In a terminal's table, a row with a single cell is a heading for
+ * the rows below it.
  */
 export interface Table {
   readonly caption?: string;
@@ -149,7 +149,7 @@ function csvField(text: string): string {
 /**
  * Writes a table as comma-separated values (RFC 4180, with line feeds), without its caption.
  *
- * @param table numbers should have no units, for other programs
+ * @param table its numbers should have no units, so other programs can read them
  */
 export function formatCsv(table: Table): string {
   return [

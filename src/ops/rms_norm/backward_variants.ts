@@ -4,7 +4,7 @@
  * | variant              | for                           | why                                   |
  * | -------------------- | ----------------------------- | ------------------------------------- |
  * | `subgroup`           | GPUs; CPU: short rows         | the row stays in registers: one read  |
- * | `tile`               | CPU, 8 lanes up, enough rows  | vec4f loads for any d; few gain loads |
+ * | `tile`               | CPU, 8+ lanes, enough rows    | vec4f loads for any d; few gain loads |
  * | `row-per-invocation` | other CPUs                    | no subgroups, no barrier; 3 stages    |
  * | `vectorised`         | tuning only                   | `subgroup` by way of workgroup memory |
  * | `portable`           | GPUs without subgroups        | the readable definition               |
@@ -123,8 +123,8 @@ const tile: BackwardVariant = {
 const ROWS = 4;
 
 /**
- * How many neighboring elements an invocation of the second stage sums. More do not pay if rows are
- * 4 KiB apart.
+ * How many neighboring elements an invocation of the second stage sums. With rows that are 4 KiB
+ * apart, more elements make it no faster.
  */
 const WIDTH = 2;
 

@@ -4,7 +4,7 @@
  * | variant              | for                           | why                                   |
  * | -------------------- | ----------------------------- | ------------------------------------- |
  * | `subgroup`           | GPUs; CPU: short rows         | the row stays in registers: one read  |
- * | `tile`               | CPU, 8 lanes up, enough rows  | vec4f loads for any d; few gain loads |
+ * | `tile`               | CPU, 8+ lanes, enough rows    | vec4f loads for any d; few gain loads |
  * | `row-per-invocation` | other CPUs                    | no subgroups, no barrier              |
  * | `vectorised`         | tuning only                   | `subgroup` by way of workgroup memory |
  * | `portable`           | GPUs without subgroups        | the readable definition               |
@@ -96,7 +96,10 @@ function dispatchRows(
   };
 }
 
-/** The most rows of a run: the fused kernel keeps one bit of a u32 for each. */
+/**
+ * The most rows of a run: in the bits of one u32, the fused kernel marks the rows that it must
+ * compute again, because their squares leave float32's range.
+ */
 const ROWS_PER_RUN = 32;
 
 // Plans kernels in which a workgroup computes one row at a time. Rows that fit its registers are

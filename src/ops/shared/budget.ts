@@ -55,9 +55,9 @@ const rules: readonly Rule[] = [
   // A multiprocessor has 65,536 registers: ten subgroups of 32 lanes can have 192 per lane. An
   // invocation can have 255.
   { vendor: "nvidia", registers: 192, mostRegisters: 255, workgroupMemory: 65536 },
-  // A subgroup has 128 registers. Each holds one number for each of 8 lanes, of 16 from Xe2 on.
-  // Dawn (also in Chrome) always makes subgroups of twice as many lanes, so an invocation has only
-  // 64 numbers.
+  // A subgroup has 128 registers. Each holds one number for each of 8 lanes; from Xe2 on, of 16
+  // lanes. Dawn (also in Chrome) always makes subgroups of twice as many lanes, so an invocation
+  // has only 64 numbers.
   { vendor: "intel", runtime: "deno", registers: 128, mostRegisters: 128, workgroupMemory: 65536 },
   { vendor: "intel", registers: 64, mostRegisters: 64, workgroupMemory: 65536 },
   // 255 registers of 16 bits hold 127 numbers. On Linux the adapter's vendor is Mesa.

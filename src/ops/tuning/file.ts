@@ -22,8 +22,8 @@ export interface TuningPlace {
   readonly identity: AdapterIdentity;
 }
 
-// Reads an environment variable, without a prompt. It is also undefined if the permission is
-// missing, or if the value is not UTF-8, for which Deno throws.
+// Reads an environment variable, without a prompt. The result is also undefined if the permission
+// is missing, or if the value is not UTF-8, for which Deno throws.
 function readVariable(name: string): string | undefined {
   if (!hasPermissions([{ name: "env", value: name }])) return undefined;
   try {
@@ -87,7 +87,7 @@ export async function readTuning(info: GpuInfo, source?: string): Promise<TunedC
   }
 }
 
-// Reads to a limit, because the file may grow meanwhile.
+// Reads at most `limit` bytes, because the file may have grown since its size was checked.
 async function readAtMost(path: string, limit: number): Promise<Uint8Array<ArrayBuffer>> {
   using file = await Deno.open(path, { read: true });
   const bytes = new Uint8Array(limit);

@@ -38,8 +38,8 @@ export interface TunableOperator {
   /** For example `attentionForward`. */
   readonly operator: string;
   /**
-   * The digest of a custom operator's source. `candidatesHash` uses it instead of the kernels,
-   * which not every process can plan.
+   * The digest of a custom operator's source. Only the process that runs this source can plan its
+   * kernels, so `candidatesHash` uses the digest instead.
    */
   readonly digest?: string;
   /**

@@ -4,7 +4,7 @@
  *
  * | variant    | for                               | why                                         |
  * | ---------- | --------------------------------- | ------------------------------------------- |
- * | `subgroup` | GPUs; CPU: rows of 64 elements up | neighboring lanes read neighboring elements |
+ * | `subgroup` | GPUs; CPU: rows of 64+ elements   | neighboring lanes read neighboring elements |
  * | `portable` | everything else                   | one lane walks its row: no sum across lanes |
  *
  * An element is four numbers if D is a multiple of 4, else one.
@@ -74,9 +74,9 @@ interface Form {
 const subgroup: Form = {
   name: "subgroup",
   unfit: unfitForSubgroups,
-  // On the CPU it suits rows of 64 elements or more. If an element is a vec4f, the 64 rows of a
-  // portable workgroup exceed the first-level cache; else the row cannot be read four numbers at a
-  // time.
+  // On the CPU it suits rows of 64 elements or more. With vec4f elements, the 64 rows of a portable
+  // workgroup then exceed the first-level cache. With single numbers, a portable lane reads only
+  // one number at a time.
   suits: (gpu, { columns }) => !gpu.info.software || rowElement(columns).elements >= 64,
   // The least power of two that holds the row, but at most the smallest subgroup's size and at most
   // 64.

@@ -30,7 +30,7 @@ export type AttentionGate = "none" | "head" | "element";
 /** All kinds of gates, in the order in which tables show them. */
 export const ATTENTION_GATES: readonly AttentionGate[] = ["none", "head", "element"];
 
-/** A model's configuration. Lengths use the field's letters: L layers, d, Hq, Hkv, D, f and V. */
+/** A model's configuration. The comment of each length begins with its letter, such as D. */
 export interface LlamaConfig {
   /** V, the number of tokens in the vocabulary, from 2 to 2²⁴ − 1. */
   readonly vocabulary: number;
@@ -92,7 +92,7 @@ const PRETRAINED_FIELDS = ["ropeScaling", ...BOOLEAN_PARTS] as const;
 /**
  * Refuses a model with parts that only pretrained models have, such as biases.
  *
- * @param options `operation`: which lacks these parts, for the message
+ * @param options `operation`: what cannot compute these parts, for the message
  * @throws {RangeError} that names the first such field
  */
 export function refusePretrainedParts(
@@ -110,7 +110,7 @@ export function refusePretrainedParts(
 /**
  * Refuses a model with parts that only this project's models have, such as V-scale.
  *
- * @param options `operation`: which lacks these parts, for the message
+ * @param options `operation`: what cannot compute these parts, for the message
  * @throws {RangeError} that names the first such field
  */
 export function refuseTrainedParts(

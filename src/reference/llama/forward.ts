@@ -48,9 +48,9 @@ export interface LlamaOptions {
 
 export interface AttentionMemory {
   readonly norm: Normed;
-  /** Queries and keys before the norms that some models have: [B T H, D] each. */
+  /** Queries and keys before the RMSNorms that some models have: [B T H, D] each. */
   readonly plain: { readonly query: ReferenceTensor; readonly key: ReferenceTensor };
-  /** The norms of queries and keys; undefined if the model has none. */
+  /** What these RMSNorms give for queries and keys; undefined if the model has none. */
   readonly headNorms: { readonly query: Normed; readonly key: Normed } | undefined;
   readonly query: ReferenceTensor;
   readonly key: ReferenceTensor;

@@ -31,10 +31,10 @@ interface Step {
 
 const BINS = 48;
 
-/** Pixels of a histogram with its own baseline. */
+/** The height of a histogram with its own baseline, in pixels. */
 const ALONE = 22;
 
-/** Pixels of histograms that share a baseline. */
+/** The height of histograms that share a baseline, in pixels. */
 const SHARED = 48;
 
 /**
@@ -77,8 +77,8 @@ function domainOf(spreads: readonly Spread[]): [number, number] {
 }
 
 /**
- * The bins of a histogram of the samples inside the domain. The highest bin takes 0.92 of its
- * line's height, which is 1 on the y axis.
+ * The bins of a histogram of the samples inside the domain. On the y axis, a histogram has room of
+ * height 1, and its highest bin takes 0.92 of it.
  */
 function steps(spread: Spread, [low, high]: readonly [number, number]): Step[] {
   const counts = new Uint32Array(BINS);

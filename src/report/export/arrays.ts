@@ -114,12 +114,12 @@ export const ARRAY_NAMES = Object.keys(ARRAYS) as readonly ArrayName[];
 /** Arrays that an export holds by default. */
 export const DEFAULT_ARRAYS: readonly ArrayName[] = ["output", "attention_norm_gradient"];
 
-/** For a name known only at run time. */
+/** The array of a name known only at run time, in the type that all arrays share. */
 export function arrayOf(name: ArrayName): ExportedArray {
   return ARRAYS[name];
 }
 
-/** The arrays with a norm per token: all whose last axis is the dimension. */
+/** The arrays with a norm per token: those whose last axis is named `dimension`. */
 export const NORMED: readonly ArrayName[] = ARRAY_NAMES.filter((name) =>
   arrayOf(name).axes.at(-1) === "dimension"
 );

@@ -24,7 +24,7 @@ export function signed(difference: number): string {
   return `${difference >= 0 ? "+" : ""}${figure(difference)}`;
 }
 
-/** Writes an interval in words; undefined without one or for one of width 0. */
+/** Writes an interval as text; undefined if there is none, or if its width is 0. */
 export function range(interval: readonly [number, number] | null | undefined): string | undefined {
   if (interval === null || interval === undefined || interval[0] === interval[1]) return undefined;
   return `${figure(interval[0])} to ${figure(interval[1])}`;

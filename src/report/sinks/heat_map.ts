@@ -26,7 +26,7 @@ export interface HeatMapOptions extends Omit<SinkPlotOptions, "series"> {
   readonly cell?: number;
   /** A line below the title, such as which part of the data is shown. */
   readonly note?: string | undefined;
-  /** One label per tick for 0, 1, 2, …. Default: numbers at some ticks. */
+  /** The labels of the ticks at 0, 1, 2 and so on. Default: numbers at some ticks. */
   readonly labels?: { readonly x?: readonly string[]; readonly y?: readonly string[] };
 }
 

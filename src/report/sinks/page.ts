@@ -259,7 +259,7 @@ function tableCard(table: Table, id: string): Markup {
   `;
 }
 
-/** Nothing if the section has no content. */
+/** The section with the pictures and tables that have content; undefined if none has. */
 function shown({ id, title, lead, pictures, tables }: Section): PageSection | undefined {
   const drawn = pictures.filter((picture) => picture !== undefined);
   const filled = tables.filter((table) => table !== undefined && table.rows.length > 0);

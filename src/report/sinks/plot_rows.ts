@@ -1,7 +1,7 @@
 /**
- * The input of all pictures of sinks and gradient sinks but heat maps: plain rows, made from
- * measurements, so a study can join many runs in one picture. Each `series`, usually a model
- * variant, has its own color, sign and dashes.
+ * Plain rows, made from measurements, for the pictures of sinks and gradient sinks; only heat maps
+ * have another input. A study can join the rows of many runs in one picture. Each `series`, usually
+ * a model variant, has its own color, sign and dashes.
  */
 import type { SinkMeasurement } from "../../sinks/measurement.ts";
 import type { BranchMeasurement, CompressFit } from "../../sinks/measurement/branch.ts";
@@ -91,7 +91,8 @@ export interface LayerNormRow {
 /**
  * Rows of ‖∇h̃‖ by layer and position, for all layers with attention.
  *
- * @param options.single whether norms are those of single sequences, not of their sum as in R_GS
+ * @param options.single whether to give the norms of single sequences' gradients, averaged over
+ *   sequences, instead of the norm of their sum, which R_GS uses
  */
 export function gradientNormRows(
   { positions, layers }: SinkMeasurement,
@@ -137,7 +138,7 @@ function branchesOf(
   ]);
 }
 
-/** From the tokens that the measurement keeps. */
+/** Rows of Bloat, Compress and Change, for the tokens that the measurement keeps. */
 export function branchRows(measurement: SinkMeasurement, series: string): BranchRow[] {
   const { position } = measurement.settings;
   return branchesOf(measurement).flatMap(({ branch, measured: { points } }) =>

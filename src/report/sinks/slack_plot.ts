@@ -110,7 +110,8 @@ export function slackPlot(
 }
 
 function facetOf({ name, branch }: SlackPlotRow): string {
-  // The other bounds have one branch only, which needs no name.
+  // Compress and Change have bounds in both branches. The other bounds are attention's alone, so
+  // they need no branch's name.
   return branch === "mlp" || name.startsWith("compress") || name.startsWith("change")
     ? `${name}, ${branch === "mlp" ? "MLP" : "attention"}`
     : name;

@@ -17,7 +17,7 @@ import {
 } from "../plot_parts.ts";
 import type { GradientNormRow, GradientSinkRow } from "./plot_rows.ts";
 
-/** On both sides of the axis. */
+/** One height of a violin's outline, with its two sides. */
 interface Outline {
   readonly panel: string;
   readonly key: string;
@@ -28,7 +28,7 @@ interface Outline {
   readonly index: number;
 }
 
-/** Shifted sideways to keep equal values visible. */
+/** The point of one value, at `x`. Points shifted sideways do not hide equal values. */
 interface Spot {
   readonly panel: string;
   readonly index: number;

@@ -16,7 +16,7 @@ export interface FigureFile {
 
 const WIDTH = 960;
 
-/** Light or dark like the reader's system. */
+/** Draws the study's pictures. Each file is light or dark, like its reader's system. */
 export function studyFigures({ groups }: Study, document: SvgDocument): FigureFile[] {
   const sized = { document, width: WIDTH, suffix: "" };
   const chains = chainsOf(groups);

@@ -47,10 +47,10 @@ export class GradientUnits {
    * The norm of the summed gradient at every position, for resampled groups of sequences.
    *
    * Let g_i be the gradient of group i, and G = Σ_i g_i. Group i adds p_i = 2⟨g_i, G⟩ − ‖g_i‖² to
-   * ‖G‖². So drawing every group i w_i times multiplies ‖G‖ by about exp(Σ_i (w_i − 1) p_i / (2
-   * ‖G‖²)). The exact ‖Σ_i w_i g_i‖ would be too large on average, because the noise of a group
-   * that is drawn twice does not average out. If gradients are only noise, the interval is up to √2
-   * times too wide.
+   * ‖G‖². So if group i is drawn with the count w_i, ‖G‖ becomes about
+   * ‖G‖ exp(Σ_i (w_i − 1) p_i / (2 ‖G‖²)). The exact ‖Σ_i w_i g_i‖ would be too large on average,
+   * because the noise of a group that is drawn twice does not average out. If gradients are only
+   * noise, the interval is up to √2 times too wide.
    */
   norms(): ResampledNorms {
     const sums = this.#units.sums;
