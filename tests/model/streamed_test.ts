@@ -17,8 +17,8 @@ import {
 } from "../support/pretrained/families.ts";
 
 /**
- * float32 rounds by 6e-8. Sums of some dozen terms through three layers reach 3e-6 (measured). A
- * wrong term is far above.
+ * float32 rounds by 6e-8. Sums of some dozen terms through three layers reach an error of 3e-6
+ * (measured). A wrong term causes a far larger one.
  */
 const TOLERANCE = 1e-5;
 
@@ -116,8 +116,8 @@ onEachRuntime(
 onEachRuntime(
   "StreamedLlama reads weights once if memory allows, with the same bits",
   async (gpu) => {
-    // With four lanes, as on SwiftShader, the kernels of `steps` compile for long, and weights are
-    // in buffers with either choice.
+    // With four lanes, as on SwiftShader, neither choice puts weights into images, and the kernels
+    // of `start` compile faster.
     const kernels = gpu.info.subgroupSize?.maximum === 4 ? "start" : "steps";
     const { batch } = await readExpected("qwen2");
     using source = await openWeights(familyFolder("qwen2"));

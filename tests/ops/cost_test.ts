@@ -96,8 +96,8 @@ onEachRuntime("attention's cost is what its loops do and its tensors hold", asyn
       inputs: { ...args, constant },
       cost: {
         // FLOPs per pair: ⟨q, k⟩, ⟨g, v⟩, dz · k, dz · q and a · g, D multiply-adds each. Per
-        // output element: 2 for ⟨g, y⟩. Per value element: 2 each for r and ⟨v, u⟩, 3 for φ u + …
-        // v.
+        // output element: 2 for ⟨g, y⟩. Per value element: 2 each for r and ⟨v, u⟩, and 3 for φ u +
+        // c v, where c is one number per row.
         flops: countPairs(5 * 2 * headDim) + 2 * query.length +
           (mode === undefined ? 0 : value.length * 7),
         bytes: gradients +

@@ -106,7 +106,7 @@ const layouts = [false, true].flatMap((transposeLeft) =>
 
 const lying = [...layouts, describeMatmul({ rows: 70, columns: 67, inner: 19, seed: 12 })];
 
-// Kernels with steps of 8 and of 16.
+// A step of the first variant's kernel takes 8 k, a step of the second's 16.
 for (const name of ["tiled-128", "tiled-64-4x4"]) {
   onEachRuntime(
     `matmul() as "${name}" agrees with the float64 twin for every layout of operands`,

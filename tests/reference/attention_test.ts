@@ -43,8 +43,8 @@ Deno.test("attentionForward() equals the sum over its weights and the definition
       const scale = drawn.scale ?? headDim ** -0.5;
       const weights = attentionWeights(drawn).data;
       const { output, logSumExp } = attentionForward(drawn);
-      // A logit's D operations round by at most u times the largest logit's bound each; exp turns
-      // that into a relative error.
+      // A logit takes D operations. Each rounds by at most u times the bound of the largest logit,
+      // and exp turns the sum of these errors into a relative one.
       const tolerance = 2 ** -53 * (headDim * (largestLogit(drawn) + 4) + 4 * length + 50);
       for (let row = 0; row < logSumExp.data.length; row++) {
         const t = row % length;

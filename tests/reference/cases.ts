@@ -121,7 +121,7 @@ export function largestLogit(drawn: AttentionCase): number {
 
 /** The ms after which a property draws no more cases. */
 const TIME = 8000;
-/** A property that wants this many cases or more draws at least as many, however long they take. */
+/** The number of cases that a property draws however long they take, unless it wants fewer. */
 const LEAST_CASES = 10;
 
 /**

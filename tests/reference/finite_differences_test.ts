@@ -71,7 +71,7 @@ Deno.test("complexStepDerivative() is exact to rounding through every operation"
   const wanted = value * (x / root ** 2 + 1 - 1 / (x - 5));
   assert(Math.abs(derivative / wanted - 1) < 4 * Number.EPSILON);
   // The root of a negative number is imaginary, with the sign of the radicand's imaginary part.
-  // These two lines check only that; a derivative would show in the root's tiny real part.
+  // The next two lines check only the imaginary part; the derivative is in the tiny real part.
   assert(Math.abs(squareRoot(complex(-4, 1e-20)).im - 2) < 1e-15);
   assertEquals(squareRoot(complex(-4, -1e-20)).im, -2);
   assertEquals(squareRoot(complex(0)), complex(0));

@@ -27,7 +27,8 @@ Deno.test("median() does not depend on the order and does not change its argumen
 });
 
 Deno.test("orderStatisticInterval() takes the ranks of the textbook's table", () => {
-  // Conover, Practical Nonparametric Statistics: ranks of the 95 % interval of the median.
+  // Conover, Practical Nonparametric Statistics: the number of samples, and the rank of the one
+  // at which the median's 95 % interval begins.
   const ranks: [number, number][] = [[6, 1], [8, 1], [9, 2], [12, 3], [15, 4], [20, 6], [25, 8], [
     50,
     18,

@@ -56,9 +56,9 @@ export interface RuntimeOptions {
 }
 
 /**
- * Registers a test for each runtime, whose name it adds to the test's: Deno's own WebGPU, and Dawn,
- * which is native code and needs `--allow-ffi`. A test that cannot run is ignored, by a name that
- * says why.
+ * Registers a test for each runtime, and adds the runtime to its name. The runtimes are Deno's own
+ * WebGPU, and Dawn, which is native code and needs `--allow-ffi`. A test that cannot run is
+ * ignored, and its name says why.
  */
 export function eachRuntime(
   name: string,

@@ -9,8 +9,8 @@ import { assert } from "./assert/assert.ts";
 /** The surplus per buffer, in bytes: 64 rows of 256 float32 numbers. */
 const SURPLUS = 64 * 256 * 4;
 
-// The NaN depends on the word and on the buffer. If all were equal, a kernel that copies one from
-// past a buffer's end to past another's would go unnoticed: arithmetic often keeps a NaN's bits.
+// The NaN depends on the word and on the buffer. If all NaNs were equal, a kernel could read past
+// one buffer's end and write past another's unnoticed, as arithmetic often keeps a NaN's bits.
 function poison(buffer: number, word: number): number {
   return 0x7fc00000 | ((word + 104_729 * buffer) & 0x3fffff);
 }

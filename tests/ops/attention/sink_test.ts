@@ -80,8 +80,8 @@ onEachRuntime(
       assert(withSinks.knowing.length > 0, `${variant} does not read the sinks`);
       assertEquals(withSinks.dispatches, plain.dispatches, variant);
     }
-    // Up to 256 rows per head, B · T, one kernel computes the rows' statistics and the sinks'
-    // gradient.
+    // If a head has at most 256 rows (B · T), one kernel computes the rows' statistics and the
+    // sinks' gradient. In `many` a head has 258.
     const many = tensorsOf(gpu, 129);
     const cases = [
       { tensors: few, ofSink: fewRows, ofBoth: fewRows, extra: 0 },

@@ -119,8 +119,8 @@ Deno.test("renderSinkPage() of a pretrained model shows maps of positions, state
   }
   assertEquals(titles.filter((title) => title.includes("the strongest sink")).length, 1);
   assertEquals(new Set(titles).size, titles.length);
-  // Sinks can be at the first 6 positions, with a whole window of 5 queries. Attention and norms
-  // have all 10, and all 12 channels are there.
+  // Only the first 6 tokens have a whole window of 5 queries, so the map of sinks ends there and
+  // says so. The other maps show all 10 tokens or all 12 channels, and need no such note.
   const notes = all(page, "svg text").map(({ textContent }) => textContent)
     .filter((text) => /^(first )?\d+ of \d+/.test(text));
   assertEquals(notes, ["first 6 of 10 tokens"]);
@@ -192,7 +192,7 @@ Deno.test("heatMap() outlines the cells, so the darkest ones stand out from a da
   const outline = picture.text.match(
     /<g[^>]*stroke="var\(--faint\)"[^>]*>(<rect[^>]*>(<\/rect>)?)+/,
   );
-  // Of the triangle's 15 cells, 3 have cells on all four sides.
+  // Only cells at the edge are outlined: of the triangle's 15, 3 have cells on all four sides.
   assertEquals(outline?.[0].match(/<rect/g)?.length, 12);
 });
 

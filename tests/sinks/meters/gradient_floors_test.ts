@@ -1,6 +1,6 @@
 /**
- * The rounding floors of key and query gradients, estimates of their rounding errors, compared with
- * the kernels' errors.
+ * Compares rounding floors, which estimate the rounding errors of key and query gradients, with the
+ * kernels' real errors.
  */
 import {
   attentionBackward,

@@ -228,8 +228,8 @@ export function drawAttention(description: AttentionDescription): AttentionCase 
   };
 }
 
-// A sink of 3 weighs about as much as a dozen normal logits together. With −30 or 30, float32 loses
-// the smaller of the sink's exponential and the sum of the others.
+// A sink of 3 weighs about as much as a dozen normal logits together. With −30 or 30, float32 adds
+// the sink's exponential to the sum of the logits' exponentials and loses the smaller of the two.
 function drawSinks(
   shape: readonly number[],
   seed: number,

@@ -52,8 +52,8 @@ class Pass {
       this.used = reference.vScaleForward({ value, constant }).scaledValue.data;
       for (let row = 0; row < this.factorError.length; row++) {
         const { r, phi, sum } = valve(this, row, drawn.vScale.constant);
-        // The error relative to φ from r, from r + C, from the division, and from flushing r to
-        // zero.
+        // φ = r / (r + C) has the errors of r, of r + C and of the division, and r may be flushed
+        // to zero.
         this.factorError[row] = r === 0
           ? 0
           : (headDim + 9) * U + headDim * FLUSH / (sum * Math.max(phi, FLUSH));
@@ -113,7 +113,7 @@ function valve(
  * cancel. The tiles' corrections multiply a term by further exponentials, whose arguments add up to
  * at most the row's range of logits. If each exponent i is off by at most ρ_i, weight j rises by at
  * most a_j (exp(ρ_j) / Σ_i a_i exp(−ρ_i) − 1), and falls by at most a_j (1 − exp(−ρ_j) / Σ_i a_i
- * exp(ρ_i)). As weights sum to 1, it changes by no more than all others together.
+ * exp(ρ_i)). As weights sum to 1, weight j changes by no more than all others together.
  *
  * A learned sink is one more weight at the end, without a value. Only the change to base 2 rounds
  * its logit.

@@ -79,7 +79,7 @@ function calls(operator: Operator): readonly [Planner, object][] {
 
 /**
  * On buffers that are longer than their tensors and full of NaN, the operators give the same bits
- * as on others, and write nothing past a tensor's end.
+ * as on ordinary buffers, and write nothing past a tensor's end.
  */
 export async function operatorsStayInBounds(
   gpu: Gpu,

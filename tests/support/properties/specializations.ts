@@ -14,7 +14,8 @@ import {
 } from "./rows/twin.ts";
 
 /**
- * For eight lanes: two vec4f columns per lane, then three, of which the last lanes have only two.
+ * On eight lanes, D = 64 gives each lane two vec4f columns. D = 84 gives five lanes three columns,
+ * and the last three lanes two.
  */
 const headDims = [
   describeAttention({ batch: 2, keyHeads: 2, group: 2, length: 69, headDim: 64, seed: 111 }),

@@ -63,7 +63,8 @@ testWithChildren(
         await child(scene, { flags: [variables, "--allow-read", network] }),
         `${action} --allow-write=${root}`,
       );
-      // The usual hub keeps large files on other servers, which need the permission, too.
+      // The default hub, huggingface.co, keeps large files on other servers. The flag must allow
+      // these, too.
       const usual = "NotCapable: fetching owner/tiny from https://huggingface.co: missing " +
         'permission, run again with "--allow-net=huggingface.co,*.huggingface.co,*.hf.co"';
       assertEquals(

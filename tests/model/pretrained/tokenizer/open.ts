@@ -21,7 +21,7 @@ export function open(
   return openTokenizer(folder, { architecture: { config: { vocabulary }, beginToken, endTokens } });
 }
 
-/** A copy of a fixture with changed files. A change to undefined removes a field. */
+/** Copies a fixture to `folder` with changed fields. A field changed to undefined is left out. */
 export async function copy(
   folder: string,
   family: string,

@@ -173,7 +173,7 @@ export function rmsNormHoldsInRange(
             }).inputGradient;
             return bound.map((x, j) => x + U * Math.abs(backwardTwins[i]!.inputGradient.data[j]!));
           }),
-          // Such gradients are near the end of float32's range.
+          // This close to the end of float32's range, 2^128, the kernel's terms may overflow.
           mayBeNaN: (i) => Math.abs(backwardTwins[0]!.inputGradient.data[i]!) > 2 ** 125,
         });
         const lost = kept.length < inverseRms.length;

@@ -31,8 +31,8 @@ export const rmsNormObeysItsIdentities = propertyOf({
     const drawn = drawRmsNorm(description);
     const epsilon = drawn.epsilon ?? 1e-5;
     const numbers = { ...drawn, ...await rmsNorm(gpu, drawn), epsilon };
-    // The tolerance allows one chain of additions for the mean, another for inverseRms, whose root
-    // halves its chain's error in each use, and single operations.
+    // The tolerance allows one chain of additions for the mean, one for inverseRms, and single
+    // operations. Each use of inverseRms has half of its chain's error, because of the root.
     const tolerance = (2 * (columns / 64 + Math.min(columns, 64)) + 40) * U;
     const largest = [...drawn.gain.data].reduce((most, x) => Math.max(most, Math.abs(x)), 0);
     const target = largest * Math.sqrt(columns) / 2;
