@@ -38,12 +38,6 @@ import { unroll } from "../unroll.ts";
 
 /** Options of the kernel. */
 export interface AttentionForwardSubgroupOptions extends AttentionSubgroupOptions {
-  /**
-   * Whether to switch off the check that subgroup operations are called from uniform control flow.
-   * Tint does not know that subgroupAny's result is uniform; naga has neither the check nor its
-   * name.
-   */
-  readonly uniformityUnchecked: boolean;
   /** Whether query heads have a learned sink. Default: false. */
   readonly sink?: boolean;
 }
@@ -59,7 +53,7 @@ export interface AttentionForwardSubgroupOptions extends AttentionSubgroupOption
  * @returns WGSL, for the feature `subgroups`
  */
 export function attentionForwardSubgroup(options: AttentionForwardSubgroupOptions): string {
-  const { subgroupSize: S, rows: R, chunks, uniformityUnchecked, sink = false } = options;
+  const { subgroupSize: S, rows: R, chunks, sink = false } = options;
   const eachRow = (line: (r: number) => string) => unroll(R, line);
   const eachChunk = (line: (c: number) => string) => unroll(chunks, line);
   return `
@@ -89,7 +83,7 @@ fn maximum(v: vec4f) -> f32 {
   return max(max(v.x, v.y), max(v.z, v.w));
 }
 
-${uniformityUnchecked ? "@diagnostic(off, subgroup_uniformity)" : ""}
+@diagnostic(off, subgroup_uniformity) // Tint does not know that subgroupAny's result is uniform
 @compute @workgroup_size(${S})
 fn main(
   @builtin(workgroup_id) workgroup: vec3u,

@@ -19,29 +19,48 @@ export interface FusedRow {
   readonly lanes: number;
 }
 
+/** A row, and whether the workgroup is one subgroup. */
+export interface ForwardFusedRow extends FusedRow {
+  readonly oneSubgroup: boolean;
+}
+
 /**
  * Writes the kernel. It needs rows/element_vector.wgsl or rows/element_scalar.wgsl, and
  * rows/sum_subgroup.wgsl or rows/sum_workgroup.wgsl in front, and rms_norm/inverse.wgsl with its
  * own needs.
  *
  * Bindings: 0 uniform parameters; 1 input [rows, d]; 2 gain [d]; 3 output [rows, d]; 4 inverseRms
- * [rows]. rowsPerRun is at most 32. Dispatch workgroups in x and y for all runs.
+ * [rows]. Dispatch workgroups in x and y for all runs.
  *
- * @param row the lengths of the row and the workgroup, K = ⌈elements / lanes⌉; elementWidth: the
- *   numbers in an element
+ * @param row the lengths of the row and the workgroup, K = ⌈elements / lanes⌉
  */
-export function rmsNormForwardFused(
-  { elements, lanes, elementWidth }: FusedRow & { readonly elementWidth: 1 | 4 },
-): string {
+export function rmsNormForwardFused({ elements, lanes, oneSubgroup }: ForwardFusedRow): string {
   const elementsPerLane = Math.ceil(elements / lanes);
   const eachElement = (line: (k: number) => string) => unroll(elementsPerLane, line);
   // Only the last element of a lane can be past the end.
   const inside = (k: number, statements: string) =>
     (k + 1) * lanes <= elements ? statements : `if (inside${k}) {${statements}
     }`;
-  // Access to one number at a time compiles faster than access to whole elements.
-  const number = (array: string, index: string) =>
-    elementWidth === 1 ? `${array}[${index}]` : `${array}[${index} / 4u][${index} % 4u]`;
+  // If float32 cannot hold a row's squares, a workgroup of one subgroup computes the row again with
+  // another scale, in the next turn of the loop. A branch would take a CPU adapter longer to run and
+  // to compile. Larger workgroups branch, because a loop with barriers must not end by the data.
+  const [scaled, inverse, next] = oneSubgroup
+    ? [
+      (x: string) => `(${x} * scale)`,
+      `
+    let mean = meanSquare(subgroupAdd(elementSum(squares)), scale);
+    let inverse = inverseRoot(mean, scale);`,
+      `
+    scale = select(1.0, usefulScale(mean), scale == 1.0);
+    row += select(0u, 1u, scale == 1.0);`,
+    ]
+    : [
+      (x: string) => x,
+      `
+    let inverse = inverseRmsOf(rowSum(elementSum(squares), lane.x, row), row);`,
+      `
+    row++;`,
+    ];
   return `
 struct Parameters {
   rows: u32,
@@ -56,6 +75,7 @@ struct Parameters {
 @group(0) @binding(3) var<storage, read_write> output: array<Element>; // [rows, d]
 @group(0) @binding(4) var<storage, read_write> inverseRms: array<f32>; // [rows]
 
+@diagnostic(off, subgroup_uniformity) // a subgroup agrees on the row that it computes
 @compute @workgroup_size(LANES)
 fn main(
   @builtin(workgroup_id) workgroup: vec3u,
@@ -71,9 +91,8 @@ fn main(
   }
   let begin = (workgroup.y * workgroups.x + workgroup.x) * parameters.rowsPerRun;
   let end = min(begin + parameters.rowsPerRun, parameters.rows);
-  var extreme = 0u; // a bit for each row
-  var bit = 1u;
-  for (var row = begin; row < end; row++) {
+  var scale = 1.0;
+  for (var row = begin; row < end;) {
     let first = row * length;
     var squares = Element();
     ${
@@ -84,15 +103,11 @@ fn main(
         k,
         `
       x${k} = input[first + column${k}];
-      squares += x${k} * x${k};`,
+      squares += ${scaled(`x${k}`)} * ${scaled(`x${k}`)};`,
       )
     }`)
   }
-    let sum = rowSum(elementSum(squares), lane.x, row);
-    let mean = meanSquare(sum);
-    let inverse = 1.0 / sqrt(mean);
-    extreme |= select(bit, 0u, isUsual(mean));
-    bit += bit; // a shift by a variable costs CPU adapters much more
+    ${inverse}
     ${
     eachElement((k) => `
     ${
@@ -106,23 +121,7 @@ fn main(
     if (lane.x == 0u) {
       inverseRms[row] = inverse;
     }
-  }
-  // Computes again, in a separate loop, the rows that isUsual rejects. Inside the main loop this
-  // would cost the usual rows a twelfth of their time on the CPU, which runs a loop's body once
-  // even if no lane needs it.
-  for (var row = begin; extreme != 0u; row++) {
-    if ((extreme & 1u) != 0u) {
-      let first = row * parameters.columns;
-      let inverse = inverseOfScaledRow(row);
-      for (var c = lane.x; c < parameters.columns; c += LANES) {
-        let i = first + c;
-        ${number("output", "i")} = ${number("gain", "c")} * (${number("input", "i")} * inverse);
-      }
-      if (lane.x == 0u) {
-        inverseRms[row] = inverse;
-      }
-    }
-    extreme >>= 1u;
+    ${next}
   }
 }
 `;

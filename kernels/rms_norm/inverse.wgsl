@@ -1,5 +1,6 @@
-// 1 / sqrt(mean(x²) + epsilon) of a row from the sum of its squares, even if float32 cannot hold
-// that sum. Put this file in front of RMSNorm's forward kernels.
+// 1 / sqrt(mean(x²) + epsilon) of a row from the sum of its squares. If float32 cannot hold that
+// sum, the row is scaled and its squares are added up again. Put this file in front of RMSNorm's
+// forward kernels.
 //
 // Needs range.wgsl, and rows/element_vector.wgsl or rows/element_scalar.wgsl in front, and uses the
 // kernel's `parameters` and `input`.
@@ -7,38 +8,41 @@
 // If the root mean square exceeds 2¹²⁶ (8.5·10³⁷), its inverse would be subnormal, and the result
 // is NaN.
 
+// Rows that are too small or too large to square are multiplied by 2¹⁰⁰ or by 2⁻⁸⁰.
+const SMALL_ROW_SCALE: f32 = 1.2676506e30;
+const LARGE_ROW_SCALE: f32 = 8.271806e-25;
+
 // Reads the row again only if its sum is outside the range from which the inverse can be computed.
 fn inverseRmsOf(sum: f32, row: u32) -> f32 {
-  let mean = meanSquare(sum);
-  if (isUsual(mean)) {
-    return 1.0 / sqrt(mean);
+  let mean = meanSquare(sum, 1.0);
+  let scale = usefulScale(mean);
+  if (scale == 1.0) {
+    return inverseRoot(mean, 1.0);
   }
-  return inverseOfScaledRow(row);
-}
-
-fn meanSquare(sum: f32) -> f32 {
-  return sum / f32(parameters.columns) + parameters.epsilon;
-}
-
-// Squares below 2⁻¹²⁶ may be flushed to zero, which does not matter to means of at least 2⁻¹⁰⁰.
-fn isUsual(mean: f32) -> bool {
-  return (mean >= 7.888609e-31) & (mean <= 1e38); // && would branch
-}
-
-// Computes the inverse from squares scaled by 2²⁰⁰ or, if their sum overflows, by 2⁻¹⁶⁰.
-fn inverseOfScaledRow(row: u32) -> f32 {
   let first = row * parameters.columns;
-  var smallSquares = 0.0;
-  var largeSquares = 0.0;
+  var squares = 0.0;
   for (var i = first; i < first + parameters.columns; i++) {
-    let x = elementNumber(input[i / ELEMENT_WIDTH], i % ELEMENT_WIDTH);
-    smallSquares += (x * 1.2676506e30) * (x * 1.2676506e30);
-    largeSquares += (x * 8.271806e-25) * (x * 8.271806e-25);
+    let x = elementNumber(input[i / ELEMENT_WIDTH], i % ELEMENT_WIDTH) * scale;
+    squares += x * x;
   }
-  let small = smallSquares <= 1e38;
-  let scale = select(8.271806e-25, 1.2676506e30, small);
-  let squares = select(largeSquares, smallSquares, small);
-  let root = sqrt(squares / f32(parameters.columns) + parameters.epsilon * scale * scale);
+  return inverseRoot(meanSquare(squares, scale), scale);
+}
+
+// The mean square plus epsilon, times scale², from the sum of the squares of a row times `scale`.
+fn meanSquare(sum: f32, scale: f32) -> f32 {
+  return sum / f32(parameters.columns) + parameters.epsilon * scale * scale;
+}
+
+// The scale at which float32 can hold a row's mean square; `mean` is the one without a scale. Squares
+// below 2⁻¹²⁶ may be flushed to zero, which does not matter to means of at least 2⁻¹⁰⁰.
+fn usefulScale(mean: f32) -> f32 {
+  let notSmall = select(LARGE_ROW_SCALE, 1.0, mean <= 1e38);
+  return select(notSmall, SMALL_ROW_SCALE, mean < 7.888609e-31);
+}
+
+// The inverse from the scaled mean square.
+fn inverseRoot(mean: f32, scale: f32) -> f32 {
+  let root = sqrt(mean);
   // After scaling by 2⁻⁸⁰, the limit of the root is 2⁴⁶ = 2¹²⁶ · 2⁻⁸⁰.
-  return orNotANumber(1.0 / root * scale, small || root <= 7.0368744e13);
+  return orNotANumber(1.0 / root * scale, (scale != LARGE_ROW_SCALE) | (root <= 7.0368744e13));
 }

@@ -5,9 +5,13 @@
 //
 // v_scale/constant_gradient.wgsl sums the terms of a head.
 //
+// If float32 cannot hold a row's numbers, the row takes two more turns. In the last, v and √C are
+// multiplied by s, a power of two that makes the larger of |v| and √C about 2. That leaves dv as it
+// is and divides the term of dC by s. phi u is then √phi (√phi u), because phi may be subnormal.
+//
 // Needs in front: rows/element_vector.wgsl or rows/element_scalar.wgsl, which read memory;
 // v_scale/lanes_single.wgsl or v_scale/lanes_subgroup.wgsl, which share a row between lanes; and
-// range.wgsl and v_scale/scaled.wgsl, for rows with products that float32 cannot hold.
+// range.wgsl.
 //
 // LANES_PER_ROW lanes for each of the B Hkv T rows; neighbors read neighboring elements; 64 /
 // LANES_PER_ROW rows per workgroup. Lanes read their row twice, the second time from the cache. No
@@ -41,44 +45,54 @@ fn main(
   let inside = row < parameters.rows;
   let length = select(0u, parameters.columns / ELEMENT_WIDTH, inside);
   let first = row * length;
-  var squares = Element();
-  var products = Element();
-  for (var i = start; i < length; i += LANES_PER_ROW) {
-    let v = value[first + i];
-    squares += v * v;
-    products += v * scaledValueGradient[first + i];
-  }
-  let squaredNorm = rowTotal(elementSum(squares));
-  let product = rowTotal(elementSum(products));
-  let c = constant[row / parameters.sequenceLength % parameters.keyValueHeads];
-  let sum = squaredNorm + c;
-  let factor = squaredNorm / sum;
-  let along = 2.0 * (c / sum) / sum * product; // never (r + C)², which overflows first
-  // True if float32 holds every number that follows, or flushes only numbers that do not matter.
-  // The bounds are 2⁻¹⁰⁰, 2⁻⁸⁰, 2⁻⁴⁰ and 2⁴⁰. `&`, because `&&` would branch.
-  let usual = (squaredNorm >= 7.888609e-31) & (sum >= 9.094947e-13) & (sum <= 1.0995116e12) &
-    (factor >= 8.271806e-25) & (abs(product) >= 7.888609e-31) & (abs(product) <= 1.0995116e12);
-  if (inside && !usual) {
-    let scaled = scaledRow(first, length, squaredNorm, c);
-    var alongs = Element();
-    for (var i = first; i < first + length; i++) {
-      alongs += value[i] * scaled.scale / scaled.root * scaledValueGradient[i];
-    }
-    let along = elementSum(alongs); // <h, u>, with h of v_scale/scaled.wgsl
+  let headConstant = constant[row / parameters.sequenceLength % parameters.keyValueHeads];
+  var scale = 1.0; // s
+  var share = 1.0; // √phi in the last turn
+  var factor = 0.0; // share · factor = phi
+  var along = 0.0;
+  var term = 0.0;
+  for (var turn = 0u;; turn++) {
+    var squares = Element();
+    var products = Element();
     for (var i = start; i < length; i += LANES_PER_ROW) {
-      let h = value[first + i] * scaled.scale / scaled.root;
-      valueGradient[first + i] = scaled.share * (scaled.share * scaledValueGradient[first + i]) +
-        2.0 * scaled.rest * along * h;
+      let v = value[first + i] * scale;
+      squares += v * v;
+      products += v * scaledValueGradient[first + i];
     }
-    if (start == 0u) {
-      constantTerm[row] = vec2f(-(scaled.share / scaled.root * scaled.scale) * (scaled.share * along), 0.0);
+    let squaredNorm = rowTotal(elementSum(squares));
+    let product = rowTotal(elementSum(products));
+    let c = headConstant * scale * scale;
+    let sum = squaredNorm + c;
+    factor = select(share, squaredNorm / sum, turn == 0u);
+    along = 2.0 * (c / sum) / sum * product; // never (r + C)², which overflows first
+    term = -(share * scale) * (factor / sum * product);
+    // True if float32 holds every number above, or flushes only numbers that do not matter. The bounds
+    // are 2⁻¹⁰⁰, 2⁻⁸⁰, 2⁻⁴⁰ and 2⁴⁰. `&`, because `&&` would branch.
+    let usual = (squaredNorm >= 7.888609e-31) & (sum >= 9.094947e-13) & (sum <= 1.0995116e12) &
+      (factor >= 8.271806e-25) & (abs(product) >= 7.888609e-31) & (abs(product) <= 1.0995116e12);
+    if ((usual & (turn == 0u)) | (turn == 2u) | !inside) {
+      break;
     }
-    return;
+    if (turn == 0u) {
+      // To compute |v|: 2¹⁰⁰ if |v|² is below 2⁻¹⁰⁰, so squares may have been flushed; 2⁻⁸⁰ if it is
+      // above 2¹⁰⁰ or has overflowed; else 1.
+      let notSmall = select(8.271806e-25, 1.0, squaredNorm <= 1.2676506e30);
+      scale = select(notSmall, 1.2676506e30, squaredNorm < 7.888609e-31);
+    } else {
+      let scaledNorm = sqrt(squaredNorm);
+      let root = sqrt(headConstant);
+      // |v| can exceed float32, and powerScale needs a finite number, so limit it to 2¹²⁷.
+      let lastScale = powerScale(max(min(scaledNorm / scale, 1.7014118e38), root));
+      let norm = scaledNorm * lastScale / scale; // in this order it stays in float32
+      share = norm / sqrt(norm * norm + (root * lastScale) * (root * lastScale));
+      scale = lastScale;
+    }
   }
   for (var i = start; i < length; i += LANES_PER_ROW) {
-    valueGradient[first + i] = factor * scaledValueGradient[first + i] + along * value[first + i];
+    valueGradient[first + i] = share * (factor * scaledValueGradient[first + i]) +
+      along * (value[first + i] * scale);
   }
   if (inside && start == 0u) {
-    constantTerm[row] = vec2f(-factor / sum * product, 0.0);
+    constantTerm[row] = vec2f(term, 0.0);
   }
 }

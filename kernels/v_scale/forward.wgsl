@@ -2,8 +2,7 @@
 // head.
 //
 // Needs in front: rows/element_vector.wgsl or rows/element_scalar.wgsl, which read memory;
-// v_scale/lanes_single.wgsl or v_scale/lanes_subgroup.wgsl, which share a row between lanes; and
-// range.wgsl and v_scale/scaled.wgsl, for rows with squares that float32 cannot hold.
+// v_scale/lanes_single.wgsl or v_scale/lanes_subgroup.wgsl, which share a row between lanes.
 //
 // LANES_PER_ROW lanes for each of the B Hkv T rows; neighbors read neighboring elements; 64 /
 // LANES_PER_ROW rows per workgroup. Lanes read their row twice, the second time from the cache. No
@@ -34,19 +33,30 @@ fn main(
   // All lanes take part in the sums; those past the last row add nothing.
   let length = select(0u, parameters.columns / ELEMENT_WIDTH, row < parameters.rows);
   let first = row * length;
-  var squares = Element();
-  for (var i = start; i < length; i += LANES_PER_ROW) {
-    let v = value[first + i];
-    squares += v * v;
-  }
-  let squaredNorm = rowTotal(elementSum(squares));
-  let head = row / parameters.sequenceLength % parameters.keyValueHeads;
-  let sum = squaredNorm + constant[head];
-  var factor = squaredNorm / sum;
-  // Flushed squares do not matter to sums of at least 2⁻¹⁰⁰; below 2¹⁰⁰ nothing overflows.
-  if (length > 0u && !(squaredNorm >= 7.888609e-31 && sum <= 1.2676506e30)) {
-    let share = scaledRow(first, length, squaredNorm, constant[head]).share;
-    factor = share * share;
+  let headConstant = constant[row / parameters.sequenceLength % parameters.keyValueHeads];
+  // A power of two that multiplies v and √C. Rows with sums that float32 cannot hold take a second
+  // turn, with another power. A branch would cost more: a CPU adapter runs both of its sides.
+  var scale = 1.0;
+  var factor = 0.0;
+  loop {
+    var squares = Element();
+    for (var i = start; i < length; i += LANES_PER_ROW) {
+      let v = value[first + i] * scale;
+      squares += v * v;
+    }
+    let squaredNorm = rowTotal(elementSum(squares));
+    // With a small row and C > 2 the result is 0 in any case, and a larger C times 2¹²⁶ would overflow.
+    let c = select(headConstant, min(headConstant, 2.0), scale > 1.0);
+    let sum = squaredNorm + c * scale * scale;
+    factor = squaredNorm / sum;
+    // Flushed squares do not matter to sums of at least 2⁻¹⁰⁰; below 2¹⁰⁰ nothing overflows.
+    let small = squaredNorm < 7.888609e-31;
+    if ((!small & (sum <= 1.2676506e30)) | (scale != 1.0) | (length == 0u)) {
+      break;
+    }
+    // 2⁶³ for small rows, 2⁻⁸⁰ for large ones, 2⁻³⁰ if only C is large.
+    let notSmall = select(8.271806e-25, 9.313226e-10, squaredNorm <= 1.2676506e30);
+    scale = select(notSmall, 9.223372e18, small);
   }
   for (var i = start; i < length; i += LANES_PER_ROW) {
     scaledValue[first + i] = factor * value[first + i];

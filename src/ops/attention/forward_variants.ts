@@ -3,7 +3,7 @@
  *
  * | variant             | for                   | why                                             |
  * | ------------------- | --------------------- | ----------------------------------------------- |
- * | `subgroup-32` …     | CPU, 8 lanes up       | no barrier; more rows load less, compile longer |
+ * | `subgroup-32` …     | CPU, 8+ lanes         | no barrier; more rows load less, compile longer |
  * | `barrier-free`      | other CPUs, T from 64 | no barrier, and no need of wide subgroups       |
  * | `tiled-64x32` …     | GPUs                  | tiles in workgroup memory, sums in registers    |
  * | `tiled-64x32-f16` … | GPUs, by name only    | half the memory, for rounded operands           |
@@ -132,7 +132,6 @@ function subgroup(rows: number): Variant<AttentionShape, AttentionForwardCall> {
             subgroupSize,
             rows,
             chunks: Math.ceil(call.shape.headDim / (4 * subgroupSize)),
-            uniformityUnchecked: gpu.info.runtime !== "deno",
             sink,
           }),
         features: ["subgroups"],

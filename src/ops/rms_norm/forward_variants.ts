@@ -96,12 +96,6 @@ function dispatchRows(
   };
 }
 
-/**
- * The most rows of a run: in the bits of one u32, the fused kernel marks the rows that it must
- * compute again, because their squares leave float32's range.
- */
-const ROWS_PER_RUN = 32;
-
 // Plans kernels in which a workgroup computes one row at a time. Rows that fit its registers are
 // read once, others twice.
 function planCooperative(gpu: Gpu, call: RmsNormForwardCall, sum: RowSum): VariantPlan {
@@ -114,12 +108,11 @@ function planCooperative(gpu: Gpu, call: RmsNormForwardCall, sum: RowSum): Varia
   const source = rmsNormForwardFused({
     elements,
     lanes,
-    elementWidth: elements === shape.columns ? 1 : 4,
+    oneSubgroup: sum.oneSubgroup,
   });
   // On the CPU a workgroup computes more rows, because starting one is costly there.
-  const least = gpu.info.software ? shape.rows < 1024 ? 8 : ROWS_PER_RUN : 1;
-  const division = divideRows(shape.rows, { least, most: 8192 });
-  const rowsPerRun = Math.min(division.rowsPerRun, ROWS_PER_RUN);
+  const least = gpu.info.software ? shape.rows < 1024 ? 8 : 32 : 1;
+  const { rowsPerRun, runs } = divideRows(shape.rows, { least, most: 8192 });
   return {
     scratch: [],
     dispatches: [{
@@ -135,7 +128,7 @@ function planCooperative(gpu: Gpu, call: RmsNormForwardCall, sum: RowSum): Varia
         { u32: rowsPerRun },
       ],
       buffers: [input, gain, output, inverseRms],
-      workgroups: spreadWorkgroups(gpu, Math.ceil(shape.rows / rowsPerRun)),
+      workgroups: spreadWorkgroups(gpu, runs),
     }],
   };
 }

@@ -69,6 +69,8 @@ export interface RowSum {
   readonly features: readonly LanguageFeature[];
   /** Invocations per workgroup. */
   readonly lanes: number;
+  /** Whether the workgroup is one subgroup. */
+  readonly oneSubgroup: boolean;
   /** How many elements of a row an invocation can hold in registers. */
   readonly elementsPerLane: number;
 }
@@ -118,6 +120,7 @@ export function subgroupRowSum(gpu: Gpu, elements: number, registers = 0): RowSu
     constants: { LANES: lanes, ONE_SUBGROUP: single },
     features: ["subgroups"],
     lanes,
+    oneSubgroup: single,
     elementsPerLane: held,
   };
 }
@@ -163,6 +166,7 @@ export function workgroupRowSum(elements: number): RowSum {
     constants: { LANES: lanes, GROUP: Math.sqrt(lanes) },
     features: [],
     lanes,
+    oneSubgroup: false,
     elementsPerLane: ELEMENTS_PER_LANE,
   };
 }

@@ -15,7 +15,6 @@ import lanesSingleSource from "../../../kernels/v_scale/lanes_single.wgsl" with 
 import lanesSubgroupSource from "../../../kernels/v_scale/lanes_subgroup.wgsl" with {
   type: "text",
 };
-import scaledSource from "../../../kernels/v_scale/scaled.wgsl" with { type: "text" };
 import type { Gpu } from "../../gpu/gpu.ts";
 import type { Kernel, KernelPart } from "../../gpu/pipelines.ts";
 import type { Dispatch } from "../../gpu/plan.ts";
@@ -27,11 +26,6 @@ import { spreadWorkgroups } from "../shared/validation.ts";
 import type { Variant } from "../shared/variants.ts";
 import { sumConstantTerms } from "./constant_gradient.ts";
 
-// Parts that compute rows whose squares float32 cannot hold.
-const scaled: readonly KernelPart[] = [
-  range,
-  { file: "v_scale/scaled.wgsl", source: scaledSource },
-];
 const forwardPart: KernelPart = { file: "v_scale/forward.wgsl", source: forwardSource };
 const backwardPart: KernelPart = { file: "v_scale/backward.wgsl", source: backwardSource };
 
@@ -87,7 +81,7 @@ const subgroup: Form = {
   kernel: (pass, columns, lanesPerRow) => ({
     parts: [
       rowElement(columns).part,
-      ...scaled,
+      range,
       { file: "v_scale/lanes_subgroup.wgsl", source: lanesSubgroupSource },
       pass,
     ],
@@ -104,7 +98,7 @@ const portable: Form = {
   kernel: (pass, columns) => ({
     parts: [
       rowElement(columns).part,
-      ...scaled,
+      range,
       { file: "v_scale/lanes_single.wgsl", source: lanesSingleSource },
       pass,
     ],

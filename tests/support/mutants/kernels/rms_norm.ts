@@ -36,14 +36,16 @@ export const mutants: readonly Mutant[] = [
     }],
   ]),
   ...mutantsOf("rms_norm/inverse.wgsl", normForward, [
-    ["epsilon is dropped", ") + parameters.epsilon;", ");"],
-    ["epsilon is doubled", ") + parameters.epsilon;", ") + 2.0 * parameters.epsilon;"],
+    ["epsilon is dropped", " + parameters.epsilon * scale * scale", ""],
+    ["epsilon is doubled", " + parameters.epsilon", " + 2.0 * parameters.epsilon"],
     ["the division by d is dropped", "sum / f32(parameters.columns)", "sum"],
-    ["large squares overflow", " & (mean <= 1e38)", "", { caughtBy: range }],
-    ["small squares are flushed", "(mean >= 7.888609e-31) & ", "", { caughtBy: range }],
+    ["large squares overflow", "1.0, mean <= 1e38", "1.0, true", { caughtBy: range }],
+    ["small squares are flushed", "mean < 7.888609e-31", "false", { caughtBy: range }],
     ["epsilon is not scaled", "epsilon * scale * scale", "epsilon", { caughtBy: range }],
     ["the inverse is not scaled back", "1.0 / root * scale", "1.0 / root", { caughtBy: range }],
-    ["a subnormal inverse counts", "small || root <= 7.0368744e13", "true", { caughtBy: range }],
+    ["a subnormal inverse counts", "(scale != LARGE_ROW_SCALE) | (root <= 7.0368744e13)", "true", {
+      caughtBy: range,
+    }],
     ["the next row is scaled", "row * parameters.columns", "(row + 1u) * parameters.columns", {
       caughtBy: range,
     }],

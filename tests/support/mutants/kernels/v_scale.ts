@@ -12,17 +12,23 @@ const head = "row / parameters.sequenceLength % parameters.keyValueHeads";
 
 export const mutants: readonly Mutant[] = [
   ...mutantsOf("v_scale/forward.wgsl", valveForward, [
-    ["C is forgotten", "squaredNorm + constant[head]", "squaredNorm + 0.0 * constant[head]"],
-    ["large squares overflow", " && sum <= 1.2676506e30", "", { caughtBy: range }],
-    ["small squares are flushed", "squaredNorm >= 7.888609e-31 && ", "", { caughtBy: range }],
+    ["C is forgotten", "squaredNorm + c *", "squaredNorm + 0.0 * c *"],
     ["all heads have the first one's constant", head, "0u"],
     ["the batch is not taken out of the head", head, "row / parameters.sequenceLength"],
     [
       "the norm is not squared",
       "squaredNorm / sum;",
-      "sqrt(squaredNorm) / (sqrt(squaredNorm) + constant[head]);",
+      "sqrt(squaredNorm) / (sqrt(squaredNorm) + headConstant);",
     ],
     ["rows past the first dimension are lost", wrap, "workgroup.x", { caughtBy: spread("vScale") }],
+  ]),
+  ...mutantsOf("v_scale/forward.wgsl", range, [
+    ["large squares overflow", "(!small & (sum <= 1.2676506e30))", "!small"],
+    ["small squares are flushed", "(!small & (sum", "((sum"],
+    ["C is not scaled", "c * scale * scale", "c"],
+    ["a small row's C is wrong", "min(headConstant, 2.0)", "1e-30"],
+    ["a large C flushes the row", "8.271806e-25, 9.313226e-10", "8.271806e-25, 8.271806e-25"],
+    ["a large row overflows again", "8.271806e-25, 9.313226e-10", "9.313226e-10, 9.313226e-10"],
   ]),
   ...mutantsOf("v_scale/backward.wgsl", valveBackward, [
     [
@@ -31,11 +37,11 @@ export const mutants: readonly Mutant[] = [
       "row <= parameters.rows",
       { caughtBy: bounds("vScale") },
     ],
-    ["the eigenvalue term is dropped", " + along * value[first + i]", ""],
+    ["the eigenvalue term is dropped", " +\n      along * (value[first + i] * scale)", ""],
     ["the factor 2 is dropped", "2.0 * (c / sum)", "(c / sum)"],
     ["C stands for r + C", "(c / sum) / sum", "(c / sum) / c"],
     ["r stands for C", "(c / sum)", "(squaredNorm / sum)"],
-    ["the constant's gradient has the wrong sign", "vec2f(-factor", "vec2f(factor"],
+    ["the constant's gradient has the wrong sign", "term = -(share", "term = (share"],
     [
       "the last element of a row is lost",
       "products += v * scaledValueGradient[first + i];",
@@ -43,21 +49,21 @@ export const mutants: readonly Mutant[] = [
     ],
     ["rows past the first dimension are lost", wrap, "workgroup.x", { caughtBy: spread("vScale") }],
   ]),
-  ...mutantsOf("v_scale/scaled.wgsl", range, [
-    ["C is not scaled", "(root * scale) * (root * scale)", "constant"],
-    ["the row alone decides", "38), root))", "38), 0.0))"],
-    ["small squares are flushed", "large, 1.2676506e30, squ", "large, 1.0, squ"],
-    ["large squares overflow", "select(8.271806e-25, 1.0", "select(1.0, 1.0"],
-    ["a norm that overflows has no scale", "min(ownNorm / own, 1.7014118e38)", "ownNorm / own"],
-    ["the rest is the factor", "c / sum, sqrt(sum)", "norm * norm / sum, sqrt(sum)"],
-  ]),
   ...mutantsOf("v_scale/backward.wgsl", range, [
-    ["every row is usual", "inside && !usual", "false"],
+    ["every row is usual", "(usual & (turn", "((turn"],
+    ["C is not scaled", "headConstant * scale * scale", "headConstant"],
+    ["C is not scaled in the share", "(root * lastScale) * (root * lastScale)", "headConstant"],
+    ["the row alone decides", "38), root))", "38), 0.0))"],
+    ["small squares are flushed", "notSmall, 1.2676506e30, squ", "notSmall, 1.0, squ"],
+    ["large squares overflow", "select(8.271806e-25, 1.0", "select(1.0, 1.0"],
     [
-      "the scaled term of dC is not scaled back",
-      "scaled.share / scaled.root * scaled.scale)",
-      "scaled.share)",
+      "a norm that overflows has no scale",
+      "min(scaledNorm / scale, 1.7014118e38)",
+      "scaledNorm / scale",
     ],
+    ["the share is the factor", "factor = select(share, ", "factor = select(share * share, "],
+    ["v is not scaled", "(value[first + i] * scale)", "value[first + i]"],
+    ["the term of dC is not scaled back", "(share * scale)", "share"],
   ]),
   ...mutantsOf("v_scale/lanes_single.wgsl", valveForward, [
     ["every second row is left out", "LANES_PER_ROW: u32 = 1u", "LANES_PER_ROW: u32 = 2u"],

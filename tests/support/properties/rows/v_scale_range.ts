@@ -7,7 +7,7 @@ import type { Report } from "../../report.ts";
 import { DIVISION, FLUSH, U } from "../../tolerance.ts";
 import { account, numbersOf } from "../model/account.ts";
 
-const VALUES = [3e-38, 1e-30, 1e-20, 1e-15, 1e-6, 1, 1e9, 1e19, 3e38];
+const VALUES = [3e-38, 1e-30, 1e-20, 1e-15, 1e-6, 1, 1e3, 1e9, 1e19, 3e38];
 const CONSTANTS = [2e-38, 1e-20, 1e-12, 1, 1e20, 3e38];
 // Products of 5e-33 with values of 10⁻⁶ are subnormal, so an adapter may flush them.
 const GRADIENTS = [5e-33, 1, 1e19];
