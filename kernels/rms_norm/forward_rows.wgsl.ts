@@ -51,19 +51,35 @@ fn main(
     eachRow((r) => `
   let row${r} = min(firstRow + ${r}u, parameters.rows - 1u);
   let first${r} = row${r} * length;
-  var squares${r} = Element();`)
+  var scale${r} = 1.0;
+  var inverse${r} = 0.0;`)
   }
-  for (var c = 0u; c < length; c++) {
+  // Takes a second turn, with other scales, if float32 cannot hold the squares of a row. One more
+  // loop for each row would take longer to compile.
+  for (var again = true; again;) {
+    again = false;
     ${
     eachRow((r) => `
-    let x${r} = input[first${r} + c];
-    squares${r} += x${r} * x${r};`)
+    var squares${r} = Element();`)
+  }
+    for (var c = 0u; c < length; c++) {
+      ${
+    eachRow((r) => `
+      let x${r} = input[first${r} + c] * scale${r};
+      squares${r} += x${r} * x${r};`)
+  }
+    }
+    ${
+    eachRow((r) => `
+    let mean${r} = meanSquare(elementSum(squares${r}), scale${r});
+    inverse${r} = inverseRoot(mean${r}, scale${r});
+    let next${r} = select(1.0, usefulScale(mean${r}), scale${r} == 1.0);
+    again |= next${r} != 1.0;
+    scale${r} = next${r};`)
   }
   }
   ${
     eachRow((r) => `
-  let sum${r} = elementSum(squares${r});
-  let inverse${r} = inverseRmsOf(sum${r}, row${r});
   inverseRms[row${r}] = inverse${r};`)
   }
   for (var c = 0u; c < length; c++) {

@@ -38,22 +38,20 @@ fn main(
   // turn, with another power. A branch would cost more: a CPU adapter runs both of its sides.
   var scale = 1.0;
   var factor = 0.0;
-  loop {
+  for (var again = true; again;) {
     var squares = Element();
     for (var i = start; i < length; i += LANES_PER_ROW) {
       let v = value[first + i] * scale;
       squares += v * v;
     }
     let squaredNorm = rowTotal(elementSum(squares));
-    // With a small row and C > 2 the result is 0 in any case, and a larger C times 2¹²⁶ would overflow.
+    // If the row is small and C > 2, the result is 0 in any case, and C times 2¹²⁶ could overflow.
     let c = select(headConstant, min(headConstant, 2.0), scale > 1.0);
     let sum = squaredNorm + c * scale * scale;
     factor = squaredNorm / sum;
     // Flushed squares do not matter to sums of at least 2⁻¹⁰⁰; below 2¹⁰⁰ nothing overflows.
     let small = squaredNorm < 7.888609e-31;
-    if ((!small & (sum <= 1.2676506e30)) | (scale != 1.0) | (length == 0u)) {
-      break;
-    }
+    again = (small | !(sum <= 1.2676506e30)) & (scale == 1.0) & (length > 0u);
     // 2⁶³ for small rows, 2⁻⁸⁰ for large ones, 2⁻³⁰ if only C is large.
     let notSmall = select(8.271806e-25, 9.313226e-10, squaredNorm <= 1.2676506e30);
     scale = select(notSmall, 9.223372e18, small);

@@ -111,8 +111,10 @@ function planCooperative(gpu: Gpu, call: RmsNormForwardCall, sum: RowSum): Varia
     oneSubgroup: sum.oneSubgroup,
   });
   // On the CPU a workgroup computes more rows, because starting one is costly there.
-  const least = gpu.info.software ? shape.rows < 1024 ? 8 : 32 : 1;
-  const { rowsPerRun, runs } = divideRows(shape.rows, { least, most: 8192 });
+  const { rowsPerRun, runs } = divideRows(
+    shape.rows,
+    gpu.info.software ? { least: shape.rows < 1024 ? 8 : 32, most: 512 } : { least: 1, most: 8192 },
+  );
   return {
     scratch: [],
     dispatches: [{

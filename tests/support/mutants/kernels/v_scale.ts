@@ -23,8 +23,8 @@ export const mutants: readonly Mutant[] = [
     ["rows past the first dimension are lost", wrap, "workgroup.x", { caughtBy: spread("vScale") }],
   ]),
   ...mutantsOf("v_scale/forward.wgsl", range, [
-    ["large squares overflow", "(!small & (sum <= 1.2676506e30))", "!small"],
-    ["small squares are flushed", "(!small & (sum", "((sum"],
+    ["large squares overflow", "(small | !(sum <= 1.2676506e30))", "small"],
+    ["small squares are flushed", "(small | !(sum", "(!(sum"],
     ["C is not scaled", "c * scale * scale", "c"],
     ["a small row's C is wrong", "min(headConstant, 2.0)", "1e-30"],
     ["a large C flushes the row", "8.271806e-25, 9.313226e-10", "8.271806e-25, 8.271806e-25"],
