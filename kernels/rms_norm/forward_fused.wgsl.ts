@@ -75,7 +75,7 @@ struct Parameters {
 @group(0) @binding(3) var<storage, read_write> output: array<Element>; // [rows, d]
 @group(0) @binding(4) var<storage, read_write> inverseRms: array<f32>; // [rows]
 
-@diagnostic(off, subgroup_uniformity) // a subgroup agrees on the row that it computes
+${oneSubgroup ? "@diagnostic(off, subgroup_uniformity) // all lanes compute the same row" : ""}
 @compute @workgroup_size(LANES)
 fn main(
   @builtin(workgroup_id) workgroup: vec3u,
