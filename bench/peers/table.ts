@@ -50,7 +50,7 @@ function resultCells(
   const own = library === BASE;
   const over = own || base === undefined ? undefined : ratioOf(samples, base.samples);
   const cpu = own || base === undefined ? undefined : ratioOf(cpuSamples, base.cpuSamples);
-  // Faults of a library's other ways are listed, too.
+  // The row shows the library's best way to do the work. List the faults of its other ways, too.
   const remarks = [
     ...reason === undefined ? [] : [reason],
     ...others.filter((other) =>

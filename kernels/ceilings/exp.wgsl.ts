@@ -10,9 +10,9 @@
  * Writes the kernel.
  *
  * Bindings: 0 uniform { rounds: u32, zero: f32 }; 1 sums f32 [invocations]. One workgroup does
- * workgroupSize · accumulators · unrolled · rounds exponentials. Accumulators start at 0, 1, 2, ….
- * The invocation writes the sum over its accumulators: accumulators · unrolled · rounds, plus the
- * sum of these starts. No barriers.
+ * workgroupSize · accumulators · unrolled · rounds exponentials. Accumulator j starts at j. The
+ * invocation writes the sum of its accumulators. With zero = 0 this sum is
+ * accumulators · unrolled · rounds + Σ_j j. No barriers.
  *
  * @param options.accumulators independent accumulators per invocation
  * @param options.unrolled exponentials of each accumulator in the loop's body

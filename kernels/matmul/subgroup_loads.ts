@@ -24,7 +24,8 @@ export function dealtRows({ subgroupSize: S, rows }: Pick<Tile, "subgroupSize" |
   return Math.ceil(STEP * beyond / S) < STEP ? beyond : 0;
 }
 
-// Lane l reads rows l, l + S, … of the tile, and the last row again past the end.
+// Lane l reads rows l, l + S, … of the tile. In place of rows past the end of the tile or of the
+// operand, it reads the last row again.
 function leftRows({ subgroupSize: S, rows }: Tile): string {
   return unroll(Math.ceil(rows / S), (j) => {
     const row = `${j * S}u + lane`;
@@ -78,8 +79,8 @@ function leftScalar(tile: Tile): LeftLoads {
   };
 }
 
-// The vec4f of four rows at one k are spread over the lanes in turn, first along the rows, then
-// along k.
+// A vec4f holds four rows at one k. The lanes take these vectors in turn, first along the rows,
+// then along k.
 function leftAlongOuter(tile: Tile): LeftLoads {
   const { subgroupSize: S, rows } = tile;
   const quads = rows / 4;

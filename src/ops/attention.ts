@@ -53,13 +53,13 @@ export interface AttentionForwardOptions {
    *
    * Those that end in `-f16`, such as `tiled-64x32-f16`, keep tiles in f16 and add in f32, which
    * halves the workgroup memory. Defaults and tuning never choose them. They round query and key,
-   * which changes a logit by at most 2⁻¹⁰ · scale · Σ|q k|, and the softmax's weights, by 2⁻¹¹ of
-   * each (twice that on adapters that do not round to nearest). The backward does not round `value`
-   * and `outputGradient`: from their products it subtracts D_t = ⟨outputGradient_t, output_t⟩, and
-   * the two nearly cancel if a query attends to one key. Before it rounds weights and logit
-   * gradients, it scales each of their rows by a power of two, so a gradient of 10⁻⁹ keeps as many
-   * digits as one of 1. Queries and keys must stay below 65,504; for logits in the hundreds, use
-   * another variant.
+   * which changes a logit by at most 2⁻¹⁰ · scale · Σ|q k|. They also round the softmax's weights,
+   * which changes a weight by at most 2⁻¹¹ of itself. On adapters that do not round to nearest,
+   * both limits are twice as large. The backward does not round `value` and `outputGradient`: from
+   * their products it subtracts D_t = ⟨outputGradient_t, output_t⟩, and the two nearly cancel if a
+   * query attends to one key. Before it rounds weights and logit gradients, it scales each of their
+   * rows by a power of two, so a gradient of 10⁻⁹ keeps as many digits as one of 1. Queries and
+   * keys must stay below 65,504; for logits in the hundreds, use another variant.
    */
   readonly variant?: string;
 }

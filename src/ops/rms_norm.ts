@@ -92,9 +92,8 @@ function forwardCost({ rows, columns }: Matrix): Cost {
   return { flops: 4 * rows * columns, bytes: 4 * (2 * rows * columns + columns + rows) };
 }
 
-// Operations per element, with g the outputGradient, r = 1/inverseRms and u = gain g: x/r, u,
-// ⟨u, x/r⟩ (2), its mean times x/r, the difference from u, its product with 1/r, and 2 for the
-// gain's gradient.
+// Per element, with g the outputGradient: one operation each for u = gain g and n = x inverseRms,
+// two for the mean of u n, three for (u − n mean) inverseRms, and two for the gain's gradient.
 function backwardCost({ rows, columns }: Matrix): Cost {
   return { flops: 9 * rows * columns, bytes: 4 * (3 * rows * columns + 2 * columns + rows) };
 }

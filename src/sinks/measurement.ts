@@ -95,12 +95,16 @@ export interface SinkMeasurement {
     readonly singleGradientSink: Quartiles | null;
     /** The share of all query heads whose score, first averaged over sequences, exceeds ε. */
     readonly sinkRate: number | null;
+    /**
+     * `sinkRate` over idle queries alone: those without a reason to attend to any particular token.
+     */
     readonly idleSinkRate: number | null;
     /**
      * The sink rate as published: the share of (sequence, head) pairs whose score counts as a sink.
-     * Older files lack this rate, the idle rate below and uniform attention's scores.
+     * Older files lack this field and the next three.
      */
     readonly sequenceSinkRate?: number | null;
+    /** `sequenceSinkRate` over idle queries alone. */
     readonly idleSequenceSinkRate?: number | null;
     /**
      * The score of uniform attention, a_tj = 1 / (t + 1), over the queries that a score averages:
@@ -111,8 +115,12 @@ export interface SinkMeasurement {
     readonly uniformIdleScore?: number | null;
     /** The greatest score of all heads. */
     readonly largestScore: number | null;
+    /** The greatest score of all heads over idle queries alone. */
     readonly largestIdleScore: number | null;
-    /** Summed gradient norms by queries, keys and values, [positions]: means over layers. */
+    /**
+     * Summed gradient norms with respect to queries, keys and values, [positions]: means over
+     * layers.
+     */
     readonly pathGradients: {
       readonly query: readonly number[];
       readonly key: readonly number[];

@@ -11,10 +11,10 @@ import { attentionBackwardKeyValueTiled } from "./backward_key_value.wgsl.ts";
 import type { AttentionTiledOptions } from "./tile.ts";
 
 /**
- * Writes the kernel. It needs not_a_number.wgsl in front.
+ * Writes the kernel. It needs the file not_a_number.wgsl in front.
  *
- * Bindings: as in attention/tiled/backward_key_value.wgsl.ts up to 6 valve, which it only reads; 7
- * keyGradient [B, Hkv, T, D]. Dispatch: (⌈T / rows⌉, Hkv, B).
+ * Bindings: 0 to 6 as in attention/tiled/backward_key_value.wgsl.ts; 7 keyGradient [B, Hkv, T, D].
+ * It only reads 6, valve. Dispatch: (⌈T / rows⌉, Hkv, B).
  */
 export function attentionBackwardKeyTiled(options: AttentionTiledOptions): string {
   return attentionBackwardKeyValueTiled(options, "key");

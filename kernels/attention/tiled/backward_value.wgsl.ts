@@ -12,10 +12,10 @@ import { attentionBackwardKeyValueTiled } from "./backward_key_value.wgsl.ts";
 import type { AttentionTiledOptions } from "./tile.ts";
 
 /**
- * Writes the kernel. It needs not_a_number.wgsl in front.
+ * Writes the kernel. It needs the file not_a_number.wgsl in front.
  *
- * Bindings: as in attention/tiled/backward_key_value.wgsl.ts up to 6 valve; 7 valueGradient [B,
- * Hkv, T, D]. Dispatch: (⌈T / rows⌉, Hkv, B).
+ * Bindings: 0 to 6 as in attention/tiled/backward_key_value.wgsl.ts; 7 valueGradient [B, Hkv, T,
+ * D]. Dispatch: (⌈T / rows⌉, Hkv, B).
  */
 export function attentionBackwardValueTiled(options: AttentionTiledOptions): string {
   return attentionBackwardKeyValueTiled(options, "value");

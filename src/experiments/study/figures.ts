@@ -92,14 +92,20 @@ export const sinkGradient: Figure = (moment) => atSink(moment)?.attention?.gradi
 /** Token 0's value norm divided by the mean over early tokens, at the sink layer. */
 export const valueNormRatio: Figure = (moment) => ratio(atSink(moment)?.attention?.valueNorm);
 
-/** ‖∇v_0‖ / ‖∇k_0‖: gradients by token 0's value and key, each norm a mean over layers. */
+/**
+ * ‖∇v_0‖ / ‖∇k_0‖: the gradients with respect to token 0's value and key. Each norm is a mean over
+ * layers.
+ */
 export const valueOverKey: Figure = ({ point, record }) => {
   const zero = record.positions.indexOf(0);
   const [value, key] = [point.paths?.value[zero], point.paths?.key[zero]];
   return value === undefined || key === undefined || key === 0 ? undefined : value / key;
 };
 
-/** ‖∇q_0‖ / ‖∇v_0‖: gradients by token 0's query and value, each norm a mean over layers. */
+/**
+ * ‖∇q_0‖ / ‖∇v_0‖: the gradients with respect to token 0's query and value. Each norm is a mean
+ * over layers.
+ */
 export const queryOverValue: Figure = ({ point, record }) => {
   const zero = record.positions.indexOf(0);
   const [value, query] = [point.paths?.value[zero], point.paths?.query[zero]];

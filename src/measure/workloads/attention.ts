@@ -65,8 +65,8 @@ function productWork({ B, Hq, T, D }: AttentionLengths): number {
   return B * Hq * T * (T + 1) * D;
 }
 
-// The bytes of a tensor with Hq heads, such as the output, and of one with Hkv heads. In sequences
-// of few tokens they outnumber the operations.
+// The bytes of two tensors together: one with Hq heads, such as the output, and one with Hkv heads,
+// such as the keys. In short sequences a run moves more bytes than it does operations.
 function tensorBytes({ B, Hq, Hkv, T, D }: AttentionLengths): number {
   return 4 * B * (Hq + Hkv) * T * D;
 }

@@ -17,7 +17,8 @@ export const attentionSinkStatistics = measured({
       operator: "attentionSinkStatistics",
       plan: planAttentionSinkStatistics,
       prepare,
-      // Bytes: a query and its logSumExp per row; per head, the sink's key and three results.
+      // The bytes of a query and its logSumExp per row, of the sink's key per key head, and of
+      // three results per query head.
       roughWork: ({ B, Hq, Hkv, T, D }: AttentionLengths) =>
         4 * B * (Hq * T * (D + 1) + Hkv * D + 3 * Hq),
       inputsFrom: "attention",

@@ -220,8 +220,8 @@ export function planHeadNormBackward(
       outputGradient,
       ...outputs,
     },
-    // Per normalized number: u = gain ⊙ outputGradient, x · inverseRms, their product and its sum;
-    // then a product, a difference and a product.
+    // Per normalized number: one operation each for u = gain ⊙ outputGradient and
+    // n = x · inverseRms, two for the mean of u · n, and three for (u − n · mean) · inverseRms.
     cost: {
       flops: 7 * shape.rows * heads * shape.headDim,
       bytes: 4 * (3 * projections.length + shape.rows * heads),

@@ -184,8 +184,8 @@ export function planSwigluBackward(
   const plan = new Plan(gpu, {
     operator,
     tensors: { projections, hiddenGradient, ...outputs },
-    // Per element: s = σ(g) (3), h′ g s (2), h′ u (1), s (1 + g (1 − s)) (4), and the product of
-    // the last two (1).
+    // Operations per element: three for s = σ(g), two for h′ g s, one for h′ u, four for
+    // s (1 + g (1 − s)), and one for the product of the last two results.
     cost: { flops: 11 * rows * columns, bytes: 20 * rows * columns },
     dispatches: [{
       kernel,

@@ -160,8 +160,8 @@ const ofRows = {
   names: ["rows", "d"],
   shape: ({ rows, d }: Dimensions): RowShape => ({ rows: rows!, columns: d! }),
   shapeClass: rowShapeClass,
-  // Tiles hold multiples of 2 or 4 rows if d is not a multiple of 4. Of five rows one is then left
-  // over, for which another kernel runs.
+  // If d is not a multiple of 4, tiles hold multiples of 2 or 4 rows. Five rows then leave one
+  // over, which another kernel computes.
   kernelCalls: ({ rows, d }: Dimensions): Dimensions[] => [
     { rows: rows!, d: d! },
     { rows: Math.min(rows!, 5), d: d! },
@@ -202,8 +202,8 @@ function matmulShape({ B, M, N, K, transposeLeft, transposeRight }: Dimensions):
   };
 }
 
-// The second call's lengths are one shorter: if the call's own lengths fill whole tiles, these do
-// not, which takes other kernels.
+// The second call has every length one shorter. If the given lengths fill whole tiles, the shorter
+// ones do not, so the second call runs other kernels.
 function matmulKernelCalls(dimensions: Dimensions): Dimensions[] {
   const { M, N, K } = dimensions;
   const [rows, columns, inner] = [M!, N!, K!].map((length) => Math.max(1, length - 1));

@@ -1,4 +1,7 @@
-/** Writes gradients by keys and queries, which may lie below their floor, the rounding error. */
+/**
+ * Writes gradients with respect to keys and queries. They may lie below their floor, the rounding
+ * error.
+ */
 import { hasSinkLogit } from "../../reference/llama/config.ts";
 import type { SinkMeasurement } from "../../sinks/measurement.ts";
 import { estimate, figure, NONE } from "./figure.ts";

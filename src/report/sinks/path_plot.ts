@@ -1,4 +1,4 @@
-/** Draws gradients by values, keys and queries along the positions. */
+/** Draws the norms of the gradients with respect to values, keys and queries, over positions. */
 import * as Plot from "@observablehq/plot";
 import { drawPicture } from "../draw.ts";
 import type { Markup } from "../html.ts";

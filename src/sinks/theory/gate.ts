@@ -21,7 +21,8 @@ export function checkGates(check: CheckMeter, { attention, shape, layer }: Atten
   const { batch, queryHeads, context, headDim } = shape;
   const width = queryHeads * headDim;
   const { unit, tiny } = precisionOf(output);
-  // Count the trace's own tokens: it may have more sequences than are checked.
+  // The gates per token. `opening` and `gated` hold the whole trace, which may have more sequences
+  // than `batch`, those to check. So take the number of tokens from `gated`.
   const gates = opening.length / (gated.length / width);
   for (let b = 0; b < batch; b++) {
     for (let t = 0; t < context; t++) {
