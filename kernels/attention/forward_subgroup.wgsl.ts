@@ -170,7 +170,8 @@ fn main(
       ${eachRow((r) => `weight${r} *= factors;`)}
     }
 
-    // First the lanes with four keys that all rows see; then the keys that not all rows see.
+    // The first loop takes four keys at a time, those of one lane, as long as all rows see them.
+    // The second takes the remaining keys one by one.
     let whole = select(${S}u, (firstRow - min(firstRow, firstKey)) / 4u, diagonal);
     let end = min(min(firstRow + ${R}u, length) - firstKey, ${4 * S}u);
     ${

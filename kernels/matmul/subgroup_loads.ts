@@ -16,8 +16,8 @@ import {
 } from "./subgroup_tile.ts";
 
 /**
- * How many of a tile's last rows are spread over all lanes, if left is read as `scalar`: those
- * beyond whole groups of S rows, with four k of each. It is 0 if spreading would save no loads.
+ * How many rows of a tile are spread over all lanes, four k at a time, if left is read as `scalar`.
+ * They are the last rows, which do not fill a group of S. It is 0 if spreading would save no loads.
  */
 export function dealtRows({ subgroupSize: S, rows }: Pick<Tile, "subgroupSize" | "rows">): number {
   const beyond = rows % S;
@@ -79,8 +79,8 @@ function leftScalar(tile: Tile): LeftLoads {
   };
 }
 
-// A vec4f holds four rows at one k. The lanes take these vectors in turn, first along the rows,
-// then along k.
+// A vec4f holds four rows at one k. The lanes take these vectors in turn: first all at one k, then
+// all at the next.
 function leftAlongOuter(tile: Tile): LeftLoads {
   const { subgroupSize: S, rows } = tile;
   const quads = rows / 4;

@@ -57,9 +57,9 @@ export interface LeftLoads {
   readonly loads: (step: number) => string;
   /** Left's number in row i at k + u, broadcast. */
   readonly number: (i: number, u: number) => string;
-  /** How many of the tile's first rows are held by single lanes: row i by lane i modulo S. */
+  /** If i is less than this, one lane holds all of row i: lane i modulo S. */
   readonly held: number;
-  /** The number at k + u of the lane's own row, l + S j. */
+  /** In lane l, the number of row l + S j at k + u. */
   readonly own: (j: number, u: number) => string;
 }
 

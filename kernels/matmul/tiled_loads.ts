@@ -143,8 +143,9 @@ function alongOuter(operand: TiledOperand): TiledLoads {
   };
 }
 
-// Eight neighboring invocations write to four neighboring quads in each of two groups of four k:
-// these eight places are in different banks.
+// The block that an invocation copies: its group (four neighboring k) and its quad (four
+// neighboring rows or columns). Eight neighboring invocations copy four neighboring quads of two
+// groups, so they write to different banks.
 function blockOf(unit: string, groups: number): { readonly group: string; readonly quad: string } {
   if (groups === 2) return { group: `${unit} % 2u`, quad: `${unit} / 2u` };
   return {

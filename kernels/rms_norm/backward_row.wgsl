@@ -3,10 +3,14 @@
 //
 //   inputGradient = n (u − x n <u, x> n / d)        partialGain[firstPartial + workgroup] = g x n
 //
-// It is for the few rows outside the tiles of rms_norm/backward_tile.wgsl.ts. Needs
-// rows/element_vector.wgsl or rows/element_scalar.wgsl, and rows/sum_subgroup.wgsl or
-// rows/sum_workgroup.wgsl in front. LANES invocations; neighbors read neighboring elements.
-// Barriers: those of rowSum. Any d with the scalar element. rows/column_sums.wgsl adds the terms.
+// It is for the few rows outside the tiles of rms_norm/backward_tile.wgsl.ts.
+// rows/column_sums.wgsl adds the terms.
+//
+// Needs in front: rows/element_vector.wgsl or rows/element_scalar.wgsl, which read memory; and
+// rows/sum_subgroup.wgsl or rows/sum_workgroup.wgsl, which sum over the workgroup.
+//
+// LANES invocations; neighbors read neighboring elements. Only rowSum has barriers. d may be any
+// number with the scalar element, and a multiple of 4 with the vector element.
 //
 // Source: the Jacobian of Zhang and Sennrich, arXiv 1910.07467, equation 4.
 

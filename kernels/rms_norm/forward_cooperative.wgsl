@@ -2,11 +2,13 @@
 //
 //   inverseRms = 1 / sqrt(mean(x²) + epsilon),  y = gain * x * inverseRms
 //
-// Needs in front rows/element_vector.wgsl or rows/element_scalar.wgsl, rows/sum_subgroup.wgsl or
-// rows/sum_workgroup.wgsl, and rms_norm/inverse.wgsl with its own needs.
+// Needs in front: rows/element_vector.wgsl or rows/element_scalar.wgsl, which read memory;
+// rows/sum_subgroup.wgsl or rows/sum_workgroup.wgsl, which sum over the workgroup; and range.wgsl
+// and rms_norm/inverse.wgsl.
 //
 // One workgroup of LANES invocations per row; neighbors read neighboring elements. The row is read
-// twice, the second time from the cache. Barriers: those of rowSum. Any d with the scalar element.
+// twice, the second time from the cache. Only rowSum has barriers. d may be any number with the
+// scalar element, and a multiple of 4 with the vector element.
 //
 // Source: Zhang and Sennrich, arXiv 1910.07467.
 

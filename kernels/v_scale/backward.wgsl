@@ -15,7 +15,8 @@
 //
 // LANES_PER_ROW lanes for each of the B Hkv T rows; neighbors read neighboring elements; 64 /
 // LANES_PER_ROW rows per workgroup. Lanes read their row twice, the second time from the cache. No
-// barriers. Any D with the scalar element.
+// barriers. D may be any number with the scalar element, and a multiple of 4 with the vector
+// element.
 //
 // Source: Chen, Lin, Yao, arXiv 2603.17771; J = phi I + 2 C / (r + C)² v vᵀ is symmetric.
 

@@ -15,7 +15,7 @@ import type { MeasurementObserver } from "./observer.ts";
 import type { Split, Task, TokenBatch } from "./tasks/task.ts";
 import { mean } from "../statistics/mean.ts";
 
-/** Which batches to measure, each of the model's batch size. */
+/** Which batches to measure. Each has the model's batch size. */
 export interface MeasuredBatches {
   readonly task: Task;
   /** Default: validation. */

@@ -21,7 +21,7 @@ import type { StoppingRule } from "./sampling/stopping.ts";
 
 /** A run's progress. */
 export interface RunProgress {
-  /** The number of finished measurements, each of one process. */
+  /** The number of finished measurements. Each process's measurement of a row counts as one. */
   readonly done: number;
   /** The expected number of all measurements; slow processes leave time for fewer. */
   readonly total: number;

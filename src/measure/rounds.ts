@@ -4,7 +4,7 @@
  */
 import type { MeasuredProcess, Measurement } from "./result_file.ts";
 
-/** The least number of processes that shows how much processes differ. */
+/** Fewer processes than this cannot show how much processes differ. */
 export const LEAST_PROCESSES = 3;
 /** Starting more processes would cost more time than their samples are worth. */
 export const MOST_PROCESSES = 16;

@@ -189,8 +189,9 @@ Deno.test("sampleWork() flags the samples of a slow phase and keeps them", async
   assertEquals(samples.length, 200);
   const slowSamples = samples.flatMap((sample, i) => sample > 25e6 ? [i] : []);
   assert(slowSamples.length >= 20, `${slowSamples.length} slow samples`);
-  // Each visit takes one sample here, the reference kernel runs at every sixth visit, and a single
-  // slow reading does not count. So up to twelve samples can be misjudged at each end of the phase.
+  // Each visit takes one sample here. The reference kernel runs at every sixth visit, and a single
+  // slow run of it does not count. So at each end of the slow phase up to twelve samples, those
+  // between three of its runs, can be misjudged.
   const missed = slowSamples.filter((i) => !driftingSamples.includes(i));
   const wrong = driftingSamples.filter((i) => !slowSamples.includes(i));
   assert(missed.length <= 24 && wrong.length <= 24, `${missed} / ${wrong}`);

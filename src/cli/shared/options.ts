@@ -44,7 +44,7 @@ export const passes = takes("A,B", "Passes: forward, backward (default both)");
 /** `--shapes` */
 export const shapes = takes(
   "GRID",
-  "Grid of shapes (quick, default, full; smaller on the CPU), or shapes by name (default: default)",
+  "Shapes by name, or a grid of them: quick, default (if not given), full; grids have smaller shapes on adapters that compute on the CPU",
 );
 
 /** `--seed` */

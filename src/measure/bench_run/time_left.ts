@@ -87,10 +87,9 @@ export class TimeLeft {
   }
 
   /**
-   * Estimates the run's progress.
+   * Estimates the run's progress. Each process's measurement of a row counts as one.
    *
-   * @returns the numbers of finished and of all measurements, each of one process, and the
-   *   remaining seconds
+   * @returns the numbers of finished and of all measurements, and the remaining seconds
    */
   progress({ measurements, perProcess, end }: RunState): {
     readonly done: number;

@@ -14,7 +14,7 @@ import type { EstimatedDifference, TimeEstimates } from "../estimate.ts";
 /** The machine counts as changed if the reference kernel's time differs by more than this share. */
 export const MACHINE_CHANGE = 0.03;
 
-/** The least number of rows that show the machine's effect. */
+/** With fewer rows than this, the machine's effect on them is not estimated. */
 const LEAST_ROWS = 6;
 
 /** A normal distribution's standard deviation divided by its median absolute deviation. */

@@ -16,7 +16,8 @@ export interface PairComparison {
   /**
    * The candidate's time divided by the baseline's: below 1 is faster. The times are geometric
    * means of the processes' medians. In a joint run it is the trimmed geometric mean of the rounds'
-   * ratios: of CPU times if those are more precise and do not contradict the times.
+   * ratios. It uses CPU times if their ratio is more precise than the times' and lies within the
+   * interval of the times' ratio.
    */
   readonly ratio: number | undefined;
   /** The ratio's 95 % interval. */
@@ -140,9 +141,10 @@ function ratioOf(difference: EstimatedDifference | undefined): number | undefine
   return difference === undefined ? undefined : Math.exp(difference.center);
 }
 
-// Judges the more precise one of the time and the CPU time. Other programs hardly affect the CPU
-// time: its error can be 1 % where that of the time is 50 %. If the two contradict each other, for
-// example because work is no longer parallel, both must show the change.
+// Judges by the time or the CPU time, whichever has the smaller error. Other programs hardly affect
+// the CPU time: its error can be 1 % where that of the time is 50 %. The less precise one counts
+// too if its interval excludes the other's change, for example because work is no longer parallel.
+// Then both must show a change in the same direction.
 function comparePaired({ time, cpu }: PairedEstimates): PairComparison {
   const changes: Evidence[] = [{ of: "time", ...changeOf(time) }];
   if (cpu !== undefined) changes.push({ of: "CPU time", ...changeOf(cpu) });

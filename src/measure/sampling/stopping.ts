@@ -18,7 +18,7 @@ export interface StoppingRule {
   readonly budget: number;
 }
 
-/** The least number of samples that give a 95 % interval. */
+/** Fewer samples than this give no 95 % interval. */
 const INTERVAL_SAMPLES = 6;
 /** The noise is stable if this many estimates of it agree, one after each of the latest samples. */
 const STABLE_WINDOW = 8;

@@ -9,7 +9,7 @@ import { type AttentionTile, attentionTiles, keyValueTile, unfitTiled } from "./
 
 export type BudgetInfo = Parameters<typeof gpuBudget>[0];
 
-/** A tiled kernel of attention: the forward pass, or the gradients that it computes. */
+/** What a tiled kernel of attention computes: the forward pass, or gradients of these inputs. */
 export type TiledPass = "forward" | "query" | "key" | "value" | "key and value";
 
 /**

@@ -60,7 +60,8 @@ Deno.test("observeQuantum() has no data from a clock that stands still", () => {
 Deno.test("calibrateTicks() recognizes ticks of 1 ns", () => {
   const found = calibrateTicks(anchorsOf(1));
   assertEquals(found?.nanosecondsPerTick, 1);
-  // 285 ms between the first and last readings, each uncertain by at most 8 ms.
+  // The first and last readings are 285 ms apart. Each falls in a window of at most 8 ms, so their
+  // distance is known to ±8 ms.
   assert(found!.calibrationError < 8 / 285, `${found!.calibrationError}`);
 });
 
