@@ -53,7 +53,7 @@ type ProcessValue = (process: {
   readonly throttleSamples: readonly number[];
 }) => number | undefined;
 
-/** Estimates of a measurement's times: of the logarithm of each, in ns. */
+/** Estimates of the logarithms of a measurement's times, which are in ns. */
 export interface TimeEstimates {
   readonly time: Estimate;
   /** The CPU time, if every process has it. */

@@ -48,7 +48,7 @@ export interface LlamaResult {
   readonly loss: number;
   /** [B, T, V] */
   readonly logits: Float64Array;
-  /** The gradients by the parameters' names. */
+  /** Each parameter's gradient, under the parameter's name. */
   readonly gradients: Map<string, Float64Array>;
   /** Inner states, and the loss's gradients by some of them. */
   readonly trace: Trace<Float64Array>;

@@ -58,7 +58,8 @@ export class IntervalMeter {
    * Adds one layer of a batch.
    *
    * @param layer its states, and the gradients of the batch's mean loss
-   * @param options B, and which queries are idle, [B, T]
+   * @param options batch: B; idle, [B, T]: 1 for a query without a reason to attend to a certain
+   *   token
    */
   addLayer(
     index: number,

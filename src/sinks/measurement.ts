@@ -117,10 +117,7 @@ export interface SinkMeasurement {
     readonly largestScore: number | null;
     /** The greatest score of all heads over idle queries alone. */
     readonly largestIdleScore: number | null;
-    /**
-     * Summed gradient norms with respect to queries, keys and values, [positions]: means over
-     * layers.
-     */
+    /** Summed ‖∇q_t‖, ‖∇k_t‖ and ‖∇v_t‖, [positions]: means over layers. */
     readonly pathGradients: {
       readonly query: readonly number[];
       readonly key: readonly number[];

@@ -9,6 +9,7 @@
 const HALF_U = 2 ** -10;
 /** The smallest normal f16. */
 const SMALLEST_OPERAND = 2 ** -14;
+/** f16 may flush a weight, or a logit's gradient, below this share of its row's largest to zero. */
 const SMALLEST_WEIGHT = 2 ** -28;
 
 /** Whether f16 changes a case's queries and keys. */
@@ -16,7 +17,10 @@ export interface HalfRounding {
   readonly operands: "rounded" | "representable";
 }
 
-/** The error of a weight: relative to itself, and to the largest weight of its row. */
+/**
+ * Bounds the error of a weight. Rounding changes it by at most `relative` × the weight itself;
+ * flushing it to zero, by at most `smallest` × the largest weight of its row.
+ */
 export function roundingOfWeights(
   rounding: HalfRounding | undefined,
 ): { readonly relative: number; readonly smallest: number } {

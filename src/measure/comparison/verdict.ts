@@ -6,8 +6,8 @@
  * difference is significant by Welch's test over processes, after Holm's correction for the whole
  * table; and between two runs on one machine, the same holds for the CPU time if known, else for
  * the time relative to the reference kernel's. If that machine changed meanwhile, the row must also
- * stand out from the other rows. "Same" needs evidence too: the whole interval must lie within the
- * threshold. Every other case is ambiguous, with a reason.
+ * stand out from the other rows. "Same" needs evidence too: the whole interval of the change must
+ * lie within the threshold. Every other case is ambiguous, with a reason.
  *
  * `pair.ts` gathers the evidence, which differs for joint runs; `../comparison.ts` corrects the
  * p-values of a table.

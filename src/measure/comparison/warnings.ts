@@ -81,7 +81,7 @@ export function comparisonWarnings(material: ComparisonMaterial): string[] {
   return warnings;
 }
 
-/** Warns of rows from one process: of older files, and of runs that were interrupted early. */
+/** Warns of rows that only one process measured, as in older files and runs interrupted early. */
 function fewProcesses({ machines, rows }: ComparisonMaterial): string[] {
   return machines.flatMap(({ name }, i) => {
     const count = rows.filter(({ cells }) => {

@@ -81,9 +81,9 @@ function greatestCommonDivisor(a: number, b: number): number {
   return a;
 }
 
-// A rounded distance misses its multiple by up to one tick, so a step of q ticks fits by chance
-// with probability 3/q per distance. So steps must have at least 12 ticks, and at least 24
-// distances must agree.
+// A distance between two rounded readings misses its multiple of the step by up to one tick. So a
+// wrong step of q ticks fits a distance by chance with probability 3/q. Therefore a step must have
+// at least 12 ticks, and at least 24 distances must fit it.
 function fractionalStep(distances: readonly number[]): number | undefined {
   const ascending = distances.toSorted((a, b) => a - b);
   const shortest = ascending[0]!;

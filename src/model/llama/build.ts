@@ -69,8 +69,8 @@ export interface LlamaBuild {
    */
   readonly images?: ReadonlyMap<string, MatrixImage>;
   /**
-   * The tensors for the parameters' gradients, by the names of `units`; undefined if only the
-   * gradients by the states are wanted.
+   * The tensors for the parameters' gradients, under the names of `units`; undefined if only the
+   * states' gradients are wanted.
    */
   readonly gradients: ReadonlyMap<string, Tensor> | undefined;
   readonly kernels: KernelChoice;
@@ -173,7 +173,7 @@ export function gradientOf({ gradients = new Map() }: LlamaBuild, name: string):
   return tensorOf(gradients, name);
 }
 
-/** As {@linkcode gradientOf}, but undefined if gradients by parameters are not wanted. */
+/** As {@linkcode gradientOf}, but undefined if the parameters' gradients are not wanted. */
 export function wantedGradientOf(build: LlamaBuild, name: string): Tensor | undefined {
   return build.gradients === undefined ? undefined : gradientOf(build, name);
 }
@@ -214,9 +214,10 @@ export function linear(build: LlamaBuild, plans: Plan[], input: Tensor, name: st
 }
 
 /**
- * Plans the gradients of a linear map: by its parameter, if that is wanted, and by its input.
+ * Plans the backward pass of a linear map: the gradient of its parameter, if that is wanted, and of
+ * its input.
  *
- * @returns the gradient by its input
+ * @returns the input's gradient
  */
 export function linearBackward(
   build: LlamaBuild,

@@ -136,7 +136,7 @@ function dispatchOf(
  *   keyGain: gain,
  * });
  * gpu.run(plan);
- * console.log(await output.read()); // four times 1, four times 1, four times 3
+ * console.log(await output.read()); // eight numbers near 1, then 3, 3, 3, 3
  * ```
  */
 export function planHeadNormForward(
@@ -170,8 +170,8 @@ export function planHeadNormForward(
 }
 
 /**
- * Prepares the gradient of {@linkcode planHeadNormForward} by the projections. It does not compute
- * gradients by the gains.
+ * Prepares the backward pass of {@linkcode planHeadNormForward}. It computes the projections'
+ * gradient, but not the gains'.
  *
  * @param gpu the GPU that holds the tensors
  * @param options the forward's arguments and results, and `outputGradient` of the projections'
@@ -192,7 +192,7 @@ export function planHeadNormForward(
  * const { plan, inverseRms } = planHeadNormForward(gpu, heads);
  * const backward = planHeadNormBackward(gpu, { ...heads, inverseRms, outputGradient: projections });
  * gpu.run([plan, backward.plan]);
- * console.log(await backward.projectionsGradient.read()); // eight times nearly 0, four times 3
+ * console.log(await backward.projectionsGradient.read()); // eight numbers near 0, then 3, 3, 3, 3
  * ```
  */
 export function planHeadNormBackward(

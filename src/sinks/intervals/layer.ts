@@ -179,8 +179,7 @@ function weighted(units: SequenceUnits, counts: ArrayLike<number>): Float64Array
 }
 
 /**
- * The gradient norm by queries, keys or values at s, divided by its mean over early tokens. The
- * norms are means over layers.
+ * ‖∇q_s‖, ‖∇k_s‖ or ‖∇v_s‖, divided by its mean over early tokens. The norms are means over layers.
  */
 export function pathRatio(
   draws: readonly LayerDraw[],

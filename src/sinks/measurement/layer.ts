@@ -73,10 +73,11 @@ export interface MassiveActivations {
   /** largest / median; null if the median is 0. */
   readonly ratio: number | null;
   /**
-   * The mean number per sequence of elements above 100 × their batch's median magnitude.
+   * The number of elements with a magnitude above 100 × their batch's median, as the mean over
+   * sequences.
    */
   readonly above100: number;
-  /** The mean number per sequence of elements above 1000 × their batch's median magnitude. */
+  /** The same for magnitudes above 1000 × the median. */
   readonly above1000: number;
   /** As `above100`, but counts only elements at position s. */
   readonly above100AtSink: number;

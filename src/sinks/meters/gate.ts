@@ -28,7 +28,8 @@ export class GateMeter {
 
   /**
    * @param opening [B, T, Hq] or [B, T, Hq D]
-   * @param options B, and which queries are idle: [B, T], 1 for idle ones
+   * @param options batch: B; idle, [B, T]: 1 for a query without a reason to attend to a certain
+   *   token
    */
   add(
     opening: Numbers,

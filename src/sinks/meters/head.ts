@@ -59,7 +59,8 @@ export class HeadMeter {
 
   /**
    * @param column a_ts of every query t, by `attentionColumn`: [B, Hq, T]
-   * @param options the lengths, and which queries are idle: [B, T], 1 for idle ones
+   * @param options shape: the lengths; idle, [B, T]: 1 for a query without a reason to attend to a
+   *   certain token
    */
   add(
     column: ArrayLike<number>,

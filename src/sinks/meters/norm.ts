@@ -3,7 +3,7 @@ import type { StateShape } from "./gradient.ts";
 import type { MassiveActivations } from "../measurement/layer.ts";
 import { type Numbers, quantile, ratioOf } from "../numbers.ts";
 
-/** Mean norms over sequences: of all heads together, and of each head. */
+/** Computes the norm of all heads together and of each head alone, as means over sequences. */
 export class NormMeter {
   readonly #heads: number;
   readonly #context: number;

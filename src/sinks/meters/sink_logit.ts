@@ -27,7 +27,8 @@ export class SinkLogitMeter {
 
   /**
    * @param logSumExp [B, Hq, T]
-   * @param options B, and which queries are idle: [B, T], 1 for idle ones
+   * @param options batch: B; idle, [B, T]: 1 for a query without a reason to attend to a certain
+   *   token
    */
   add(
     logSumExp: Numbers,

@@ -29,7 +29,7 @@ export interface Intervention {
   readonly replaced: "zero" | "mean";
   /** The first layer whose output has massive elements. */
   readonly layer: number;
-  /** The dimensions of the massive elements, increasing. */
+  /** The dimensions of the massive elements, in the order of their numbers. */
   readonly dimensions: readonly number[];
   readonly positions: readonly number[];
   /** The number of replaced elements in all texts, and the number of texts with any. */

@@ -12,7 +12,7 @@ export class StateMeter {
   readonly massive: LargeActivation[] = [];
   readonly #context: number;
   readonly #width: number;
-  /** The largest magnitudes so far, at most one per position and dimension, decreasing. */
+  /** The largest magnitudes so far, the largest first; at most one per position and dimension. */
   #largest: LargeActivation[] = [];
   readonly #cosine: Float64Array;
   readonly #largestByPosition: Float64Array;

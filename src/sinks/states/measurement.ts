@@ -15,14 +15,15 @@ export interface LargeActivation {
 export interface StateMeasurement {
   readonly layer: number;
   /**
-   * The three largest magnitudes of all texts, at most one per position and dimension, decreasing.
+   * The three largest magnitudes of all texts, the largest first; at most one per position and
+   * dimension.
    */
   readonly largest: readonly LargeActivation[];
   /** Median magnitude of a text's elements; the mean over texts. */
   readonly median: number;
   /**
-   * The mean number per text of elements with a magnitude above 100 and at least 1000 × their
-   * text's median: Sun et al.'s criterion.
+   * The number of elements with a magnitude above 100 and at least 1000 × their text's median (Sun
+   * et al.'s criterion), as the mean over texts.
    */
   readonly massive: number;
   /** The cosine between a position's h_out and token 0's, mean over texts: [positions]. */
@@ -53,7 +54,7 @@ export interface AttentionMap {
  * are in some of them.
  */
 export interface ChannelMeasurement {
-  /** The dimensions with the largest magnitudes over all layers, increasing. */
+  /** The dimensions with the largest magnitudes over all layers, in the order of their numbers. */
   readonly dimensions: readonly number[];
   /**
    * The largest magnitude of each channel among a text's tokens, mean over texts:

@@ -7,7 +7,7 @@ import {
 } from "../../../src/measure/timing/calibration.ts";
 import { assert, assertEquals, assertThrows } from "../../support/assert/assert.ts";
 
-// Times on a clock with this step, in whole ticks, at irregular moments.
+// Reads a clock with this step at 512 irregular moments, in whole ticks.
 function timesOf(step: number, seed = 1): number[] {
   let time = 1e12;
   return [...randomUniform({ seed, length: 512, minimum: 3_000, maximum: 33_000 })].map((wait) => {
@@ -41,8 +41,8 @@ Deno.test("observeQuantum() finds steps of fractional ticks", () => {
     const step = 1e9 / hertz;
     for (const seed of [1, 2, 3]) {
       const found = observeQuantum(timesOf(step, seed)) ?? 0;
-      // The step is fitted to 512 times over 9 ms. This is more precise than one distance, which is
-      // rounded to whole ticks.
+      // observeQuantum() fits the step to 512 readings over 9 ms. So the step is more precise than
+      // the difference of two readings, each of which is rounded to whole ticks.
       assert(Math.abs(found - step) < 1e-3 * step, `${found} for ${step}`);
     }
   }
