@@ -33,8 +33,9 @@ fn meanSquare(sum: f32, scale: f32) -> f32 {
   return sum / f32(parameters.columns) + parameters.epsilon * scale * scale;
 }
 
-// The scale at which float32 can hold a row's mean square; `mean` is the one without a scale. Squares
-// below 2⁻¹²⁶ may be flushed to zero, which does not matter to means of at least 2⁻¹⁰⁰.
+// The scale at which float32 can hold a row's mean square; `mean` is the mean square without a
+// scale. Squares below 2⁻¹²⁶ may be flushed to zero, which does not matter to means of at least
+// 2⁻¹⁰⁰.
 fn usefulScale(mean: f32) -> f32 {
   let notSmall = select(LARGE_ROW_SCALE, 1.0, mean <= 1e38);
   return select(notSmall, SMALL_ROW_SCALE, mean < 7.888609e-31);

@@ -67,16 +67,16 @@ fn main(
     factor = select(share, squaredNorm / sum, turn == 0u);
     along = 2.0 * (c / sum) / sum * product; // never (r + C)², which overflows first
     term = -(share * scale) * (factor / sum * product);
-    // True if float32 holds every number above, or flushes only numbers that do not matter. The bounds
-    // are 2⁻¹⁰⁰, 2⁻⁸⁰, 2⁻⁴⁰ and 2⁴⁰. `&`, because `&&` would branch.
+    // True if float32 holds every number above, or flushes only numbers that do not matter. The
+    // bounds are 2⁻¹⁰⁰, 2⁻⁸⁰, 2⁻⁴⁰ and 2⁴⁰. `&`, because `&&` would branch.
     let usual = (squaredNorm >= 7.888609e-31) & (sum >= 9.094947e-13) & (sum <= 1.0995116e12) &
       (factor >= 8.271806e-25) & (abs(product) >= 7.888609e-31) & (abs(product) <= 1.0995116e12);
     if ((usual & (turn == 0u)) | (turn == 2u) | !inside) {
       break;
     }
     if (turn == 0u) {
-      // To compute |v|: 2¹⁰⁰ if |v|² is below 2⁻¹⁰⁰, so squares may have been flushed; 2⁻⁸⁰ if it is
-      // above 2¹⁰⁰ or has overflowed; else 1.
+      // To compute |v|: 2¹⁰⁰ if |v|² is below 2⁻¹⁰⁰, so squares may have been flushed; 2⁻⁸⁰ if |v|²
+      // is above 2¹⁰⁰ or has overflowed; else 1.
       let notSmall = select(8.271806e-25, 1.0, squaredNorm <= 1.2676506e30);
       scale = select(notSmall, 1.2676506e30, squaredNorm < 7.888609e-31);
     } else {

@@ -1,7 +1,7 @@
 /**
  * When to stop sampling: the median is precise enough, the noise no longer changes, or the time or
- * the number of samples is used up. `../bench_run.ts` has the bench's limits, `../timing/repeats.ts`
- * says how often a plan runs per sample.
+ * the number of samples is used up. `../bench_run.ts` has the bench's limits, and
+ * `../timing/repeats.ts` says how often a plan runs per sample.
  */
 import type { StopReason } from "../result_file.ts";
 import { median, orderStatisticInterval } from "../../statistics/summary.ts";

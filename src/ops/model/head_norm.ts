@@ -190,7 +190,8 @@ export function planHeadNormForward(
  * const projections = gpu.tensor(new Float32Array(12).fill(3), [1, 1, 12]);
  * const heads = { projections, queryHeads: 1, keyValueHeads: 1, queryGain: gain, keyGain: gain };
  * const { plan, inverseRms } = planHeadNormForward(gpu, heads);
- * const backward = planHeadNormBackward(gpu, { ...heads, inverseRms, outputGradient: projections });
+ * const outputGradient = projections;
+ * const backward = planHeadNormBackward(gpu, { ...heads, inverseRms, outputGradient });
  * gpu.run([plan, backward.plan]);
  * console.log(await backward.projectionsGradient.read()); // eight numbers near 0, then 3, 3, 3, 3
  * ```
