@@ -50,7 +50,7 @@ class Training {
   readonly steps: number[] = [];
   /** ns of CPU time per step. */
   readonly cpu: number[] = [];
-  /** ns per run of each plan of a step. */
+  /** One list from each call of `profile`: the time in ns of every plan of a step. */
   readonly plans: number[][] = [];
   readonly #gpu: Gpu;
   readonly #timer: GpuTimer;
@@ -80,8 +80,8 @@ class Training {
       this.model.computeGradients();
       this.optimizer.step(1e-4);
     }
-    // In Deno the call itself waits, and awaiting its promise would sleep 10 ms more. In other
-    // runtimes only awaiting it waits.
+    // In Deno the call itself waits for the GPU, and awaiting its promise would sleep 10 ms more.
+    // In other runtimes the call returns at once, and the promise waits for the GPU.
     const done = this.#gpu.device.queue.onSubmittedWorkDone();
     let end = performance.now();
     await done;

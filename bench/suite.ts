@@ -42,17 +42,18 @@ interface Rehearsed {
   readonly bench: Bench;
   /** ns of one run, from the rehearsal. */
   readonly time: number;
-  /** The number of runs per pass that a good measurement needs. */
+  /** The number of runs in a compute pass that a good measurement needs. */
   readonly repeats: number;
   /** What is wrong with the kernel's output; the benchmark then fails. */
   readonly fault?: string;
 }
 
 /**
- * The least duration of a pass in ns, so that submitting it is a small part of Deno's wall times.
+ * The least duration of a compute pass in ns, so that submitting it is a small part of Deno's wall
+ * times.
  */
 const LEAST_SPAN = 2e6;
-/** The most runs per pass. */
+/** The most runs in a compute pass. */
 const MOST_REPEATS = 1024;
 /** The most time in ns for all iterations of one benchmark. */
 const BUDGET = 0.8e9;

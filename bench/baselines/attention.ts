@@ -35,8 +35,9 @@ interface Layout {
   readonly parameters: readonly number[];
   /** One invocation per pair. */
   readonly pairs: Workgroups;
-  /** One invocation per vec4f of the query heads' rows; in `ofKeys`, of the key heads' rows. */
+  /** One invocation per vec4f in the rows of the query heads. */
   readonly ofQueries: Workgroups;
+  /** One invocation per vec4f in the rows of the key heads. */
   readonly ofKeys: Workgroups;
 }
 
@@ -131,10 +132,10 @@ export function planNaiveAttentionForward(
 }
 
 /**
- * Attention backward in seven kernels: inner products D_t = ⟨g_t, y_t⟩ of output gradient and
- * output, scores, weights, logit gradients, and three products. It keeps two T × T matrices per
- * head in memory. V-scale adds four kernels after these, and in mode "full" two before. Learned
- * sinks add one.
+ * Attention backward in seven kernels, which compute D_t = ⟨g_t, y_t⟩ (the output y and its
+ * gradient g), the scores, the weights, the logit gradients, and three products. It keeps two T × T
+ * matrices per head in memory. V-scale adds four kernels at the end and, in mode "full", two at the
+ * beginning. Learned sinks add one.
  *
  * @throws {RangeError} with `logSumExpGradient`, which no naive kernel takes
  */
@@ -211,7 +212,8 @@ export function planNaiveAttentionBackward(
 }
 
 /**
- * Attention-sink statistics from the whole weights matrix: scores, weights, sums over a column.
+ * Attention-sink statistics in three kernels: the scores, the whole weights matrix, and the sums
+ * over one of its columns.
  *
  * @throws {RangeError} with `sinkLogit`, which no naive kernel takes here
  */

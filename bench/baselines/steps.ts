@@ -61,8 +61,8 @@ export function u32(numbers: readonly number[]): Scalar[] {
 }
 
 /**
- * Plans other dispatches for an operator, whose own planner checks the arguments, makes the outputs
- * and states the cost.
+ * Plans an operator with other dispatches than its own. The operator's own planner checks the
+ * arguments, makes the outputs and states the cost.
  *
  * @param planned the result of the operator's own planner
  * @param gather adds the dispatches that write the same outputs

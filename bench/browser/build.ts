@@ -123,9 +123,9 @@ async function shortenKernels(folder: string): Promise<void> {
     const script = await Deno.readTextFile(path);
     let shorter = script;
     for (const [long, short] of literals) shorter = shorter.replaceAll(long, () => short);
-    // Templates with expressions make further kernels, which are not in `literals`. No template
-    // needs comments or indentation. Nothing else matches: minified scripts have neither, and
-    // strings end within a line.
+    // Kernels in templates with expressions are not in `literals`: remove their comments and
+    // indentation here. Outside templates nothing matches, because a minified script has no
+    // comments or indentation, and a string literal has no line break.
     shorter = shorter.replaceAll(/ *\/\/ [^\n`"]*(?=\n)/g, "").replaceAll(/\n +/g, "\n");
     if (shorter !== script) await Deno.writeTextFile(path, shorter);
   }

@@ -9,7 +9,7 @@ import type { CompilerFamily } from "./gpus.ts";
 export interface InstructionCounts {
   /** All instructions. */
   readonly instructions: number;
-  /** Fused multiply-adds of floating-point numbers; a packed one of AMD's counts as two. */
+  /** Fused multiply-adds of floating-point numbers. AMD's packed instruction counts as two. */
   readonly fma: number;
   /** Accesses to workgroup memory. */
   readonly workgroupMemory: number;

@@ -16,8 +16,8 @@ export interface Figures {
   readonly subgroupSize: number;
   /**
    * Registers per invocation: AMD's vector registers, NVIDIA's registers, Apple's 16-bit half
-   * registers, Adreno's registers of four numbers. On Intel: the most live registers of a thread,
-   * out of 128, or 256 on bmg.
+   * registers, Adreno's registers of four numbers. On Intel: the largest number of registers that a
+   * thread uses at once, out of 128, or 256 on bmg.
    */
   readonly registers: number;
   /**

@@ -2,7 +2,7 @@
 import { projectCacheFolder } from "../../src/files/cache_folder.ts";
 
 /**
- * The drivers' folder without `--drivers`, in the user's cache.
+ * The drivers' folder if `--drivers` names none: a folder in the user's cache.
  *
  * @throws {Error} if the environment names no cache folder
  */

@@ -16,7 +16,7 @@ export interface ReportRow extends Figures {
   readonly variant: string;
   /** The calls that run the same kernel: `T1024 D64, T4096 D64`. */
   readonly shapes: readonly string[];
-  /** Those of `shapes` for which this kernel runs by default. */
+  /** The part of `shapes` for which this kernel runs by default. */
   readonly chosen: readonly string[];
   readonly file: string;
   readonly workgroup: readonly number[];

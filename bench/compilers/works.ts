@@ -66,9 +66,9 @@ const usualCalls: Calls = {
 const headDims = [16, 32, 64, 80, 96, 112, 128, 160, 192, 256];
 
 /**
- * The calls of `--check`, on which no default kernel may spill registers: more head dimensions,
- * eight query heads per key head, learned sinks, odd lengths, and matrix products with partial
- * tiles, batches or transposed sides.
+ * The calls of `--check`, on which no default kernel may spill registers. Beyond the usual calls
+ * they have further head dimensions, eight query heads per key head, learned sinks, odd lengths,
+ * and matrix products with partial tiles, batches or transposed sides.
  */
 export const checkedCalls: Calls = {
   attention: headDims.flatMap((D) => [

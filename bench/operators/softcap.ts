@@ -44,7 +44,8 @@ export function cost({ n }: Lengths): { readonly flops: number; readonly bytes: 
  * errors in ulp:
  *
  * - 9 in sinh z and 9 in cosh z: exponentials are within 3 + 2 |z|, with |z| ≤ 3
- * - 1 in the sum in each, and 1 in the product with c
+ * - 1 in sinh z and 1 in cosh z, from the difference and the sum of their exponentials
+ * - 1 in the product with c
  * - 2.5 in sinh z / cosh z
  * - below 1.2 from z = x / c, whose error of 2.5 changes tanh z by 2.5 |z| / cosh² z
  *

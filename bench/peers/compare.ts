@@ -17,7 +17,7 @@ export interface PeerResult {
   /** `absent`: the library cannot do the work, is not installed, or runs on another adapter. */
   readonly status: "ok" | "wrong" | "failed" | "absent";
   readonly reason?: string;
-  /** The largest error of a number, relative to its row's largest number or its terms' size. */
+  /** The largest error of the answer, as `largestError` measures it. */
   readonly error?: number;
   /** ms of the first run. */
   readonly first?: number;

@@ -41,8 +41,8 @@ export interface WantedNumbers {
   readonly start: number;
   readonly wanted: readonly number[];
   /**
-   * For a sum whose terms may cancel: the magnitude of its terms. Errors are then relative to this,
-   * unless `largestError` has a larger number to relate them to.
+   * For a sum whose terms may cancel: the magnitude of its terms. `largestError` divides the error
+   * by this magnitude, unless the results have a larger number to divide by.
    */
   readonly magnitude?: number;
 }

@@ -78,7 +78,7 @@ async function measureCall(
     samples: [],
   };
   const known = resultIn(earlier, { kernel, pass, shape: dimensions, variant });
-  // In the earlier run the call may stand in another series, whose x is another length.
+  // The earlier run may have the call in another series, with another length on the x axis.
   if (known !== undefined) return { ...known, x: dimensions[axis]! };
   let memory: CallMemory;
   try {
@@ -151,9 +151,9 @@ function summarize(samples: readonly number[], units: number): NonNullable<Scali
   };
 }
 
-// Extrapolates from the last call's time by the product of all lengths; for attention, by B, Hq, D
-// and T². A CPU adapter's time is its CPU time over the number of processors, because a busy
-// machine hardly changes CPU time.
+// Extrapolates from the last call's time, which is taken to grow like the product of all lengths,
+// and with attention like B · Hq · D · T². A CPU adapter's time is its CPU time over the number of
+// processors, because a busy machine hardly changes CPU time.
 function expectedTime(
   points: readonly ScalingResult[],
   { dimensions, processors }: {

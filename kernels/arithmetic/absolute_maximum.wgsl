@@ -1,4 +1,6 @@
-// The largest magnitude in a tensor and in earlier ones: maximum = max(maximum, max_i |x_i|).
+// The largest magnitude in a tensor, or the earlier maximum if that is larger:
+//
+//   maximum = max(maximum, max_i |x_i|)
 //
 // One workgroup of 64 invocations, each reading every 64th element. One barrier.
 

@@ -5,8 +5,8 @@
 //
 // Needs range.wgsl and arithmetic/quantized.wgsl in front. Halves round to even. A maximum of zero
 // makes every number zero; a negative one is no magnitude and makes every number NaN. A NaN stays
-// NaN. One workgroup of 64 invocations per run of 256 elements, each taking every 64th; workgroups
-// are spread over x and y. No barriers.
+// NaN. One workgroup of 64 invocations rounds a run of 256 elements; each invocation takes every
+// 64th element. Workgroups are spread over x and y. No barriers.
 
 const LANES: u32 = 64u;
 const RUN: u32 = 256u;

@@ -4,10 +4,10 @@
 //   a_tj = exp(z_tj - logSumExp_t)                     dz_tj = a_tj (f_j <g_t, v_j> - D_t)
 //   dk_j = scale sum_{t>=j} dz_tj q_t                  u_j = sum_{t>=j} a_tj g_t
 //
-// summed over the query heads that share the key and value head of j, with the logits z_tj =
-// scale <q_t, k_j>, g the gradient of the output y, and D_t = <g_t, y_t>, less the gradient of
-// logSumExp_t if there is one. Without V-scale f = 1 and dv_j = u_j. With it u is the gradient of
-// the scaled value, r_j = |v_j|², phi = r / (r + C), and
+// Both sums also run over the query heads that share the key and value head of j. The logits are
+// z_tj = scale <q_t, k_j>, g is the gradient of the output y, and D_t is <g_t, y_t>, minus the
+// gradient of logSumExp_t if there is one. Without V-scale f = 1 and dv_j = u_j. With V-scale u is
+// the gradient of the scaled value, r_j = |v_j|², phi = r / (r + C), and
 //
 //   dv_j = phi u_j + 2 C / (r + C)² <v_j, u_j> v_j     dC = - sum_j r_j / (r_j + C)² <v_j, u_j>
 //
@@ -50,7 +50,7 @@ fn main(
   let vectors = parameters.vectors;
   let groupSize = parameters.queryHeads / parameters.keyValueHeads;
   let tiles = workgroups.x;
-  let keyTile = workgroup.x; // the first keys have the most queries, so the longest start first
+  let keyTile = workgroup.x; // the first keys have the most queries: the longest work starts first
   let keyHead = workgroup.z * parameters.keyValueHeads + workgroup.y;
   let last = vec4u(length - 1u);
   let position = keyTile * TILE + 4u * x + FOUR;
@@ -107,7 +107,7 @@ fn main(
           var valueSum = runningValue[n];
           var keySum = runningKey[n];
           let firstRow = queryHead * length + tileStart;
-          if (diagonal) { // four queries, of which i..3 see key i
+          if (diagonal) { // four queries on the diagonal: queries i to 3 see key i
             for (var j = 4u * x; j < min(4u * x + 4u, end); j++) {
               let weight = weights[j * LANES + x];
               let d = logitGradients[j * LANES + x];

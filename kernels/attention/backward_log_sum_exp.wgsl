@@ -1,5 +1,5 @@
-// Attention backward if the loss also depends on logSumExp. With l the gradient by logSumExp, g
-// the gradient by the output y, and D_t = <g_t, y_t>, the gradient by a logit is
+// Attention backward if the loss also depends on logSumExp. With l the gradient of logSumExp, g
+// the gradient of the output y, and D_t = <g_t, y_t>, the gradient of a logit is
 //
 //   dz_tj = a_tj (<g_t, v_j> - D_t + l_t)
 //

@@ -119,7 +119,7 @@ fn main(
           let v = value[(firstRow + j) * vectors + c];
           sum += mat4x4f(weight.x * v, weight.y * v, weight.z * v, weight.w * v);
         }
-        if (diagonal) { // four more keys, of which row i sees 0..i
+        if (diagonal) { // four keys on the diagonal: row i sees keys 0 to i
           for (var k = 0u; k < 4u; k++) {
             let weight = weights[(4u * x + k) * LANES + x];
             let v = value[(keyHead * length + min(position[k], length - 1u)) * vectors + c];

@@ -2,12 +2,12 @@
  * Fused causal attention, forward, for adapters that compute on the CPU and have no subgroups or
  * only narrow ones. It uses the formulas of attention/forward.wgsl in base 2.
  *
- * On such adapters a barrier costs hundreds of cycles, and a load costs dozens of multiply-adds,
- * even if lanes read the same number. So every invocation computes R query rows from beginning to
- * end and reuses loaded numbers in registers: first the scores of its rows against a tile of C
- * keys, then, one column at a time, the weights' product with the tile's values. Between tiles the
- * undivided output stays in its final place in memory, which no other invocation touches. No
- * barrier, no workgroup memory.
+ * On such adapters a barrier costs hundreds of cycles, and a load costs as much as dozens of
+ * multiply-adds, even if lanes read the same number. So every invocation computes R query rows from
+ * beginning to end and reuses loaded numbers in registers. It first computes the scores of its rows
+ * against a tile of C keys. Then it adds the weighted values of these keys to its output, one
+ * column at a time. Between tiles the undivided output stays in its final place in memory, which no
+ * other invocation touches. No barrier, no workgroup memory.
  *
  * Neighboring invocations own neighboring rows: with L invocations in a workgroup, row i of
  * invocation l is row L · i + l of the workgroup.
@@ -26,7 +26,7 @@ import { unroll } from "../unroll.ts";
  *
  * Bindings: 0 uniform parameters; 1 query [B, Hq, T, D]; 2 key and 3 value [B, Hkv, T, D]; 4 valve
  * [B, Hkv, T] of (r = |v|², C), read with V-scale "full" only; 5 output [B, Hq, T, D]; 6 logSumExp
- * [B, Hq, T]; 7 with a sink sinkLogit [Hq]. Dispatch: (⌈T / (L R)⌉, Hq, B).
+ * [B, Hq, T]; and, with a sink, 7 sinkLogit [Hq]. Dispatch: (⌈T / (L R)⌉, Hq, B).
  *
  * @param options the tile, and whether query heads have a learned sink (default: false)
  */

@@ -48,7 +48,7 @@ export interface AttentionForwardSubgroupOptions extends AttentionSubgroupOption
  *
  * Bindings: 0 uniform parameters; 1 query [B, Hq, T, D]; 2 key and 3 value [B, Hkv, T, D]; 4 valve
  * [B, Hkv, T] of (r = |v|², C), read with V-scale "full" only; 5 output [B, Hq, T, D]; 6 logSumExp
- * [B, Hq, T]; 7 with a sink sinkLogit [Hq]. Dispatch: (⌈T / R⌉, Hq, B).
+ * [B, Hq, T]; and, with a sink, 7 sinkLogit [Hq]. Dispatch: (⌈T / R⌉, Hq, B).
  *
  * @returns WGSL, for the feature `subgroups`
  */

@@ -1,11 +1,14 @@
 // Shared by the attention kernels that walk 32x32 tiles. Put this file in front of each.
 //
-// A workgroup keeps the tile's 32 rows and moves its 32 columns on in each step. Rows are queries
-// and columns are keys, or the reverse. Each of 8x8 invocations owns one 4x4 block of the tile. A
-// block is a mat4x4f: its columns are columns of the tile, and their components are rows of the
-// tile. With four rows and four columns of D numbers, the block of their inner products is
-// transpose(rows) * columns, summed over the vec4f of the D numbers. Rows of D numbers are read as
-// `vectors` = D / 4 vec4f, so D is a multiple of 4.
+// A workgroup keeps the tile's 32 rows; in each step it moves on to the next 32 columns. Rows are
+// queries and columns are keys, or the reverse. Each of 8x8 invocations owns one 4x4 block of the
+// tile. A block is a mat4x4f: each column of the matrix is a column of the tile, with one component
+// for each of the block's four rows.
+//
+// D is a multiple of 4: a query or key is read as `vectors` = D / 4 vec4f. A block of inner
+// products is a sum over these vec4f, and its terms are transpose(rows) * columns. The mat4x4f
+// `rows` holds one vec4f of each of the four rows, the mat4x4f `columns` one of each of the four
+// columns.
 //
 // Results with D numbers per row of the tile are spread over the invocations: (x, y) holds the
 // vec4f columns y, y+8, y+16, … of rows 4x..4x+3. These are blocks again, but each column of the

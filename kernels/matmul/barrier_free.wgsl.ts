@@ -1,6 +1,6 @@
 /**
- * Matrix product for adapters that compute on the CPU and have no subgroups of one size. Needs
- * matmul/operands.wgsl in front, which defines the product.
+ * Matrix product for adapters that compute on the CPU and have no subgroups, or subgroups of
+ * several sizes. Needs matmul/operands.wgsl in front, which defines the product.
  *
  * Every invocation computes a part of the product, as large as its registers can hold, because
  * on such adapters a load costs as much as dozens of multiply-adds, and a barrier more. The

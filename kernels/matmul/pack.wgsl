@@ -1,11 +1,11 @@
-// Copies the matrices of an operand of the matrix product into a layout that can be read four
-// numbers at a time: for each k, the numbers of all rows of left, or columns of right, are
-// contiguous. Past the last row or column it repeats the last, which adds no new NaN or infinity.
+// Copies one side of the matrix product, left or right, into a layout that can be read four numbers
+// at a time: for each k, the numbers of all rows of left, or columns of right, are contiguous. Past
+// the last row or column it repeats the last, which adds no new NaN or infinity.
 //
-// A workgroup is 16 invocations along the rows or columns. Workgroups cover four k each in y, and
-// one batch each in z. Every invocation copies a vec4f at each of the four k. Invocations past an
-// end copy the last numbers again: on adapters that compute on the CPU, a loop, a condition or a
-// division would cost more. No barriers.
+// A workgroup is 16 invocations along the rows or columns. Its y stands for four k, its z for one
+// batch. Every invocation copies a vec4f at each of the four k. Invocations past an end copy the
+// last numbers again: on adapters that compute on the CPU, a loop, a condition or a division would
+// cost more. No barriers.
 
 struct Parameters {
   inner: u32, // K

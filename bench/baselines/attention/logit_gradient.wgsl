@@ -1,4 +1,4 @@
-// Naive attention backward: the gradients of the logits of all visible pairs, in memory.
+// Naive attention backward: stores the gradient of the logit of every query t and visible key j.
 //
 //   dz_tj = a_tj (<g_t, v_j> - D_t)  for j <= t
 //

@@ -1,4 +1,4 @@
-// Naive attention: the logits of all visible pairs, in memory.
+// Naive attention: stores the logit of every query t and visible key j.
 //
 //   scores[t][j] = scale <q_t, k_j>  for j <= t; the rest of the T x T matrix stays unchanged
 //

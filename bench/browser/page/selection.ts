@@ -47,7 +47,8 @@ export interface ReadSelection {
 
 /**
  * Reads a selection from an address. Wrong values are reported, and defaults replace them. If
- * `shapes` has a grid beside names, this is reported, and the grid alone counts.
+ * `shapes` has both a grid (a set of shapes, such as `quick`) and single shapes, this is reported,
+ * and the grid alone counts.
  *
  * @param parameters the address's parameters, from an untrusted source
  */

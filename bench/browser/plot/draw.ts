@@ -46,7 +46,7 @@ const symbols: Readonly<Record<string, SymbolType>> = {
   wye: symbolWye,
 };
 
-/** Half the length of the mark at a rule's end, in stroke widths. */
+/** Half the length of the tick at either end of a rule, in stroke widths. */
 const END = 3.3;
 
 interface Reader {
@@ -76,7 +76,7 @@ function reader(mark: Mark): Reader {
   };
 }
 
-/** Draws a mark as elements inside `group`. The mark's data are only those of this frame. */
+/** Draws a mark as elements inside `group`. The mark must hold only the data of this frame. */
 export function drawMark(group: Parent, frame: Frame, mark: Mark): void {
   if (mark.kind === "line" || mark.kind === "areaY") return drawSeries(group, frame, mark);
   const draw = {

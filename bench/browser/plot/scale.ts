@@ -105,7 +105,7 @@ function trimmed(wanted: string): (value: number) => string {
   return format(specifier.toString());
 }
 
-/** A scale of steps: where each begins, and its width. */
+/** A scale that gives each value its own piece of the axis, a step. It returns a step's start. */
 export interface StepScale {
   (value: unknown): number;
   readonly width: number;

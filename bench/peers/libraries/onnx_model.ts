@@ -18,7 +18,7 @@ export interface OnnxModel {
   readonly bytes: Uint8Array;
   readonly inputs: Readonly<Record<string, readonly number[]>>;
   readonly outputs: Readonly<Record<string, readonly number[]>>;
-  /** Whether tensors have the axes [T, H, D], with the last two merged. */
+  /** Whether attention's tensors are [1, T, H · D] instead of [1, H, T, D]. */
   readonly tokensFirst: boolean;
   /** Constant inputs, in addition to the work's. */
   readonly constants: Readonly<Record<string, Float32Array>>;

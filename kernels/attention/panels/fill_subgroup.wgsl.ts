@@ -4,9 +4,9 @@
  *
  *   P_tj = exp2(log2 e (scale ⟨q_t, k_j⟩ − L_t))      dS_tj = scale P_tj (f_j ⟨g_t, v_j⟩ − D_t)
  *
- * where L is logSumExp, g the outputGradient, D_t = ⟨g_t, y_t⟩ with the output y, less the gradient
- * of L_t if there is one, and f_j V-scale's factor if it is "full", else 1.
- * attention/panels/panel.ts describes the panels.
+ * L is logSumExp, y the output and g its gradient. D_t is ⟨g_t, y_t⟩, minus the gradient of L_t if
+ * there is one. f_j is V-scale's factor in mode "full", else 1. attention/panels/panel.ts describes
+ * the panels.
  *
  * Source: Dao, arXiv 2307.08691, algorithm 2; V-scale: Chen, Lin, Yao, arXiv 2603.17771.
  */

@@ -12,7 +12,7 @@
 
 /** The sides of a panel's tiles. */
 export interface PanelTile {
-  /** R, the rows of a panel or gradient per workgroup; a multiple of 4. */
+  /** R, the rows of a panel or of a gradient that a workgroup computes; a multiple of 4. */
   readonly rows: number;
   /** K, the keys per tile; a multiple of R. */
   readonly keys: number;
@@ -44,12 +44,12 @@ fn tilesOfRows() -> u32 {
   return (parameters.length + ROWS - 1u) / ROWS;
 }
 
-// The distance in a panel between a row's tile of keys and the next one.
+// The distance in a panel from a row's numbers in one tile of keys to those in the next tile.
 fn panelStride() -> u32 {
   return tilesOfRows() * ROWS * KEYS;
 }
 
-// The start of a row's tile of keys in a panel; the tile is counted from the chunk's first.
+// Where a row's numbers in a tile of keys start in a panel. Tiles are counted within the chunk.
 fn panelStart(head: u32, tile: u32, row: u32) -> u32 {
   return (head * parameters.tiles + tile) * panelStride() + row * KEYS;
 }

@@ -2,10 +2,10 @@
  * The tile of attention backward's panel kernels for adapters that compute on the CPU and have
  * subgroups of 8 lanes.
  *
- * A workgroup is one subgroup and computes 32 × 32 numbers: each lane one vec4f of each of 32 rows.
- * One lane loads each number of the left operand and broadcasts it. The inner length is walked in
- * steps of four. One statement adds a step's four products to an accumulator, because carrying an
- * accumulator around the loop costs more than an addition. No barrier, no workgroup memory.
+ * A workgroup is one subgroup and computes 32 × 32 numbers: each lane computes one vec4f in every
+ * row. One lane loads each number of the left operand and broadcasts it. The inner length is walked
+ * in steps of four. One statement adds a step's four products to an accumulator, because carrying
+ * an accumulator around the loop costs more than an addition. No barrier, no workgroup memory.
  */
 import type { PanelTile } from "./panel.ts";
 import { unroll } from "../../unroll.ts";

@@ -5,10 +5,10 @@
  *
  * The weights lie in workgroup memory (memory.ts). The buffer's rows are read from global memory.
  *
- * Runs of columns that all of an invocation's rows see need no mask. In a run, several columns are
- * read before the first product, so their latencies overlap. The remaining columns are multiplied
- * with a mask: a row adds the products of columns that it sees, and nothing for others, not even a
- * product with zero.
+ * Columns are taken in runs of neighbors. A run needs no mask if all rows of the invocation see all
+ * of its columns. Several columns of a run are read before the first product, so their latencies
+ * overlap. The remaining columns are multiplied with a mask: a row adds the products of columns
+ * that it sees, and nothing for others, not even a product with zero.
  */
 import { type Group, groupAt, groupsTogether, weightAt, weightPlace } from "./memory.ts";
 import { declareSeen, type Sight } from "./sight.ts";
@@ -57,8 +57,8 @@ export function accumulate(
       ? { turn: "run", group: `${i}u` }
       : groupAt(options, `(${groups}u * run + ${i}u)`);
   const masked = columnsMasked(options);
-  // The most steps that an invocation's masked columns can take. These columns are those on the
-  // diagonal, as many as the invocation has rows, and those of incomplete runs.
+  // The most steps that the loop over masked columns can take. An invocation has at most `ownRows`
+  // masked columns on the diagonal, and those of an incomplete run at each of `sight.ends` ends.
   const most = Math.ceil((ownRows + sight.ends * run) / masked) + 1;
   const maskedWeights = (j: number) =>
     masked === 4

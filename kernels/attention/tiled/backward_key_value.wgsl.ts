@@ -21,8 +21,8 @@
  * One more barrier at the end, for V-scale. Workgroup memory: memory.ts. Masked queries are never
  * added (accumulate.ts).
  *
- * The two gradients can have separate kernels: with half as many sums in registers, but one more
- * product (the logits are computed twice).
+ * Two separate kernels can compute the two gradients. Each then keeps half as many sums in
+ * registers, but both compute the logits.
  *
  * With f16, query, key, the weights and the logits' gradients are rounded, the last two with a
  * scale per row: see attention/tiled/backward_query.wgsl.ts.
@@ -189,9 +189,9 @@ function writeValueGradient(options: AttentionTiledOptions): string {
  *
  * Bindings: 0 uniform parameters; 1 query [B, Hq, T, D]; 2 key and 3 value [B, Hkv, T, D]; 4
  * outputGradient [B, Hq, T, D]; 5 rowStatistics [B, Hq, T] of (logSumExp, D_t); 6 valve [B, Hkv,
- * T]: in (r = |v|², C), out (term of dC, 0), only read if the kernel computes no valueGradient;
- * from 7 on keyGradient, then valueGradient [B, Hkv, T, D], if the kernel computes them. Dispatch:
- * (⌈T / rows⌉, Hkv, B).
+ * T]: in (r = |v|², C), out (term of dC, 0), only read if the kernel computes no valueGradient; 7
+ * keyGradient and 8 valueGradient [B, Hkv, T, D], or 7 the only gradient that the kernel computes.
+ * Dispatch: (⌈T / rows⌉, Hkv, B).
  *
  * @param gradients the gradients to compute. Default: both
  */
@@ -203,8 +203,8 @@ export function attentionBackwardKeyValueTiled(
   const { rows, columns, ownRows, chunks, storage } = tileOf(options);
   const ofKey = gradients !== "value", ofValue = gradients !== "key";
   const outputs = [...ofKey ? ["keyGradient"] : [], ...ofValue ? ["valueGradient"] : []];
-  // A kernel of both gradients also keeps the sums and the weights of one in registers while it
-  // adds to the other.
+  // A kernel for both gradients adds to one at a time. Meanwhile it keeps the other gradient's sums
+  // and weights in registers.
   const beside = ofKey && ofValue ? 4 * ownRows * chunks + ownRows * columns / across : 0;
   const shared = (name: string, weights: string, buffer: string) => `
       ${publishLargest(options, weights, sight)}

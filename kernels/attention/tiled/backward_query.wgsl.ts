@@ -18,9 +18,9 @@
  *
  * With f16, query, key and the logits' gradients are rounded, the last with a scale per row, so
  * rows of small gradients keep 11 bits too (scale.ts). outputGradient and value are not rounded,
- * because ⟨g_t, v_j⟩ − D_t cancels if a query attends to one key. If one key has 99 % of the weight
- * and numbers are normally distributed, rounding them would raise the error of this key's
- * keyGradient (backward_key_value.wgsl.ts, which rounds the same way) from 3e-4 to 1e-2.
+ * because ⟨g_t, v_j⟩ − D_t cancels if a query attends to one key. If a key has 99 % of the weight
+ * and numbers are normally distributed, rounding outputGradient and value would raise the error of
+ * this key's keyGradient from 3e-4 to 1e-2 (backward_key_value.wgsl.ts rounds the same way).
  *
  * To try it: `deno task bench --kernels=attention --passes=backward --variants=tiled-64x64-4x4`.
  *

@@ -1,9 +1,10 @@
 /**
  * The layout of workgroup memory in attention's tiled kernels.
  *
- * A group is four neighboring d, or columns, numbered by e. One turn of the kernels' loops unrolls
- * `together` groups, because constant indices cost no instructions. The array
- * `tile[turn][group][e][block]` first holds the operands of a product, then weights:
+ * A group is four neighboring indices d of the head dimension, or four neighboring columns; e
+ * counts them from 0 to 3. One turn of the kernels' loops unrolls `together` groups, because
+ * constant indices cost no instructions. The array `tile[turn][group][e][block]` first holds the
+ * operands of a product, then weights:
  *
  *     operands   a block of rows, or of columns, at d = 4 · (together · turn + group) + e
  *     weights    a block of rows at column 4 · (together · turn + group) + e

@@ -35,7 +35,7 @@ export interface Sight {
    * `fullTo`.
    */
   declareRange(options: AttentionTiledOptions, count: number): string;
-  /** At how many ends of the full runs there may be further columns that only some rows see. */
+  /** Visible columns outside the full runs lie after them (1), or before and after them (2). */
   readonly ends: 1 | 2;
 }
 

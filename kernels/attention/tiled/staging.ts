@@ -1,7 +1,7 @@
 /**
  * Staging copies `step` of the D numbers of a tile's rows and columns from global memory to
- * workgroup memory, transposed. A unit is one vec4f from each of a block's rows; it is written as
- * four vectors of the block's rows.
+ * workgroup memory, transposed. A unit is the same vec4f of every row of a block. It is written as
+ * four vectors, each with one number from every row of the block.
  *
  *     units of 8 neighboring invocations        2 neighboring vec4f × 4 blocks
  *     units of `step` neighboring invocations   whole lines of `step` numbers

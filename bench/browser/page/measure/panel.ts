@@ -20,15 +20,15 @@ import { formSelection, type PageSelection } from "../selection.ts";
 import { WorkerChild } from "../worker/child.ts";
 
 /**
- * The longest run of an operator, in ns: the screen freezes during it, and drivers stop it after
- * two seconds.
+ * An operator is skipped if a single run takes longer than this, in ns. The screen freezes during a
+ * run, and drivers stop a run after two seconds.
  */
 export const LONGEST_RUN = 0.5e9;
 /** A Worker counts as hanging after this many ms without a message. */
 const DEADLINE = 90_000;
 /**
- * The page refuses to measure by a wall clock with longer steps than this, in ns, because passes
- * would have to be very long.
+ * The page refuses to measure if it has only a wall clock that advances in longer steps than this,
+ * in ns, because every timed pass on the GPU would have to be very long.
  */
 const COARSEST_CLOCK = 8e6;
 /** The shortest time between two drawings of the results while measuring, in ms. */
