@@ -27,8 +27,8 @@ export function editDistance(a: string, b: string): number {
  * Finds the candidate that is closest to a word. A candidate that begins with the word (of two
  * letters or more) counts as close.
  *
- * @returns undefined if no candidate begins with the word, and each takes more than one change and
- *   more changes than a third of the word's length
+ * @returns undefined if no candidate is close. A candidate is also close if few changes turn the
+ *   word into it: one, or at most a third of the word's length
  */
 export function closest(word: string, candidates: readonly string[]): string | undefined {
   const given = word.slice(0, 40).toLowerCase();

@@ -94,8 +94,9 @@ function pairsColumns({ rightImage, right }: MatmulSubgroupOptions): boolean {
   return rightImage?.numbers === "bf16" && right === "along-outer";
 }
 
-// Declares the columns of a lane. If rows are read or written as vec4f, groups past the end repeat
-// the last one, so every group begins at a multiple of its length.
+// Declares the columns of a lane, neighbors in groups of 4 or 8 if possible. If rows are read or
+// written as vec4f, every group must begin at a multiple of its length. So a lane whose group lies
+// past the end takes the last group again.
 function columns(options: MatmulSubgroupOptions): string {
   const { subgroupSize: S, width, right, storedVectors } = options;
   if (groupSize(options) === 1) {
@@ -141,8 +142,8 @@ function extras({ rows, extra, subgroupSize: S }: MatmulSubgroupOptions, left: L
     .flat();
 }
 
-// Adds the products of k, k + 1, … k + step - 1 to every accumulator. `index` counts the steps of
-// one turn of the loop.
+// Adds the products of k, k + 1, … k + step - 1 to every accumulator. `index` is the step's number
+// within one turn of the loop, from 0.
 function accumulate(options: MatmulSubgroupOptions, step: number, index = 0): string {
   const { rows, width, extra } = options;
   const left = leftLoads(options.left, options);
@@ -172,7 +173,7 @@ function accumulate(options: MatmulSubgroupOptions, step: number, index = 0): st
   return `${loads}\n${extraNumbers}\n${extraProducts}\n${products}`;
 }
 
-// The product's row that row i of the tile computes: the row that left's loads read for it.
+// The row of the product for the tile's row i. Left's loads read the row of left with this index.
 function rowOf(i: number, { left }: MatmulSubgroupOptions): string {
   const row = left === "along-outer"
     ? `min(tile.row + ${i - i % 4}u, (parameters.rows - 1u) / 4u * 4u) + ${i % 4}u`
@@ -180,7 +181,7 @@ function rowOf(i: number, { left }: MatmulSubgroupOptions): string {
   return `min(${row}, parameters.rows - 1u)`;
 }
 
-// Row i's numbers in the lane's group v of four neighboring columns.
+// The vec4f of row i's numbers in four neighboring columns: the lane's columns 4v to 4v + 3.
 function fourColumns(i: number, v: number, options: MatmulSubgroupOptions): string {
   if (!pairsColumns(options)) return `p${i}_${v}`;
   const [even, odd] = [`p${i}_${v - v % 2}`, `p${i}_${v - v % 2 + 1}`];

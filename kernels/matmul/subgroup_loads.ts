@@ -1,5 +1,6 @@
 /**
- * How the subgroup kernel of the matrix product reads its operands, in three ways for either side.
+ * How the subgroup kernel of the matrix product reads its operands: each of the two in one of the
+ * three ways of `MatmulLoad`.
  */
 import { unroll } from "../unroll.ts";
 import { blockLoads } from "./subgroup_images.ts";

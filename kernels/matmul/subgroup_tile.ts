@@ -68,13 +68,16 @@ export interface RightLoads {
   readonly setup: string;
   /** What a turn of the loop loads for all of its steps, from k = `first` on. Default: nothing. */
   readonly turn?: string;
-  /** The loads at k to k + `step` − 1. `index` counts the steps of one turn of the loop. */
+  /** The loads at k to k + `step` − 1. `index` is the step's number in one turn of the loop. */
   readonly loads: (step: number, index: number) => string;
   /** The number of extra column e at k + u, broadcast. */
   readonly extra: (e: number, u: number) => string;
 }
 
-/** Broadcasts the number at an index: each variable holds S numbers, one per lane. */
+/**
+ * Broadcasts number `index` of those that the variables `${name}0`, `${name}1`, … hold. Each
+ * variable holds S of them, one per lane.
+ */
 export function place(
   name: string,
   { subgroupSize: S }: Tile,

@@ -3,12 +3,12 @@
  * registers. Needs matmul/operands.wgsl in front, which defines the product.
  *
  * One workgroup of `across` × `down` invocations computes a tile of (4 · `quadsDown` · `down`) × (4
- * · `quadsAcross` · `across`) numbers and walks K in steps of `step`. Each step it copies its rows
- * of the left operand and its columns of the right one to workgroup memory, as vec4f of four rows
- * or four columns at one k. Invocation (x, y) owns the quads of rows y, y + down, … and the quads
- * of columns x, x + across, …: neighbors read neighboring vec4f, so no two of them need different
- * words of one bank. If the k of a step are unrolled, their indices are constants, which
- * compilers put into the instructions and need not clamp.
+ * · `quadsAcross` · `across`) numbers and walks K in steps of `step`. In each step it copies its
+ * rows of the left operand and its columns of the right one to workgroup memory. A vec4f there
+ * holds a *quad*, four neighboring rows or columns, at one k. Invocation (x, y) computes the quads
+ * of rows number y, y + down, … and the quads of columns number x, x + across, …. Neighbors thus
+ * read neighboring vec4f, which causes no bank conflicts. If the k of a step are unrolled, their
+ * indices are constants, which compilers put into the instructions and need not clamp.
  *
  * Barriers: two per step. The first separates writing and reading the tiles; the second keeps the
  * next step from overwriting numbers that a slower invocation still reads.
@@ -95,8 +95,8 @@ ${
   }`;
 }
 
-// Writes the products of all k of a step: unrolled, or in a loop whose count compilers do not know,
-// because they would unroll it.
+// Writes the products of all k of a step: unrolled, or in a loop. The loop's count depends on a
+// parameter, so compilers cannot unroll it.
 function steps(
   { step, together }: MatmulTiledOptions,
   products: (group: string, k: string) => string,

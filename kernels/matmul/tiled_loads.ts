@@ -71,8 +71,8 @@ function atMost(operand: TiledOperand, k: string): string {
   return operand.wholeSteps ? `(first + ${k})` : `min(first + ${k}, parameters.inner - 1u)`;
 }
 
-// With few registers, each step computes its places again instead of keeping them for the next
-// step.
+// Without `readsFirst` registers are short, so every step computes its places again instead of
+// keeping them from step to step.
 function placed({ readsFirst }: TiledOperand, places: string): string {
   return readsFirst ? "" : `${places}\n`;
 }
@@ -145,7 +145,7 @@ function alongOuter(operand: TiledOperand): TiledLoads {
 
 // The block that an invocation copies: its group (four neighboring k) and its quad (four
 // neighboring rows or columns). Eight neighboring invocations copy four neighboring quads of two
-// groups, so they write to different banks.
+// groups, so they write to different memory banks.
 function blockOf(unit: string, groups: number): { readonly group: string; readonly quad: string } {
   if (groups === 2) return { group: `${unit} % 2u`, quad: `${unit} / 2u` };
   return {

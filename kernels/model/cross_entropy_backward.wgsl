@@ -11,7 +11,7 @@ const FOUR: vec4u = vec4u(0u, 1u, 2u, 3u);
 
 struct Parameters {
   rows: u32,
-  columns: u32, // V, or those of a slice of the vocabulary
+  columns: u32, // the vocabulary's size V, or the size of a slice of the vocabulary
   factor: f32,
   first: u32, // the class of the first column
 }

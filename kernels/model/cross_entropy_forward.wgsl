@@ -1,9 +1,9 @@
 // Cross-entropy, forward:  logSumExp = log Σ_v e^z_v,  loss = logSumExp − z_target,  row by row.
 // Needs workgroup_sum.wgsl and model/cross_entropy_row.wgsl in front.
 //
-// One workgroup of 64 invocations per row, each taking every 64th group of four columns; the row is
-// read twice, for its largest logit and for the sum of the exponentials. Two barriers, one for
-// each.
+// One workgroup of 64 invocations per row. An invocation takes every 64th group of four columns. It
+// reads them twice: for the row's largest logit, and for the sum of the exponentials. After each
+// reading there is one barrier.
 
 var<workgroup> maxima: array<f32, LANES>;
 

@@ -1,10 +1,11 @@
-// Joins the gradients by query, key and value into the gradient by their joint projection. It
-// applies RoPE's inverse to the gradients by query and key. Rotations are orthogonal, so this is
+// Joins the gradients of query, key and value into the gradient of their joint projection. It
+// applies RoPE's inverse to the gradients of query and key. Rotations are orthogonal, so this is
 // also the inverse of model/split_projections.wgsl. Needs model/projections.wgsl in front.
 //
 //   projections[b][t][h] = R_tᵀ input[b][h][t]    R_tᵀ (x, y) = (x cos + y sin, y cos − x sin)
 //
-// One invocation per few pairs of columns, 64 per workgroup, spread over x and y. No barriers.
+// One invocation per 2 or 4 pairs of columns (i, i + D/2): as many as an Element has components.
+// 64 invocations per workgroup, spread over x and y. No barriers.
 
 @group(0) @binding(2) var<storage, read> query: array<Element>; // [B, Hq, T, D]
 @group(0) @binding(3) var<storage, read> key: array<Element>; // [B, Hkv, T, D]

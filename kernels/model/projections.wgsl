@@ -2,9 +2,9 @@
 // angles. Put this file in front of model/split_projections.wgsl and model/merge_projections.wgsl.
 //
 // A row holds the Hq query heads, then the Hkv key heads, then the Hkv value heads, D columns each.
-// RoPE turns the columns i and i + D/2 of a query or key head at position t by t times frequency i,
-// which is base^(−2i/D) unless the caller gives others; values stay unchanged. The cosines and
-// sines come from the CPU, because WGSL guarantees its own only to 2^-11.
+// RoPE rotates columns i and i + D/2 of a query or key head at position t by the angle t f_i. The
+// frequency f_i is base^(−2i/D) unless the caller gives other frequencies. Values stay unchanged.
+// The cosines and sines come from the CPU, because WGSL guarantees its own only to 2^-11.
 //
 // Source: Su et al., arXiv 2104.09864, with the column order of Hugging Face's Llama.
 

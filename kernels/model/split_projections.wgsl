@@ -3,7 +3,8 @@
 //
 //   output[b][h][t] = R_t projections[b][t][h]    R_t (x, y) = (x cos − y sin, x sin + y cos)
 //
-// One invocation per few pairs of columns, 64 per workgroup, spread over x and y. No barriers.
+// One invocation per 2 or 4 pairs of columns (i, i + D/2): as many as an Element has components.
+// 64 invocations per workgroup, spread over x and y. No barriers.
 
 @group(0) @binding(2) var<storage, read> projections: array<Element>; // [B, T, (Hq + 2 Hkv) D]
 @group(0) @binding(3) var<storage, read_write> query: array<Element>; // [B, Hq, T, D]

@@ -1,5 +1,5 @@
-// SwiGLU, backward. With g the first half of a row and u the second, s the logistic function of g,
-// and h' the loss's gradient by hidden:
+// SwiGLU, backward. g is the first half of a row and u the second. s is the logistic function of g,
+// and h' the loss's gradient with respect to `hidden`, the forward's output:
 //
 //   dg = h' u s (1 + g (1 − s))    du = h' g s
 //

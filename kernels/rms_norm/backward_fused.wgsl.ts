@@ -1,6 +1,6 @@
 /**
  * RMSNorm backward with the row in registers: inputGradient, and the sums of gainGradient over runs
- * of rows, in one pass. With g the outputGradient and u = gain g, per row:
+ * of neighboring rows, in one pass. With g the outputGradient and u = gain g, per row:
  *
  *     dx = inverseRms (u − x inverseRms <u, x> inverseRms / d)
  *     partialGain[run][c] = Σ over the run's rows of g x inverseRms
@@ -8,7 +8,7 @@
  * A workgroup of LANES invocations walks one run of rows. An invocation keeps K elements of the
  * row, of the gain and of the gain's gradient in registers, so memory is read once and written
  * once. Neighboring invocations hold neighboring elements. Barriers: those of rowSum, at most two
- * per row. rows/column_sums.wgsl adds the runs. No atomics.
+ * per row. rows/column_sums.wgsl adds the sums of all runs. No atomics.
  *
  * Source: the Jacobian of Zhang and Sennrich, arXiv 1910.07467, equation 4.
  */

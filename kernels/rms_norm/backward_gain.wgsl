@@ -1,10 +1,10 @@
-// RMSNorm backward, gainGradient, first of two stages: the sum over one run of rows. With g the
-// outputGradient:
+// RMSNorm backward, gainGradient, first of two stages: the sum over each run of neighboring rows.
+// With g the outputGradient:
 //
 //   partialGain[run][c] = sum over the run's rows of  g * x * inverseRms
 //
-// rows/column_sums.wgsl adds the runs. One invocation per column, 64 per workgroup; dispatch
-// (ceil(d / 64), runs). No barriers, no atomics, so the order of the sum never changes.
+// rows/column_sums.wgsl adds the sums of all runs. One invocation per column, 64 per workgroup;
+// dispatch (ceil(d / 64), runs). No barriers, no atomics, so the order of the sum never changes.
 
 struct Parameters {
   rows: u32,

@@ -5,9 +5,10 @@
  *
  *     inputGradient = n (gain g − m x n)     partialGain[run][c] = Σ over the run's rows of  g x n
  *
- * One invocation walks W neighboring elements of the row down one run of rows; the gain and its
- * gradient stay in registers. No barriers, no atomics, so the order of the sums never changes. Any
- * d with the scalar element. rows/column_sums.wgsl adds the runs.
+ * An invocation takes the same W neighboring elements of every row in one run of neighboring rows,
+ * and keeps their gain and its gradient in registers. No barriers, no atomics, so the order of the
+ * sums never changes. Any d with the scalar element. rows/column_sums.wgsl adds the sums of all
+ * runs.
  *
  * Source: the Jacobian of Zhang and Sennrich, arXiv 1910.07467, equation 4.
  */

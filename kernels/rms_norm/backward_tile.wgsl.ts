@@ -8,7 +8,8 @@
  * A workgroup walks a tile of rows twice: first row by row for m, with lanes on neighboring
  * vectors, then position by position for inputGradient and partialGain. x and g are read twice; the
  * gain is read once for every two rows, and then once per tile. rows/tile.ts explains tiles,
- * groups, phases and positions. No barriers. Any d from 4 on. rows/column_sums.wgsl adds the tiles.
+ * groups, phases and positions. No barriers. Any d from 4 on. rows/column_sums.wgsl adds the tiles'
+ * sums.
  *
  * Source: the Jacobian of Zhang and Sennrich, arXiv 1910.07467, equation 4.
  */
@@ -23,16 +24,16 @@ import {
 } from "../rows/tile.ts";
 import { unroll } from "../unroll.ts";
 
-/** The lanes compute m of this many rows at a time, which share the loads of the gain. */
+/** How many rows' m the lanes compute at a time. These rows share the loads of the gain. */
 const ROWS = 2;
 
 /**
  * Writes the kernel.
  *
  * Bindings: 0 uniform parameters; 1 input [rows, d]; 2 gain [d]; 3 inverseRms [rows]; 4
- * outputGradient [rows, d]; 5 inputGradient [rows, d]; 6 partialGain [tiles, phases, d]; rows and
- * rowsPerTile are multiples of the phases, and rowsPerTile is at most 4 · lanes. Dispatch: (⌈rows
- * / rowsPerTile⌉).
+ * outputGradient [rows, d]; 5 inputGradient [rows, d]; 6 partialGain [tiles, phases, d]. The
+ * parameters rows and rowsPerTile must be multiples of `phases`, and rowsPerTile at most 4 ·
+ * `lanes`. Dispatch: (⌈rows / rowsPerTile⌉).
  */
 export function rmsNormBackwardTile(tile: RowTile): string {
   const { phases } = tile;
@@ -65,7 +66,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_id) l
   var meanBank${b} = 0.0;`)
   }
   for (var phase = 0u; phase < PHASES; phase++) {
-    let offset = phase * columns % 4u; // of the rows' starts in their first vectors
+    let offset = phase * columns % 4u; // where these rows start in their first vectors
     for (var group = 0u; group < groups; group += ${ROWS}u) {
       ${
     eachRow((r) => `

@@ -2,10 +2,10 @@
  * RMSNorm, forward, with the row in registers: `inverseRms = 1 / sqrt(mean(x²) + epsilon)`, `y =
  * gain * x * inverseRms`.
  *
- * A workgroup of LANES invocations walks one run of rows. An invocation keeps K elements of the row
- * and of the gain in registers, so memory is read once and written once. Neighboring invocations
- * hold neighboring elements. Barriers: those of rowSum, at most two per row, none if the workgroup
- * is one subgroup.
+ * A workgroup of LANES invocations walks one run of neighboring rows. An invocation keeps K
+ * elements of the row and of the gain in registers, so memory is read once and written once.
+ * Neighboring invocations hold neighboring elements. Barriers: those of rowSum, at most two per
+ * row, none if the workgroup is one subgroup.
  *
  * Source: Zhang and Sennrich, arXiv 1910.07467.
  */
@@ -25,12 +25,11 @@ export interface ForwardFusedRow extends FusedRow {
 }
 
 /**
- * Writes the kernel. It needs rows/element_vector.wgsl or rows/element_scalar.wgsl, and
- * rows/sum_subgroup.wgsl or rows/sum_workgroup.wgsl in front, and rms_norm/inverse.wgsl with its
- * own needs.
+ * Writes the kernel. It needs in front: rows/element_vector.wgsl or rows/element_scalar.wgsl;
+ * rows/sum_subgroup.wgsl or rows/sum_workgroup.wgsl; and range.wgsl and rms_norm/inverse.wgsl.
  *
  * Bindings: 0 uniform parameters; 1 input [rows, d]; 2 gain [d]; 3 output [rows, d]; 4 inverseRms
- * [rows]. Dispatch workgroups in x and y for all runs.
+ * [rows]. Dispatch: one workgroup per run, spread over x and y.
  *
  * @param row the lengths of the row and the workgroup, K = ⌈elements / lanes⌉
  */
@@ -42,8 +41,9 @@ export function rmsNormForwardFused({ elements, lanes, oneSubgroup }: ForwardFus
     (k + 1) * lanes <= elements ? statements : `if (inside${k}) {${statements}
     }`;
   // If float32 cannot hold a row's squares, a workgroup of one subgroup computes the row again with
-  // another scale, in the next turn of the loop. A branch would take a CPU adapter longer to run and
-  // to compile. Larger workgroups branch, because a loop with barriers must not end by the data.
+  // another scale, in the next turn of the loop. A branch would take a CPU adapter longer to run
+  // and to compile. Larger workgroups branch: their loop has barriers, so WGSL does not let data
+  // decide how many turns it takes.
   const [scaled, inverse, next] = oneSubgroup
     ? [
       (x: string) => `(${x} * scale)`,

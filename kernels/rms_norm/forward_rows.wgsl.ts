@@ -12,8 +12,8 @@
 import { unroll } from "../unroll.ts";
 
 /**
- * Writes the kernel. It needs rows/element_vector.wgsl or rows/element_scalar.wgsl, and
- * rms_norm/inverse.wgsl with its own needs, in front.
+ * Writes the kernel. It needs in front: rows/element_vector.wgsl or rows/element_scalar.wgsl; and
+ * range.wgsl and rms_norm/inverse.wgsl.
  *
  * Bindings: 0 uniform parameters; 1 input [rows, d]; 2 gain [d]; 3 output [rows, d]; 4 inverseRms
  * [rows]. Dispatch: ⌈rows / 8R⌉ workgroups of 8 invocations each, spread over x and y.

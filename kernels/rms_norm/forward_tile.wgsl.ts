@@ -18,12 +18,12 @@ import {
 } from "../rows/tile.ts";
 
 /**
- * Writes the kernel. It needs rows/element_vector.wgsl, for any d, and rms_norm/inverse.wgsl with
- * its own needs in front.
+ * Writes the kernel. It needs range.wgsl, rows/element_vector.wgsl (for any d) and
+ * rms_norm/inverse.wgsl in front.
  *
  * Bindings: 0 uniform parameters; 1 input [rows, d]; 2 gain [d]; 3 output [rows, d]; 4 inverseRms
- * [rows]; rows and rowsPerTile are multiples of the phases, and rowsPerTile is at most 4 · lanes.
- * Dispatch: (⌈rows / rowsPerTile⌉).
+ * [rows]. The parameters rows and rowsPerTile must be multiples of `phases`, and rowsPerTile at
+ * most 4 · `lanes`. Dispatch: (⌈rows / rowsPerTile⌉).
  */
 export function rmsNormForwardTile(tile: RowTile): string {
   const { phases } = tile;

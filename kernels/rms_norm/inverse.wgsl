@@ -28,7 +28,7 @@ fn inverseRmsOf(sum: f32, row: u32) -> f32 {
   return inverseRoot(meanSquare(squares, scale), scale);
 }
 
-// The mean square plus epsilon, times scale², from the sum of the squares of a row times `scale`.
+// scale² (mean(x²) + epsilon) of a row x. `sum` is the sum of (scale x)² over the row.
 fn meanSquare(sum: f32, scale: f32) -> f32 {
   return sum / f32(parameters.columns) + parameters.epsilon * scale * scale;
 }

@@ -29,7 +29,7 @@ export interface RowTile {
   readonly width: number;
 }
 
-/** Banks per lane, which hold the numbers of as many rows. */
+/** Banks per lane. Each holds the numbers of one row. */
 export const BANKS = 4;
 
 /** Writes a line for each of the four banks. */
@@ -67,8 +67,8 @@ export function bankRow({ phases }: RowTile, bank: number): string {
 export type Guard = (statements: string) => string;
 
 /**
- * The work at the positions of a tile's groups; `k` counts the positions that a lane walks at a
- * time.
+ * The work at the positions of a tile's groups. `k` is the number, from 0, of one of the positions
+ * that a lane walks at a time.
  */
 export interface TileWalk {
   /** Statements before the first group; `gain${k}` is the gain of the columns at position k. */

@@ -5,9 +5,10 @@
 //
 // v_scale/constant_gradient.wgsl sums the terms of a head.
 //
-// If float32 cannot hold a row's numbers, the row takes two more turns. In the last, v and √C are
-// multiplied by s, a power of two that makes the larger of |v| and √C about 2. That leaves dv as it
-// is and divides the term of dC by s. phi u is then √phi (√phi u), because phi may be subnormal.
+// If float32 cannot hold a row's numbers, the row takes two more turns of the loop. The first finds
+// |v|. In the second, v and √C are multiplied by s, a power of two that makes the larger of |v| and
+// √C about 2. This leaves dv as it is and divides the term of dC by s. phi u is then computed as
+// √phi (√phi u), because phi may be subnormal.
 //
 // Needs in front: rows/element_vector.wgsl or rows/element_scalar.wgsl, which read memory;
 // v_scale/lanes_single.wgsl or v_scale/lanes_subgroup.wgsl, which share a row between lanes; and
@@ -75,8 +76,8 @@ fn main(
       break;
     }
     if (turn == 0u) {
-      // To compute |v|: 2¹⁰⁰ if |v|² is below 2⁻¹⁰⁰, so squares may have been flushed; 2⁻⁸⁰ if |v|²
-      // is above 2¹⁰⁰ or has overflowed; else 1.
+      // The next turn multiplies v by this to compute |v|: 2¹⁰⁰ if |v|² is below 2⁻¹⁰⁰, so squares
+      // may have been flushed; 2⁻⁸⁰ if |v|² is above 2¹⁰⁰ or has overflowed; else 1.
       let notSmall = select(8.271806e-25, 1.0, squaredNorm <= 1.2676506e30);
       scale = select(notSmall, 1.2676506e30, squaredNorm < 7.888609e-31);
     } else {

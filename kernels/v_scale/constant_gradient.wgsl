@@ -1,5 +1,5 @@
-// V-scale's dC: the sum of a head's terms over batch and positions. Each term comes with a 0,
-// because fused attention writes the terms over its pairs (r, C).
+// V-scale's dC: the sum of a head's terms over batch and positions. The terms lie in pairs
+// (term, 0), because fused attention overwrites its pairs (r, C) with them.
 //
 // Needs workgroup_sum.wgsl in front.
 //

@@ -8,7 +8,7 @@
 
 const LANES_PER_ROW: u32 = 4u;
 
-@diagnostic(off, subgroup_uniformity) // a row's lanes agree on whether they call it
+@diagnostic(off, subgroup_uniformity) // of a row's lanes, all or none call rowTotal
 fn rowTotal(summand: f32) -> f32 {
   var sum = summand;
   for (var distance = 1u; distance < LANES_PER_ROW; distance *= 2u) {

@@ -1,8 +1,9 @@
 // The numbers that fused V-scale needs for every value row: valve_s = (r_s, C) with r_s = |v_s|²
 // and the head's constant C. Needs range.wgsl in front.
 //
-// r is exact up to rounding, and 0 for a row of zeros. Two cases exceed float32: r of another row
-// below 2⁻¹²⁶ (1.2·10⁻³⁸), and r + C above 3.4·10³⁸. There r is NaN, and so is V-scale's factor.
+// r is exact up to rounding, and 0 for a row of zeros. In two cases float32 is too narrow: r is
+// below 2⁻¹²⁶ (1.2·10⁻³⁸) but not 0, or r + C is above 3.4·10³⁸. Then r is set to NaN, which makes
+// V-scale's factor NaN too.
 //
 // One invocation for each of the B Hkv T rows; 64 per workgroup. No barriers.
 //
@@ -52,6 +53,7 @@ fn squaredNormOfSmall(row: u32) -> f32 {
     let v = value[row * parameters.columns + c] * 1.1529215e18;
     squares += v * v;
   }
-  // Times 2⁻¹²⁰; below 2⁻⁶ = 2⁻¹²⁶ · 2¹²⁰ the result would be subnormal.
+  // Undo the scaling: times 2⁻¹²⁰. For sums below 2⁻⁶ the result would be subnormal, below 2⁻¹²⁶:
+  // return NaN.
   return orNotANumber(squares * 7.523164e-37, squares >= 0.015625);
 }

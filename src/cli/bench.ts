@@ -185,7 +185,8 @@ async function measure(
   }
 }
 
-// Lists unfit variants with reasons. A reason that several shapes share is listed once.
+// Lists the variants that cannot run here, with reasons. A reason that several shapes share is
+// listed once.
 function describeUnfit(work: readonly (Work & AdapterChoice)[]): string[] {
   const lines = work.flatMap(({ kernel, pass, unfit = {} }) =>
     Object.entries(unfit).map(([name, reason]) => `${kernel} ${pass} ${name}: ${reason}`)

@@ -14,7 +14,8 @@ export interface MeasurementObserver {
   /**
    * Called for each layer of the batch, from the last to the first.
    *
-   * @param states the layer's states, and the gradients of the batch's mean loss by these states
+   * @param states the layer's states, and the gradients of the batch's mean loss with respect to
+   *   them
    */
   onLayer(layer: number, states: LayerTrace<Float32Array>): void | Promise<void>;
 }

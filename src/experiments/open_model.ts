@@ -19,7 +19,7 @@ export interface OpenedModel {
   readonly batches: number | undefined;
   /** Sequences trained on before the checkpoint; 0 without a run. */
   readonly trainedSequences: number;
-  /** What was skipped, in lines. */
+  /** What was skipped in reading the text, one line each. */
   readonly notes: readonly string[];
 }
 

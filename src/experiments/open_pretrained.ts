@@ -31,8 +31,8 @@ export interface OpenPretrainedOptions {
   /** How documents become texts. Default: joined. */
   readonly documents?: DocumentPolicy | undefined;
   /**
-   * Called with the amounts done and in total while a model is fetched or checked, and with a text
-   * that names the work.
+   * Called while a model is fetched (amounts in MB) or its weights are checked (in percent).
+   * `text` names the work.
    */
   readonly onProgress?: ((done: number, total: number, text: string) => void) | undefined;
 }

@@ -25,7 +25,7 @@ export interface RunOptions {
   readonly resume?: "never" | "must" | "if-there";
   /** Where a resumed run's text is now. Default: where it was. */
   readonly corpus?: string | undefined;
-  /** An open GPU stays open. */
+  /** A GPU that is open already, which the run leaves open; or how to open one. */
   readonly gpu?: Gpu | OpenGpuOptions | undefined;
 }
 

@@ -1,5 +1,5 @@
-// Gated attention, backward. With g the loss's gradient by the output and σ the logistic function
-// of a gate's logit x:
+// Gated attention, backward. g is the loss's gradient with respect to the output, x a gate's logit,
+// and σ the logistic function:
 //
 //   inputGradient = σ(x) g    logitsGradient = σ(x) σ(−x) Σ g input,  over the gate's numbers
 //

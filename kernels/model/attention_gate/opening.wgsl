@@ -1,4 +1,4 @@
-// How far a gate is open, repeated in every number of an element. Needs rows/element_*.wgsl and
+// How far a gate is open: σ(logit), in every component of an Element. Needs rows/element_*.wgsl and
 // model/sigmoid.wgsl in front.
 fn openingOf(logit: f32) -> Element {
   // Test the bits: exp loses a NaN on some drivers.

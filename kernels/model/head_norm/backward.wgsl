@@ -1,5 +1,5 @@
-// The gradient of model/head_norm/forward.wgsl by the joint projection, with u = gain ⊙ ∂L/∂output
-// and r = 1 / inverseRms:
+// Backward of model/head_norm/forward.wgsl: the gradient with respect to the joint projection. With
+// u = gain ⊙ ∂L/∂output and r = 1 / inverseRms:
 //
 //   ∂L/∂x = u / r − x ⟨u, x⟩ / (D r³)
 //

@@ -43,8 +43,9 @@ fn main(
   }
 }
 
-// Scales the head's numbers by 2¹⁰⁰ if they are small, else by 2⁻⁸⁰. Returns NaN if the inverse is
-// subnormal: if the scaled root exceeds 2⁴⁶ = 2¹²⁶ · 2⁻⁸⁰.
+// Scales the head's numbers by 2¹⁰⁰ if they are small, else by 2⁻⁸⁰. Returns NaN if the root mean
+// square exceeds 2¹²⁶, because its inverse would be subnormal. After scaling by 2⁻⁸⁰, the limit of
+// the root is 2⁴⁶.
 fn inverseOfScaledHead(start: u32, small: bool) -> f32 {
   let scale = select(8.271806e-25, 1.2676506e30, small);
   var squares = vec4f(0.0);

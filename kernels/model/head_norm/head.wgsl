@@ -22,7 +22,7 @@ struct Parameters {
 
 struct Head {
   valid: bool,
-  normalized: bool, // whether it is a query's or a key's
+  normalized: bool, // whether this is a query or key head
   query: bool,
   start: u32, // in the joint projection, in vec4f
   statistic: u32, // in [B T, Hq + Hkv]

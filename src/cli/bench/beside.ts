@@ -168,7 +168,7 @@ export async function openBeside(
  *
  * @param jobs this side's jobs
  * @param others the other side's jobs
- * @returns the other side's jobs by the ids of this side's jobs; each has its partner's id
+ * @returns a map from the ids of this side's jobs to their partners, which take over these ids
  */
 export function partnersOf(
   jobs: readonly Job[],

@@ -33,7 +33,7 @@ import {
 export interface Selection {
   readonly kernels: readonly OperatorName[];
   readonly passes: readonly PassName[];
-  /** A grid, or shapes' names or lengths. */
+  /** A grid's name, or a list of shapes: each by its name or by its lengths. */
   readonly shapes: GridName | readonly string[];
   readonly dtypes: readonly NumberFormat[];
   readonly caches: readonly CacheState[];

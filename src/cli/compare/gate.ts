@@ -22,8 +22,9 @@ function named({ row, machine }: GateRow): string {
 /**
  * Writes the gate's lines for standard error, and chooses the exit code.
  *
- * @returns the lines; exit code 3 for a regression, 4 if all measurements are too uncertain, or if
- *   some are missing or a run is incomplete and `allowMissing` is false, else 0
+ * @returns the lines and the exit code: 3 for a regression; else 4 if all measurements are too
+ *   uncertain; else 4 if `allowMissing` is false and a measurement is missing or a run is
+ *   incomplete; else 0
  */
 export function concludeGate(
   gate: Gate,

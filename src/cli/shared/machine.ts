@@ -91,8 +91,9 @@ export function describeRuntime(name: "deno" | "dawn"): ResultRuntime {
  * The command that starts a measuring process, with only the permissions that opening its adapter
  * needs.
  *
- * @param gpu `runtime`; `adapter`: the GPU's name, because finding it takes more permissions
- *   (default: GRADSINK_ADAPTER); `checkout`: whose suite to run (default: this one)
+ * @param gpu `runtime`: the WebGPU implementation; `adapter`: the GPU's name (default:
+ *   GRADSINK_ADAPTER), which decides on the permissions, because the search for a named GPU needs
+ *   more; `checkout`: the checkout whose suite to run (default: this one)
  * @param program the process's module, or a custom operator that the usual module runs
  */
 export function childCommand(

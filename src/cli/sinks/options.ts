@@ -51,7 +51,7 @@ export interface SinksRequest {
   /** The file for JSON; undefined for none. */
   readonly output: string | undefined;
   readonly html: string | undefined;
-  /** For states and gradients, if wanted. */
+  /** Where to write states and gradients, and which; undefined for none. */
   readonly export: { readonly folder: string; readonly arrays: readonly ArrayName[] } | undefined;
   readonly split: "training" | "validation";
   /** Undefined: as in the run's last measurement. */

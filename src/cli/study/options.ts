@@ -47,11 +47,11 @@ export type StudyRequest =
     readonly command: "report";
     readonly folders: readonly string[];
     readonly out: string;
-    /** For copies of the records, if wanted. */
+    /** The folder for copies of the records; undefined for none. */
     readonly records: string | undefined;
   };
 
-/** The usual default, and that of `text-anchored`. */
+/** Names an option's usual default, and its default in the study's setting `text-anchored`. */
 function defaults(name: "steps" | "batch" | "learningRate"): string {
   return `(default ${DEFAULT_SCALE[name]}; ${ANCHORED_SCALE[name]} with --settings=text-anchored)`;
 }

@@ -13,11 +13,11 @@ export interface BigramBackcopySettings {
   readonly name: "bigram-backcopy";
   /** Tokens in a sequence, including BOS. */
   readonly context: number;
-  /** The table's characters; BOS comes on top. */
+  /** The number of characters in the table, which does not count BOS. */
   readonly characters: number;
   /**
-   * The number of triggers: the most frequent characters. After a trigger, the character before it
-   * repeats.
+   * The number of triggers, which are the most frequent characters. The character after a trigger
+   * repeats the character before it.
    */
   readonly triggers: number;
   /** How close the table's rows are to the unigram distribution; see `syntheticBigramTable`. */

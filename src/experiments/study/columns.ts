@@ -5,8 +5,8 @@
 import { isRecord } from "../../files/untrusted_json.ts";
 
 /**
- * A list of values, or a tree of columns by field name. If the values are lists of equal length,
- * the name "" holds one column for each of their elements.
+ * The columns of some rows: one list if the rows are plain values, or one entry per field if they
+ * are objects. If all rows are lists of one length, the entry "" holds one column per list element.
  */
 export type Columns = readonly unknown[] | {
   readonly [name: string]: Columns | readonly Columns[];

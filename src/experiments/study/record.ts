@@ -32,8 +32,8 @@ export interface TrajectoryAttention {
    */
   readonly sequenceSinkRate?: number;
   /**
-   * The norm of the gradient, summed over sequences, at h̃, the RMSNorm output that feeds
-   * attention. The second figure is the divisor of R_GS (see src/reference/theory.md), not the mean
+   * The gradient at h̃, the RMSNorm output that feeds attention: the norm of its sum over
+   * sequences. The second figure is the divisor of R_GS (see src/reference/theory.md), not the mean
    * over early tokens.
    */
   readonly gradient: SinkPair;
@@ -117,9 +117,9 @@ export type SettingValue = string | number | boolean | null | readonly (string |
 /** One run of the study. */
 export interface StudyRecord {
   readonly schema: string;
-  /** The gradsink that trained the model. */
+  /** The version of gradsink that trained the model. */
   readonly suite: { readonly version: string; readonly commit: string | null };
-  /** The gradsink that measured the trained model, if not the one that trained it. */
+  /** The version of gradsink that measured the trained model, if another version trained it. */
   readonly measuredBy?: { readonly version: string; readonly commit: string | null };
   readonly arm: StudyArm;
   /** The run's settings except variant and seed, so all arms of one study setting have the same. */

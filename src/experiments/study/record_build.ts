@@ -12,7 +12,7 @@ export interface StudyRecordParts {
   readonly arm: StudyArm;
   readonly settings: RunSettings;
   readonly suite: StudyRecord["suite"];
-  /** The gradsink that measured the trained model, if not the one that trained it. */
+  /** The version of gradsink that measured the trained model, if another version trained it. */
   readonly measuredBy?: StudyRecord["suite"] | undefined;
   readonly adapter: string;
   /** The text's digest; undefined without text. */

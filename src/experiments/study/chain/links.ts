@@ -47,8 +47,8 @@ const massiveRatio: Figure = ({ point }) => {
 };
 
 /**
- * ‖∇v_0‖ or ‖∇k_0‖, the gradient by token 0's value or key, divided by the mean of such norms over
- * early tokens; at the sink layer.
+ * ‖∇v_0‖ or ‖∇k_0‖ at the sink layer, the norm of the gradient with respect to token 0's value or
+ * key, divided by the mean of such norms over early tokens.
  */
 const pathRatio = (path: "value" | "key"): Figure => (moment) =>
   ratio(atSink(moment)?.attention?.paths[path]);
@@ -119,7 +119,7 @@ export type Expectation = "gives way" | "holds" | undefined;
 
 /**
  * What the papers expect of a link under an intervention; undefined if they say nothing. V-scale
- * keeps the sink and shrinks ‖∇v_0‖, the gradient by the sink's value (Chen, Lin, Yao, arXiv
+ * keeps the sink and shrinks ‖∇v_0‖, the gradient of the sink's value (Chen, Lin, Yao, arXiv
  * 2603.17771). Sink logits and gates remove the sink and so all later links (Kaul et al., arXiv
  * 2410.17174; Qiu et al., NeurIPS 2025).
  */
