@@ -34,8 +34,8 @@ export class Gpu implements BufferOwner {
   /** The compiled kernels. */
   readonly pipelines: PipelineCache;
   /**
-   * The tuned choices for this adapter: the name of a variant by operator and class of shapes, such
-   * as `rmsNormForward vector d<=1024 rows<=4096`.
+   * The tuned choices for this adapter. A key names an operator and a class of shapes, such as
+   * `rmsNormForward vector d<=1024 rows<=4096`; its value is the name of the variant to run.
    */
   readonly variants: Map<string, string> = new Map();
   readonly #buffers = new Set<GPUBuffer>();

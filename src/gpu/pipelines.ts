@@ -30,7 +30,7 @@ export interface PreparedKernel {
   readonly code: string;
   /** The line of `code` at which the first part begins. */
   readonly firstLine: number;
-  /** The bindings it declares in group 0; undefined if the text computes their numbers. */
+  /** The bindings it declares in group 0; undefined if the text computes a binding's number. */
   readonly bindings: readonly KernelBinding[] | undefined;
 }
 

@@ -135,7 +135,7 @@ export class Plan {
     }
   }
 
-  /** The number of dispatches in one run, including copies of slices and to images. */
+  /** The number of dispatches in one run; copies of slices and copies to images count too. */
   get dispatches(): number {
     return this.#steps.length;
   }

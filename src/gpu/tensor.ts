@@ -26,7 +26,7 @@ export class Tensor {
   #exposed = false;
   readonly #gpu: BufferOwner;
   readonly #buffer: GPUBuffer;
-  /** For a slice: the tensor whose memory it shares, and its first element there. */
+  /** For a slice: the tensor whose memory it shares, and the element there at which it begins. */
   readonly #part: { readonly whole: Tensor; readonly start: number } | undefined;
   #disposed = false;
 

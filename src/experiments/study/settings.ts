@@ -143,8 +143,8 @@ export function studyRunSettings(arm: StudyArm, scale: StudyScale): RunSettings 
 }
 
 /**
- * The settings in a run's record, under names such as `model.layers`: all that determine its
- * figures except seed, variant and steps. A corpus is identified by its digest, because paths
+ * The settings for a run's record, under names such as `model.layers`. Together with seed, variant
+ * and steps they determine the run's figures. A corpus is identified by its digest, because paths
  * differ between machines.
  *
  * @param corpus the text's digest; undefined without text

@@ -63,13 +63,13 @@ export interface SignFlipTest {
   readonly less: number;
   /** The probability, with random signs, of a sum at least as far from 0 as this one. */
   readonly twoSided: number;
-  /** The least one-sided probability that n differences can reach: 2^−n, or 1/100,001 if drawn. */
+  /** The least possible `greater` or `less`: 2^−n for n differences; 1/100,001 if signs are drawn. */
   readonly least: number;
-  /** From all choices of signs, or a sample. */
+  /** `exact` tries all choices of signs; `drawn` tries 100,000 random ones. */
   readonly method: "exact" | "drawn";
 }
 
-/** Up to this many differences, all choices of signs are tried: about a million. */
+/** Up to this many differences, all choices of signs are tried: at most 2^20, about a million. */
 const MOST_EXACT = 20;
 const DRAWS = 100_000;
 
@@ -121,7 +121,8 @@ export function signFlipTest(differences: readonly number[]): SignFlipTest | und
       take(sum);
     }
   }
-  // A sample also counts the observed choice (Phipson and Smyth 2010), so no share is 0.
+  // If signs are drawn, the observed signs count as one more draw, so no share is 0 (Phipson and
+  // Smyth 2010).
   const share = (hits: number): number => exact ? hits / total : (hits + 1) / (total + 1);
   return {
     count,

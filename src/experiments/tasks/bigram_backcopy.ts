@@ -47,7 +47,7 @@ const STREAMS: Readonly<Record<Split, number>> = { training: 0, validation: 1 };
 export class BigramBackcopy implements Task {
   readonly vocabulary: number;
   readonly context: number;
-  /** The first token that is no trigger; those between BOS and it are triggers. */
+  /** The triggers are the tokens from 1 up to, but not including, this one. */
   readonly #firstOrdinary: number;
   readonly #table: BigramTable;
   readonly #seed: number;
@@ -57,7 +57,7 @@ export class BigramBackcopy implements Task {
 
   /**
    * @throws {RangeError} if the context is below 2, if there is no trigger, or if only triggers
-   *   ever occur, because another character must begin a sequence
+   *   ever occur: a sequence must begin with another character
    */
   constructor(options: BigramBackcopyOptions) {
     const { table, context, triggers = 3, seed } = options;
@@ -155,8 +155,8 @@ export class BigramBackcopy implements Task {
       { length: characters },
       (_, a) => entropy(rows.subarray(a * characters, (a + 1) * characters)),
     );
-    // For each character, two probabilities: that the current position holds this character and it
-    // is no trigger; and that the position holds a trigger after which this character repeats.
+    // For each character a, `ordinary` holds the probability that a is at the current position and
+    // is no trigger; `copying` the probability that a trigger is there and a repeats after it.
     let ordinary = Float64Array.from(
       { length: characters },
       (_, a) => a < triggers ? 0 : this.#first[a - triggers]! / this.#firstSum,
@@ -180,7 +180,7 @@ export class BigramBackcopy implements Task {
     return total / this.context;
   }
 
-  /** All queries are idle except BOS and the triggers. */
+  /** A query is idle if it copies nothing: its token is no trigger. BOS does not count as idle. */
   idleQueries({ inputs }: TokenBatch): Uint8Array<ArrayBuffer> {
     return Uint8Array.from(inputs, (token) => token === BOS || this.isTrigger(token) ? 0 : 1);
   }
@@ -199,8 +199,8 @@ function cumulative({ characters, rows }: BigramTable): Uint32Array<ArrayBuffer>
 }
 
 /**
- * The index, counted from `offset`, of the first of `length` non-decreasing numbers that exceeds
- * `value`.
+ * Searches `length` non-decreasing numbers of `ends`, from `offset` on, for the first one above
+ * `value`. Returns its index, counted from `offset`.
  */
 function firstBeyond(ends: Uint32Array, offset: number, length: number, value: number): number {
   let low = 0;

@@ -10,7 +10,7 @@ import type { TextDocument } from "./token_texts.ts";
 
 /** Documents, in the order of names. */
 export interface Documents extends Iterable<TextDocument> {
-  /** What was skipped so far: one line for files, one for JSON lines; empty if nothing was. */
+  /** What was skipped so far: at most one line about files and one about lines of JSON. */
   readonly notes: readonly string[];
 }
 

@@ -1,6 +1,6 @@
 /**
- * Random numbers by (seed, step): no step's numbers depend on earlier steps, so a resumed run sees
- * the same batches.
+ * Random numbers that seed and step determine: no step's numbers depend on earlier steps, so a
+ * resumed run sees the same batches.
  */
 import { uniformFloat64 } from "pure-rand/distribution/uniformFloat64";
 import { xoroshiro128plusFromState } from "pure-rand/generator/xoroshiro128plus";
@@ -28,7 +28,7 @@ export class RandomStream {
   /**
    * @param place safe integers of at least 0 that identify the stream; their order and number
    *   matter
-   * @throws {RangeError} if one of them is not
+   * @throws {RangeError} if one of them is no such integer
    */
   constructor(place: readonly number[]) {
     // The first 128 bits of π's fraction; others would do too.
@@ -60,8 +60,8 @@ export class RandomStream {
    * @param limit at least 1, at most 2^32
    */
   integer(limit: number): number {
-    // Draw again if the number is at or above the last multiple of `limit`: the incomplete cycle
-    // that begins there would favor small results.
+    // `end` is the largest multiple of `limit` up to 2^32. Numbers from there on would make small
+    // results more likely, so draw again.
     const end = 2 ** 32 - 2 ** 32 % limit;
     let drawn: number;
     do drawn = this.bits(); while (drawn >= end);

@@ -66,8 +66,8 @@ export class TextCorpus implements Task {
         `TextCorpus: firstToken is ${firstToken}, wanted an integer from 0 to 255`,
       );
     }
-    // A context's last target is the first byte of the text's next context, so only the last one
-    // needs a byte more. With a first token, which replaces an input byte, none needs it.
+    // A context's last target is the byte after the context, so the text's last context needs one
+    // more byte. With a first token, every target is a byte of the context itself.
     const needed = firstToken === undefined ? 1 : 0;
     const total = Math.floor((bytes.length - needed) / context);
     if (total < 2) {
@@ -108,7 +108,7 @@ export class TextCorpus implements Task {
     return { batch, context, inputs, targets };
   }
 
-  /** The context at place `turn` of the split's order. */
+  /** The index of context number `turn` (from 0 on) in the split's endless sequence of contexts. */
   #contextAt(turn: number, split: Split): number {
     const count = this.contexts[split];
     if (split === "validation") return this.contexts.training + turn % count;
@@ -128,7 +128,7 @@ export class TextCorpus implements Task {
     return undefined;
   }
 
-  /** The byte as a character, or as ␣, an escape or hexadecimal digits if that is not visible. */
+  /** A visible byte's ASCII character; for other bytes ␣, an escape or hexadecimal digits. */
   spelling(token: number): string {
     const known: Readonly<Record<number, string>> = { 9: "\\t", 10: "\\n", 13: "\\r", 32: "␣" };
     return known[token] ??

@@ -68,7 +68,7 @@ export function describePassed(passed: readonly string[]): string {
   return `${plural(passed.length, "file")} passed over: ${listed(passed)}`;
 }
 
-/** The first five names, and a count. */
+/** The first five names, and how many others there are. */
 export function listed(names: readonly string[]): string {
   const shown = names.slice(0, 5).join(", ");
   return names.length > 5 ? `${shown} and ${names.length - 5} others` : shown;

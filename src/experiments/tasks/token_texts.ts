@@ -52,8 +52,8 @@ export interface TokenTextsOptions {
  * const tokenizer = await openTokenizer("fixtures/tokenizers/llama3", {
  *   architecture: { config: { vocabulary: 320 }, beginToken: undefined, endTokens: [] },
  * });
- * const document = { name: "opening", text: "It was the best of times, it was the worst of times. ".repeat(9) };
- * const texts = new TokenTexts([document], {
+ * const text = "It was the best of times, it was the worst of times. ".repeat(9);
+ * const texts = new TokenTexts([{ name: "opening", text }], {
  *   tokenizer,
  *   vocabulary: 320,
  *   context: 16,
@@ -72,7 +72,7 @@ export class TokenTexts implements Task {
   readonly prefix: readonly number[];
   /** Notes for the user, one line each. */
   readonly notes: readonly string[];
-  /** Texts with their last targets: [texts, context + 1]. */
+  /** [texts, context + 1]: each text's tokens, then the target of its last token. */
   readonly #tokens: readonly Uint32Array[];
   readonly #tokenizer: Tokenizer;
 
@@ -185,14 +185,14 @@ interface Wanted {
 }
 
 interface Pieces {
-  /** Texts without prefix, with their last targets: `room + 1` tokens. */
+  /** `room + 1` tokens per text: the text without its prefix, then the last token's target. */
   readonly pieces: readonly number[][];
   readonly notes: readonly string[];
   /** Why there are no further texts. */
   readonly problem: string;
 }
 
-/** Joins documents, with EOS between them if there is one, and cuts when a text is full. */
+/** Joins documents, with EOS between them if the tokenizer has it, and cuts them into full texts. */
 function joined(documents: Iterable<TextDocument>, { tokenizer, room, texts }: Wanted): Pieces {
   const { endToken } = tokenizer;
   // The last token of the last text needs a target.

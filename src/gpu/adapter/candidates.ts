@@ -80,7 +80,7 @@ function listed(candidates: readonly AdapterCandidate[]): string {
  * @param candidates in the order of their numbers
  * @param wanted a number of at most two digits, from 0 on; or a part of a GPU's name, in any case
  * @throws {RangeError} that lists candidates, if none matches, several models match, or the number
- *   is that of a model's second GPU
+ *   belongs to a model's second GPU
  */
 export function chooseCandidate(
   candidates: readonly AdapterCandidate[],

@@ -36,7 +36,7 @@ export const claimSources: ClaimSources = {
   workgroup: workgroupSource,
 };
 
-/** The most invocations and bytes of a workgroup that the test kernels use. */
+/** The most invocations, and the most bytes of workgroup memory, that the test kernels use. */
 const MOST_INVOCATIONS = 256;
 const MOST_MEMORY = 32 * 1024;
 /**

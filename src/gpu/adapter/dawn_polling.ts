@@ -22,8 +22,9 @@ let paced = false;
  * Makes this realm sleep between two polls of Dawn, longer as the wait goes on.
  *
  * Dawn's bindings look up `setImmediate` whenever they poll, and offer no other hook. So this
- * function replaces `setImmediate` with one that passes on all other callbacks unchanged. It blocks
- * this thread, for at most half a millisecond, because Deno's shortest timer takes 1 to 2 ms.
+ * function replaces `setImmediate`. The replacement delays Dawn's polls and passes on all other
+ * callbacks unchanged. A delay blocks this thread for at most half a millisecond: Deno's shortest
+ * timer takes 1 to 2 ms.
  */
 export function paceDawnPolling(): void {
   if (paced) return;

@@ -10,7 +10,7 @@ import { SELECT_VARIABLE } from "./vulkan_devices.ts";
  * @param wish the caller's choice; its runtime is Deno's or Dawn
  * @param wanted a part of the GPU's name, or its number in the list of candidates
  * @throws {RangeError} that lists candidates, if none matches, several models match, or the number
- *   is that of a model's second GPU
+ *   belongs to a model's second GPU
  * @throws {Error} if the runtime cannot be loaded, cannot open the GPU or opens another one; or if
  *   `wish.software` excludes it
  */

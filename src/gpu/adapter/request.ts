@@ -60,8 +60,8 @@ export function webGpu(runtime: Runtime): GPU {
  * Asks a runtime for an adapter.
  *
  * @param search the adapter that is wanted; a failure is added to `tried`
- * @returns undefined if there is none, or only one that computes on the CPU and the wish excludes
- *   those
+ * @returns undefined if there is no adapter, or if the adapter computes on the CPU and the wish
+ *   excludes that
  */
 export async function requestAdapter(
   origin: RuntimeEntry,

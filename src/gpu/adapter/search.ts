@@ -13,12 +13,12 @@ import {
 import { dawnRuntime, denoRuntime, mayUseVariable } from "./runtimes.ts";
 
 /**
- * The environment variable that chooses the GPU, like the option `adapter`: a part of its name, its
- * number, or `embedded`, which ignores the installed drivers.
+ * The environment variable that chooses the GPU, like the option `adapter`. It holds a part of the
+ * GPU's name, the GPU's number, or `embedded`, which ignores the installed drivers.
  *
  * This file sets the variable to `embedded` before it opens the embedded driver. So the process's
- * other isolates (`deno test --parallel` has many) open it themselves. Otherwise they would find
- * this isolate's driver among the installed ones, and lose it when this isolate ends.
+ * other isolates (`deno test --parallel` has many) open their own embedded driver. Otherwise they
+ * would find this isolate's driver among the installed ones, and lose it when this isolate ends.
  */
 const ADAPTER_VARIABLE = "GRADSINK_ADAPTER";
 
@@ -80,8 +80,8 @@ export async function findAdapter(wish: AdapterWish): Promise<FoundAdapter> {
 }
 
 // Whether to request an adapter from the installed drivers. On Linux a Worker probes them first,
-// because a request binds this isolate to its drivers, even to wrong ones. Dawn uses the same
-// drivers as Deno's WebGPU, so the probe's result holds for Dawn too.
+// because a request binds this isolate to the drivers that it finds, even if they compute wrong.
+// Dawn uses the same drivers as Deno's WebGPU, so the probe's result holds for Dawn too.
 async function worthRequesting({ wish, tried }: Search): Promise<boolean> {
   if (Deno.build.os !== "linux") return true;
   const probed = await probeAdapter(requestOptions(wish));

@@ -16,7 +16,7 @@ export interface SelfTestCheck {
   readonly name: string;
   /** Whether all 64 numbers are right. */
   readonly passed: boolean;
-  /** The right number of each invocation; empty if the self-test could not run. */
+  /** What each invocation should compute; empty if the self-test could not run. */
   readonly wanted: readonly number[];
   /** What each invocation computed; empty if the self-test could not run. */
   readonly found: readonly number[];

@@ -62,8 +62,8 @@ export class Failures {
     const order = this.#order++;
     const watched: Promise<void> = check.then(
       (error) => error && this.#fail(error, order),
-      // The promise rejects if the device is gone. After `end` that is expected. Otherwise it is an
-      // error, which counts only if there is no earlier one, such as the reason that `lost` gives.
+      // The promise rejects if the device is gone. After `end` that is expected. Before `end`
+      // it is an error, but an earlier error goes first, such as the reason that `lost` gives.
       (error) => this.#ended || this.#fail(new GpuError(this.#lastOperator, String(error))),
     ).then(() => void this.#checks.delete(watched));
     this.#checks.add(watched);

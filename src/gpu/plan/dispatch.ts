@@ -66,9 +66,9 @@ export interface PlanOptions {
    */
   readonly scratch?: readonly (GPUBuffer | MatrixImage)[];
   /**
-   * The operator's arguments and results by name; lists and objects are searched for tensors. No
-   * tensor that the plan writes may share memory with another one here. Default: only the buffers
-   * of one dispatch are compared.
+   * The operator's arguments and results by name; lists and objects are searched for tensors. If
+   * the plan writes one of these tensors, no other one may share its memory. Default: only the
+   * buffers of one dispatch are compared.
    */
   readonly tensors?: Readonly<Record<string, unknown>>;
 }

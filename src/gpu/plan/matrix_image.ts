@@ -18,8 +18,9 @@ const GUARANTEED = { texels: 8192, layers: 256 };
  * float32 or eight of bfloat16. By default each layer is a block of 64 columns. So numbers that a
  * tile of a product reads together are close in memory, along rows and along columns.
  *
- * On Mesa's lavapipe reading an image costs a fifth of reading a storage buffer: lavapipe calls a
- * function that gathers whole texels, but unrolls a buffer's reads for every lane and number.
+ * On Mesa's lavapipe reading an image costs a fifth of reading a storage buffer. For an image,
+ * lavapipe calls a function that gathers whole texels; for a buffer, it unrolls a read of every
+ * number in every lane.
  *
  * Give the image to a `Plan` for a binding that the kernel declares as
  * `texture_storage_2d_array<rgba32float, read>`, or `rgba32uint` for bfloat16: each word then holds

@@ -14,7 +14,7 @@ export type RunSession = Pick<MeasuringSession, "ceilings" | "measure" | "renew"
 
 /** Options of {@linkcode BesideSession}. */
 export interface BesideOptions {
-  /** The session of the run's own jobs and that of the other version, both with open adapters. */
+  /** The run's own session and the other version's session. Both have opened their adapters. */
   readonly sessions: readonly [own: RunSession, beside: RunSession];
   /** The second session's jobs by id. Jobs of both sessions that do the same work share an id. */
   readonly partners: ReadonlyMap<number, Job>;

@@ -17,13 +17,13 @@ import type { VisitPlan } from "../sampling/visits.ts";
 
 /** When to stop, and in which order to visit. */
 export interface TurnsOptions {
-  /** The relative half-width at which the interval of a job's median ratio counts as precise. */
+  /** A job is precise once the interval of its median ratio has at most this relative half-width. */
   readonly targetHalfWidth: number;
   /** The most sweeps. */
   readonly sweeps: number;
   /**
    * After this time, on the clock of `now`, a new sweep begins only if there were fewer than three.
-   * This end moves later if the sides need long to get ready.
+   * This end moves later if the two processes need long to get ready.
    */
   readonly end: number;
   /** Milliseconds. Default `performance.now`. */

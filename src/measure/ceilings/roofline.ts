@@ -97,7 +97,8 @@ export function rooflinePosition(
  *
  * @param position from {@linkcode rooflinePosition}
  * @param summary the measurement's median time with its interval
- * @returns undefined if the least time or the median is missing; an interval if each has one
+ * @returns undefined if the least time or the median is missing; the share has an interval if both
+ *   of them have one
  */
 export function rooflineShare(
   { leastTime, leastTimeInterval }: RooflinePosition,

@@ -4,9 +4,10 @@
  * rates, so the true ceiling is at least the greatest measured rate.
  *
  * Source: D. S. Robson, J. H. Whitlock, Estimation of a truncation point (1964). Assume that the
- * density of rates is constant near its end. Then the gap from the greatest sample to the end has
- * the same exponential distribution as each gap between the greatest samples. The source's interval
- * uses the two greatest samples. This one uses five, so it is about a quarter as wide on average.
+ * density of rates is constant just below the true ceiling. Then the gap from the greatest sample
+ * to the true ceiling has the same exponential distribution as each gap between the greatest
+ * samples. The source's interval uses the two greatest samples. This file's interval uses five, so
+ * it is about a quarter as wide on average.
  */
 import { type Interval, medianInterval } from "../../statistics/summary.ts";
 import type { Ceiling } from "../result_file.ts";

@@ -130,7 +130,7 @@ export class MeasuringSession {
   /**
    * Measures the ceilings.
    *
-   * @returns the ceilings; none, but a warning, if the child fails or gives no answer
+   * @returns the ceilings; if the child fails or gives no answer, a warning instead
    * @throws {Error} if a new child cannot open the adapter
    */
   async ceilings(): Promise<MeasuredCeilings> {

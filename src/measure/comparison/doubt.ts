@@ -8,11 +8,12 @@ export interface Doubt {
   /**
    * - `one process`: one process took a measurement, so how processes differ is not known
    * - `chance`: the change is above the threshold and may be chance
-   * - `CPU time`, `clock`: on one machine, the CPU time, or the time relative to the reference
-   *   kernel's, does not show the change
+   * - `CPU time`: on one machine, the CPU time does not show the change
+   * - `clock`: on one machine, the time relative to the reference kernel's does not show it
    * - `machine`: the machine changed between the two runs. This row's change does not exceed
    *   the other rows' by more than the threshold, or there are too few rows to tell
-   * - `near the threshold`: a change is certain, but not on which side of the threshold it lies
+   * - `near the threshold`: the time certainly changed, but perhaps by more than the threshold,
+   *   perhaps by less
    * - `wide interval`: the interval contains a ratio of 1 and reaches beyond the threshold
    */
   readonly kind:
@@ -124,8 +125,8 @@ function repeated({ center, error, df }: Evidence, times: number) {
   return { center, error: error / Math.sqrt(times), df: df * times };
 }
 
-// The least factor for the number of processes with which `settled` is true, in steps of a half;
-// undefined if not even 16 is enough.
+// How many times as many processes are needed until `settled` is true, in steps of a half from 1.5
+// on; undefined if not even 16 times as many are enough.
 function timesFor(settled: (times: number) => boolean): number | undefined {
   if (!settled(MOST_TIMES)) return undefined;
   let times = 1.5;

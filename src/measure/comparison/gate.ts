@@ -1,6 +1,6 @@
 /**
- * Lists what speaks against accepting a change of the code: measurements that got slower, broke or
- * are missing, and those that the samples cannot decide.
+ * Lists what speaks against accepting a change of the code: measurements that got slower, failed or
+ * are missing, and measurements whose samples allow no verdict.
  */
 import type { Comparison } from "../comparison.ts";
 import type { ComparisonCell, ComparisonRow } from "./rows.ts";

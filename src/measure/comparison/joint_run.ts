@@ -51,10 +51,10 @@ export function estimatePairs(
 }
 
 /**
- * The share of a row's rounds that the mean leaves out at each end: those of the least and of the
- * greatest values. Every round has new processes. On a machine that flips between two speeds, a
- * process may keep one speed for its whole life while its partner keeps the other. Then all ratios
- * of that round are far off.
+ * The mean over a row's rounds leaves out this share of the rounds at each end: the ones with the
+ * least values, and as many with the greatest. Every round has new processes. On a machine that
+ * flips between two speeds, a process may keep one speed for its whole life while its partner keeps
+ * the other. Then all ratios of that round are far off.
  */
 const TRIMMED = 0.2;
 

@@ -44,7 +44,7 @@ export function adapterName(file: ResultFile): string {
   return name || "unknown adapter";
 }
 
-/** Makes equal names differ: appends each one's addition, unless these are all equal too. */
+/** Tells equal names apart: appends to each its own addition, unless these additions are all equal. */
 function tellApart(names: readonly string[], additions: readonly string[]): string[] {
   return names.map((name, i) => {
     const namesakes = names.flatMap((other, j) => other === name ? [additions[j]] : []);

@@ -21,8 +21,8 @@ const LEAST_ROWS = 6;
 const MAD_TO_DEVIATION = 1.4826;
 
 /**
- * The efficiency of the median absolute deviation. The deviation of n values is only as precise as
- * the standard deviation of 0.37 n values, so it has 0.37 times as many degrees of freedom.
+ * The efficiency of the median absolute deviation: from n values it is only as precise as the
+ * standard deviation from 0.37 n values. So it has 0.37 times as many degrees of freedom.
  */
 const MAD_EFFICIENCY = 0.37;
 

@@ -15,9 +15,9 @@ import type { Interval } from "../../statistics/summary.ts";
 export interface PairComparison {
   /**
    * The candidate's time divided by the baseline's: below 1 is faster. The times are geometric
-   * means of the processes' medians. In a joint run it is the trimmed geometric mean of the rounds'
-   * ratios. It uses CPU times if their ratio is more precise than the times' and lies within the
-   * interval of the times' ratio.
+   * means of the processes' medians. In a joint run the ratio is the trimmed geometric mean of the
+   * rounds' ratios. Such a run can have two means, from times and from CPU times. The second counts
+   * if it is more precise and lies within the first one's interval; otherwise the first counts.
    */
   readonly ratio: number | undefined;
   /** The ratio's 95 % interval. */
@@ -63,7 +63,7 @@ const NOTHING: PairComparison = {
  * Compares two measurements of the same work.
  *
  * @param baseline the first one's estimate, from `estimateTimes`; undefined without samples
- * @param candidate the second one's
+ * @param candidate the second one's estimate
  * @param options.sameMachine whether both come from one machine: then the CPU time, or the time
  *   relative to the reference kernel's, must show a change too. Default false
  * @param options.machineChange how the machine changed between both runs, from `machineChange`
@@ -142,9 +142,9 @@ function ratioOf(difference: EstimatedDifference | undefined): number | undefine
 }
 
 // Judges by the time or the CPU time, whichever has the smaller error. Other programs hardly affect
-// the CPU time: its error can be 1 % where that of the time is 50 %. The less precise one counts
-// too if its interval excludes the other's change, for example because work is no longer parallel.
-// Then both must show a change in the same direction.
+// the CPU time: its error can be 1 % where the time's error is 50 %. But if the less precise one's
+// interval excludes the more precise one's change, for example because work is no longer parallel,
+// both must show a change in the same direction.
 function comparePaired({ time, cpu }: PairedEstimates): PairComparison {
   const changes: Evidence[] = [{ of: "time", ...changeOf(time) }];
   if (cpu !== undefined) changes.push({ of: "CPU time", ...changeOf(cpu) });

@@ -6,10 +6,10 @@ import { ceilingExp } from "../../../../kernels/ceilings/exp.wgsl.ts";
 import { ceilingFma, type CeilingFmaOptions } from "../../../../kernels/ceilings/fma.wgsl.ts";
 import type { Candidate, CeilingSize } from "./candidate.ts";
 
-// How often 1 is added to each accumulator. An accumulator begins at 22 or less, so it stays below
-// 2,048, up to which f16 holds integers exactly.
+// How often 1 is added to each accumulator. Accumulator j of invocation i begins at j + i mod 8, at
+// most 22. So it stays below 2,048, up to which f16 holds integers exactly.
 const STEPS = 1024;
-/** How many of the `STEPS` one iteration of a multiply-add kernel's loop does. */
+/** How many steps a multiply-add kernel does in one iteration of its loop; divides `STEPS`. */
 export const UNROLLED = 16;
 // A value that no kernel here writes.
 const POISON = -1;
