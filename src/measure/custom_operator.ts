@@ -22,8 +22,8 @@ export type { HostTensor, TensorSource } from "./custom_operator/tensors.ts";
  * @param exported what the operator's file exports, such as `await import("./softcap.ts")`
  * @param options.digest identifies the version of the file; result files and tuned choices store it
  * @returns the operator's name, passes, variants and shapes
- * @throws {TypeError} for an export that is missing, misspelled or of the wrong kind, or a cost, an
- *   input or an output of `twin` (the float64 reference) of the wrong form
+ * @throws {TypeError} if an export is missing, misspelled or of the wrong kind, or if `cost`,
+ *   `inputs` or `twin` (the float64 reference) returns a value of the wrong form
  * @throws {RangeError} for a wrong value, such as a name that is in use or a length below 1, or if
  *   `cost`, `inputs` or `twin` throws
  *

@@ -11,8 +11,8 @@
  * variance from as few as three rounds is very uncertain. Intervals are Welch's, with
  * Satterthwaite's degrees of freedom.
  *
- * Sources: T. Kalibera, R. Jones, Rigorous benchmarking in reasonable time (2013), for processes as
- * the level that counts; B. L. Welch, The generalization of "Student's" problem when several
+ * Sources: T. Kalibera, R. Jones, Rigorous benchmarking in reasonable time (2013), on why to count
+ * processes instead of samples; B. L. Welch, The generalization of "Student's" problem when several
  * different population variances are involved (1947); and `src/statistics/moderation.ts`.
  */
 import { type EstimatedVariance, moderateVariances } from "../statistics/moderation.ts";
@@ -119,9 +119,10 @@ function estimateSeries(
 }
 
 /**
- * Estimates the means of a table of values by rounds.
+ * Estimates the mean of each row of a table, and the mean's error.
  *
- * @param table each row's values by round, at least one; a row with one value has no errors
+ * @param table each row's values by round, at least one value a row. For a row with only one value,
+ *   the estimate's `errors` are empty
  */
 export function estimateRows<Key>(
   table: ReadonlyMap<Key, ReadonlyMap<number, number>>,

@@ -53,8 +53,8 @@ export interface JobSelection {
   readonly kernels: readonly OperatorName[];
   readonly passes: readonly PassName[];
   /**
-   * A grid's name, or shapes by name or by their lengths. An operator that lacks one of the shapes
-   * is measured on the others.
+   * A grid's name, or a list of shapes, each given by its name or by its lengths. An operator that
+   * lacks one of these shapes is measured on the rest.
    */
   readonly shapes: GridName | readonly string[];
   readonly dtypes: readonly string[];
@@ -107,7 +107,8 @@ export function listWork(
 /**
  * Lists all jobs of a selection.
  *
- * @param work the selection's operators, passes and shapes, with facts about each on the adapter
+ * @param work the selection's operators, passes and shapes, each with its default variant and the
+ *   variants that the adapter cannot run
  * @returns the jobs, each once, numbered from 0, in the order of `work`
  */
 export function listJobs(
@@ -156,9 +157,9 @@ function shapesFor(
 }
 
 /**
- * Puts jobs into batches in random order. Jobs that people compare are in one batch: the variants
- * of one number format and the cache states of one piece of work, and the forms of one operator on
- * one shape, such as attention with and without learned sinks.
+ * Puts jobs into batches in random order. Jobs that people compare are in one batch: those with the
+ * same operator of `src/ops`, shape and number format. They may differ in variant, in cache state,
+ * or in form, such as attention with and without learned sinks.
  *
  * @param jobs the remaining jobs
  * @param seed equal seeds give equal batches

@@ -31,7 +31,7 @@ export interface Timer {
   readonly kind: "timestamp" | "wall";
   /** The step of this clock in ns, found from its readings. */
   readonly quantum: number;
-  /** The length of the GPU clock's tick, by wall time; `samples` are already converted. */
+  /** The length of the GPU clock's tick on the host's clock. `samples` are in ns, not in ticks. */
   readonly nanosecondsPerTick?: number;
   /** The relative uncertainty of the tick's length, 0 to 1. */
   readonly calibrationError?: number;
@@ -76,7 +76,7 @@ export interface Measurement {
   readonly dtype: string;
   /** The name of the variant; `portable` is the plain one. */
   readonly variant: string;
-  /** True for the variant that runs by default on this adapter: a tuned choice counts. */
+  /** True for the variant that runs by default on this adapter, whether or not tuning chose it. */
   readonly chosen?: boolean;
   /** `{ tuned: true }` if tuning chose the variant, else empty; other fields are allowed. */
   readonly tuning: Readonly<Record<string, number | string | boolean>>;
@@ -102,14 +102,14 @@ export interface Measurement {
    */
   readonly processes?: readonly MeasuredProcess[];
   /**
-   * How many consecutive samples were taken at a time, before other measurements had their turn;
-   * their sum is the number of samples.
+   * The number of samples of each visit. A visit takes some samples in a row; then other
+   * measurements have their turn. The items add up to the number of samples.
    */
   readonly rounds?: readonly number[];
   /**
-   * In a joint run (`--beside`): the number of the sweep, one per item of `rounds`. Equal sweeps
-   * in the same round of the bench mean that samples of the two files are next to each other in
-   * time.
+   * In a joint run (`--beside`): for each item of `rounds`, the number of the visit's sweep. In a
+   * sweep, the processes of both files visit the same work right after each other. So visits with
+   * the same sweep, in the same round of the bench, are next to each other in time.
    */
   readonly sweeps?: readonly number[];
   /** CPU time of one run in ns, one per sample. */
@@ -137,7 +137,10 @@ export interface Ceiling<Unit extends string> {
   readonly unit: Unit;
   /** The figure of each sample, in the same unit. `method` applies to all of them. */
   readonly samples?: readonly number[];
-  /** The 95 % interval of the truth. A rate's begins at `value`: the true rate is at least that. */
+  /**
+   * The 95 % interval of the true figure. A rate's interval begins at `value`, because the true
+   * rate is at least that.
+   */
   readonly interval?: { readonly low: number; readonly high: number };
   /** A remark that the reader should know. */
   readonly remark?: string;

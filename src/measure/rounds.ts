@@ -51,8 +51,9 @@ export function processesOf(measurement: Measurement): readonly MeasuredProcess[
 }
 
 /**
- * Whether a measurement needs no samples of a round. It has them already, or it has no samples at
- * all: then it failed, or the clock gave no times, which another process would not change.
+ * Whether a measurement needs nothing from a round. It has the round's samples already, or it has
+ * no samples at all, because it failed or the clock gave no times. Another process would not change
+ * such a failure.
  */
 export function hasRound(measurement: Measurement, round: number): boolean {
   return measurement.samples.length === 0 ||

@@ -46,7 +46,7 @@ const RACE_ROUNDS = 3;
  * @param work the work to sample
  * @param options the timer, the rule, the reference kernel and the seed
  * @returns the samples of each, in the order of `work`; undefined if there is no data
- * @throws {GpuError} if the GPU fails; the last call of `visit` tells what ran
+ * @throws {GpuError} if the GPU fails; the last call of `options.visit` tells which work ran
  */
 export async function sampleWork(
   work: readonly SampledWork[],

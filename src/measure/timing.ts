@@ -156,8 +156,8 @@ export class GpuTimer {
    *   callbacks around a submission
    * @returns the times; `wall` and `cpu` cover the untimed work too
    * @throws {GpuError} if the GPU fails
-   * @throws {RangeError} for no spans or more than 32, or for `each` with wall time, which cannot
-   *   leave that work out
+   * @throws {RangeError} for no spans or more than 32, or for `each` with wall time: the host's
+   *   clock cannot leave that work out
    */
   async time(spans: readonly Span[], options: TimeOptions = {}): Promise<SpanTimes> {
     const { started, finished, ...untimed } = options;

@@ -64,8 +64,8 @@ export interface TuningOutcome {
   readonly winner: string | undefined;
   /**
    * Whether to save the winner: it was compared with the default, or the default is wrong or fails.
-   * If the default only took too long and others were left out, nothing is decided: the machine may
-   * have been busy.
+   * If the default took too long and another candidate was skipped, nothing is decided: the machine
+   * may have been busy.
    */
   readonly decided: boolean;
   /** Medians in ns; the winner's and the default's come from the same heat. */
@@ -95,7 +95,7 @@ export interface TuneOptions {
   readonly interrupted?: () => boolean;
 }
 
-/** The least remaining seconds for another call or heat. */
+/** Another call or heat begins only if at least this many seconds remain. */
 const LEAST_SECONDS = 0.5;
 /**
  * The share of a heat's time for compiling and checking the candidates. The rest of the time is for

@@ -70,11 +70,12 @@ export interface Workload {
 /**
  * The largest error that passes if operands are rounded to f16; relative as in `largestError`.
  *
- * A rounding changes a number by at most 2^-11 of its size, in a random direction. Each term of a
- * sum has two roundings in a matrix product, and three in attention: of a query, a key and a
- * weight. Three together have a standard deviation of at most 2^-11. The sum has the same one,
- * relative to the root of the sum of the terms' squares. The worst of the checked numbers lies
- * within five deviations. Eight are allowed, for adapters that truncate.
+ * A rounding changes a number by at most 2^-11 of its size, evenly up or down, so its standard
+ * deviation is at most 2^-11/√3. Each term of a sum has two roundings in a matrix product, and
+ * three in attention: of a query, a key and a weight. Three together have a deviation of at most
+ * 2^-11. The sum's error has the same deviation, relative to the root of the sum of the terms'
+ * squares. The worst of the checked numbers lies within five deviations. Eight are allowed, for
+ * adapters that truncate.
  */
 const HALF_TOLERANCE = 8 * 2 ** -11;
 
@@ -86,8 +87,8 @@ const HALF_TOLERANCE = 8 * 2 ** -11;
  * @returns the workload; dispose of it when done
  * @throws {RangeError} for an unknown operator, pass or variant, for sizes beyond the adapter's
  *   limits, and if `cost` or `inputs` of a custom operator throws; nothing stays allocated
- * @throws {TypeError} for dimensions that the operator does not have, and for a cost, an input or a
- *   plan of the wrong form from a custom operator
+ * @throws {TypeError} for dimensions that the operator does not have, and if a custom operator
+ *   returns a cost, an input or a plan of the wrong form
  *
  * @example
  * ```ts

@@ -68,10 +68,13 @@ export class Llama {
    * The parameters by name, in the order of `listParameters`. An optimizer changes them in place.
    */
   readonly parameters: ReadonlyMap<string, Tensor>;
-  /** Each parameter's gradient of the step's mean loss, by the parameter's name. */
+  /**
+   * The gradient of the step's mean loss with respect to each parameter, by the parameter's name.
+   */
   readonly gradients: ReadonlyMap<string, Tensor>;
   /**
-   * The last micro-batch's states, and the gradients of the whole step's mean loss by these states.
+   * The last micro-batch's states, and the gradients of the whole step's mean loss with respect to
+   * these states.
    */
   readonly trace: Trace<Tensor>;
   /** The loss of each token of the last micro-batch, in nats: `[B · T]`. */

@@ -20,7 +20,7 @@ export type Verdict = "faster" | "slower" | "same" | "ambiguous" | "no data";
 
 /** Options of {@linkcode judge}. */
 export interface JudgeOptions {
-  /** The relative change that matters, above 0. Default 0.05. */
+  /** Only a relative change above this counts as faster or slower. Positive; default 0.05. */
   readonly threshold?: number;
   /** The p-value after correction for the whole table. Default: the pair's own p-value. */
   readonly correctedPValue?: number | undefined;
@@ -38,8 +38,8 @@ export interface Judgment {
 /**
  * The greatest corrected p-value that counts as a difference. It limits the chance of a false
  * verdict anywhere in a table. With three processes and bursts of other work, Welch's test can err
- * twice as often as this (simulated in the tests), so at most one table in twenty has a false
- * verdict.
+ * twice as often as this (simulated in the tests): then 4 % of tables have a false verdict, which
+ * is still less than one table in twenty.
  */
 export const SIGNIFICANCE = 0.02;
 

@@ -11,7 +11,7 @@ export interface ComparisonMaterial {
   readonly results: readonly NamedResult[];
   readonly machines: readonly Machine[];
   readonly rows: readonly ComparisonRow[];
-  /** Each file's measurements, one variant per piece of work, compared or not. */
+  /** Each file's measurements by `keyText`, one variant each, also those that no row compares. */
   readonly columns: readonly ReadonlyMap<string, Measurement>[];
   readonly threshold: number;
 }
@@ -26,7 +26,7 @@ function percent(change: number): string {
 /**
  * Finds the caveats of a comparison.
  *
- * @returns one sentence each, without a period; not escaped
+ * @returns one sentence for each caveat, without a period; code that shows it must escape it
  */
 export function comparisonWarnings(material: ComparisonMaterial): string[] {
   const { results, machines, rows } = material;
@@ -174,7 +174,7 @@ function byCpuTime({ machines, rows }: ComparisonMaterial): string[] {
   });
 }
 
-/** Warns if nearly all rows moved in one direction: that shows the machine, not the kernels. */
+/** Warns if nearly all rows changed in one direction: the machine changed, not the kernels. */
 function common({ results, machines, rows, threshold }: ComparisonMaterial): string[] {
   return machines.flatMap(({ name }, i) => {
     // In a joint run a change of the machine moves both files alike, so do not warn.

@@ -79,7 +79,7 @@ export function drawInputs(
 /**
  * Computes the outputs of a call in float64.
  *
- * @throws {TypeError} if the result is not finite numbers by the outputs' names
+ * @throws {TypeError} if the result is not an object with a list of finite numbers for each output
  * @throws {RangeError} if the file's function throws
  */
 export function runTwin(

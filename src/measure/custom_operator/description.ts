@@ -36,9 +36,9 @@ export interface CustomPass<Lengths = Dimensions, Inputs extends string = string
     | CustomPlanner<Lengths, Inputs>
     | Readonly<Record<string, CustomPlanner<Lengths, Inputs>>>;
   /**
-   * The largest error that passes. It is relative to the largest number of the output's row (its
-   * last dimension), or to a hundredth of the output's largest number if that is larger. Default:
-   * 1e-5.
+   * The largest error that passes, relative to a scale. The scale is the largest magnitude in the
+   * row of the error (rows run along the output's last dimension), but at least a hundredth of the
+   * largest magnitude in the whole output. Default: 1e-5.
    */
   readonly tolerance?: number;
 }
@@ -56,9 +56,9 @@ export interface CustomOperator<
   /** A unique name of lower-case words with hyphens. */
   readonly name: string;
   /**
-   * The lengths of the calls to measure, by name, with the same names in each call.
-   * `--shapes=quick` takes the first call. If it is a function, its argument tells whether the
-   * adapter computes on the CPU, so it can return smaller calls then.
+   * The calls to measure, each as lengths by name; all calls have the same names.
+   * `--shapes=quick` takes the first call. A function is told whether the adapter computes on the
+   * CPU, and can then return smaller calls.
    */
   readonly shapes:
     | readonly Lengths[]

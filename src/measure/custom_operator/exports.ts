@@ -73,7 +73,7 @@ export function checkedOperator(exported: unknown): CustomOperator {
 }
 
 /**
- * The calls to measure on an adapter, each as the operator's lengths.
+ * Lists the calls to measure on an adapter, each as lengths by name.
  *
  * @param software whether the adapter computes on the CPU
  * @throws {TypeError} if `shapes` does not give a list of lengths by name

@@ -62,8 +62,8 @@ export function tensorSource(seed: number): TensorSource {
 /**
  * Checks the inputs that a file made, and rounds them to float32 as for the GPU.
  *
- * @param made the file's return value
- * @param label the maker's name, for messages
+ * @param made what the file's function returned
+ * @param label the function's name, for messages
  * @throws {TypeError} for anything but tensors by name
  */
 export function checkedInputs(made: unknown, label: string): Record<string, HostTensor> {
@@ -104,7 +104,7 @@ export function checkedInputs(made: unknown, label: string): Record<string, Host
  *
  * @param made the twin's return value
  * @param label the twin's name, for messages
- * @throws {TypeError} for anything but finite numbers by the outputs' names
+ * @throws {TypeError} if it is not an object with a list of finite numbers for each output
  */
 export function checkedOutputs(made: unknown, label: string): Record<string, ArrayLike<number>> {
   if (!isRecord(made) || Object.keys(made).length === 0) {

@@ -16,9 +16,9 @@ export interface Plausibility {
 }
 
 /**
- * The greatest plausible figures of an adapter: several times those of the largest ones in 2026,
- * with about 160 TFLOP/s of f32 outside matrix units (AMD Instinct MI300X), at most twice that in
- * f16, and 8 TB/s (HBM3e).
+ * The greatest plausible figures of an adapter. They are several times what the largest GPUs of
+ * 2026 reach: about 160 TFLOP/s in f32 outside matrix units (AMD Instinct MI300X), at most twice as
+ * much in f16, and 8 TB/s (HBM3e).
  */
 const MOST = { f32Fma: 5e14, f16Fma: 2e15, copyBandwidth: 5e13, expRate: 1e14 } as const;
 

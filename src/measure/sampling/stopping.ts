@@ -20,7 +20,7 @@ export interface StoppingRule {
 
 /** Fewer samples than this give no 95 % interval. */
 const INTERVAL_SAMPLES = 6;
-/** The noise is stable if this many estimates of it agree, one after each of the latest samples. */
+/** The noise is stable if this many latest estimates agree. Each sample gives a new estimate. */
 const STABLE_WINDOW = 8;
 /** An estimate of the noise needs at least this many samples. */
 const STABLE_FROM = 20;
@@ -28,8 +28,8 @@ const STABLE_FROM = 20;
 const STABLE_CHANGE = 0.1;
 
 /**
- * The relative half-width of the median's interval between order statistics. It assumes nothing
- * about the noise's distribution, and takes little time.
+ * The relative half-width of the median's 95 % interval. The interval's ends are two of the samples
+ * (order statistics), so it assumes nothing about the noise's distribution, and takes little time.
  *
  * @returns half the interval's width divided by the median; undefined if there is no interval
  */

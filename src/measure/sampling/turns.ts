@@ -24,9 +24,9 @@ export type Turn =
   | {
     readonly step: "visit";
     readonly index: number;
-    /** The sweep's number. In a sweep each process visits this work once, right after the other. */
+    /** The sweep's number. In a sweep both processes visit this work, one right after the other. */
     readonly sweep: number;
-    /** The visit's plan, so both processes run equally much. */
+    /** The visit's plan. Both processes get the same one, so they run the work equally often. */
     readonly plan: VisitPlan;
   }
   | {
@@ -55,7 +55,7 @@ export interface TurnOptions extends VisitOptions {
  * Samples work in the order of the turns.
  *
  * @returns the samples of each, in the order of `work`; undefined if there is no data
- * @throws {GpuError} if the GPU fails; the last call of `visit` tells what ran
+ * @throws {GpuError} if the GPU fails; the last call of `options.visit` tells which work ran
  * @throws {Error} for a turn to visit work that is not there, or to calibrate again
  */
 export async function sampleInTurns(

@@ -22,9 +22,9 @@ export interface SampledWork {
 export interface WorkSamples {
   /** ns of one run. */
   readonly samples: readonly number[];
-  /** How many consecutive samples were taken at a time, before other work had its turn. */
+  /** The number of samples that each visit took. */
   readonly rounds: readonly number[];
-  /** For samples in turns with another process: the sweep's number, one per item of `rounds`. */
+  /** For samples in turns with another process: the number of each visit's sweep. */
   readonly sweeps?: readonly number[];
   /** The number of runs in one sample; the sample is their mean time. */
   readonly repeats: number;
@@ -132,7 +132,7 @@ export class Visits {
   /**
    * Runs each piece a few times to find how many runs make a span.
    *
-   * @throws {GpuError} if the GPU fails; the last call of `visit` tells what ran
+   * @throws {GpuError} if the GPU fails; the last call of `options.visit` tells which work ran
    */
   static async prepare(work: readonly SampledWork[], options: VisitOptions): Promise<Visits> {
     const readReference = await prepareReference(options.reference, options.timer);
@@ -192,8 +192,8 @@ function repeated(run: Span, repeats: number): Span {
   };
 }
 
-// Finds how many runs make a span and how many spans a visit; undefined for cold work without a
-// scrub, with wall time, or with too coarse a clock.
+// Finds how many runs make a span and how many spans a visit. Returns undefined for cold work if
+// there is no scrub, or if the clock is the host's or too coarse.
 async function prepareVisits(
   index: number,
   { run, cache, options }: SampledWork & { readonly options: VisitOptions },

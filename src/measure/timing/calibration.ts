@@ -63,7 +63,7 @@ export function calibrateTicks(anchors: readonly ClockAnchor[]): TickLength | un
 /**
  * Finds a clock's step from its readings: the greatest number of which all distances between
  * readings are multiples. It also finds a fractional step whose multiples were rounded, such as a
- * 24 MHz clock's in whole nanoseconds. Without such a pattern the step is 1 tick.
+ * 24 MHz clock's 41.67 ns in readings of whole nanoseconds. If none fits, the step is 1 tick.
  *
  * @param times at least two different readings, in ticks, as integers in any order
  * @returns the step in ticks; undefined if all times are the same
@@ -82,8 +82,9 @@ function greatestCommonDivisor(a: number, b: number): number {
 }
 
 // A distance between two rounded readings misses its multiple of the step by up to one tick. So a
-// wrong step of q ticks fits a distance by chance with probability 3/q. Therefore a step must have
-// at least 12 ticks, and at least 24 distances must fit it.
+// wrong step of q ticks fits a distance if the distance's remainder is −1, 0 or 1: by chance, with
+// probability 3/q. Therefore a step must have at least 12 ticks, and at least 24 distances must fit
+// it.
 function fractionalStep(distances: readonly number[]): number | undefined {
   const ascending = distances.toSorted((a, b) => a - b);
   const shortest = ascending[0]!;

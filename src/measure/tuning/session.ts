@@ -10,7 +10,10 @@ import type { Job, Work } from "../jobs.ts";
 import type { CandidateResult, RunHeat, TuningWork } from "../tuning.ts";
 import { tunableOperator } from "../workloads/variants.ts";
 
-/** The most bytes of memory for the variants that race at once (a heat). Three may take more. */
+/**
+ * The most bytes of memory for the variants that race at once (a heat). A heat of only three
+ * variants may take more.
+ */
 const HEAT_MEMORY = 2 ** 30;
 /**
  * A variant's inputs, outputs, scratch and check take at most this many times the bytes that one

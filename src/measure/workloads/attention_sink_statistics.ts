@@ -17,8 +17,8 @@ export const attentionSinkStatistics = measured({
       operator: "attentionSinkStatistics",
       plan: planAttentionSinkStatistics,
       prepare,
-      // The bytes of a query and its logSumExp per row, of the sink's key per key head, and of
-      // three results per query head.
+      // Counts bytes. Each row reads a query and its logSumExp, each key head reads the sink's key,
+      // and each query head writes three results.
       roughWork: ({ B, Hq, Hkv, T, D }: AttentionLengths) =>
         4 * B * (Hq * T * (D + 1) + Hkv * D + 3 * Hq),
       inputsFrom: "attention",

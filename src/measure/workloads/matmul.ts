@@ -53,8 +53,8 @@ function thin(grid: GridName, length: number): Product[] {
   ];
 }
 
-// The gate and up projections of pretrained models' SwiGLU, as one matrix: forward, and the
-// gradient by the input.
+// The gate and up projections of pretrained models' SwiGLU, as one matrix: the forward pass, and
+// the input's gradient.
 function gateAndUp(model: "smollm2-135m" | "qwen3-0.6b", T: number): Product[] {
   const [inputs, outputs] = { "smollm2-135m": [576, 3072], "qwen3-0.6b": [1024, 6144] }[model] as [
     number,
@@ -80,7 +80,8 @@ const softwareMatmul: readonly Product[] = [
   ...gateAndUp("smollm2-135m", 128),
   ...gateAndUp("qwen3-0.6b", 128),
   square("full", 256),
-  // Pairs: lengths that fill tiles, and lengths 1 away that do not. 513 and 511 pair with 512.
+  // The rest are pairs: the lengths of one fill tiles, those of the other differ by 1 and do not.
+  // 513 and 511 pair with the 512 above.
   square("default", 513),
   square("full", 511),
   ...layer("slim-up", { T: 2048, inputs: 128, outputs: 96 }, ["full", "full", "full"]),

@@ -2,8 +2,9 @@
  * Layers of real models: all heads for hardware, mostly slices (fewer heads, shorter sequences) for
  * adapters that compute on the CPU.
  *
- * Model dimensions come from the models' published `config.json` files; those named `paper-…` from
- * Chen, Lin, Yao, arXiv 2603.17771, the from-scratch runs of 0.1B, 0.3B and 1B parameters.
+ * Model dimensions come from the models' published `config.json` files. The models named `paper-…`
+ * are those of 0.1B, 0.3B and 1B parameters that Chen, Lin and Yao, arXiv 2603.17771, train from
+ * scratch.
  */
 import type { GridName, GridShape } from "./operator.ts";
 

@@ -17,8 +17,8 @@ export type Dimensions = Readonly<Record<string, number>>;
 /** A shape of one operator. */
 export interface Shape<Lengths = Dimensions> {
   /**
-   * The shape's name: often a model's, with suffixes for differences: `-h8` query heads, `-t256`
-   * tokens, `-b4` sequences.
+   * The shape's name. It is often a model's, with a suffix for each difference: `-h8` for 8
+   * query heads, `-t256` for 256 tokens, `-b4` for 4 sequences.
    */
   readonly name: string;
   /** The operator's lengths by name. */
@@ -89,7 +89,7 @@ export function measured<Lengths, Forward extends Planner, Backward extends Plan
 }
 
 /**
- * Makes a smaller shape: a quarter of the first length that exceeds its least value.
+ * Makes a smaller shape: finds the first length above its least value, and divides it by 4.
  *
  * @param least the lengths that may shrink, in order, each with its least value
  * @returns undefined if all of them are small

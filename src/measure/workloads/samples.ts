@@ -70,8 +70,8 @@ export function largestError(samples: readonly Sample[]): { error: number; outpu
 }
 
 /**
- * Chooses rows to check: the first two and last two, those at the first edge between tiles of 32
- * and of 64 rows, and random ones.
+ * Chooses rows to check: the first two, the last two, random ones, and those on both sides of the
+ * first edge between tiles: 31 and 32 for tiles of 32 rows, 63 and 64 for tiles of 64 rows.
  *
  * @param count the number of rows
  * @returns different row numbers, ascending
@@ -87,8 +87,8 @@ export function sampleRows(
 }
 
 /**
- * Chooses rows of a tensor [B, H, T, …] to check: {@linkcode sampleRows} of T, each in a random
- * head. The first and last head are among them.
+ * Chooses rows of a tensor [B, H, T, …] to check. {@linkcode sampleRows} chooses positions along T,
+ * and each position gets a random head. The first and last head are among them.
  *
  * @param heads B · H
  * @param length T

@@ -69,9 +69,8 @@ export function shapeNamed(kernel: OperatorName, name: string): Shape {
 }
 
 /**
- * Reads a shape from lengths that the operator names, such as `B1 H8 T1024 D64` or
- * `rows=512 d=2048`. `H` sets the query heads and the key and value heads. Defaults: B is 1, and a
- * matrix is not transposed.
+ * Reads a shape from a text with the operator's lengths, such as `B1 H8 T1024 D64` or
+ * `rows=512 d=2048`. `H` sets both Hq and Hkv. Defaults: B is 1, and a matrix is not transposed.
  *
  * @param kernel the operator's name
  * @param text lengths by name, separated by commas or spaces

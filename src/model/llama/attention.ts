@@ -228,9 +228,9 @@ function headNormOptions(build: LlamaBuild, layer: number) {
 
 /**
  * Plans attention's backward pass, down to its norm's output. `residualGradient` is the loss's
- * gradient by what attention adds to the residual stream, [B, T, d].
+ * gradient with respect to what attention adds to the residual stream, [B, T, d].
  *
- * @returns the loss's gradients by the layer's attention states
+ * @returns the loss's gradients with respect to the layer's attention states
  */
 export function planAttentionBlockBackward(
   build: LlamaBuild,

@@ -35,8 +35,8 @@ export interface LlamaOptions {
   /** How to choose operators' variants. Default: `steps`. */
   readonly kernels?: KernelPreference;
   /**
-   * A position to which heads may give almost all of their weight. Naming it keeps the gradients by
-   * its key and by the queries accurate, like `precise` of `attentionBackward`. Attention's
+   * A position to which heads may give almost all of their weight. Naming it keeps the gradients of
+   * its key and of the queries accurate, like `precise` of `attentionBackward`. Attention's
    * backward pass then takes about 1.5 times as long, and more memory. Default: none, as in
    * training.
    */
@@ -204,7 +204,7 @@ function weightsOf(build: LlamaBuild, name: string): RightOperand {
   return build.images?.get(name) ?? parameterOf(build, name);
 }
 
-/** Plans a linear map y = x Wᵀ of rows `[B, T, inputs]` by a parameter `[outputs, inputs]`. */
+/** Plans a linear map y = x Wᵀ, with x `[B, T, inputs]` and the parameter W `[outputs, inputs]`. */
 export function linear(build: LlamaBuild, plans: Plan[], input: Tensor, name: string): Tensor {
   return product(build, plans, {
     left: input,

@@ -24,11 +24,11 @@ export interface HeadPlans {
   readonly train: readonly Plan[];
   /** In nats: [B · T]. */
   readonly tokenLosses: Tensor;
-  /** The loss's gradient by the last hidden state: [B, T, d]. */
+  /** The loss's gradient with respect to the last hidden state: [B, T, d]. */
   readonly inputGradient: Tensor;
   /**
-   * The loss's gradient by the head's matrix: [V, d]. With a tied head, the caller adds it to the
-   * gradient by the embedding.
+   * The loss's gradient with respect to the head's matrix: [V, d]. With a tied head, the caller
+   * adds it to the embedding's gradient.
    */
   readonly headGradient: Tensor;
 }

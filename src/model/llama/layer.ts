@@ -80,7 +80,8 @@ function planMlpForward(
 }
 
 /**
- * Plans a layer's backward pass from the loss's gradient by its output, [B, T, d].
+ * Plans a layer's backward pass from the loss's gradient with respect to the layer's output,
+ * [B, T, d].
  *
  * @returns the layer's states and gradients
  */
@@ -179,7 +180,7 @@ function planMlpBackward(
  *
  * @param options `name`: the gain's; `residualGradient`: the gradient to add; undefined for the
  *   final norm, which starts no branch
- * @returns the loss's gradient by the norm's input
+ * @returns the loss's gradient with respect to the norm's input
  */
 export function planNormBackward(
   build: LlamaBuild,

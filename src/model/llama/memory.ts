@@ -25,7 +25,7 @@ export interface TrainingMemory {
  * where it grows with the batch, so the real bytes differ by a few percent. Left out are the copies
  * that software adapters need if B · T or V is not a multiple of 4.
  *
- * @param options `batch`: B; `context`: T; `microBatches`: those of a step, 1 by default
+ * @param options `batch`: B; `context`: T; `microBatches`: how many a step has, 1 by default
  * @throws {RangeError} for an invalid configuration
  *
  * @example
@@ -81,8 +81,8 @@ function gainLength({ modelDim }: LlamaConfig, rows: number): number {
 }
 
 // Six tensors [rows, d]. Forward: the norm's output, the branch's residual, and the stream plus the
-// residual. Backward: the gradients by the norm's output, by its input, and by the stream. Then
-// each row's 1/rms, and scratch.
+// residual. Backward: the gradients of the norm's output, of the norm's input, and of the stream.
+// Besides these, each row's 1/rms, and scratch.
 function branchLength(config: LlamaConfig, rows: number): number {
   return 6 * rows * config.modelDim + rows + gainLength(config, rows);
 }
@@ -106,8 +106,8 @@ function attentionLength(config: LlamaConfig, rows: number): number {
   const statistics = sinks + 3 * rows * queryHeads +
     (vScale === "none" ? 0 : 6 * rows * keyValueHeads);
   // Per gate: its logit, its opening and the logit's gradient. Per element of the heads' outputs:
-  // the gated output and its gradient. Per element of the stream: the gradient by the norm's output
-  // through the gates, and its sum with that through the projections.
+  // the gated output and its gradient. Per element of the stream: the part of the norm output's
+  // gradient that comes through the gates, and this part plus the one through the projections.
   const gates = attentionGates(config);
   const gated = gates === 0 ? 0 : 3 * rows * gates + 2 * query + 2 * rows * config.modelDim;
   return branchLength(config, rows) + projections + outputs + statistics + gated;
@@ -119,7 +119,7 @@ function headLength(config: LlamaConfig, rows: number): number {
   const chunkRows = Math.ceil(rows / chunks);
   const matrix = vocabulary * modelDim;
   return 2 * chunkRows * vocabulary + chunkRows * (modelDim + 2) +
-    // The final norm, and the gradient by its input.
+    // The final norm's output, and the gradient of the norm's input.
     2 * rows * modelDim + rows + gainLength(config, rows) +
     (chunks > 1 ? rows * (modelDim + 1) + chunkRows * (modelDim + 1) + matrix : 0) +
     (tiedHead ? 2 * matrix : 0);

@@ -31,10 +31,11 @@ export async function checkModelFolder(folder: string): Promise<void> {
 }
 
 /**
- * Refuses a path that is no folder with a model or a training run, and says what it is or holds.
+ * Refuses a path unless it is a folder with a model or a training run. The error says what the path
+ * is, or what the folder holds.
  *
- * @throws {CheckpointError} if it is not a folder, or has no config.json, model.safetensors or
- *   settings.json
+ * @throws {CheckpointError} if it is not a folder, or holds none of config.json, model.safetensors
+ *   and settings.json
  */
 export async function checkHoldsModel(folder: string): Promise<void> {
   await checkModelFolder(folder);
@@ -62,7 +63,7 @@ async function contentOf(folder: string, names: readonly string[]): Promise<stri
     `tokenizer.json${parts.length === 0 ? "" : `, but only ${parts.join(", ")}`}`;
 }
 
-/** Finds the folder of a commit of a cached model, the main branch's if possible. */
+/** Finds a commit's folder in a cached model's folder, if possible that of the branch `main`. */
 async function commitIn(folder: string): Promise<string> {
   const snapshots = join(folder, "snapshots");
   const commits = await fileNames(snapshots);

@@ -70,7 +70,7 @@ export function isHubName(text: string): boolean {
  * a terminal it asks the user for them. It reads HF_TOKEN and HF_ENDPOINT if it may read the
  * environment.
  *
- * @param name a name for {@linkcode isHubName}
+ * @param name a name that {@linkcode isHubName} accepts
  * @throws {CheckpointError} if the hub cannot be reached; if the model does not exist, is not
  *   accessible, is not supported or does not arrive complete; if the disk has no room for it; or if
  *   HF_ENDPOINT or HF_TOKEN is malformed

@@ -181,7 +181,7 @@ class StoredWeights implements WeightSource {
     await place.file.readBits(place.name, start, into);
   }
 
-  /** The elements of some rows. Refuses an array whose `length` does not fit them. */
+  /** Finds the range of some rows' elements. Refuses a `length` other than the range's. */
   #rangeOf(
     name: string,
     { rows, length }: { readonly rows: RowRange | undefined; readonly length: number | undefined },

@@ -4,7 +4,7 @@ import { CheckpointError } from "../../checkpoint/error.ts";
 import { INDEX, otherWeights, readIndex, WHOLE } from "../weights/files.ts";
 import type { HubFile } from "./download.ts";
 
-/** The hub's list entry of a file. */
+/** A file's entry in the hub's list. */
 export interface ListedFile {
   readonly type: string;
   readonly path: string;

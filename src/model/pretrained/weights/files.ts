@@ -59,8 +59,8 @@ export function otherKind(name: string): string | undefined {
  * Opens a folder's weights files. It reads only their headers.
  *
  * @param folder in Hugging Face's layout
- * @throws {CheckpointError} if files are missing, incomplete, not as in the index, or of another
- *   program
+ * @throws {CheckpointError} if files are missing or incomplete, contradict the index, or are of a
+ *   kind that is not read
  */
 export async function openTensorFiles(folder: string): Promise<TensorFiles> {
   const names = await fileNames(folder);
