@@ -1,6 +1,6 @@
 /**
- * A pretrained model's forward pass, and its backward pass to the states alone, for models that
- * exceed a GPU's memory. It computes no gradients by weights, needs memory for only one layer's
+ * Runs a pretrained model that exceeds a GPU's memory: its forward pass, and a backward pass that
+ * gives the gradients of the states but not of the weights. It needs memory for only one layer's
  * weights, and recomputes in the backward pass the states that it did not keep.
  */
 import type { Gpu } from "../gpu/gpu.ts";
@@ -50,9 +50,10 @@ export interface StreamedLlamaOptions {
   /** Whether to plan a backward pass; without one, the model needs less memory. Default: true. */
   readonly backward?: boolean;
   /**
-   * While the model's whole GPU memory stays within this many bytes, layers' states are kept for
-   * the backward pass, then weights for later passes. Other states are recomputed, other weights
-   * are read again. Default: 2³⁰; 2²⁸ if the adapter computes on the CPU.
+   * As long as all GPU memory of the model stays within this many bytes, the model keeps layers'
+   * states for the backward pass, and then weights for later passes. What it did not keep it
+   * recomputes (states) or reads again (weights). Default: 2³⁰; 2²⁸ if the adapter computes on the
+   * CPU.
    */
   readonly keptBytes?: number;
 }
@@ -127,7 +128,7 @@ export class StreamedLlama {
    * all of them are the same tensor.
    */
   readonly #states: readonly Tensor[];
-  /** What the plans of a layer read: its input, and the gradient by its output. */
+  /** What a layer's plans read: the layer's input, and the gradient of its output. */
   readonly #input: Tensor;
   readonly #outputGradient: Tensor;
   readonly #output: Tensor;
@@ -270,8 +271,8 @@ export class StreamedLlama {
   }
 
   /**
-   * Computes the gradients of the last forward pass's mean loss by the states, from the last layer
-   * back to the input of layer 0.
+   * Computes the gradients of the last forward pass's mean loss with respect to the states, from
+   * the last layer back to the input of layer 0.
    *
    * @throws {TypeError} if there was no forward pass, or the model has no backward pass
    * @throws {CheckpointError} if the weights cannot be read

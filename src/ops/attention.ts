@@ -51,7 +51,7 @@ export interface AttentionForwardOptions {
    * The name of one of the operator's variants. Default: the fastest known for this adapter and
    * shape.
    *
-   * Those that end in `-f16`, such as `tiled-64x32-f16`, keep tiles in f16 and add in f32, which
+   * Variants that end in `-f16`, such as `tiled-64x32-f16`, keep tiles in f16 and add in f32, which
    * halves the workgroup memory. Defaults and tuning never choose them. They round query and key,
    * which changes a logit by at most 2⁻¹⁰ · scale · Σ|q k|. They also round the softmax's weights,
    * which changes a weight by at most 2⁻¹¹ of itself. On adapters that do not round to nearest,
@@ -81,16 +81,19 @@ export interface AttentionBackwardOptions extends AttentionForwardOptions {
   readonly output: Tensor;
   /** The forward's logSumExp. */
   readonly logSumExp: Tensor;
-  /** The loss's gradient by the output: `[B, Hq, T, D]`. */
+  /** The loss's gradient with respect to the output: `[B, Hq, T, D]`. */
   readonly outputGradient: Tensor;
-  /** The loss's gradient by logSumExp, if the loss depends on it: `[B, Hq, T]`. Default: zeros. */
+  /**
+   * The loss's gradient with respect to logSumExp, if the loss depends on it: `[B, Hq, T]`.
+   * Default: zeros.
+   */
   readonly logSumExpGradient?: Tensor;
   /**
    * Keeps `queryGradient` and `keyGradient` accurate if queries give almost all of their weight to
    * one key: `true` for the first key, or `{ position }`. With all but 10⁻⁶ of the weight on that
    * key, the usual form keeps one digit, like every float32 attention that computes D_t =
-   * ⟨outputGradient_t, output_t⟩; the precise form keeps five. The precise form costs one more
-   * forward pass, which takes half the time of the usual form, and memory for one more value and
+   * ⟨outputGradient_t, output_t⟩; the precise form keeps five. The precise form takes 1.5 times as
+   * long, because it needs one more forward pass. It also needs memory for one more value and
    * output. Default: false.
    */
   readonly precise?: AttentionPrecise;
@@ -293,8 +296,8 @@ export function planAttentionBackward(
  * `∂L/∂z_tj = a_tj (⟨g_t, v_j⟩ − D_t)`, `∂L/∂q_t = scale Σ_j ∂L/∂z_tj k_j`,
  * `∂L/∂k_j = scale Σ_t ∂L/∂z_tj q_t`.
  *
- * With V-scale "full", `φ(v_j)` replaces `v_j` in `∂L/∂z_tj`. In both modes the gradient by `v_j`
- * is φ's Jacobian times `u_j = Σ_{t≥j} a_tj g_t`, and `constantGradient` is
+ * With V-scale "full", `φ(v_j)` replaces `v_j` in `∂L/∂z_tj`. In both modes `∂L/∂v_j` is φ's
+ * Jacobian times `u_j = Σ_{t≥j} a_tj g_t`, and `constantGradient` is
  * `−Σ_j r_j/(r_j + C)² ⟨v_j, u_j⟩` with `r_j = ‖v_j‖²`.
  *
  * If the loss also depends on `logSumExp`, with gradient `ℓ`, then `∂L/∂z_tj = a_tj (⟨g_t, v_j⟩ −

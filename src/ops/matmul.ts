@@ -69,10 +69,11 @@ export function planMatmul(gpu: Gpu, options: MatmulOptions): Planned<MatmulResu
  * leading dimensions. Either operand may be stored transposed. A right operand without leading
  * dimensions, such as a weight matrix, is shared by all batches of the left one.
  *
- * Its gradients are matrix products again. If neither operand is transposed and `g` is the loss's
- * gradient by the product, the left operand's gradient is `matmul(g, right, transposeRight)`, and
- * the right operand's `matmul(left, g, transposeLeft)`. That of a shared right operand is a sum
- * over all batches too: give `left` and `g` as tensors of shape [B·M, K] and [B·M, N].
+ * Its gradients are matrix products again. If neither operand is transposed and `g` is the
+ * product's gradient, the left operand's gradient is `matmul(g, right, transposeRight)`, and the
+ * right operand's is `matmul(left, g, transposeLeft)`. The gradient of a shared right operand is
+ * also a sum over all batches: to get it, give `left` and `g` with the shapes [B·M, K] and
+ * [B·M, N].
  *
  * The same input gives the same bits on one adapter. A NaN or an infinity affects only its own row
  * or column of the product.

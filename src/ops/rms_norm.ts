@@ -53,7 +53,7 @@ export interface RmsNormBackwardOptions {
   readonly gain: Tensor;
   /** The forward's inverseRms. */
   readonly inverseRms: Tensor;
-  /** The loss's gradient by the output; of the input's shape. */
+  /** The loss's gradient with respect to the output; of the input's shape. */
   readonly outputGradient: Tensor;
   /** The tensor for the gain's gradient, `[d]`. Default: a new one. */
   readonly gainGradient?: Tensor;

@@ -41,7 +41,7 @@ export interface VScaleForwardResult {
 
 /** Arguments of {@linkcode vScaleBackward}. */
 export interface VScaleBackwardOptions extends VScaleForwardOptions {
-  /** The loss's gradient by the scaled value: `[B, Hkv, T, D]`. */
+  /** The loss's gradient with respect to the scaled value: `[B, Hkv, T, D]`. */
   readonly scaledValueGradient: Tensor;
 }
 
@@ -77,13 +77,13 @@ function checkValue(
   return { batches, keyValueHeads, sequenceLength, rows, columns: headDim };
 }
 
-// Per element: two for the squared norm, one for the scaling.
+// Operations per element: two for the squared norm, one for the scaling.
 function forwardCost({ value, constant }: VScaleForwardOptions): Cost {
   const elements = elementCount(value.shape);
   return { flops: 3 * elements, bytes: 4 * (2 * elements + constant.length) };
 }
 
-// Per element: two each for ‖v‖² and ⟨v, u⟩, and three for f u + k v, where the factors
+// Operations per element: two each for ‖v‖² and ⟨v, u⟩, and three for f u + k v, where the factors
 // f = r / (r + C) and k = 2 C / (r + C)² ⟨v, u⟩ are computed once per row.
 function backwardCost({ value, constant }: VScaleForwardOptions): Cost {
   const elements = elementCount(value.shape);
@@ -181,7 +181,8 @@ export function vScaleForward(gpu: Gpu, options: VScaleForwardOptions): VScaleFo
  * using gpu = await openGpu();
  * const value = gpu.tensor([1, 2], [1, 1, 1, 2]);
  * const constant = gpu.tensor([5], [1]);
- * const { plan, valueGradient } = planVScaleBackward(gpu, { value, constant, scaledValueGradient: value });
+ * const options = { value, constant, scaledValueGradient: value };
+ * const { plan, valueGradient } = planVScaleBackward(gpu, options);
  * gpu.run(plan);
  * console.log(await valueGradient.read());
  * ```
@@ -243,7 +244,8 @@ export function planVScaleBackward(
  * const value = gpu.tensor([1, 2], [1, 1, 1, 2]); // r = 5
  * const constant = gpu.tensor([5], [1]);
  * const scaledValueGradient = gpu.tensor([1, 2], [1, 1, 1, 2]);
- * const { valueGradient, constantGradient } = vScaleBackward(gpu, { value, constant, scaledValueGradient });
+ * const options = { value, constant, scaledValueGradient };
+ * const { valueGradient, constantGradient } = vScaleBackward(gpu, options);
  * console.log(await valueGradient.read(), await constantGradient.read()); // 1, 2 and -0.25
  * ```
  */

@@ -34,7 +34,7 @@ import { checkData, checkNumber, checkPositive } from "./validation.ts";
 export interface ReferenceVScale {
   /** C of each value head, positive: [Hkv] */
   readonly constant: ReferenceTensor;
-  /** Whether V-scale acts on both passes, or only on the gradient by the values. */
+  /** Whether V-scale acts on both passes, or only on the values' gradient. */
   readonly mode: "full" | "backward-only";
 }
 
@@ -69,7 +69,7 @@ export interface AttentionBackwardOptions extends AttentionForwardOptions {
   readonly logSumExp: ReferenceTensor;
   /** ∂L/∂y: [B, Hq, T, D] */
   readonly outputGradient: ReferenceTensor;
-  /** The loss's gradient by logSumExp: [B, Hq, T]. Default: zeros. */
+  /** The loss's gradient with respect to logSumExp: [B, Hq, T]. Default: zeros. */
   readonly logSumExpGradient?: ReferenceTensor | undefined;
 }
 

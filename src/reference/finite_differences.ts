@@ -47,9 +47,9 @@ export function centralDifference(
 /**
  * The derivative of a function of one variable at 0 by Ridders' method: central differences at
  * steps that halve, extrapolated to step 0 in a Neville tableau. The entry with the smallest error
- * estimate wins. An entry's error estimate is the greater of its distances from its two parents,
- * plus the effect of rounding in f. Stopping at the first worse entry, as is usual, fails if the
- * first step is too large, so this function tries all steps.
+ * estimate wins. An entry's error estimate is the greater of its distances from the two entries
+ * that it was extrapolated from, plus the effect of rounding in f. Stopping at the first worse
+ * entry, as is usual, fails if the first step is too large, so this function tries all steps.
  *
  * Source: Ridders, Advances in Engineering Software 4 (1982) 75–76.
  *
@@ -169,7 +169,8 @@ export function directionalDerivative<Point extends Readonly<Record<string, Refe
  * ```ts
  * import { reference } from "@gradsink/gradsink";
  *
- * console.log(reference.complexStepDerivative((h) => reference.complexNumbers.exponential(h))); // 1
+ * const { exponential } = reference.complexNumbers;
+ * console.log(reference.complexStepDerivative((h) => exponential(h))); // 1
  * ```
  */
 export function complexStepDerivative(

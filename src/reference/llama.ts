@@ -1,7 +1,8 @@
 /**
  * A Llama-like model in float64: pre-norm decoder layers with RMSNorm, RoPE, causal attention,
  * V-scale and SwiGLU, and the mean cross-entropy of the next tokens. Its backward pass gives the
- * loss's gradients by every parameter, and by the states at which gradient sinks are measured.
+ * loss's gradients with respect to every parameter, and to the states at which gradient sinks are
+ * measured.
  *
  *     h̃ = RMSNorm(h)    h^½ = h + W_O attention(h̃)
  *     h̃^½ = RMSNorm(h^½)    h′ = h^½ + W_down swiglu(h̃^½)
@@ -50,7 +51,7 @@ export interface LlamaResult {
   readonly logits: Float64Array;
   /** Each parameter's gradient, under the parameter's name. */
   readonly gradients: Map<string, Float64Array>;
-  /** Inner states, and the loss's gradients by some of them. */
+  /** Inner states, and the loss's gradients with respect to some of them. */
   readonly trace: Trace<Float64Array>;
 }
 
@@ -68,7 +69,8 @@ export function llamaLoss(options: LlamaLossOptions): number {
 }
 
 /**
- * Computes the loss, its gradient by every parameter, and the inner states with their gradients.
+ * Computes the loss, its gradient with respect to every parameter, and the inner states with their
+ * gradients.
  *
  * @param options the model, its parameters and the tokens
  * @throws {TypeError} if a parameter is missing, or a parameter or the tokens have the wrong length
@@ -300,8 +302,8 @@ class LlamaBackward {
   }
 
   /**
-   * The backward pass of the queries' or the keys' RMSNorm: returns the gradient by its input, [B
-   * T, H D], and stores the gradient by its gain in `gradients`.
+   * The backward pass of the queries' or the keys' RMSNorm. Returns the gradient of its input,
+   * [B T, H D], and stores the gradient of its gain in `gradients`.
    */
   #headNormBackward(layer: number, { kind, memory, merged, gradients }: {
     readonly kind: "query" | "key";

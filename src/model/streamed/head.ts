@@ -6,10 +6,11 @@
  * loss_slice = logSumExp_slice − z_target, with z_target = 0 if the target is in another slice. The
  * CPU combines the slices in float64:
  *
- *     logSumExp = log Σ_slices e^(logSumExp_slice)    z_target = Σ_slices (logSumExp_slice − loss_slice)
+ *     logSumExp = log Σ_slices e^(logSumExp_slice)
+ *     z_target = Σ_slices (logSumExp_slice − loss_slice)
  *
- * The backward pass uses the same slices; each adds its share to the gradient by the final norm's
- * output.
+ * The backward pass uses the same slices. Each slice adds its share to the gradient of the final
+ * norm's output.
  */
 import type { Gpu } from "../../gpu/gpu.ts";
 import type { Plan } from "../../gpu/plan.ts";
@@ -49,7 +50,7 @@ export class StreamedHead {
     readonly plans: readonly Plan[];
     readonly inputGradient: Tensor;
   } | undefined;
-  /** For the slices of one length: their kept weights, by first column. */
+  /** For each length of slice: the weights that stay on the GPU, by the slice's first column. */
   readonly #kept: ReadonlyMap<SlicePlans, KeptWeights<number>>;
   /** The buffer for slices of the weights. */
   readonly #read: ReturnType<typeof arrayFor>;
@@ -121,9 +122,7 @@ export class StreamedHead {
     this.#back = { normGradient, plans, inputGradient };
   }
 
-  /**
-   * Allocates memory, at most `bytes`, for weights of slices, so that these need not be read again.
-   */
+  /** Allocates at most `bytes` of memory, which keeps slices' weights for later passes. */
   keep(bytes: number): void {
     let left = bytes;
     for (const [shared, kept] of this.#kept) {
@@ -170,7 +169,7 @@ export class StreamedHead {
    * Enqueues the backward pass from the mean loss to the last hidden state. Call it after
    * `forward`.
    *
-   * @returns the loss's gradient by the last hidden state, [B, T, d]
+   * @returns the loss's gradient with respect to the last hidden state, [B, T, d]
    * @throws {TypeError} if no backward pass was planned
    */
   async backward(): Promise<Tensor> {

@@ -9,7 +9,7 @@ import type { Workspace } from "../workspace.ts";
 
 /**
  * A layer's tensors that the backward pass or `onLayer`'s trace needs. `merged` and `hidden` are
- * not among them, because only gradients by weights need them. A layer's input needs no copy:
+ * not among them, because only the weights' gradients need them. A layer's input needs no copy:
  * `StreamedLlama` keeps it.
  */
 function tensorsOf({ attention, half, mlp, output }: LayerState): Tensor[] {

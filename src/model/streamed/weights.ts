@@ -202,9 +202,7 @@ export class LayerWeights {
     this.#kept = new KeptWeights(workspace, [...units.values(), ...images.values()]);
   }
 
-  /**
-   * Allocates memory, at most `bytes`, for layers' weights, so that these need not be read again.
-   */
+  /** Allocates at most `bytes` of memory, which keeps layers' weights for later passes. */
   keep(bytes: number): void {
     this.#kept.allocate(this.#source.architecture.config.layers, bytes);
   }

@@ -120,7 +120,7 @@ export function add(gpu: Gpu, options: AddOptions): AddResult {
  * @param gpu the GPU that holds the tensors
  * @param options the tensors
  * @returns the plan
- * @throws {TypeError} for wrong types or shapes, or if both share memory
+ * @throws {TypeError} for wrong types or shapes, or if `term` and `total` share memory
  *
  * @example
  * ```ts
@@ -162,7 +162,7 @@ export function planAccumulate(gpu: Gpu, options: AccumulateOptions): Planned<ob
  *
  * @param gpu the GPU that holds the tensors
  * @param options `term` and `total`, of one shape
- * @throws {TypeError} for wrong types or shapes, or if both share memory
+ * @throws {TypeError} for wrong types or shapes, or if `term` and `total` share memory
  *
  * @example
  * ```ts

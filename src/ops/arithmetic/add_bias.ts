@@ -22,8 +22,8 @@ export interface AddBiasResult {
 }
 
 /**
- * Prepares adding one vector to every row: `output = input + bias`. The gradient by the input
- * equals that by the output.
+ * Prepares adding one vector to every row: `output = input + bias`. The input's gradient equals the
+ * output's gradient.
  *
  * @param gpu the GPU that holds the tensors
  * @param options `input` [..., N], `bias` [N]

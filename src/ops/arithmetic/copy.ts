@@ -26,7 +26,7 @@ export interface CopyOptions {
  * @param gpu the GPU that holds the tensors
  * @param options the tensors, and the elements' places
  * @returns the plan
- * @throws {TypeError} for wrong types, or if both share memory
+ * @throws {TypeError} for wrong types, or if the two tensors share memory
  * @throws {RangeError} if the elements are not within both tensors
  *
  * @example

@@ -35,8 +35,9 @@ const normKernel: Kernel = {
 };
 
 /**
- * A tensor's elements are summed in at most this many runs, enough to fill a GPU and few enough to
- * add up at little cost. Only a tensor's last run may have fewer than LEAST_ELEMENTS.
+ * Workgroups sum a tensor in runs of consecutive elements, one run each. A tensor has at most this
+ * many runs: enough to fill a GPU, and few enough to add up at little cost. Only a tensor's last
+ * run may have fewer than LEAST_ELEMENTS.
  */
 const MOST_RUNS = 256;
 const LEAST_ELEMENTS = 4096;

@@ -63,10 +63,10 @@ type Passes = (
   buffers: { readonly rowStatistics: GPUBuffer; readonly valve: GPUBuffer },
 ) => VariantPlan;
 
-// The dispatches that all variants share, around those of `passes`. First come V-scale's (|v|², C)
-// of every value row, (logSumExp, D_t − ℓ_t) of every query row (see row.ts), and the sink's
-// gradient. Then `passes` computes the gradients and overwrites (|v|², C) with the terms of the
-// constant's gradient. Last comes the sum of these terms.
+// Plans a call in three stages; variants differ only in the second. The first stage writes
+// (|v|², C) of every value row for V-scale, (logSumExp, D_t − ℓ_t) of every query row (see row.ts),
+// and the sink's gradient. In the second, `passes` computes the three gradients and overwrites
+// (|v|², C) with the terms of the constant's gradient. The third adds these terms.
 function planFrame(gpu: Gpu, call: AttentionBackwardCall, passes: Passes): VariantPlan {
   const { shape, vScale, value, constantGradient } = call;
   const { valve, dispatches, scratch } = planValve(gpu, shape, { value, vScale });

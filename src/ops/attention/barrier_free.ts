@@ -5,8 +5,8 @@ import type { AttentionShape } from "./shape.ts";
 
 /**
  * The tile of attention's barrier-free forward kernel. Of 4 × 16, 8 × 8, 8 × 16 and 16 × 8 (rows ×
- * columns), 8 × 16 is the fastest on lavapipe 25 and SwiftShader at D = 64. More than its 128
- * numbers spill too often from the CPU's registers.
+ * columns), 8 × 16 is the fastest on lavapipe 25 and SwiftShader at D = 64. Tiles of more than
+ * these 128 numbers spill too often from the CPU's registers.
  */
 export const FORWARD_TILE: AttentionBarrierFreeOptions = { lanes: 8, rows: 8, columns: 16 };
 

@@ -28,8 +28,8 @@ export interface PanelKernels {
 }
 
 /**
- * A part of a call: some key heads, and some tiles of their keys. The panels hold the numbers of a
- * whole chunk at once: one for each pair of a query and one of these keys.
+ * A part of a call: some key heads, and some tiles of their keys. Each panel holds a whole chunk at
+ * once: one number for each pair of a query and a key of the chunk.
  */
 export interface PanelChunk {
   /** The first key and value head, counted over the batch. */
@@ -41,9 +41,9 @@ export interface PanelChunk {
 }
 
 /**
- * The largest product of a chunk's keys and query heads, unless a single tile of keys exceeds it.
- * Each of the two panels holds that many numbers, 4 KiB, for one query position. So memory stays
- * linear in T.
+ * The limit for a chunk's keys per head times its query heads; only a single tile of keys may
+ * exceed it. For one query position, each of the two panels holds up to that many numbers, 4 KiB.
+ * So memory stays linear in T.
  */
 const MOST_KEYS = 1024;
 /**
@@ -85,8 +85,8 @@ export function panelChunks(
   return chunks;
 }
 
-// How many tiles a query head of a chunk has from the diagonal down. `rows` counts the tiles along
-// all queries, and `ratio` is the keys per tile divided by its queries.
+// The number of panel tiles on or below the causal diagonal, for one query head of a chunk. `rows`
+// is the number of tiles along all queries, `ratio` a tile's keys divided by its queries.
 function visibleTiles({ firstTile, tiles }: PanelChunk, rows: number, ratio: number): number {
   return tiles * (rows - firstTile * ratio) - ratio * tiles * (tiles - 1) / 2;
 }
@@ -117,8 +117,8 @@ function panelBytes(shape: AttentionShape, tile: PanelTile, first: PanelChunk): 
  * Jacobian.
  *
  * @param options the kernels; `rowStatistics` of every query row, as `planRows` writes them; and
- *   `valve` (r = ‖v‖², C) of every value row v, which V-scale's dispatch replaces by (term of dC,
- *   0)
+ *   `valve`, (r = ‖v‖², C) of every value row v, which V-scale's dispatch overwrites with (term of
+ *   dC, 0)
  */
 export function planPanels(
   gpu: Gpu,

@@ -16,17 +16,17 @@ import { spreadWorkgroups } from "../shared/validation.ts";
 const rowProduct: KernelPart = { file: "attention/row_product.wgsl", source: productSource };
 
 /**
- * The most rows of a query head, over the batch, for which one workgroup per head computes the
- * statistics and the sinks' gradient together: four per invocation. More rows would keep a GPU
- * waiting for a few workgroups, and take long enough that a separate dispatch for the sum adds
- * little.
+ * The most rows of a query head, over the batch, for which one workgroup per head computes both the
+ * statistics and the sink's gradient; each of its 64 invocations then has at most four rows. With
+ * more rows, so few workgroups would not fill a GPU, and the time of a separate dispatch for the
+ * sum no longer matters.
  */
 const MOST_ROWS_TOGETHER = 256;
 
 /**
  * Plans the kernels that write (logSumExp, D_t − ℓ_t) of every query row t, where D_t =
- * ⟨outputGradient_t, output_t⟩ and ℓ_t is the loss's gradient by logSumExp_t or 0. If the call has
- * a sink, they also write sinkLogitGradient.
+ * ⟨outputGradient_t, output_t⟩, and ℓ_t = ∂L/∂logSumExp_t, or 0 if the loss does not depend on it.
+ * If the call has a sink, they also write sinkLogitGradient.
  *
  * @param rowStatistics the buffer to write, 8 bytes per row
  */
@@ -58,7 +58,7 @@ export function planRows(
       parameters: [batches, queryHeads, sequenceLength, vectors, hasGradient].map((u32) => ({
         u32,
       })),
-      // Without a gradient of logSumExp, the kernel does not read that binding.
+      // Without logSumExpGradient, logSumExp fills its binding, which the kernel does not read.
       buffers: [...buffers, logSumExpGradient ?? logSumExp, sinkLogit, sinkLogitGradient],
       workgroups: [queryHeads],
     }];

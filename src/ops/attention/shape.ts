@@ -134,7 +134,7 @@ function sizes(shape: AttentionShape): { query: number; value: number; rows: num
   };
 }
 
-/** The number of pairs of a query and a key that it sees, over all heads. */
+/** The number of pairs of a query and a key that this query sees, over all heads. */
 function visiblePairs({ batches, queryHeads, sequenceLength }: AttentionShape): number {
   return batches * queryHeads * sequenceLength * (sequenceLength + 1) / 2;
 }
@@ -170,8 +170,8 @@ export function attentionForwardCost(
 /**
  * The cost of attention backward: five products (logits, weight gradients, and the three gradients)
  * for each visible pair, and D_t = ⟨g_t, y_t⟩ of the gradient and the output of each row. V-scale
- * adds the operations of `vScaleBackward`, a learned sink one multiply-add per row, a gradient of
- * logSumExp one subtraction.
+ * adds the operations of `vScaleBackward`. A learned sink adds one multiply-add per row, and a
+ * gradient of logSumExp adds one subtraction per row.
  */
 export function attentionBackwardCost(
   shape: AttentionShape,

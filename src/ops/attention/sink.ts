@@ -34,8 +34,8 @@ export function firstQueryHasGradient(
 }
 
 /**
- * Plans the subtraction of the loss's gradient by logSumExp from D_t = ⟨outputGradient_t, output_t⟩
- * in the statistics of every query row t.
+ * Plans the subtraction of ∂L/∂logSumExp_t from D_t = ⟨outputGradient_t, output_t⟩ in the
+ * statistics of every query row t.
  *
  * @param rowStatistics `[B, Hq, T]` of (logSumExp, D_t)
  * @returns no dispatch if the loss does not depend on logSumExp

@@ -18,7 +18,8 @@ export interface ValvePlan extends VariantPlan {
 }
 
 /**
- * Plans (‖v‖², C) of every value row, from which attention's kernels compute V-scale's factors.
+ * Plans the kernel that writes (‖v‖², C) of every value row. Attention's kernels compute V-scale's
+ * factors from these numbers.
  *
  * @param tensors `value` [B, Hkv, T, D], and `vScale` if the kernels read its factors
  */

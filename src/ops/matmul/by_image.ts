@@ -3,15 +3,15 @@
  * SwiftShader does not. Weights that are uploaded anyway go to an image directly; other operands
  * are copied to one if that pays.
  *
- * CPU time with an image divided by that with a buffer, on lavapipe 25, for 128 rows by the
- * matrices of SmolLM2-135M (the best of 7 alternating runs):
+ * CPU time with an image divided by CPU time with a buffer, on lavapipe 25, for products of 128
+ * rows with the weight matrices of SmolLM2-135M (the best of 7 alternating runs):
  *
  * - weights in an image: 0.77 to 0.86 if K is contiguous, 0.64 to 0.85 if N is
  * - rows copied to an image, copy included: 0.85 to 0.97
  *
- * Weights in images of bfloat16 take 1.05 to 1.15 times as long as in float32 if K is contiguous,
- * 0.89 to 0.98 times if N is, and half as long to upload. A copy command takes 0.4 ns per number; a
- * kernel would take 7 ns to write one to an image.
+ * With weights in images of bfloat16, a product takes 1.05 to 1.15 times as long as with float32 if
+ * K is contiguous, and 0.89 to 0.98 times if N is; the upload takes half as long. A copy command to
+ * an image takes 0.4 ns per number; a kernel that writes to an image would take 7 ns.
  */
 import type { Gpu } from "../../gpu/gpu.ts";
 import { type ImageLayout, MatrixImage } from "../../gpu/plan/matrix_image.ts";
@@ -26,7 +26,7 @@ import { checkMatmul, matmulCost, type MatmulOptions, matmulShapeClass } from ".
 import { planSubgroup } from "./subgroup.ts";
 import { matmulVariants } from "./variants.ts";
 
-/** Arguments of {@linkcode planImageMatmul}: those of `matmul`, with a tensor or an image. */
+/** Arguments of {@linkcode planImageMatmul}: those of `matmul`, but `right` can be an image. */
 export interface ImageMatmulOptions extends Omit<MatmulOptions, "right"> {
   /** `[K, N]`, or `[N, K]` with `transposeRight`. */
   readonly right: RightOperand;
@@ -56,12 +56,12 @@ export function suitsImage(
  * Prepares a product of a tensor by a tensor or an image. The plan may copy operands to images;
  * then only `Gpu.run` can run it.
  *
- * @param gpu the GPU; for a right operand in an image, with subgroups of one size
+ * @param gpu the GPU, whose subgroups must have one size if the right operand is an image
  * @param options the operands
  * @returns the plan and its output tensor `[…, M, N]`
  * @throws {TypeError} for wrong types or shapes, or if `product` shares memory with an operand
  * @throws {RangeError} for a variant that is unknown or cannot run here, a right operand in an
- *   image if the adapter has no subgroups of one size, or for sizes beyond the adapter
+ *   image if the adapter has no subgroups of one size, or sizes beyond the adapter's limits
  */
 export function planImageMatmul(gpu: Gpu, options: ImageMatmulOptions): Planned<MatmulResult> {
   const { right } = options;
@@ -91,8 +91,8 @@ export function planImageMatmul(gpu: Gpu, options: ImageMatmulOptions): Planned<
   return { plan, ...outputs };
 }
 
-// Whether operands may be copied to images: if they can be, and the product would run the variant
-// that reads them.
+// Whether operands may be copied to images: if such copies are possible and fast here, and the
+// product would run the variant that reads images.
 function copiesPay(gpu: Gpu, options: MatmulOptions): boolean {
   const { left, right, variant } = options;
   if (variant !== undefined || !readsImagesFast(gpu) || ![left, right].every(isAligned)) {

@@ -1,6 +1,6 @@
 /**
- * How a kernel of the matrix product reads an operand: directly, or from a copy, which it can read
- * four numbers at a time, or which is an image.
+ * How a kernel of the matrix product reads an operand: directly, from a packed copy (four numbers
+ * at a time), or from a copy in an image.
  */
 import matmulPackSource from "../../../kernels/matmul/pack.wgsl" with { type: "text" };
 import type { MatmulLoad } from "../../../kernels/matmul/subgroup_tile.ts";
@@ -79,8 +79,8 @@ function storedShape(shape: MatmulShape, side: MatmulSide): [rows: number, colum
   return [storedBatches(shape, side) * rows, columns];
 }
 
-// If left is stored transposed, both operands are read in strides. Measured: beyond this many
-// numbers per stride, reads of an image miss the caches.
+// If left is stored transposed, both operands are read in strides of one stored row. Measured: if a
+// stored row has more numbers than this, reads of an image miss the caches.
 const LONGEST_STRIDE = 128;
 
 /**

@@ -41,11 +41,11 @@ function widthsFor(subgroupSize: number): readonly number[] {
   return subgroupSize === 4 ? [1, 2, 3, 4, 8, 12, 16] : [1, 2, 3, 4];
 }
 
-// Whether a lane's columns are neighbors in groups of four, or single columns that lie as many
-// columns apart as a subgroup has lanes. Measured: on SwiftShader single columns are faster,
-// because its four lanes then access four adjacent numbers at once. On lavapipe, with scalar loads,
-// single columns are up to 30 % faster if a stored row of the right operand is longer than 1 KiB
-// (256 numbers), and a few percent slower if it is shorter.
+// Whether a lane's columns are neighbors in groups of four. If not, they are single columns, each
+// as many columns from the next as a subgroup has lanes. Measured: on SwiftShader single columns
+// are faster, because its four lanes then access four adjacent numbers at once. On lavapipe, with
+// scalar loads, single columns are up to 30 % faster if a stored row of the right operand is longer
+// than 1 KiB (256 numbers), and a few percent slower if it is shorter.
 function groupsColumns(
   subgroupSize: number,
   { right: { inner, outer } }: MatmulShape,
@@ -54,7 +54,8 @@ function groupsColumns(
   return subgroupSize > 4 && (load !== "scalar" || Math.max(inner, outer) <= 256);
 }
 
-// Tile heights that divide the rows evenly among their tiles.
+// The heights of tiles to try, multiples of `multiple`. A height is left out if a smaller one
+// divides the rows into as few tiles.
 function* rowsOfTiles(rows: number, multiple: number): Generator<number> {
   const most = Math.floor(MOST_ROWS / multiple) * multiple;
   for (let length = multiple; length <= most; length += multiple) {
@@ -63,9 +64,10 @@ function* rowsOfTiles(rows: number, multiple: number): Generator<number> {
   }
 }
 
-// The ways to divide the columns among tiles. Either all tiles have one width and the same number
-// of extra columns, or only the last tile across differs. It then takes the remaining columns as
-// extra ones, or it is narrower and has only these.
+// The ways to divide the columns among tiles. A tile has `width` columns for each lane, and up to
+// `mostExtra` extra ones. Either all tiles have the same numbers of both, or only the last tile
+// across differs: it takes the columns that remain as its extra ones, or it is a narrower tile of
+// the remaining columns alone.
 function* partitions(
   subgroupSize: number,
   shape: MatmulShape,

@@ -28,9 +28,7 @@ export interface SubgroupChoice {
   readonly parts: readonly SubgroupPart[];
 }
 
-/**
- * The costs of one instruction, workgroup or dispatch for a subgroup, in nanoseconds of one core.
- */
+/** What a dispatch, a workgroup or one instruction of a subgroup costs, in nanoseconds of one core. */
 interface Costs {
   readonly dispatch: number;
   readonly workgroup: number;
@@ -48,12 +46,12 @@ interface Costs {
   readonly numberStore: number;
   readonly vectorStore: number;
   readonly packedVector: number;
-  /** A copy command to an image, and a vector in it; one core copies, the others wait. */
+  /** A copy to an image: the command, and each vector. One core copies while the others wait. */
   readonly imageCopy: number;
   readonly copiedVector: number;
   /**
-   * The compile time of an accumulator, load or store in the code, spread over a hundred thousand
-   * runs.
+   * The time to compile an accumulator, load or store of the code, divided by 100,000, as if the
+   * kernel were dispatched that often.
    */
   readonly compiled: number;
 }
@@ -98,14 +96,14 @@ const fourLanes: Costs = {
   compiled: 10,
 };
 
-// The largest tile whose two steps fit into the caches for instructions, if right is an image.
-// Loads from buffers take so much code that one step nearly fills these caches.
+// The largest tile that takes two steps per turn of the kernel's loop, if right is an image: their
+// code still fits into the instruction caches. With loads from buffers, one step nearly fills them.
 const ROWS_OF_TWO_STEPS = 16;
 const ACCUMULATORS_OF_TWO_STEPS = 128;
 
 /**
- * Steps of four k in one turn of the kernel's loop. Once a turn, the compiler masks accumulators by
- * the active lanes, so longer turns save time.
+ * The number of steps, of four k each, in one turn of the kernel's loop. In every turn, compiled
+ * code masks the accumulators by the active lanes once, so longer turns save time.
  */
 export function stepsOf(
   { shape, rows }: Pick<SubgroupChoice, "shape" | "rows">,
@@ -116,7 +114,7 @@ export function stepsOf(
   return image !== undefined && fits && shape.inner % 8 === 0 ? 2 : 1;
 }
 
-// The accumulators' relative time with two steps per turn, which masks them half as often.
+// Two steps per turn mask the accumulators half as often. Their time shrinks by this factor.
 const TWO_STEPS = 0.9;
 
 // The relative cost of a second part: one more kernel, which may need compiling.

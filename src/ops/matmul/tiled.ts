@@ -38,8 +38,8 @@ function sizeOf({ down, across, quadsDown, quadsAcross }: MatmulTile) {
  */
 const OTHER_REGISTERS = 48;
 
-// The registers of an invocation, as compilers reported them. Intel's compiler reads the operands
-// of four k ahead if their loop is unrolled.
+// The registers of an invocation, as compilers reported them. If the loop over k is unrolled,
+// Intel's compiler reads the operands of four k ahead.
 function registersOf({ quadsDown, quadsAcross }: MatmulTile, { vendor }: Gpu["info"]): number {
   const ahead = vendor === "intel" ? 4 : 1;
   return 16 * quadsDown * quadsAcross + 4 * ahead * (quadsDown + quadsAcross) + OTHER_REGISTERS;
@@ -63,8 +63,8 @@ function bestTile(gpu: Gpu, { batches, rows, columns }: MatmulShape): string {
   return wanted.find((name) => fits(matmulTiles[name]!, gpu)) ?? SMALL;
 }
 
-// How many k of a step to unroll together. On a GPU all, or four if even the small tile exceeds its
-// registers. On the CPU one, because more compile longer and run no faster.
+// How many k of a step to unroll together: on a GPU all k, or four if even the small tile exceeds
+// its registers; on the CPU one k, because more take longer to compile and run no faster.
 function together(gpu: Gpu, { step }: MatmulTile): number {
   return gpu.info.software ? 1 : fits(matmulTiles[SMALL]!, gpu) ? step : 4;
 }

@@ -57,7 +57,7 @@ function planScalars(
   };
 }
 
-// Whether the tiles cover the product exactly, with one workgroup per tile and no others.
+// Whether the tiles cover the product exactly, and no workgroup is without a tile.
 function isExact(gpu: Gpu, shape: MatmulShape, tile: TileSize): boolean {
   return shape.rows % tile.rows === 0 && shape.columns % tile.columns === 0 &&
     tileCount(shape, tile) <= gpu.device.limits.maxComputeWorkgroupsPerDimension;

@@ -34,7 +34,7 @@ export interface AttentionGateForwardOptions {
   readonly input: Tensor;
   /**
    * The gates' logits: `[…, Hq]`, one per head, or `[…, Hq · D]`, one per element. Any number of
-   * gates that divides a row of `input` is allowed.
+   * gates that divides the length of `input`'s rows is allowed.
    */
   readonly logits: Tensor;
 }
@@ -49,7 +49,7 @@ export interface AttentionGateForwardResult {
 
 /** Arguments of {@linkcode attentionGateBackward}. */
 export interface AttentionGateBackwardOptions extends AttentionGateForwardOptions {
-  /** The loss's gradient by `output`: `[…, Hq · D]`. */
+  /** The loss's gradient with respect to `output`: `[…, Hq · D]`. */
   readonly outputGradient: Tensor;
 }
 

@@ -1,4 +1,4 @@
-/** The embedding table: a row for each token, and the gradient by the table. */
+/** The embedding table, with a row for each token, and the table's gradient. */
 import backwardSource from "../../../kernels/model/embedding_backward.wgsl" with { type: "text" };
 import forwardSource from "../../../kernels/model/embedding_forward.wgsl" with { type: "text" };
 import type { Gpu } from "../../gpu/gpu.ts";
@@ -45,7 +45,7 @@ export interface EmbeddingBackwardOptions {
   readonly order: Tensor;
   /** `[V + 1]`, from {@linkcode embeddingOrder}. */
   readonly starts: Tensor;
-  /** The loss's gradient by the output: `[…, d]` with N rows. */
+  /** The loss's gradient with respect to the output: `[…, d]` with N rows. */
   readonly outputGradient: Tensor;
   /** The tensor for the table's gradient, `[V, d]`. Default: a new one. */
   readonly tableGradient?: Tensor;

@@ -33,8 +33,8 @@ export interface HeadsResult {
   readonly output: Tensor;
 }
 
-// Plans swapping heads and positions, the middle dimensions of the input [B, J, I, D], whose last
-// two dimensions may be joined.
+// Plans the swap of heads and positions, the two middle dimensions: the input [B, J, I, D] becomes
+// [B, I, J, D]. The input's last two dimensions may be joined.
 function planSwap(
   gpu: Gpu,
   input: Tensor,
@@ -113,7 +113,7 @@ export function planSplitHeads(gpu: Gpu, options: SplitHeadsOptions): Planned<He
  * @param gpu the GPU that holds the tensors
  * @param options `input` [B, T, H · D], `heads` H
  * @returns `output` [B, H, T, D]; enqueued, not waited for. {@linkcode mergeHeads} turns the
- *   gradient by `output` into that by `input`.
+ *   gradient of `output` into the gradient of `input`.
  * @throws {TypeError} for wrong types or shapes
  * @throws {RangeError} for a wrong number of heads, or sizes beyond the adapter's limits
  *
@@ -124,7 +124,8 @@ export function planSplitHeads(gpu: Gpu, options: SplitHeadsOptions): Planned<He
  * using gpu = await openGpu();
  * const input = gpu.tensor(Array.from({ length: 16 }, (_, i) => i), [1, 2, 8]);
  * const { output } = splitHeads(gpu, { input, heads: 2 });
- * console.log(output.shape, await output.read()); // [1, 2, 2, 4]: 0 to 3, 8 to 11, 4 to 7, 12 to 15
+ * console.log(output.shape); // [1, 2, 2, 4]
+ * console.log(await output.read()); // 0 to 3, 8 to 11, 4 to 7, 12 to 15
  * ```
  */
 export function splitHeads(gpu: Gpu, options: SplitHeadsOptions): HeadsResult {
@@ -171,7 +172,7 @@ export function planMergeHeads(gpu: Gpu, options: MergeHeadsOptions): Planned<He
  * @param gpu the GPU that holds the tensors
  * @param options `input` [B, H, T, D]
  * @returns `output` [B, T, H · D]; enqueued, not waited for. {@linkcode splitHeads} turns the
- *   gradient by `output` into that by `input`.
+ *   gradient of `output` into the gradient of `input`.
  * @throws {TypeError} for wrong types or shapes
  * @throws {RangeError} for sizes beyond the adapter's limits
  *

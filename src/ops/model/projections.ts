@@ -54,11 +54,11 @@ export interface SplitProjectionsOptions {
 
 /** Arguments of {@linkcode mergeProjections}. */
 export interface MergeProjectionsOptions {
-  /** The loss's gradient by the query: `[B, Hq, T, D]`. */
+  /** The loss's gradient with respect to the query: `[B, Hq, T, D]`. */
   readonly queryGradient: Tensor;
-  /** The gradient by the key: `[B, Hkv, T, D]`. */
+  /** The gradient with respect to the key: `[B, Hkv, T, D]`. */
   readonly keyGradient: Tensor;
-  /** The gradient by the value: `[B, Hkv, T, D]`. */
+  /** The gradient with respect to the value: `[B, Hkv, T, D]`. */
   readonly valueGradient: Tensor;
   /** `[T, D]`, as given to `splitProjections`. */
   readonly angles: Tensor;

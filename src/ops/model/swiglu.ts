@@ -21,7 +21,7 @@ const sigmoid: KernelPart = { file: "model/sigmoid.wgsl", source: sigmoidSource 
 
 /** Arguments of {@linkcode swigluForward}. */
 export interface SwigluForwardOptions {
-  /** `[…, 2 · f]`: a row holds the gate's f numbers, then the f numbers that they multiply. */
+  /** `[…, 2 · f]`: a row holds the gate's f numbers, then the f numbers that the gate multiplies. */
   readonly projections: Tensor;
 }
 
@@ -33,7 +33,7 @@ export interface SwigluForwardResult {
 
 /** Arguments of {@linkcode swigluBackward}. */
 export interface SwigluBackwardOptions extends SwigluForwardOptions {
-  /** The loss's gradient by `hidden`: `[…, f]`. */
+  /** The loss's gradient with respect to `hidden`: `[…, f]`. */
   readonly hiddenGradient: Tensor;
 }
 

@@ -6,7 +6,7 @@
  * | `subgroup`           | GPUs; CPU: short rows         | the row stays in registers: one read  |
  * | `tile`               | CPU, 8+ lanes, enough rows    | vec4f loads for any d; few gain loads |
  * | `row-per-invocation` | other CPUs                    | no subgroups, no barrier; 3 stages    |
- * | `vectorised`         | tuning only                   | `subgroup` by way of workgroup memory |
+ * | `vectorised`         | tuning only                   | sums a row through workgroup memory   |
  * | `portable`           | GPUs without subgroups        | the readable definition               |
  */
 import backwardGainSource from "../../../kernels/rms_norm/backward_gain.wgsl" with { type: "text" };
@@ -123,8 +123,8 @@ const tile: BackwardVariant = {
 const ROWS = 4;
 
 /**
- * How many neighboring elements an invocation of the second stage sums. With rows that are 4 KiB
- * apart, more elements make it no faster.
+ * How many neighboring elements of each row an invocation of the second stage computes. If rows are
+ * 4 KiB apart, more elements make the stage no faster.
  */
 const WIDTH = 2;
 

@@ -6,7 +6,7 @@
  * | `subgroup`           | GPUs; CPU: short rows         | the row stays in registers: one read  |
  * | `tile`               | CPU, 8+ lanes, enough rows    | vec4f loads for any d; few gain loads |
  * | `row-per-invocation` | other CPUs                    | no subgroups, no barrier              |
- * | `vectorised`         | tuning only                   | `subgroup` by way of workgroup memory |
+ * | `vectorised`         | tuning only                   | sums a row through workgroup memory   |
  * | `portable`           | GPUs without subgroups        | the readable definition               |
  */
 import inverseSource from "../../../kernels/rms_norm/inverse.wgsl" with { type: "text" };
@@ -47,7 +47,7 @@ export interface RmsNormForwardCall {
   readonly inverseRms: Tensor;
 }
 
-// Parts that every kernel begins with, after the part that reads rows.
+// Every kernel begins with the part that reads rows, and then these parts.
 const inverse: readonly KernelPart[] = [
   range,
   { file: "rms_norm/inverse.wgsl", source: inverseSource },

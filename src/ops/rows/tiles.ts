@@ -14,8 +14,8 @@ export interface RowTiles {
 }
 
 /**
- * Positions (places of a vec4f in a group of rows) that a lane computes at a time. With more, the
- * loop exceeds a core's cache of decoded instructions.
+ * How many positions a lane computes at a time; kernels/rows/tile.ts explains positions. With more,
+ * the loop exceeds a core's cache of decoded instructions.
  */
 const WIDTH = 2;
 
@@ -60,9 +60,10 @@ export function unfitForTiles(gpu: Gpu, { rows, columns }: RowShape): string | u
 }
 
 /**
- * Whether tiles are a good choice, on the CPU, for rows that do not fit lanes' registers. CPU
- * adapters with fewer than eight lanes per subgroup, such as SwiftShader, are faster with one
- * invocation per row.
+ * Whether tiles are a good choice: on the CPU, if there are enough rows. Most rows that fit lanes'
+ * registers run `subgroup` instead, which precedes `tile` in the lists of variants. CPU adapters
+ * with fewer than eight lanes per subgroup, such as SwiftShader, are faster with one invocation per
+ * row.
  */
 export function suitsTiles(gpu: Gpu, { rows, columns }: RowShape): boolean {
   const { software, subgroupSize } = gpu.info;

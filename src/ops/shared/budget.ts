@@ -41,7 +41,8 @@ interface Rule extends GpuBudget {
 
 const rules: readonly Rule[] = [
   // Large GPUs since RDNA 3 have 1,536 registers for each of a SIMD unit's 32 lanes. A subgroup of
-  // 64 lanes needs two of these for one number per lane, so four subgroups hold 192 per lane.
+  // 64 lanes needs two of these to hold one number per lane. So if four subgroups share a unit,
+  // each holds 192 numbers per lane.
   {
     vendor: "amd",
     family: /rdna-?[3-9]|navi ?[34]\d|gfx1[12]\d\d|radeon (rx )?[79]\d\d\d|radeon [78]\d\dm/i,

@@ -139,7 +139,7 @@ function attentionTensors(gpu: Gpu, { B, Hq, Hkv, T, D, vScale, sink }: Dimensio
   };
 }
 
-/** Longer sequences are in the same class. */
+/** Longer sequences are in the class of sequences of this length. */
 const LONGEST_SEQUENCE = 2 ** 14;
 
 // More heads, or a sequence longer than LONGEST_SEQUENCE, run the same kernels. V-scale and learned

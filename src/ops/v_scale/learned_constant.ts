@@ -35,7 +35,7 @@ export interface LearnedConstantForwardResult {
 export interface LearnedConstantBackwardOptions {
   /** `[Hkv]`, the forward's constant. */
   readonly constant: Tensor;
-  /** The loss's gradient by the constant: `[Hkv]`. */
+  /** The loss's gradient with respect to the constant: `[Hkv]`. */
   readonly constantGradient: Tensor;
   /** The tensor for θ's gradient, `[Hkv]`. Default: a new one. */
   readonly thetaGradient?: Tensor;

@@ -72,8 +72,8 @@ const subgroup: Form = {
   // workgroup then exceed the first-level cache. With single numbers, a portable lane reads only
   // one number at a time.
   suits: (gpu, { columns }) => !gpu.info.software || rowElement(columns).elements >= 64,
-  // The least power of two that holds the row, but at most the smallest subgroup's size and at most
-  // 64.
+  // As many lanes as the row has elements, rounded up to a power of two, but at most the smallest
+  // subgroup's size and at most 64.
   lanesPerRow(gpu, { columns }) {
     const wanted = 2 ** Math.ceil(Math.log2(rowElement(columns).elements));
     return Math.min(wanted, gpu.info.subgroupSize?.minimum ?? 1, 64);

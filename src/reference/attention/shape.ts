@@ -38,7 +38,7 @@ export interface AttentionTensors {
   readonly vScale?: { readonly constant: Shaped; readonly mode: string } | undefined;
   /** The learned sinks, if any: [Hq] */
   readonly sinkLogit?: Shaped | undefined;
-  /** The loss's gradient by logSumExp; undefined stands for zeros: [B, Hq, T] */
+  /** The loss's gradient with respect to logSumExp, [B, Hq, T]; undefined stands for zeros */
   readonly logSumExpGradient?: Shaped | undefined;
 }
 

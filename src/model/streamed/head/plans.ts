@@ -48,7 +48,7 @@ export interface PlannedSlice extends Slice {
  *
  * @param build its workspace owns the new plans and tensors
  * @param options `norm`: the final norm's output, [B · T, d]; `targets` and `logSumExp`, [B · T];
- *   `normGradient`: the gradient by `norm`, undefined without a backward pass; `allocate`: makes
+ *   `normGradient`: the gradient of `norm`, undefined without a backward pass; `allocate`: makes
  *   the weights of a slice
  */
 export function planSlices(

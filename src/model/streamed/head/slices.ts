@@ -1,8 +1,8 @@
-/** Slices of a vocabulary, and how the slices' losses make one. */
+/** Splits a vocabulary into slices, and combines the losses of the slices. */
 
 /** How much memory the logits take. */
 export interface LogitsMemory {
-  /** The most bytes of a slice's weights, and of its logits. Default: 2²⁴. */
+  /** The most bytes of a slice's weights, and the most bytes of its logits. Default: 2²⁴. */
   readonly sliceBytes?: number;
   /**
    * Logits are kept for the backward pass if all of them take at most this many bytes; otherwise
