@@ -28,13 +28,16 @@ export interface RmsNormBackwardOptions {
   readonly input: ReferenceTensor;
   /** γ: [d] */
   readonly gain: ReferenceTensor;
-  /** 1/r of each row, from the forward pass: the input's leading dimensions, or [1] without any. */
+  /**
+   * 1/r of each row, from the forward pass. Its shape is the input's leading dimensions, or [1] if
+   * there are none.
+   */
   readonly inverseRms: ReferenceTensor;
   /** ∂L/∂y: [..., d] */
   readonly outputGradient: ReferenceTensor;
 }
 
-/** The shape of one number per row: the input's without its last dimension, or [1]. */
+/** The shape that holds one number per row: the input's leading dimensions, or [1] without any. */
 function leadingShape(shape: readonly number[]): readonly number[] {
   return shape.length === 1 ? [1] : shape.slice(0, -1);
 }

@@ -91,7 +91,7 @@ export function vScaleForward(
  * const constant = reference.tensor([25], [1]);
  * const scaledValueGradient = reference.tensor([0.6, 0.8], [1, 1, 1, 2]);
  * const gradients = reference.vScaleBackward({ value, constant, scaledValueGradient });
- * console.log(gradients.valueGradient.data); // λ∥(25, 25) = 1 along the value: [0.6, 0.8]
+ * console.log(gradients.valueGradient.data); // [0.6, 0.8]: at ‖v‖² = C, the factor along v is 1
  * ```
  */
 export function vScaleBackward(

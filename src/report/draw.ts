@@ -103,7 +103,7 @@ export interface Facets {
   readonly names: readonly string[];
   /** The height of one facet, in pixels. */
   readonly height: number;
-  /** In pixels. Default: that of a small picture. */
+  /** The width in pixels. Default: a small picture's width. */
   readonly width?: number;
   /** The right margin, in pixels. */
   readonly marginRight: number;

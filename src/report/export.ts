@@ -177,7 +177,7 @@ export class SinkExport implements MeasurementObserver, AsyncDisposable {
 
   async onLayer(layer: number, states: LayerTrace<Float32Array>): Promise<void> {
     const { config, context, batch, texts, arrays } = this.#options;
-    // Scale to gradients of the mean loss over all texts.
+    // The gradients are of the batch's mean loss. Scale them to the mean loss over all texts.
     const share = batch / texts;
     const scaled = (name: ArrayName) => {
       const { read, gradient } = arrayOf(name);

@@ -44,7 +44,7 @@ export function html(parts: TemplateStringsArray, ...values: readonly HtmlValue[
 export interface HtmlTableOptions {
   /** Letters, digits and dashes; unique per page. */
   readonly id: string;
-  /** Columns that name the row. Default 1. */
+  /** The number of leading columns that name the row. Default 1. */
   readonly headers?: number;
 }
 

@@ -23,7 +23,7 @@ export interface SvgElement {
   remove(): void;
 }
 
-/** Colors for machines, which repeat after these. */
+/** The number of colors for machines. With more machines, the colors repeat. */
 export const COLORS = 8;
 
 /** Plot's names of the machines' signs, which tell machines apart without color. */

@@ -27,7 +27,7 @@ const LETTER = 6.6;
 /** A legend in a picture's upper margin. */
 export interface PictureLegend {
   readonly marks: Plot.Markish[];
-  /** In pixels, for the margin. */
+  /** The height in pixels, by which the picture's upper margin must grow. */
   readonly height: number;
 }
 
@@ -154,8 +154,8 @@ export function plotAxis(options: PlotAxisOptions): Plot.Markish[] {
 }
 
 /**
- * Ticks for a logarithmic axis: powers of ten, with a few of their multiples if there is room. If
- * an axis is too short for two of these, its ticks are evenly spaced.
+ * Ticks for a logarithmic axis: powers of ten, with a few of their multiples if there is room. A
+ * short axis may contain fewer than two such numbers; then its ticks are evenly spaced.
  *
  * @param domain low and high, above 0
  * @param most the most ticks that fit
@@ -190,8 +190,9 @@ function evenTicks(low: number, high: number, most: number): number[] {
 }
 
 /**
- * The least and greatest of numbers above 0, each moved outward by a share of the decades between
- * them, and by at least 15 %.
+ * The domain of a logarithmic axis: from the least to the greatest value above 0, and a little
+ * further at both ends. On the logarithmic scale, each end moves by `margin` times the distance
+ * between the two, but at least by a factor of 1.15.
  */
 export function logDomain(values: Iterable<number>, margin = 0.06): [number, number] {
   let low = Infinity, high = 0;

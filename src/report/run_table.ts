@@ -171,8 +171,8 @@ function row(measurement: Measurement, known: Summarized): Cell[] {
 }
 
 /**
- * Writes the measurements in the columns that fit 120 characters. The rate is that of the resource
- * that bounds the row; numbered remarks follow below.
+ * Writes the measurements in the columns that fit 120 characters. The rate counts operations or
+ * bytes, by the ceiling that bounds the measurement. Numbered remarks follow below the table.
  */
 function formatCompactRows(file: ResultFile, options: { readonly color: boolean }): string {
   const notes: string[] = [];

@@ -1,4 +1,4 @@
-/** A document to draw with outside a browser. */
+/** A stand-in for a browser's document, so that pictures can be drawn outside a browser. */
 import { parseHTML } from "linkedom";
 import type { SvgDocument } from "./plot.ts";
 

@@ -63,8 +63,8 @@ export interface SinkMeasurement {
   readonly precise?: boolean;
   readonly data: {
     /**
-     * The part of the task that the sequences come from: validation in older files, which lack this
-     * field.
+     * The part of the task that the sequences come from. Older files lack this field; their
+     * sequences come from validation.
      */
     readonly split?: "training" | "validation";
     /** The number of measured sequences. */
@@ -80,8 +80,8 @@ export interface SinkMeasurement {
    */
   readonly oracleLoss: number | null;
   /**
-   * The positions of all arrays [positions], increasing: 0 … 31, then 2^k − 1, and the last one. s
-   * is always among them.
+   * The token positions that every array marked [positions] covers, in increasing order: 0 … 31,
+   * then 63, 127 and so on (2^k − 1), and the last position. s is always among them.
    */
   readonly positions: readonly number[];
   readonly layers: readonly LayerMeasurement[];

@@ -102,8 +102,8 @@ export function compareEarly(
 }
 
 /**
- * The positions that by-position arrays keep: s, the last one, all up to `dense`, then ever fewer,
- * where 2t + 1 follows t (by default 63, 127, …).
+ * The positions that arrays by position keep: all up to `dense`, then ever fewer, as 2t + 1 follows
+ * t (by default 63, 127, …). They always include s and the last position.
  *
  * @param context T
  * @param options s, and `dense` (default 31)

@@ -172,7 +172,7 @@ export function describeInterventions(
   return parts.length === 0 ? "plain attention" : parts.join(", ");
 }
 
-/** σ of the initial weights N(0, σ²), which V-scale's constant uses too. */
+/** σ of the initial weights N(0, σ²). V-scale's constant uses σ too. */
 export const INITIAL_DEVIATION = 0.02;
 
 /**
@@ -187,8 +187,9 @@ export function vScaleConstant(
 }
 
 /**
- * The least and greatest values. Others are a mistake or a malicious file. Token numbers are stored
- * as float32, which holds integers below 2²⁴ exactly.
+ * The least and greatest value of each field. A value beyond them is a mistake, or comes from a
+ * malicious file. Tokens are stored as float32, which holds integers below 2²⁴ exactly; this limits
+ * the vocabulary.
  */
 const LIMITS = {
   vocabulary: [2, 2 ** 24 - 1],

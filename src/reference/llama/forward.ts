@@ -270,7 +270,10 @@ export class LlamaForward {
   }
 }
 
-/** v₀ + φ(v) − φ(v₀), where v₀ is `held`: equals v₀ at v = v₀, with V-scale's derivative. */
+/**
+ * v₀ + φ(v) − φ(v₀), where v₀ is `held`. At v = v₀ its value is v₀, but its derivative is that of
+ * V-scale. So finite differences of the loss give the gradient of backward-only V-scale.
+ */
 function holdFast(
   value: ReferenceTensor,
   { held, constant }: { readonly held: Float64Array; readonly constant: ReferenceTensor },

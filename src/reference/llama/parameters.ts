@@ -42,7 +42,7 @@ export interface LayerParameterNames {
   readonly keyNorm: string;
   /** [d, Hq D] */
   readonly attentionOutput: string;
-  /** [d], with a bias of attention's output */
+  /** The bias that some models add to attention's output: [d] */
   readonly attentionOutputBias: string;
   /** The learned sinks: one logit s for each query head, [Hq] */
   readonly sinks: string;

@@ -84,7 +84,10 @@ export function mergeHeads(perHead: ReferenceTensor, layout: HeadLayout): Refere
   return output;
 }
 
-/** Calls back with the offsets of each head at each position. */
+/**
+ * Calls `visit` for each head at each position. `row` is the offset of the head's D elements in
+ * rows [B T, H D], `head` their offset in heads [B, H, T, D].
+ */
 function forEachHead(
   { batch, context, heads, headDim }: HeadLayout,
   visit: (at: { t: number; row: number; head: number }) => void,
@@ -160,7 +163,7 @@ export function swigluBackward(
 export interface GatedHeads {
   /** y of all heads, joined along the last dimension: [N, Hq D] */
   readonly input: ReferenceTensor;
-  /** One per head or per element: [N, G], where G divides Hq D */
+  /** One gate's logit for each head, or for each element of a row: [N, G], where G divides Hq D */
   readonly logits: ReferenceTensor;
 }
 

@@ -1,6 +1,7 @@
 /**
  * A model's inner states on one batch: the states that gradient-sink measurements read, and the
- * loss's gradients by some of them. `Numbers` is a tensor on the GPU, or its elements on the CPU.
+ * loss's gradients with respect to some of them. `Numbers` is a tensor on the GPU, or its elements
+ * on the CPU.
  */
 
 /**
@@ -23,8 +24,8 @@ export interface LayerTrace<Numbers> {
   /** h^{ℓ+1} = h^{ℓ+½} + r_mlp, the stream after the layer: [B, T, d] */
   readonly output: Numbers;
   /**
-   * The loss's gradients by some of the states. The gradient by r_attn equals that by `half`; the
-   * gradient by r_mlp equals that by `output`.
+   * The loss's gradients with respect to some of the states. Two more follow: the gradient with
+   * respect to r_attn equals `half`, and the one with respect to r_mlp equals `output`.
    */
   readonly gradients: {
     readonly input: Numbers;
@@ -52,7 +53,7 @@ export interface AttentionTrace<Numbers> {
   readonly opening?: Numbers;
   /** r_attn, which attention adds to the stream: [B, T, d] */
   readonly residual: Numbers;
-  /** The loss's gradients; the gradient by `value` includes V-scale. */
+  /** The loss's gradients. The one with respect to `value` has passed back through V-scale. */
   readonly gradients: {
     readonly norm: Numbers;
     readonly query: Numbers;
@@ -60,8 +61,8 @@ export interface AttentionTrace<Numbers> {
     readonly value: Numbers;
     readonly output: Numbers;
     /**
-     * The gradient by y′, the gates' output, with heads joined along the last dimension: [B, T, Hq
-     * D].
+     * The gradient with respect to y′, the gates' output. Heads are joined along the last
+     * dimension: [B, T, Hq D].
      */
     readonly gated?: Numbers;
   };

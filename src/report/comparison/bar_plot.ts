@@ -70,8 +70,8 @@ function barsOf(comparison: Comparison, group: OperatorGroup, unit: Throughput):
   );
 }
 
-// Above this ratio of the longest bar to the shortest, the shortest would be only 6 pixels long.
-// Points on a logarithmic axis then replace the bars, which need a zero to begin at.
+// If the longest bar were this many times as long as the shortest, the shortest would have only 6
+// pixels. Above this ratio the axis is logarithmic. It has no zero, so points replace the bars.
 const WIDEST_BARS = 40;
 
 /** Draws an operator's throughput; longer is better. Undefined if no rate is known. */

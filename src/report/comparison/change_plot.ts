@@ -162,7 +162,8 @@ const ROUND = [0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.
 const ROUND_GROWTH = [...ROUND.slice(0, 8), 1, 2, 4, 9, 19, 49, 99, 999, 9999, 99999, 999999];
 
 /**
- * Ticks at round changes between two ratios, outward from no change, and far enough apart to read.
+ * Ticks between two ratios, at round changes such as −10 % or +20 %. They begin at no change, go
+ * outward, and skip a change whose label would be too close to the last one.
  */
 function tickRatios(low: number, high: number, count: number): number[] {
   const distance = Math.log(high / low) / count;

@@ -157,7 +157,7 @@ export function distributionPlot(
         })
       ),
       common
-        // The medians, with the machines' signs at their lower ends.
+        // A line at each median, with its machine's sign at the bottom.
         ? [
           Plot.ruleX(spreads, {
             fy: "shape",

@@ -1,5 +1,5 @@
 /**
- * The comparison page's tables: those with colors or signs in cells, and those of a picture's
+ * The comparison page's tables: some have colors or signs in their cells, others repeat a picture's
  * numbers.
  */
 import { quantileSorted } from "simple-statistics";
@@ -57,7 +57,10 @@ function matrixCell(cell: ComparisonCell): Markup {
   `;
 }
 
-/** The table for three or more machines. A cell's color shows its time over the row's best. */
+/**
+ * The table for three or more machines. A cell's color shows its time divided by the row's best
+ * time.
+ */
 export function matrixMarkup(comparison: Comparison): Markup {
   const { machines, rows, totals, completeRows } = comparison;
   const remarks = rowRemarks(comparison);

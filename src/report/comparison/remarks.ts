@@ -32,7 +32,7 @@ function suspicions({ summary, measurement, pair, rooflineShare = 0 }: Compariso
 export interface Remark {
   /** From 1 on; undefined without remarks. */
   readonly number: number | undefined;
-  /** The measurement, the machines and the remarks on each; not escaped. */
+  /** The measurement, then each machine with the remarks on it; not escaped. */
   readonly text: string;
 }
 

@@ -1,4 +1,4 @@
-/** The arrays that an export can hold: a layer's states and the loss's gradients by them. */
+/** The arrays that an export can hold: a layer's states, and the loss's gradients at them. */
 import type { LlamaConfig } from "../../reference/llama/config.ts";
 import type { LayerTrace } from "../../reference/llama/trace.ts";
 
@@ -14,7 +14,7 @@ export interface ExportedArray {
   readonly attention: boolean;
   /** Reads the array from a layer's trace; undefined if a layer without attention lacks it. */
   readonly read: (layer: LayerTrace<Float32Array>) => Float32Array | undefined;
-  /** Whether it is a gradient, which the export scales to that of the mean loss over all texts. */
+  /** Whether it is a gradient. The export scales gradients to the mean loss over all texts. */
   readonly gradient: boolean;
 }
 
@@ -50,7 +50,10 @@ function heads(kind: "query" | "value", meaning: string, read: Read): ExportedAr
   };
 }
 
-/** An array of gradients by a state; `also` names an equal gradient by another state. */
+/**
+ * Describes the gradients with respect to one state. `also` names another state's gradient that
+ * equals them.
+ */
 function gradient(array: ExportedArray, also?: string): ExportedArray {
   const meaning = `${array.meaning}, the loss's gradient by the state` +
     (also === undefined ? "" : `, which is ${also}`);
@@ -114,7 +117,7 @@ export const ARRAY_NAMES = Object.keys(ARRAYS) as readonly ArrayName[];
 /** Arrays that an export holds by default. */
 export const DEFAULT_ARRAYS: readonly ArrayName[] = ["output", "attention_norm_gradient"];
 
-/** The array of a name known only at run time, in the type that all arrays share. */
+/** Looks up an array whose name is known only at run time. All arrays share the returned type. */
 export function arrayOf(name: ArrayName): ExportedArray {
   return ARRAYS[name];
 }

@@ -4,7 +4,7 @@ import type { MeasurementSource, SinkMeasurement } from "../../sinks/measurement
 import type { SinkSettings } from "../../sinks/measurement/settings.ts";
 import { arrayOf, NORMED } from "./arrays.ts";
 
-/** The version of the index's form; another may have other fields. */
+/** The version of the index's schema. Another version may have other fields. */
 export const EXPORT_SCHEMA = "gradsink-export/1";
 
 /** A column of a table. */

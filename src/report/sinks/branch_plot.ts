@@ -77,7 +77,8 @@ function measurePlot(
     ).filter(({ index }) => index >= 0);
   const branches = BRANCHES.filter((branch) => points.some((row) => row.branch === branch));
   const domain = logDomain([...points, ...lines].map(({ value }) => value));
-  // If there is no room for names, the legend gives the order and the colors.
+  // Each slope is written with its series' name if there is room. Otherwise the reader finds the
+  // series by the legend's order and colors.
   const named = series.length > 1 && width / branches.length > 230;
   const slopes = measure !== "compress" ? [] : fits
     .map(({ series: name, branch, fit }) => ({

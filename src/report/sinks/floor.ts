@@ -42,8 +42,8 @@ export function summaryFloor(
 }
 
 /**
- * A query's gradient at s below this share of the early tokens' counts as 0: it is float32's
- * rounding error. Older files without a floor need this test.
+ * If the gradient of query s is below this share of the early queries' gradients, it counts as 0:
+ * it is float32's rounding error. Older files, which have no floor, need this test.
  */
 const ROUNDING = 2 ** -20;
 

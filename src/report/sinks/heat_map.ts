@@ -22,7 +22,7 @@ export interface HeatMapOptions extends Omit<SinkPlotOptions, "series"> {
   readonly value: string;
   /** `share`: linear from 0 to 1; `log`: logarithmic from the least to the greatest value. */
   readonly scale: "share" | "log";
-  /** In pixels. Default: 16. */
+  /** A cell's height in pixels. Default: 16. */
   readonly cell?: number;
   /** A line below the title, such as which part of the data is shown. */
   readonly note?: string | undefined;

@@ -93,7 +93,8 @@ export function headTable(measurement: SinkMeasurement): Table {
 export function gradientTable(measurement: SinkMeasurement): Table {
   const { position: s, lastGradientPosition, early } = measurement.settings;
   const { positions, intervals } = measurement;
-  // The mean over the kept positions, which include all early ones unless the settings are unusual.
+  // The path's gradient at s beside its mean over early tokens. The mean uses the positions that
+  // the measurement keeps: all early ones, unless the settings are unusual.
   const path = (attention: AttentionMeasurement, path: "query" | "key" | "value"): string => {
     const at = (t: number) => attention.gradients[path][positions.indexOf(t)];
     const floor = path === "value" ? undefined : attention[`${path}GradientFloor`];
@@ -185,8 +186,8 @@ export function normTable(measurement: SinkMeasurement): Table {
 }
 
 /**
- * The values' norms at s, which are small at a sink (value-state drain), and V-scale, by value
- * head.
+ * One row per value head: the value's norm at s, which is small at a sink (value-state drain), and
+ * V-scale's norm and parameters.
  */
 export function valueTable(measurement: SinkMeasurement): Table {
   const { position: s, early } = measurement.settings;

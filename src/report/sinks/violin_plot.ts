@@ -17,7 +17,7 @@ import {
 } from "../plot_parts.ts";
 import type { GradientNormRow, GradientSinkRow } from "./plot_rows.ts";
 
-/** One height of a violin's outline, with its two sides. */
+/** A violin's left and right side at one height. */
 interface Outline {
   readonly panel: string;
   readonly key: string;
@@ -28,7 +28,7 @@ interface Outline {
   readonly index: number;
 }
 
-/** The point of one value, at `x`. Points shifted sideways do not hide equal values. */
+/** The point of one value, at `x`. Neighboring points differ in `x`, so none hides another. */
 interface Spot {
   readonly panel: string;
   readonly index: number;
@@ -39,7 +39,7 @@ interface Spot {
 /** With fewer values a density would be a guess: the values themselves are drawn. */
 const FEWEST_FOR_DENSITY = 12;
 
-/** Half the width of a violin. The violins of token s and of the others are 1 apart. */
+/** Half a violin's width. Token s has its violin at x = 0, the other tokens theirs at x = 1. */
 const HALF_WIDTH = 0.42;
 
 /** A kernel density of log10 values at 64 places, by Silverman's rule, scaled to a maximum of 1. */

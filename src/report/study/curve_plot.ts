@@ -26,7 +26,7 @@ export interface CurvePlotOptions extends PictureOptions {
   readonly scale?: "linear" | "logarithmic" | "share";
   /** A horizontal line at a meaningful value. */
   readonly reference?: number;
-  /** In pixels. Default: that of a small picture. */
+  /** The width in pixels. Default: a small picture's width. */
   readonly width?: number;
 }
 

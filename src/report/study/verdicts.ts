@@ -52,7 +52,7 @@ export function verdictCell(verdict: ClaimVerdict): Cell {
   return { text: verdict, tone: VERDICT_FORMS[verdict].tone };
 }
 
-/** The evidence for a claim's row: the first with a test, else the first. */
+/** The evidence for a claim's row: the first piece that has a test, or else the very first. */
 export function headline({ evidence }: ClaimResult): Evidence | undefined {
   return evidence.find(({ test }) => test !== undefined) ?? evidence[0];
 }
@@ -86,8 +86,8 @@ export function tally(claims: readonly ClaimResult[]): string {
 }
 
 /**
- * Explains every verdict that occurs, and if a claim compares arms, how to read its figure: a
- * sentence each, without a period.
+ * Explains every verdict that occurs. If a claim compares arms, also explains how to read its
+ * figure. Each string is one sentence without a period.
  */
 export function verdictLegend(claims: readonly ClaimResult[]): string[] {
   const compares = claims.some((claim) => headline(claim)?.arms !== undefined);

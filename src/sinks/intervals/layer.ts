@@ -13,7 +13,7 @@ import { sum } from "../../statistics/mean.ts";
 
 const PATHS = ["query", "key", "value"] as const;
 
-/** One layer's figures in one resample, by the names in `../measurement/`. */
+/** One layer's figures in one resample. They are named as in `../measurement/`. */
 export interface LayerDraw {
   readonly gradientSink: number | null;
   readonly singleGradientSink: number | null;
@@ -36,14 +36,15 @@ export class LayerUnits {
   readonly #norm: GradientUnits;
   readonly #paths: Readonly<Record<typeof PATHS[number], GradientUnits>>;
   /**
-   * The norms of each sequence's own gradient, n_b ∂L_b, by position. L_b is the mean loss over the
-   * n_b sequences of batch b.
+   * The norm of each sequence's gradient at each position. A sequence's own mean loss has the
+   * gradient n_b ∂L_b, because L_b is the mean loss over the n_b sequences of batch b.
    */
   readonly #single: SequenceUnits;
   /**
-   * [4 Hq + 3], sums over sequences. Four lists by head: scores, sums of the attention from idle
-   * queries, sequences whose score counts as a sink, and sequences whose idle score does. Then the
-   * numbers of sequences, of idle queries, and of sequences with idle queries.
+   * [4 Hq + 3], sums over sequences. First come four lists with a number for each head: the sum of
+   * scores, the sum of attention from idle queries, how many sequences' scores count as a sink, and
+   * how many idle scores do. Then come three counts: sequences, idle queries, and sequences with
+   * idle queries.
    */
   readonly #heads: SequenceUnits;
   readonly #positions: number;

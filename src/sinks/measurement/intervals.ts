@@ -2,9 +2,9 @@
 import type { Interval } from "../../statistics/resampling.ts";
 
 /**
- * 95 % intervals over sequences: how much each figure would vary if as many other sequences were
- * measured. The fields have the figures' names; null if a figure has no value, or a resample has
- * none.
+ * 95 % intervals over sequences: how much each figure would vary from one sample of sequences to
+ * another of the same size. The fields have the figures' names. An interval is null if its figure
+ * has no value, in the measurement or in a resample.
  */
 export interface SinkIntervals {
   /** null in a layer without attention. */

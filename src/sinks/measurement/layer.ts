@@ -8,14 +8,14 @@ import type { HeadMeasurement, ValueHeadMeasurement } from "./head.ts";
 
 /** Summed gradient norms at the attention's inner states, [positions] each. */
 export interface AttentionGradients {
-  /** ‖∇_{h̃_t}L‖, by the RMSNorm output h̃ that feeds attention */
+  /** ‖∇_{h̃_t}L‖, where h̃ is the RMSNorm output that feeds attention */
   readonly norm: readonly number[];
   /** ‖∇_{q_t}L‖: at position 0 it is 0 apart from rounding, unless heads have sink logits. */
   readonly query: readonly number[];
   readonly key: readonly number[];
-  /** The gradient by v before V-scale. */
+  /** ‖∇_{v_t}L‖, where v is the value before V-scale */
   readonly value: readonly number[];
-  /** ‖∇_{y_t}L‖, by the heads' outputs y */
+  /** ‖∇_{y_t}L‖, where y are the heads' outputs */
   readonly output: readonly number[];
 }
 
@@ -91,7 +91,7 @@ export interface LayerMeasurement {
   readonly mlp: {
     /** ‖r_mlp‖, the norm of what the MLP adds to the residual stream */
     readonly residual: SinkComparison;
-    /** Summed ‖∇_{h̃_t^{ℓ+½}}L‖, by the RMSNorm output that feeds the MLP: [positions]. */
+    /** Summed ‖∇_{h̃_t^{ℓ+½}}L‖, where h̃^{ℓ+½} is the MLP's RMSNorm output: [positions]. */
     readonly normGradient: readonly number[];
     readonly branch: BranchMeasurement;
   };

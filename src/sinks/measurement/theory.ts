@@ -10,9 +10,9 @@ export interface TheoryCheck {
   /** How many comparisons were made. */
   readonly compared: number;
   /**
-   * In the comparison that uses the largest share of its tolerance: |left − right| for an identity,
-   * left − right for a bound, divided by the sum of the terms' magnitudes. It is negative if a
-   * bound holds with room.
+   * The error of the comparison that uses the largest share of its tolerance: |left − right| for an
+   * identity, left − right for a bound, each divided by the sum of the terms' magnitudes. A bound
+   * that holds with room has a negative error.
    */
   readonly worst: number;
   /** The place of `worst`: layer, head or branch, sequence, position. */

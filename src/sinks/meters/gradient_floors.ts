@@ -1,23 +1,25 @@
 /**
- * The rounding errors of the gradients by one key and by one query. They are called floors: a
- * gradient below its floor is noise.
+ * The rounding errors of the gradients with respect to one key and one query. They are called
+ * floors: a gradient below its floor is noise.
  *
  * A logit's gradient is a_tj (⟨g_t, v_j⟩ − D_t) with D_t = ⟨g_t, y_t⟩, where y_t is the head's
- * output for query t and g_t the loss's gradient by y_t. The difference loses digits if a query
- * gives one key almost all of its weight, because y_t is then nearly that key's value. Three
- * roundings remain, of y_t and of the two inner products. Each is about u ‖g_t ⊙ v_j‖, where u is
- * the unit roundoff. Roundings of different queries, heads and sequences are independent, and so
- * are those of one query's inner products. All keys of a query share its D_t. The floors are:
+ * output for query t and g_t = ∂L/∂y_t. The difference loses digits if a query gives one key almost
+ * all of its weight, because y_t is then nearly that key's value. Three roundings remain, of y_t
+ * and of the two inner products. Each is about u ‖g_t ⊙ v_j‖, where u is the unit roundoff.
+ * Roundings of different queries, heads and sequences are independent, and so are those of one
+ * query's inner products. All keys of a query share its D_t. The floors are:
  *
- *     by key s    3 u (Σ_t (a_ts ‖q_t‖ (‖g_t ⊙ v_s‖ + ‖g_t ⊙ y_t‖))²/D)^½
- *     by query s  3 u (Σ (‖g_s ⊙ y_s‖ ‖Σ_j a_sj k_j‖ + (Σ_j (a_sj ‖g_s ⊙ v_j‖ ‖k_j‖)²)^½)²/D)^½
+ *     of ∂L/∂k_s  3 u (Σ_t (a_ts ‖q_t‖ (‖g_t ⊙ v_s‖ + ‖g_t ⊙ y_t‖))²/D)^½
+ *     of ∂L/∂q_s  3 u (Σ (‖g_s ⊙ y_s‖ ‖Σ_j a_sj k_j‖ + (Σ_j (a_sj ‖g_s ⊙ v_j‖ ‖k_j‖)²)^½)²/D)^½
  *
- * summed over all heads and sequences, and for a key over all queries that see it. The floor by key
- * was checked on sinks that take all but 1e-4 to 1e-8 of the weight (T 64 to 256, D 16 to 128). The
- * error was a tenth of the floor to slightly above it, both in this project's kernels and in
- * PyTorch. The error of the query's gradient was a tenth to a third of its floor (T 40, D 12).
- * Errors relative to the gradient, such as the exponential's, do not hide it, so the floors leave
- * them out.
+ * Σ_t sums over all heads and sequences, and over all queries t that see key s. The Σ without an
+ * index sums over all heads and sequences. The key's floor was checked on sinks that take all but
+ * 1e-4 to 1e-8 of the weight (T 64 to 256, D 16 to 128). The error was a tenth of the floor to
+ * slightly above it, both in this project's kernels and in PyTorch. The error of the query's
+ * gradient was a tenth to a third of its floor (T 40, D 12).
+ *
+ * Other errors, such as the exponential's, are proportional to the gradient. They cannot hide it,
+ * so the floors leave them out.
  *
  * Without a sink logit the first query sees only one key: its gradient is 0, and a kernel's result
  * for it lies below the floor.
@@ -137,7 +139,7 @@ export class GradientFloors {
   }
 }
 
-/** A query's row, counted over all heads, and a value's row. */
+/** The index of a query's row among the rows of all heads, and likewise of a value's row. */
 interface Pair {
   readonly row: number;
   readonly value: number;
@@ -149,7 +151,7 @@ function valueSize({ value, outputGradient }: SlopeStates, pair: Pair): number {
   return productNorm(outputGradient, value, pair);
 }
 
-/** The errors of D_t, ‖g_t ⊙ y_t‖, and of the precise form's third term, added; in units of u. */
+/** The error of D_t, ‖g_t ⊙ y_t‖, plus that of the precise form's third term, in units of u. */
 function rowSize(
   { output, outputGradient, taken, sinkWeight }: SlopeStates,
   pair: Pair,

@@ -17,8 +17,8 @@ export class StateMeter {
   readonly #cosine: Float64Array;
   readonly #largestByPosition: Float64Array;
   /**
-   * For each channel, its largest magnitude in a text: summed over texts, and in the current text.
-   * [width]
+   * [width] each. For each channel: the sum over texts of its largest magnitude in a text, and its
+   * largest magnitude in the current text.
    */
   readonly #largestByChannel: Float64Array;
   readonly #channels: Float64Array;
