@@ -6,9 +6,7 @@ import { attentionGates, type LlamaConfig } from "../reference/llama/config.ts";
 import type { LayerTrace, Trace } from "../reference/llama/trace.ts";
 import type { Numbers } from "./numbers.ts";
 
-/**
- * A state or gradient: its name, its elements, its number of heads, and a head's width per token.
- */
+/** A state or gradient. `width` is the number of elements that one head has at one token. */
 interface NamedState {
   readonly name: string;
   readonly data: Numbers;
@@ -65,8 +63,8 @@ function gradientsOf(layer: LayerTrace<Numbers>, config: LlamaConfig): NamedStat
 }
 
 /**
- * A state of the gates. undefined in a model without gates; empty, which is refused, if a model
- * with gates lacks it.
+ * A state of the gates; undefined if the model has no gates. If the model has gates but the trace
+ * lacks the state, the result is empty, so the check of its length refuses it.
  */
 function gated(numbers: Numbers | undefined, config: LlamaConfig): Numbers | undefined {
   return attentionGates(config) === 0 ? undefined : numbers ?? new Float64Array();
@@ -95,7 +93,7 @@ export interface LayerCheck {
 
 /**
  * Refuses a layer of a trace if it does not fit its model, or if its states hold a NaN or infinity.
- * The error names the first one in the order of computation.
+ * The error names the first faulty tensor in the order of computation.
  *
  * @throws {TypeError} if attention or a tensor is missing or has the wrong length
  * @throws {RangeError} that names the layer, tensor, sequence and position of the first NaN or
@@ -121,7 +119,7 @@ export function checkLayerGradients(layer: LayerTrace<Numbers>, options: LayerCh
 
 /**
  * Refuses a trace that does not fit its model, or that holds a NaN or infinity. The error names the
- * first one in the order of computation, where the trouble began.
+ * first faulty tensor in the order of computation, where the trouble began.
  *
  * @throws {TypeError} if a layer or a tensor is missing or has the wrong length
  * @throws {RangeError} that names the layer, tensor, sequence and position of the first NaN or

@@ -23,7 +23,7 @@ const RESAMPLES = 2000;
  */
 const MOST_DRAWS = 2e6;
 
-/** Each sample's position in increasing order; equal samples keep their order. */
+/** Each sample's rank by value, from 0 for the least; equal samples keep their order. */
 function positions(samples: readonly number[]): Uint32Array<ArrayBuffer> {
   const order = Uint32Array.from(samples, (_, i) => i)
     .sort((a, b) => samples[a]! - samples[b]! || a - b);

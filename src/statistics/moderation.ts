@@ -62,9 +62,9 @@ function trigammaInverse(value: number): number {
  * Moderates variances.
  *
  * @param rows one variance per row; rows without degrees of freedom get the common variance
- * @returns the moderated variances in the same order, or the rows unchanged if fewer than four have
- *   degrees of freedom or the median of their variances is 0. No row gets more degrees of freedom
- *   than all rows have together
+ * @returns the moderated variances in the same order. No row gets more degrees of freedom than all
+ *   rows have together. The rows return unchanged if fewer than four have degrees of freedom, or if
+ *   the median variance of the rows with degrees of freedom is 0
  *
  * @example
  * ```ts

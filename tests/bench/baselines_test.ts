@@ -143,7 +143,7 @@ Deno.test("naive fails its check if an output is not written, even after a good 
 Deno.test("naive throws if the T × T matrix does not fit, and frees everything", async () => {
   const gpu = await testGpu("deno");
   const dimensions = { B: 1, Hq: 2, Hkv: 1, T: 64, D: 32 };
-  const bytes = 4 * 2 * 64 * 64; // of the matrix; query has half as many
+  const bytes = 4 * 2 * 64 * 64; // of both heads' T × T matrices; the query has half as many
   const limits = { maxStorageBufferBindingSize: bytes - 4, maxBufferSize: bytes - 4 };
   const small = siblingGpu(gpu, { limits });
   for (const pass of ["forward", "backward"] as const) {

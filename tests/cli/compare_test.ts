@@ -65,7 +65,8 @@ test("compare prints a table, Markdown, CSV or JSON", async (folder) => {
   assertEquals(csv.out.trimEnd().split("\n").length, 7);
   const json = JSON.parse((await compare("-f", "json", a, b)).out);
   assertEquals(json.rows.length, 3);
-  // The ratio is that of the geometric means of the four processes' medians.
+  // For each file, take the geometric mean of its four processes' medians. The ratio compares these
+  // two means.
   const raw = await Promise.all(
     [a, b].map(async (path) => JSON.parse(await Deno.readTextFile(path))),
   );

@@ -148,7 +148,8 @@ test("train trains on a text's own bigrams, and prints a summary", () =>
     assertStringIncludes(out, "At token 0 of 32 sequences, with 95 % intervals over sequences");
     assertStringIncludes(sinks.texts.out, "summed over 32 sequences");
     const estimates = out.match(/\d\S* \(\S+ to \S+\)/g) ?? [];
-    // In each of the two layers: the idle scores of two heads, and one R_GS.
+    // Each of the two layers has one R_GS, and two heads' scores over the queries that have nothing
+    // to copy.
     assertEquals(estimates.length, 6, out);
     for (const estimate of estimates) assertStringIncludes(sinks.texts.out, estimate);
     // Resuming a finished run only prints the summary again.

@@ -149,9 +149,9 @@ onEachRuntime("SinkMeter agrees with attentionSinkStatistics() on the GPU", asyn
       const values = await tensor.read(); // [B, Hq]
       for (const head of meter.result().layers[1]!.attention!.heads) {
         const mean = (values[head.head]! + values[2 + head.head]! + values[4 + head.head]!) / 3;
-        // Each of 12 weights has a logit below 20, an inner product of 8 numbers. In units of
-        // 2^-24: 8 for the product, 2 · 20 for its exponential, 12 for the sum, 10 for everything
-        // else.
+        // Each of 12 weights is the exponential of a logit below 20, and the logit is an inner
+        // product of 8 numbers. The roundings in units of 2^-24: 8 in the product, 2 · 20 in the
+        // exponential, 12 in the sum of weights, 10 in everything else.
         const error = Math.abs(mean - head[name]) / head[name];
         assert(error < 70 * 2 ** -24, `${name} of head ${head.head} is off by ${error}`);
       }

@@ -1,4 +1,4 @@
-/** Claims of files, between handles of one process and between processes. */
+/** Only one claim of a file can exist at a time, within one process and among processes. */
 import { join } from "node:path";
 import { claimFile, waitForLock } from "../../src/files/claim.ts";
 import { assert, assertEquals, assertStringIncludes } from "../support/assert/assert.ts";
@@ -17,7 +17,7 @@ test("claimFile() gives a file to one at a time, whatever its name", async (fold
   const other = join(folder, "b.json");
   await Deno.writeTextFile(other, "");
   (await claimFile(other))![Symbol.dispose]();
-  // The claim survives when the file is replaced, as every write does.
+  // Every write replaces the file by a new one; the claim must survive that.
   await Deno.writeTextFile(join(folder, "new"), "new");
   await Deno.rename(join(folder, "new"), path);
   assertEquals(await claimFile(path), undefined);

@@ -122,8 +122,8 @@ Deno.test("BenchRun measures ceilings before and after, and keeps rows in the or
 Deno.test("BenchRun resumes in the middle of the rounds, and keeps the number of processes", async () => {
   const whole = (await run(180)).bench.file;
   const [first, second] = whole.measurements;
-  // An interrupt in round 2 leaves a file like this: one row has samples of three processes,
-  // another has those of two and some of the third.
+  // An interrupt in round 2 leaves a file like this: one row has all samples of three processes; in
+  // another row the third process was cut short.
   const cut = (measurement: Measurement, count: number, stopReason: "budget" | "interrupted") => ({
     ...measurement,
     ...{

@@ -41,7 +41,7 @@ Deno.test("one row's interval is Student's, over its processes' medians", () => 
 });
 
 Deno.test("a factor common to a round's rows remains each row's error, with the rounds' degrees of freedom", () => {
-  // In each round, every row changes by the same factor and nothing else.
+  // From round to round, all rows change by the same factor, and nothing else changes.
   const rows = [1, 2, 4, 8, 16].map((time, i) => row(i + 1, time, 1.1 * time, 1.21 * time));
   const found = estimateTimes(rows).get(rows[2]!)!.time;
   const [common, own] = found.errors;

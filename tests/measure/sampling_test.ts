@@ -190,8 +190,8 @@ Deno.test("sampleWork() flags the samples of a slow phase and keeps them", async
   const slowSamples = samples.flatMap((sample, i) => sample > 25e6 ? [i] : []);
   assert(slowSamples.length >= 20, `${slowSamples.length} slow samples`);
   // Each visit takes one sample here. The reference kernel runs at every sixth visit, and a single
-  // slow run of it does not count. So at each end of the slow phase up to twelve samples, those
-  // between three of its runs, can be misjudged.
+  // slow run of it does not count. So each end of the slow phase may be noticed two of these runs
+  // too early or too late, which is 12 samples at each end and 24 in all.
   const missed = slowSamples.filter((i) => !driftingSamples.includes(i));
   const wrong = driftingSamples.filter((i) => !slowSamples.includes(i));
   assert(missed.length <= 24 && wrong.length <= 24, `${missed} / ${wrong}`);

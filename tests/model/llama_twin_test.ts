@@ -10,9 +10,10 @@ import { onEachRuntime } from "../support/gpu.ts";
 import { llamaBatch, llamaParameters, SMALL_LLAMA } from "../support/model/llama.ts";
 
 /**
- * The allowed distance of a tensor from the twin's, relative to the norm of the twin's. float32
- * rounds by 6e-8. Sums of some dozen terms through three layers reach 6.4e-6 (measured, in the
- * gradient of layer 0's MLP norm gain); most tensors stay below 2e-6. A wrong term is far above.
+ * The largest allowed distance of a tensor from the twin's tensor, relative to the latter's norm.
+ * float32 rounds by 6e-8. Sums of some dozen terms through three layers reach 6.4e-6 (measured, in
+ * the gradient of layer 0's MLP norm gain); most tensors stay below 2e-6. A wrong term causes
+ * far more.
  */
 const TOLERANCE = 1e-5;
 

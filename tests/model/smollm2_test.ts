@@ -175,7 +175,7 @@ Deno.test({
   },
 });
 
-/** The norm of each token's rows of all heads together, [B, T], from a state [B, heads, T, D]. */
+/** For each token, the norm of all its heads' rows together: [B, T], of a state [B, heads, T, D]. */
 function headNorms(state: Float32Array, heads: number, headDim: number): Float64Array {
   return Float64Array.from({ length: BATCH * CONTEXT }, (_, i) => {
     const [text, token] = [Math.floor(i / CONTEXT), i % CONTEXT];

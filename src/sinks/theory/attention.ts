@@ -8,14 +8,14 @@
  * gates, which `gate.ts` checks.
  *
  * Rounding: the checks recompute the weights in float64 from the traced q and k. The model's own
- * weights differ from these by three kinds of rounding: of the logit, at most (D/4 + 6) u |z|, once
- * in z and once in logSumExp; of exp and log; and of the sums over T. Here u is the unit roundoff
- * of the traced numbers, 2^-24 or 2^-53. Together they are at most ρ = u ((D/2 + 32) Z + T + 50),
- * where Z is the largest of a head's ‖q_t‖ ‖k_s‖/√D and |sink logit|. Sums over T tokens and
- * products of D elements add (T + D + 50) u times the added magnitudes. An identity's difference is
- * measured in units of these magnitudes. (Higham, Accuracy and Stability, section 4.2; WGSL's own
- * accuracy of exp and log.) In addition, weights and products below the smallest normal number may
- * be flushed to 0.
+ * weights differ from these because three things are rounded: the logit, by at most (D/4 + 6) u
+ * |z|, once in z and once in logSumExp; exp and log; and the sums over T. Here u is the unit
+ * roundoff of the traced numbers, 2^-24 or 2^-53. Together these errors are at most ρ = u ((D/2 +
+ * 32) Z + T + 50), where Z is the largest of a head's ‖q_t‖ ‖k_s‖/√D and |sink logit|. Sums over T
+ * tokens and products of D elements add (T + D + 50) u times the magnitude of their terms. An
+ * identity's difference is measured in units of this magnitude. (Higham, Accuracy and Stability,
+ * section 4.2; WGSL's own accuracy of exp and log.) In addition, weights and products below the
+ * smallest normal number may be flushed to 0.
  *
  * Source: Chen, Lin, Yao, arXiv 2603.17771.
  */

@@ -21,8 +21,8 @@ export function checkGates(check: CheckMeter, { attention, shape, layer }: Atten
   const { batch, queryHeads, context, headDim } = shape;
   const width = queryHeads * headDim;
   const { unit, tiny } = precisionOf(output);
-  // The gates per token. `opening` and `gated` hold the whole trace, which may have more sequences
-  // than `batch`, those to check. So take the number of tokens from `gated`.
+  // The gates per token. `opening` and `gated` hold all sequences of the trace, but `batch` counts
+  // only the sequences to check. So take the number of tokens from `gated`.
   const gates = opening.length / (gated.length / width);
   for (let b = 0; b < batch; b++) {
     for (let t = 0; t < context; t++) {

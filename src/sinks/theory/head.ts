@@ -50,11 +50,11 @@ export class KeySums {
   readonly valueGradient: Float64Array;
   /** ∇k_s by identity A2: Σ a_ts β_ts q_t/√D, [T, D] */
   readonly keyGradient: Float64Array;
-  /** Σ a_ts ‖g_t‖, [T]: A5's bound on ‖∇v_s‖ by single weights, and the magnitude of A1's terms. */
+  /** Σ a_ts ‖g_t‖, [T]: A5's bound on ‖∇v_s‖ from single weights, and the magnitude of A1's terms. */
   readonly weighted: Float64Array;
-  /** A5's bound on ‖∇v_s‖ by the column mass: M_s max_t ‖g_t‖, [T] */
+  /** A5's bound on ‖∇v_s‖ from the column mass: M_s max_t ‖g_t‖, [T] */
   readonly mass: Float64Array;
-  /** A5's bound on ‖∇v_s‖ by the second moment: √S_s (Σ_t ‖g_t‖²)^½, [T] */
+  /** A5's bound on ‖∇v_s‖ from the second moment: √S_s (Σ_t ‖g_t‖²)^½, [T] */
   readonly moment: Float64Array;
   /** A6's bound on ‖∇k_s‖: max_t ‖q_t‖ max_t |β_ts| M_s/√D, [T] */
   readonly key: Float64Array;
@@ -85,9 +85,9 @@ export class KeySums {
 
 /** Locates a query head's numbers. */
 export interface Head extends AttentionLayer {
-  /** Its first row in [B, Hq, T, D]. */
+  /** The head's first row in [B, Hq, T, D]. */
   readonly rows: number;
-  /** Its key head's first row in [B, Hkv, T, D]. */
+  /** The first row of the head's key head in [B, Hkv, T, D]. */
   readonly keys: number;
   /** v, or v̂ with full V-scale. */
   readonly used: Numbers;
@@ -267,8 +267,8 @@ function addQuery(
 }
 
 /**
- * Adds each column's bounds. Their maxima are over the queries that see the column, so start from
- * the last column.
+ * Adds each column's bounds. Only the queries from s on see column s. So start from the last
+ * column: each further column adds one query to the maxima and to the sum of squares.
  */
 function addColumns(
   sums: KeySums,

@@ -1,7 +1,7 @@
 /**
- * RMSNorm as a compressor of gradients: N1, N2 and N4 of src/reference/theory.md, N4 for any ε.
- * They are checked on a traced branch h′ = h + f(h̃), h̃ = RMSNorm(h), where f is attention or the
- * MLP. With u = γ ⊙ ∇h̃ and r = rms(h):
+ * Checks RMSNorm as a compressor of gradients: N1, N2 and N4 of src/reference/theory.md, which
+ * states N4 for ε = 0; here it is checked for any ε. A traced branch computes h′ = h + f(h̃) with
+ * h̃ = RMSNorm(h), where f is attention or the MLP. With u = γ ⊙ ∇h̃ and r = rms(h):
  *
  *     ∇h − ∇h′ = J(h)ᵀ ∇h̃ = u/r − h ⟨u, h⟩/(d r³)
  *

@@ -13,9 +13,9 @@ export interface CheckName {
 
 /** One comparison. */
 export interface Comparison {
-  /** For an identity |left − right|, which must be 0; for a bound left − right, at most 0. */
+  /** For an identity: |left − right|, which must be 0. For a bound: left − right, at most 0. */
   readonly excess: number;
-  /** The magnitude of the added terms. */
+  /** The magnitude of the terms that the two sides sum; rounding errors are relative to it. */
   readonly scale: number;
   /** The largest excess / scale that rounding can explain. */
   readonly tolerance: number;
@@ -27,7 +27,7 @@ export interface Comparison {
 export interface BoundComparison extends Omit<Comparison, "excess"> {
   readonly actual: number;
   readonly bound: number;
-  /** Whether the token is at position s. */
+  /** Whether the token is at `TheoryOptions.position`. */
   readonly atSink: boolean;
 }
 

@@ -30,7 +30,7 @@ testWithFolder("submit_study.sh trains every part once and makes one page", asyn
   );
   assertStringIncludes(logs[0]!, "2 finished of 2");
   assertStringIncludes(logs[1]!, "2 finished of 2");
-  // One setting with two seeds makes two parts, so the third shard gets none.
+  // All variants of a seed stay in one shard, so two seeds fill two shards, and the third is empty.
   assertStringIncludes(logs[2]!, "shard 3/3 has no arms");
   const page = textOfPage(await Deno.readTextFile(`${clone}/results/study-101-report/index.html`));
   assertStringIncludes(page, "shallow (2 variants × 2 seeds, 20 steps)");

@@ -34,7 +34,7 @@ function rightNumbers(): Readonly<Record<string, Float64Array>> {
   };
 }
 
-/** A way in which a made-up library computes a work. */
+/** How a made-up library computes the operator; a library may have several ways. */
 interface FakeWay {
   /** ns per run. */
   readonly time: number;

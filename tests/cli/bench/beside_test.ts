@@ -53,7 +53,7 @@ function fakeChild(claims: object = {}) {
   return { command: Deno.execPath(), args };
 }
 
-/** For each process of a measurement, by its round: the sweeps in which it took samples. */
+/** Maps each process's round to the sweeps in which the process took samples. */
 function sweepsOf({ sweeps, rounds, processes }: Measurement): Record<number, number[]> {
   let visit = 0;
   return Object.fromEntries(processes!.map(({ round, samples }) => {

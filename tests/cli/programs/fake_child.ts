@@ -8,7 +8,7 @@
  * - `unfit`: variants that it claims not to run
  * - `slow`: a factor on its times, such as 1.1
  * - `crash`: the round in which it ends at job 0
- * - `turns`: the version of the protocol for turns that it claims to know
+ * - `turns`: which version of the protocol for measuring in turns it claims to know
  * - `known`: the variants that it claims to have
  * - `lacks`: operators that it claims to lack
  */

@@ -35,7 +35,7 @@ const FIRST = 8;
 /**
  * A model whose queries give the first token all but about a millionth of their weight. Queries
  * read element 0, which all other tokens have; keys read element 1, which only the first token has.
- * Both write a column that RoPE hardly rotates.
+ * Query and key hold what they read in the same component, which RoPE hardly rotates.
  */
 function strongSink(logit: number): Map<string, Float32Array<ArrayBuffer>> {
   const parameters = new Map(

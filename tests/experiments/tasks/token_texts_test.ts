@@ -10,7 +10,7 @@ import { openTokenizer, type Tokenizer } from "../../../src/model/pretrained/tok
 import { assert, assertEquals, assertThrows } from "../../support/assert/assert.ts";
 import { testWith } from "../../support/permitted.ts";
 
-/** Each character is a token, by its code; 1 begins and 2 ends a document. */
+/** Each character is a token, numbered by its code. Token 1 begins a document, token 2 ends it. */
 const characters: Tokenizer = {
   prefix: [1],
   beginToken: 1,

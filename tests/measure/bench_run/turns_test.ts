@@ -137,7 +137,7 @@ Deno.test("Turns stops once the ratio is precise, even if both times vary togeth
 });
 
 Deno.test("Turns ends when its time is over, but not before three sweeps, nor sooner than the preparation took", async () => {
-  // The preparation lasts from `began` to 100, and each sweep takes 10.
+  // The preparation lasts from `began` to 100 ms, and each sweep takes 10 ms.
   for (const [end, began, sweeps] of [[0, 100, 3], [170, 100, 7], [0, 20, 8]] as const) {
     let now = began;
     const fake = new FakeProcesses({ targetHalfWidth: -1, sweeps: 100, end, now: () => now });

@@ -43,8 +43,8 @@ Deno.test("estimatePairs() pairs visits of one sweep, and takes the median over 
     2: [[0, 1]],
   });
   const candidate = measurementOf({
-    // Round 0's medians by sweep, baseline and candidate: 2 and 2.2, 4 and 4.4, 4 and 8. Its sweeps
-    // 3 and 4, and the rounds 2 and 3, have no partner.
+    // In round 0, the medians of sweeps 0, 1 and 2 are 2, 4 and 4 for the baseline, and 2.2, 4.4
+    // and 8 for the candidate. Sweeps 3 and 4, and rounds 2 and 3, exist on one side only.
     0: [[0, 2.2], [1, 4.4], [2, 8], [3, 1e6]],
     1: [[0, 4.4], [1, 4.4]],
     3: [[0, 1e6]],

@@ -111,9 +111,10 @@ Deno.test("judge() has no verdict without samples, and doubts a single process",
 
 type World = Omit<ProcessNoise, "seed" | "processes" | "times" | "samples">;
 
-// Standard deviations of a time's logarithm: `sigma` within a process; between processes
-// `rowSigma` in each row separately, and `processSigma` in all of a process's rows at once.
-// `bursts` is the share of rows per process that another program slows.
+// Standard deviations of a time's logarithm. `sigma`: from sample to sample within a process.
+// `rowSigma`: from process to process, in each row separately. `processSigma`: from process to
+// process, in all rows together. `bursts` is the share of a process's rows that another program
+// slows.
 const worlds: Readonly<Record<string, World>> = {
   calm: { sigma: 0.01, rowSigma: 0.007, processSigma: 0.003 },
   usual: { sigma: 0.03, rowSigma: 0.015, processSigma: 0.01 },

@@ -19,7 +19,8 @@ Deno.test("beatenCandidates() needs three samples, and with few a clear differen
   assertEquals(beaten([10, 10], [100, 100, 100]), []);
   assertEquals(beaten([10, 10, 10], [100, 100, 100]), [1]);
   assertEquals(beaten([10, 12, 10], [18.1, 19, 30]), [1]);
-  // With three samples the limit is 1.5 times the best one's slowest: 1.5 · 12 = 18.
+  // With three samples, a candidate is dropped only if its fastest sample exceeds 1.5 times the
+  // slowest sample of the best candidate: 1.5 · 12 = 18.
   assertEquals(beaten([10, 12, 10], [17.9, 19, 30]), []);
 });
 

@@ -36,7 +36,7 @@ Deno.test("observeQuantum() finds whole steps exactly", () => {
 });
 
 Deno.test("observeQuantum() finds steps of fractional ticks", () => {
-  // 24 MHz (Apple), 19.2 MHz and 12 MHz (Intel), 76.8 MHz.
+  // Apple's clock ticks at 24 MHz, Intel's at 19.2 or 12 MHz. 76.8 MHz stands for faster clocks.
   for (const hertz of [24e6, 19.2e6, 12e6, 76.8e6]) {
     const step = 1e9 / hertz;
     for (const seed of [1, 2, 3]) {

@@ -1,11 +1,11 @@
-/** Small shapes for tests of any measured operator, by its dimensions' names. */
+/** Small shapes for tests of any measured operator, made from the names of its dimensions. */
 import type { Dimensions } from "../../../src/measure/workloads/operator.ts";
 import type { OperatorName } from "../../../src/measure/workloads/operators.ts";
 import { shapesOf } from "../../../src/measure/workloads/shapes.ts";
 
 /**
- * Lengths that fill no tile, groups of query heads, several sequences, both transpositions, and
- * lengths of 1. The last column is {@linkcode oddShape}.
+ * Each column is a shape; the last one is {@linkcode oddShape}. The shapes include lengths of 1,
+ * lengths that fill no tile, groups of query heads, several sequences, and both transpositions.
  */
 const SIZES: Readonly<Record<string, readonly number[]>> = {
   B: [1, 2, 1, 1, 2],

@@ -101,7 +101,7 @@ Deno.test("holdsBothGradients() is false where a GPU has too few registers", () 
   assertEquals(parted(256), Object.keys(gpus));
   const small = attentionTiles["tiled-32x64-2x4"]!;
   assertEquals(parted(128, small), ["intelInChrome", "unknown"]);
-  // From D 160 on, the sums of both gradients fill more registers than these GPUs have for them.
+  // From D 160 on, key's and value's gradients together need more registers than these GPUs have.
   assertEquals(parted(160, small), few);
 });
 

@@ -11,7 +11,7 @@ import type { AttentionTiledOptions } from "../../../kernels/attention/tiled/til
 import { attentionHalfTiles, attentionTiles } from "../../../src/ops/attention/tiled.ts";
 import { assert, assertEquals } from "../../support/assert/assert.ts";
 
-/** 32 banks of 4 bytes serve 128 bytes at once. */
+/** Workgroup memory has 32 banks. Each serves one 4-byte word at a time; a second word waits. */
 const BANKS = 32;
 
 /**

@@ -11,8 +11,8 @@ import { tiledMutants } from "./mutants/tiled.ts";
 
 const mutants: readonly Mutant[] = [...portableMutants, ...subgroupMutants, ...tiledMutants];
 
-// Rows, columns and k past the end, with batches and odd K. The first two examples have whole
-// vectors of four.
+// Tiles reach past the end of rows, columns and k. In the first two examples every row consists of
+// whole vectors of four; the others have batches and an odd K.
 const examples = [
   describeMatmul({ rows: 37, columns: 36, inner: 8, transposeRight: true, seed: 92 }),
   describeMatmul({ rows: 37, columns: 36, inner: 12, seed: 93 }),

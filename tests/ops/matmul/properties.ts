@@ -126,9 +126,9 @@ function twin({ left, right, transposeLeft, transposeRight }: Operands): referen
 
 /**
  * Bounds of a float32 product's error. A term is rounded when it is multiplied, and in at most K
- * additions in any order: (K + 1) u Σ|l r|, with γ_n = n u / (1 − n u) in place of n u (Higham,
- * Accuracy and Stability of Numerical Algorithms, section 3.1). A subnormal number flushed to zero
- * costs 2^-126.
+ * additions in any order. So the error is at most γ_n Σ|l r|, with n = K + 1 roundings and
+ * γ_n = n u / (1 − n u) (Higham, Accuracy and Stability of Numerical Algorithms, section 3.1). A
+ * subnormal number flushed to zero costs 2^-126.
  */
 function bound(operands: Operands, inner: number): Float64Array {
   const magnitude = ({ data, shape }: Numbers): Numbers => ({ data: data.map(Math.abs), shape });

@@ -121,8 +121,8 @@ export class Stage {
   }
 
   /**
-   * Finds the browser's GPU process. On a busy machine this takes long, so do it before the moment
-   * that the process must end at.
+   * Finds the browser's GPU process. On a busy machine this takes long, so call it well before the
+   * process must end.
    *
    * @returns a function that ends the process, as a crashing driver would
    */

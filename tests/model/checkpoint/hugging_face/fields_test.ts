@@ -54,7 +54,7 @@ Deno.test("parseHuggingFaceConfig() accepts neutral values and harmless fields, 
     gate_softness: 0.3,
   });
   assertEquals(unknownFields, ["auto_map", "gate_softness"]);
-  // Qwen2 always has biases on query, key and value; its class ignores the field.
+  // Qwen2 always has biases on query, key and value: transformers ignores its `attention_bias`.
   for (const given of [true, false]) {
     const { config, unknownFields } = parse({ ...CONFIGS.qwen2Of4, attention_bias: given });
     assertEquals([config.projectionBiases, unknownFields], [true, ["attention_bias"]]);

@@ -47,7 +47,7 @@ for (const type of ["F16", "BF16"] as const) {
   Deno.test(`indexOfNonFinite() recognizes every pattern of ${type}`, () => {
     for (const bits of PATTERNS) {
       const wanted = Number.isFinite(decoded(bits, FORMATS[type]));
-      // The first and the second number of a 32-bit word, and the last of an odd number of numbers.
+      // The first and the second number of a 32-bit word, and a last number that fills half a word.
       for (const [length, at] of [[4, 2], [4, 3], [3, 2]] as const) {
         const numbers = new Uint16Array(length).fill(0x3c00).with(at, bits);
         assertEquals(

@@ -2,8 +2,8 @@
 import type { matmulMatchesTwin } from "../properties.ts";
 
 /**
- * Makers of GPUs. GPUs of the known maker have registers for all k of a step. Those of an unknown
- * maker may lack them.
+ * Makers of GPUs. The known maker's GPUs have enough registers to unroll a step's loop over k
+ * completely. An unknown maker's GPUs may have too few.
  */
 export const makers = { known: "amd", unknown: "" };
 
@@ -20,8 +20,8 @@ export interface Mutant {
   /** The check that must fail. Default: the comparison with the twin. */
   readonly check?: typeof matmulMatchesTwin;
   /**
-   * Pretends to be a hardware GPU. The kernel for a `known` maker's GPU unrolls all k of a step,
-   * that for an `unknown` maker's only four.
+   * Pretends to be a hardware GPU. For a `known` maker's GPU, the kernel unrolls a step's loop over
+   * k completely; for an `unknown` maker's GPU, it unrolls four iterations.
    */
   readonly hardware?: keyof typeof makers;
   /**
