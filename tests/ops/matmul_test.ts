@@ -15,7 +15,8 @@ const square = { rows: 64, columns: 64, inner: 64, batches: 1 };
 const strides = { outer: 64, inner: 1, batch: 0 };
 
 // Dawn's WGSL compiler guards every memory access, and lavapipe then takes 13 s to compile one of
-// these kernels. So on Dawn they are only compiled to SPIR-V, which needs no run. On Deno they run.
+// these kernels. So on Dawn a test only compiles them to SPIR-V, and none runs them. On Deno they
+// run.
 function isSlowToCompile({ info }: Gpu, variant: string): boolean {
   return info.runtime === "dawn" && info.software && /^(tiled|barrier-free)/.test(variant);
 }
@@ -62,8 +63,8 @@ for (const variant of matmulVariants) {
   await onEachFitRuntime(
     `matmul() as "${name}" leaves workgroups without a tile idle`,
     (gpu) => {
-      // Pretends that a dimension holds 5 workgroups: with 7, 14 and more tiles some workgroups
-      // have none.
+      // Pretends that a dimension holds 5 workgroups. A dispatch for 7 or 14 tiles then takes two
+      // dimensions, 5 × 2 or 5 × 3, so some workgroups have no tile.
       const small = siblingGpu(gpu, { limits: { maxComputeWorkgroupsPerDimension: 5 } });
       const examples = [false, true].map((transposeLeft) =>
         describeMatmul({
@@ -86,7 +87,8 @@ for (const variant of matmulVariants) {
   );
 }
 
-// All layouts of operands in whole vectors of four, with and without a whole number of steps in K.
+// All layouts of operands whose sides are multiples of four. K is a whole number of the kernel's
+// steps (32), or not (44).
 const layouts = [false, true].flatMap((transposeLeft) =>
   [false, true].flatMap((transposeRight) =>
     [32, 44].map((inner) =>
@@ -106,7 +108,7 @@ const layouts = [false, true].flatMap((transposeLeft) =>
 
 const lying = [...layouts, describeMatmul({ rows: 70, columns: 67, inner: 19, seed: 12 })];
 
-// A step of the first variant's kernel takes 8 k, a step of the second's 16.
+// The first variant's kernel takes steps of 8 along K, the second's steps of 16.
 for (const name of ["tiled-128", "tiled-64-4x4"]) {
   onEachRuntime(
     `matmul() as "${name}" agrees with the float64 twin for every layout of operands`,
@@ -115,8 +117,9 @@ for (const name of ["tiled-128", "tiled-64-4x4"]) {
   );
 }
 
-// A tile with few numbers per invocation, because a CPU's driver takes half a minute to compile
-// others. AMD's GPUs have registers for all k of a step; an unknown maker's may not.
+// This variant's tile has few numbers per invocation: with larger tiles, a CPU's driver takes half
+// a minute to compile the kernel. AMD's GPUs have registers for all k of a step; an unknown maker's
+// may not.
 for (const [several, vendor] of [["the", "amd"], ["four", ""]] as const) {
   onEachRuntime(
     `matmul() with ${several} k of a step unrolled agrees with the float64 twin for every layout of operands`,

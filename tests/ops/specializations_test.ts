@@ -7,7 +7,9 @@ import {
 onEachRuntime(
   "attention agrees with the twin in the specializations that this adapter does not choose",
   otherSpecializationMatchesTwin,
-  { runtimes: ["deno"] }, // the kernels take a minute to compile, and differ only in constants
+  // One runtime suffices: the kernels take a minute to compile, and only constants tell them from
+  // the kernels that other tests run on both.
+  { runtimes: ["deno"] },
 );
 onEachRuntime(
   "operators spread workgroups over two dimensions where one is too short",

@@ -1,6 +1,6 @@
 /**
- * The twin's attention obeys the statements in part A of src/reference/theory.md, and those in part
- * V where V-scale is inside attention.
+ * The twin's attention obeys the statements in part A of src/reference/theory.md, and the
+ * statements in part V about V-scale inside attention.
  */
 import * as reference from "../../src/reference/mod.ts";
 import { differingBits } from "../support/rows/identities.ts";
@@ -31,9 +31,10 @@ function numbersOf(
 }
 
 /**
- * The most that rounding can explain, as a share of the terms' magnitudes. It comes from sums over
- * T tokens of all query heads that share a key head, from sums over D elements, and from the
- * logits: a logit is off by D u |z|, which exp turns into a relative error of the weight.
+ * The largest error that rounding can explain, relative to the terms' magnitudes. It has three
+ * parts: sums over the T tokens and query heads of a group, sums over D elements, and the logits'
+ * errors. With u = 2^-53, a logit z is off by D u |z|, which exp turns into a relative error of its
+ * weight.
  */
 function rounding({ length, headDim, group }: AttentionDescription, logit: number): number {
   return 2 ** -53 * (2 * length * group + 4 * headDim + 50 + (headDim + 4) * logit);
@@ -183,8 +184,9 @@ Deno.test("attentionBackward() obeys the stochastic value bound A8", () => {
       assert(violation.worst <= 1, `${what}: ${violation.where} missed by ${violation.worst}`);
       if (attained) assert(Math.abs(fromUpper) <= 1, `${what}: ${fromUpper} from the upper bound`);
       else assert(fromUpper < -1, `${what}: the upper bound is not strict`);
-      // The test can fail: the same samples violate the bound for 10 % less noise. For a mass 10 %
-      // smaller they do, too, unless mean and covariance are zero: then the mass has no effect.
+      // The test can fail: the same samples violate the bound for 10 % less noise. They also
+      // violate the bound for a mass 10 % smaller, unless mean and covariance are zero, because the
+      // mass then has no effect.
       if (attained) {
         const less = { ...parameters, variance: 0.9 * 1.5 ** 2, covariance: 0.9 * covariance };
         assert(gradientBounds.stochasticValueBound(less).violation.worst > 1, what);

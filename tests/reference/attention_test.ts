@@ -15,8 +15,8 @@ import { run } from "./attention/run.ts";
 const { attentionForward, attentionWeights, tensor } = reference;
 
 Deno.test("attentionForward() gives the values of a case worked by hand", () => {
-  // Two query heads share one key head. Row 1's logits are 0 and ±log 3, its weights 1/4, 3/4 and
-  // 3/4, 1/4.
+  // Two query heads share one key head. Row 1 has the logits 0 and log 3 in head 0, 0 and −log 3 in
+  // head 1. So its weights are 1/4 and 3/4 in head 0, 3/4 and 1/4 in head 1.
   const query = tensor([1, 1, 1, -1], [1, 2, 2, 1]);
   const key = tensor([0, Math.log(3)], [1, 1, 2, 1]);
   const value = tensor([4, 8], [1, 1, 2, 1]);
@@ -26,7 +26,7 @@ Deno.test("attentionForward() gives the values of a case worked by hand", () => 
   near(output.data, [4, 7, 4, 5]);
   near(logSumExp.data, [0, Math.log(4), -0, Math.log(4 / 3)]);
   near(attentionWeights({ query, key }).data, [1, 0, 1 / 4, 3 / 4, 1, 0, 3 / 4, 1 / 4]);
-  // V-scale with C = 16: φ(16) = 1/2 and φ(64) = 4/5.
+  // V-scale with C = 16 multiplies 4 by 16 / (16 + 16) = 1/2, and 8 by 64 / (64 + 16) = 4/5.
   const vScale = { constant: tensor([16], [1]), mode: "full" as const };
   near(attentionForward({ query, key, value, vScale }).output.data, [2, 5.3, 2, 3.1]);
   assertEquals(output.shape, [1, 2, 2, 1]);
@@ -43,8 +43,8 @@ Deno.test("attentionForward() equals the sum over its weights and the definition
       const scale = drawn.scale ?? headDim ** -0.5;
       const weights = attentionWeights(drawn).data;
       const { output, logSumExp } = attentionForward(drawn);
-      // A logit takes D operations. Each rounds by at most u times the bound of the largest logit,
-      // and exp turns the sum of these errors into a relative one.
+      // A logit takes D operations, and each rounds by at most u = 2^-53 times the bound of the
+      // largest logit. exp turns the sum of these errors into a relative error of the weight.
       const tolerance = 2 ** -53 * (headDim * (largestLogit(drawn) + 4) + 4 * length + 50);
       for (let row = 0; row < logSumExp.data.length; row++) {
         const t = row % length;
@@ -103,7 +103,7 @@ Deno.test("attentionForward() and attentionBackward() keep NaN and Inf in the ro
     scale: undefined,
   };
   const wanted = run(clean, "full");
-  // Head 1 of sequence 0 is the second block of rows; position 2 of 6.
+  // The bad element is at position 2 of 6 in head 1 of sequence 0, the second block of rows.
   const block = 1, position = 2;
   const inBlock = (row: number) => Math.floor(row / 6) === block;
   for (const bad of [NaN, Infinity, -Infinity]) {

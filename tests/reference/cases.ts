@@ -126,8 +126,8 @@ const LEAST_CASES = 10;
 
 /**
  * Checks a property over drawn descriptions, with a fixed seed, and then prints the number of cases
- * and how much of each tolerance was used. After 8 s it leaves out further cases, but never one of
- * the examples or of the first ten, so a busy machine fails no property.
+ * and how much of each tolerance was used. After 8 s it skips the remaining cases, except for
+ * examples and the first ten. So a property never fails because the machine is busy.
  */
 export function checkProperty<Description>(
   arbitrary: fc.Arbitrary<Description>,

@@ -265,7 +265,8 @@ Deno.test("vScaleBackward() obeys V1 to V3", () => {
     check(description, tolerances) {
       const { headDim, seed } = description;
       const row = drawValue(description);
-      // The drawn row, its negative and a longer one, under two heads' constants.
+      // Head 0 has the drawn row and its negative. Head 1 has a row three times as long, and the
+      // drawn row under another constant.
       const data = [row.data, row.data.map((x) => -x), row.data.map((x) => 3 * x), row.data];
       const shape = [1, 2, 2, headDim];
       const value = tensor(data.flatMap((x) => Array.from(x)), shape);

@@ -171,7 +171,8 @@ Deno.test("llamaGradients()'s trace obeys the model's equations and the theory's
       assert(Math.hypot(...first) <= 1e-14 * Math.hypot(...second), `head ${head}`);
     }
   });
-  // Added up per token, the first layer's input gradients are the embedding's gradient.
+  // The embedding's gradient at a token of the vocabulary is the sum of the first layer's input
+  // gradients over all positions that hold this token.
   const table = new Float64Array(config.vocabulary * modelDim);
   trace.layers[0]!.gradients.input.forEach((value, i) => {
     table[options.batch.inputs[Math.floor(i / modelDim)]! * modelDim + i % modelDim]! += value;

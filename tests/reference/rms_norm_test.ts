@@ -83,7 +83,7 @@ Deno.test("rmsNormBackward() agrees with finite differences in random directions
           tolerance,
           what: name,
         });
-        // The comparison must detect a millionth of the terms' magnitude.
+        // The comparison must detect an error of a millionth of the terms' magnitude.
         assert(tolerance < 1e-6 * magnitude, `${name}: tolerance ${tolerance} is no test`);
         assert(norm(gradient) > 0 || (name === "input" && width === 1), `${name}: no gradient`);
       }
@@ -123,8 +123,9 @@ Deno.test("rmsNormBackward() agrees with complex steps in every element", () => 
             };
           });
         });
-        // The magnitude of the gradients' terms, with u = γ ⊙ g and r = rms(x): at most ‖u‖/r for
-        // the input, and ‖g‖ ‖x‖/r for the gain. Sums of d elements round.
+        // With u = γ ⊙ g and r = rms(x), the input gradient's terms are at most ‖u‖/r, and the gain
+        // gradient's at most ‖g‖ ‖x‖/r. The tolerance allows for the rounding of sums of d
+        // elements.
         const u = norm(gain.data.map((x, i) => x * outputGradient.data[i]!)) * inverseRms.data[0]!;
         const gx = norm(outputGradient.data) * norm(input.data) * inverseRms.data[0]!;
         tolerances.within(distance(derivatives, gradients[`${name}Gradient`].data), {

@@ -38,7 +38,7 @@ export class SharpComparisons {
     this.#seen.set(what, { all: all + 1, sharp: sharp + (isSharp ? 1 : 0) });
   }
 
-  /** Throws unless there are `count` names, each with at least 60 % sharp comparisons. */
+  /** Throws unless `count` names were compared, each with at least 60 % sharp comparisons. */
   assertSharp(count: number): void {
     assertEquals(this.#seen.size, count);
     for (const [what, { all, sharp }] of this.#seen) {

@@ -29,7 +29,7 @@ function draw({ batch, heads, length, headDim, stiffness, size, seed }: Descript
 }
 
 Deno.test("vScaleForward() gives the values of a case worked by hand", () => {
-  // r = 25: φ is 1/2 with C = 25, 1/5 with C = 100.
+  // Rows with ‖v‖² = 25 are multiplied by 25 / (25 + C): by 1/2 with C = 25, by 1/5 with C = 100.
   const value = tensor([3, 4, 0, 0, 3, 4, -5, 0], [1, 2, 2, 2]);
   const constant = tensor([25, 100], [2]);
   const { scaledValue } = vScaleForward({ value, constant });

@@ -27,8 +27,8 @@ Deno.test("median() does not depend on the order and does not change its argumen
 });
 
 Deno.test("orderStatisticInterval() takes the ranks of the textbook's table", () => {
-  // Conover, Practical Nonparametric Statistics: the number of samples, and the rank of the one
-  // at which the median's 95 % interval begins.
+  // From Conover, Practical Nonparametric Statistics: the number of samples, and the rank of the
+  // sample at which the median's 95 % interval begins.
   const ranks: [number, number][] = [[6, 1], [8, 1], [9, 2], [12, 3], [15, 4], [20, 6], [25, 8], [
     50,
     18,
@@ -119,8 +119,8 @@ Deno.test("isMultimodal() finds two hills, and rarely mistakes one for two", () 
     for (let seed = 0; seed < trials; seed++) {
       const one = noisySamples({ seed, count, median: 1000, sigma: 0.03, outliers: 0.03 });
       if (isMultimodal(one)) falseAlarms++;
-      // First two equal hills, 6 standard deviations apart; then a second hill with a fifth of the
-      // samples, 8 apart.
+      // The first line tests two equal hills, 6 standard deviations apart. The second line moves
+      // only a fifth of the samples to a second hill, 8 standard deviations away.
       if (isMultimodal(one.map((ns, i) => i % 2 === 0 ? ns : ns * 1.2))) found++;
       if (isMultimodal(one.map((ns, i) => i % 5 !== 0 ? ns : ns * 1.27))) smallFound++;
     }

@@ -6,7 +6,7 @@ import { HangError, type HangOptions, unlessHanging } from "./check_cases/hang.t
 import { type Report, Tally } from "./report.ts";
 
 export interface PropertyOptions<Description = never> {
-  /** Pinned cases in place of the property's own. */
+  /** Pinned cases to check instead of the property's own examples. */
   readonly examples?: readonly Description[];
   /** The seed of the drawn cases. Default: `GRADSINK_TEST_SEED`, or else the property's own. */
   readonly seed?: number;

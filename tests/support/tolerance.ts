@@ -10,8 +10,8 @@
  *
  * A sum of terms in any order is off by at most n u Σ|terms| (Higham, Accuracy and Stability of
  * Numerical Algorithms, section 4.2), where n is the longest chain of additions that a term goes
- * through. The longest chain among the variants counts: D products one by one, tiles of 32 keys,
- * sums over 64 invocations.
+ * through. Among the variants, the longest chain counts: that of D products added one by one, of
+ * the keys in a tile of 32, or of the sums of 64 invocations.
  *
  * A logit's error δ reaches its weight through exp as exp(δ) − 1, to all orders. So the bounds also
  * hold for logits in the thousands, and are wide there, as the kernel's errors are.

@@ -213,7 +213,8 @@ export const matmulContainsNonFinite: Property = (gpu, variant, options = {}) =>
         left: { ...operands.left, data: operands.left.data.slice() },
         right: { ...operands.right, data: operands.right.data.slice() },
       };
-      // Kernels reuse the last row, column and k for those past the end, so spoil these often.
+      // For rows, columns and k past the end, kernels reuse the last one. So spoil the last one
+      // often.
       const m = seed % 2 === 0 ? rows - 1 : seed % rows;
       const n = seed % 3 === 0 ? columns - 1 : seed % columns;
       const k = seed % 5 === 0 ? inner - 1 : seed % inner;
@@ -233,7 +234,7 @@ export const matmulContainsNonFinite: Property = (gpu, variant, options = {}) =>
         }
       }
       tally.sameBits("product", { actual: product.data, expected });
-      // All elements of the infinity's column are infinite, or NaN in the NaN's row.
+      // Every element of the infinity's column must be infinite or NaN.
       for (let i = 0; i < rows; i++) {
         const number = product.data[i * columns + n]!;
         assert(!Number.isFinite(number), `row ${i} of column ${n} is ${number} after an infinity`);
@@ -246,7 +247,7 @@ function checkAdjoint(
   { what, pairs, bounds }: {
     readonly what: string;
     readonly pairs: readonly [Numbers, Numbers][];
-    /** Bounds for the first number of each pair; the second is exact. */
+    /** Error bounds for the elements of each pair's first matrix. The second matrix is exact. */
     readonly bounds: readonly Float64Array[];
   },
 ): void {
@@ -260,8 +261,8 @@ function checkAdjoint(
 }
 
 /**
- * The products that training uses as gradients are the gradients of P = L R: ⟨P, G⟩ = ⟨G Rᵀ, L⟩ =
- * ⟨Lᵀ G, R⟩. Also Pᵀ = Rᵀ Lᵀ.
+ * For P = L R and P's gradient G, training computes the gradients G Rᵀ and Lᵀ G. They must satisfy
+ * ⟨P, G⟩ = ⟨G Rᵀ, L⟩ = ⟨Lᵀ G, R⟩. Also, Pᵀ = Rᵀ Lᵀ.
  */
 export const matmulIsAdjoint: Property = (gpu, variant, options = {}) =>
   checkCases(gpu, {

@@ -20,8 +20,9 @@ export interface SubgroupCase {
   readonly rows: number;
   readonly left: MatmulReading;
   /**
-   * The whole tiles, then the remaining columns; kernels/matmul/subgroup.wgsl.ts explains the
-   * fields. If the remainder has extra columns, it includes the last whole tile.
+   * The first part covers the whole tiles, a second part the remaining columns. A second part that
+   * sets `extra` also covers the last whole tile. kernels/matmul/subgroup.wgsl.ts explains the
+   * fields.
    */
   readonly parts: readonly {
     readonly width: number;
@@ -42,7 +43,10 @@ const imageAlongOuter: MatmulReading = { load: "along-outer", packed: false, ima
 const imageAlongInner: MatmulReading = { load: "along-inner", packed: false, image: BLOCKS };
 const scalar: MatmulReading = { load: "scalar", packed: false };
 
-/** Every layout of both operands and every kind of tile, with rows, columns and k past the end. */
+/**
+ * Every layout of both operands and every kind of tile. Rows, columns and k often end inside a tile
+ * or step.
+ */
 export const subgroupCases: readonly SubgroupCase[] = [
   {
     name: "copies of both operands",
@@ -271,7 +275,7 @@ export function unfitForSubgroups(gpu: Gpu): string | undefined {
   return matmulVariants.find(({ name }) => name === "subgroup")!.unfit(gpu, shape);
 }
 
-/** An image with the numbers of a tensor, which the CPU must have written last. */
+/** An image with a tensor's numbers. The CPU must have been the last to write the tensor. */
 export function imageOf(gpu: Gpu, tensor: Tensor, layout: ImageLayout = BLOCKS): MatrixImage {
   const image = new MatrixImage(gpu, tensor.shape as [number, number], layout);
   const numbers = new Float32Array(tensor.uploaded!);

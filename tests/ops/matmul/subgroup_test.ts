@@ -1,4 +1,4 @@
-/** The subgroup kernel with given tiles, and its choice of tiles. */
+/** The subgroup kernel with tiles that a test gives, and the choice of tiles for a product. */
 import { chooseSubgroupTile } from "../../../src/ops/matmul/subgroup_choice.ts";
 import type { SubgroupChoice } from "../../../src/ops/matmul/subgroup_cost.ts";
 import type { MatmulReading } from "../../../src/ops/matmul/packing.ts";
@@ -37,7 +37,7 @@ Deno.test("chooseSubgroupTile() copies no operand that exceeds a buffer or a dis
 
 Deno.test("chooseSubgroupTile() takes tiles that compile slowly for large products only", async () => {
   const gpu = await testGpu("deno");
-  // The gradient by a weight of 512 × 96: left is contiguous along M, right along N.
+  // The gradient with respect to a weight of 512 × 96: left is contiguous along M, right along N.
   const accumulators = (inner: number) => {
     const { rows, parts } = chooseSubgroupTile(
       gpu,

@@ -1,6 +1,6 @@
 /**
- * The registers per invocation that gradsink assumes, by the GPU's description in Deno, Dawn and
- * browsers.
+ * The registers per invocation that gradsink assumes for a GPU, from how Deno, Dawn and browsers
+ * describe it.
  */
 import { gpuBudget, SAFE_BUDGET } from "../../../src/ops/shared/budget.ts";
 import { assertEquals } from "../../support/assert/assert.ts";

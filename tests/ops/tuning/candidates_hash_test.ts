@@ -77,8 +77,8 @@ Deno.test("candidatesHash() changes with any character of any kernel but a comme
         let inComment = false;
         const parts = kernel.parts.map(({ file, source }, i) => {
           if (i !== part) return { file, source };
-          // An edit inside a declaration that a constant replaces makes specialize() throw, which
-          // also counts as noticed.
+          // specialize() replaces the declarations of constants. An edit inside such a declaration
+          // makes it throw, which also counts as noticed.
           const at = Math.floor(share * source.length);
           inComment = source.slice(source.lastIndexOf("\n", at - 1) + 1, at).includes("//");
           return { file, source: `${source.slice(0, at)}~${source.slice(at)}` };
@@ -168,8 +168,9 @@ test("candidatesHash() covers every kernel file that tuning chooses from", async
     .filter((name) => !/sink\/share|precise\/|log_sum_exp/.test(name));
   const hashed = new Set<string>();
   for (const [name, operator] of tunableOperators) {
-    // RMSNorm: rows read four numbers at a time, rows read one at a time, and long ones. Matrix
-    // product: one operand transposed, and large sides. Attention: few rows per head, and more.
+    // Lengths that need other kernels than the sample's. RMSNorm: rows that a kernel reads one
+    // number at a time instead of four, and long rows. Matrix product: large sides, and no operand
+    // transposed. Attention: more rows per head.
     const others = name.startsWith("rmsNorm")
       ? [{ rows: 64, d: 95 }, { rows: 64, d: 8192 }]
       : name === "matmul"

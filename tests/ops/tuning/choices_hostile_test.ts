@@ -76,7 +76,7 @@ function replaced(
     .replace(JSON.stringify(PLACE), () => text.startsWith('"') ? text : JSON.stringify(text));
 }
 
-// True if every chosen variant is one of its operator's.
+// True if every chosen variant belongs to the operator that it was chosen for.
 function isHarmless(taken: ReadonlyMap<string, string>): boolean {
   return [...taken].every(([key, variant]) => {
     const operator = tunableOperators.get(key.split(" ")[0]!);

@@ -34,7 +34,7 @@ Deno.test("parseTuning() reads what formatTuning() writes, and applyTuning() cho
   assertEquals(tunedOperator.choose(gpu, tunedDimensions), "subgroup");
   await applyTuning(gpu, [written]);
   assertEquals(tunedOperator.choose(gpu, tunedDimensions), "vectorised");
-  // A shape of the same class, and one of another.
+  // The first shape is of the same shape class as the tuned one, the second of another.
   assertEquals(tunedOperator.choose(gpu, { rows: 3000, d: 1020 }), "vectorised");
   assertEquals(tunedOperator.choose(gpu, { rows: 4096, d: 1023 }), "subgroup");
 });
@@ -130,8 +130,8 @@ Deno.test("applyTuning() skips invalid choices, and uses the others", async () =
 Deno.test("isCurrent() is false once any candidate's kernel or dispatch differs", async () => {
   const good = await tunedChoice();
   assert(await isCurrent(info, good));
-  // Changes the subgroup size, removes the features that a candidate would use, and makes the
-  // adapter a CPU's.
+  // The first change is another subgroup size. The second removes the features that a candidate
+  // would use. The third makes the adapter a CPU's.
   const changed: GpuInfo[] = [
     { ...info, subgroupSize: { minimum: 16, maximum: 16 } },
     { ...info, features: [] },

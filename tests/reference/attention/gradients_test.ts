@@ -85,7 +85,8 @@ Deno.test("attentionBackward() agrees with finite differences in random directio
     },
   });
   // With T = 1 or a saturated softmax, query and key gradients vanish, and a comparison shows
-  // nothing. In most other cases, a comparison must detect a millionth of the gradient.
+  // nothing. For each of 7 gradients, three without V-scale and four with it, most other
+  // comparisons must detect an error of a millionth of the gradient.
   comparisons.assertSharp(7);
 });
 
@@ -110,8 +111,9 @@ Deno.test("attentionBackward() in mode backward-only is the derivative of sg(v) 
       });
       assertEquals(gradients.valueGradient, throughValve.valueGradient);
       assertEquals(gradients.constantGradient, throughValve.constantGradient);
-      // Both gradients, by value and by constant, agree with finite differences of the definition:
-      // with stop-gradients, a step of v or C changes v̂ only by the change of φ(v).
+      // The gradients with respect to value and constant agree with finite differences of the
+      // definition. Because of its stop-gradients, a step of v or C changes v̂ only by the change
+      // of φ(v).
       const still = reference.vScaleForward({ value, constant }).scaledValue.data;
       const loss = (
         at: { value: reference.ReferenceTensor; constant: reference.ReferenceTensor },

@@ -1,4 +1,4 @@
-/** The statements S1 to S6 on learned sinks, of src/reference/theory.md, in the float64 twin. */
+/** The float64 twin obeys the statements S1 to S6 of src/reference/theory.md on learned sinks. */
 import * as reference from "../../../src/reference/mod.ts";
 import { assert, assertEquals } from "../../support/assert/assert.ts";
 import { differingBits } from "../../support/rows/identities.ts";

@@ -10,8 +10,9 @@ import { drawSinks } from "./sink_case.ts";
 const { attentionForward, attentionBackward, attentionWeights, tensor } = reference;
 
 Deno.test("attentionForward() with a sink gives the values of a case worked by hand", () => {
-  // Row 0 has logit 0, row 1 logits 0 and log 3. With a sink of log 2 the weights are 1/3; 1/6,
-  // 3/6. With a sink of 0 they are 1/2; 1/5, 3/5.
+  // Row 0 has logit 0, row 1 logits 0 and log 3. Head 0's sink of log 2 gives row 0 the weight 1/3,
+  // and row 1 the weights 1/6 and 3/6. Head 1's sink of 0 gives row 0 the weight 1/2, and row 1 the
+  // weights 1/5 and 3/5.
   const query = tensor([1, 1, 1, 1], [1, 2, 2, 1]);
   const key = tensor([0, Math.log(3)], [1, 1, 2, 1]);
   const value = tensor([4, 8], [1, 1, 2, 1]);
@@ -31,8 +32,8 @@ Deno.test("attentionForward() with a sink gives the values of a case worked by h
     0.2,
     0.6,
   ]);
-  // The sinks' shares b are 2/3, 1/3 and 1/2, 1/5. g = 1, so D = ⟨g, y⟩ is the output. ∂L/∂s =
-  // Σ b (ℓ − D), where ℓ = ∂L/∂logSumExp.
+  // The sink's share b of rows 0 and 1 is 2/3 and 1/3 in head 0, 1/2 and 1/5 in head 1. The
+  // output is D = ⟨g, y⟩, because g = 1. ∂L/∂s = Σ b (ℓ − D), where ℓ = ∂L/∂logSumExp.
   const outputGradient = tensor([1, 1, 1, 1], [1, 2, 2, 1]);
   const logSumExpGradient = tensor([1, 0, 0, 5], [1, 2, 2]);
   const inputs = { query, key, value, sinkLogit, ...forward, outputGradient };

@@ -220,7 +220,8 @@ Deno.test("layerNormPlot() shows the median and the range of several runs", () =
 Deno.test("a vertical axis's label stands clear of a tick at the frame's top", () => {
   const row = { series: "a", layer: 0, quantity: "sink score", early: null, sink: 1 } as const;
   const { text } = layerNormPlot([row], { ...options("x"), quantity: "sink score" })!;
-  // Each text's baseline: the group's and the text's own shift, and an offset in em of 12 pixels.
+  // A text's baseline in pixels: its group's shift, plus its own shift, plus its offset in em,
+  // which are 12 pixels each.
   const baseline = (content: string) => {
     const found = new RegExp(
       `<g[^>]*translate\\([^,]*,([^)]*)\\)"[^>]*>(?:(?!</g>).)*<text[^>]*translate\\([^,]*,([^)]*)\\)" y="([\\d.]+)em"[^>]*>${content}</text>`,

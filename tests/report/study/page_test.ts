@@ -32,8 +32,8 @@ Deno.test("renderStudyPage() makes a page that loads nothing and runs nothing", 
 });
 
 Deno.test("renderStudyPage() names every picture, table, section and link target", () => {
-  // Pictures per setting: 9 curves, 5 over strength, 3 of branch ratios and 5 by layer. In two
-  // widths each: the chain, onsets, a violin, 4 paths and slack.
+  // Each of the two settings has 9 pictures of curves, 5 over strength, 3 of branch ratios and 5 by
+  // layer. It also has 8 pictures in two widths: the chain, onsets, a violin, 4 paths and slack.
   assertNamed(page, { pictures: 2 * (9 + 5 + 3 + 5 + 2 * 8) });
 });
 

@@ -20,8 +20,8 @@ Deno.test("GateMeter finds each head's mean opening, at idle queries, at token 0
   const [first, second] = meter.result();
   const rounded = (value: number | null) => value === null ? null : Number(value.toFixed(12));
   assertEquals(rounded(first!.mean), 0.45);
-  // Three idle queries are late enough to count: query 2 of the first sequence, queries 2 and 3 of
-  // the second.
+  // Idle queries count from position 2 on (`idleFrom`). So there are three: query 2 of the first
+  // sequence, queries 2 and 3 of the second.
   assertEquals(rounded(first!.idleMean), 0.6);
   assertEquals([first!.opening.sink, first!.opening.early].map(rounded), [0.2, 0.35]);
   assertEquals(second, {

@@ -20,8 +20,9 @@ Deno.test("GradientMeter takes the norms of the mean loss's gradient, and the me
   // Each batch brings the gradient of its own mean loss: [B, heads, T, 1].
   meter.add(Float64Array.of(3, 1, 4, 0), 1);
   meter.add(Float64Array.of(-1, 2, 0, 0, 0, 0, 2, 0), 2);
-  // Sequences' own gradients at position 0, both heads: (3, 4), (-2, 0) and (0, 4); at position 1:
-  // (1, 0), (4, 0) and (0, 0).
+  // Multiplied by the batch size, these numbers are each sequence's own gradients in both heads. At
+  // position 0 the three sequences have (3, 4), (-2, 0) and (0, 4), at position 1 (1, 0), (4, 0)
+  // and (0, 0).
   assertEquals(meter.summed(), [Math.hypot(1, 8) / 3, 5 / 3]);
   assertEquals(meter.single(), [(5 + 2 + 4) / 3, 5 / 3]);
 });

@@ -94,10 +94,11 @@ export const BACKWARD_ONLY = { mode: "backward-only", size: "usual" } as const;
 export const SINK = { size: "usual", logSumExpGradient: false } as const;
 export const SINK_IN_LOSS = { size: "usual", logSumExpGradient: true } as const;
 
-// Lengths around multiples of 32, a tile's rows, and of 4, a block's. 97 needs four tiles.
+// Lengths around multiples of 32, the rows of a tile, and of 4, the rows of a block. 97 needs four
+// tiles.
 const lengths = [1, 2, 3, 4, 5, 31, 32, 33, 36, 61, 63, 64, 65, 67, 97];
-// Eight lanes of vec4f hold 32 numbers, so D = 36 is the first with two columns per lane. D = 256
-// has eight.
+// Eight lanes with one vec4f each hold 32 numbers. So D = 36 is the smallest that gives a lane two
+// vec4f columns. D = 256 gives each lane eight.
 const headDims = [4, 8, 12, 32, 36, 64, 96, 128, 256];
 
 /**
@@ -279,8 +280,8 @@ export function twinInputs(drawn: AttentionCase): {
 }
 
 /**
- * The twin's forward results rounded to float32: inputs of the backward pass of twin and kernel
- * alike.
+ * The twin's forward results rounded to float32. Both the twin's backward pass and the kernel's
+ * read them.
  */
 export function forwardResults(drawn: AttentionCase): { output: Numbers; logSumExp: Numbers } {
   const { output, logSumExp } = reference.attentionForward(twinInputs(drawn));

@@ -44,7 +44,7 @@ export function valueBounds(
  * Bound A6 on key gradients: ‖∇_{k_s}L‖ ≤ |scale| Q_max B_max M_s. Q_max and B_max are the largest
  * ‖q_t‖ and |β_ts| over t ≥ s. A key head's bound is the sum over its query heads.
  *
- * If the terms of β cancel, only rounding errors are left of the bound. So the excess is measured
+ * If the terms of β cancel, the bound consists of rounding errors only. So the excess is measured
  * relative to the terms' magnitudes, as in {@linkcode keyPath}.
  */
 export function keyBound(numbers: AttentionNumbers): Violation {
@@ -74,7 +74,7 @@ export function keyBound(numbers: AttentionNumbers): Violation {
  * Bound A7 on query gradients: ‖∇_{q_s}L‖ ≤ |scale| B_max ΔK_max. B_max is the largest |β_sj| and
  * ΔK_max the largest distance of a key from the mean key Σ_j a_sj k_j, over j ≤ s.
  *
- * If the terms of β cancel, only rounding errors are left of the bound. So the excess is measured
+ * If the terms of β cancel, the bound consists of rounding errors only. So the excess is measured
  * relative to the terms' magnitudes, as in {@linkcode queryPath}.
  */
 export function queryBound(numbers: AttentionNumbers): Violation {

@@ -23,8 +23,8 @@ import { distance, inner, norm } from "../vectors.ts";
 import { type Violation, Worst } from "../violation.ts";
 
 /**
- * Identities A1 and V1 of value gradients: ∇_{v_s}L = Σ_{t≥s} a_ts g_t, with V-scale multiplied by
- * J_φ(v_s). The violation is relative to λ∥ Σ_t a_ts ‖g_t‖.
+ * Identities A1 and V1 of value gradients: ∇_{v_s}L = Σ_{t≥s} a_ts g_t, and V-scale multiplies this
+ * sum by J_φ(v_s). The violation is relative to λ∥ Σ_t a_ts ‖g_t‖.
  */
 export function valuePath(numbers: AttentionNumbers): Violation {
   const layer = layerOf(numbers);

@@ -40,9 +40,9 @@ export const partedKernels = [
 export const SMALL_TILE_VARIANT = "tiled-32x32";
 
 /**
- * A row has 12 numbers in three vec4f columns, so one of the four invocations across has no column.
- * The step does not divide D. A CPU's vector register has fewer lanes than the tile's 32
- * invocations, so a missing barrier shows.
+ * D = 12 makes three vec4f columns, so one of the four invocations across has no column. D is not a
+ * multiple of `step`. The tile has 32 invocations, more than a CPU's vector register has lanes, so
+ * a missing barrier shows.
  */
 export const smallTile: AttentionTiledOptions = {
   down: 8,

@@ -210,12 +210,12 @@ export interface AttentionBackwardBounds {
 
 /**
  * Bounds of attentionBackward's errors. Twin and kernel read the same float32 output and logSumExp,
- * unless {@linkcode BackwardInputs} states the errors of the kernel's.
+ * unless {@linkcode BackwardInputs} states errors of what the kernel reads.
  *
  * The weight a_tj = exp(z_tj − logSumExp_t) has the errors of the logit and of exp. The logit's
  * gradient is a_tj (f ⟨g_t, v_j⟩ − D_t + ℓ_t), where f is φ with V-scale in mode "full" and else 1,
- * D_t = ⟨g_t, y_t⟩, and ℓ_t is the gradient of logSumExp. It adds the errors of two inner products.
- * The sums over at most T · group terms round too.
+ * D_t = ⟨g_t, y_t⟩, and ℓ_t is the gradient of logSumExp. So the logit's gradient also has the
+ * errors of two inner products. The sums over at most T · group terms round too.
  *
  * The weight of a learned sink has only exp's error. The gradient of the sink sums T · B terms.
  */

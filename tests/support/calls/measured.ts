@@ -14,8 +14,8 @@ export const measuredPlanners: ReadonlySet<string> = new Set(
 );
 
 /**
- * Makes one call per pass of every measured operator, with the options that its workload gives it.
- * Keeps no tensor of `gpu`.
+ * Makes one call for each pass of every measured operator, with the options from the operator's
+ * workload. Keeps no tensor of `gpu`.
  */
 export async function measuredCalls(gpu: Gpu): Promise<OperatorCall[]> {
   const calls: OperatorCall[] = [];

@@ -1,7 +1,7 @@
 /**
- * Small calls of the operators that the bench does not measure, and of those that can write a
- * tensor of the caller's. measured.ts has the calls of measured operators. A test fails for every
- * `plan…` function of `mod.ts` that is missing from both files.
+ * Small calls of two kinds of operators: those that the bench does not measure, and those that can
+ * write a tensor of the caller's. measured.ts has the calls of measured operators. A test fails for
+ * every `plan…` function of `mod.ts` that is missing from both files.
  */
 import {
   type Gpu,

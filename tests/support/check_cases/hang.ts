@@ -21,9 +21,9 @@ const ownClocks: ProcessClocks = {
 };
 
 /**
- * A case counts as endless after this many ms of wall time and as many of CPU time, and as waiting
- * forever after this many idle ms. The slowest case takes a tenth: SwiftShader compiles its kernels
- * for a minute.
+ * The limit in ms. A case counts as endless once both its wall time and its CPU time exceed the
+ * limit, and as waiting forever once its idle time does. The slowest case takes a tenth of the
+ * limit, because SwiftShader compiles its kernels for a minute.
  */
 const LIMIT = 600_000;
 /**

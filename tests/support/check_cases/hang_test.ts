@@ -25,8 +25,8 @@ async function turns(count: number): Promise<void> {
 const forever = () => new Promise<void>(() => {});
 
 Deno.test("unlessHanging() lets work end that a busy machine makes slow", async () => {
-  // 20 turns are at least 5,000 s, of which this process gets 4 %, as beside 25 busy threads per
-  // core.
+  // 20 turns of the event loop take at least 5,000 s by the clock above. The process gets 4 % of a
+  // core, as beside 25 busy threads per core.
   await unlessHanging(() => turns(20), machine({ share: 0.04, step: 250 }));
 });
 

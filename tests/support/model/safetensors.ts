@@ -1,4 +1,4 @@
-/** Makes safetensors files with any types and any header, including those of other programs. */
+/** Makes safetensors files with tensors of any type and any header, as other programs may write. */
 
 export interface StoredTensor {
   /** F32 by default. */

@@ -36,8 +36,8 @@ const guarded = new WeakMap<Gpu, GuardedGpu>();
 // The calls are so small that they also fit a `Gpu` that allows only 7 workgroups per dimension.
 function calls(operator: Operator): readonly [Planner, object][] {
   if (operator === "rmsNorm") {
-    // 37 rows are two runs of 16 and part of a third. 70 columns are a block of 64 and part of
-    // another; 12 and 180 columns are whole vectors.
+    // gainGradient sums runs of 16 rows: 37 rows are two runs and part of a third. 70 columns are a
+    // block of 64 and part of another; 12 and 180 columns are whole vectors.
     return [70, 12, 180].flatMap((columns) => {
       const drawn = drawRmsNorm({ rows: 37, columns, seed: columns, pattern: "normal" });
       const { input, gain, outputGradient } = drawn;

@@ -48,8 +48,9 @@ export async function otherSpecializationMatchesTwin(
   const forward = await attentionForwardMatchesTwin(sibling, pinned);
   const backward = await attentionBackwardMatchesTwin(sibling, pinned);
   await sibling.sync();
-  // Forward, query and key-value: one kernel each, or one each per head dimension. Three more
-  // kernels, of V-scale and of rows, serve all head dimensions.
+  // Three kernels compute the forward, the query gradients, and the key and value gradients. A GPU
+  // that specializes compiles them once for each of the two head dimensions. Three more kernels, of
+  // V-scale and of rows, serve all head dimensions.
   const [few, many] = [3 + 3, 6 + 3];
   assert(
     sibling.pipelines.size === (gpu.info.software ? many : few),

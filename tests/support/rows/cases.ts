@@ -30,8 +30,8 @@ export interface RmsNormCase {
 }
 
 /**
- * Draws RMSNorm cases around 64 columns, one per lane, and around runs of 16 rows, which
- * gainGradient sums.
+ * Draws RMSNorm cases. Many have columns next to a multiple of 64, because 64 lanes take one column
+ * each, or rows next to a multiple of 16, because gainGradient sums runs of 16 rows.
  */
 export const rmsNormDescription: fc.Arbitrary<RmsNormDescription> = fc.record({
   rows: fc.oneof(

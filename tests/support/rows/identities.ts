@@ -216,9 +216,9 @@ export function vScaleConstantGradient(numbers: VScaleNumbers): Violation {
 }
 
 /**
- * How far a result is from another times a factor: |actual − factor · expected| over the largest
+ * How far `actual` is from `factor` times `expected`: |actual − factor · expected| over the largest
  * |factor · expected|. For laws such as RMSNorm(c x) = RMSNorm(x), J(c x) = J(x)/c and softmax's
- * shift.
+ * shift invariance.
  */
 export function scaledDifference(
   actual: ArrayLike<number>,

@@ -104,8 +104,8 @@ export function rmsNormForwardBounds(
 }
 
 // The most additions that one row's term of the gain's gradient goes through. Rows are summed in at
-// most 256 runs of at least 16 rows, or in tiles of 32 rows. In a tile, rows that start at the same
-// distance from a multiple of 4 have a separate sum.
+// most 256 runs of at least 16 rows, or in tiles of 32 rows. A tile has a separate sum for each
+// remainder modulo 4 of the elements at which its rows start.
 function gainChain(rows: number, columns: number): number {
   if (rows <= 512) return rows;
   const run = Math.max(16, Math.ceil(rows / 256));

@@ -70,10 +70,10 @@ const { "A3 first query": _, ...equalities } = identities.identitiesByName;
  * The first query's gradient is exactly zero, as A3 says; with V-scale "full" it is zero within the
  * tolerance.
  *
- * The tolerance is relative to the sums of the terms' magnitudes. It allows the rounding of sums of
- * T · group terms and of inner products of D. With u = 2^-24, it also allows what exp makes of the
- * logits' errors, (D/4 + 6) u |z| in the forward and again in the backward; exp's own error, (1 +
- * 4) u |x| for x up to 2 |z|; and the rounding of logSumExp.
+ * The tolerance is relative to the sums of the terms' magnitudes. It allows for the rounding of
+ * sums of T · group terms, of inner products of D terms and of logSumExp. With u = 2^-24, it also
+ * allows for the logits' errors, (D/4 + 6) u |z| in the forward and again in the backward, which
+ * exp turns into relative errors. exp's own error is (1 + 4) u |x| for x up to 2 |z|.
  */
 export const attentionObeysItsIdentities = propertyOf({
   name: "attention's identities and bounds",
@@ -185,10 +185,11 @@ function tangents(drawn: AttentionCase, seed: number): Record<string, Numbers> {
  * twin's forward (Richardson extrapolation, exact to 1e-9) and once from central differences of the
  * GPU's own forward.
  *
- * The first tolerance is Σ |v| times the bound of each gradient's error, which includes the
- * forward's. The second adds the two errors of a difference quotient: its rounding, Σ |dy| (e(x + h
- * v) + e(x − h v)) / 2h, where e are the forward's bounds and the effect of rounding the moved
- * inputs; and its truncation, taken from the twin's difference quotient with the same h.
+ * The first comparison's tolerance is Σ |v| times the bound of each gradient's error, which
+ * includes the forward's error. The second comparison's tolerance adds two errors of the difference
+ * quotient. Its rounding error is Σ |dy| (e(x + h v) + e(x − h v)) / 2h, where e is the forward's
+ * bound plus the effect of rounding the moved inputs. Its truncation error comes from the twin's
+ * difference quotient with the same h.
  */
 export const attentionIsAdjoint = propertyOf({
   name: "attention's adjointness",

@@ -39,14 +39,14 @@ function checkReach(
     readonly twinClean: Twins;
     readonly twinDirty: Twins;
     /**
-     * Whether the GPU's number must be NaN or infinite wherever the twin's is. A spoiling NaN
-     * demands it; an infinity does not, because a compiler may assume that there are none.
+     * Whether the GPU's number must be NaN or infinite wherever the twin's is: true after a NaN,
+     * but false after an infinity, because a compiler may assume that no number is infinite.
      */
     readonly exact: boolean;
   },
 ): void {
-  // An infinity may lead to another finite number, which counts as changed: next to a learned sink,
-  // a logit of -Infinity has weight 0.
+  // An infinity may turn a result into another finite number, which counts as changed: next to a
+  // learned sink, a logit of -Infinity has weight 0.
   let reached = 0, changed = 0, untouched = 0;
   for (const [name, numbers] of Object.entries(dirty)) {
     const before = clean[name]?.data, was = twinClean[name]?.data, is = twinDirty[name]?.data;

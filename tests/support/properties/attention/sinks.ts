@@ -23,9 +23,10 @@ import { checkBackwardAgainstTwin, checkForwardAgainstTwin } from "./twin.ts";
 import { type BothPasses, forwardAndBackward } from "./passes.ts";
 
 /**
- * Two tiles and part of a third, with groups and batches; V-scale; a sink that takes hardly any
- * weight, and one that takes all of it. The last case has 270 rows per head over the batch: above
- * 256, a separate kernel computes the rows' statistics.
+ * The first case has two tiles and part of a third, with groups and batches. The next two have
+ * V-scale in its two modes. One sink is "weak" and takes hardly any weight, one is "strong" and
+ * takes all of it. The last case has 270 rows per head over the batch: above 256, a separate kernel
+ * computes the rows' statistics.
  */
 export const sinkExamples = describeEach([
   { batch: 2, keyHeads: 2, group: 2, length: 69, seed: 19, sink: SINK_IN_LOSS },
@@ -89,8 +90,8 @@ export const attentionWithSinksMatchesTwin = sinkProperty({
  * that key times scale times the sum of a row of ∂L/∂z. S4: the first query's gradient has a closed
  * form.
  *
- * The tolerances add the error bounds of the GPU's results on both sides of an identity, and exp's
- * for b_t.
+ * The tolerances add the error bounds of the GPU's results on both sides of an identity, and the
+ * error bound of exp in b_t.
  */
 export const sinksObeyTheirIdentities = sinkProperty({
   name: "identities of learned sinks",

@@ -30,8 +30,8 @@ const grouped = { batch: 2, keyHeads: 2, group: 2 };
 
 /** The most important shapes, for every run. The first two catch most broken kernels. */
 const examples = describeEach([
-  // Two tiles, one block and one row; two batches, two key heads, groups of two; 9 vec4f columns on
-  // 8 lanes.
+  // 69 rows are two tiles of 32, one block of 4 and one row. The case has two batches, two key
+  // heads, groups of two, and 9 vec4f columns for 8 lanes.
   { ...grouped, length: 69, headDim: 36, seed: 11 },
   // The shape of the case above, with V-scale and a scale that is neither 1 nor the default.
   { ...grouped, length: 69, headDim: 36, seed: 12, scale: -0.4, vScale: FULL },

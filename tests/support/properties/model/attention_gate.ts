@@ -17,9 +17,9 @@ const SHAPES = [
 ] as const;
 
 /**
- * Forward and backward of gates per head and per element, including logits at which the logistic
- * function saturates: σ(x) σ(−x) keeps its digits there. A NaN logit makes NaN of its gate's
- * results, and of nothing else.
+ * Forward and backward agree with the twin for gates per head and gates per element. Some logits
+ * are so large that the logistic function σ saturates; its slope σ(x) σ(−x) must keep its digits
+ * there. A NaN logit turns the results of its own gate into NaN, and no others.
  */
 export function attentionGateMatchesTwin(gpu: Gpu): Promise<Report> {
   return account(gpu, "attention gate vs twin", async function* (arena, tally) {

@@ -15,7 +15,7 @@ export function crossEntropyMatchesTwin(gpu: Gpu): Promise<Report> {
   return account(gpu, "crossEntropy vs twin", async function* (arena, tally) {
     for (const [rows, columns, scale] of [[11, 70, 3], [5, 9, 2000], [9, 300, 10]] as const) {
       const logits = drawUniform({ seed: rows, shape: [rows, columns], scale });
-      logits.data[columns + 3] = 1.5 * scale; // the last of row 1's first four columns
+      logits.data[columns + 3] = 1.5 * scale; // row 1's maximum is its fourth number
       const targets = drawTokens({ seed: 3, length: rows, vocabulary: columns });
       targets[0] = columns - 1;
       const options = {

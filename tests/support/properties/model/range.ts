@@ -16,8 +16,8 @@ const LARGEST = 2 ** 128 - 2 ** 104;
 const SPACING = 2 ** -149;
 
 /**
- * gradientNorm is right for gradients of any magnitude. A norm beyond float32 is Infinity, with a
- * factor of NaN.
+ * gradientNorm is right for gradients of any magnitude. A norm beyond float32 is Infinity, and the
+ * factor that clips the gradients is then NaN.
  */
 export function gradientNormHoldsInRange(gpu: Gpu): Promise<Report> {
   return account(gpu, "gradientNorm in float32's range", async function* (arena, tally) {

@@ -27,8 +27,8 @@ const rmsNormExamples: readonly RmsNormDescription[] = [
   // More than 4,096 rows: gainGradient sums runs of more than 16 rows, and the last run is shorter.
   { rows: 4643, columns: 3, seed: 34, pattern: "normal" },
   { rows: 4, columns: 1000, seed: 35, pattern: "normal", epsilon: 0 },
-  // Whole tiles of rows, and part of one. Rows start at even elements, at any element, or at
-  // multiples of 4.
+  // Whole tiles of rows, and part of one. Rows of 6 columns start at even elements, rows of 5 at
+  // any element, rows of 12 at multiples of 4.
   { rows: 1031, columns: 6, seed: 36, pattern: "normal" },
   { rows: 1031, columns: 5, seed: 37, pattern: "normal" },
   { rows: 531, columns: 12, seed: 38, pattern: "normal" },

@@ -10,8 +10,8 @@ const vScaleExamples: readonly VScaleDescription[] = [
 ];
 
 /**
- * V-scale's identities and bounds V1 to V3 hold for the GPU's gradients. The tolerance covers a few
- * chains of D additions, and of the T · B rows of a head.
+ * V-scale's identities and bounds V1 to V3 hold for the GPU's gradients. The tolerance covers the
+ * additions of a few sums over D elements and of a sum over the T · B rows of a head.
  */
 export const vScaleObeysItsIdentities = propertyOf({
   name: "V-scale's identities and bounds",

@@ -13,8 +13,9 @@ const CONSTANTS = [2e-38, 1e-20, 1e-12, 1, 1e20, 3e38];
 const GRADIENTS = [5e-33, 1, 1e19];
 
 /**
- * V-scale agrees with the twin for all normal float32 values and constants. The bound of a value
- * gradient is relative to the sizes of its two terms, the one of φ and the one along v.
+ * V-scale agrees with the twin for all normal float32 values and constants. With u as the output's
+ * gradient, the bound of a value gradient is relative to the sizes of its two terms, r/(r + C) u
+ * and the term along v.
  */
 export function vScaleHoldsInRange(
   gpu: Gpu,

@@ -30,8 +30,9 @@ export const residualProperties: readonly SinkProperty[] = [
       const { byPosition, bloat, points } = result.layers[0]!.attention!.branch;
       allNear(byPosition.inputNorm, [4, 1], "‖h‖");
       allNear(byPosition.bloat, [3, 2], "Bloat");
-      // The first token's Compress is 2/20, 5/40 and 1/30. The second token's is undefined in two
-      // sequences, where the difference of its gradients is 0.
+      // The first token's Compress is (12 − 10)/20, (15 − 10)/40 and (11 − 10)/30. The second
+      // token's Compress is undefined in two sequences, where its gradients of `input` and `half`
+      // are equal.
       allNear(byPosition.compress, [0.1, 0.5], "Compress");
       allNear(byPosition.change, [1.2, 1], "Change");
       near(bloat?.ratio, 1.5, "Bloat at the sink");
