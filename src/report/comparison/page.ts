@@ -186,10 +186,10 @@ function method({ threshold }: Comparison): PageSection {
     title: "How to read this",
     body: html`
       <div class="card">
-        <p>Several processes take every measurement, in rounds. A time is the geometric mean of the processes’ medians, and <b>±</b> is half its 95 % interval, which rests on how much the processes differ: samples of one process say little of the next one. Of a file from one process, it rests on the samples alone.</p>
-        <p>A measurement is <b>faster</b> or <b>slower</b> than the first machine’s if the times differ by more than ${limit} and Welch’s test over the processes holds after Holm’s correction for the whole table, at a level that lets at most one table in twenty show a difference that is none; between two runs on one machine, the CPU time must show the same, where the adapter computes on the CPU, else the time relative to the reference kernel’s. It is the <b>same</b> if the whole interval lies within ${limit}. Everything else is <b>ambiguous</b>; the remarks say why, and what would settle it.</p>
-        <p>Where a file is from one process, 10 % is assumed for what differs from process to process.</p>
-        <p>The <b>roofline share</b> is the least time that the machine’s measured arithmetic and copy peaks allow, divided by the time; <b>±</b> holds the uncertainty of both. A peak’s <b>+</b> is by how much the truth may be above the best sample; a share is left out where that is more than 30 %.</p>
+        <p>Several processes take every measurement, in rounds. A time is the geometric mean of the processes’ medians, and <b>±</b> is half its 95 % interval. The interval comes from the differences between processes, because the samples of one process say little about the next one. In a file from one process it comes from the samples alone.</p>
+        <p>A measurement is <b>faster</b> or <b>slower</b> than the first machine’s if the times differ by more than ${limit} and Welch’s test over the processes passes, with Holm’s correction for the whole table. The test’s level is chosen so that at most one table in twenty shows a false difference. For two runs on one machine, the CPU time must show the difference too if the adapter computes on the CPU; otherwise the time divided by the reference kernel’s must show it. A measurement is the <b>same</b> if the whole interval of the change lies within ${limit}. Everything else is <b>ambiguous</b>; the remarks say why, and what to do.</p>
+        <p>For a file from one process, the page assumes that times differ by 10 % from process to process.</p>
+        <p>The <b>roofline share</b> is the least time that the machine’s measured arithmetic and copy peaks allow, divided by the measured time; <b>±</b> includes the uncertainty of both. A peak’s <b>+</b> says how far the true peak may lie above the best sample. If that is more than 30 %, the page shows no share.</p>
       </div>
     `,
   };
