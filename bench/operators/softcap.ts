@@ -18,7 +18,10 @@ interface Lengths {
 /** The operator's name in tables and result files. */
 export const name = "softcap";
 
-/** The calls to measure: `--shapes=quick` takes the first, `--shape=n4096` any other. */
+/**
+ * The calls to measure. `--shapes=quick` measures only the first. `--shape=n4096` measures a call
+ * of another length instead.
+ */
 export function shapes({ software }: { readonly software: boolean }): readonly Lengths[] {
   return software ? [{ n: 2 ** 18 }, { n: 2 ** 20 }] : [{ n: 2 ** 24 }, { n: 2 ** 26 }];
 }

@@ -1,4 +1,4 @@
-/** What the files that write the subgroup kernel of the matrix product share. */
+/** Types and helpers for the files that write the subgroup kernel of the matrix product. */
 import { type ImageLayout, LINE } from "../image_layout.ts";
 import { unroll } from "../unroll.ts";
 

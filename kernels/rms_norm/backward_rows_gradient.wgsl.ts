@@ -5,10 +5,11 @@
  *
  *     inputGradient = n (gain g − m x n)     partialGain[run][c] = Σ over the run's rows of  g x n
  *
- * An invocation takes the same W neighboring elements of every row in one run of neighboring rows,
- * and keeps their gain and its gradient in registers. No barriers, no atomics, so the order of the
- * sums never changes. Any d with the scalar element. rows/column_sums.wgsl adds the sums of all
- * runs.
+ * A run is a number of neighboring rows. An invocation takes W neighboring elements, the same ones
+ * in every row of one run. It keeps their gain, and its sums for partialGain, in registers. There
+ * are no barriers and no atomics, so the order of the sums never changes. d may be any number with
+ * rows/element_scalar.wgsl, and a multiple of 4 with rows/element_vector.wgsl. In the third stage
+ * rows/column_sums.wgsl adds the sums of all runs.
  *
  * Source: the Jacobian of Zhang and Sennrich, arXiv 1910.07467, equation 4.
  */

@@ -3,8 +3,9 @@
  * every row. With g the outputGradient and u = gain * g: rowStatistics = (inverseRms, <u, x>
  * inverseRms / d).
  *
- * An invocation walks a few rows, which share the loads of the gain. No barriers. Any d with the
- * scalar element. rms_norm/backward_rows_gradient.wgsl.ts and rows/column_sums.wgsl follow.
+ * An invocation walks a few rows, which share the loads of the gain. No barriers. d may be any
+ * number with rows/element_scalar.wgsl, and a multiple of 4 with rows/element_vector.wgsl. The next
+ * stages are rms_norm/backward_rows_gradient.wgsl.ts and rows/column_sums.wgsl.
  *
  * Source: the Jacobian of Zhang and Sennrich, arXiv 1910.07467, equation 4.
  */

@@ -5,7 +5,8 @@
  * An invocation walks a few whole rows, twice. On the CPU the lanes of a subgroup are the lanes of
  * a vector register, every load is a gather anyway, and the memory prefetcher works best if each
  * lane reads contiguous memory. The rows of an invocation share the loads of the gain. No barriers.
- * Any d with the scalar element.
+ * d may be any number with rows/element_scalar.wgsl, and a multiple of 4 with
+ * rows/element_vector.wgsl.
  *
  * Source: Zhang and Sennrich, arXiv 1910.07467.
  */

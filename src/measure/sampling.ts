@@ -45,7 +45,8 @@ const RACE_ROUNDS = 3;
  *
  * @param work the work to sample
  * @param options the timer, the rule, the reference kernel and the seed
- * @returns the samples of each, in the order of `work`; undefined if there is no data
+ * @returns the samples of each piece of work, in the order of `work`; undefined for a piece without
+ *   data
  * @throws {GpuError} if the GPU fails; the last call of `options.visit` tells which work ran
  */
 export async function sampleWork(

@@ -149,7 +149,7 @@ export async function removeHalfWritten(folder: string): Promise<void> {
 }
 
 /**
- * Reads a model of this project, or any other that `openWeights` opens.
+ * Reads a model of this project, or any other model that `openWeights` can open.
  *
  * @param path the model's folder
  * @throws {CheckpointError} if the model is not supported, or if a file or tensor is missing,

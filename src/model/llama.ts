@@ -206,7 +206,7 @@ export class Llama {
    *
    * @param options `microBatch`: its index in the step, from 0 (default); index 0 resets
    *   `gradients` and `meanLoss`, later ones add to them
-   * @throws {RangeError} for an index that a step does not have
+   * @throws {RangeError} if a step has no micro-batch of this index
    */
   computeGradients({ microBatch = 0 }: { readonly microBatch?: number } = {}): void {
     this.#checkMicroBatch(microBatch);

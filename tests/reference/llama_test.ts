@@ -83,8 +83,9 @@ for (const [name, change] of Object.entries(models)) {
           ),
         });
       const { value, error } = richardsonDerivative(moved, { step: 0.02, levels: 7 });
-      // The tolerance is four times the estimate's error, plus rounding that the estimate cannot
-      // see: both passes sum some hundred terms of the gradient's size.
+      // The tolerance is four times the finite difference's estimated error, plus 1e-12 of the
+      // gradient for rounding that this error leaves out: the forward and the backward pass each
+      // sum some hundred terms as large as the gradient.
       const scale = Math.hypot(...gradient);
       assert(scale > 1e-6, `${parameter}: a gradient of ${scale} shows nothing`);
       assert(

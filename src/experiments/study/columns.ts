@@ -18,8 +18,9 @@ const LONGEST = 8;
 /**
  * Turns rows into columns.
  *
- * @param rows rows of JSON values; a field stays a list of values unless all rows have it in the
- *   same form
+ * @param rows rows of JSON values. A field whose values are all objects with the same names, or all
+ *   lists of the same short length, is itself split into columns, like `pair` below. Any other
+ *   field becomes one list of its values, like `step`.
  *
  * @example
  * ```ts
@@ -55,7 +56,7 @@ export function toColumns(rows: readonly unknown[]): Columns {
 
 /**
  * Turns columns back into rows. Throws no error, even for an untrusted file: a field that does not
- * fit becomes null, and a value that is no columns gives no rows.
+ * fit becomes null, and a value that cannot be columns gives no rows.
  *
  * @param count the number of rows
  */

@@ -54,9 +54,10 @@ export interface TurnOptions extends VisitOptions {
 /**
  * Samples work in the order of the turns.
  *
- * @returns the samples of each, in the order of `work`; undefined if there is no data
+ * @returns the samples of each piece of work, in the order of `work`; undefined for a piece without
+ *   data
  * @throws {GpuError} if the GPU fails; the last call of `options.visit` tells which work ran
- * @throws {Error} for a turn to visit work that is not there, or to calibrate again
+ * @throws {Error} if a turn visits work that has no plan, or asks for a second calibration
  */
 export async function sampleInTurns(
   work: readonly SampledWork[],

@@ -50,7 +50,7 @@ export interface KernelChoice {
   readonly attentionBackward?: string;
 }
 
-/** What the plans of all parts of a model share. */
+/** The tensors and settings from which every part of a model plans its work. */
 export interface LlamaBuild {
   readonly workspace: Workspace;
   readonly config: LlamaConfig;

@@ -1,16 +1,17 @@
 /**
- * Attention backward in its precise form, made of the other variants.
+ * Attention backward in its precise form, made of the other variants. The caller chooses the key
+ * for which it is precise: p is this key's position.
  *
- * With g the outputGradient and D_t = ⟨g_t, output_t⟩, the gradient of key p's logit, a_tp (⟨g_t,
- * v_p⟩ − D_t), is a difference of nearly equal numbers if query t gives p almost all of its weight:
- * D_t is then almost ⟨g_t, v_p⟩. The rounding of the output, from which D_t is computed, and the
- * rounding of the two inner products each cost about half of the lost digits; the exponential costs
- * none.
+ * With g the outputGradient and D_t = ⟨g_t, output_t⟩, the gradient of key p's logit is a_tp (⟨g_t,
+ * v_p⟩ − D_t). If query t gives p almost all of its weight, D_t is almost ⟨g_t, v_p⟩, so the
+ * difference loses digits. About half of the loss comes from the rounding of the output, from which
+ * D_t is computed. The other half comes from the rounding of the two inner products. The
+ * exponential costs none.
  *
- * The difference does not change if one vector is subtracted from all values. With v_p subtracted,
- * key p has the value 0 and the output is a sum over the other keys only, so nothing cancels. This
- * costs one more forward pass. A learned sink has weight but no value to subtract from, so
- * kernels/attention/precise/sink.wgsl corrects for its share.
+ * The difference does not change if one vector is subtracted from all values. This file subtracts
+ * v_p. Then key p has the value 0, and the output is a sum over the other keys only, so nothing
+ * cancels. This costs one more forward pass. A learned sink has weight but no value to subtract
+ * from, so kernels/attention/precise/sink.wgsl corrects for its share.
  */
 import shiftSinkSource from "../../../kernels/attention/precise/sink.wgsl" with {
   type: "text",

@@ -43,9 +43,9 @@ interface LayerPoint {
 }
 
 /**
- * Draws one quantity by layer: a line with signs for token s, and a dashed line for the early
- * tokens. Several runs of a series become their median and range. Undefined if no row has the
- * quantity.
+ * Draws one quantity by layer. A line with the series' sign at each layer is for token s, a dashed
+ * line for the early tokens. Several runs of a series become their median and range. Undefined if
+ * no row has the quantity.
  */
 export function layerNormPlot(
   rows: readonly LayerNormRow[],

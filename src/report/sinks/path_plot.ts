@@ -20,9 +20,9 @@ const ROUNDING = 2 ** -23;
 
 /**
  * Draws ‖∇v_t‖, ‖∇k_t‖ and ‖∇q_t‖ over positions, with a panel for each variant or moment. Rows of
- * equal panel, path and position (of several runs) become their geometric mean. Signs at the bottom
- * mark zeros, such as the query's at token 0, and values that rounding hides: a logarithmic axis
- * cannot show them.
+ * equal panel, path and position (of several runs) become their geometric mean. A logarithmic axis
+ * cannot show zeros, such as the query's at token 0: "▾ 0" at the bottom stands for each. "▾ floor"
+ * stands for a value that rounding hides.
  *
  * @returns undefined if there is no row above 0
  */

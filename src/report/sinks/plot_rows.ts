@@ -34,7 +34,7 @@ export interface PathGradientRow {
   readonly panel: string;
   readonly path: "query" | "key" | "value";
   readonly position: number;
-  /** The norm; a sign marks 0 at the bottom, because the axis is logarithmic. */
+  /** The norm. A logarithmic axis cannot show 0, so the picture writes "▾ 0" at its bottom. */
   readonly value: number;
   /** Whether rounding hides the gradient. Default: false. */
   readonly belowFloor?: boolean;

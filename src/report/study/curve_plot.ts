@@ -134,8 +134,8 @@ function pointsOf(rows: readonly CurveRow[], index: number): CurvePoint[] {
 }
 
 /**
- * Chooses a few points of each line for signs, at different places for different lines, so signs do
- * not cover each other.
+ * Chooses the few points of a line that show its series' sign. Each line has other places for them,
+ * so signs do not cover each other.
  */
 function withSigns(points: readonly CurvePoint[], index: number): CurvePoint[] {
   const every = Math.max(1, Math.round(points.length / SIGNS_A_LINE));

@@ -1,6 +1,6 @@
 /**
- * The rounding errors of the gradients with respect to one key and one query. They are called
- * floors: a gradient below its floor is noise.
+ * The rounding errors of the gradients with respect to the key and the query at one position, s.
+ * They are called floors: a gradient below its floor is noise.
  *
  * A logit's gradient is a_tj (⟨g_t, v_j⟩ − D_t) with D_t = ⟨g_t, y_t⟩, where y_t is the head's
  * output for query t and g_t = ∂L/∂y_t. The difference loses digits if a query gives one key almost

@@ -185,11 +185,12 @@ function tangents(drawn: AttentionCase, seed: number): Record<string, Numbers> {
  * twin's forward (Richardson extrapolation, exact to 1e-9) and once from central differences of the
  * GPU's own forward.
  *
- * The first comparison's tolerance is Σ |v| times the bound of each gradient's error, which
- * includes the forward's error. The second comparison's tolerance adds two errors of the difference
- * quotient. Its rounding error is Σ |dy| (e(x + h v) + e(x − h v)) / 2h, where e is the forward's
- * bound plus the effect of rounding the moved inputs. Its truncation error comes from the twin's
- * difference quotient with the same h.
+ * The first comparison's tolerance adds two errors. The GPU's is Σ |v| times the bound of each
+ * gradient's error, which includes the forward's error. The extrapolation's is 1e-9 Σ |gradient v|.
+ * The second comparison's tolerance adds two errors of the difference quotient. Its rounding error
+ * is Σ |dy| (e(x + h v) + e(x − h v)) / 2h, where e is the forward's bound plus the effect of
+ * rounding the moved inputs. Its truncation error comes from the twin's difference quotient with
+ * the same h.
  */
 export const attentionIsAdjoint = propertyOf({
   name: "attention's adjointness",
