@@ -11,8 +11,9 @@
  * A workgroup is one subgroup of LANES invocations; it works on a *tile* of up to 4 · LANES rows.
  * The numbers of single rows, such as inverseRms, lie in four registers per lane, the *banks*: row
  * (i · LANES + lane) · PHASES + phase of the tile has its number in bank i · PHASES + phase of that
- * lane. A lane owns one *position*, a vector's place in its group, and walks down the tile's
- * groups, so the numbers of a column, such as its gain, are read once per tile. No barriers.
+ * lane. A *position* is a vector's place in its group. A lane owns one position or several at once.
+ * It visits them in every group of the tile before it takes the next ones, so the numbers of a
+ * column, such as its gain, are read once per tile. No barriers.
  */
 import { unroll } from "../unroll.ts";
 
@@ -23,8 +24,8 @@ export interface RowTile {
   /** Rows per group: 1, 2 or 4. */
   readonly phases: number;
   /**
-   * Positions that a lane walks at a time, kept in registers; the rest of a group is walked one
-   * position at a time.
+   * How many positions a lane owns at once. It keeps the numbers of their columns in registers. If
+   * fewer than `width · lanes` positions of the group are left, it owns one at a time.
    */
   readonly width: number;
 }
@@ -67,8 +68,8 @@ export function bankRow({ phases }: RowTile, bank: number): string {
 export type Guard = (statements: string) => string;
 
 /**
- * The work at the positions of a tile's groups. `k` is the number, from 0, of one of the positions
- * that a lane walks at a time.
+ * The work at the positions of a tile's groups. `k` counts, from 0, the positions that a lane owns
+ * at once.
  */
 export interface TileWalk {
   /** Statements before the first group; `gain${k}` is the gain of the columns at position k. */

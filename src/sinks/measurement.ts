@@ -117,7 +117,7 @@ export interface SinkMeasurement {
     readonly largestScore: number | null;
     /** The greatest score of all heads over idle queries alone. */
     readonly largestIdleScore: number | null;
-    /** Summed ‖∇q_t‖, ‖∇k_t‖ and ‖∇v_t‖, [positions]: means over layers. */
+    /** The summed gradient norms ‖∇q_t‖, ‖∇k_t‖ and ‖∇v_t‖: means over layers, [positions]. */
     readonly pathGradients: {
       readonly query: readonly number[];
       readonly key: readonly number[];
@@ -129,9 +129,9 @@ export interface SinkMeasurement {
       readonly key: SinkComparison;
       readonly value: SinkComparison;
     } | null;
-    /** The rounding error of the summed ‖∇k_s‖: mean over layers. */
+    /** The rounding error of the summed gradient norm ‖∇k_s‖: the mean over layers. */
     readonly keyGradientFloor?: number;
-    /** The rounding error of the summed ‖∇q_s‖: mean over layers. */
+    /** The rounding error of the summed gradient norm ‖∇q_s‖: the mean over layers. */
     readonly queryGradientFloor?: number;
     /** The fits over all attention branches and over all MLP branches. */
     readonly compressFit: {

@@ -5,10 +5,11 @@
  *
  * The weights lie in workgroup memory (memory.ts). The buffer's rows are read from global memory.
  *
- * Columns are taken in runs of neighbors. A run needs no mask if all rows of the invocation see all
- * of its columns. Several columns of a run are read before the first product, so their latencies
- * overlap. The remaining columns are multiplied with a mask: a row adds the products of columns
- * that it sees, and nothing for others, not even a product with zero.
+ * Neighboring columns form runs of one length. A run needs no mask if all rows of the invocation
+ * see all of its columns. Several columns of a run are read before the first product, so the reads
+ * overlap in time. In the other runs, columns that some of the rows see are multiplied with a mask:
+ * a row adds the products of columns that it sees, and nothing for others, not even a product with
+ * zero.
  */
 import { type Group, groupAt, groupsTogether, weightAt, weightPlace } from "./memory.ts";
 import { declareSeen, type Sight } from "./sight.ts";
@@ -58,7 +59,7 @@ export function accumulate(
       : groupAt(options, `(${groups}u * run + ${i}u)`);
   const masked = columnsMasked(options);
   // The most steps that the loop over masked columns can take. An invocation has at most `ownRows`
-  // masked columns on the diagonal, and those of an incomplete run at each of `sight.ends` ends.
+  // masked columns on the diagonal. At each of `sight.ends` ends it has less than a run of others.
   const most = Math.ceil((ownRows + sight.ends * run) / masked) + 1;
   const maskedWeights = (j: number) =>
     masked === 4
@@ -135,8 +136,8 @@ function loadsAtOnce(options: AttentionTiledOptions, beside: number): number {
   return Math.max(4, Math.min(16, powerOfTwo(left)));
 }
 
-// Groups of four columns to unroll together: about `writtenOut` multiply-adds, but at most two
-// batches of loads.
+// How many groups of four columns form a run, which the kernel unrolls: at least one. Several have
+// at most `writtenOut` multiply-adds, and load at most 2 · `loads` vectors.
 function groupsOfRun(options: AttentionTiledOptions, loads: number): number {
   const { ownRows, chunks } = tileOf(options);
   const { writtenOut = 256 } = options;
@@ -144,8 +145,8 @@ function groupsOfRun(options: AttentionTiledOptions, loads: number): number {
   return Math.min(powerOfTwo(groups), groupsTogether(options));
 }
 
-// Columns with a mask to unroll together: at most four, and at most a quarter of `writtenOut`
-// multiply-adds, because each takes three instructions with its mask.
+// How many masked columns one step of their loop unrolls: 1, 2 or 4. Two or four have at most a
+// quarter of `writtenOut` multiply-adds, because each takes three instructions with its mask.
 function columnsMasked(options: AttentionTiledOptions): number {
   const { ownRows, chunks } = tileOf(options);
   const { writtenOut = 256 } = options;

@@ -93,7 +93,7 @@ export function wrongValue(name: string, text: string, wanted: string): UsageErr
   return new UsageError(`--${name} is ${JSON.stringify(text)}, wanted ${wanted}`);
 }
 
-/** Tests choose one of the two parsers. */
+/** The type of both parsers, `@std/cli`'s and `node:util`'s; tests choose one. */
 export type ArgumentParser = typeof fallback.parseArgs;
 
 /**
@@ -156,9 +156,10 @@ export function parseArguments<const Options extends OptionSpecifications>(
 }
 
 /**
- * Finds unknown options and missing or unwanted values, and rewrites the command line so that both
- * parsers read it alike: `--name=value`, after the operands. After a switch, one parser would take
- * an operand such as `true` as the switch's value.
+ * Finds unknown options and missing or unwanted values. Rewrites the command line so that both
+ * parsers, `@std/cli`'s and `node:util`'s, read it alike: first operands, then options, each as one
+ * word such as `--name=value`. If a switch came first, `@std/cli` would take an operand such as
+ * `true` after it as the switch's value.
  */
 function checkedWords(args: readonly string[], options: OptionSpecifications): string[] {
   const operands: string[] = [];

@@ -197,7 +197,8 @@ function locate(cacheFolder: string | undefined): { root: string; packages: stri
   }
   const variables = FOLDER_VARIABLES.map((value) => ({ name: "env" as const, value }));
   if (!hasPermissions(variables)) {
-    // Without these permissions the paths are unknown, so the message's flags use shell variables.
+    // Without these permissions the cache folders are unknown. So the flags in the error's message
+    // have `$HOME` in place of the home folder.
     const root = cacheFolder ?? "$HOME/.cache/gradsink";
     requirePermissions([
       ...variables,

@@ -63,8 +63,8 @@ function bestTile(gpu: Gpu, { batches, rows, columns }: MatmulShape): string {
   return wanted.find((name) => fits(matmulTiles[name]!, gpu)) ?? SMALL;
 }
 
-// How many k of a step to unroll together: on a GPU all k, or four if even the small tile exceeds
-// its registers; on the CPU one k, because more take longer to compile and run no faster.
+// How many k of a step the kernel unrolls together. On a GPU: all k, or four if even the small tile
+// exceeds its registers. On the CPU: one k, because more take longer to compile and run no faster.
 function together(gpu: Gpu, { step }: MatmulTile): number {
   return gpu.info.software ? 1 : fits(matmulTiles[SMALL]!, gpu) ? step : 4;
 }

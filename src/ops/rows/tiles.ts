@@ -14,8 +14,8 @@ export interface RowTiles {
 }
 
 /**
- * How many positions a lane computes at a time; kernels/rows/tile.ts explains positions. With more,
- * the loop exceeds a core's cache of decoded instructions.
+ * How many positions a lane owns at once; kernels/rows/tile.ts explains positions. With more, the
+ * loop exceeds a core's cache of decoded instructions.
  */
 const WIDTH = 2;
 

@@ -43,16 +43,16 @@ export interface AttentionMeasurement {
   /** Summed gradient norms. */
   readonly gradients: AttentionGradients;
   /**
-   * The rounding error of the summed ‖∇k_s‖: below it the gradient is noise. Older files lack it.
-   * `../meters/gradient_floors.ts` has the formula.
+   * The rounding error of the summed gradient norm ‖∇k_s‖. A norm below it is noise. Older files
+   * lack it. `../meters/gradient_floors.ts` has the formula.
    */
   readonly keyGradientFloor?: number;
   /**
-   * The rounding error of the summed ‖∇q_s‖. At position 0 it is above 0, though the gradient is
-   * exactly 0 without a sink logit.
+   * The rounding error of the summed gradient norm ‖∇q_s‖. At position 0 it is above 0, though the
+   * gradient is exactly 0 without a sink logit.
    */
   readonly queryGradientFloor?: number;
-  /** ‖∇h̃_t‖, single, [positions]. */
+  /** The single gradient norms ‖∇h̃_t‖: [positions]. */
   readonly singleNormGradient: readonly number[];
   /** ‖v_t‖ over all value heads, before V-scale. */
   readonly value: SinkComparison;
@@ -91,7 +91,10 @@ export interface LayerMeasurement {
   readonly mlp: {
     /** ‖r_mlp‖, the norm of what the MLP adds to the residual stream */
     readonly residual: SinkComparison;
-    /** Summed ‖∇_{h̃_t^{ℓ+½}}L‖, where h̃^{ℓ+½} is the MLP's RMSNorm output: [positions]. */
+    /**
+     * The summed gradient norms ‖∇_{h̃_t^{ℓ+½}}L‖, where h̃^{ℓ+½} is the MLP's RMSNorm output:
+     * [positions].
+     */
     readonly normGradient: readonly number[];
     readonly branch: BranchMeasurement;
   };
