@@ -65,8 +65,8 @@ processor. Each library runs in its own process, a new one for each work. In eac
 random order. Only answers that agree with float64 are timed. If a library can do a work in several ways, the table
 shows its fastest; --out keeps all. If the adapter computes on a busy machine's CPU, trust the ratio of CPU times.
 
-With --model, this project computes a model, and so does PyTorch if python3 also has transformers. The backward pass
-includes the gradients of states, but not of weights. Only answers that agree with each other are timed.
+With --model, only this project and PyTorch take part. PyTorch then also needs transformers in python3. The backward
+pass computes the gradients of states, but not of weights. Only answers that agree with each other are timed.
 
 Exit codes:
   0    the comparison was made

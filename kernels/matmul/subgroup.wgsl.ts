@@ -57,7 +57,10 @@ export interface MatmulSubgroupOptions {
    * needs two `steps`.
    */
   readonly rightImage: ImageLayout | undefined;
-  /** Steps of four k in one turn of the loop. With several, K is a multiple of 4 · `steps`. */
+  /**
+   * Steps in one turn of the loop. A step covers four values of k. With several steps, K is a
+   * multiple of 4 · `steps`.
+   */
   readonly steps: number;
   /** K modulo 4. */
   readonly remainder: number;

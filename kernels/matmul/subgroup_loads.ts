@@ -145,7 +145,7 @@ function rightAlongInner(tile: Tile): RightLoads {
   };
 }
 
-// The extra columns' numbers at four k are spread over the lanes.
+// The lanes share the loads of the extra columns: four numbers of each column per step.
 function rightScalar(tile: Tile): RightLoads {
   const { subgroupSize: S, width, extra } = tile;
   const deals = Math.ceil(STEP * extra / S);

@@ -30,7 +30,7 @@ export function vectorAt(
 export const STEP = 4;
 export const COMPONENTS = ["x", "y", "z", "w"];
 
-/** The properties of a tile that loads depend on. */
+/** The properties of a tile on which loads depend. */
 export interface Tile {
   /** S, the size of every subgroup. */
   readonly subgroupSize: number;
@@ -63,7 +63,10 @@ export interface LeftLoads {
   readonly own: (j: number, u: number) => string;
 }
 
-/** The loads of the right operand: r0_u, r1_u, … are the groups of a lane's columns at k + u. */
+/**
+ * WGSL that loads the right operand. It declares r0_u, r1_u, …: right's numbers in each group of a
+ * lane's columns at k + u.
+ */
 export interface RightLoads {
   readonly setup: string;
   /** What a turn of the loop loads for all of its steps, from k = `first` on. Default: nothing. */
@@ -92,7 +95,12 @@ export function groupSize({ width, grouped }: Pick<Tile, "width" | "grouped">): 
   return grouped && width % 4 === 0 ? 4 : 1;
 }
 
-/** Declares the numbers of a lane's columns at k + u, in groups of four if possible. */
+/**
+ * WGSL that declares right's numbers in a lane's columns: r0_u, r1_u, … at each k + u of a step. If
+ * the tile allows groups, each variable is a vec4f with the numbers of four columns.
+ *
+ * @param number WGSL for right's number in the lane's column c at k + u
+ */
 export function groups(tile: Tile, step: number, number: (c: number, u: number) => string): string {
   const { width } = tile;
   const size = groupSize(tile);

@@ -58,8 +58,8 @@ export interface MatmulTiledOptions extends MatmulTile {
   /** Whether K is a multiple of the step. */
   readonly wholeSteps: boolean;
   /**
-   * The number of k in a step that are unrolled together: 1, 4 or all. More are faster but need
-   * registers.
+   * How many of a step's values of k are unrolled together: 1, 4 or all. More are faster but need
+   * more registers.
    */
   readonly together: number;
 }

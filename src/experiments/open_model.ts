@@ -13,11 +13,11 @@ export interface OpenedModel {
   readonly model: StoredModel;
   readonly task: Task;
   readonly source: MeasurementSource;
-  /** Undefined without a run. */
+  /** Sequences per batch of the run; undefined outside a run. */
   readonly batch: number | undefined;
-  /** Batches in the run's last measurement; undefined without a run. */
+  /** Batches in the run's last measurement; undefined outside a run. */
   readonly batches: number | undefined;
-  /** Sequences trained on before the checkpoint; 0 without a run. */
+  /** Sequences trained on before the checkpoint; 0 outside a run. */
   readonly trainedSequences: number;
   /** What was skipped in reading the text, one line each. */
   readonly notes: readonly string[];
@@ -27,10 +27,10 @@ export interface OpenedModel {
 export interface OpenModelOptions {
   /** The checkpoint's step. Default: the newest. */
   readonly step?: number | undefined;
-  /** A file or folder of text, in place of the run's; a checkpoint without a run needs one. */
+  /** A file or folder of text, in place of the run's; a checkpoint outside a run needs one. */
   readonly corpus?: string | undefined;
   /**
-   * Tokens per sequence, for a checkpoint without a run. Default: the model's context, but at most
+   * Tokens per sequence, for a checkpoint outside a run. Default: the model's context, but at most
    * {@linkcode DEFAULT_CONTEXT}.
    */
   readonly context?: number | undefined;
@@ -40,7 +40,7 @@ export interface OpenModelOptions {
 export const DEFAULT_CONTEXT = 1024;
 
 /**
- * Opens a run's checkpoint, or a checkpoint without a run.
+ * Opens a run's checkpoint, or a checkpoint outside a run.
  *
  * @param folder a run's folder, or a checkpoint's in Hugging Face's layout
  * @param options the checkpoint's step, and other text

@@ -12,7 +12,7 @@
 
 /** The sides of a panel's tiles. */
 export interface PanelTile {
-  /** R, the rows of a panel or of a gradient that a workgroup computes; a multiple of 4. */
+  /** R, how many rows of a panel or of a gradient a workgroup computes; a multiple of 4. */
   readonly rows: number;
   /** K, the keys per tile; a multiple of R. */
   readonly keys: number;

@@ -55,7 +55,7 @@ export async function gitCommit(checkout = ownCheckout): Promise<string | null> 
   }
 }
 
-/** As far as permissions allow. */
+/** Describes this machine, as far as permissions allow. */
 export async function describeHost(): Promise<ResultHost> {
   const allowed = async (
     kind: "osRelease" | "cpus" | "hostname" | "systemMemoryInfo",

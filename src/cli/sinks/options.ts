@@ -33,7 +33,7 @@ import {
 /** How text becomes a pretrained model's tokens; undefined fields mean defaults. */
 export interface PretrainedOptions {
   readonly texts: number | undefined;
-  /** Tokens per text, for a pretrained model or a checkpoint without its run. */
+  /** Tokens per text, for a pretrained model or a checkpoint outside a run. */
   readonly context: number | undefined;
   readonly begin: BeginPolicy | undefined;
   readonly documents: DocumentPolicy | undefined;
@@ -56,11 +56,11 @@ export interface SinksRequest {
   readonly split: "training" | "validation";
   /** Undefined: as in the run's last measurement. */
   readonly batches: number | undefined;
-  /** Options of pretrained models; `context` is also for a checkpoint without its run. */
+  /** Options of pretrained models; `context` is also for a checkpoint outside a run. */
   readonly pretrained: PretrainedOptions;
   /** Undefined: as in the run. */
   readonly batch: number | undefined;
-  /** The text to measure on, in place of the run's; a checkpoint without a run needs one. */
+  /** The text to measure on, in place of the run's; a checkpoint outside a run needs one. */
   readonly corpus: string | undefined;
   readonly position: number;
   readonly window: number;
@@ -100,20 +100,20 @@ const options = {
   ),
   batches: takes(
     "N",
-    "Number of batches (default as in the run's last measurement; 8 for a checkpoint without its run)",
+    "Number of batches (default as in the run's last measurement; 8 for a checkpoint outside a run)",
   ),
   batch: takes(
     "N",
-    "Sequences in a batch (default as in the run; 8 for a checkpoint without its run)",
+    "Sequences in a batch (default as in the run; 8 for a checkpoint outside a run)",
   ),
   corpus: takesPath(
     "PATH",
-    "Text file or folder for a pretrained model or a checkpoint without its run; with a run, the text's new path",
+    "Text file or folder for a pretrained model or a checkpoint outside a run; with a run, the text's new path",
   ),
   texts: takes("N", "Pretrained: number of texts (default 20, or fewer if the corpus has fewer)"),
   context: takes(
     "N",
-    `Tokens per text, for a pretrained model (default 256) or a checkpoint without its run (default its own context, at most ${DEFAULT_CONTEXT})`,
+    `Tokens per text, for a pretrained model (default 256) or a checkpoint outside a run (default the checkpoint's context, at most ${DEFAULT_CONTEXT})`,
   ),
   bos: takes("WHEN", "Pretrained: whether every text begins with BOS (default as-tokenizer)", {
     choices: BEGIN_POLICIES,

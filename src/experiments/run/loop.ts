@@ -34,11 +34,11 @@ export interface RunResult {
   readonly checkpoint: string | undefined;
   /** A description of the adapter. */
   readonly adapter: string;
-  /** Undefined without a text. */
+  /** The digest of the run's text; undefined for a task without a text. */
   readonly corpusDigest: string | undefined;
-  /** Also those before the run was resumed. */
+  /** All rows of the run's metrics, including those written before it was resumed. */
   readonly rows: readonly MetricsRow[];
-  /** After the last step; undefined if interrupted. */
+  /** The measurement after the last step; undefined if the run was interrupted. */
   readonly measurement: SinkMeasurement | undefined;
 }
 

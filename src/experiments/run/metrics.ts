@@ -16,7 +16,7 @@ export interface TrainingRow {
   readonly oracleLoss: number | null;
   /** The norm of all gradients before clipping, in the row's last step. */
   readonly gradientNorm: number;
-  /** In the row's last step. */
+  /** The learning rate in the row's last step. */
   readonly learningRate: number;
   /**
    * Tokens per second since the previous row, without the time to measure and save. The first row

@@ -51,7 +51,7 @@ function namedParameters(prefix: string, tensors: ReadonlyMap<string, Tensor>): 
   return [...tensors].map(([name, tensor]) => [prefix + name, tensor]);
 }
 
-/** In the order of the forward pass. */
+/** The states and their names, in the order of the forward pass. */
 function states({ layers }: Trace<Tensor>): Named[] {
   return layers.flatMap((layer, index): Named[] => {
     const { attention } = layer;
@@ -74,7 +74,7 @@ function states({ layers }: Trace<Tensor>): Named[] {
   });
 }
 
-/** In the order of the backward pass. */
+/** The states' gradients and their names, in the order of the backward pass. */
 function gradientStates({ layers }: Trace<Tensor>): Named[] {
   return layers.map(({ attention, gradients }, index): Named[] => {
     const named = (name: string, tensor: Tensor): Named => [

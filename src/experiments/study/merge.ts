@@ -206,7 +206,7 @@ function distinct(texts: readonly string[]): string[] {
   return [...new Set(texts)];
 }
 
-/** In the order of seeds. */
+/** A variant's records, in the order of seeds. */
 export function runsOf(group: StudyGroup, variant: StudyVariant): StudyRecord[] {
   return group.records.filter(({ arm }) => arm.variant === variant);
 }

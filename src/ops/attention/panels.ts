@@ -47,8 +47,8 @@ export interface PanelChunk {
  */
 const MOST_KEYS = 1024;
 /**
- * If both panels together exceed these 32 MiB, chunks get smaller, down to one tile of keys of one
- * key head.
+ * The limit for the bytes of a chunk's two panels together: 32 MiB. Only a single tile of one
+ * head's keys may exceed it.
  */
 const MOST_BYTES = 2 ** 25;
 
@@ -65,7 +65,8 @@ export function panelChunks(
   const heads = batches * keyValueHeads;
   const group = queryHeads / keyValueHeads;
   const tiles = Math.ceil(sequenceLength / keys);
-  // The bytes in both panels of one tile of keys, with all queries of a group of heads.
+  // The bytes that one tile of one head's keys takes in both panels together. A panel holds all
+  // queries of the query heads that share the key head.
   const bytes = 2 * 4 * keys * Math.ceil(sequenceLength / rows) * rows * group;
   const most = Math.floor(Math.min(MOST_KEYS / (keys * group), MOST_BYTES / bytes));
   const parts = Math.ceil(tiles / Math.max(1, most));
@@ -105,7 +106,7 @@ export function unfitPanels(gpu: Gpu, shape: AttentionShape, tile: PanelTile): s
     : unfitForStorage(gpu, panelBytes(shape, tile, chunks[0]!));
 }
 
-// The bytes of one panel, for the first chunk, which is the largest.
+// The bytes of one panel of the first chunk. No other chunk is larger.
 function panelBytes(shape: AttentionShape, tile: PanelTile, first: PanelChunk): number {
   const rows = Math.ceil(shape.sequenceLength / tile.rows) * tile.rows;
   const group = shape.queryHeads / shape.keyValueHeads;

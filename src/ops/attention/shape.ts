@@ -139,7 +139,7 @@ function visiblePairs({ batches, queryHeads, sequenceLength }: AttentionShape): 
   return batches * queryHeads * sequenceLength * (sequenceLength + 1) / 2;
 }
 
-/** The optional parts of a call that add to its cost. */
+/** A call's optional parts, which add to its cost. */
 export interface AttentionParts {
   /** Whether V-scale computes anything in this pass. */
   readonly vScale: boolean;

@@ -59,8 +59,8 @@ interface Costs {
 // Fitted to measured times of hundreds of products with tiles of all kinds; the error is 8 to 15 %.
 // Lavapipe 25 has eight lanes per subgroup, SwiftShader four. Only the ratios within a table
 // matter: SwiftShader's costs are its times divided by five.
-// Loads of vectors differ most between CPUs: one from a buffer takes 15 ns on an AMD EPYC and 23 on
-// an Intel Xeon, one from an image 4 and 10. The costs here lie between.
+// Loads of vectors differ most between CPUs. A load from a buffer takes 15 ns on an AMD EPYC and
+// 23 ns on an Intel Xeon. A load from an image takes 4 ns and 10 ns. The costs here lie between.
 const eightLanes: Costs = {
   dispatch: 25_000,
   workgroup: 140,
@@ -102,8 +102,8 @@ const ROWS_OF_TWO_STEPS = 16;
 const ACCUMULATORS_OF_TWO_STEPS = 128;
 
 /**
- * The number of steps, of four k each, in one turn of the kernel's loop. In every turn, compiled
- * code masks the accumulators by the active lanes once, so longer turns save time.
+ * The number of steps in one turn of the kernel's loop. A step covers four values of k. Compiled
+ * code masks the accumulators by the active lanes once per turn, so longer turns save time.
  */
 export function stepsOf(
   { shape, rows }: Pick<SubgroupChoice, "shape" | "rows">,
@@ -114,7 +114,8 @@ export function stepsOf(
   return image !== undefined && fits && shape.inner % 8 === 0 ? 2 : 1;
 }
 
-// Two steps per turn mask the accumulators half as often. Their time shrinks by this factor.
+// With two steps per turn, the accumulators are masked half as often. Carrying them and adding to
+// them then takes the usual time times this factor.
 const TWO_STEPS = 0.9;
 
 // The relative cost of a second part: one more kernel, which may need compiling.

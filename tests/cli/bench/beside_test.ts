@@ -44,7 +44,7 @@ async function run(args: readonly string[], hooks: BenchHooks = {}) {
 }
 
 /**
- * A measuring process without a GPU that claims the given properties; see
+ * A measuring process that claims the given properties and uses no GPU; see
  * `../programs/fake_child.ts`.
  */
 function fakeChild(claims: object = {}) {

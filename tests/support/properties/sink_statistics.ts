@@ -34,7 +34,7 @@ const description: fc.Arbitrary<SinkDescription> = fc.record({
 });
 
 const examples: readonly SinkDescription[] = [
-  // In this case the default window ends before the sequence.
+  // Here the default window of 64 queries is shorter than the sequence.
   {
     attention: describeAttention({
       ...grouped,

@@ -47,7 +47,7 @@ export interface Evidence {
     readonly pValue: number;
     /** The smallest p-value that this many seeds can give. */
     readonly least: number;
-    /** After Holm's correction over the study's tests. */
+    /** The p-value after Holm's correction over the study's tests. */
     readonly holm: number;
   };
 }

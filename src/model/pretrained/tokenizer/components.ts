@@ -104,16 +104,16 @@ const PUNCTUATION = "[\\p{P}!-/:-@\\[-`{-~]";
 function exactPreTokenizer(part: Fields, path: string): Fields[] {
   switch (part.type) {
     case "Digits":
-      // The library's digits are only those of Unicode's category Nd.
+      // To the library, only characters of Unicode's category Nd are digits.
       return [split(part.individual_digits === true ? "\\p{N}" : "\\p{N}+")];
     case "Whitespace":
-      // The library's letters are only ASCII.
+      // To the library, only ASCII letters are letters.
       return [split("\\w+|[^\\w\\s]+", "Removed")];
     case "Metaspace": {
       if (part.split === false) return [part];
       const mark = String(part.replacement ?? "▁");
       if (mark.length !== 1) break;
-      // Hugging Face splits before each mark, the library at none.
+      // Python's tokenizers split the text before each mark. The library does not split it.
       return [part, split(`[${mark}][^${mark}]*`)];
     }
     case "Punctuation":
