@@ -41,11 +41,14 @@ export function permissionFlags(needs: readonly PermissionNeed[]): string[] {
 
 /**
  * Lists the flags of {@linkcode permissionFlags} for a message, quoted for a shell where needed.
+ * `$HOME` at the beginning of a path stays a variable.
  *
  * @returns for example `--allow-env=HOME "--allow-read=/home/my name/.cache/gradsink"`
  */
 export function typedPermissionFlags(needs: readonly PermissionNeed[]): string {
-  return permissionFlags(needs).map(quoted).join(" ");
+  // A value that begins with `$HOME/` means the variable: paths are absolute. The shell expands it.
+  return permissionFlags(needs)
+    .map((flag) => flag.split(/(?<=[^,][=,])\$HOME(?=\/)/).map(quoted).join('"$HOME"')).join(" ");
 }
 
 // Double quotes work in every shell. POSIX shells still expand `$` and others between them, but

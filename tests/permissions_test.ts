@@ -36,3 +36,18 @@ posixTest("a POSIX shell reads quoted permission flags as they are", async () =>
     assertEquals(new TextDecoder().decode(stdout), permissionFlags(needs)[0]);
   }
 });
+
+posixTest(
+  "a POSIX shell expands $HOME at the beginning of a path in permission flags",
+  async () => {
+    const needs: PermissionNeed[] = ["$HOME/.cache", "/b,$HOME/c", "$HOME/d e"]
+      .map((value) => ({ name: "read", value }));
+    const script = `printf %s ${typedPermissionFlags(needs)}`;
+    const env = { HOME: "/home/my name" };
+    const { stdout } = await new Deno.Command("sh", { args: ["-c", script], env }).output();
+    assertEquals(
+      new TextDecoder().decode(stdout),
+      "--allow-read=/home/my name/.cache,/b,,$HOME/c,/home/my name/d e",
+    );
+  },
+);

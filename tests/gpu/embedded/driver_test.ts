@@ -39,7 +39,7 @@ Deno.test(`installEmbeddedDriver() names every missing flag${reason}`, {
   const variables = [...FOLDER_VARIABLES, ...DRIVER_VARIABLES].join(",");
   assertStringIncludes(error.message, `--allow-env=${variables}`);
   for (const kind of ["read", "write", "ffi"]) {
-    assertStringIncludes(error.message, `--allow-${kind}=$HOME/.cache/gradsink`);
+    assertStringIncludes(error.message, `--allow-${kind}="$HOME"/.cache/gradsink`);
   }
 });
 
