@@ -77,9 +77,9 @@ export const showsWrongAsWrong: Run = async (stage) => {
     path: "/?kernels=v-scale&passes=forward&budget=1",
     // φ = r / (r + C) becomes r / (r + 2C) in every variant of the kernel.
     rewrite: (script) =>
-      script.replaceAll("squaredNorm + constant[", () => {
+      script.replaceAll("squaredNorm + c * scale", () => {
         broken++;
-        return "squaredNorm + 2.0 * constant[";
+        return "squaredNorm + 2.0 * c * scale";
       }),
   });
   assert(broken > 0, "the kernel was found in the script");
