@@ -150,13 +150,13 @@ export class BenchRun {
     if (withCeilings) await this.#measureCeilings(session, interrupt);
     else if (inTurns) {
       await this.warn(
-        "no ceilings with --beside, whose time goes to the comparison: shares of the roofline are " +
-          "left out; a run without it measures them",
+        "no ceilings with --beside, because the comparison takes the time: shares of the roofline are " +
+          "left out; a run without --beside has them",
       );
     } else {
       await this.warn(
-        `no ceilings with --budget=${seconds}: they take time, so shares of the roofline are left ` +
-          `out; --budget=${CEILINGS_BUDGET} or more measures them`,
+        `no ceilings with --budget=${seconds}, because they take more time: shares of the roofline are ` +
+          `left out; a run with --budget=${CEILINGS_BUDGET} or more has them`,
       );
     }
     const spent = performance.now() - start;

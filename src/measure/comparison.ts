@@ -161,8 +161,8 @@ function nothingComparable(
     const good = [...column.values()].filter(usable).length;
     return `${results[i]!.name} has ${good}`;
   });
-  return "no comparable measurements: kernel, pass, shape, dtype and cache state must be the same " +
-    `in two files and the measurement have samples (${counts.join(", ")})`;
+  return "no comparable measurements: two files must have samples of the same kernel, pass, shape, " +
+    `dtype and cache state (${counts.join(", ")})`;
 }
 
 function rowOf(

@@ -282,7 +282,7 @@ export class SinkExport implements MeasurementObserver, AsyncDisposable {
 
 const TOKEN_ARRAYS = {
   tokens: "the tokens",
-  targets: "the tokens behind them, which the losses are of",
+  targets: "the next tokens, whose prediction the losses measure",
   losses: "−log of the target's probability, in nats",
 };
 

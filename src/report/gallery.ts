@@ -101,8 +101,8 @@ export function renderGallery(results: readonly NamedResult[], now: number): str
     title: "Every GPU",
     meta: count,
     summary: html`
-      <p class="lead">How much of what a GPU can do the kernels reach on it, and how exact their
-      answers are. Each line is a run of <code>deno task bench</code>.</p>
+      <p class="lead">What share of each GPU’s measured peak the kernels reach, and how exact their
+      answers are. Each line is one run of <code>deno task bench</code>.</p>
     `,
     sections: [
       { id: "gpus", title: "GPUs", body: choice(rows) },
@@ -174,11 +174,12 @@ function ageText(days: number): string {
 function legend(): Markup {
   return html`
     <ul>
-      <li><b>Share of roofline</b>: the geometric mean, over operators, passes and shapes, of the
-        least time that the measured ceilings allow over the time that the kernel took, with a hot
-        cache. Adapters that compute on the CPU run smaller shapes than GPUs do.</li>
-      <li><b>Largest error</b>: against float64, as a part of the error that is allowed; the worst of
-        all answers.</li>
+      <li><b>Share of roofline</b>: the least time that the measured ceilings allow, divided by the
+        time that the kernel took with a hot cache. The table shows the geometric mean over
+        operators, passes and shapes. Adapters that compute on the CPU run smaller shapes than GPUs
+        do.</li>
+      <li><b>Largest error</b>: the difference of the worst answer from float64, as a share of the
+        allowed error.</li>
       <li><b>Revision</b>: the suite's version and commit. A plus sign says that files differed from
         the commit. Kernels of two revisions may differ.</li>
       <li>To compare files row by row, with verdicts: <code>deno task compare A.json B.json</code>.</li>

@@ -23,6 +23,7 @@ import {
 import { besideAttentionTable } from "./run_table/beside_attention.ts";
 import { type Cell, formatTerminalTable, numberColumns, type Table, textColumns } from "./table.ts";
 import { escapeTerminal } from "../escape.ts";
+import { plural } from "../plural.ts";
 
 /** An interval gets a remark if half its width exceeds this share of the median. */
 const WIDE = 0.1;
@@ -236,7 +237,8 @@ interface Remark {
   readonly text: string;
 }
 
-const ABOVE_ROOFLINE = "faster than its roofline: from a cache, or the ceiling is too low";
+const ABOVE_ROOFLINE =
+  "faster than its roofline: the data came from a cache, or the ceiling is too low";
 
 function remarks(
   measurement: Measurement,
@@ -251,7 +253,7 @@ function remarks(
     stopReason === "interrupted" && "interrupted",
     status === "ok" && samples.length > 0 && relativeHalfWidth === undefined && "few samples",
     status === "ok" && samples.length > 0 && processesOf(measurement).length < 2 &&
-    "one process: the interval knows nothing of others",
+    "one process: the interval ignores differences between processes",
     relativeHalfWidth !== undefined && relativeHalfWidth > WIDE && {
       kind: "noisy",
       text: `noisy, ±${(100 * relativeHalfWidth).toFixed(0)} %`,
@@ -261,7 +263,7 @@ function remarks(
     outliers > samples.length / 10 && { kind: "outliers", text: `${outliers} outliers` },
     drifting > 0 && {
       kind: "some samples were taken while the machine was slow",
-      text: `${drifting} while the machine was slow`,
+      text: `${plural(drifting, "sample")} taken while the machine was slow`,
     },
     ...warnings,
   ];

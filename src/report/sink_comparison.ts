@@ -80,7 +80,7 @@ export function renderSinkComparison(
     }),
     pathGradientPlot(
       rowsOf(pathGradientRows),
-      plot("paths", "Gradients by values, keys and queries along the positions"),
+      plot("paths", "Gradients with respect to values, keys and queries, by position"),
     ),
     ...branchPlot(rowsOf(branchRows), {
       ...plot("branch", "Single tokens"),

@@ -204,7 +204,7 @@ test("compare says how little one process shows, and when nothing can be judged"
   const old = await compare(a!, b!, "--fail-on-regression=5%");
   assertEquals(old.code, 0);
   assertStringIncludes(old.out, "? ambiguous: one process");
-  assertStringIncludes(old.out, "1.3: 1 row come from one process only");
+  assertStringIncludes(old.out, "1.3: only one process measured 1 row");
   const noisy = await Promise.all(["c", "d"].map((name) =>
     result(folder, name, {
       fields: {

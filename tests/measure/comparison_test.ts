@@ -145,7 +145,7 @@ Deno.test("compareResultFiles() warns about anything that weakens it", () => {
     const part of [
       "b: the run is incomplete",
       "versions differ",
-      "1 row compare GPU timestamps with wall time",
+      "GPU timestamps are compared with wall time, which includes submission, in 1 row",
       "count flops or bytes differently",
       "b: 1 measurement left out",
       "a and c hold the same samples",

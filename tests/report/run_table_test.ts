@@ -113,6 +113,6 @@ Deno.test("formatRun() compares learned sinks and V-scale with plain attention o
   ];
   for (const change of others) {
     const alone = text(plain, syntheticMeasurement({ ...other, ...change }));
-    assert(!alone.includes("Beside plain attention"), JSON.stringify(change));
+    assert(!alone.includes("Time ÷ that of plain attention"), JSON.stringify(change));
   }
 });

@@ -158,7 +158,7 @@ test("sinks compare reads measurements of --output, and refuses other files in o
       assertEquals([result.code, result.out], [wanted, ""]);
       assertEquals(result.err.trimEnd().split("\n").length, 1);
     };
-    await fails("{}", "bad.json: has no schema: it is no file of deno task sinks --output");
+    await fails("{}", "bad.json: has no schema: deno task sinks --output did not write it");
     await fails('{"schema":"gradsink-results/1"}', 'its schema is "gradsink-results/1", wanted');
     await fails("{", "is not JSON, or is cut off");
     const { layers: _, ...cut } = first;

@@ -91,6 +91,6 @@ export function adapterText({ info, timer, warnings }: OpenedAdapter): string {
     ...warnings.map((warning): [string, string] => ["warning", warning]),
   ];
   return lines.map(([name, text]) =>
-    escapeTerminal(`${name.padEnd(13)} ${text.trim() || "not told"}`)
+    escapeTerminal(`${name.padEnd(13)} ${text.trim() || "unknown"}`)
   ).join("\n");
 }

@@ -41,10 +41,10 @@ export function showRun(file: ResultFile): void {
 
 function caption({ measurements, status }: ResultFile): string {
   const bad = measurements.filter(({ status = "ok" }) => status !== "ok").length;
-  const wrong = bad === 0 ? "" : `, ${bad} of them not right`;
+  const wrong = bad === 0 ? "" : `, ${bad} of them wrong or failed`;
   const count = plural(measurements.length, "measurement");
   return `${count}${wrong}${
-    status === "incomplete" ? ", the run is not complete" : ""
+    status === "incomplete" ? ". The run is incomplete" : ""
   }. Every answer was checked against float64 before it was timed.`;
 }
 
@@ -52,8 +52,9 @@ function roofline(file: ResultFile) {
   const text = (id: string) => ({
     id,
     title: "Roofline: throughput over arithmetic intensity, both logarithmic",
-    description: "The line is the best that this adapter reaches, rising with its copy bandwidth " +
-      "and level at its arithmetic peak; each sign is one measurement. The figures are in the table.",
+    description:
+      "The line is the best that this adapter reaches: it rises with the copy bandwidth, then " +
+      "stays level at the arithmetic peak. Each sign is one measurement. The figures are in the table.",
   });
   const draw = (width: number, id: string) =>
     runRooflinePlot(file, { document: svgDocument, width, text: text(id) });

@@ -33,9 +33,9 @@ export const BREAK = 2;
 /** The rule, in words. */
 export const CHAIN_RULE =
   `Arms are compared with the baseline in pairs of equal seed. A link is weaker or stronger if the ` +
-  `two-sided sign-flip test over seeds passes at ${LEVEL}, and broken if it gives way by more than a ` +
-  `factor of ${BREAK} by its one-sided test as well. Value drain gives way upward, all else downward; ` +
-  "outcomes, compared by differences, are weaker where lower.";
+  `two-sided sign-flip test over seeds passes at ${LEVEL}. It is broken if a one-sided test also shows ` +
+  `that it weakens by more than a factor of ${BREAK}. Value drain weakens when the norm rises, every ` +
+  "other link when its figure falls. Outcomes are compared by differences and called lower or higher.";
 
 /** One intervention's effect on one link. */
 export interface ChainCell {

@@ -204,8 +204,8 @@ async function overlong(
     }
     if (time === undefined) continue;
     const seconds = (nanoseconds: number): string => `${(nanoseconds / 1e9).toPrecision(2)} s`;
-    return `a run of it would take about ${seconds(time)} here, and drivers end what lasts long: ` +
-      `the limit is ${seconds(limit)}`;
+    return `one call would take about ${seconds(time)} here, and drivers end calls that last ` +
+      `long: the limit is ${seconds(limit)}`;
   }
   return undefined;
 }

@@ -59,8 +59,8 @@ export function doubtOf(
   if (Math.min(...processes) < 2) {
     return {
       kind: "one process",
-      text: "one process does not show how much times differ from process to process, 10 % is " +
-        "assumed: a file of this version has several",
+      text: "one process does not show how much times differ from process to process, so 10 % is " +
+        "assumed: a new run with this version uses several",
       timesProcesses: undefined,
     };
   }
@@ -75,7 +75,7 @@ export function doubtOf(
     return {
       kind: isNear ? "near the threshold" : "wide interval",
       text: isNear
-        ? `the change is ${within}, about the threshold of ${percent(limit)}`
+        ? `the change, ${within}, may be above or below the threshold of ${percent(limit)}`
         : `the interval of ${within} reaches beyond the threshold of ${percent(limit)}`,
       timesProcesses,
     };
@@ -98,12 +98,12 @@ export function doubtOf(
       }
       : {
         kind: "machine" as const,
-        text: `the machine changed, the reference kernel's time by ${
+        text: `the machine changed (the reference kernel's time by ${
           percent(machineChange!.reference)
-        }: ${
+        }), and ${
           machineChange!.rows === undefined
-            ? "the rows are too few to tell what it did to each"
-            : `beside the other rows this one changed by ${shown} only`
+            ? "the rows are too few to tell how that affected each"
+            : `compared with the other rows this one changed by ${shown} only`
         }`,
       };
     return { kind, text, timesProcesses: undefined };

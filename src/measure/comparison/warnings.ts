@@ -39,7 +39,7 @@ export function comparisonWarnings(material: ComparisonMaterial): string[] {
   const suites = new Set(machines.map(({ suite }) => suite));
   if (suites.size > 1) {
     const list = machines.map(({ name, suite }) => `${name} ${suite}`).join(", ");
-    warnings.push(`the suite's versions differ, so the kernels may: ${list}`);
+    warnings.push(`the suite's versions differ, so the kernels may differ too: ${list}`);
   }
   warnings.push(...otherOperators(material));
   const timers =
@@ -48,7 +48,9 @@ export function comparisonWarnings(material: ComparisonMaterial): string[] {
     ).length;
   if (timers > 0) {
     warnings.push(
-      `${plural(timers, "row")} compare GPU timestamps with wall time, which includes submission`,
+      `GPU timestamps are compared with wall time, which includes submission, in ${
+        plural(timers, "row")
+      }`,
     );
   }
   const costs = rows.filter(({ cells }) =>
@@ -59,7 +61,7 @@ export function comparisonWarnings(material: ComparisonMaterial): string[] {
     ).size > 1
   ).length;
   if (costs > 0) {
-    warnings.push(`${plural(costs, "row")} count flops or bytes differently from file to file`);
+    warnings.push(`the files count flops or bytes differently in ${plural(costs, "row")}`);
   }
   warnings.push(
     ...fewProcesses(material),
@@ -89,8 +91,9 @@ function fewProcesses({ machines, rows }: ComparisonMaterial): string[] {
       return measurement !== undefined && processesOf(measurement).length === 1;
     }).length;
     return count === 0 ? [] : [
-      `${name}: ${plural(count, "row")} come from one process only, so 10 % is assumed for what ` +
-      "differs from process to process; a new run with this version measures it",
+      `${name}: only one process measured ${plural(count, "row")}, so the comparison assumes ` +
+      "that times differ by 10 % from process to process; a new run with this version measures " +
+      "that difference",
     ];
   });
 }
@@ -109,8 +112,8 @@ function otherOperators({ machines, rows }: ComparisonMaterial): string[] {
     return [
       `${kernel}: the operator's files differ (${
         list.join(", ")
-      }), so that inputs, twin and cost ` +
-      "may differ as well as the kernels",
+      }), so inputs, twin, cost and kernels ` +
+      "may differ",
     ];
   });
 }
@@ -120,9 +123,9 @@ function lonely({ machines, rows, columns }: ComparisonMaterial): string[] {
   return machines.flatMap(({ name }, i) => {
     const compared = rows.filter(({ cells }) => cells[i]!.status !== "missing").length;
     const alone = columns[i]!.size - compared;
-    return alone === 0
-      ? []
-      : [`${name}: ${plural(alone, "measurement")} left out, not measured well in two files`];
+    return alone === 0 ? [] : [
+      `${name}: ${plural(alone, "measurement")} left out, measured well in fewer than two files`,
+    ];
   });
 }
 
@@ -135,7 +138,7 @@ function undecided({ machines, rows, threshold }: ComparisonMaterial): string[] 
     return count === 0 ? [] : [
       `${name}: ${plural(count, "row")} changed by more than ${+(100 * threshold).toFixed(
         2,
-      )} % and the change is not certain: the remarks say why, and what would settle it`,
+      )} %, but the change is not certain: the remarks say why, and what would settle it`,
     ];
   });
 }
@@ -155,8 +158,8 @@ function changedMachine({ machines, rows }: ComparisonMaterial): string[] {
     const [change] = rows.flatMap(({ cells }) => cells[i]!.pair?.machineChange ?? []);
     return change === undefined ? [] : [
       `${name}: the reference kernel's time changed by ${percent(Math.expm1(change.reference))} ` +
-      "on the same machine, whose clock or load was not the same: a row counts as changed only " +
-      "beside the other rows",
+      "on the same machine, so its clock or load changed: a row counts as changed only if it also " +
+      "stands out from the other rows",
     ];
   });
 }
@@ -168,8 +171,8 @@ function byCpuTime({ machines, rows }: ComparisonMaterial): string[] {
       return inTurns === true && evidence?.[0]?.of === "CPU time";
     }).length;
     return count === 0 ? [] : [
-      `${name}: in ${plural(count, "row")} the change is that of the CPU time, which is known ` +
-      "better than that of the time: the machine had other work",
+      `${name}: in ${plural(count, "row")} the change shown is that of the CPU time, which is ` +
+      "more precise than that of the time because the machine had other work",
     ];
   });
 }

@@ -12,8 +12,8 @@ import { ceilingCell, changeText, shareText } from "./cells.ts";
 export function totalTable(comparison: Comparison): Table {
   const first = comparison.machines[0]!.name;
   return {
-    caption: `All measurements together (${comparison.completeRows} of ${comparison.rows.length} ` +
-      "that every machine has, for ranks and multiples of the best)",
+    caption: "All measurements together. Ranks and multiples of the best count only the " +
+      `${comparison.completeRows} of ${comparison.rows.length} that every machine has`,
     columns: [
       { title: "machine" },
       ...numberColumns("mean rank", "geometric mean of time ÷ best"),

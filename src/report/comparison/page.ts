@@ -45,9 +45,9 @@ function changes(comparison: Comparison, document: SvgDocument): PageSection | u
     title: "Changes",
     body: html`
       <p
-        class="soft">Left of the line is less time. The gray band is the threshold of ${formatThreshold(
+        class="soft">Signs left of the line took less time. The gray band is the threshold of ${formatThreshold(
           comparison.threshold,
-        )}: what lies wholly inside is the same.</p>
+        )}: a measurement whose whole interval lies inside it is the same.</p>
       <div class="card">
         <figure class="wide">${wide}</figure>
         <figure class="narrow">${narrow}</figure>
@@ -72,8 +72,9 @@ function roofline(comparison: Comparison, document: SvgDocument): PageSection | 
   const text = (id: string) => ({
     id,
     title: "Roofline: throughput over arithmetic intensity, both logarithmic",
-    description: "Each line is what a machine can do at best, rising with its copy bandwidth and " +
-      "level at its arithmetic peak; each sign is one measurement. The figures are in the tables.",
+    description:
+      "Each line is the best that a machine can do: it rises with the copy bandwidth, then stays " +
+      "level at the arithmetic peak. Each sign is one measurement. The figures are in the tables.",
   });
   const wide = rooflinePlot(comparison, { document, width: 1150, text: text("roofline-wide") });
   const narrow = rooflinePlot(comparison, { document, width: 390, text: text("roofline-narrow") });
@@ -83,7 +84,7 @@ function roofline(comparison: Comparison, document: SvgDocument): PageSection | 
     title: "Roofline",
     body: html`
       <p
-        class="soft">Lines are the ceilings that were measured in the same run (dashed: f16), signs are measurements. A sign near its line uses what the machine has; above it, the data came from a cache.</p>
+        class="soft">Lines are the ceilings that the same run measured (dashed: f16). Signs are measurements. A sign near its line uses nearly all that the machine can do. A sign above its line means that the data came from a cache, or that the ceiling is too low.</p>
       <div
         class="card">${legend(
           comparison,
@@ -104,7 +105,8 @@ function throughputs(comparison: Comparison, document: SvgDocument): PageSection
     id: "throughput",
     title: "Throughput",
     body: html`
-      <p class="soft">Longer is better; the black line is the 95 % interval.</p>
+      <p
+        class="soft">Longer bars, or points farther to the right, are better. The line with a tick at each end is the 95 % interval.</p>
       ${legend(comparison)}<div class="grid">${operatorGroups(comparison).map((group, i) => {
         const id = `bars-${i}`;
         const picture = barPlot(comparison, group, {
@@ -135,7 +137,7 @@ function distributions(comparison: Comparison, document: SvgDocument): PageSecti
     title: "Samples",
     body: html`
       <p
-        class="soft">How single samples scatter. One narrow hill is a quiet machine; several hills or a long tail to the right mean that something interferes.</p>
+        class="soft">How single samples scatter. One narrow hill shows a quiet machine. Several hills or a long tail to the right show that something interferes.</p>
       ${legend(comparison)}<div class="grid">${operatorGroups(comparison).map((group, i) => {
         const id = `spread-${i}`;
         const found = distributionPlot(comparison, group, {

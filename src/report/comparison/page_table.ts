@@ -69,7 +69,7 @@ export function matrixMarkup(comparison: Comparison): Markup {
     html`
       <table class="matrix">
         <caption
-          id="matrix-caption">Median time; below it the multiple of the row’s best (★) and the share of the machine’s own roofline. <span class="key heat0">best</span><span class="key heat1">below 2×</span><span class="key heat2">below 4×</span><span class="key heat3">below 10×</span><span class="key heat4">10× and more</span></caption>
+          id="matrix-caption">Each cell shows the median time, and below it the multiple of the row’s best time (★) and the share of the machine’s own roofline. <span class="key heat0">best</span><span class="key heat1">below 2×</span><span class="key heat2">below 4×</span><span class="key heat3">below 10×</span><span class="key heat4">10× and more</span></caption>
         <thead>
           <tr><th scope="col">measurement</th>${machines.map(({ name }, i) =>
             html`<th scope="col" data-align="right">${signIcon(i)} ${name}</th>`
@@ -127,7 +127,7 @@ export function pairMarkup(comparison: Comparison): Markup {
     html`
       <table class="pair">
         <caption
-          id="pair-caption">Time of one run with half its 95 % interval; the change from ${machines[
+          id="pair-caption">Time of one call, ± half its 95 % interval, and the change from ${machines[
             0
           ]!
             .name} to ${machines[1]!.name}</caption>
@@ -164,7 +164,8 @@ export function pairMarkup(comparison: Comparison): Markup {
 /** The ceilings in the roofline plot. */
 export function ceilingsTable(comparison: Comparison): Table {
   return {
-    caption: "Measured ceilings; the ridge is where a kernel turns from bandwidth to arithmetic",
+    caption:
+      "Measured ceilings. Above the ridge, arithmetic limits a kernel; below it, bandwidth does",
     columns: [
       { title: "machine" },
       ...numberColumns("f32 FMA", "f16 FMA", "copy", "f32 ridge"),

@@ -9,7 +9,7 @@ function doubtText({ doubt, secondsToSettle }: JudgedPair): string[] {
   const remedy = secondsToSettle !== undefined
     ? `; about ${secondsToSettle} more seconds of --budget in both runs would settle it`
     : doubt.kind === "chance" || doubt.kind === "wide interval"
-    ? "; no --budget would settle it, perhaps a quieter machine"
+    ? "; no --budget would settle it, but a quieter machine might"
     : "";
   return [doubt.text + remedy];
 }

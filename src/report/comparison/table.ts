@@ -46,7 +46,7 @@ export function pairTable(comparison: Comparison): Table {
   const [before, after] = comparison.machines;
   const key = keyColumns(comparison);
   return {
-    caption: "Time for one run with half its 95 % interval",
+    caption: "Time of one call, ± half its 95 % interval",
     columns: [
       ...key.columns,
       ...numberColumns(before!.name, after!.name, "change", "95 % interval", "p (Holm)"),

@@ -55,8 +55,8 @@ function heads(kind: "query" | "value", meaning: string, read: Read): ExportedAr
  * equals them.
  */
 function gradient(array: ExportedArray, also?: string): ExportedArray {
-  const meaning = `${array.meaning}, the loss's gradient by the state` +
-    (also === undefined ? "" : `, which is ${also}`);
+  const meaning = `${array.meaning}, the loss's gradient with respect to the state` +
+    (also === undefined ? "" : `; it equals ${also}`);
   return { ...array, meaning, gradient: true };
 }
 
@@ -73,7 +73,7 @@ export const ARRAYS = {
   value: heads("value", "v, before V-scale", ({ attention }) => attention?.value),
   attention_output: heads(
     "query",
-    "y, what the heads hand on",
+    "y, the heads' output",
     ({ attention }) => attention?.output,
   ),
   log_sum_exp: {

@@ -35,10 +35,10 @@ export interface ExportIndex {
 
 /** tokens.csv: one row per token. */
 export const TOKEN_COLUMNS: readonly Column[] = [
-  { name: "text", meaning: "which text, from 0 on" },
-  { name: "position", meaning: "which token of it, from 0 on" },
-  { name: "token", meaning: "its number in the vocabulary" },
-  { name: "target", meaning: "the token behind it" },
+  { name: "text", meaning: "the number of the text, from 0 on" },
+  { name: "position", meaning: "the token's position in the text, from 0 on" },
+  { name: "token", meaning: "the token's number in the vocabulary" },
+  { name: "target", meaning: "the next token, which the model predicts" },
   { name: "loss", meaning: "−log of the target's probability, in nats" },
 ];
 
@@ -48,7 +48,7 @@ export const STATE_COLUMNS: readonly Column[] = [
   ...TOKEN_COLUMNS.slice(0, 2),
   ...NORMED.map((name) => ({
     name,
-    meaning: `the Euclidean norm of ${arrayOf(name).meaning}; over all heads together`,
+    meaning: `the Euclidean norm, over all heads together, of ${arrayOf(name).meaning}`,
   })),
 ];
 

@@ -31,7 +31,8 @@ export function besideAttentionTable(measurements: readonly Measurement[]): Tabl
   if (pairs.length === 0) return undefined;
   const knowsCpu = pairs.some(({ own, plain }) => own.cpu !== undefined && plain.cpu !== undefined);
   return {
-    caption: "Beside plain attention of this run, by the same variant; 95 % intervals",
+    caption:
+      "Time ÷ that of plain attention in the same run, with the same variant; 95 % intervals",
     columns: [
       { title: "kernel" },
       { title: "pass" },

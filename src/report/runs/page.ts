@@ -130,7 +130,7 @@ export function renderRunsPage(runs: readonly StoredRun[], document: SvgDocument
   const differing = settingsTable(runs);
   const count = plural(runs.length, "run");
   return renderPage({
-    title: runs.length === 1 ? runs[0]!.name : `${count} over one another`,
+    title: runs.length === 1 ? runs[0]!.name : `${count} compared`,
     summary: html`
       <ul class="legend">${series.map((name, i) =>
         html`<li>${signIcon(i)}${plotText(name, 80)}</li>`

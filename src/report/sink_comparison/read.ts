@@ -61,7 +61,7 @@ async function readMeasurement(path: string): Promise<SinkMeasurement> {
     throw fileError(
       path,
       schema === undefined
-        ? "has no schema: it is no file of deno task sinks --output"
+        ? "has no schema: deno task sinks --output did not write it"
         : `its schema is ${JSON.stringify(schema)}, wanted "${SINK_MEASUREMENT_SCHEMA}"`,
     );
   }

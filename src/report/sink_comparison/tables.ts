@@ -124,7 +124,7 @@ function valueNorm({ layers }: SinkMeasurement): string {
 function quantitiesOf(position: number): Quantity[] {
   const s = `token ${position}`;
   const path = (name: "value" | "key" | "query"): Quantity => ({
-    name: `gradient by the ${name} of ${s} against early tokens`,
+    name: `gradient with respect to the ${name} of ${s}, against early tokens`,
     read: (measurement) => pathRatio(measurement, name),
   });
   const branches = (name: string, read: (branch: "attention" | "mlp") => Quantity["read"]) =>
@@ -201,8 +201,9 @@ export function summaryTable(measurements: readonly NamedMeasurement[]): Table {
     .map(({ name, read }) => [name, ...measurements.map(({ measurement }) => read(measurement))])
     .filter(([, ...cells]) => cells.some((cell) => cell !== NONE));
   return {
-    caption: "Models side by side; losses with values replaced or rounded are differences from " +
-      "the loss above, in parentheses 95 % intervals",
+    caption:
+      "Models side by side. A loss with values replaced or rounded is its difference from the loss " +
+      "above. In parentheses: 95 % intervals",
     columns: [{ title: "quantity" }, ...numberColumns(...measurements.map(({ name }) => name))],
     rows,
   };

@@ -163,8 +163,9 @@ function sectionsOf(measurement: SinkMeasurement, document: SvgDocument): Sectio
       id: "gradients",
       title: "Gradient sinks",
       lead:
-        `How much of the loss's gradient gathers at token ${position}: R_GS is its norm at the ` +
-        "normalized states that feed attention, over the other tokens' mean.",
+        `How much of the loss's gradient gathers at token ${position}. R_GS compares gradients at the ` +
+        `normalized states that feed attention: the norm at token ${position}, divided by the mean ` +
+        "norm at the other tokens.",
       pictures: [
         gradientViolinPlot(gradientNormRows(measurement, series), {
           ...text("violin", "‖∇h̃‖ of the sink and of the other tokens, all layers"),
@@ -174,7 +175,7 @@ function sectionsOf(measurement: SinkMeasurement, document: SvgDocument): Sectio
         }),
         pathGradientPlot(
           pathGradientRows(measurement, series),
-          text("paths", "Gradients by values, keys and queries along the positions"),
+          text("paths", "Gradients with respect to values, keys and queries, by position"),
         ),
         manyHeads ? byLayer("gradient sink", "Gradient sinks by layer") : undefined,
       ],
@@ -184,8 +185,9 @@ function sectionsOf(measurement: SinkMeasurement, document: SvgDocument): Sectio
       id: "branches",
       title: "Residual branches",
       lead:
-        "How a gradient grows inside a branch (Bloat), how much of it the RMSNorm lets out again " +
-        "(Compress), and what that does to the residual stream's own (Change), token by token.",
+        "Token by token: how much a gradient grows inside a branch (Bloat), how much of it the RMSNorm " +
+        "passes on (Compress), and how much the branch changes the residual stream's own gradient " +
+        "(Change).",
       pictures: branchPlot(branchRows(measurement, series), {
         ...text("branch", "Single tokens"),
         fits: compressFitRows(measurement, series),
@@ -239,7 +241,8 @@ function sectionsOf(measurement: SinkMeasurement, document: SvgDocument): Sectio
     {
       id: "theory",
       title: "Theory",
-      lead: "What must hold exactly, on a real batch, and how generous the bounds are.",
+      lead:
+        "How exactly the identities hold on a real batch, and how far the bounds lie above the actual values.",
       pictures: [
         slackPlot(slackPlotRows(measurement, series), text("slack", "Slack of the bounds")),
       ],

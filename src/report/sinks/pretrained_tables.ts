@@ -5,6 +5,7 @@ import type { StatesMeasurement } from "../../sinks/states/measurement.ts";
 import { numberColumns, type Table, textColumns } from "../table.ts";
 import { figure, range, signed } from "./figure.ts";
 import { mean } from "../../statistics/mean.ts";
+import { plural } from "../../plural.ts";
 
 /** To follow a figure. */
 function inBrackets(interval: readonly [number, number] | null): string {
@@ -38,11 +39,11 @@ export function pretrainedSummary(
       model.storedAs.join(" and ")
     }`,
     `${data.sequences} texts of ${data.context} tokens, documents ${texts.documents}, BOS ${texts.begin}; ` +
-    `the first begins with the tokens, and their numbers, ${tokens}`,
+    `the first text begins with these tokens and numbers: ${tokens}`,
     `loss ${figure(loss)}${inBrackets(intervals.loss)} nats per token`,
     `sink rate ${figure(rate)}${
       inBrackets(intervals.sinkRate)
-    }: the share of (text, layer, head) with a score above ${settings.threshold}${
+    }: the share of (text, layer, head) triples with a score above ${settings.threshold}${
       summary.uniformScore === null || summary.uniformScore === undefined
         ? ""
         : `; uniform attention would score ${figure(summary.uniformScore)}`
@@ -53,7 +54,7 @@ export function pretrainedSummary(
       } (95 % interval)`,
     ],
     massive.length === 0
-      ? "no massive activation: none over 100 and 1000 × its text's median magnitude"
+      ? "no massive activation: no |h| is above 100 and 1000 × its text's median magnitude"
       : `massive activations after layers ${massive[0]!.layer} to ${
         massive.at(-1)!.layer
       }; the largest is ${
@@ -67,8 +68,8 @@ export function pretrainedSummary(
 export function largestTable({ layers }: StatesMeasurement): Table {
   return {
     caption:
-      "The three largest |h| after every layer: value (token, dimension); massive: over 100 " +
-      "and 1000 × the text's median magnitude, in a text on average",
+      "The three largest |h| after every layer, as value (token, dimension). Massive is the mean " +
+      "number per text of |h| above 100 and 1000 × the text's median magnitude",
     columns: [
       { title: "layer" },
       ...numberColumns("first", "second", "third", "median |h|", "massive"),
@@ -89,7 +90,7 @@ export function largestTable({ layers }: StatesMeasurement): Table {
 
 const VALUES: Readonly<Record<Intervention["values"], string>> = {
   massive: "massive",
-  ordinary: "as many ordinary ones of the same tokens",
+  ordinary: "as many ordinary ones in the same tokens",
 };
 const REPLACEMENTS: Readonly<Record<Intervention["replaced"], string>> = {
   zero: "zero",
@@ -109,10 +110,11 @@ export function interventionTable({ interventions }: PretrainedMeasurement): Tab
     `${what}${numbers.length === 1 ? "" : "s"} ${listed(numbers)}`;
   const intervals = interventions!.some(({ interval }) => range(interval) !== undefined);
   return {
-    caption: `The loss with elements replaced after layer ${layer}, the first with massive ones: ` +
-      `${elements} in ${texts} texts; ${many(dimensions, "dimension")}; ${
-        many(positions, "token")
-      }`,
+    caption:
+      `The loss with elements replaced after layer ${layer}, the first layer with massive ones: ` +
+      `${plural(elements, "element")} in ${plural(texts, "text")}; ${
+        many(dimensions, "dimension")
+      }; ${many(positions, "token")}`,
     columns: [
       ...textColumns("elements", "replaced by"),
       ...numberColumns("loss", "difference"),
@@ -139,7 +141,7 @@ export function layerTable(
     .some(({ gradientSinkInterval }) => range(gradientSinkInterval) !== undefined);
   return {
     caption: `By layer: the share of (text, head) pairs that sink at position ${s} and at the ` +
-      `next strongest, R_GS${
+      `next strongest position, R_GS${
         intervals ? " and its 95 % interval for many such texts" : ""
       }, and the cosine to the first token's state`,
     columns: [

@@ -43,21 +43,24 @@ export function headTable(measurement: SinkMeasurement): Table {
     attention.heads.every(({ sinkRate }) => sinkRate !== undefined)
   );
   return {
-    caption: `Attention to position ${s}: mean a_t${s} over ${
+    caption: `Attention to position ${s}. Scores are the mean of a_t${s} over ${
       Math.min(window, context - s)
     } queries${
-      knowsIdle ? `, and over idle ones from ${idleFrom} on` : ""
-    }; a sink above ${threshold}${
+      knowsIdle ? `, idle scores that over idle queries from position ${idleFrom} on` : ""
+    }. A sink's score is above ${threshold}${
       uniformScore === null || uniformScore === undefined
         ? ""
-        : ` and above the ${figure(uniformScore)} of uniform attention${
+        : ` and above that of uniform attention, ${figure(uniformScore)}${
           uniformIdleScore === null || uniformIdleScore === undefined
             ? ""
-            : `, idle ${figure(uniformIdleScore)}`
+            : ` (idle: ${figure(uniformIdleScore)})`
         }`
-    }${sinks ? "; a logit s without a value takes its share, the mean of exp(s − logSumExp)" : ""}${
-      gates ? "; gates are 0 where closed, 1 where open" : ""
-    }`,
+    }${
+      sinks
+        ? ". An extra logit s without a value takes a share of the attention, the mean of " +
+          "exp(s − logSumExp)"
+        : ""
+    }${gates ? ". A gate is 0 if closed, 1 if open" : ""}`,
     columns: [
       ...textColumns("layer", "head"),
       ...numberColumns("score"),
@@ -106,11 +109,11 @@ export function gradientTable(measurement: SinkMeasurement): Table {
     return pair({ sink, early: mean, ratio: mean === 0 ? null : sink / mean });
   };
   return {
-    caption: `Gradients at position ${s}, summed over ${measurement.data.sequences} sequences ` +
-      `(× those of positions up to ${
+    caption: `Gradients at position ${s}, summed over ${measurement.data.sequences} sequences. ` +
+      `R_GS compares ∇h̃ with positions up to ${
         Math.min(lastGradientPosition, measurement.data.context - 1)
-      } for ∇h̃, of ${early[0]}–${early[1]} for the paths)${
-        intervals ? "; in parentheses 95 % intervals over sequences" : ""
+      }, × compares ∇v, ∇k and ∇q with positions ${early[0]}–${early[1]}${
+        intervals ? ". In parentheses after R_GS: 95 % intervals over sequences" : ""
       }`,
     columns: [
       { title: "layer" },
@@ -146,9 +149,9 @@ export function branchTable(measurement: SinkMeasurement): Table {
     ];
   };
   return {
-    caption: `Residual branches at position ${s} (× positions ${early[0]}–${
+    caption: `Residual branches at position ${s} (× compares with positions ${early[0]}–${
       early[1]
-    }), medians over sequences; slope of log Compress over log ‖h‖, and the decades that ‖h‖ spans`,
+    }), medians over sequences. The slope is that of log Compress over log ‖h‖. Decades are the range of ‖h‖`,
     columns: [
       ...textColumns("layer", "branch"),
       ...numberColumns("‖h‖", "Bloat", "Compress", "Change", "slope", "decades"),
@@ -163,9 +166,9 @@ export function branchTable(measurement: SinkMeasurement): Table {
 export function normTable(measurement: SinkMeasurement): Table {
   const { position: s, early } = measurement.settings;
   return {
-    caption: `Norms at position ${s} (× positions ${early[0]}–${
+    caption: `Norms at position ${s} (× compares with positions ${early[0]}–${
       early[1]
-    }); elements of the output over 100 and 1000 × its median magnitude, in a sequence`,
+    }). The last two columns count a sequence's output elements above 100 and 1000 × the median magnitude`,
     columns: [
       { title: "layer" },
       ...numberColumns("‖h in‖", "‖r attn‖", "‖h half‖", "‖r mlp‖", "‖h out‖"),
@@ -193,7 +196,9 @@ export function valueTable(measurement: SinkMeasurement): Table {
   const { position: s, early } = measurement.settings;
   const valve = measurement.config.vScale !== "none";
   return {
-    caption: `Values at position ${s} (× positions ${early[0]}–${early[1]}): below 1× is drain`,
+    caption: `Norms of values at position ${s} (× compares with positions ${early[0]}–${
+      early[1]
+    }; below 1× is value drain)`,
     columns: [
       ...textColumns("layer", "value head"),
       ...numberColumns("‖v‖"),
@@ -226,9 +231,11 @@ export function quantizationTable({ quantization }: SinkMeasurement): Table | un
   const scales = calibrationBatches === 0 ? "the same" : `${calibrationBatches} other`;
   const intervals = cases.some(({ interval }) => range(interval) !== undefined);
   return {
-    caption: `INT8 activations, loss ${loss.toFixed(4)} without (static scales from ${scales} ${
+    caption: `Loss with INT8 activations, ${
+      loss.toFixed(4)
+    } without them. Static scales come from ${scales} ${
       calibrationBatches === 1 || calibrationBatches === 0 ? "batch" : "batches"
-    })`,
+    }`,
     columns: [
       ...textColumns("in front of", "scaling"),
       ...numberColumns("loss", "difference"),
@@ -256,8 +263,8 @@ export function theoryTable({ theory, settings, data }: SinkMeasurement): Table 
   const least = ({ slack }: TheoryCheck) =>
     slack.length === 0 ? undefined : Math.min(...slack.flatMap(({ all }) => all[0] ?? []));
   return {
-    caption: `The theory on a ${data.split ?? "validation"} batch: distance from what must hold, ` +
-      "in shares of the terms' magnitude, and how many times the actual value a bound is",
+    caption: `The theory on a ${data.split ?? "validation"} batch. Worst is the largest distance ` +
+      "from what must hold, as a share of the terms' magnitude. Slack is a bound divided by the actual value",
     columns: [
       ...textColumns("what", "formula"),
       ...numberColumns(

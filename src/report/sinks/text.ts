@@ -42,9 +42,9 @@ export function sinkSummary(measurement: SinkMeasurement): string[] {
     ...spread === undefined ? [] : ["in parentheses: 95 % intervals over sequences"],
     ...summary.sinkRate === null || pretrained !== undefined ? [] : rateLines(measurement),
     ...ratio === null ? [] : [
-      `R_GS(${s}), gradients of ${data.sequences} sequences added: median over layers ${
+      `R_GS(${s}) from the summed gradients of ${data.sequences} sequences: median over layers ${
         estimate(ratio.median, spread?.gradientSink)
-      }, quartiles of layers ${figure(ratio.lower)} and ${figure(ratio.upper)}`,
+      }, quartiles ${figure(ratio.lower)} and ${figure(ratio.upper)}`,
     ],
     ...summary.paths === null ? [] : [
       `gradients at ${s} against early tokens: values ${pathRatio(measurement, "value")}, keys ${
@@ -57,11 +57,11 @@ export function sinkSummary(measurement: SinkMeasurement): string[] {
 function rateLines({ summary, settings, intervals }: SinkMeasurement): string[] {
   const spread = intervals?.summary;
   const idle = (value: number | null | undefined, interval?: readonly [number, number] | null) =>
-    value === null || value === undefined ? "" : `, of idle queries ${estimate(value, interval)}`;
+    value === null || value === undefined ? "" : `, for idle queries ${estimate(value, interval)}`;
   const { sequenceSinkRate, uniformScore } = summary;
   return [
     sequenceSinkRate === null || sequenceSinkRate === undefined
-      ? "sink rate not known: the file is older than it, and has means over sequences only"
+      ? "sink rate unknown: this older file has only means over sequences"
       : `sink rate ${
         estimate(sequenceSinkRate, spread?.sequenceSinkRate)
       } of (sequence, head) pairs${

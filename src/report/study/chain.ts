@@ -147,8 +147,8 @@ export function chainSummaryTable(chain: SettingChain): Table {
 export function chainRemarks({ setting, seeds, without }: SettingChain): string[] {
   if (without.length === 0) return [];
   return [
-    `${setting}: the chain counts seeds ${seeds.join(", ") || "(none)"} alone, which all arms ` +
-    `have; of seeds ${without.join(", ")} some arms are missing`,
+    `${setting}: the chain uses only seeds ${seeds.join(", ") || "(none)"}, which all arms have; ` +
+    `some arms lack seeds ${without.join(", ")}`,
   ];
 }
 
@@ -168,9 +168,10 @@ export function chainPicture(chain: SettingChain, sized: Sized): StudyPicture | 
   const text = {
     id: `${chain.setting}-chain${sized.suffix}`,
     title: `The chain from sink to massive activation, ${chain.setting}: each arm ÷ baseline`,
-    description: "From top to bottom the links, from left to right the factor by which an " +
-      "intervention changes each: medians over pairs of seeds with their intervals, filled where " +
-      `a two-sided test shows a change. ${SEE_TABLE}`,
+    description:
+      "The links stand from top to bottom. From left to right is the factor by which an " +
+      "intervention changes a link: the median over pairs of seeds with its interval. Signs are " +
+      `filled if a two-sided test shows a change. ${SEE_TABLE}`,
   };
   const picture = chainPlot(rows, {
     document: sized.document,

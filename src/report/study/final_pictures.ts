@@ -42,8 +42,9 @@ export function violinPicture(group: StudyGroup, sized: Sized): StudyPicture | u
   const text = {
     id: `${group.setting}-violin${sized.suffix}`,
     title: `‖∇h̃‖ of token 0 and of others, ${group.setting}, all layers and seeds, with R_GS`,
-    description: "R_GS is the ratio of token 0's to the others' mean: median and quartiles over " +
-      `layers and seeds. ${SEE_TABLE}`,
+    description:
+      "R_GS is the norm at token 0 divided by the mean norm at the other tokens. The picture " +
+      `shows its median and quartiles over layers and seeds. ${SEE_TABLE}`,
   };
   const picture = gradientViolinPlot(rows, {
     document: sized.document,

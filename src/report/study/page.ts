@@ -58,7 +58,7 @@ function lead(study: Study): Markup {
       class="lead">Small Llama-like models with and without a change to attention, alike in everything else: ${parts
         .join(
           ", ",
-        )}. Every claim below is judged by a rule that is written in code and printed beside it.</p>
+        )}. A rule in code judges every claim below, and the page prints each rule.</p>
     <p class="soft">${seedRemark(study)}</p>
   `;
 }
@@ -110,8 +110,8 @@ function claimMatrix(study: Study, claims: readonly ClaimResult[]): Markup {
     "claims",
     html`
       <table class="claims">
-        <caption id="claims-caption">Verdicts by rule, with the figure that tells the most: median and
-          interval over seeds; p is one-sided and exact, before correction.</caption>
+        <caption id="claims-caption">Verdicts by rule, each with its main figure: the median and its
+          interval over seeds. p is one-sided and exact, before correction.</caption>
         <thead>
           <tr><th scope="col">claim</th>${study.groups.map(({ setting }) =>
             html`<th scope="col">${setting}</th>`
@@ -189,17 +189,17 @@ function groupSection(group: StudyGroup, document: SvgDocument): PageSection {
       ${legend(group)}
       ${part(
         "Through training",
-        "Lines are medians over seeds, bands reach from the smallest to the largest.",
+        "Lines are medians over seeds. Bands reach from the smallest value to the largest.",
         html`<div class="grid">${curvePictures(group, document).map(figureCard)}</div>`,
       )}
       ${part(
         "At equal sink strength",
-        "Every measured step of every seed, over how strong its sink was then; large signs are the last steps. Arms are alike where their signs lie on one curve.",
+        "Each sign is one measured step of one run, placed at the strength that its sink had at this step. Large signs are last steps. Variants whose signs lie on one curve are alike at equal sink strength.",
         html`<div class="grid">${strengthPictures(group, document).map(figureCard)}</div>`,
       )}
       ${part(
         "Onsets",
-        "The first measured step at which something is there, a sign for each seed; at the right, with how many seeds it came.",
+        "Each sign is the first measured step at which one seed reaches the level. At the right, the picture says how many seeds reach it.",
         html`
           <div class="card">${twice(document, (sized) => onsetPicture(group, sized)) ??
             missing()}<details><summary>As a table</summary>${htmlTable(onsetTable(group), {
@@ -209,7 +209,7 @@ function groupSection(group: StudyGroup, document: SvgDocument): PageSection {
       )}
       ${part(
         "Gradient sinks",
-        "‖∇h̃‖ at the RMSNorm outputs that feed attention, summed over sequences: token 0 beside the others, all layers and seeds.",
+        "Norms of the gradients at the RMSNorm outputs that feed attention, ‖∇h̃‖, with the gradients summed over sequences. Token 0 stands beside the other tokens, over all layers and seeds.",
         html`
           <div class="card">${twice(document, (sized) => violinPicture(group, sized)) ??
             missing()}</div>
@@ -217,7 +217,7 @@ function groupSection(group: StudyGroup, document: SvgDocument): PageSection {
       )}
       ${part(
         "Path gradients over positions",
-        "By which path the gradient comes: values, keys or queries, early, later, and after training.",
+        "Gradients with respect to values, keys and queries: early in training, later, and at the end.",
         html`
           <div class="stack">${variants.map((variant) =>
             html`
@@ -243,7 +243,7 @@ function groupSection(group: StudyGroup, document: SvgDocument): PageSection {
       )}
       ${part(
         "Slack of the bounds",
-        "How much larger each bound is than what it bounds, on real batches: 1 is attained.",
+        "Each bound divided by the value that it bounds, on real batches. At 1 the bound is attained.",
         html`
           <div class="card">${twice(document, (sized) => slackPicture(group, sized)) ??
             missing()}</div>
@@ -251,7 +251,7 @@ function groupSection(group: StudyGroup, document: SvgDocument): PageSection {
       )}
       ${part(
         "Figures",
-        "Everything at the end of training.",
+        "All figures at the end of training.",
         html`<div class="card">${htmlTable(variantTable(group), { id: `${setting}-figures` })}${
           runList(group)
         }</div>`,
@@ -277,12 +277,12 @@ function method(study: Study, claims: readonly ClaimResult[]): PageSection {
     title: "How it was made",
     body: html`
       <div class="card">
-        <p>Every arm is one run; arms of a setting differ in their variant and seed only, and are compared in pairs of equal seeds: after equal steps, and where their sinks are equally strong, at the first measured step that reaches the level. Nothing between two measurements is guessed.</p>
-        <p>The <b>sink layer</b> of a run is the one whose attention to token 0 is strongest in the end. <b>Sink strength</b> is the mean attention to token 0 over idle queries, those that have no reason to look anywhere, or over all where the task knows none. <b>Early tokens</b> are positions 1 to 15.</p>
+        <p>Every arm is one run. Arms of a setting differ only in their variant and seed. The study compares them in pairs with equal seeds, after equal steps and at equal sink strength. Equal sink strength means the first measured step of each run whose sink reaches a common strength. Nothing is interpolated between measurements.</p>
+        <p>The <b>sink layer</b> of a run is the layer whose attention to token 0 is strongest at the end of training. <b>Sink strength</b> is this layer’s mean attention to token 0 over idle queries, which have no reason to look anywhere. If the task has no idle queries, it is the mean over all queries. <b>Early tokens</b> are positions 1 to 15.</p>
         <p>Tests are exact sign-flip permutation tests over seeds, one-sided in the paper’s direction. ${seedRemark(
           study,
         )} ${correctionRemark(claims)}</p>
-        <p>The paper is Chen, Lin and Yao, arXiv 2603.17771; its models have 0.1 to 1 billion parameters and train on text. What a model of this size cannot show is not said of those.</p>
+        <p>The paper is Chen, Lin and Yao, arXiv 2603.17771; its models have 0.1 to 1 billion parameters and train on text. An effect that these small models do not show may still exist in the paper’s.</p>
       </div>
       <div class="card">${htmlTable(settingsTable(study), {
         id: "settings",

@@ -30,8 +30,8 @@ export function runTable(group: StudyGroup): Table | undefined {
   if (rows.length === 0) return undefined;
   return {
     caption:
-      "Every run for itself; in parentheses 95 % intervals over sequences, by a bootstrap: " +
-      "what other validation sequences of the same number would give. Seeds differ by more.",
+      "Each run alone. In parentheses: 95 % bootstrap intervals, which show how much the figures " +
+      "would vary with as many other validation sequences. Seeds differ by more.",
     columns: [
       { title: "arm" },
       number("seed"),

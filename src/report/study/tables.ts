@@ -110,8 +110,8 @@ export function claimTable(claims: readonly ClaimResult[]): Table {
 export function evidenceTable(claims: readonly ClaimResult[]): Table {
   return {
     caption:
-      "Everything that the verdicts rest on. p is one-sided, exact, over sign flips of the " +
-      "seeds' differences; Holm corrects it over all tests on this page.",
+      "All figures behind the verdicts. p comes from a one-sided, exact sign-flip test over seeds. " +
+      "Holm's correction covers all tests on this page.",
     columns: [
       ...textColumns("claim", "setting", "figure"),
       { title: "seeds", align: "right" },
@@ -160,7 +160,7 @@ const figures: readonly NamedFigure[] = [
   { name: "‖h_0‖ against early tokens, largest", figure: residualRatio, form: "number" },
   { name: "‖r_mlp‖ of token 0, largest", figure: mlpNorm, form: "number" },
   { name: "validation loss, nats", figure: validationLoss, form: "nats" },
-  { name: "above the oracle's", figure: oracleGap, form: "nats" },
+  { name: "validation loss above the oracle's, nats", figure: oracleGap, form: "nats" },
   {
     name: "loss increase, static int8, down projections",
     figure: quantizationLoss("down-projections", "static-tensor"),
@@ -236,8 +236,9 @@ export const ONSETS: readonly Onset[] = [
 /** The first measured steps of the onsets. */
 export function onsetTable(group: StudyGroup): Table {
   return {
-    caption: "First measured step, median over the seeds that got there, with the range; nothing " +
-      "between two measurements is guessed.",
+    caption:
+      "The first measured step that reaches a level: the median over the seeds that reach it, and " +
+      "their range. Nothing is interpolated between measurements.",
     columns: [
       { title: "onset of" },
       ...numberColumns(...group.variants.map((variant) => VARIANT_NAMES[variant])),

@@ -28,13 +28,13 @@ export function seedRemark({ groups }: Study): string {
   const most = Math.max(0, ...groups.map(({ seeds }) => seeds.length));
   if (most === 0) return "No complete run.";
   if (most === 1) return "One seed alone gives no interval, and no test can pass.";
-  return `With ${most} pairs of seeds a one-sided sign-flip test can reach ` +
-    `p = 1/${2 ** most} at best, a two-sided one 1/${2 ** (most - 1)}; ` +
+  return `With ${most} pairs of seeds, the smallest possible p is 1/${2 ** most} for a one-sided ` +
+    `sign-flip test and 1/${2 ** (most - 1)} for a two-sided one. ` +
     (most < 6
-      ? `intervals are the range over seeds, which covers the median with ${
+      ? `Intervals are the range over seeds, which covers the true median with a probability of ${
         (100 * (1 - 2 ** (1 - most))).toPrecision(4)
       } %.`
-      : "intervals cover the median with 95 %.");
+      : "Intervals cover the true median with a probability of 95 %.");
 }
 
 /** Explains the correction for many tests. */
@@ -45,8 +45,9 @@ export function correctionRemark(claims: readonly ClaimResult[]): string {
   );
   if (tests === 0) return "";
   const seeds = Math.ceil(Math.log2(tests / LEVEL));
-  return `Verdicts go by each test alone, at ${LEVEL}; Holm's correction over all ${tests} tests of the ` +
-    `study stands beside them, and takes ${seeds} seeds at least to be passed.`;
+  return `Each verdict uses p-values before correction, at a level of ${LEVEL}. The table of evidence ` +
+    `also has p-values after Holm's correction over all ${tests} tests of the study. A test needs at ` +
+    `least ${seeds} seeds to pass after this correction.`;
 }
 
 /** Writes the study for a terminal: one line per claim and setting, and the caveats. */

@@ -153,8 +153,8 @@ export function strengthPictures(group: StudyGroup, document: SvgDocument): Stud
         id: `${group.setting}-strength-${id}`,
         title: `${title} over sink strength, ${group.setting}: ${label}`,
         description:
-          "Each sign is a measured step of one run, large ones the last. Comparisons at the " +
-          "first step that reaches a strength are in the table of evidence.",
+          "Each sign is one measured step of a run; large signs are last steps. The table of " +
+          "evidence compares runs at the first step that reaches a strength.",
       };
       const picture = strengthPlot(rows, { document, text, series: seriesNames(group), label });
       return picture === undefined ? [] : [{ id: text.id, title, picture }];
@@ -196,8 +196,8 @@ export function pathPicture(
       VARIANT_NAMES[variant]
     }`,
     description:
-      "Gradient norms by values, keys and queries: geometric means over seeds, means over " +
-      "layers. The ratio at token 0 is in the table of figures.",
+      "Norms of the gradients with respect to values, keys and queries: geometric means over " +
+      "seeds, means over layers. The ratio at token 0 is in the table of figures.",
   };
   const picture = pathGradientPlot(rows, {
     document: sized.document,

@@ -19,21 +19,21 @@ interface VerdictForm {
 
 /** The form of every verdict. */
 export const VERDICT_FORMS: Readonly<Record<ClaimVerdict, VerdictForm>> = {
-  reproduced: { sign: "✓", tone: "good", meaning: "its rule holds" },
+  reproduced: { sign: "✓", tone: "good", meaning: "the rule holds" },
   partly: {
     sign: "◐",
     tone: "unsure",
-    meaning: `it does not, but a test of it passes at ${LEVEL}`,
+    meaning: `the rule fails, but one of its tests passes at ${LEVEL}`,
   },
   "direction only": {
     sign: "↗",
     tone: "unsure",
-    meaning: "no test passes; the medians point its way, as chance may",
+    meaning: "no test passes; the medians point the claimed way, perhaps by chance",
   },
   "not reproduced": {
     sign: "✗",
     tone: "bad",
-    meaning: "no test passes, a median points the other way",
+    meaning: "no test passes, and a median points the other way",
   },
   "too few seeds": {
     sign: "…",
@@ -43,7 +43,7 @@ export const VERDICT_FORMS: Readonly<Record<ClaimVerdict, VerdictForm>> = {
   "no data": {
     sign: "–",
     tone: "faint",
-    meaning: "not judged: a figure is missing, or no sink formed that the claim could be about",
+    meaning: "not judged: a figure is missing, or the claim is about a sink and none formed",
   },
 };
 
@@ -98,8 +98,8 @@ export function verdictLegend(claims: readonly ClaimResult[]): string[] {
     }),
     ...compares
       ? [
-        "a → b: c (low to high): medians of the baseline and the variant, then the median over pairs " +
-        "of seeds with its interval, which need not be the difference or ratio of a and b",
+        "a → b: c (low to high): medians of baseline and variant, then the median difference or ratio " +
+        "over pairs of seeds, with its interval; c need not be that of a and b",
       ]
       : [],
   ];

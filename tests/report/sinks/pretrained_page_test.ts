@@ -87,9 +87,10 @@ Deno.test("reports of a pretrained model show the loss with replaced massive act
   const text = formatSinkMeasurement(measured);
   const page = renderSinkPage(measured, createSvgDocument());
   const cells = all(page, "td, th, caption").map(({ textContent }) => textContent.trim());
-  const caption = "The loss with elements replaced after layer 1, the first with massive ones: 4 " +
-    "in 2 texts; dimensions 5, 7; token 0";
-  const int8 = "INT8 activations, loss 2.0000 without (static scales from the same batch)";
+  const caption = "The loss with elements replaced after layer 1, the first layer with massive " +
+    "ones: 4 elements in 2 texts; dimensions 5, 7; token 0";
+  const int8 =
+    "Loss with INT8 activations, 2.0000 without them. Static scales come from the same batch";
   for (const each of [caption, int8]) {
     assertStringIncludes(text, each);
     assert(cells.includes(each), `${each} is not in ${cells.join("; ")}`);
@@ -102,7 +103,7 @@ Deno.test("reports of a pretrained model show the loss with replaced massive act
   ) {
     assert(row.test(text), text);
   }
-  for (const cell of ["−4.00e−4", "as many ordinary ones of the same tokens", "+0.500"]) {
+  for (const cell of ["−4.00e−4", "as many ordinary ones in the same tokens", "+0.500"]) {
     assertStringIncludes(text, cell);
     assert(cells.includes(cell), `${cell} is not in ${cells.join("; ")}`);
   }
@@ -141,7 +142,7 @@ Deno.test("formatSinkMeasurement() of a pretrained model shows the texts, the to
   assertStringIncludes(text, "some-model: llama, 135M parameters, stored as BF16");
   assertStringIncludes(
     text,
-    "documents apart, BOS never; the first begins with the tokens, and their numbers, The 504, <b> 7",
+    "documents apart, BOS never; the first text begins with these tokens and numbers: The 504, <b> 7",
   );
   assertStringIncludes(text, "a note");
   assert(/loss 2\.00 \(\d\.\d+ to \d\.\d+\) nats per token/.test(text), text.slice(0, 600));

@@ -116,7 +116,7 @@ Deno.test("sinkTables() shows INT8 activations if they were measured", () => {
     }],
   } as const;
   const table = sinkTables({ ...measure(), quantization }).find(({ caption }) =>
-    caption?.startsWith("INT8")
+    caption?.startsWith("Loss with INT8")
   );
   assertEquals(table?.rows[0]?.map(cellText), [
     "down projections",
@@ -158,7 +158,7 @@ Deno.test("sinkSummary() and the table of heads mark an older file's sink rate a
   }));
   const older = { ...measurement, summary, layers };
   assert(
-    sinkSummary(older).some((line) => line.startsWith("sink rate not known: the file is older")),
+    sinkSummary(older).some((line) => line.startsWith("sink rate unknown: this older file")),
   );
   const titles = (each: SinkMeasurement) => sinkTables(each)[0]!.columns.map(({ title }) => title);
   assert(titles(measurement).includes("sequences with a sink"));

@@ -120,7 +120,9 @@ export class ComparePanel {
     this.#clearProblems();
     const path = source.dataset.fixture!;
     const name = path.split("/").at(-1)!;
-    if (this.#files.some((file) => file.name === name)) return announce(`${name} is there already`);
+    if (this.#files.some((file) => file.name === name)) {
+      return announce(`${name} is already in the list`);
+    }
     await this.#add(name, async (id) => {
       const response = await fetch(new URL(path, document.baseURI));
       if (!response.ok) throw new Error(`${name}: cannot be read (${response.status})`);

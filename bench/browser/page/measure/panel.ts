@@ -171,14 +171,14 @@ export class MeasurePanel {
     const { length } = file.measurements;
     const count = plural(length, "measurement");
     if (canceled) {
-      return announce(`Canceled; ${count} are kept, the file is marked incomplete`);
+      return announce(`Canceled. The file keeps ${count} and is marked incomplete`);
     }
     if (bad.length === 0) return announce(`Done: ${count}`);
     const lost = bad.some(({ reason }) => reason?.includes("device was lost"));
     announce(
       `Done: ${count}, ${bad.length} of them wrong or failed, see the remarks` +
         (lost
-          ? ". The browser took the GPU away in between; it was opened anew for the others"
+          ? ". The browser took the GPU away during the run; the page opened it again for the others"
           : ""),
       { trouble: true },
     );
@@ -262,10 +262,10 @@ export class MeasurePanel {
       open(url, "_blank", "noopener");
       announce(
         complete
-          ? "The project's page for a new file is open; nothing has been sent"
-          : `Paste the result into the page that is open: it is ${
+          ? "The project's page for a new file has opened. Nothing has been sent"
+          : `Paste the result into the page that has opened. The result is ${
             copied ? "in the clipboard" : `in the file ${name}`
-          }; nothing has been sent`,
+          }. Nothing has been sent`,
       );
     } catch (error) {
       announce(`The file could not be offered: ${messageOf(error)}`, { trouble: true });
@@ -312,8 +312,8 @@ function markdownOf(file: ResultFile): string {
 function explain(error: unknown): string {
   const text = messageOf(error);
   if (/no usable adapter|was lost|requestDevice/.test(text)) {
-    return `${text}. The browser gave the GPU up, perhaps after a driver's crash: close other pages that draw, ` +
-      "reload this one, or restart the browser";
+    return `${text}. The browser gave up the GPU, perhaps because its driver crashed. Close other pages ` +
+      "that use the GPU, reload this one, or restart the browser";
   }
   return text;
 }

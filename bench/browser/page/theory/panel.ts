@@ -169,7 +169,8 @@ function sentence({ valve, activation }: TheoryInput, output: TheoryOutput): str
   const through = passing[0]! / arriving[0]!;
   const gate = valve === "none" ? "" : ` The valve lets ${number(100 * through)} % of it through.`;
   const length = activation === 1 ? "as long" : `${number(activation)} times as long`;
-  const norm = ` With a hidden state ${length} as the others', RMSNorm hands on ` +
-    `${number(100 * hidden[0]! / passing[0]!)} %: ${number(ratio(hidden))} times the others'.`;
+  const norm = ` Its hidden state is ${length} as the others', and RMSNorm lets ` +
+    `${number(100 * hidden[0]! / passing[0]!)} % of the gradient through. ` +
+    `The gradient at its hidden state is ${number(ratio(hidden))} times the others'.`;
   return begin + gate + norm;
 }

@@ -97,7 +97,7 @@ export function theoryPictures(output: TheoryOutput): Markup {
     },
     {
       id: "theory-value",
-      title: "Gradient at the values, in front of the valve (rings) and behind it",
+      title: "Gradient at the values, before it passes the valve (rings) and after",
       label: "↑ ‖∂L/∂v‖",
       solid: passing,
       hollow: arriving,
@@ -106,7 +106,7 @@ export function theoryPictures(output: TheoryOutput): Markup {
     },
     {
       id: "theory-hidden",
-      title: "Gradient at the hidden states, behind RMSNorm",
+      title: "Gradient at the hidden states, after it passes RMSNorm",
       label: "↑ ‖∂L/∂h‖",
       solid: hidden,
       type: "log",

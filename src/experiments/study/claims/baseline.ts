@@ -21,9 +21,10 @@ export const baselineRules: readonly ClaimRule[] = [
     id: "sink",
     title: "Baseline: attention forms a sink at token 0",
     paper: "0.617 at 0.3B in the authors' replies",
-    rule: `Reproduced if the sink's strength is above ${SINK} by its test, partly if it is above ` +
-      `${WEAK_SINK} by its test. Direction: the median is above ${WEAK_SINK}. Below, claims about the ` +
-      "sink are not judged.",
+    rule:
+      `Reproduced if a test shows that the sink's strength is above ${SINK}, partly if a test ` +
+      `shows that it is above ${WEAK_SINK}. Direction: the median is above ${WEAK_SINK}. Claims about ` +
+      `sinks are judged only if the median is at least ${WEAK_SINK} in one of their arms.`,
     judge(evidences) {
       const values = evidences.values("none", sinkStrength);
       const [strong, weak] = [SINK, WEAK_SINK].map((bound) =>
@@ -43,7 +44,7 @@ export const baselineRules: readonly ClaimRule[] = [
     id: "path-order",
     title: "Baseline, token 0: value path > key path ≫ query path = 0",
     paper: "value > key ≫ query; the query's gradient is exactly 0",
-    rule: "Reproduced if ‖∇v‖ > ‖∇k‖ passes its test and ‖∇q‖ is at most 1e-6 of ‖∇v‖ with every " +
+    rule: "Reproduced if ‖∇v‖ > ‖∇k‖ passes its test and ‖∇q‖ is at most 1e-6 of ‖∇v‖ in every " +
       "seed. Direction: the median of ‖∇v‖/‖∇k‖ is above 1.",
     sinkOf: ["none"],
     judge(evidences) {
@@ -83,7 +84,8 @@ export const baselineRules: readonly ClaimRule[] = [
     title: "Baseline: the sink's value norm is unusually small",
     paper: "sink tokens have unusually small value norms (value-state drain)",
     rule:
-      "Reproduced if the ratio to early tokens is below 1 by its test and its median at most 0.5. " +
+      "Reproduced if a test shows that the ratio to early tokens is below 1, and its median is at " +
+      "most 0.5. " +
       "Direction: the median is below 1.",
     sinkOf: ["none"],
     judge(evidences) {
@@ -107,8 +109,9 @@ export const baselineRules: readonly ClaimRule[] = [
     title: "Baseline: Compress falls as one over ‖h‖",
     paper: "slope about −1 in log-log against ‖h_in‖",
     rule:
-      "Reproduced if the slope is less than 0.15 away from −1 by its test and ‖h‖ spans at least half " +
-      "a decade, partly if it is less than 0.5 away by its test. Direction: the median is.",
+      "Reproduced if a test shows that the slope is less than 0.15 away from −1, and ‖h‖ spans more " +
+      "than half a decade. Partly if a test shows that the slope is less than 0.5 away from −1. " +
+      "Direction: the median slope is at most 0.5 away from −1.",
     judge(evidences) {
       const values = evidences.values("none", compressSlope);
       const [near, far] = [0.15, 0.5].map((most) =>
@@ -136,8 +139,8 @@ export const baselineRules: readonly ClaimRule[] = [
     title: "Baseline: Bloat is extreme only where ‖h‖ is massive, at token 0",
     paper: "extreme Bloat at token 0 only, where ‖h‖ is massive",
     rule:
-      "Reproduced if, at the sink layer, token 0's Bloat and its ‖h_in‖ are above the early tokens' by " +
-      "their tests, each with a median ratio of at least 5. Direction: both medians are above 1.",
+      "Reproduced if tests show that token 0's Bloat and ‖h_in‖ at the sink layer are above those of " +
+      "early tokens, and both median ratios are above 5. Direction: both median ratios are above 1.",
     sinkOf: ["none"],
     judge(evidences) {
       const bloat = ratioAbove(evidences, "Bloat of token 0 against early tokens, sink layer", {
@@ -160,8 +163,9 @@ export const baselineRules: readonly ClaimRule[] = [
     title: "Baseline: Change stays near 1",
     paper: "near 1 throughout",
     rule:
-      "Reproduced if, by their tests, token 0's median Change over branches is within a factor of 2 of " +
-      "1, and the branch that is farthest off within a factor of 4. Direction: the first median is.",
+      "Reproduced if tests show that token 0's median Change over branches is within a factor of 2 of " +
+      "1, and that of the farthest branch within a factor of 4 of 1. Direction: the median over seeds " +
+      "of token 0's median Change is within a factor of 2 of 1.",
     judge(evidences) {
       const centers = evidences.values("none", change);
       const center = evidences.find("Change of token 0, median over branches", {

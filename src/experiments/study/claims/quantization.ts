@@ -16,8 +16,8 @@ export const quantizationRules: readonly ClaimRule[] = [
       "Static 8-bit activations in front of down projections hurt the baseline more than V-scale",
     paper: "1B: perplexity 22.84 → 32.94 (+0.37 nats) against 22.83 → 25.21 (+0.10)",
     rule:
-      "Reproduced if the baseline's loss rises more by its test and by at least 0.01 nats per token. " +
-      "Direction: its median rises more.",
+      "Reproduced if a test shows that the baseline's loss rises more, and its median rise is above " +
+      `${HARMLESS} nats per token. Direction: the median difference between the rises is above 0.`,
     judge(evidences) {
       const { pairs } = evidences.pairs("learned", STATIC, "equal step");
       const more = evidences.find("loss increase, baseline − V-scale", {
@@ -40,8 +40,8 @@ export const quantizationRules: readonly ClaimRule[] = [
     title: "Dynamic 8-bit activations, one scale per token, leave both alone",
     paper: "leaves both alone",
     rule:
-      `Reproduced if the loss of both changes by less than ${HARMLESS} nats per token by their ` +
-      "tests. Direction: the medians do.",
+      `Reproduced if tests show that both losses change by less than ${HARMLESS} nats per token. ` +
+      "Direction: both medians change by no more than that.",
     judge(evidences) {
       const found = (["none", "learned"] as const).map((variant) => {
         const values = evidences.values(variant, DYNAMIC);

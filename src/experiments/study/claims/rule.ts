@@ -66,7 +66,10 @@ export function claim(
     verdict: verdict(found, outcome),
     evidence: found.map(({ evidence }) => evidence),
     remarks: few > 0 && found.some(({ reachable }) => !reachable)
-      ? [...remarks, `a comparison has ${few} of ${LEAST_SEEDS} seeds that a test takes to pass`]
+      ? [
+        ...remarks,
+        `a comparison has only ${few} of the ${LEAST_SEEDS} seeds that a test needs to pass`,
+      ]
       : remarks,
   };
 }

@@ -10,7 +10,8 @@ export const theoryRules: readonly ClaimRule[] = [
     id: "theory",
     title: "The exact identities and bounds hold on the trained models",
     paper: "theorems",
-    rule: "Reproduced if no comparison on any run exceeds what rounding explains; else not.",
+    rule:
+      "Reproduced if rounding explains the error of every comparison in every run; otherwise not.",
     judge({ group }) {
       const moments = group.records.flatMap((record) => lastMoment(record) ?? []);
       const checks = moments.map(({ record }) => record.final?.theory?.checks ?? []);

@@ -54,8 +54,8 @@ export function variantRules(variant: "learned" | "backward-only"): ClaimRule[] 
       title: `${name} keeps or strengthens the attention sink`,
       paper: reported[variant].sink,
       rule:
-        `Reproduced if the sink is above ${KEPT} of the baseline's by its test at equal step. ` +
-        "Direction: the median is.",
+        `Reproduced if a test at equal step shows that the sink's strength is above ${KEPT} of the ` +
+        "baseline's. Direction: the median is above that share.",
       sinkOf: ["none", variant],
       judge(evidences) {
         const { pairs } = evidences.pairs(variant, sinkStrength, "equal step");
@@ -78,8 +78,8 @@ export function variantRules(variant: "learned" | "backward-only"): ClaimRule[] 
       title: `${name} lowers R_GS(0)`,
       paper: variant === "learned" ? "medians fall from 9–16 to 5.6–7.3" : "not reported",
       rule:
-        "Reproduced if it is lower by its test at equal step and, where both sinks are equally strong, " +
-        "too. Direction: all medians are lower.",
+        "Reproduced if tests show that R_GS(0) is lower, both at equal step and at equal sink strength. " +
+        "Direction: all medians are lower.",
       sinkOf: ["none", variant],
       judge: (evidences) =>
         loweredClaim(evidences, {
@@ -92,8 +92,9 @@ export function variantRules(variant: "learned" | "backward-only"): ClaimRule[] 
       title: `${name} lowers the residual norm of token 0`,
       paper: reported[variant].residual,
       rule:
-        "Reproduced if the norm itself and its ratio to early tokens (each the largest over layers) are " +
-        "lower by their tests, at equal step and at equal sink strength. Direction: all medians are lower.",
+        "Reproduced if tests show that the norm and its ratio to early tokens (each the largest over " +
+        "layers) are lower, both at equal step and at equal sink strength. Direction: all medians are " +
+        "lower.",
       sinkOf: ["none", variant],
       judge: (evidences) =>
         loweredClaim(evidences, {
@@ -105,7 +106,7 @@ export function variantRules(variant: "learned" | "backward-only"): ClaimRule[] 
       id: `mlp-lower-${variant}`,
       title: `${name} lowers the MLP output norm of token 0`,
       paper: variant === "learned" ? "clearly lower" : "strongly suppresses massive activations",
-      rule: "As for the residual norm, with ‖r_mlp‖.",
+      rule: "The rule for the residual norm, with ‖r_mlp‖ in its place.",
       sinkOf: ["none", variant],
       judge: (evidences) =>
         loweredClaim(evidences, {
@@ -118,8 +119,8 @@ export function variantRules(variant: "learned" | "backward-only"): ClaimRule[] 
       title: `${name} does not worsen the validation loss`,
       paper: reported[variant].loss,
       rule:
-        `Reproduced if the loss is less than ${LOSS_MARGIN} nats per token above the baseline's by its ` +
-        "test at equal step. Direction: the median is.",
+        `Reproduced if a test at equal step shows that the loss is less than ${LOSS_MARGIN} nats per ` +
+        "token above the baseline's. Direction: the median difference is below that.",
       judge(evidences) {
         const { pairs } = evidences.pairs(variant, validationLoss, "equal step");
         const found = evidences.find("validation loss, variant − baseline, at equal step", {

@@ -117,7 +117,7 @@ export const pausesAndCancels: Run = async (stage) => {
   await until(page, "!/paused/.test(document.querySelector('#progress-text').textContent)");
   await page.click("#cancel");
   await finish(opened);
-  assertStringIncludes(await textOf(opened, "#status"), "the file is marked incomplete");
+  assertStringIncludes(await textOf(opened, "#status"), "is marked incomplete");
   const file = await saved(opened);
   assertEquals(file.status, "incomplete");
   assert(file.measurements.some(({ samples }) => samples.length > 0), "something was kept");
@@ -138,7 +138,7 @@ export const recoversALostDevice: Run = async (stage) => {
   );
   crash();
   await finish(opened);
-  assertStringIncludes(await textOf(opened, "#trouble"), "it was opened anew for the others");
+  assertStringIncludes(await textOf(opened, "#trouble"), "the page opened it again for the others");
   const { measurements } = await saved(opened);
   const states = measurements.map(({ status = "ok" }) => status);
   // The crash costs one row of four. The others are measured, even those that had begun before it.

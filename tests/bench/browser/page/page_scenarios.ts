@@ -59,7 +59,7 @@ export const explainsMissingWebGpu: Run = async (stage) => {
   for (const [opened, reason] of reasons) {
     const { page } = opened;
     await until(page, "!document.querySelector('#no-webgpu').hidden");
-    assertStringIncludes(await textOf(opened, "#no-webgpu"), "Safari has it from version 26 on");
+    assertStringIncludes(await textOf(opened, "#no-webgpu"), "Safari has it since version 26");
     assertStringIncludes(await textOf(opened, "#no-webgpu-reason"), reason);
     assertEquals(await page.isDisabled("#run"), true);
     await page.locator("#theory-form").scrollIntoViewIfNeeded();

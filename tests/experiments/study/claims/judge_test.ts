@@ -40,7 +40,7 @@ Deno.test("judgeClaims() calls no tested claim reproduced with fewer than 5 seed
   for (const { id, verdict, evidence, remarks } of claims) {
     const tested = evidence.some(({ test }) => test !== undefined);
     assertEquals(verdict, tested ? "too few seeds" : "reproduced", id);
-    assertEquals(remarks.some((remark) => /takes to pass/.test(remark)), tested);
+    assertEquals(remarks.some((remark) => /test needs to pass/.test(remark)), tested);
   }
 });
 
