@@ -98,8 +98,8 @@ export function verdictLegend(claims: readonly ClaimResult[]): string[] {
     }),
     ...compares
       ? [
-        "a → b: c (low to high): medians of baseline and variant, then the median difference or ratio " +
-        "over pairs of seeds, with its interval; c need not be that of a and b",
+        "a → b: c (low to high): a and b are the medians of baseline and variant; c is the median of " +
+        "all pairs' differences or ratios, with its interval, not the difference or ratio of a and b",
       ]
       : [],
   ];
