@@ -50,7 +50,8 @@ export interface AttentionForwardSubgroupOptions extends AttentionSubgroupOption
  * [B, Hkv, T] of (r = |v|², C), read with V-scale "full" only; 5 output [B, Hq, T, D]; 6 logSumExp
  * [B, Hq, T]; and, with a sink, 7 sinkLogit [Hq]. Dispatch: (⌈T / R⌉, Hq, B).
  *
- * @returns WGSL, for the feature `subgroups`
+ * @returns WGSL, for the feature `unchecked-subgroups`: Tint does not know that subgroupAny's result
+ *   is uniform
  */
 export function attentionForwardSubgroup(options: AttentionForwardSubgroupOptions): string {
   const { subgroupSize: S, rows: R, chunks, sink = false } = options;
@@ -83,7 +84,6 @@ fn maximum(v: vec4f) -> f32 {
   return max(max(v.x, v.y), max(v.z, v.w));
 }
 
-@diagnostic(off, subgroup_uniformity) // Tint does not know that subgroupAny's result is uniform
 @compute @workgroup_size(${S})
 fn main(
   @builtin(workgroup_id) workgroup: vec3u,

@@ -32,6 +32,8 @@ export interface ForwardFusedRow extends FusedRow {
  * [rows]. Dispatch: one workgroup per run, spread over x and y.
  *
  * @param row the lengths of the row and the workgroup, K = ⌈elements / lanes⌉
+ * @returns WGSL; if the workgroup is one subgroup, for the feature `unchecked-subgroups`: all lanes
+ *   leave the loop together
  */
 export function rmsNormForwardFused({ elements, lanes, oneSubgroup }: ForwardFusedRow): string {
   const elementsPerLane = Math.ceil(elements / lanes);
@@ -75,7 +77,6 @@ struct Parameters {
 @group(0) @binding(3) var<storage, read_write> output: array<Element>; // [rows, d]
 @group(0) @binding(4) var<storage, read_write> inverseRms: array<f32>; // [rows]
 
-${oneSubgroup ? "@diagnostic(off, subgroup_uniformity) // all lanes compute the same row" : ""}
 @compute @workgroup_size(LANES)
 fn main(
   @builtin(workgroup_id) workgroup: vec3u,

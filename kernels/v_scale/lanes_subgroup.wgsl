@@ -4,11 +4,11 @@
 //
 // A lane exchanges sums with lanes whose index differs in one bit. x + y equals y + x, so every
 // lane of a row ends with the same bits. This assumes that invocations fill subgroups in order,
-// which openGpu's self-test checks.
+// which openGpu's self-test checks. The lanes of a row always call rowTotal together, though other
+// lanes of the subgroup may not: the feature `unchecked-subgroups`.
 
 const LANES_PER_ROW: u32 = 4u;
 
-@diagnostic(off, subgroup_uniformity) // of a row's lanes, all or none call rowTotal
 fn rowTotal(summand: f32) -> f32 {
   var sum = summand;
   for (var distance = 1u; distance < LANES_PER_ROW; distance *= 2u) {

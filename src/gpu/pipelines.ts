@@ -34,18 +34,26 @@ export interface PreparedKernel {
   readonly bindings: readonly KernelBinding[] | undefined;
 }
 
-/** A WGSL language feature that the kernels can use. */
-export type LanguageFeature = "f16" | "subgroups";
+/**
+ * A WGSL language feature that the kernels can use. `unchecked-subgroups` is for kernels whose
+ * subgroup operations stand where Tint cannot see that all lanes take part.
+ */
+export type LanguageFeature = "f16" | "subgroups" | "unchecked-subgroups";
 
 /**
- * The line that enables a language feature. Dawn and browsers need `enable subgroups;`; Deno does
- * not know that line and needs none.
+ * The lines that enable a language feature. Dawn and browsers need `enable subgroups;`; Deno does
+ * not know that line and needs none. Deno does not check that control flow is uniform either, and
+ * prints an error about the check's name.
  *
- * @param feature the WGSL name of the feature
+ * @param feature the feature
  * @param runtime the runtime that will compile the kernel
  */
 export function enableLine(feature: LanguageFeature, runtime: Runtime): string {
-  return feature === "subgroups" && runtime === "deno" ? "" : `enable ${feature};\n`;
+  if (feature === "f16") return "enable f16;\n";
+  if (runtime === "deno") return "";
+  return feature === "subgroups"
+    ? "enable subgroups;\n"
+    : "enable subgroups;\ndiagnostic(off, subgroup_uniformity);\n";
 }
 
 /** The compute pipelines of one device, each compiled once. */

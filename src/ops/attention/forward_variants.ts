@@ -134,7 +134,7 @@ function subgroup(rows: number): Variant<AttentionShape, AttentionForwardCall> {
             chunks: Math.ceil(call.shape.headDim / (4 * subgroupSize)),
             sink,
           }),
-        features: ["subgroups"],
+        features: ["unchecked-subgroups"],
         rows,
         passesHeadDim: true,
       });

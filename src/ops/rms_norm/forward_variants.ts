@@ -121,7 +121,7 @@ function planCooperative(gpu: Gpu, call: RmsNormForwardCall, sum: RowSum): Varia
       kernel: {
         parts: [part, ...inverse, sum.part, { file: "rms_norm/forward_fused.wgsl.ts", source }],
         constants,
-        features,
+        features: sum.oneSubgroup ? ["unchecked-subgroups"] : features,
       },
       parameters: [
         { u32: shape.rows },

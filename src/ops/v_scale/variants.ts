@@ -86,7 +86,7 @@ const subgroup: Form = {
       pass,
     ],
     constants: { LANES_PER_ROW: lanesPerRow },
-    features: ["subgroups"],
+    features: ["unchecked-subgroups"],
   }),
 };
 

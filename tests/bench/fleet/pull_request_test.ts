@@ -43,12 +43,12 @@ async function pullRequestIn(folder: string): Promise<void> {
   await commit("base", "git init -q -b main");
   const kernel = `${folder}/kernels/v_scale/forward.wgsl`;
   const text = await Deno.readTextFile(kernel);
-  const loop = "  for (var i = start; i < length; i += LANES_PER_ROW) {\n    let v =";
+  const loop = "    for (var i = start; i < length; i += LANES_PER_ROW) {\n      let v =";
   const slow = text.replace(
     loop,
-    `  for (var again = 0u; again < 32u; again++) {\n  squares *= 0.0;\n${loop}`,
-  ).replace("    squares += v * v;\n  }\n", "    squares += v * v;\n  }\n  }\n");
-  assert(slow.includes("squares *= 0.0") && slow.includes("  }\n  }\n"));
+    `    for (var sums = 0u; sums < 32u; sums++) {\n    squares *= 0.0;\n${loop}`,
+  ).replace("      squares += v * v;\n    }\n", "      squares += v * v;\n    }\n    }\n");
+  assert(slow.includes("squares *= 0.0") && slow.includes("    }\n    }\n"));
   await Deno.writeTextFile(kernel, slow);
   await commit("slower", "git switch -qc change");
   const merge = "git switch -q main && git -c user.name=a -c user.email=a@b.c merge -q --no-ff " +
