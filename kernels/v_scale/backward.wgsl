@@ -67,11 +67,16 @@ fn main(
     let sum = squaredNorm + c;
     factor = select(share, squaredNorm / sum, turn == 0u);
     along = 2.0 * (c / sum) / sum * product; // never (r + C)², which overflows first
-    term = -(share * scale) * (factor / sum * product);
+    // A large product is multiplied by the small quotient first, a small one last, so that neither
+    // product is flushed.
+    let large = abs(product) >= 1.0;
+    term = -(factor / sum * select(share * scale, product, large)) *
+      select(product, share * scale, large);
     // True if float32 holds every number above, or flushes only numbers that do not matter. The
     // bounds are 2⁻¹⁰⁰, 2⁻⁸⁰, 2⁻⁴⁰ and 2⁴⁰. `&`, because `&&` would branch.
     let usual = (squaredNorm >= 7.888609e-31) & (sum >= 9.094947e-13) & (sum <= 1.0995116e12) &
-      (factor >= 8.271806e-25) & (abs(product) >= 7.888609e-31) & (abs(product) <= 1.0995116e12);
+      (factor >= 8.271806e-25) & (abs(product) >= 7.888609e-31) & (abs(product) <= 1.0995116e12) &
+      (abs(along) >= 7.888609e-31);
     if ((usual & (turn == 0u)) | (turn == 2u) | !inside) {
       break;
     }

@@ -66,7 +66,7 @@ const mutants: readonly Mutant[] = [
     ],
   ]),
   ...mutantsOf("v_scale/backward.wgsl", vScaleBackwardMatchesTwin, [
-    ["dC with the wrong sign", "term = -(share", "term = (share"],
+    ["dC with the wrong sign", "term = -(factor", "term = (factor"],
   ]),
 ];
 

@@ -41,7 +41,7 @@ export const mutants: readonly Mutant[] = [
     ["the factor 2 is dropped", "2.0 * (c / sum)", "(c / sum)"],
     ["C stands for r + C", "(c / sum) / sum", "(c / sum) / c"],
     ["r stands for C", "(c / sum)", "(squaredNorm / sum)"],
-    ["the constant's gradient has the wrong sign", "term = -(share", "term = (share"],
+    ["the constant's gradient has the wrong sign", "term = -(factor", "term = (factor"],
     [
       "the last element of a row is lost",
       "products += v * scaledValueGradient[first + i];",
@@ -63,7 +63,9 @@ export const mutants: readonly Mutant[] = [
     ],
     ["the share is the factor", "factor = select(share, ", "factor = select(share * share, "],
     ["v is not scaled", "(value[first + i] * scale)", "value[first + i]"],
-    ["the term of dC is not scaled back", "(share * scale)", "share"],
+    ["the term of dC is not scaled back", "select(product, share * scale", "select(product, share"],
+    ["a small product is multiplied first", "abs(product) >= 1.0", "true"],
+    ["a large product is multiplied last", "abs(product) >= 1.0", "false"],
   ]),
   ...mutantsOf("v_scale/lanes_single.wgsl", valveForward, [
     ["every second row is left out", "LANES_PER_ROW: u32 = 1u", "LANES_PER_ROW: u32 = 2u"],

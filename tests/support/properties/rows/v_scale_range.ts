@@ -3,7 +3,8 @@ import { type Gpu, vScaleBackward, vScaleForward } from "../../../../mod.ts";
 import { randomNormal } from "../../../../src/random.ts";
 import * as reference from "../../../../src/reference/mod.ts";
 import { toTwin } from "../../attention/cases.ts";
-import type { Report } from "../../report.ts";
+import type { Arena } from "../../on_gpu.ts";
+import type { Report, Tally } from "../../report.ts";
 import { DIVISION, FLUSH, U } from "../../tolerance.ts";
 import { account, numbersOf } from "../model/account.ts";
 
@@ -99,5 +100,52 @@ export function vScaleHoldsInRange(
         yield;
       }
     }
+    yield* constantGradientsOfSingleRows(gpu, { arena, tally, options });
   });
+}
+
+/**
+ * Rows that are alone in their heads, as [v, C, u]. A head with rows of many sizes hides a term
+ * that was flushed. In the first row ⟨v, u⟩ is small and its factor large; in the second it is the
+ * other way round.
+ */
+const SINGLE_ROWS = [
+  [2 ** -88, 2 ** -120, 2 ** -90],
+  [2 ** -5, 2 ** 95, 2 ** 111],
+  [1, 1, 1],
+] as const;
+
+async function* constantGradientsOfSingleRows(
+  gpu: Gpu,
+  { arena, tally, options }: {
+    readonly arena: Arena;
+    readonly tally: Tally;
+    readonly options: { readonly variant?: string };
+  },
+): AsyncGenerator<undefined> {
+  const columns = 8, shape = [1, SINGLE_ROWS.length, 1, columns];
+  const filled = (of: 0 | 2) => ({
+    data: Float32Array.from(SINGLE_ROWS.flatMap((row) => Array(columns).fill(row[of]))),
+    shape,
+  });
+  const [value, gradient] = [filled(0), filled(2)];
+  const constant = { data: Float32Array.from(SINGLE_ROWS, ([, c]) => c), shape: [3] };
+  const { constantGradient } = vScaleBackward(gpu, {
+    value: arena.upload(value),
+    constant: arena.upload(constant),
+    scaledValueGradient: arena.upload(gradient),
+    ...options,
+  });
+  const expected = reference.vScaleBackward({
+    value: toTwin(value),
+    constant: toTwin(constant),
+    scaledValueGradient: toTwin(gradient),
+  }).constantGradient.data;
+  tally.within("vScaleBackward's constantGradient of single rows", {
+    actual: await numbersOf(arena, constantGradient),
+    expected,
+    // As above, for both sums and the factors.
+    bound: expected.map((x) => Math.abs(x) * 2 * ((columns + 20) * U + 4 * DIVISION)),
+  });
+  yield;
 }
