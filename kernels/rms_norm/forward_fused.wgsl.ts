@@ -53,7 +53,7 @@ export function rmsNormForwardFused({ elements, lanes, oneSubgroup }: ForwardFus
     let mean = meanSquare(subgroupAdd(elementSum(squares)), scale);
     let inverse = inverseRoot(mean, scale);`,
       `
-    scale = select(1.0, usefulScale(mean), scale == 1.0);
+    scale = nextScale(mean, scale);
     row += select(0u, 1u, scale == 1.0);`,
     ]
     : [

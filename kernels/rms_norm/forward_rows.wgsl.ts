@@ -74,9 +74,8 @@ fn main(
     eachRow((r) => `
     let mean${r} = meanSquare(elementSum(squares${r}), scale${r});
     inverse${r} = inverseRoot(mean${r}, scale${r});
-    let next${r} = select(1.0, usefulScale(mean${r}), scale${r} == 1.0);
-    again |= next${r} != 1.0;
-    scale${r} = next${r};`)
+    scale${r} = nextScale(mean${r}, scale${r});
+    again |= scale${r} != 1.0;`)
   }
   }
   ${

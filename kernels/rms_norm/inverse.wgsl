@@ -15,7 +15,7 @@ const LARGE_ROW_SCALE: f32 = 8.271806e-25;
 // Reads the row again only if its sum is outside the range from which the inverse can be computed.
 fn inverseRmsOf(sum: f32, row: u32) -> f32 {
   let mean = meanSquare(sum, 1.0);
-  let scale = usefulScale(mean);
+  let scale = nextScale(mean, 1.0);
   if (scale == 1.0) {
     return inverseRoot(mean, 1.0);
   }
@@ -33,12 +33,12 @@ fn meanSquare(sum: f32, scale: f32) -> f32 {
   return sum / f32(parameters.columns) + parameters.epsilon * scale * scale;
 }
 
-// The scale at which float32 can hold a row's mean square; `mean` is the mean square without a
-// scale. Squares below 2⁻¹²⁶ may be flushed to zero, which does not matter to means of at least
+// The scale with which to add up a row's squares again, after `scale` gave `mean`; 1 if the row is
+// done. Squares below 2⁻¹²⁶ may be flushed to zero, which does not matter to means of at least
 // 2⁻¹⁰⁰.
-fn usefulScale(mean: f32) -> f32 {
+fn nextScale(mean: f32, scale: f32) -> f32 {
   let notSmall = select(LARGE_ROW_SCALE, 1.0, mean <= 1e38);
-  return select(notSmall, SMALL_ROW_SCALE, mean < 7.888609e-31);
+  return select(1.0, select(notSmall, SMALL_ROW_SCALE, mean < 7.888609e-31), scale == 1.0);
 }
 
 // The inverse from the scaled mean square.

@@ -26,8 +26,10 @@ import { spreadWorkgroups } from "../shared/validation.ts";
 import type { Variant } from "../shared/variants.ts";
 import { sumConstantTerms } from "./constant_gradient.ts";
 
-const forwardPart: KernelPart = { file: "v_scale/forward.wgsl", source: forwardSource };
-const backwardPart: KernelPart = { file: "v_scale/backward.wgsl", source: backwardSource };
+// Each pass's own parts, which go last.
+type Pass = readonly KernelPart[];
+const forwardPass: Pass = [{ file: "v_scale/forward.wgsl", source: forwardSource }];
+const backwardPass: Pass = [range, { file: "v_scale/backward.wgsl", source: backwardSource }];
 
 /** The rows of a value tensor `[B, Hkv, T, D]`. */
 export interface VScaleShape extends RowShape {
@@ -62,7 +64,7 @@ interface Form {
   /** How many invocations share a row. */
   lanesPerRow(gpu: Gpu, shape: VScaleShape): number;
   /** Makes the kernel of `pass` for rows of `columns` numbers. */
-  kernel(pass: KernelPart, columns: number, lanesPerRow: number): Kernel;
+  kernel(pass: Pass, columns: number, lanesPerRow: number): Kernel;
 }
 
 const subgroup: Form = {
@@ -81,9 +83,8 @@ const subgroup: Form = {
   kernel: (pass, columns, lanesPerRow) => ({
     parts: [
       rowElement(columns).part,
-      range,
       { file: "v_scale/lanes_subgroup.wgsl", source: lanesSubgroupSource },
-      pass,
+      ...pass,
     ],
     constants: { LANES_PER_ROW: lanesPerRow },
     features: ["unchecked-subgroups"],
@@ -98,9 +99,8 @@ const portable: Form = {
   kernel: (pass, columns) => ({
     parts: [
       rowElement(columns).part,
-      range,
       { file: "v_scale/lanes_single.wgsl", source: lanesSingleSource },
-      pass,
+      ...pass,
     ],
   }),
 };
@@ -111,7 +111,7 @@ function dispatchRows(
   gpu: Gpu,
   { form, pass, shape, buffers }: {
     readonly form: Form;
-    readonly pass: KernelPart;
+    readonly pass: Pass;
     readonly shape: VScaleShape;
     readonly buffers: Dispatch["buffers"];
   },
@@ -136,7 +136,7 @@ function forwardVariant(form: Form): Variant<VScaleShape, VScaleForwardCall> {
       const buffers = [value, constant, scaledValue];
       return {
         scratch: [],
-        dispatches: [dispatchRows(gpu, { form, pass: forwardPart, shape, buffers })],
+        dispatches: [dispatchRows(gpu, { form, pass: forwardPass, shape, buffers })],
       };
     },
   };
@@ -155,7 +155,7 @@ function backwardVariant(form: Form): Variant<VScaleShape, VScaleBackwardCall> {
       return {
         scratch: [constantTerm],
         dispatches: [
-          dispatchRows(gpu, { form, pass: backwardPart, shape, buffers }),
+          dispatchRows(gpu, { form, pass: backwardPass, shape, buffers }),
           sumConstantTerms(shape, constantTerm, call.constantGradient),
         ],
       };
