@@ -16,8 +16,8 @@ import type { FusedRow } from "./forward_fused.wgsl.ts";
 import { unroll } from "../unroll.ts";
 
 /**
- * Writes the kernel. It needs rows/element_vector.wgsl or rows/element_scalar.wgsl, and
- * rows/sum_subgroup.wgsl or rows/sum_workgroup.wgsl in front.
+ * Writes the kernel. It needs in front: one of the files rows/element_*, which read memory, and one
+ * of the files rows/sum_*, which sum over the workgroup.
  *
  * Bindings: 0 uniform parameters; 1 input [rows, d]; 2 gain [d]; 3 inverseRms [rows]; 4
  * outputGradient [rows, d]; 5 inputGradient [rows, d]; 6 partialGain [runs, d]. Dispatch: (runs).

@@ -6,8 +6,8 @@
 // It is for the few rows outside the tiles of rms_norm/backward_tile.wgsl.ts.
 // rows/column_sums.wgsl adds the terms.
 //
-// Needs in front: rows/element_vector.wgsl or rows/element_scalar.wgsl, which read memory; and
-// rows/sum_subgroup.wgsl or rows/sum_workgroup.wgsl, which sum over the workgroup.
+// Needs in front: one of the files rows/element_*, which read memory, and one of the files
+// rows/sum_*, which sum over the workgroup.
 //
 // LANES invocations; neighbors read neighboring elements. Only rowSum has barriers. d may be any
 // number with the scalar element, and a multiple of 4 with the vector element.

@@ -2,9 +2,8 @@
 //
 //   inverseRms = 1 / sqrt(mean(x²) + epsilon),  y = gain * x * inverseRms
 //
-// Needs in front: rows/element_vector.wgsl or rows/element_scalar.wgsl, which read memory;
-// rows/sum_subgroup.wgsl or rows/sum_workgroup.wgsl, which sum over the workgroup; and range.wgsl
-// and rms_norm/inverse.wgsl.
+// Needs in front: one of the files rows/element_*, which read memory; one of the files rows/sum_*,
+// which sum over the workgroup; and range.wgsl and rms_norm/inverse.wgsl.
 //
 // One workgroup of LANES invocations per row; neighbors read neighboring elements. The row is read
 // twice, the second time from the cache. Only rowSum has barriers. d may be any number with the

@@ -25,8 +25,8 @@ export interface ForwardFusedRow extends FusedRow {
 }
 
 /**
- * Writes the kernel. It needs in front: rows/element_vector.wgsl or rows/element_scalar.wgsl;
- * rows/sum_subgroup.wgsl or rows/sum_workgroup.wgsl; and range.wgsl and rms_norm/inverse.wgsl.
+ * Writes the kernel. It needs in front: one of the files rows/element_*, which read memory; one of
+ * the files rows/sum_*, which sum over the workgroup; and range.wgsl and rms_norm/inverse.wgsl.
  *
  * Bindings: 0 uniform parameters; 1 input [rows, d]; 2 gain [d]; 3 output [rows, d]; 4 inverseRms
  * [rows]. Dispatch: one workgroup per run, spread over x and y.
@@ -50,7 +50,7 @@ export function rmsNormForwardFused({ elements, lanes, oneSubgroup }: ForwardFus
     ? [
       (x: string) => `(${x} * scale)`,
       `
-    let mean = meanSquare(subgroupAdd(elementSum(squares)), scale);
+    let mean = meanSquare(subgroupTotal(elementSum(squares)), scale);
     let inverse = inverseRoot(mean, scale);`,
       `
     scale = nextScale(mean, scale);

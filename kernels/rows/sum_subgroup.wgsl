@@ -1,5 +1,5 @@
 // A sum over a workgroup of LANES invocations, by subgroups. rows/sum_workgroup.wgsl replaces this
-// file in kernels without subgroups.
+// file in kernels without subgroups, rows/sum_lanes.wgsl.ts on CPU adapters of 8 lanes or more.
 //
 // With ONE_SUBGROUP the workgroup is one subgroup, which sums without a barrier. Otherwise the
 // first lane of every subgroup writes its sum to workgroup memory, and every subgroup adds those
@@ -13,9 +13,14 @@ const ONE_SUBGROUP: bool = false;
 // to the next sum.
 var<workgroup> rowSums: array<f32, 2u * LANES>;
 
+// The sum over the invocation's subgroup.
+fn subgroupTotal(summand: f32) -> f32 {
+  return subgroupAdd(summand);
+}
+
 // `turn` must be one higher in each further call.
 fn rowSum(summand: f32, lane: u32, turn: u32) -> f32 {
-  let sum = subgroupAdd(summand);
+  let sum = subgroupTotal(summand);
   if (ONE_SUBGROUP) {
     return sum;
   }
@@ -28,5 +33,5 @@ fn rowSum(summand: f32, lane: u32, turn: u32) -> f32 {
   for (var i = place; i < LANES; i += size) {
     part += rowSums[half + i];
   }
-  return subgroupAdd(part);
+  return subgroupTotal(part);
 }

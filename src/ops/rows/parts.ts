@@ -2,6 +2,7 @@
  * Shared parts of kernels that work on rows, such as RMSNorm's: how they read a row, and how a
  * workgroup sums one.
  */
+import { sumLanes } from "../../../kernels/rows/sum_lanes.wgsl.ts";
 import type { Gpu } from "../../gpu/gpu.ts";
 import type { Kernel, KernelPart, LanguageFeature } from "../../gpu/pipelines.ts";
 import type { Specialization } from "../../gpu/specialize.ts";
@@ -87,6 +88,12 @@ const ELEMENTS_PER_LANE = 8;
  */
 const ELEMENTS_PER_LONE_LANE = 4;
 
+/**
+ * From this many lanes on, adding them in order is faster than subgroupAdd on lavapipe.
+ * SwiftShader has 4 lanes, and takes up to 6 % longer in order.
+ */
+const LEAST_LANES_IN_ORDER = 8;
+
 /** An invocation's registers besides those for its elements: addresses, sums, loop counters. */
 const OTHER_REGISTERS = 24;
 
@@ -116,8 +123,12 @@ export function subgroupRowSum(gpu: Gpu, elements: number, registers = 0): RowSu
     (gpu.info.software || elements <= Math.min(held, ELEMENTS_PER_LONE_LANE) * minimum);
   const lanes = single ? minimum : workgroupLanes(elements, elements / held, mostLanes(gpu));
   return {
-    part: { file: "rows/sum_subgroup.wgsl", source: sumSubgroupSource },
-    constants: { LANES: lanes, ONE_SUBGROUP: single },
+    ...single && gpu.info.software && lanes >= LEAST_LANES_IN_ORDER
+      ? { part: { file: "rows/sum_lanes.wgsl.ts", source: sumLanes(lanes) }, constants: {} }
+      : {
+        part: { file: "rows/sum_subgroup.wgsl", source: sumSubgroupSource },
+        constants: { LANES: lanes, ONE_SUBGROUP: single },
+      },
     features: ["subgroups"],
     lanes,
     oneSubgroup: single,

@@ -47,7 +47,17 @@ const rowPerInvocation: RowVariant = {
 const subgroup: RowVariant = {
   operator: "rmsNorm",
   name: "subgroup",
-  files: [...elements, ...fused, "rows/sum_subgroup.wgsl", "rms_norm/forward_cooperative.wgsl"],
+  files: [...elements, ...fused, "rms_norm/forward_cooperative.wgsl"],
+};
+const lanesInOrder: RowVariant = {
+  ...subgroup,
+  files: [...subgroup.files, "rows/sum_lanes.wgsl.ts"],
+  leastLanes: 8,
+};
+const loneSubgroup: RowVariant = {
+  ...subgroup,
+  files: [...elements, ...fused, "rows/sum_subgroup.wgsl"],
+  hardware: "one subgroup",
 };
 const tile: RowVariant = {
   operator: "rmsNorm",
@@ -60,15 +70,9 @@ const tile: RowVariant = {
     // These kernels compute the rows that remain after the last full group.
     "rms_norm/forward_cooperative.wgsl",
     "rms_norm/backward_row.wgsl",
-    "rows/sum_subgroup.wgsl",
   ],
 };
-const severalSubgroups: RowVariant = {
-  operator: "rmsNorm",
-  name: "subgroup",
-  files: [...elements, ...fused, "rows/sum_subgroup.wgsl"],
-  hardware: true,
-};
+const severalSubgroups: RowVariant = { ...loneSubgroup, hardware: "several subgroups" };
 const vectorised: RowVariant = {
   operator: "rmsNorm",
   name: "vectorised",
@@ -88,6 +92,8 @@ const portable: RowVariant = {
 const variants: readonly [string, RowVariant][] = [
   ["row-per-invocation", rowPerInvocation],
   ["subgroup", subgroup],
+  ["subgroup, lanes added in order", lanesInOrder],
+  ["subgroup, one a workgroup", loneSubgroup],
   ["subgroup, several a workgroup", severalSubgroups],
   ["tile", tile],
   ["vectorised", vectorised],
@@ -161,10 +167,17 @@ const mutants = new Map<RowVariant, readonly Mutant[]>([
       ["only the first run of rows is summed", "row < parameters.rows; row++", "row < 1u; row++"],
     ]),
   ]],
-  [subgroup, [
-    ...mutantsOf("rows/sum_subgroup.wgsl", rmsNormForwardMatchesTwin, [
-      ["the sum over lanes is left out", "let sum = subgroupAdd(summand);", "let sum = summand;"],
+  [lanesInOrder, [
+    ...mutantsOf("rows/sum_lanes.wgsl.ts", rmsNormForwardMatchesTwin, [
+      ["one lane is left out of the sum", "\n    + subgroupBroadcast(summand, 7u)", ""],
     ]),
+  ]],
+  [loneSubgroup, [
+    ...mutantsOf("rows/sum_subgroup.wgsl", rmsNormForwardMatchesTwin, [
+      ["the sum over lanes is left out", "return subgroupAdd(summand);", "return summand;"],
+    ]),
+  ]],
+  [subgroup, [
     ...mutantsOf("rms_norm/forward_fused.wgsl.ts", (gpu) => rmsNormHoldsInRange(gpu), [
       [
         NOT_AGAIN,

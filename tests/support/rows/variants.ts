@@ -16,16 +16,20 @@ export interface RowVariant {
   readonly operator: "rmsNorm" | "vScale";
   /** Kernel files that must have been compiled in the end, as a sign that the variant ran. */
   readonly files: readonly string[];
-  /**
-   * Pretends to be a hardware GPU with several subgroup sizes, so that several subgroups share a
-   * row.
-   */
-  readonly hardware?: boolean;
+  /** Pretends to be a hardware GPU on which this many subgroups share a row. */
+  readonly hardware?: "one subgroup" | "several subgroups";
+  /** The variant's kernels need subgroups of this many lanes. Default: 1. */
+  readonly leastLanes?: number;
 }
 
-export function unfitRowVariant(gpu: Gpu, { name }: RowVariant): string | undefined {
-  return ["subgroup", "tile"].includes(name) && gpu.info.subgroupSize === undefined
-    ? "the adapter has no subgroups"
+export function unfitRowVariant(
+  { info: { subgroupSize } }: Gpu,
+  { name, leastLanes = 1 }: RowVariant,
+): string | undefined {
+  if (!["subgroup", "tile"].includes(name)) return undefined;
+  if (subgroupSize === undefined) return "the adapter has no subgroups";
+  return subgroupSize.minimum < leastLanes
+    ? `the adapter's subgroups have fewer than ${leastLanes} lanes`
     : undefined;
 }
 
@@ -33,10 +37,12 @@ export function unfitRowVariant(gpu: Gpu, { name }: RowVariant): string | undefi
  * A `Gpu` on the same device that chooses the variant for every shape that it can run. Never
  * dispose of it: that would destroy the shared device.
  */
-function withVariant(gpu: Gpu, { name, operator, hardware = false }: RowVariant): Gpu {
-  const info = hardware
-    ? { ...gpu.info, software: false, subgroupSize: { minimum: 4, maximum: 128 } }
-    : gpu.info;
+function withVariant(gpu: Gpu, { name, operator, hardware }: RowVariant): Gpu {
+  // With several possible sizes, a workgroup must allow for several subgroups.
+  const sizes = hardware === "several subgroups"
+    ? { subgroupSize: { minimum: 4, maximum: 128 } }
+    : {};
+  const info = hardware === undefined ? gpu.info : { ...gpu.info, software: false, ...sizes };
   const sibling = new Gpu(gpu.device, info);
   sibling.variants.get = (key) => key.startsWith(operator) ? name : "portable";
   return sibling;
