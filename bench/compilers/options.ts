@@ -96,7 +96,7 @@ The usual shapes are attention of T 1024 and 4096 with D 64 and 128, RMSNorm of 
 and 128, and matrix products of 512³ and 2048³. --check adds D from 16 to 256, groups of eight query heads, odd lengths
 and thin products.
 
-For AMD and Intel, Linux uses these drivers. NVIDIA's, Apple's and Qualcomm's own compilers differ from Mesa's.
+On Linux, AMD's and Intel's GPUs run Mesa's drivers. NVIDIA's, Apple's and Qualcomm's own compilers differ from Mesa's.
 
 On Debian or Ubuntu the first run fetches the drivers through apt, about 600 MB, and builds two small libraries. Root is
 needed only to install missing build tools. Results are stored beside the drivers, so an interrupted run continues and a
