@@ -46,7 +46,7 @@ export interface Estimate {
   readonly processes: number;
 }
 
-/** Computes a process's value; undefined if its samples give none. */
+/** Computes a logarithm from a process's medians; undefined if one is missing or not positive. */
 type ProcessValue = (process: {
   readonly samples: readonly number[];
   readonly cpuSamples: readonly number[];
@@ -156,8 +156,8 @@ export function estimateRows<Key>(
   }));
 }
 
-// The estimate for one process: the scatter of its samples, and the assumed scatter between
-// processes.
+// The estimate from a single process. Its two errors are the assumed scatter between processes, and
+// the scatter of the process's samples.
 function aloneEstimate({ samples }: Measurement, center: number): Estimate {
   const logs = samples.map(Math.log);
   const scatter = logs.length < 2
@@ -220,7 +220,7 @@ export interface EstimatedDifference {
 /**
  * The mean difference between candidates and their baselines, with its error.
  *
- * @param pairs the estimates, each with its baseline
+ * @param pairs each candidate's estimate with its baseline's
  * @returns undefined without pairs
  */
 export function differenceOf(
@@ -229,7 +229,7 @@ export function differenceOf(
   const count = pairs.length;
   if (count === 0) return undefined;
   const center = sum(pairs.map(({ baseline, candidate }) => candidate.center - baseline.center));
-  // The measurements of a file share the first source of errors, so it does not average out.
+  // All measurements of a file share the first source of errors, so averaging does not reduce it.
   const terms = [...pairs.map((pair) => pair.baseline), ...pairs.map((pair) => pair.candidate)]
     .flatMap(({ errors }) =>
       errors.map(({ variance, df }, source) => ({

@@ -53,8 +53,8 @@ export interface JobSelection {
   readonly kernels: readonly OperatorName[];
   readonly passes: readonly PassName[];
   /**
-   * A grid's name, or a list of shapes, each given by its name or by its lengths. An operator that
-   * lacks one of these shapes is measured on the rest.
+   * `quick`, `default` or `full`, or a list of shapes, each given by its name or by its lengths. An
+   * operator that lacks some of the shapes is measured on those that it has.
    */
   readonly shapes: GridName | readonly string[];
   readonly dtypes: readonly string[];
@@ -81,9 +81,9 @@ export interface AdapterChoice {
 }
 
 /**
- * The most pieces of work in a batch. All its data are in GPU memory together, and its jobs are
- * sampled in random order. Attention has this many forms to compare: plain, two of V-scale, learned
- * sinks.
+ * The most operators in a batch. A batch's jobs are sampled in random order, so their data are in
+ * GPU memory together. Four operators are forms of attention, which people compare: plain, two with
+ * V-scale, and one with learned sinks.
  */
 const BATCH = 4;
 

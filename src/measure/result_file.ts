@@ -13,7 +13,7 @@ export const RESULT_SCHEMA = "gradsink-results/1";
 /** The outcome of a measurement. */
 export type MeasurementStatus = "ok" | "failed" | "timed-out" | "wrong";
 
-/** `hot`: runs follow one another. `cold`: before each, other data fills the last-level cache. */
+/** `hot`: runs follow one another. `cold`: other data fills the last-level cache before each. */
 export type CacheState = "hot" | "cold";
 
 /** Why sampling ended. */
@@ -94,7 +94,7 @@ export interface Measurement {
   readonly timer: Timer;
   /** Nanoseconds for one run of the operator, in the order of measuring. */
   readonly samples: readonly number[];
-  /** How often one sample of the first process runs the operator; the sample is the mean time. */
+  /** How often a sample of the first process runs the operator. The sample is the runs' mean. */
   readonly repeats?: number;
   /**
    * The processes that took the samples, in order: a new one in each round of the bench. Absent
@@ -133,13 +133,13 @@ export interface Measurement {
 export interface Ceiling<Unit extends string> {
   /** The figure: the greatest rate, or the median of times in ns. */
   readonly value: number;
-  /** The unit of all its figures. */
+  /** The unit of `value`, and of every other figure of this ceiling. */
   readonly unit: Unit;
-  /** The figure of each sample, in the same unit. `method` applies to all of them. */
+  /** The figure of each sample, in `unit`. `method` says how all of them were measured. */
   readonly samples?: readonly number[];
   /**
    * The 95 % interval of the true figure. A rate's interval begins at `value`, because the true
-   * rate is at least that.
+   * rate is at least the measured one.
    */
   readonly interval?: { readonly low: number; readonly high: number };
   /** A remark that the reader should know. */

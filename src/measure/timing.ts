@@ -40,7 +40,7 @@ export interface TimeOptions extends UntimedWork {
 export interface SpanTimes {
   /** The ns of each span; undefined if the clock gave no time (a difference of 0 or less). */
   readonly spans: readonly (number | undefined)[];
-  /** The time of all submissions on the host, in ns. */
+  /** The time of all submissions by the host's clock, in ns. */
   readonly wall: number;
   /** CPU time of the process during the submissions, in ns. */
   readonly cpu?: number;

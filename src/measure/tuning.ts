@@ -44,7 +44,7 @@ export interface CandidateResult {
 
 /** The time limits of a heat. */
 export interface HeatLimits {
-  /** ms for compiling and checking; candidates that have not begun then are skipped. */
+  /** ms for compiling and checking. Candidates that have not begun by then are skipped. */
   readonly preparation: number;
   /** ns of sampling per candidate. */
   readonly sampling: number;
@@ -208,7 +208,7 @@ function decide(
   const timed = heat.flatMap((each): Timed[] => {
     const interval = each.status === "timed" ? medianInterval(each.samples) : undefined;
     return interval === undefined
-      ? [] // Too few samples, such as of a candidate dropped at once.
+      ? [] // A candidate that was dropped early has too few samples.
       : [{ variant: each.variant, time: median(each.samples)!, interval }];
   });
   const fastest = timed.toSorted((a, b) => a.time - b.time)[0];

@@ -92,7 +92,7 @@ export class Llama {
   readonly #inputs: BatchTensors;
   readonly #train: readonly Plan[];
   readonly #evaluation: readonly Plan[];
-  /** The packs for an optimizer: parameters and gradients have the same layout. */
+  /** All parameters and gradients in a few large tensors of the same layout, for an optimizer. */
   readonly packs: readonly ParameterPack[];
   /** Sums over a step's micro-batches, which the first micro-batch resets to zero. */
   readonly #totals: readonly Tensor[];

@@ -172,7 +172,7 @@ export class AdamW {
   /**
    * Restores the state of another optimizer of the same model.
    *
-   * @param state its number of steps, and its moments' elements by parameter
+   * @param state that optimizer's number of steps, and its moments' elements by parameter
    * @throws {TypeError} if a parameter's moments are missing or have the wrong length; the
    *   optimizer is then unchanged
    * @throws {RangeError} if `steps` is not an integer of at least 0

@@ -9,8 +9,7 @@
  * stand out from the other rows. "Same" needs evidence too: the whole interval of the change must
  * lie within the threshold. Every other case is ambiguous, with a reason.
  *
- * `pair.ts` gathers the evidence, which differs for joint runs; `../comparison.ts` corrects the
- * p-values of a table.
+ * `pair.ts` gathers the evidence. `../comparison.ts` corrects the p-values of a table.
  */
 import { type Doubt, doubtOf } from "./doubt.ts";
 import type { PairComparison } from "./pair.ts";
@@ -36,10 +35,9 @@ export interface Judgment {
 }
 
 /**
- * The greatest corrected p-value that counts as a difference. It limits the chance of a false
- * verdict anywhere in a table. With three processes and bursts of other work, Welch's test can err
- * twice as often as this (simulated in the tests): then 4 % of tables have a false verdict, which
- * is still less than one table in twenty.
+ * The greatest corrected p-value that counts as a difference. So at most 2 % of tables have a
+ * false verdict. With three processes and bursts of other work, Welch's test can err twice as often
+ * (simulated in the tests). Then 4 % of tables have one, which is still fewer than one in twenty.
  */
 export const SIGNIFICANCE = 0.02;
 
@@ -60,7 +58,7 @@ export function judge(pair: PairComparison, options: JudgeOptions = {}): Judgmen
   const { interval, pValue, evidence } = pair;
   const certain = (verdict: Verdict): Judgment => ({ verdict, doubt: undefined });
   if (interval === undefined || pValue === undefined) return certain("no data");
-  const limit = Math.log1p(threshold); // Symmetric: twice as fast mirrors half as fast.
+  const limit = Math.log1p(threshold); // In logarithms, ×2 and ÷2 are equally large.
   const correctedPValue = options.correctedPValue ?? pValue;
   if (correctedPValue <= significance) {
     if (evidence.every(({ center }) => center > limit)) return certain("slower");

@@ -5,7 +5,7 @@ import type { Interval } from "../../statistics/summary.ts";
 /** The ratio of two measurements. */
 export interface WithinRun {
   readonly ratio: number;
-  /** The ratio's 95 % interval; undefined if there are too few rounds for one. */
+  /** The ratio's 95 % interval; undefined if the error of either measurement is unknown. */
   readonly interval: Interval | undefined;
 }
 
@@ -40,8 +40,8 @@ export function compareWithinRun(baseline: Estimate, candidate: Estimate): Withi
   };
 }
 
-// Drops the first source of errors, the processes' effects, which all measurements of a round
-// share.
+// Drops the first source of errors: some processes are slower than others. Both measurements share
+// it.
 function ownErrors(estimate: Estimate): Estimate {
   const { errors, processes } = estimate;
   return processes < 2 ? estimate : { ...estimate, errors: errors.slice(1) };

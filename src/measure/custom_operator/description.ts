@@ -44,7 +44,8 @@ export interface CustomPass<Lengths = Dimensions, Inputs extends string = string
 }
 
 /**
- * A custom operator: the exports of its file. Those of {@linkcode CustomPass} are the forward pass.
+ * A custom operator: the exports of its file. The fields that come from {@linkcode CustomPass}
+ * describe the forward pass.
  *
  * `bench/operators/softcap.ts` in the repository is a worked example.
  */
@@ -56,9 +57,9 @@ export interface CustomOperator<
   /** A unique name of lower-case words with hyphens. */
   readonly name: string;
   /**
-   * The calls to measure, each as lengths by name; all calls have the same names.
-   * `--shapes=quick` takes the first call. A function is told whether the adapter computes on the
-   * CPU, and can then return smaller calls.
+   * The calls to measure, each given by its lengths, such as `{ n: 4096 }`. All calls name the same
+   * lengths. `--shapes=quick` takes the first call. A function is told whether the adapter computes
+   * on the CPU, and can then return smaller calls.
    */
   readonly shapes:
     | readonly Lengths[]

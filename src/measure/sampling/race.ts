@@ -7,8 +7,9 @@ const CLEARLY = 1.5;
 
 /**
  * Finds the beaten candidates. A candidate is beaten if the interval of its median lies entirely
- * above the best candidate's, or if each of its samples exceeds one and a half times the best
- * candidate's slowest. The second rule needs only three samples, too few for an interval.
+ * above the best candidate's interval, or if each of its samples exceeds one and a half times the
+ * best candidate's slowest sample. The second rule works from three samples on, which are too few
+ * for an interval.
  *
  * @param samples each candidate's times, taken in turn with the others'
  * @returns the indices of the beaten candidates; never all of them

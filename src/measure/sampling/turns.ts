@@ -39,7 +39,7 @@ export type Turn =
 export interface TurnState {
   /** The last step. */
   readonly after: "preparation" | "calibration" | "visit";
-  /** After the calibration: the plan of a visit of each piece of work, by its index. */
+  /** After the calibration: how to visit each piece of work, by the piece's index. */
   readonly plans?: ReadonlyMap<number, VisitPlan>;
   /** After a visit: the mean time of a run in ns; undefined if the clock gave none. */
   readonly time?: number | undefined;

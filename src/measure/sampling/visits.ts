@@ -1,6 +1,6 @@
 /**
  * Visits GPU work. A visit takes some samples of one piece of work, in a single submission if the
- * GPU's clock times them. The clock times spans: some runs in one compute pass.
+ * GPU's clock times them. The clock times spans. A span is one or more runs in one compute pass.
  *
  * This file calls no Deno API, because the browser's page uses it too.
  */
@@ -24,7 +24,7 @@ export interface WorkSamples {
   readonly samples: readonly number[];
   /** The number of samples that each visit took. */
   readonly rounds: readonly number[];
-  /** For samples in turns with another process: the number of each visit's sweep. */
+  /** For processes in turns: the sweep of each visit. In a sweep, both visit the same work. */
   readonly sweeps?: readonly number[];
   /** The number of runs in one sample; the sample is their mean time. */
   readonly repeats: number;
@@ -49,7 +49,7 @@ const DRIFT = 1.15;
  * to 11 ms.
  */
 const SUBMISSION_TIME = 10e6;
-/** The least time of a span of hot work, in ns, which makes the start of a pass negligible. */
+/** The least time of a span of hot work, in ns. Beside it, the start of a pass is negligible. */
 const SPAN_TIME = 200e3;
 /** A run of at least this many ns needs no warm-up: filling the cache takes little of its time. */
 const LONG_RUN = 50e6;

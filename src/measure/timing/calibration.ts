@@ -82,16 +82,16 @@ function greatestCommonDivisor(a: number, b: number): number {
 }
 
 // A distance between two rounded readings misses its multiple of the step by up to one tick. So a
-// wrong step of q ticks fits a distance if the distance's remainder is −1, 0 or 1: by chance, with
-// probability 3/q. Therefore a step must have at least 12 ticks, and at least 24 distances must fit
-// it.
+// wrong step of q ticks fits a distance if the distance's remainder is −1, 0 or 1, which happens by
+// chance with probability 3/q. Therefore a step must have at least 12 ticks, and at least 24
+// distances must fit it.
 function fractionalStep(distances: readonly number[]): number | undefined {
   const ascending = distances.toSorted((a, b) => a - b);
   const shortest = ascending[0]!;
   if (distances.length < 24) return undefined;
   for (let count = 1; shortest / count >= 12; count++) {
-    // Refine the step with ever longer distances. Each must be close to a multiple of the step so
-    // far.
+    // Refine the step with ever longer distances. Each must be close to a multiple of the present
+    // step.
     let step = shortest / count;
     let products = 0;
     let squares = 0;

@@ -72,11 +72,12 @@ export function recordPass(
 }
 
 /**
- * Submits work, waits until it is done, and times that on the host.
+ * Submits work, waits until it is done, and times both on the host.
  *
  * This is the one place that finds out when work is done. On Deno, the call of `wait` returns when
- * the GPU has finished, and its promise resolves 10 ms later; on Dawn and in browsers, the call
- * returns at once, and the promise resolves at the end. A test notices changes of that behavior.
+ * the GPU has finished, and its promise resolves 10 ms later. On Dawn and in browsers, the call
+ * returns at once, and its promise resolves when the GPU has finished. A test notices if a runtime
+ * changes that.
  */
 export async function submitAndWait(
   gpu: Gpu,

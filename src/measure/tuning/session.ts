@@ -66,13 +66,13 @@ export function listTuningWork(info: GpuInfo, work: readonly Work[]): TuningWork
   // Short calls come first, because they leave the rest of their share of the budget to long ones.
   // That matters only where a call needs its whole share: on adapters that compute on the CPU.
   // There, arithmetic predicts the time, even that of RMSNorm and V-scale. Of the pairs of calls in
-  // fixtures/lavapipe-*.json and fixtures/swiftshader-*.json, this puts 2 to 6 % in the wrong
-  // order. Sorting by bytes would put 28 to 36 % in the wrong order.
+  // fixtures/lavapipe-*.json and fixtures/swiftshader-*.json, it puts 2 to 6 % in the wrong
+  // order. Bytes would put 28 to 36 % in the wrong order.
   return [...byClass.values()].sort((a, b) => a.flops - b.flops);
 }
 
-// The cost of a call. This process cannot plan a custom operator, so its cost is unknown: then few
-// candidates run at a time, and the shapes keep their order.
+// The cost of a call. This process cannot plan a custom operator, so such a call's cost is unknown.
+// Then few candidates run at a time, and the shapes keep their order.
 function costOf(
   operator: TunableOperator,
   { dry, dimensions, usual }: {

@@ -40,7 +40,7 @@ export interface PassDescription<Lengths, Plan extends Planner> {
   readonly operator: string;
   /** Its planner in `src/ops`. */
   readonly plan: Plan;
-  /** Makes the inputs, plans the call, and gives the samples for its check. */
+  /** Makes the inputs, plans the call, and computes some outputs in float64 for its check. */
   readonly prepare: (gpu: Gpu, options: PrepareOptions<Lengths, Plan>) => Prepared;
   /** A rough count of a run's operations or of its bytes, whichever is greater. */
   readonly roughWork: (dimensions: Lengths) => number;
@@ -92,7 +92,7 @@ export function measured<Lengths, Forward extends Planner, Backward extends Plan
  * Makes a smaller shape: finds the first length above its least value, and divides it by 4.
  *
  * @param least the lengths that may shrink, in order, each with its least value
- * @returns undefined if all of them are small
+ * @returns undefined if no length is above its least value
  */
 export function quarter<Lengths>(
   dimensions: Lengths,

@@ -37,7 +37,7 @@ export function tunableOperator(kernel: OperatorName, pass: PassName): TunableOp
  * Lists the names of an operator's variants. Some adapters and shapes cannot run all of them.
  *
  * @param kernel the operator's name
- * @param pass its direction
+ * @param pass `forward` or `backward`
  * @returns the names in order of preference; the suite's operators all have `portable`
  * @throws {RangeError} for an unknown operator or pass
  */
@@ -49,7 +49,7 @@ export function variantsOf(kernel: OperatorName, pass: PassName): readonly strin
  * Lists the names of an operator's variants that never run by default, because they round to f16.
  *
  * @param kernel the operator's name
- * @param pass its direction
+ * @param pass `forward` or `backward`
  * @throws {RangeError} for an unknown operator or pass
  */
 export function namedVariantsOf(kernel: OperatorName, pass: PassName): readonly string[] {
@@ -60,7 +60,7 @@ export function namedVariantsOf(kernel: OperatorName, pass: PassName): readonly 
  * The number format of an operator's variant.
  *
  * @param kernel the operator's name
- * @param pass its direction
+ * @param pass `forward` or `backward`
  * @param variant the name of a variant, or of another implementation, which counts as f32
  * @throws {RangeError} for an unknown operator or pass
  */

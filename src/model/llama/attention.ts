@@ -46,7 +46,7 @@ export interface AttentionState extends Omit<AttentionTrace<Tensor>, "gradients"
 }
 
 interface GateState {
-  /** [B, T, Hq] or [B, T, Hq D] */
+  /** [B, T, Hq] with a gate for each head, [B, T, Hq D] with a gate for each element */
   readonly logits: Tensor;
   /** The gates' values, in the logits' shape. */
   readonly opening: Tensor;

@@ -59,8 +59,8 @@ export interface LlamaBuild {
   /** T */
   readonly context: number;
   /**
-   * The parameters' tensors by name. Attention's three projections are stacked into one matrix, a
-   * unit, under the first one's name; so are SwiGLU's two.
+   * The parameters' tensors by name. Attention's three projections are stacked into one matrix,
+   * under the first one's name. So are SwiGLU's two projections from its input.
    */
   readonly units: ReadonlyMap<string, Tensor>;
   /**
@@ -184,7 +184,7 @@ function tensorOf(tensors: ReadonlyMap<string, Tensor>, name: string): Tensor {
   return tensor;
 }
 
-/** Plans a matrix product, appended to `plans`. */
+/** Plans a matrix product and appends the plan to `plans`. */
 export function product(
   { workspace, kernels }: LlamaBuild,
   plans: Plan[],

@@ -1,7 +1,7 @@
 /**
  * Single rows of attention and of its gradients in float64, by the formulas of
  * `src/reference/attention.ts` without its O(T²) work, because the check of a large layer needs
- * only some rows. Tests compare the rows with those of that file.
+ * only some rows. Tests compare the results of the two files.
  */
 import type { ReferenceVScale } from "../../../reference/attention.ts";
 import { tensor } from "../../../reference/tensor.ts";
@@ -169,7 +169,7 @@ function largestRoot(squares: Float64Array): number {
 /**
  * Computes one row of keyGradient and of valueGradient.
  *
- * @param place its key head and position
+ * @param place the row's key head and position
  * @returns `key` with the scale of its rounding error, and `value` [D]; both summed over the query
  *   heads that read this key head
  */

@@ -49,8 +49,8 @@ export function readRope(fields: Readonly<Record<string, unknown>>, path: string
 }
 
 /**
- * Refuses fields of the same meaning that differ, because programs that read different ones would
- * compute different models.
+ * Refuses fields that mean the same but have different values, because programs that read one or
+ * the other would compute different models.
  */
 function agree(
   given: readonly { readonly name: string; readonly value: unknown }[],

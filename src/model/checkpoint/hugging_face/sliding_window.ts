@@ -34,7 +34,7 @@ export function refuseSlidingWindow(
   }
   if (named !== undefined && !named.includes("sliding_attention")) return;
   if (family === "qwen2" || family === "qwen3") {
-    // Qwen's switch: without it the window has no effect.
+    // Qwen models ignore the window unless this switch is true.
     if (fields.use_sliding_window !== true) return;
     const first = fields.max_window_layers ?? 28; // the family's default
     if (named === undefined && typeof first === "number" && first >= Number(layers)) return;

@@ -69,7 +69,7 @@ const EXPONENT = { F32: 0x7f800000, F16: 0x7c00, BF16: 0x7f80 } as const;
  *
  * @param bytes stored numbers that begin at a multiple of 4
  * @param type the stored type
- * @returns the index of the first; −1 if all numbers are finite
+ * @returns the index of the first such number; −1 if all numbers are finite
  */
 export function indexOfNonFinite(bytes: Uint8Array<ArrayBuffer>, type: FloatType): number {
   const mask = EXPONENT[type];
