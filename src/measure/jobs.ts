@@ -157,9 +157,9 @@ function shapesFor(
 }
 
 /**
- * Puts jobs into batches in random order. Jobs that people compare are in one batch: those with the
- * same operator of `src/ops`, shape and number format. They may differ in variant, in cache state,
- * or in form, such as attention with and without learned sinks.
+ * Puts jobs into batches in random order. Jobs with the same operator of `src/ops`, the same shape
+ * and the same number format are in one batch, because people compare them. They may differ in
+ * variant, in cache state, or in form, such as attention with and without learned sinks.
  *
  * @param jobs the remaining jobs
  * @param seed equal seeds give equal batches

@@ -13,7 +13,7 @@ export const RESULT_SCHEMA = "gradsink-results/1";
 /** The outcome of a measurement. */
 export type MeasurementStatus = "ok" | "failed" | "timed-out" | "wrong";
 
-/** `hot`: runs follow one another. `cold`: other data fills the last-level cache before each. */
+/** `hot`: run after run. `cold`: before each run, other data fills the last-level cache. */
 export type CacheState = "hot" | "cold";
 
 /** Why sampling ended. */
@@ -94,7 +94,7 @@ export interface Measurement {
   readonly timer: Timer;
   /** Nanoseconds for one run of the operator, in the order of measuring. */
   readonly samples: readonly number[];
-  /** How often a sample of the first process runs the operator. The sample is the runs' mean. */
+  /** How often a sample of the first process runs the operator. A sample is the mean time. */
   readonly repeats?: number;
   /**
    * The processes that took the samples, in order: a new one in each round of the bench. Absent

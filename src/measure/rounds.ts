@@ -109,7 +109,7 @@ export function addProcess(
 /**
  * Removes the last process's samples, if an interrupt cut them short.
  *
- * @returns a list of the remaining measurement, which is empty if no process remains
+ * @returns a list with what remains of the measurement; empty if no process remains
  */
 export function withoutInterrupted(measurement: Measurement): readonly Measurement[] {
   if (measurement.stopReason !== "interrupted") return [measurement];

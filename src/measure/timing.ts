@@ -62,8 +62,8 @@ export class GpuTimer {
   /** The clock, in the form of a result file. */
   readonly timer: Timer;
   /**
-   * The shortest span worth timing, in ns: 50 steps of the clock, or with wall time 50 nearly empty
-   * submissions if those take longer.
+   * The shortest span worth timing, in ns: 50 steps of the clock; with wall time, also at least as
+   * long as 50 nearly empty submissions.
    */
   readonly minimumSpan: number;
   /** Times from a nearly empty submission until its end is known, in ns: one per observation. */

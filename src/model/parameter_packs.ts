@@ -39,7 +39,7 @@ export interface PackedTensors {
   readonly units: ReadonlyMap<string, Tensor>;
 }
 
-/** Units begin at multiples of this many elements: every adapter can bind at 256 bytes. */
+/** Units begin at multiples of this many elements (256 bytes), where every adapter can bind. */
 const ALIGNMENT = 64;
 
 function unitsOf(config: LlamaConfig): Parameter[][] {

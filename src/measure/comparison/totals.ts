@@ -74,7 +74,7 @@ export function totalOf(
     }];
   });
   const difference = differenceOf(pairs);
-  // Leave out rows without a share, and a share of 0, which has no logarithm.
+  // Leave out rows whose roofline share is unknown, or 0, which has no logarithm.
   const shares = rows.map(({ cells }) => cells[index]!)
     .filter((cell) => (cell.rooflineShare ?? 0) > 0);
   const ends = (end: keyof Interval): number | undefined => {

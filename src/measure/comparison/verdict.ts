@@ -1,13 +1,13 @@
 /**
- * Decides whether one measurement is faster than another, slower or the same, or whether their
- * processes cannot tell.
+ * Decides whether one measurement is faster than another, slower, the same, or too uncertain to
+ * tell.
  *
  * "Faster" and "slower" need three things: the times differ by more than the threshold; the
  * difference is significant by Welch's test over processes, after Holm's correction for the whole
- * table; and between two runs on one machine, the same holds for the CPU time if known, else for
- * the time relative to the reference kernel's. If that machine changed meanwhile, the row must also
- * stand out from the other rows. "Same" needs evidence too: the whole interval of the change must
- * lie within the threshold. Every other case is ambiguous, with a reason.
+ * table; and between two runs on one machine, both also hold for the CPU time if it is known, else
+ * for the time relative to the reference kernel's. If the machine changed between the runs, the row
+ * must also stand out from the other rows. "Same" needs evidence too: the whole interval of the
+ * change must lie within the threshold. Every other case is ambiguous, with a reason.
  *
  * `pair.ts` gathers the evidence. `../comparison.ts` corrects the p-values of a table.
  */
@@ -35,9 +35,10 @@ export interface Judgment {
 }
 
 /**
- * The greatest corrected p-value that counts as a difference. So at most 2 % of tables have a
- * false verdict. With three processes and bursts of other work, Welch's test can err twice as often
- * (simulated in the tests). Then 4 % of tables have one, which is still fewer than one in twenty.
+ * The greatest p-value, after correction for the whole table, that counts as a difference. So at
+ * most 2 % of tables have a false verdict. With three processes and bursts of other work, Welch's
+ * test can err twice as often (simulated in the tests). Then 4 % of tables have a false verdict,
+ * which is still fewer than one in twenty.
  */
 export const SIGNIFICANCE = 0.02;
 

@@ -11,7 +11,7 @@ export interface ComparisonMaterial {
   readonly results: readonly NamedResult[];
   readonly machines: readonly Machine[];
   readonly rows: readonly ComparisonRow[];
-  /** Each file's measurements by `keyText`, one for each key. Some are in no row. */
+  /** Each file's measurements by `keyText`, including those that no row compares. */
   readonly columns: readonly ReadonlyMap<string, Measurement>[];
   readonly threshold: number;
 }

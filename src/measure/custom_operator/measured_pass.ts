@@ -28,7 +28,7 @@ type Planned = Readonly<Record<string, Tensor>> & { readonly plan: Plan };
 /**
  * Describes a pass for the workloads.
  *
- * @param operator the checked operator; undefined in a process that does not run its code
+ * @param operator the checked operator; undefined in a process without its file
  */
 export function measuredPass(
   operator: CustomOperator | undefined,

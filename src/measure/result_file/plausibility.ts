@@ -136,7 +136,7 @@ function measurementProblems(measurement: Measurement, ceilings: Ceilings): stri
   }
   const time = median(samples);
   if (time === undefined) return [...problems, "has no sample"];
-  // Coarse clocks can make samples equal, but not samples of many clock steps.
+  // Coarse clocks can make samples equal, but not samples that last many steps of the clock.
   if (samples.length >= 10 && new Set(samples).size === 1 && time > 50 * timer.quantum) {
     problems.push(`its ${samples.length} samples are all ${time} ns: no clock shows that`);
   }

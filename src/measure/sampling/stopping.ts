@@ -20,7 +20,7 @@ export interface StoppingRule {
 
 /** Fewer samples than this give no 95 % interval. */
 const INTERVAL_SAMPLES = 6;
-/** The noise is stable if this many latest estimates agree. Each sample gives a new estimate. */
+/** The noise is stable if this many estimates in a row agree. Each sample gives a new estimate. */
 const STABLE_WINDOW = 8;
 /** An estimate of the noise needs at least this many samples. */
 const STABLE_FROM = 20;

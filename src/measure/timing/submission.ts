@@ -72,7 +72,7 @@ export function recordPass(
 }
 
 /**
- * Submits work, waits until it is done, and times both on the host.
+ * Submits work, waits until it is done, and measures how long that takes on the host.
  *
  * This is the one place that finds out when work is done. On Deno, the call of `wait` returns when
  * the GPU has finished, and its promise resolves 10 ms later. On Dawn and in browsers, the call

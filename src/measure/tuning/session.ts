@@ -66,8 +66,8 @@ export function listTuningWork(info: GpuInfo, work: readonly Work[]): TuningWork
   // Short calls come first, because they leave the rest of their share of the budget to long ones.
   // That matters only where a call needs its whole share: on adapters that compute on the CPU.
   // There, arithmetic predicts the time, even that of RMSNorm and V-scale. Of the pairs of calls in
-  // fixtures/lavapipe-*.json and fixtures/swiftshader-*.json, it puts 2 to 6 % in the wrong
-  // order. Bytes would put 28 to 36 % in the wrong order.
+  // fixtures/lavapipe-*.json and fixtures/swiftshader-*.json, 2 to 6 % are in the wrong order. If
+  // calls were sorted by bytes, 28 to 36 % would be.
   return [...byClass.values()].sort((a, b) => a.flops - b.flops);
 }
 

@@ -80,8 +80,8 @@ const softwareMatmul: readonly Product[] = [
   ...gateAndUp("smollm2-135m", 128),
   ...gateAndUp("qwen3-0.6b", 128),
   square("full", 256),
-  // The remaining shapes show what a partly filled tile costs: each shape whose lengths fill tiles
-  // has a partner with lengths that differ by 1. 513 and 511 are partners of the 512 above.
+  // The remaining shapes are pairs. The lengths of one shape fill tiles. Those of its partner do not,
+  // because they differ by 1. 513 and 511 are partners of the 512 above.
   square("default", 513),
   square("full", 511),
   ...layer("slim-up", { T: 2048, inputs: 128, outputs: 96 }, ["full", "full", "full"]),

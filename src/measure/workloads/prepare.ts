@@ -10,7 +10,7 @@ export type Planner = (gpu: Gpu, options: never) => Planned<object>;
 
 /** Another way to compute some operators, with the same inputs and outputs. */
 export interface Implementation {
-  /** The name under which results show it, in place of a variant's name. */
+  /** The implementation's name, which results show as the variant. */
   readonly name: string;
   /** The operators' own planners, each with its replacement; see {@linkcode replacing}. */
   readonly planners: ReadonlyMap<Planner, Planner>;

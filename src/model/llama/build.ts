@@ -60,7 +60,7 @@ export interface LlamaBuild {
   readonly context: number;
   /**
    * The parameters' tensors by name. Attention's three projections are stacked into one matrix,
-   * under the first one's name. So are SwiGLU's two projections from its input.
+   * under the first one's name. So are SwiGLU's gate and up projections.
    */
   readonly units: ReadonlyMap<string, Tensor>;
   /**

@@ -178,8 +178,8 @@ function planMlpBackward(
 /**
  * Plans a norm's backward pass, and adds the gradient that flows around the norm's residual branch.
  *
- * @param options `name`: the gain's name; `residualGradient`: the gradient to add; undefined for the
- *   final norm, which starts no branch
+ * @param options `name`: the gain's name; `residualGradient`: the gradient to add, undefined for
+ *   the final norm, which starts no branch
  * @returns the loss's gradient with respect to the norm's input
  */
 export function planNormBackward(

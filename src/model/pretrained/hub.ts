@@ -66,9 +66,9 @@ export function isHubName(text: string): boolean {
 /**
  * Finds a model in the user's cache, or else fetches it from the hub.
  *
- * Permissions: reading and writing in the cache, and the network for a model that is not there. On
- * a terminal it asks the user for them. It reads HF_TOKEN and HF_ENDPOINT if it may read the
- * environment.
+ * It needs permission to read and write in the cache, and for a model that is not in the cache, to
+ * use the network. On a terminal it asks the user for these permissions. It reads HF_TOKEN and
+ * HF_ENDPOINT if it may read the environment.
  *
  * @param name a name that {@linkcode isHubName} accepts
  * @throws {CheckpointError} if the hub cannot be reached; if the model does not exist, is not
@@ -134,8 +134,8 @@ function modelCache(): string {
 }
 
 /**
- * Finds a revision's files in the cache. A folder named after a commit is complete; an unfinished
- * one's name has a prefix.
+ * Finds a revision's files in the cache. A folder named after a commit is complete, because an
+ * unfinished folder's name has a prefix.
  */
 async function cachedModel(root: string, revision: string): Promise<FetchedModel | undefined> {
   for (const commit of [await readOptional(join(root, "refs", revision)), revision]) {

@@ -1,6 +1,6 @@
 /**
  * A model's tokenizer, from tokenizer.json and tokenizer_config.json in Hugging Face's form. It
- * uses @huggingface/tokenizers, which Deno fetches from npm when it opens the first tokenizer.
+ * uses @huggingface/tokenizers, which Deno fetches from npm once a tokenizer is opened.
  */
 import { join } from "node:path";
 import type { Tokenizer as Library } from "@huggingface/tokenizers";
@@ -18,7 +18,7 @@ export interface Tokenizer {
   readonly beginToken: number | undefined;
   /** EOS, the token after a document; undefined for none. */
   readonly endToken: number | undefined;
-  /** The tokens that the tokenizer itself puts before every text: BOS, none, or more. */
+  /** The tokens that the tokenizer itself puts before every text, such as BOS; may be empty. */
   readonly prefix: readonly number[];
   /** Notes on the files for the user, one line each. */
   readonly notes: readonly string[];

@@ -20,8 +20,8 @@ export interface RowRange {
 export interface WeightSource extends Disposable {
   readonly architecture: Architecture;
   /**
-   * The shapes by name, of exactly the parameters of `listParameters(architecture.config)`. A tied
-   * head is not among them: it is the embedding.
+   * The shape of each parameter of `listParameters(architecture.config)`, by name. A tied head is
+   * not among them, because it is the embedding.
    */
   readonly shapes: ReadonlyMap<string, readonly number[]>;
   /** Each tensor's stored type, by the names of `shapes`. Float32 holds every type exactly. */

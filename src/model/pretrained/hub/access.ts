@@ -1,5 +1,5 @@
 /**
- * How to reach Hugging Face's hub: its address and the user's token. Turns its refusals into
+ * How to reach Hugging Face's hub: its address and the user's token. Turns the hub's refusals into
  * errors.
  */
 import { hasPermissions } from "../../../permissions.ts";
@@ -63,8 +63,8 @@ export class HubRequests {
   readonly #model: string;
   readonly #access: HubAccess;
   /**
-   * The last request's error if it failed. The library, @huggingface/hub, would throw only its
-   * text.
+   * The last request's error, if that request failed. The library, @huggingface/hub, would throw
+   * only the error's text.
    */
   failure: Error | undefined;
 

@@ -1,6 +1,6 @@
 /**
- * Compares tokenizer_config.json with tokenizer.json. Programs differ in which of the two they
- * follow when they split a text; this one follows tokenizer.json alone.
+ * Compares tokenizer_config.json with tokenizer.json. When they split a text, some programs follow
+ * one file, others the other. gradsink follows tokenizer.json alone.
  */
 import { plural } from "../../../plural.ts";
 import { CheckpointError } from "../../checkpoint/error.ts";
@@ -92,8 +92,9 @@ function contentOf(token: unknown): string {
 }
 
 /**
- * Compares `add_prefix_space` with tokenizer.json, whose parts add a space before a text or not.
- * Some tokenizer classes of Hugging Face's transformers change these parts to match the setting.
+ * Compares the setting `add_prefix_space` with tokenizer.json, whose parts decide whether a text
+ * gets a space in front. Some tokenizer classes of Hugging Face's transformers change these parts to
+ * match the setting.
  */
 function otherSpace(folder: string, { settings, parts }: Agreement): string[] {
   const { add_prefix_space: asked } = settings;

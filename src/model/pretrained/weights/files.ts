@@ -6,7 +6,7 @@ import { TensorFile } from "../../checkpoint/safetensors/file.ts";
 import { quoted } from "../../checkpoint/safetensors/header.ts";
 
 export interface TensorFiles extends Disposable {
-  /** Each tensor's file, by the tensor's name there. */
+  /** Each tensor's file, by the tensor's name in the file. */
   readonly tensors: ReadonlyMap<string, TensorFile>;
   /** Notes on the files for the user, one line each. */
   readonly notes: readonly string[];
