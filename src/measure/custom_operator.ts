@@ -81,8 +81,8 @@ export function addCustomOperator<
 }
 
 /**
- * Adds an operator whose file another process runs. This process can request its measurements, but
- * computes nothing itself.
+ * Adds an operator whose file another process runs. This process can request the operator's
+ * measurements, but computes nothing itself.
  *
  * @param outline the other process's report
  * @throws {RangeError} if the name is in use

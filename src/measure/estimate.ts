@@ -30,8 +30,8 @@ import { processesOf } from "./rounds.ts";
 import { mean, sum } from "../statistics/mean.ts";
 
 /**
- * The assumed standard deviation of the logarithms of processes' medians, for a measurement that
- * only one process took. On quiet machines, medians of processes differed by up to 17 %.
+ * The standard deviation that is assumed for the logarithm of a process's median if only one
+ * process took the measurement. On quiet machines, processes' medians differed by up to 17 %.
  */
 export const ASSUMED_DEVIATION = 0.1;
 

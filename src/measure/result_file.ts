@@ -3,8 +3,8 @@
  *
  * These types match the JSON Schema in `result_file/schema.json`. All times are nanoseconds, all
  * rates are per second. In `result_file/`, `parse.ts` validates, and `plausibility.ts` asks whether
- * a stranger's file can be true. Only `store.ts` uses the file system, so a browser can read
- * dropped files by the same rules.
+ * a stranger's file can be true. Only `store.ts` uses the file system, so the
+ * other files run in a browser too.
  */
 
 /** The version that this code writes. */
@@ -220,7 +220,7 @@ export interface ResultSettings {
   /** The name of the shape grid. */
   readonly grid?: string;
   readonly seed?: number;
-  /** The relative half-width at which the interval of a process's median counts as precise. */
+  /** A process's median is precise if its interval's relative half-width is at most this. */
   readonly targetHalfWidth?: number;
   readonly budgetSeconds?: number;
   /** The most samples of a measurement in one process; no limit for runs with `--beside`. */

@@ -63,9 +63,9 @@ export interface TuningOutcome {
   /** Undefined if no candidate has enough samples. */
   readonly winner: string | undefined;
   /**
-   * Whether to save the winner: it was compared with the default, or the default is wrong or fails.
-   * If the default took too long and another candidate was skipped, nothing is decided: the machine
-   * may have been busy.
+   * Whether to save the winner: true if it was compared with the default, or the default is wrong
+   * or fails. If the default took too long and another candidate was skipped, nothing is decided:
+   * the machine may have been busy.
    */
   readonly decided: boolean;
   /** Medians in ns; the winner's and the default's come from the same heat. */

@@ -16,7 +16,7 @@ export interface ComparisonMaterial {
   readonly threshold: number;
 }
 
-/** If there are fewer rows, it may be chance that all changed in one direction. */
+/** With fewer rows than this, it may be chance that all changed in one direction. */
 const LEAST_ROWS = 6;
 
 function percent(change: number): string {

@@ -21,7 +21,7 @@ export function labelOf(name: string, { pass, dimensions }: Call): string {
   return `${pass === "backward" ? "backward." : ""}${name} at ${lengthsText(dimensions)}`;
 }
 
-/** Runs a function of the file: adds its name to errors that it throws, and refuses a promise. */
+/** Runs a function of the file. Errors get the function's name, and a promise is refused. */
 export function attempt<Result>(label: string, run: () => Result): Result {
   let result: Result;
   try {

@@ -80,8 +80,8 @@ const softwareMatmul: readonly Product[] = [
   ...gateAndUp("smollm2-135m", 128),
   ...gateAndUp("qwen3-0.6b", 128),
   square("full", 256),
-  // The remaining shapes are pairs. The lengths of one shape fill tiles. Those of its partner do not,
-  // because they differ by 1. 513 and 511 are partners of the 512 above.
+  // The remaining shapes are pairs. The lengths of one shape fill tiles. Its partner's lengths
+  // differ by 1, so they do not fill tiles. 513 and 511 are partners of the 512 above.
   square("default", 513),
   square("full", 511),
   ...layer("slim-up", { T: 2048, inputs: 128, outputs: 96 }, ["full", "full", "full"]),

@@ -10,7 +10,7 @@ export const HUB_VARIABLES = ["HF_TOKEN", "HF_ENDPOINT"] as const;
 const USUAL_HOST = "huggingface.co";
 const USUAL_ADDRESS = `https://${USUAL_HOST}`;
 
-/** The hosts that store the files of huggingface.co; its answers redirect to them. */
+/** The hosts that store files for huggingface.co, which redirects downloads to them. */
 const STORES = ["*.huggingface.co", "*.hf.co"];
 
 export interface HubAccess {

@@ -93,8 +93,8 @@ function contentOf(token: unknown): string {
 
 /**
  * Compares the setting `add_prefix_space` with tokenizer.json, whose parts decide whether a text
- * gets a space in front. Some tokenizer classes of Hugging Face's transformers change these parts to
- * match the setting.
+ * gets a space in front. Some tokenizer classes of Hugging Face's transformers change these parts
+ * to match the setting.
  */
 function otherSpace(folder: string, { settings, parts }: Agreement): string[] {
   const { add_prefix_space: asked } = settings;
