@@ -80,6 +80,6 @@ function removeIfThere(path: string): void {
   try {
     Deno.removeSync(path);
   } catch {
-    // On Windows an open file cannot be removed.
+    // Windows does not remove an open file. A hidden file that stays is harmless.
   }
 }

@@ -93,7 +93,8 @@ export async function checkWritable(path: string): Promise<void> {
       : systemReason(error);
     throw fileError(path, `cannot be written: ${reason}`);
   }
-  // Try it: permission bits say little on network folders, in containers and for the superuser.
+  // Write a file to find out: permission bits say little on network folders, in containers and for
+  // the superuser.
   const probe = join(dirname(target), `.${crypto.randomUUID()}.tmp`);
   try {
     (await Deno.open(probe, { write: true, createNew: true })).close();

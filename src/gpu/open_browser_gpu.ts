@@ -11,7 +11,7 @@ import { checkOpenGpuOptions, type OpenGpuOptions } from "./open_gpu_options.ts"
  * @returns the opened GPU; dispose of it when done
  * @throws {RangeError} if an option has an unknown value, or asks for another runtime or for a GPU
  *   by name
- * @throws {Error} if the browser has no WebGPU, or no adapter, saying what to do
+ * @throws {Error} if the browser has no WebGPU or no adapter; the message says what to do
  * @throws {GpuError} if the adapter fails the self-test
  *
  * @example

@@ -35,15 +35,17 @@ export interface PreparedKernel {
 }
 
 /**
- * A WGSL language feature that the kernels can use. `unchecked-subgroups` is for kernels whose
- * subgroup operations stand where Tint cannot see that all lanes take part.
+ * A WGSL language feature that the kernels can use. `unchecked-subgroups` is for kernels with
+ * subgroup operations in which all lanes take part, although Tint (the WGSL compiler of Dawn and
+ * Chromium) cannot see that.
  */
 export type LanguageFeature = "f16" | "subgroups" | "unchecked-subgroups";
 
 /**
- * The lines that enable a language feature. Dawn and browsers need `enable subgroups;`; Deno does
- * not know that line and needs none. Deno does not check that control flow is uniform either, and
- * prints an error about the check's name.
+ * The lines that enable a language feature. Dawn and browsers need `enable subgroups;`, and for
+ * `unchecked-subgroups` also a line that turns off their check that control flow is uniform. Deno
+ * has no such check and needs neither line: it does not know the first, and prints an error about
+ * the second.
  *
  * @param feature the feature
  * @param runtime the runtime that will compile the kernel

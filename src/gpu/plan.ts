@@ -147,7 +147,7 @@ export class Plan {
    *
    * @param pass the open compute pass
    * @throws {TypeError} if the plan, or a tensor that it reads or writes, has been disposed of, or
-   *   if the plan copies matrices to images, which no compute pass can
+   *   if the plan copies matrices to images, which is impossible in a compute pass
    */
   encode(pass: GPUComputePassEncoder): void {
     if (this.#steps.some((step) => isCopy(step))) {

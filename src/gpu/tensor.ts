@@ -26,7 +26,7 @@ export class Tensor {
   #exposed = false;
   readonly #gpu: BufferOwner;
   readonly #buffer: GPUBuffer;
-  /** For a slice: the tensor whose memory it shares, and the element there at which it begins. */
+  /** For a slice: the whole tensor, and the index in it of the slice's first element. */
   readonly #part: { readonly whole: Tensor; readonly start: number } | undefined;
   #disposed = false;
 

@@ -55,7 +55,7 @@ export interface StudyRun {
 }
 
 /**
- * Runs all unfinished arms. If one fails, the others still run.
+ * Runs every unfinished arm: a setting, variant and seed. If an arm fails, the others still run.
  *
  * @returns the final state of each arm
  * @throws {Deno.errors.NotFound} if the program that does a run is missing
@@ -106,7 +106,8 @@ async function runArm(
   const { signal, now = () => performance.now(), patience = 60_000 } = run;
   const began = now();
   const { command, args } = run.command(arm);
-  // Throws if the program or the permission is missing: then no other arm could start either.
+  // If the program or the permission to run it is missing, this throws and ends the study: no other
+  // arm could start either.
   const child = new Deno.Command(command, {
     args: [...args],
     stdin: "null",
@@ -167,9 +168,9 @@ function kill(child: Deno.ChildProcess, signal: Deno.Signal): void {
 }
 
 /**
- * Estimates the remaining time in seconds; undefined while no pace is known. Each running or
- * waiting arm takes the mean pace of arms of its setting that have run here, or of all arms if none
- * has.
+ * Estimates the remaining time in seconds; undefined while no pace (seconds per step) is known. The
+ * pace of a running or waiting arm is estimated as the mean over the arms of the same setting whose
+ * pace is known. If there is no such arm, the mean is over all arms with a known pace.
  *
  * @param options the number of concurrent runs, and the runner's clock
  */
@@ -192,7 +193,7 @@ export function timeLeft(
     return [mean(own.length > 0 ? own : paces) * (steps - step)];
   });
   const total = rest.reduce((sum, each) => sum + each, 0);
-  // The rest takes at least as long as its longest arm, which cannot be split.
+  // One process runs one arm, so the study lasts at least as long as the longest remaining arm.
   return Math.max(total / Math.max(1, Math.min(jobs, rest.length)), ...rest);
 }
 

@@ -1,4 +1,4 @@
-/** Makes a run's settings from an arm. */
+/** Makes a run's settings from an arm of the study: a setting, variant and seed. */
 import type { LlamaConfig } from "../../reference/llama/config.ts";
 import { RUN_SCHEMA, type RunSettings, type TaskSettings } from "../run/settings.ts";
 import { interventionOf, isTextSetting, type StudyArm, type StudySetting } from "./arms.ts";

@@ -13,7 +13,7 @@ import { type BigramTable, entropy, WEIGHT_SUM } from "./bigram_table.ts";
 import { RandomStream } from "./random_stream.ts";
 import { checkBatch, type Split, type Task, type TokenBatch } from "./task.ts";
 
-/** Begins every sequence; character c is token c + 1. */
+/** The token that begins every sequence. It takes number 0, so character c is token c + 1. */
 export const BOS = 0;
 
 /** Options of {@linkcode BigramBackcopy}. */
@@ -57,7 +57,7 @@ export class BigramBackcopy implements Task {
 
   /**
    * @throws {RangeError} if the context is below 2, if there is no trigger, or if only triggers
-   *   ever occur: a sequence must begin with another character
+   *   ever occur: a sequence's first character must not be a trigger
    */
   constructor(options: BigramBackcopyOptions) {
     const { table, context, triggers = 3, seed } = options;
@@ -136,7 +136,7 @@ export class BigramBackcopy implements Task {
     return total / (batch * context);
   }
 
-  /** The oracle's probability of `next` after `place`. */
+  /** The oracle's probability that token `next` follows the input at index `place`. */
   #probability(inputs: Uint32Array, place: number, next: number): number {
     const token = inputs[place]!;
     if (token === BOS) return this.#first[next - this.#firstOrdinary]! / this.#firstSum;
@@ -155,8 +155,8 @@ export class BigramBackcopy implements Task {
       { length: characters },
       (_, a) => entropy(rows.subarray(a * characters, (a + 1) * characters)),
     );
-    // For each character a, `ordinary` holds the probability that a is at the current position and
-    // is no trigger; `copying` the probability that a trigger is there and a repeats after it.
+    // `ordinary[a]` is the probability that the current character is `a`, which is no trigger.
+    // `copying[a]` is the probability that the current character is a trigger and the next is `a`.
     let ordinary = Float64Array.from(
       { length: characters },
       (_, a) => a < triggers ? 0 : this.#first[a - triggers]! / this.#firstSum,

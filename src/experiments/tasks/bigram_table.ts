@@ -8,7 +8,8 @@ import { RandomStream, WEIGHT_BITS } from "./random_stream.ts";
 export const WEIGHT_SUM = 2 ** WEIGHT_BITS;
 
 /**
- * The probabilities of characters, alone and after each other. Character 0 is the most frequent.
+ * How probable each character is: in general, and after each other character. Character 0 is the
+ * most frequent.
  */
 export interface BigramTable {
   /** V, the number of characters. */
@@ -75,7 +76,7 @@ export function syntheticBigramTable(options: SyntheticBigramTableOptions): Bigr
 /** Options of {@linkcode countedBigramTable}. */
 export interface CountedBigramTableOptions {
   readonly text: string;
-  /** The most codes, from 2 to 4,096. */
+  /** The most characters that the table tells apart, from 2 to 4,096. */
   readonly characters: number;
 }
 
@@ -130,7 +131,7 @@ const BIGRAM_STREAM = 0xb16a;
 
 /**
  * Integers proportional to the given weights, with the sum {@linkcode WEIGHT_SUM}. All are rounded
- * down; then those that lost the most gain 1 until the sum is right.
+ * down. Then 1 is added to the numbers that rounding lowered the most, until the sum is right.
  */
 export function integerWeights(weights: Float64Array): Uint32Array<ArrayBuffer> {
   const total = weights.reduce((sum, weight) => sum + weight, 0);

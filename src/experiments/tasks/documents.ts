@@ -10,7 +10,7 @@ import type { TextDocument } from "./token_texts.ts";
 
 /** Documents, in the order of names. */
 export interface Documents extends Iterable<TextDocument> {
-  /** What was skipped so far: at most one line about files and one about lines of JSON. */
+  /** What was skipped so far: at most one note about files and one about lines of JSON. */
   readonly notes: readonly string[];
 }
 
@@ -19,7 +19,7 @@ const MOST_TEXT_BYTES = 2 ** 26;
 /** Bytes to read at a time. */
 const CHUNK_BYTES = 2 ** 20;
 const LINE_FEED = 10;
-/** A longer line of JSON is an error. */
+/** The most bytes in a line of JSON; a longer line is an error. */
 const MOST_LINE_BYTES = 2 ** 26;
 
 /**
@@ -98,7 +98,7 @@ function readText(
   if (begins(0x50, 0x4b, 0x03, 0x04)) return { reason: "a ZIP archive" };
   const encoding = begins(0xff, 0xfe) ? "utf-16le" : begins(0xfe, 0xff) ? "utf-16be" : "utf-8";
   try {
-    // If a file is cut, its last character may be incomplete.
+    // If a file is cut, its last character may be incomplete. With `stream`, that is no error.
     const decoder = new TextDecoder(encoding, { fatal: true });
     const text = decoder.decode(bytes.subarray(0, length), { stream: cut });
     if (text.includes("\0")) return { reason: "no text: it holds zero bytes" };

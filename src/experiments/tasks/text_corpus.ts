@@ -108,7 +108,7 @@ export class TextCorpus implements Task {
     return { batch, context, inputs, targets };
   }
 
-  /** The index of context number `turn` (from 0 on) in the split's endless sequence of contexts. */
+  /** Which context of the text comes as number `turn` (from 0) in the split's endless sequence. */
   #contextAt(turn: number, split: Split): number {
     const count = this.contexts[split];
     if (split === "validation") return this.contexts.training + turn % count;
@@ -128,7 +128,7 @@ export class TextCorpus implements Task {
     return undefined;
   }
 
-  /** A visible byte's ASCII character; for other bytes ␣, an escape or hexadecimal digits. */
+  /** Spells a byte: its character if it is visible ASCII, ␣ for a space, else an escape or hex. */
   spelling(token: number): string {
     const known: Readonly<Record<number, string>> = { 9: "\\t", 10: "\\n", 13: "\\r", 32: "␣" };
     return known[token] ??

@@ -18,7 +18,7 @@ export type FoundFile =
 export function* findFiles(path: string): Generator<FoundFile> {
   const info = Deno.statSync(path);
   if (info.isFile) return yield { path };
-  // Opening a pipe would wait for its other end.
+  // Do not open a pipe: that would wait for its other end.
   if (!info.isDirectory) {
     return yield { path, reason: "a pipe or device: write its text to a file" };
   }
@@ -28,7 +28,7 @@ export function* findFiles(path: string): Generator<FoundFile> {
     if (name.startsWith(".")) yield { path: inner, reason: "hidden" };
     // Do not follow links: they may lead out of the folder, or in circles.
     else if (isSymlink) yield { path: inner, reason: "a link" };
-    // Decoding lost characters, so this name does not lead back to the file.
+    // The name's bytes are not UTF-8 and were lost in decoding, so this name cannot open the file.
     else if (name.includes("\ufffd")) yield { path: inner, reason: "its name is not UTF-8" };
     else if (isDirectory) yield* findFiles(inner);
     else if (isFile) yield { path: inner };

@@ -35,7 +35,7 @@ export interface TokenTextsOptions {
   readonly context: number;
   /** The wanted number of texts. */
   readonly texts: number;
-  /** Whether fewer texts are an error. Default: true. */
+  /** Whether it is an error if the documents give fewer texts than wanted. Default: true. */
   readonly exactly?: boolean;
   readonly begin: BeginPolicy;
   readonly documents: DocumentPolicy;
@@ -79,8 +79,8 @@ export class TokenTexts implements Task {
   /**
    * Splits documents into texts, reading only as many as the texts need.
    *
-   * @throws {RangeError} if the context is below 2 or leaves no room after the prefix, or no text
-   *   is requested
+   * @throws {RangeError} if the context is below 2, or no longer than the tokens that begin every
+   *   text, or if no text is requested
    * @throws {CorpusError} if there is too little text, or no BOS token although one is requested
    * @throws {CheckpointError} if the tokenizer gives tokens outside the model's vocabulary
    */
@@ -185,7 +185,7 @@ interface Wanted {
 }
 
 interface Pieces {
-  /** `room + 1` tokens per text: the text without its prefix, then the last token's target. */
+  /** For each text: its `room` tokens after the prefix, then the target of the last of them. */
   readonly pieces: readonly number[][];
   readonly notes: readonly string[];
   /** Why there are no further texts. */
@@ -195,7 +195,7 @@ interface Pieces {
 /** Joins documents, with EOS between them if the tokenizer has it, and cuts them into full texts. */
 function joined(documents: Iterable<TextDocument>, { tokenizer, room, texts }: Wanted): Pieces {
   const { endToken } = tokenizer;
-  // The last token of the last text needs a target.
+  // One more token than the texts hold, because the last text's last token needs a target.
   const wanted = texts * room + 1;
   const stream: number[] = [];
   let used = 0;

@@ -7,9 +7,9 @@ import { listVulkanDevices, SELECT_VARIABLE } from "./vulkan_devices.ts";
 /** A GPU that a user can choose. */
 export interface AdapterCandidate {
   readonly name: string;
-  /** Whether it computes on the CPU; undefined if the runtime does not say before opening it. */
+  /** Whether it computes on the CPU; undefined if only opening the GPU would tell. */
   readonly software: boolean | undefined;
-  /** How to make the runtime open it. */
+  /** How to make the runtime open this GPU. */
   readonly by:
     /** The value of `VK_LOADER_DEVICE_SELECT` that selects it. */
     | { readonly vulkan: string }

@@ -88,7 +88,7 @@ export async function examineClaims(
     ...features.has("subgroups")
       ? {
         subgroups: { code: subgroup, constants: { LANES: 64 } },
-        // If the adapter claims a single size, also run workgroups of exactly one subgroup.
+        // If the adapter claims that all subgroups have one size, also run workgroups of that size.
         ...single === undefined ? {} : { one: { code: subgroup, constants: { LANES: single } } },
       }
       : {},

@@ -23,8 +23,8 @@ let paced = false;
  *
  * Dawn's bindings look up `setImmediate` whenever they poll, and offer no other hook. So this
  * function replaces `setImmediate`. The replacement delays Dawn's polls and passes on all other
- * callbacks unchanged. A delay blocks this thread for at most half a millisecond: Deno's shortest
- * timer takes 1 to 2 ms.
+ * callbacks unchanged. Deno's shortest timer would take 1 to 2 ms, so a delay instead blocks this
+ * thread, for at most half a millisecond.
  */
 export function paceDawnPolling(): void {
   if (paced) return;
@@ -67,8 +67,8 @@ export function pauseAfter(waited: number): number {
   return pause < SHORTEST_PAUSE ? 0 : pause;
 }
 
-// Dawn's poll functions are native, so they print no source, and have no name. Bound functions also
-// print none, but have a name.
+// Whether a callback is one of Dawn's poll functions: they are native, so they print no source, and
+// they have no name. Bound functions print no source either, but they have a name.
 function isBinding(callback: unknown): boolean {
   return typeof callback === "function" && callback.name === "" &&
     /^function \(\) \{ \[native code\] \}$/.test(Function.prototype.toString.call(callback));

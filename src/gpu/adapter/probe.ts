@@ -1,10 +1,9 @@
 /**
  * Tests the adapter that `navigator.gpu` would give, without committing this isolate to it.
  *
- * In Deno the first `requestAdapter` of an isolate pins the drivers for its lifetime: after a null,
- * or after a driver that miscomputes, there is no second try. So a Worker tries first. A Worker
- * from a `data:` URL needs no permission, but cannot import: the probe hands it `runSelfTest` as
- * text.
+ * In Deno an isolate keeps the drivers that its first `requestAdapter` finds. If that call finds no
+ * driver, or one that miscomputes, the isolate cannot try again. So a Worker tries first. A Worker
+ * from a `data:` URL needs no permission, but cannot import, so it gets `runSelfTest` as text.
  */
 import { faultsOf, runSelfTest, type SelfTestCheck, selfTestSource } from "./self_test.ts";
 

@@ -42,7 +42,7 @@ export async function dawnRuntime(adapter?: string): Promise<RuntimeEntry> {
   if ((await Deno.permissions.query({ name: "ffi" })).state !== "granted") {
     throw new Error("openGpu: the runtime dawn is native code, which needs --allow-ffi");
   }
-  // Not a literal, so Deno downloads the package only if Dawn is requested.
+  // A variable instead of a literal in `import` makes Deno download the package only for Dawn.
   const specifier = "npm:webgpu@^0.6.2";
   const { create } = await import(specifier) as { create(flags: string[]): GPU };
   paceDawnPolling();

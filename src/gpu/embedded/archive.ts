@@ -22,8 +22,8 @@ export interface EmbeddedPackage {
  * The pinned package: SwiftShader as Chromium 133 ships it.
  *
  * Later versions of the package give access to their archive only through code, and gradsink runs
- * no code of the package.
- * On x64 the SwiftShader of 153.0.0 has the same features and limits and runs equally fast.
+ * no code of the package. Nothing is lost: on x64 the SwiftShader of version 153.0.0 has the same
+ * features and limits and runs equally fast.
  */
 export const embeddedPackage: EmbeddedPackage = {
   specifier: "@sparticuz/chromium@133.0.0",

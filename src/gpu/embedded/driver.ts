@@ -8,22 +8,23 @@
  *
  * The permissions that `deno run`, `deno test` and `deno bench` need at least:
  *
- * | flag | for |
- * |---|---|
- * | `--allow-env=HOME,XDG_CACHE_HOME,DENO_DIR,VK_DRIVER_FILES,VK_ICD_FILENAMES` | finding the caches; pointing the loader at the driver |
- * | `--allow-read=$HOME/.cache/gradsink,$HOME/.cache/deno/npm` | the driver; Deno's packages, needed only the first time |
- * | `--allow-write=$HOME/.cache/gradsink` | the driver, needed only the first time |
- * | `--allow-ffi=$HOME/.cache/gradsink` | opening the driver's own loader |
+ * - `--allow-env=HOME,XDG_CACHE_HOME,DENO_DIR,VK_DRIVER_FILES,VK_ICD_FILENAMES` to find the caches
+ *   and to point the loader at the driver
+ * - `--allow-read=$HOME/.cache/gradsink,$HOME/.cache/deno/npm` to read the driver and, only the
+ *   first time, Deno's packages
+ * - `--allow-write=$HOME/.cache/gradsink` to write the driver, only the first time
+ * - `--allow-ffi=$HOME/.cache/gradsink` to open the driver's own loader
  *
- * If set, `$XDG_CACHE_HOME` replaces `$HOME/.cache`, and `$DENO_DIR` the `deno` folder in it. No
- * network permission: Deno fetches npm packages without one. Dawn is itself a library among Deno's
- * packages and needs `--allow-ffi=$HOME/.cache/gradsink,$HOME/.cache/deno/npm`. An `--allow-ffi`
- * with a list cannot grant a library by bare name, so a system loader is tried only under
+ * If `$XDG_CACHE_HOME` is set, it replaces `$HOME/.cache`; if `$DENO_DIR` is set, it replaces the
+ * cache's `deno` folder. Deno fetches npm packages without a network permission. Dawn is itself a
+ * library among Deno's packages, so it needs
+ * `--allow-ffi=$HOME/.cache/gradsink,$HOME/.cache/deno/npm`. If `--allow-ffi` has a list of paths,
+ * no library can be opened by its bare name. So the system's loader is tried only under
  * `--allow-ffi` without a list.
  *
- * A project that uses this should set `"lock": false` or pass `--no-lock`. Otherwise Deno adds the
- * package to `deno.lock` when it fetches it, and then fetches it wherever that lockfile is used.
- * With a frozen lockfile that does not list the package, Deno refuses it.
+ * A project that uses this file should set `"lock": false` or pass `--no-lock`. Otherwise Deno adds
+ * the fetched package to `deno.lock`, and then fetches it wherever that lockfile is used. If the
+ * lockfile is frozen and does not list the package, Deno refuses to fetch it.
  *
  * Licenses: Apache-2.0 for SwiftShader and the Khronos Vulkan loader; MIT for the package that
  * carries them and for modern-tar, which unpacks them.
@@ -126,8 +127,8 @@ export async function installEmbeddedDriver(options: InstallOptions = {}): Promi
   return driver;
 }
 
-// Kept open: a library that Deno closes or garbage-collects no longer satisfies WebGPU's load by
-// name.
+// Keeps loaders from being closed or garbage-collected: WebGPU later opens the loader by its name,
+// and finds this one only while it is open.
 const openLoaders: Deno.DynamicLibrary<Record<never, never>>[] = [];
 
 /**

@@ -102,7 +102,8 @@ function bindAll(
   return buffers.map((bound, i) => {
     const declared = kernel.bindings?.find(({ binding }) => binding === i + 1);
     const place = `binding ${i + 1}${declared ? ` (${declared.name})` : ""}`;
-    // If the kernel's text does not say, count the binding as written: the stricter case.
+    // If the kernel's text does not tell whether the binding is written, assume that it is: then
+    // the checks are stricter.
     const written = declared?.written ?? true;
     if (bound instanceof MatrixImage) {
       return { bound, name: place, region: undefined, resource: bound.view, written };

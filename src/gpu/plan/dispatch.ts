@@ -38,7 +38,7 @@ export interface Dispatch {
 
 /** A copy of a matrix to an image, for the dispatches after it. */
 export interface ImageCopy {
-  /** The image to fill. Its layout must have no blocks. */
+  /** The image to fill. Its layout must have `blocks: false`. */
   readonly image: MatrixImage;
   /** A tensor of the image's shape that begins at a multiple of 16 bytes of its buffer. */
   readonly source: Tensor;

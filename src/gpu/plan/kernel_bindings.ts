@@ -1,4 +1,4 @@
-/** Reads the bindings that a kernel's WGSL declares, and compares a dispatch's with them. */
+/** Reads the bindings that a kernel's WGSL declares, and checks that a dispatch gives them. */
 
 /** A binding of group 0. */
 export interface KernelBinding {

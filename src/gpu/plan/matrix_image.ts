@@ -115,7 +115,8 @@ export class MatrixImage {
   }
 
   /**
-   * Overwrites whole rows of an image that has blocks, in the order of enqueued work.
+   * Overwrites whole rows of an image whose layout has `blocks: true`. Work that is already
+   * enqueued sees the old rows, later work the new ones.
    *
    * @param firstRow the first row to overwrite
    * @param data the rows, row-major; bfloat16 as its 16 bits
@@ -154,7 +155,8 @@ export class MatrixImage {
   }
 
   /**
-   * Records a copy of a whole matrix from a buffer to this image. The image must have no blocks.
+   * Records a copy of a whole matrix from a buffer to this image, whose layout must have
+   * `blocks: false`.
    *
    * @param encoder the encoder to record with
    * @param buffer the buffer that holds the matrix

@@ -32,7 +32,8 @@ export function commonBytes(a: Region, b: Region): number {
 /**
  * Finds the tensors among a call's arguments.
  *
- * @param values tensors by name, lists and objects of them; other values are ignored
+ * @param values the arguments by name: tensors, and lists and objects that hold tensors; all other
+ *   values are ignored
  * @returns every tensor's region with its path, such as `terms[0]` or `vScale.constant`
  */
 export function namedRegions(values: Readonly<Record<string, unknown>>): NamedRegion[] {
