@@ -1,6 +1,6 @@
 /**
- * A run of the bench: all jobs in rounds within a budget. It measures the ceilings before and after
- * the rounds, unless the budget is short or two versions are measured in turns.
+ * Runs the bench: measures all jobs in rounds, within a budget of time. It measures the ceilings
+ * before and after the rounds, unless the budget is short or two versions are measured in turns.
  *
  * Each round is a new process (in a browser: a Worker with a new device) and measures every job in
  * a new random order. All samples of a process share its memory layout, its compiled code and the
@@ -33,7 +33,7 @@ export interface RunProgress {
 
 /** Options of {@linkcode BenchRun}. */
 export interface BenchRunOptions {
-  /** A new file without measurements, or an incomplete one. */
+  /** The file to fill: a new one without measurements, or an incomplete one to continue. */
   readonly file: ResultFile;
   readonly opened: OpenedAdapter;
   readonly jobs: readonly Job[];

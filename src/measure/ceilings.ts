@@ -50,8 +50,8 @@ export interface MeasureCeilingsOptions {
 }
 
 /**
- * A sample repeats a run for this many ns, which makes the overhead of a pass negligible, but at
- * most `MAXIMUM_REPEATS` times.
+ * A sample repeats a run so often that it lasts about this many ns, but at most `MAXIMUM_REPEATS`
+ * times. The overhead of a pass is then negligible.
  */
 const SAMPLE_TIME = 10e6;
 /** After three rounds, candidates that take more than this many times the best time are dropped. */
@@ -125,8 +125,8 @@ export function mergeCeilings(first: Ceilings, second: Ceilings): Ceilings {
     else if (found !== null) {
       const forms = bestForms([...known.forms ?? [], ...found.forms ?? []]);
       const { samples, ...rest } = better(found, known) ? found : known;
-      // A rate's interval comes from the samples of both measurements if they found the same form
-      // best. A time in ns is the median of one measurement, so its samples are not pooled.
+      // If one form of the kernel was best in both measurements, a rate's interval comes from the
+      // samples of both. A time in ns is the median of one measurement, so no samples are pooled.
       const pool = rest.unit !== "ns" && found.method === known.method &&
         found.samples !== undefined && known.samples !== undefined;
       const all = pool ? [...known.samples!, ...found.samples!] : samples;

@@ -1,6 +1,6 @@
 /**
  * Compares result files: pairs measurements of the same work, ranks them, and judges each against
- * the first file's.
+ * the measurement in the first file.
  *
  * It does not touch the file system, so the command and a browser page share it.
  */
@@ -56,7 +56,7 @@ const natural = new Intl.Collator("en", { numeric: true });
 
 const passOrder = ["forward", "backward"];
 
-/** Sorts by operator, forward before backward, number format, and from little work to much. */
+/** Sorts by operator, then pass (forward first), then number format, then work (least first). */
 function compareRows(a: Measurement, b: Measurement): number {
   const byName = (x: string, y: string) => x < y ? -1 : x > y ? 1 : 0;
   return byName(a.kernel, b.kernel) ||

@@ -57,11 +57,11 @@ export class TimeLeft {
   }
 
   /**
-   * Adds a batch.
+   * Adds a finished batch to the measured costs.
    *
-   * @param measurements the number of its measurements
-   * @param options.seconds its duration
-   * @param options.share the seconds of sampling allowed per measurement
+   * @param measurements the number of the batch's measurements
+   * @param options.seconds the batch's duration
+   * @param options.share the seconds of sampling that each measurement was allowed
    */
   addBatch(
     measurements: number,

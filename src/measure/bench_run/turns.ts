@@ -39,20 +39,20 @@ export type Side = 0 | 1;
 const LEAST_SWEEPS = 3;
 
 /**
- * Even beyond the budget, a batch's sweeps may last this many times as long as both sides took to
- * get ready. On a busy machine, where processes start slowly, few processes with many visits tell
- * more than many processes with few.
+ * Even beyond the budget, a batch's sweeps may last this many times as long as the two processes
+ * took to get ready. On a busy machine, where processes start slowly, few processes with many
+ * visits each tell more than many processes with few visits each.
  */
 const LEAST_SHARE = 1;
 
 interface Seat {
   state: "busy" | "waiting" | "away";
-  /** The mean time of a run in the side's last visit, in ns. */
+  /** The mean time of one run of the job that this process visited last, in ns. */
   time: number | undefined;
-  /** The plan of a visit by job id; undefined before calibration. */
+  /** For each job, by its id: the plan of a visit. Undefined before calibration. */
   plans: ReadonlyMap<number, VisitPlan> | undefined;
   give: (turn: ChildTurn) => void;
-  /** Resolves when the side is not busy. */
+  /** Resolves when this process is not busy: it waits for a turn, or its batch has ended. */
   settled: PromiseWithResolvers<void>;
 }
 
@@ -106,7 +106,7 @@ export class Turns {
     }
   }
 
-  /** Gives turns until both sides' batches end. */
+  /** Gives turns until the batches of both processes have ended. */
   async conduct(): Promise<void> {
     let sweep = 0;
     await this.#ready();
@@ -148,8 +148,8 @@ export class Turns {
     }
   }
 
-  // Lets both sides visit a job. Returns side 0's time divided by side 1's; undefined if a side has
-  // no time.
+  // Lets both processes visit a job. Returns the first process's time divided by the second's, or
+  // undefined if one of them has no time.
   async #visitBoth(id: number, sweep: number): Promise<number | undefined> {
     const times: (number | undefined)[] = [];
     for (const side of sweep % 2 === 0 ? [0, 1] as const : [1, 0] as const) {
@@ -166,7 +166,7 @@ export class Turns {
     return first === undefined || second === undefined ? undefined : first / second;
   }
 
-  // Waits until each side is calibrated and waits for a turn, or has ended its batch.
+  // Waits until each process has either calibrated and waits for a turn, or has ended its batch.
   async #ready(): Promise<void> {
     while (!this.#stopped) {
       for (const { settled } of this.#seats) await settled.promise;
@@ -198,7 +198,7 @@ function seat(): Seat {
   };
 }
 
-// The plan of a visit for both sides, with as many runs as the faster side needs for its samples.
+// One plan for the visits of both processes, with as many runs as the faster process needs.
 function common(plans: readonly VisitPlan[]): VisitPlan {
   const most = (part: keyof VisitPlan): number => Math.max(...plans.map((plan) => plan[part]));
   return {

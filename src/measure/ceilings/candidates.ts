@@ -20,12 +20,13 @@ export interface CandidateGroup {
   readonly prepare?: () => Candidate[];
 }
 
-/** The numbers of independent accumulators to try, with single numbers and with vectors of four. */
+/** How many independent accumulators to try. Each holds one number or a vector of four. */
 const ACCUMULATORS: readonly number[] = [1, 2, 4, 8, 16];
 
 /**
- * The usual size: enough invocations to fill a GPU many times over, and buffers larger than most
- * last-level caches, if the GPU allows them. On a CPU it is a few milliseconds of work.
+ * The usual size of a dispatch. On a GPU: enough invocations to fill it many times over, and
+ * buffers larger than most last-level caches, if the GPU allows them. On a CPU: a few milliseconds
+ * of work.
  */
 export function usualCeilingSize(gpu: Gpu): CeilingSize {
   const { software } = gpu.info;
@@ -57,7 +58,7 @@ export function ceilingCandidates(
   return [
     {
       name: "f32Fma",
-      // 12 f32 accumulators are the most that fit a CPU's 16 registers with the operands.
+      // A CPU has 16 registers. Besides the operands, at most 12 f32 accumulators fit into them.
       prepare: () => [...fma("f32", software ? [...ACCUMULATORS, 12] : undefined), ...fma("vec4f")],
     },
     {

@@ -10,7 +10,7 @@ import { ceilingInterval, isUnsure } from "./uncertainty.ts";
 
 /** A measurement's place under its adapter's roofline. */
 export interface RooflinePosition {
-  /** Floating-point operations per byte of the least traffic. */
+  /** The least floating-point operations divided by the least bytes that the operator needs. */
   readonly intensity: number | undefined;
   /**
    * Which of the two ceilings is lower at this intensity; undefined if one of them is missing, or
@@ -18,8 +18,8 @@ export interface RooflinePosition {
    */
   readonly bound: "arithmetic" | "bandwidth" | undefined;
   /**
-   * The least time that this ceiling allows, in ns; undefined without `bound`, or if the ceiling is
-   * too uncertain.
+   * The least time that the ceiling named by `bound` allows, in ns; undefined without `bound`, or
+   * if that ceiling is too uncertain.
    */
   readonly leastTime: number | undefined;
   /** The 95 % interval of `leastTime`; undefined without it, or if the ceiling has no interval. */
@@ -97,8 +97,8 @@ export function rooflinePosition(
  *
  * @param position from {@linkcode rooflinePosition}
  * @param summary the measurement's median time with its interval
- * @returns undefined if the least time or the median is missing; the share has an interval if both
- *   of them have one
+ * @returns the share; undefined if the least time or the median is missing. The share has an
+ *   interval if the least time and the median have one
  */
 export function rooflineShare(
   { leastTime, leastTimeInterval }: RooflinePosition,

@@ -24,7 +24,7 @@ const UNSURE = 0.3;
  * The interval of the greatest possible rate.
  *
  * @param rates positive, at least one
- * @returns from the greatest sample on; undefined for fewer than two samples
+ * @returns an interval that begins at the greatest sample; undefined for fewer than two samples
  */
 export function greatestRateInterval(rates: readonly number[]): Interval | undefined {
   const greatest = rates.toSorted((a, b) => b - a).slice(0, GREATEST);

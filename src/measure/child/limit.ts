@@ -90,7 +90,7 @@ export async function ceilingSizeWithin(
     const most = limit / 8 / (spans[0] ?? wall) * small;
     let invocations = usual.invocations;
     while (invocations > Math.max(most, 2 ** 12)) invocations /= 2;
-    // A slow adapter is probably in a phone with little memory.
+    // A slow adapter is probably in a phone with little memory, so it copies less.
     const copyBytes = Math.min(
       usual.copyBytes,
       invocations < usual.invocations ? 2 ** 26 : 2 ** 27,

@@ -33,14 +33,14 @@ export interface WaitingChild {
   readonly type: "waiting";
   /** The child's last step. A new child that replaces another one begins with the preparation. */
   readonly after: "preparation" | "calibration" | "visit";
-  /** After the calibration: the plan of a visit of each job. */
+  /** After the calibration: for each job, the plan of its visits (each takes a few samples). */
   readonly plans?: readonly (readonly [id: number, plan: VisitPlan])[];
   /** After a visit: the mean time of a run in ns; absent if the clock gave none. */
   readonly time?: number;
 }
 
 export type ChildRequest =
-  /** Asks for the outline of the custom operator that the child was started with. */
+  /** Asks for the name, variants and shapes of the custom operator that the child measures. */
   | { readonly type: "describe" }
   | {
     readonly type: "open";
@@ -103,7 +103,7 @@ export type ChildReport =
     readonly names: readonly string[];
     readonly tuned?: readonly boolean[];
     readonly unfit?: readonly Readonly<Record<string, string>>[];
-    /** All variants that this version has; empty for an operator or pass that it lacks. */
+    /** For each question: all variants in the child's checkout; empty if it lacks the pass. */
     readonly known?: readonly (readonly string[])[];
   }
   /** The job's variant cannot run here, a run of it would last too long, or no time was left. */

@@ -19,7 +19,7 @@ import { ceilingSizeWithin } from "./limit.ts";
 import { type ChildRequest, TURNS } from "./protocol.ts";
 import { messageOf, rest, type ServeOptions, type Service } from "./service.ts";
 
-/** Serves requests until they end, one of them fails, or one is a stop. */
+/** Serves requests until there are no more, a request fails, or a request asks to stop. */
 export async function serve(options: ServeOptions): Promise<void> {
   const service: Service = {
     ...options,
@@ -69,8 +69,8 @@ export async function serve(options: ServeOptions): Promise<void> {
 
 async function answer(service: Service, request: ChildRequest): Promise<void> {
   if (request.type === "describe" || request.type === "open") {
-    // Load the operator first: opening the adapter reads the tuned choices, but only those of known
-    // operators.
+    // Load the operator first: opening the adapter reads the tuned choices of those operators that
+    // are known by then.
     service.outline ??= await service.loadOperator?.();
   }
   if (request.type === "describe") {

@@ -87,7 +87,7 @@ export class MeasuringSession {
       const event = await this.#next(child, OPEN_DEADLINE);
       if (event.type === "opened") this.#opened = event;
       else if (event.type === "idle" && this.#opened !== undefined) {
-        if (this.#paused) this.#request({ type: "pause" }); // A new child does not know of it.
+        if (this.#paused) this.#request({ type: "pause" }); // A new child is not paused yet.
         return this.#opened;
       } else if (event.type !== "at") {
         await this.#drop();

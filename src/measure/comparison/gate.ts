@@ -17,13 +17,13 @@ export interface GateRow {
 
 /** A measurement that got worse. */
 export interface Regression extends GateRow {
-  /** The time divided by that in the first file; undefined if the measurement failed. */
+  /** The time divided by the time in the first file; undefined if the measurement failed. */
   readonly ratio: number | undefined;
-  /** The status of the worse measurement. */
+  /** The status of the measurement that got worse. */
   readonly status: MeasurementStatus;
 }
 
-/** A measurement that seems slower by more than the threshold, without a verdict. */
+/** A measurement that seems slower by more than the threshold, but has no verdict. */
 export interface Undecided extends GateRow {
   readonly ratio: number;
   /** Why there is no verdict, such as `the change may be chance: p (Holm) is 0.13`. */

@@ -14,7 +14,7 @@ import { processesOf } from "../rounds.ts";
 import { median } from "../../statistics/summary.ts";
 import { mean } from "../../statistics/mean.ts";
 
-/** The change of a measurement between two files, from neighboring visits. */
+/** How a measurement changed between the two files of a joint run (`--beside`). */
 export interface PairedEstimates {
   /** The logarithm of the ratio of times. */
   readonly time: Estimate;
@@ -116,7 +116,7 @@ function trimmed(estimate: Estimate, values: ReadonlyMap<number, number>): Estim
   };
 }
 
-/** The logarithm of each visit's mean sample, by round and sweep. */
+/** For each round and sweep: the logarithm of the mean of the samples that were taken in it. */
 function visitsOf(
   measurement: Measurement,
   listOf: List,

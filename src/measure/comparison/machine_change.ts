@@ -3,10 +3,10 @@
  *
  * The reference kernel is the same work in both runs. If it took longer, a lower clock or other
  * work slowed the machine, and slowed some operators more than others. The processes of one run all
- * meet the machine in one state, so they cannot show this; the other rows of the table can. Most
- * kernels did not change between two runs, so the median of the rows' changes shows the machine's
- * effect, and their scatter shows how much it varies (the empirical null of B. Efron, Large-scale
- * simultaneous hypothesis testing, 2004).
+ * meet the machine in one state, so they cannot show the slowdown; the other rows of the table can.
+ * Most kernels did not change between two runs, so the median of the rows' changes shows the
+ * machine's effect. The scatter of these changes shows how much that effect varies (the empirical
+ * null of B. Efron, Large-scale simultaneous hypothesis testing, 2004).
  */
 import { median } from "../../statistics/summary.ts";
 import type { EstimatedDifference, TimeEstimates } from "../estimate.ts";

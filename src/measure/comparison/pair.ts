@@ -15,9 +15,9 @@ import type { Interval } from "../../statistics/summary.ts";
 export interface PairComparison {
   /**
    * The candidate's time divided by the baseline's: below 1 is faster. The times are geometric
-   * means of the processes' medians. In a joint run the ratio is the trimmed geometric mean of the
-   * rounds' ratios. Such a run can have two means, from times and from CPU times. The second counts
-   * if it is more precise and lies within the first one's interval; otherwise the first counts.
+   * means of the processes' medians. In a joint run (`--beside`) the ratio is the trimmed geometric
+   * mean of the rounds' ratios of times. If the mean from CPU times is more precise and lies within
+   * the interval of the mean from times, the mean from CPU times is used instead.
    */
   readonly ratio: number | undefined;
   /** The ratio's 95 % interval. */
@@ -26,13 +26,13 @@ export interface PairComparison {
   readonly pValue: number | undefined;
   /** The numbers of processes that measured the baseline and the candidate. */
   readonly processes: readonly [baseline: number, candidate: number];
-  /** The ratio of CPU times; undefined if not measured in both. */
+  /** The ratio of CPU times; undefined if one of the two measurements has none. */
   readonly cpuRatio: number | undefined;
   /** The ratio of times relative to the reference kernel's; undefined if unknown or `inTurns`. */
   readonly relativeRatio: number | undefined;
   /** How the machine changed between two runs on it; undefined if it did not, or if unknown. */
   readonly machineChange: MachineChange | undefined;
-  /** Whether both were measured in turns, so `ratio` compares neighboring samples. */
+  /** Whether both measurements were taken in turns, so `ratio` compares neighboring samples. */
   readonly inTurns: boolean;
   /** The logarithms of ratios that must all show a change; the logarithm of `ratio` comes first. */
   readonly evidence: readonly Evidence[];
@@ -67,8 +67,8 @@ const NOTHING: PairComparison = {
  * @param options.sameMachine whether both come from one machine: then the CPU time, or the time
  *   relative to the reference kernel's, must show a change too. Default false
  * @param options.machineChange how the machine changed between both runs, from `machineChange`
- * @param options.paired the change from `estimatePairs` in a joint run. Both sides met the same
- *   machine, so its clock and load cannot explain the change
+ * @param options.paired the change from `estimatePairs` in a joint run. Both measurements met the
+ *   same state of the machine, so its clock and load cannot explain the change
  *
  * @example
  * ```ts
@@ -142,9 +142,9 @@ function ratioOf(difference: EstimatedDifference | undefined): number | undefine
 }
 
 // Judges by the time or the CPU time, whichever has the smaller error. Other programs hardly affect
-// the CPU time: its error can be 1 % where the time's error is 50 %. But if the less precise one's
-// interval excludes the more precise one's change, for example because work is no longer parallel,
-// both must show a change in the same direction.
+// the CPU time: its error can be 1 % where the time's error is 50 %. The interval of the figure
+// with the larger error must contain the judged change. Otherwise, for example if work is no longer
+// parallel, time and CPU time must both show a change in the same direction.
 function comparePaired({ time, cpu }: PairedEstimates): PairComparison {
   const changes: Evidence[] = [{ of: "time", ...changeOf(time) }];
   if (cpu !== undefined) changes.push({ of: "CPU time", ...changeOf(cpu) });

@@ -35,7 +35,7 @@ export interface ComparisonCell {
   readonly rank: number | undefined;
   /** The median divided by the row's shortest one. */
   readonly relativeToBest: number | undefined;
-  /** The comparison with the first machine's cell; undefined in that cell, or if one is missing. */
+  /** The comparison with the row's first cell; undefined in that cell, or if either is missing. */
   readonly pair: JudgedPair | undefined;
 }
 

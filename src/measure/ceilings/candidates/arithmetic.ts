@@ -106,8 +106,8 @@ export function expCandidate(
     workgroupSize: 64,
     operations: accumulators * steps,
     expected: () => total,
-    // WGSL allows exp(0) an error of three units in the last place, 3·2^-23, and each addition to a
-    // number below 2^9 half a unit, 2^-16. A missing step would be off by 1.
+    // WGSL allows exp(0) an error of three units in the last place, 3·2^-23. It allows an addition
+    // to a number below 2^9 an error of half a unit, 2^-16. A missing step would be off by 1.
     tolerance: accumulators * steps * (3 * 2 ** -23 + 2 ** -16),
   });
 }

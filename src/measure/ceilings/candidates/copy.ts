@@ -4,7 +4,7 @@ import { Plan } from "../../../gpu/plan.ts";
 import copySource from "../../../../kernels/ceilings/copy.wgsl" with { type: "text" };
 import type { Candidate, CeilingSize } from "./candidate.ts";
 
-/** The candidates of the bandwidth: one buffer copied to another, in several forms. */
+/** The candidates for the bandwidth's ceiling: several ways to copy one buffer to another. */
 export function copyCandidates(gpu: Gpu, { copyBytes: bytes }: CeilingSize): Candidate[] {
   const source = gpu.storage(bytes);
   const copied = gpu.storage(bytes);
