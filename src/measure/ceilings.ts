@@ -76,8 +76,8 @@ const units = {
  *
  * @param gpu the GPU
  * @param options its timer, and how often to sample
- * @returns the ceilings; one is null if the adapter lacks its feature, or if its kernels gave wrong
- *   results or no times
+ * @returns the ceilings; a ceiling is null if the adapter lacks the feature that it needs, or if
+ *   its kernels gave wrong results or no times
  * @throws {GpuError} if the GPU fails
  */
 export async function measureCeilings(
@@ -227,7 +227,7 @@ function bestSampled(list: readonly Sampled[]): Sampled {
   return list.toSorted((a, b) => best(a) - best(b))[0]!;
 }
 
-// Whether the three best samples agree: on a busy machine, only samples from quiet moments do.
+// Whether the three best samples agree. On a busy machine, only samples from quiet moments agree.
 function isSettled({ times }: Sampled): boolean {
   const sorted = times.toSorted((a, b) => a - b);
   return sorted.length >= 3 && sorted[2]! <= SETTLED * sorted[0]!;

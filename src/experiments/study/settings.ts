@@ -56,7 +56,7 @@ type Shape = Pick<
 
 const shapes: Readonly<Record<StudySetting, Shape & { readonly withoutAttention: number[] }>> = {
   shallow: { layers: 2, ...SMALL, withoutAttention: [] },
-  // The first attention reads an MLP's output, so a massive activation can form before it.
+  // Layer 0 has an MLP but no attention, so a massive activation can form before any attention.
   deep: { layers: 3, ...SMALL, withoutAttention: [0] },
   text: {
     layers: 4,

@@ -66,7 +66,7 @@ export function syntheticBigramTable(options: SyntheticBigramTableOptions): Bigr
   for (let a = 0; a < characters; a++) {
     const stream = new RandomStream([seed, BIGRAM_STREAM, a]);
     const logarithms = zipf.map((weight) => logGamma(stream, concentration * weight / total));
-    // Divide by the largest: with small parameters most gamma numbers are too small for a float64.
+    // Divide by the largest: if the parameters are small, most gamma numbers would round to 0.
     const largest = logarithms.reduce((most, each) => Math.max(most, each), -Infinity);
     rows.set(integerWeights(logarithms.map((each) => Math.exp(each - largest))), a * characters);
   }

@@ -159,8 +159,8 @@ function openSystemLoader(): Deno.DynamicLibrary<Record<never, never>> | undefin
   }
 }
 
-// WebGPU opens `libvulkan.so.1` later, by name; a library already open under that SONAME satisfies
-// it.
+// WebGPU later opens `libvulkan.so.1` by name, and then gets the library that is already open under
+// this name (its SONAME).
 function openOwnLoader(loaderFile: string): Deno.DynamicLibrary<Record<never, never>> {
   try {
     return Deno.dlopen(loaderFile, {});

@@ -34,7 +34,7 @@ interface Copy {
 
 const copyKernel: Kernel = { parts: [{ file: "arithmetic/copy.wgsl", source: copySource }] };
 
-/** Adds the copies around dispatches, in a plan's order. */
+/** Surrounds a plan's dispatches, in their order, with the copies of slices that they need. */
 export class Staging {
   readonly #gpu: BufferOwner;
   readonly #buffers: unknown[];

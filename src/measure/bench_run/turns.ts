@@ -15,7 +15,7 @@ import { relativeHalfWidth } from "../sampling/stopping.ts";
 import { shuffler } from "../sampling.ts";
 import type { VisitPlan } from "../sampling/visits.ts";
 
-/** When to stop, and in which order to visit. */
+/** When the turns end, and in which order the jobs are visited. */
 export interface TurnsOptions {
   /** A job is precise once the interval of its median ratio has at most this relative half-width. */
   readonly targetHalfWidth: number;

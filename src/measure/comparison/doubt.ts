@@ -6,7 +6,8 @@ import type { Evidence, PairComparison } from "./pair.ts";
 /** The reason that prevents a verdict. */
 export interface Doubt {
   /**
-   * - `one process`: one process took a measurement, so how processes differ is not known
+   * - `one process`: a measurement comes from a single process, so it is not known how processes
+   *   differ
    * - `chance`: the change is above the threshold and may be chance
    * - `CPU time`: on one machine, the CPU time does not show the change
    * - `clock`: on one machine, the time relative to the reference kernel's does not show the change
