@@ -14,8 +14,8 @@ export interface MatmulOptions {
   /** [..., M, K], or [..., K, M] with `transposeLeft`. */
   readonly left: ReferenceTensor;
   /**
-   * [..., K, N], or [..., N, K] with `transposeRight`. Without leading dimensions all batches share
-   * it.
+   * [..., K, N], or [..., N, K] with `transposeRight`. If this operand has no leading dimensions,
+   * all batches share it.
    */
   readonly right: ReferenceTensor;
   /** Whether the left operand is stored transposed. Default false. */
@@ -34,7 +34,7 @@ export interface MatmulDimensions {
   readonly rows: number;
   /** N, the number of the product's columns. */
   readonly columns: number;
-  /** K, the number of products that an element sums. */
+  /** K, the number of products that are summed for one element of the result. */
   readonly inner: number;
 }
 
@@ -55,8 +55,8 @@ function checkFlag(operator: string, name: string, given: unknown): boolean {
 }
 
 /**
- * Checks the shapes of a matrix product's operands, in the float64 twin or on a GPU, against each
- * other.
+ * Checks that the shapes of a matrix product's operands fit each other. The float64 twin and the
+ * GPU's operator both use this check.
  *
  * @returns The sizes they agree on.
  * @throws {TypeError} If a shape does not fit, or a flag is not a boolean.
@@ -67,7 +67,8 @@ export function checkMatmulShapes(
 ): MatmulDimensions {
   const transposeLeft = checkFlag(operator, "transposeLeft", operands.transposeLeft);
   const transposeRight = checkFlag(operator, "transposeRight", operands.transposeRight);
-  // Any rank is allowed, so the message writes the wanted shape with the operand's own rank.
+  // The operand may have any number of dimensions. The error message shows the wanted shape with as
+  // many dimensions as the operand has.
   const given = (operands.left as Shaped | undefined)?.shape;
   const rank = Array.isArray(given) ? Math.max(2, given.length) : 2;
   const names = Array.from({ length: rank - 2 }, (_, i) => `n${i}`);

@@ -1,6 +1,6 @@
 /**
- * The float64 twin: every operator of the suite in plain loops on the CPU, with the argument names
- * and shapes of the GPU's operators; closed forms of their Jacobians; and finite differences that
+ * The float64 twin: every operator in plain loops on the CPU, with the argument names and shapes of
+ * the GPU's operators. Also closed forms of the operators' Jacobians, and finite differences that
  * check the gradients.
  *
  * @module
@@ -14,5 +14,8 @@ export * from "./rms_norm.ts";
 export * from "./tensor.ts";
 export * from "./v_scale.ts";
 export type { Complex } from "./complex.ts";
-/** Complex arithmetic and the row operators written in it, for complex-step derivatives. */
+/**
+ * Complex numbers, and V-scale, RMSNorm and attention of one row computed with them, for
+ * complex-step derivatives.
+ */
 export * as complexNumbers from "./complex.ts";

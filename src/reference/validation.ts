@@ -138,7 +138,8 @@ export function checkPositive(
  * Checks that the tensors are the float64 twin's and hold as many elements as their shapes say.
  *
  * @param tensors The tensors by argument name; undefined ones are skipped.
- * @throws {TypeError} If a tensor's data is not a Float64Array of as many elements.
+ * @throws {TypeError} If a tensor's data is not a Float64Array, or its length does not fit the
+ * shape.
  */
 export function checkData(
   operator: string,

@@ -57,8 +57,8 @@ export interface LlamaConfig {
   /** The layers, counted from 0, that have no attention: their MLP reads the layer's input. */
   readonly layersWithoutAttention: readonly number[];
   /**
-   * Whether σ(W_G h̃) multiplies each head's output, or each element of it, before W_O. Default:
-   * none.
+   * Whether attention's outputs are multiplied by gates σ(W_G h̃) before W_O: one gate for each
+   * head, or one for each element of a head. h̃ is the RMSNorm's output. Default: none.
    */
   readonly attentionGate?: AttentionGate | undefined;
   /** Whether each query head has an extra logit without a value. Default: none. */

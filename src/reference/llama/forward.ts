@@ -50,15 +50,18 @@ export interface AttentionMemory {
   readonly norm: Normed;
   /** Queries and keys before the RMSNorms that some models have: [B T H, D] each. */
   readonly plain: { readonly query: ReferenceTensor; readonly key: ReferenceTensor };
-  /** What these RMSNorms give for queries and keys; undefined if the model has none. */
+  /**
+   * The outputs of the RMSNorms over each query's and each key's D elements; undefined if the model
+   * has no such RMSNorms.
+   */
   readonly headNorms: { readonly query: Normed; readonly key: Normed } | undefined;
   readonly query: ReferenceTensor;
   readonly key: ReferenceTensor;
   readonly value: ReferenceTensor;
   readonly vScale: ReferenceVScale | undefined;
   /**
-   * The sink's logit in each query head's softmax, without a value: [Hq]; undefined if the model
-   * has no sinks.
+   * Each query head's sink logit, an extra logit of its softmax that has no value: [Hq]; undefined
+   * if the model has none.
    */
   readonly sinkLogit: ReferenceTensor | undefined;
   readonly output: ReferenceTensor;
@@ -199,7 +202,7 @@ export class LlamaForward {
       : { value: holdFast(value, { held, constant: vScale.constant }) };
     const sinkLogit = this.#sinkLogit(layer);
     const { output, logSumExp } = attentionForward({ query, key, ...used, sinkLogit });
-    // RoPE does not turn values, so it must not turn the heads' outputs back.
+    // RoPE has not rotated the values, so `mergeHeads` must not rotate the heads' outputs back.
     const merged = mergeHeads(output, { ...this.layout("query"), rope: undefined });
     const gate = this.#gateForward(names.attentionGate, { norm: norm.output, merged });
     const weight = this.parameter(names.attentionOutput);
@@ -271,8 +274,9 @@ export class LlamaForward {
 }
 
 /**
- * v₀ + φ(v) − φ(v₀), where v₀ is `held`. At v = v₀ its value is v₀, but its derivative is that of
- * V-scale. So finite differences of the loss give the gradient of backward-only V-scale.
+ * Returns v₀ + φ(v) − φ(v₀), where v₀ is `held`. At v = v₀ this sum equals v₀, but its derivative
+ * equals that of φ, which is V-scale. So finite differences of the loss give the gradient of
+ * backward-only V-scale.
  */
 function holdFast(
   value: ReferenceTensor,

@@ -46,7 +46,9 @@ export interface LayerParameterNames {
   readonly attentionOutputBias: string;
   /** The learned sinks: one logit s for each query head, [Hq] */
   readonly sinks: string;
-  /** W_G of gated attention: [Hq, d] or [Hq D, d] */
+  /**
+   * W_G of gated attention: [Hq, d] with a gate for each head, [Hq D, d] with one for each element
+   */
   readonly attentionGate: string;
   /** θ of learned V-scale, whose C is exp(θ) times `vScaleConstant()`: [Hkv] */
   readonly theta: string;
@@ -226,7 +228,8 @@ export function initialParameters(
 }
 
 /**
- * 53 bits that depend on every bit of the seed and the name: FNV-1a twice, from different starts.
+ * 53 bits that depend on every bit of the seed and the name: two FNV-1a hashes with different start
+ * values, joined.
  */
 function seedOf(seed: number, name: string): number {
   const bytes = new TextEncoder().encode(`${seed} ${name}`);

@@ -15,7 +15,7 @@ export function linearForward({ input, weight }: Linear): ReferenceTensor {
   return matmul({ left: input, right: weight, transposeRight: true }).product;
 }
 
-/** ∂L/∂X = G W and ∂L/∂W = Gᵀ X, with G = ∂L/∂Y. */
+/** For Y = X Wᵀ and G = ∂L/∂Y: ∂L/∂X = G W and ∂L/∂W = Gᵀ X. */
 export function linearBackward(
   { input, weight, outputGradient }: Linear & { readonly outputGradient: ReferenceTensor },
 ): { inputGradient: ReferenceTensor; weightGradient: ReferenceTensor } {
@@ -71,8 +71,8 @@ export function splitHeads(rows: ReferenceTensor, layout: HeadLayout): Reference
 }
 
 /**
- * Joins heads along the last dimension and turns them back. This is the inverse of
- * {@linkcode splitHeads}, and also its gradient, because RoPE is a rotation.
+ * Joins heads along the last dimension and undoes RoPE's rotation. This is the inverse of
+ * {@linkcode splitHeads}. It is also the gradient of `splitHeads`, because RoPE is a rotation.
  */
 export function mergeHeads(perHead: ReferenceTensor, layout: HeadLayout): ReferenceTensor {
   const { batch, context, heads, headDim } = layout;
@@ -107,7 +107,7 @@ function frequenciesOf({ headDim, rope }: HeadLayout): Float64Array {
   return rope === undefined ? new Float64Array(headDim / 2) : ropeFrequencies({ headDim, ...rope });
 }
 
-/** Copies one head's row, turned by the angles of position t. */
+/** Copies one head's D elements, rotated by RoPE's angles at position t. */
 function turn(
   frequencies: Float64Array,
   { from, start, to, end, t }: {
@@ -145,7 +145,7 @@ export function swigluForward({ gate, up }: Gated): ReferenceTensor {
   return { data, shape: gate.shape };
 }
 
-/** ∂L/∂u = G g σ and ∂L/∂g = G u σ (1 + g (1 − σ)), with G = ∂L/∂m and σ = σ(g). */
+/** For m = g σ(g) u, G = ∂L/∂m and σ = σ(g): ∂L/∂u = G g σ and ∂L/∂g = G u σ (1 + g (1 − σ)). */
 export function swigluBackward(
   { gate, up, outputGradient }: Gated & { readonly outputGradient: ReferenceTensor },
 ): { gateGradient: ReferenceTensor; upGradient: ReferenceTensor } {
@@ -177,7 +177,10 @@ export function attentionGateForward(
   return { output: { data, shape: input.shape }, opening };
 }
 
-/** ∂L/∂y = σ(x) G and ∂L/∂x = σ(x) σ(−x) Σ G y over the elements of the gate, with G = ∂L/∂y′. */
+/**
+ * For y′ = σ(x) y and G = ∂L/∂y′: ∂L/∂y = σ(x) G and ∂L/∂x = σ(x) σ(−x) Σ G y. The sum runs over
+ * the elements of y that the gate x multiplies.
+ */
 export function attentionGateBackward(
   { input, logits, outputGradient }: GatedHeads & { readonly outputGradient: ReferenceTensor },
 ): { inputGradient: ReferenceTensor; logitsGradient: ReferenceTensor } {
@@ -193,7 +196,7 @@ export function attentionGateBackward(
   return { inputGradient, logitsGradient };
 }
 
-/** The table's row of every token: [N, d]. */
+/** Looks up each token's row in the table: [N, d]. */
 export function embed(table: ReferenceTensor, tokens: ArrayLike<number>): ReferenceTensor {
   const width = table.shape[1]!;
   const output = zeros([tokens.length, width]);

@@ -15,10 +15,10 @@ export type RopeScaling =
   }
   | {
     /**
-     * Llama 3's scaling. It depends on n = originalPositions × frequency / 2π, the number of turns
-     * over the original context. A frequency with n below `lowFrequencyFactor` is divided by the
-     * factor. With n above `highFrequencyFactor` it stays. Between the two, the divided and the
-     * original frequency are mixed, linearly in n.
+     * Llama 3's scaling. It depends on n = originalPositions × frequency / 2π, the number of full
+     * turns over the original context. A frequency whose n is below `lowFrequencyFactor` is divided
+     * by the factor. A frequency whose n is above `highFrequencyFactor` stays unchanged. Between
+     * these two limits, the divided and the unchanged frequency are mixed, linearly in n.
      */
     readonly type: "llama3";
     readonly factor: number;

@@ -24,8 +24,8 @@ export interface LayerTrace<Numbers> {
   /** h^{ℓ+1} = h^{ℓ+½} + r_mlp, the stream after the layer: [B, T, d] */
   readonly output: Numbers;
   /**
-   * The loss's gradients with respect to some of the states. Two more follow: the gradient with
-   * respect to r_attn equals `half`, and the one with respect to r_mlp equals `output`.
+   * The loss's gradients with respect to some of the states. The gradients with respect to r_attn
+   * and r_mlp need no fields: they equal `gradients.half` and `gradients.output`.
    */
   readonly gradients: {
     readonly input: Numbers;
