@@ -65,7 +65,7 @@ function presentStyles(element: SvgElement): void {
 /**
  * Draws a picture with Observable Plot: one static image with a title and a description.
  *
- * @param plot Plot's options; the data hold CSS colors and Plot's names of symbols
+ * @param plot Plot's options; its data give colors as CSS colors, and symbols by Plot's names
  */
 export function drawPicture(
   { document, text }: PictureOptions,

@@ -1,6 +1,6 @@
 /**
  * Exports a measurement's states and gradients, token by token, for other programs: arrays as .npy,
- * tables as CSV, and an index that explains each.
+ * tables as CSV, and an index that explains every file.
  *
  * The files go to a temporary folder next to the requested one. Once all files are complete, the
  * temporary folder gets the requested name.

@@ -7,7 +7,10 @@ import type { Interval } from "../statistics/summary.ts";
 /** The text for a missing figure. */
 export const NO_DATA = "no data";
 
-/** Three significant digits from 1 to 999, two decimals below, none above; no exponent. */
+/**
+ * Writes three significant digits from 1 to 999, two decimals below 1, no decimals above 999, and
+ * never an exponent.
+ */
 function threeDigits(value: number): string {
   return value >= 99.95 ? value.toFixed(0) : value >= 9.995 ? value.toFixed(1) : value.toFixed(2);
 }

@@ -16,17 +16,17 @@ import { type Cell, numberColumns, type Table, textColumns } from "./table.ts";
 export interface GalleryRow {
   readonly machine: Machine;
   /**
-   * The geometric mean of the share of the roofline, over those hot-cache measurements of default
+   * The geometric mean of the shares of the roofline, over the hot-cache measurements of default
    * variants that have a share.
    */
   readonly share: number | undefined;
-  /** The number of these measurements. */
+  /** The number of measurements that `share` averages. */
   readonly shares: number;
   /** The number of hot-cache measurements of default variants, with or without a share. */
   readonly hot: number;
   /** The largest error of an answer as a share of its tolerance. */
   readonly error: number | undefined;
-  /** Wrong, failed or timed out. */
+  /** The number of measurements that are wrong, failed or timed out. */
   readonly bad: number;
   readonly count: number;
   /** Whole days since the run began; negative if its date is in the future. */

@@ -20,10 +20,10 @@ export interface Page {
   readonly meta?: string;
   /** The page's first text, before the navigation. */
   readonly summary: Markup;
-  /** Warnings, one per line. Without lines, their title is left out too. */
+  /** Warnings, one per line. If there are no lines, the page leaves out the title too. */
   readonly notes?: { readonly title: string; readonly lines: readonly string[] };
   readonly sections: readonly PageSection[];
-  /** The data that the page was made from, for its last line. */
+  /** The data that the page was made from. The page's last line names them. */
   readonly source?: string;
   /** CSS besides the style of every page. */
   readonly style?: string;

@@ -14,7 +14,7 @@ import { machineColor, machineSign, plotText } from "./plot.ts";
 export interface SinkPlotOptions extends PictureOptions {
   /** The width in pixels; the picture shrinks if there is less room. */
   readonly width: number;
-  /** Orders the series' colors and signs. Default: by appearance in the rows. */
+  /** The series, in the order in which they get colors and signs. Default: the rows' order. */
   readonly series?: readonly string[];
 }
 
@@ -191,8 +191,8 @@ function evenTicks(low: number, high: number, most: number): number[] {
 
 /**
  * The domain of a logarithmic axis: from the least to the greatest value above 0, and a little
- * further at both ends. On the logarithmic scale, each end moves by `margin` times the distance
- * between the two, but at least by a factor of 1.15.
+ * further at both ends. On the logarithmic scale, each end moves outward by `margin` times the
+ * distance from least to greatest, but at least by a factor of 1.15.
  */
 export function logDomain(values: Iterable<number>, margin = 0.06): [number, number] {
   let low = Infinity, high = 0;

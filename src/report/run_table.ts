@@ -172,8 +172,8 @@ function row(measurement: Measurement, known: Summarized): Cell[] {
 }
 
 /**
- * Writes the measurements in the columns that fit 120 characters. The rate counts operations or
- * bytes, by the ceiling that bounds the measurement. Numbered remarks follow below the table.
+ * Writes the measurements in the columns that fit 120 characters. The rate counts operations if
+ * arithmetic bounds the measurement, and bytes if bandwidth does. Numbered remarks follow below.
  */
 function formatCompactRows(file: ResultFile, options: { readonly color: boolean }): string {
   const notes: string[] = [];
@@ -233,7 +233,7 @@ function formatCompactRows(file: ResultFile, options: { readonly color: boolean 
 interface Remark {
   /** The remark without this row's numbers, so several rows can share one note. */
   readonly kind: string;
-  /** With this row's numbers. */
+  /** The remark with this row's numbers. */
   readonly text: string;
 }
 

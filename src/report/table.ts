@@ -48,8 +48,8 @@ export function cellText(cell: Cell): string {
   return typeof cell === "string" ? cell : cell.text;
 }
 
-// Codes that turn a style on and off. Browsers, which use this module too, lack node:util's
-// styleText.
+// Terminal codes that turn a style on and off. node:util's styleText is not used, because this
+// module also runs in browsers, which lack it.
 const styles = {
   good: [32, 39],
   bad: [31, 39],
@@ -69,7 +69,7 @@ function pad(text: string, width: number, align: "left" | "right" | undefined): 
 }
 
 /**
- * Writes a table with aligned columns for a terminal. Lines end in white space only with colors.
+ * Writes a table with aligned columns for a terminal. Without colors, no line ends in white space.
  *
  * @example
  * ```ts
@@ -141,7 +141,8 @@ export function formatMarkdownTable(table: Table): string {
 
 function csvField(text: string): string {
   let field = escapeTerminal(text);
-  // Spreadsheets run text that begins like a formula. Numbers stay numbers.
+  // Spreadsheets run text that begins like a formula, so it gets an apostrophe in front. Numbers,
+  // such as -1, get none.
   if (/^[=+\-@]/.test(field) && !/^[+-]?[\d.]+(e[+-]?\d+)?$/i.test(field)) field = `'${field}`;
   return /[",;]|^\s|\s$/.test(field) ? `"${field.replaceAll('"', '""')}"` : field;
 }

@@ -35,7 +35,9 @@ const verdictTexts: Readonly<Record<Verdict, string>> = {
   "no data": NO_DATA,
 };
 
-/** A verdict as a cell, with the cause of an ambiguous one; empty without a verdict. */
+/**
+ * Writes a verdict as a cell; if the verdict is ambiguous, with its cause. Empty without a verdict.
+ */
 export function verdictCell(pair: JudgedPair | undefined): Cell {
   if (pair === undefined) return "";
   const { verdict, doubt } = pair;

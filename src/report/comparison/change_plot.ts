@@ -66,7 +66,7 @@ export function changePlot(comparison: Comparison, options: ChangePlotOptions): 
   const changes = changesOf(comparison);
   if (changes.length === 0) return undefined;
   const limit = 1 + comparison.threshold;
-  // On a phone the name stands above its line, otherwise next to it.
+  // In a narrow picture a measurement's name stands above its interval, in a wide one left of it.
   const lineHeight = narrow ? 54 : 22;
   // Sans-serif letters of 12 pixels are 6.6 pixels wide on average.
   const longest = Math.max(...changes.map((change) => fullName(change).length));
@@ -144,7 +144,7 @@ function names(
       textAnchor: narrow ? "start" : "end",
       ...place,
       text,
-      // An outline in the background's color, where names cross the band and the lines.
+      // An outline in the background's color keeps names legible over the band and the lines.
       stroke: "var(--surface)",
       strokeWidth: 3,
       fill: "currentColor",
@@ -162,8 +162,9 @@ const ROUND = [0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.
 const ROUND_GROWTH = [...ROUND.slice(0, 8), 1, 2, 4, 9, 19, 49, 99, 999, 9999, 99999, 999999];
 
 /**
- * Ticks between two ratios, at round changes such as −10 % or +20 %. They begin at no change, go
- * outward, and skip a change whose label would be too close to the last one.
+ * Ticks between two ratios, at round changes such as −10 % or +20 %. The ticks begin at 0 % and go
+ * outward on both sides. A round change gets no tick if its label would be too close to the last
+ * label.
  */
 function tickRatios(low: number, high: number, count: number): number[] {
   const distance = Math.log(high / low) / count;

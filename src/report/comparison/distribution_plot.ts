@@ -157,7 +157,7 @@ export function distributionPlot(
         })
       ),
       common
-        // A line at each median, with its machine's sign at the bottom.
+        // Each median gets a vertical line, and its machine's symbol at the line's foot.
         ? [
           Plot.ruleX(spreads, {
             fy: "shape",

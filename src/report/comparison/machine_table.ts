@@ -1,4 +1,4 @@
-/** The tables of a comparison with one row per machine. */
+/** The tables of a comparison that have one row per machine. */
 import type { Comparison } from "../../measure/comparison.ts";
 import type { BoundingCeiling } from "../../measure/ceilings/roofline.ts";
 import { formatDuration, formatFactor, formatRate, NO_DATA } from "../format.ts";
@@ -6,8 +6,8 @@ import { numberColumns, type Table, textColumns } from "../table.ts";
 import { ceilingCell, changeText, shareText } from "./cells.ts";
 
 /**
- * The table of totals: one row per machine. Ranks and multiples of the best count only the rows
- * that every machine has.
+ * The table of totals: one row per machine. Ranks, and times divided by the best time, cover only
+ * the rows that every machine has.
  */
 export function totalTable(comparison: Comparison): Table {
   const first = comparison.machines[0]!.name;
@@ -35,7 +35,7 @@ export function totalTable(comparison: Comparison): Table {
   };
 }
 
-/** The table of machines: one row each with its properties and ceilings. */
+/** The table of machines. Each machine is one row, with its properties and ceilings. */
 export function machineTable(comparison: Comparison): Table {
   return {
     caption: "The machines and their measured ceilings",

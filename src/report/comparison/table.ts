@@ -1,4 +1,4 @@
-/** The tables of a comparison with one row per measurement. */
+/** The tables of a comparison that have one row per measurement. */
 import type { Comparison } from "../../measure/comparison.ts";
 import type { ComparisonRow } from "../../measure/comparison/rows.ts";
 import {

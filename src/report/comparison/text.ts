@@ -56,7 +56,7 @@ export function formatComparison(
   ].join("\n");
 }
 
-/** For an issue or a pull request. */
+/** Writes a comparison as Markdown, for an issue or a pull request. */
 export function formatComparisonMarkdown(comparison: Comparison): string {
   return [
     ...tables(comparison).map(formatMarkdownTable),
@@ -164,6 +164,7 @@ export function formatComparisonJson(comparison: Comparison): string {
     uncompared: uncompared.map(described),
     warnings,
   };
-  // Line by line, to keep JSON's own line breaks; strings in JSON hold none.
+  // `escapeTerminal` escapes line breaks too. So escape the JSON line by line, which keeps the
+  // breaks between its lines; JSON's strings hold none.
   return JSON.stringify(value, null, 2).split("\n").map(escapeTerminal).join("\n") + "\n";
 }

@@ -4,17 +4,19 @@ import type { LayerTrace } from "../../reference/llama/trace.ts";
 
 /** One array of every layer. */
 export interface ExportedArray {
-  /** Its symbol in the notation of src/reference/theory.md, and a few words. */
+  /** The array's symbol in the notation of src/reference/theory.md, and a few words about it. */
   readonly meaning: string;
   /** The names of its dimensions. */
   readonly axes: readonly string[];
   /** The lengths of all dimensions but the first, which counts the texts. */
   readonly shape: (config: LlamaConfig, context: number) => readonly number[];
-  /** Whether only layers with attention have it. */
+  /** Whether only layers with attention have this array. */
   readonly attention: boolean;
   /** Reads the array from a layer's trace; undefined if a layer without attention lacks it. */
   readonly read: (layer: LayerTrace<Float32Array>) => Float32Array | undefined;
-  /** Whether it is a gradient. The export scales gradients to the mean loss over all texts. */
+  /**
+   * Whether the array is a gradient. The export scales gradients to the mean loss over all texts.
+   */
   readonly gradient: boolean;
 }
 
@@ -117,7 +119,10 @@ export const ARRAY_NAMES = Object.keys(ARRAYS) as readonly ArrayName[];
 /** Arrays that an export holds by default. */
 export const DEFAULT_ARRAYS: readonly ArrayName[] = ["output", "attention_norm_gradient"];
 
-/** Looks up an array whose name is known only at run time. All arrays share the returned type. */
+/**
+ * Looks up an array whose name is known only at run time. Each array has a type of its own; the
+ * returned type fits all of them.
+ */
 export function arrayOf(name: ArrayName): ExportedArray {
   return ARRAYS[name];
 }

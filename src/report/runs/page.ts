@@ -1,4 +1,7 @@
-/** Several training runs as one HTML page: joint curves, the end of each run, its settings. */
+/**
+ * Several training runs as one HTML page: curves of all runs together, each run's last measurement,
+ * and the settings in which the runs differ.
+ */
 import { plural } from "../../plural.ts";
 import type { StoredRun } from "../../experiments/run/read.ts";
 import { html, htmlTable, type Markup } from "../html.ts";

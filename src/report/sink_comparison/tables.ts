@@ -11,7 +11,8 @@ import { mean } from "../../statistics/mean.ts";
 import type { Interval } from "../../statistics/resampling.ts";
 
 /**
- * Notes on settings in which the measurements differ, which makes their figures less comparable.
+ * Notes on the settings in which the measurements differ. Such differences make the measurements'
+ * figures less comparable.
  */
 export function settingNotes(measurements: readonly NamedMeasurement[]): string[] {
   const of = (read: (measurement: SinkMeasurement) => string) => {
@@ -213,7 +214,8 @@ export function summaryTable(measurements: readonly NamedMeasurement[]): Table {
 type ByLayer = (measurement: SinkMeasurement, layer: number) => number | null | undefined;
 
 /**
- * Older files have the sink rate only for pretrained models, in their `pretrained` part.
+ * The sink rate of a layer. Older files have it only for pretrained models, in the files' part
+ * `pretrained`.
  */
 const sinkRate: ByLayer = ({ layers, pretrained, settings }, layer) => {
   const own = pretrained?.layers[layer];

@@ -39,8 +39,9 @@ interface LinePoint {
 }
 
 /**
- * Draws one picture for each of Bloat, Compress and Change that has rows. Points are single tokens,
- * large and outlined at position s; a line is the fit of Compress. Both axes are logarithmic.
+ * Draws Bloat, Compress and Change, each in a picture of its own if it has rows. Each point is one
+ * token; the points of position s, the sink, are large and outlined. Lines are the fits of
+ * Compress. Both axes are logarithmic.
  *
  * @param rows of any number of layers and runs; values of 0 are left out
  */

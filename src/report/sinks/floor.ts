@@ -1,6 +1,6 @@
 /**
- * Writes gradients with respect to keys and queries. They may lie below their floor, the rounding
- * error.
+ * Writes gradients with respect to keys and queries. Such a gradient may lie below its floor: the
+ * size of its rounding error.
  */
 import { hasSinkLogit } from "../../reference/llama/config.ts";
 import type { SinkMeasurement } from "../../sinks/measurement.ts";
@@ -11,7 +11,7 @@ export const ZERO = "0";
 
 export interface PathAtSink {
   readonly path: "query" | "key" | "value";
-  /** The norm of the path's gradient at s. */
+  /** The norm of the path's gradient at position s, the sink. */
   readonly sink: number;
   /** The path's rounding error; undefined if unknown, as in older files. */
   readonly floor: number | undefined;
@@ -33,7 +33,7 @@ export function belowFloor(
   return isZero ? ZERO : `below its floor (≤ ${figure(floor)})`;
 }
 
-/** A path's rounding error at s, as the mean over layers; undefined if unknown. */
+/** A path's rounding error at position s, as the mean over layers; undefined if unknown. */
 export function summaryFloor(
   { summary }: Pick<SinkMeasurement, "summary">,
   path: PathAtSink["path"],
@@ -48,8 +48,8 @@ export function summaryFloor(
 const ROUNDING = 2 ** -20;
 
 /**
- * Writes a path's gradient at s compared with the early tokens, as the mean over layers with its 95
- * % interval.
+ * Writes a path's gradient at position s, divided by that of the early tokens, with a 95 %
+ * interval. Both gradients are means over layers.
  *
  * @returns for example `3.71× (3.30 to 4.20)`, `0×`, or that the gradient is below its floor
  */

@@ -22,7 +22,7 @@ export function sinkRateCells({ layers, sinkPositions }: StatesMeasurement): Hea
 /** ‖h_out‖ of the first tokens: positions along x, layers along y. */
 export function normCells({ layers, positions }: SinkMeasurement): HeatCell[] {
   // From position 32 on, a measurement keeps few positions. Leave them out: the map would show them
-  // side by side.
+  // side by side, like neighbors.
   const dense = positions.filter((position, i) => position === i);
   return layers.flatMap(({ layer, outputByPosition }) =>
     dense.map((position, i) => ({ x: position, y: layer, value: outputByPosition[i]! }))

@@ -39,7 +39,7 @@ const LETTER = 7;
 /** Colors in the legend. */
 const STEPS = 12;
 
-/** At most `most` ticks, at round distances. */
+/** At most `most` ticks, at the multiples of a round number. */
 function ticksOf(values: readonly number[], most: number): number[] {
   const step = [1, 2, 4, 5, 8, 10, 16, 20, 32, 50, 64, 100, 128]
     .find((each) => values.filter((value) => value % each === 0).length <= most) ?? Infinity;
@@ -86,7 +86,8 @@ export function heatMap(cells: readonly HeatCell[], options: HeatMapOptions): Ma
     x: { type: "band", domain: columns, label: null },
     y: { type: "band", domain: rows, label: null },
     marks: [
-      // An outline: in the dark scheme, the darkest cells are hardly lighter than the background.
+      // Cells at an edge get an outline: in the dark scheme, the darkest cells are hardly lighter
+      // than the background.
       Plot.cell(edgesOf(shown), {
         x: "x",
         y: "y",
@@ -145,7 +146,7 @@ function edgesOf(cells: readonly HeatCell[]): HeatCell[] {
   );
 }
 
-/** A strip of colors above the frame. */
+/** The legend: a strip of colors above the frame, with numbers. */
 function legendMarks(
   { domain: [low, high], apply, format, scale, options }: {
     readonly domain: readonly number[];

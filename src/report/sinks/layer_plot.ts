@@ -43,9 +43,10 @@ interface LayerPoint {
 }
 
 /**
- * Draws one quantity by layer. A line with the series' sign at each layer is for token s, a dashed
- * line for the early tokens. Several runs of a series become their median and range. Undefined if
- * no row has the quantity.
+ * Draws one quantity by layer. A solid line, with the series' sign at each layer, shows token s; a
+ * dashed line shows the early tokens. If a series has several runs, the lines are at the runs'
+ * medians, and vertical lines show the runs' range for token s. Undefined if no row has the
+ * quantity.
  */
 export function layerNormPlot(
   rows: readonly LayerNormRow[],
@@ -58,7 +59,8 @@ export function layerNormPlot(
   const points = series.flatMap((name, index) =>
     pointsOf(found.filter((row) => row.series === name), index)
   );
-  // A share has a linear scale; other quantities differ by factors.
+  // Sink scores are shares, so their scale is linear. Other quantities differ by factors, so theirs
+  // is logarithmic.
   const share = quantity === "sink score" || quantity === "idle score";
   const domain = share ? [0, 1] as [number, number] : logDomain(
     points.flatMap(({ low, high }) => [low, high]),

@@ -55,7 +55,7 @@ interface Section {
 /** A picture's width in pixels: a large screen shows two pictures side by side. */
 const WIDTH = 560;
 
-/** Tables with more rows are folded up. */
+/** Tables with more rows than this are folded up. */
 const LONG_TABLE = 64;
 
 function headId({ layer, head, why }: AttentionMap): string {
@@ -251,7 +251,7 @@ function sectionsOf(measurement: SinkMeasurement, document: SvgDocument): Sectio
   ];
 }
 
-/** Folds up a long table, such as that of all heads. */
+/** Folds up a long table, such as the table of all heads. */
 function tableCard(table: Table, id: string): Markup {
   const shown = htmlTable(table, { id });
   return table.rows.length <= LONG_TABLE ? html`<div class="card table">${shown}</div>` : html`

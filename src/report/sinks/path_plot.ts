@@ -19,10 +19,10 @@ const PATHS = ["value", "key", "query"] as const;
 const ROUNDING = 2 ** -23;
 
 /**
- * Draws ‖∇v_t‖, ‖∇k_t‖ and ‖∇q_t‖ over positions, with a panel for each variant or moment. Rows of
- * equal panel, path and position (of several runs) become their geometric mean. A logarithmic axis
- * cannot show zeros, such as the query's at token 0: "▾ 0" at the bottom stands for each. "▾ floor"
- * stands for a value that rounding hides.
+ * Draws ‖∇v_t‖, ‖∇k_t‖ and ‖∇q_t‖ over positions, with a panel for each variant, or for each moment
+ * of training. If several runs give rows of equal panel, path and position, their geometric mean is
+ * drawn. A logarithmic axis cannot show a gradient of 0, such as the query's at token 0, so "▾ 0"
+ * at the bottom stands for it. "▾ floor" stands for a value that rounding hides.
  *
  * @returns undefined if there is no row above 0
  */
@@ -63,7 +63,8 @@ export function pathGradientPlot(
       paddingInner: 0.08,
       paddingOuter: 0,
     },
-    // Position 0 is the picture's subject. Counting positions from 1 gives it room.
+    // A logarithmic axis has no place for position 0, the picture's subject. So each point is drawn
+    // at its position + 1.
     x: { type: "log", domain: [0.9, 1.15 * (last + 1)] },
     y: { type: "log", domain },
     marks: [
@@ -124,8 +125,8 @@ export function pathGradientPlot(
 }
 
 /**
- * Groups points into stretches of neighboring positions: from position 32 on only some are kept,
- * and no line may connect them.
+ * Groups points into stretches of neighboring positions. From position 32 on, only some positions
+ * are kept, and no line may connect those that are not neighbors.
  */
 function stretches(
   points: readonly PathGradientRow[],

@@ -91,8 +91,8 @@ export interface LayerNormRow {
 /**
  * Rows of ‖∇h̃‖ by layer and position, for all layers with attention.
  *
- * @param options.single whether to give the norms of single sequences' gradients, averaged over
- *   sequences, instead of the norm of their sum, which R_GS uses
+ * @param options.single if true, the norms of single sequences' gradients, averaged over sequences;
+ *   by default, the norm of the gradient summed over sequences, which R_GS uses
  */
 export function gradientNormRows(
   { positions, layers }: SinkMeasurement,

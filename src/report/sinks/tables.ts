@@ -96,8 +96,8 @@ export function headTable(measurement: SinkMeasurement): Table {
 export function gradientTable(measurement: SinkMeasurement): Table {
   const { position: s, lastGradientPosition, early } = measurement.settings;
   const { positions, intervals } = measurement;
-  // The path's gradient at s beside its mean over early tokens. The mean uses the positions that
-  // the measurement keeps: all early ones, unless the settings are unusual.
+  // Writes the path's gradient at s, and its ratio to the mean over early tokens. The mean uses the
+  // positions that the measurement keeps: all early positions, unless the settings are unusual.
   const path = (attention: AttentionMeasurement, path: "query" | "key" | "value"): string => {
     const at = (t: number) => attention.gradients[path][positions.indexOf(t)];
     const floor = path === "value" ? undefined : attention[`${path}GradientFloor`];
@@ -189,8 +189,8 @@ export function normTable(measurement: SinkMeasurement): Table {
 }
 
 /**
- * One row per value head: the value's norm at s, which is small at a sink (value-state drain), and
- * V-scale's norm and parameters.
+ * One row per value head: the value's norm at s, which is small at a sink (value-state drain). With
+ * V-scale also the norm after V-scale, θ and C.
  */
 export function valueTable(measurement: SinkMeasurement): Table {
   const { position: s, early } = measurement.settings;

@@ -36,7 +36,7 @@ interface Spot {
   readonly value: number;
 }
 
-/** With fewer values a density would be a guess: the values themselves are drawn. */
+/** With fewer values than this a density would be a guess, so the values themselves are drawn. */
 const FEWEST_FOR_DENSITY = 12;
 
 /** Half a violin's width. Token s has its violin at x = 0, the other tokens theirs at x = 1. */
@@ -205,7 +205,7 @@ export function gradientViolinPlot(
         text: (panel: string) => panel,
         frameAnchor: "top",
         lineAnchor: "bottom",
-        // Wraps the title at the panel's width, in Plot's em of 12 pixels.
+        // Wraps the title at the panel's width. Plot counts this width in ems, here of 12 pixels.
         ...narrow ? { lineWidth: panelWidth / 12 } : {},
         dy: narrow ? -36 : -26,
         fontWeight: "600",

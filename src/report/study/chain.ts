@@ -47,7 +47,7 @@ const TONES: Readonly<Record<NonNullable<ChainCell["expected"]>, Tone>> = {
 
 function effectCell(cell: ChainCell | undefined, seeds: number): Cell {
   if (cell?.effect.median === undefined) {
-    // The caption says that the arms never reach a common sink strength.
+    // "never" means that the arms never reach a common sink strength; the caption explains it.
     return cell?.moment === "equal sink" ? "never" : cell?.remark ?? NO_DATA;
   }
   const { effect, link, expected } = cell;

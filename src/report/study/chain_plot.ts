@@ -1,7 +1,7 @@
 /**
  * Draws the chain from sink to massive activation: one panel per arm (a variant that is compared
  * with the baseline), with the links from top to bottom and the factor by which the arm changes
- * each.
+ * each link.
  */
 import * as Plot from "@observablehq/plot";
 import { drawPicture, facetScale, type PictureOptions } from "../draw.ts";
@@ -36,10 +36,10 @@ const LEFT = 104;
 // Bold sans-serif letters of 12 pixels are 7.6 pixels wide on average.
 const LETTER = 7.6;
 
-// The height of a line of a panel's title.
+// The height of a line of a panel's title, in pixels.
 const TITLE_LINE = 15;
 
-// Breaks a title that is too long at a space or after a hyphen.
+// If a title is too long, breaks it at a space or after a hyphen.
 function breakTitle(title: string, letters: number): string {
   if (title.length <= letters) return plotText(title, letters);
   const fits = title.slice(0, letters);

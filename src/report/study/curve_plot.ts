@@ -1,6 +1,6 @@
 /**
- * Draws figures through training: one line per series, such as a variant, at the median over its
- * seeds, with their range.
+ * Draws figures through training. Each series, such as a variant, is a line at the median over its
+ * seeds, with a band for the seeds' range.
  */
 import * as Plot from "@observablehq/plot";
 import { median } from "../../statistics/summary.ts";
@@ -18,7 +18,7 @@ export interface CurveRow {
 
 /** Options of {@linkcode curvePlot}. */
 export interface CurvePlotOptions extends PictureOptions {
-  /** Orders the series' colors, dashes and signs. */
+  /** The series, in the order in which they get colors, dashes and signs. */
   readonly series: readonly string[];
   /** The vertical axis's label. */
   readonly label: string;
@@ -134,8 +134,8 @@ function pointsOf(rows: readonly CurveRow[], index: number): CurvePoint[] {
 }
 
 /**
- * Chooses the few points of a line that show its series' sign. Each line has other places for them,
- * so signs do not cover each other.
+ * Chooses the few points of a line that show its series' sign. Before the last point, different
+ * lines show their signs at different steps, so that the signs do not cover each other.
  */
 function withSigns(points: readonly CurvePoint[], index: number): CurvePoint[] {
   const every = Math.max(1, Math.round(points.length / SIGNS_A_LINE));

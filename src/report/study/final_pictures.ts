@@ -58,7 +58,7 @@ export function violinPicture(group: StudyGroup, sized: Sized): StudyPicture | u
 
 /** Draws Bloat, Compress and Change against ‖h‖, with Compress's fitted lines. */
 export function branchPictures(group: StudyGroup, sized: Sized): StudyPicture[] {
-  // Tokens of several seeds would hide each other.
+  // Show only the first seed's tokens: those of several seeds would hide each other.
   const shown = finals(group).filter(({ record: { arm } }) => arm.seed === group.seeds[0]);
   const rows = shown.flatMap(({ record, final }) => branchRows(final, nameOf(record)));
   const fits = shown.flatMap(({ record, final }) => compressFitRows(final, nameOf(record)));
@@ -89,7 +89,10 @@ const quantities: readonly [LayerQuantity, string][] = [
   ["value", "Value norm by layer"],
 ];
 
-/** Draws token 0's sink score, R_GS and norms by layer, the norms beside those of early tokens. */
+/**
+ * Draws token 0's sink score, R_GS and norms by layer, and for comparison the norms of early
+ * tokens.
+ */
 export function layerPictures(group: StudyGroup, document: SvgDocument): StudyPicture[] {
   const rows = finals(group).flatMap(({ record, final }) => layerNormRows(final, nameOf(record)));
   return quantities.flatMap(([quantity, title]) => {

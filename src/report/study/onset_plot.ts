@@ -26,7 +26,10 @@ export interface OnsetPlotOptions extends PictureOptions {
 
 const LINE = 20;
 
-/** Draws one facet per onset, with one line per series. Undefined if nothing began in any run. */
+/**
+ * Draws one facet per onset (something that begins, such as a sink), with one line per series.
+ * Undefined if nothing began in any run.
+ */
 export function onsetPlot(
   rows: readonly OnsetRow[],
   options: OnsetPlotOptions,

@@ -35,8 +35,8 @@ export interface Sized {
 }
 
 /**
- * Draws a picture in the width of a screen and of a phone; the page's style shows one of them.
- * Undefined if there is nothing to draw.
+ * Draws a picture twice, in the width of a screen and in that of a phone; the page's style shows
+ * one of the two. Undefined if there is nothing to draw.
  */
 export function twice(
   document: SvgDocument,

@@ -7,8 +7,8 @@ import { VARIANT_NAMES } from "./tables.ts";
 const number = (title: string) => ({ title, align: "right" as const });
 
 /**
- * The figures of every run's trained model, with 95 % intervals over sequences. Undefined if no
- * record has intervals, as in older ones.
+ * The figures of every run's trained model, with 95 % intervals over sequences. Older records have
+ * no intervals. Undefined if no record has intervals.
  */
 export function runTable(group: StudyGroup): Table | undefined {
   const rows = group.variants.flatMap((variant) =>

@@ -215,7 +215,7 @@ export interface Onset {
   readonly level: number;
 }
 
-/** The onsets that the study looks for. */
+/** The onsets that the study looks for. An onset is when a figure first reaches a level. */
 export const ONSETS: readonly Onset[] = [
   { name: "sink ≥ 0.2", figure: sinkStrength, level: 0.2 },
   { name: "sink ≥ 0.3", figure: sinkStrength, level: 0.3 },
@@ -233,7 +233,7 @@ export const ONSETS: readonly Onset[] = [
   { name: "‖h_0‖ ≥ 2 × early tokens", figure: residualRatio, level: 2 },
 ];
 
-/** The first measured steps of the onsets. */
+/** For each onset, the first measured step at which its figure reaches its level. */
 export function onsetTable(group: StudyGroup): Table {
   return {
     caption:
