@@ -35,8 +35,8 @@ interface Draw {
 }
 
 /**
- * Adds up each layer's values in groups of sequences, over batches. It does not check them: give
- * the same layers to a `SinkMeter`, which refuses wrong lengths, NaN and infinity.
+ * Adds up each layer's values in groups of sequences, over batches. The values are not checked:
+ * give the same layers to a `SinkMeter`, which refuses wrong lengths, NaN and infinity.
  */
 export class IntervalMeter {
   readonly #settings: SinkSettings;

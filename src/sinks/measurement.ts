@@ -5,7 +5,7 @@
  * `meters/gradient.ts`.
  *
  * Units and reductions, unless a field says otherwise:
- * - Norms are Euclidean. Those of queries, keys and values run over all heads of a token together.
+ * - Norms are Euclidean. The norm of a query, key or value covers all heads of a token together.
  * - Gradients are of the mean loss over all measured sequences, in nats per token, for any batch
  *   size.
  * - "Summed" gradient norms follow the paper's R_GS: at each position they are the norm of the sum

@@ -1,10 +1,12 @@
 /** Measurements as JSON text. */
 import type { SinkMeasurement } from "./measurement.ts";
 
-/** The significant digits to keep. float32 has fewer, and files stay small. */
+/**
+ * The number of significant digits to keep: more than float32 holds, but few, so files stay small.
+ */
 const DIGITS = 8;
 
-/** Rounds every number to 8 significant digits. */
+/** Rounds every number that is not an integer to 8 significant digits. */
 function rounded(value: unknown): unknown {
   if (typeof value === "number") {
     // Counts, positions and seeds are integers and stay unchanged.

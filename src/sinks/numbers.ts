@@ -102,8 +102,8 @@ export function compareEarly(
 }
 
 /**
- * The positions that arrays by position keep: all up to `dense`, then ever fewer, as 2t + 1 follows
- * t (by default 63, 127, …). They always include s and the last position.
+ * The positions that arrays by position keep: all up to `dense`, then ever fewer, each at twice the
+ * last one plus 1 (by default 63, 127, …). Position s and the last position are always kept.
  *
  * @param context T
  * @param options s, and `dense` (default 31)

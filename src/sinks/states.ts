@@ -47,8 +47,8 @@ interface LayerMeters {
 }
 
 /**
- * Adds up measurements of layers over batches. It does not check the numbers: give the same layers
- * to a `SinkMeter`, which refuses wrong lengths, NaN and infinity.
+ * Adds up measurements of layers over batches. The layers' numbers are not checked: give the same
+ * layers to a `SinkMeter`, which refuses wrong lengths, NaN and infinity.
  */
 export class StatesMeter {
   readonly #config: LlamaConfig;

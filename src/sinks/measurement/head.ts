@@ -25,7 +25,8 @@ export interface SinkLogitMeasurement {
   /** s, the logit. */
   readonly logit: number;
   /**
-   * Mean of b_t over the window's queries and over sequences; comparable with the tokens' `score`.
+   * Mean of b_t over the window's queries and over sequences. It can be compared with α_s, the
+   * `score` of the head at position s.
    */
   readonly score: number;
   /** Mean of b_t over idle queries from `idleFrom` on; null if the task has none. */

@@ -64,8 +64,8 @@ export interface AttentionMeasurement {
 /** Unusually large elements of a hidden state [B, T, d]. */
 export interface MassiveActivations {
   /**
-   * Median magnitude of a batch's elements; with several batches, the mean of their medians,
-   * weighted by their numbers of sequences.
+   * Median magnitude of a batch's elements. With several batches, the mean of the batches' medians,
+   * weighted by the batches' numbers of sequences.
    */
   readonly median: number;
   /** Largest magnitude of all. */
@@ -77,7 +77,7 @@ export interface MassiveActivations {
    * sequences.
    */
   readonly above100: number;
-  /** The same for magnitudes above 1000 × the median. */
+  /** As `above100`, but for magnitudes above 1000 × the batch's median. */
   readonly above1000: number;
   /** As `above100`, but counts only elements at position s. */
   readonly above100AtSink: number;

@@ -16,7 +16,7 @@ export interface QuantizationCase {
   readonly scaling: QuantizationScaling;
   /** The loss in nats per token. */
   readonly loss: number;
-  /** This loss minus the loss without rounding, on the same sequences. */
+  /** The loss with rounding minus the loss without rounding, on the same sequences. */
   readonly difference: number;
   /**
    * The difference's 95 % interval over texts; only for pretrained models, null for fewer than 8

@@ -40,8 +40,8 @@ export interface SlackDistribution {
   /** Quantiles at SLACK_LEVELS over the tokens at position s alone; empty if all are left out. */
   readonly sink: readonly number[];
   /**
-   * Counts of log10 slack in bins of width `width` from `from` on; the last bin counts all greater
-   * ones too.
+   * Counts of log10 slack in bins of width `width` from `from` on. The last bin also counts all
+   * greater values.
    */
   readonly histogram: {
     readonly from: number;

@@ -36,7 +36,7 @@ export interface TokenRatios {
  * The ratios of one token.
  *
  * ∇h is stored as the rounded sum of ∇h′ and the RMSNorm's gradient. If ∇h and ∇h′ differ by less
- * than a few of their roundings, the difference is noise and Compress undefined.
+ * than a few of their roundings, the difference is noise, and Compress is undefined.
  *
  * @param row the token's place in [B, T]
  * @param width d
@@ -75,7 +75,8 @@ export class CompressRegression {
   add({ inputNorm, compress }: TokenRatios): void {
     if (!(inputNorm > 0) || compress === undefined || !(compress > 0)) return;
     const x = Math.log10(inputNorm), y = Math.log10(compress);
-    // Welford's update: plain sums of squares would cancel if all norms are alike.
+    // Welford's update. Plain sums of squares would lose digits by cancellation if all norms are
+    // alike.
     this.#count++;
     const dx = x - this.#meanX, dy = y - this.#meanY;
     this.#meanX += dx / this.#count;
@@ -103,7 +104,7 @@ export class CompressRegression {
     this.#high = Math.max(this.#high, other.#high);
   }
 
-  /** The fitted line; null for fewer than three tokens, or if all x or all y are equal. */
+  /** The fitted line; null for fewer than three tokens, or if all ‖h‖ or all Compress are equal. */
   fit(): CompressFit | null {
     if (this.#count < 3 || !(this.#xx > 0) || !(this.#yy > 0)) return null;
     const slope = this.#xy / this.#xx;

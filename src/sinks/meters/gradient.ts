@@ -24,7 +24,7 @@ export class GradientMeter {
    * [heads, T, width]
    */
   readonly #sum: Float64Array;
-  /** Σ over sequences of ‖n_b ∂L_b‖: [T] */
+  /** Σ over sequences of the norm of the gradient of the sequence's own mean loss: [T] */
   readonly #single: Float64Array;
   #sequences = 0;
 

@@ -6,8 +6,8 @@
  * output for query t and g_t = ∂L/∂y_t. The difference loses digits if a query gives one key almost
  * all of its weight, because y_t is then nearly that key's value. Three roundings remain, of y_t
  * and of the two inner products. Each is about u ‖g_t ⊙ v_j‖, where u is the unit roundoff.
- * Roundings of different queries, heads and sequences are independent, and so are those of one
- * query's inner products. All keys of a query share its D_t. The floors are:
+ * Roundings of different queries, heads and sequences are independent. The roundings of one query's
+ * inner products are independent, too. All keys of a query share its D_t. The floors are:
  *
  *     of ∂L/∂k_s  3 u (Σ_t (a_ts ‖q_t‖ (‖g_t ⊙ v_s‖ + ‖g_t ⊙ y_t‖))²/D)^½
  *     of ∂L/∂q_s  3 u (Σ (‖g_s ⊙ y_s‖ ‖Σ_j a_sj k_j‖ + (Σ_j (a_sj ‖g_s ⊙ v_j‖ ‖k_j‖)²)^½)²/D)^½
@@ -21,8 +21,8 @@
  * Other errors, such as the exponential's, are proportional to the gradient. They cannot hide it,
  * so the floors leave them out.
  *
- * Without a sink logit the first query sees only one key: its gradient is 0, and a kernel's result
- * for it lies below the floor.
+ * Without a sink logit the first query sees only one key. So the query's gradient is 0, and what a
+ * kernel computes for this gradient lies below the floor.
  *
  * The precise form of `attentionBackward` subtracts v_s from all values. So v_j − v_s replaces v_j,
  * and y_t − (1 − b_t) v_s replaces y_t, where b_t is a sink logit's share of the weight. The
@@ -139,7 +139,7 @@ export class GradientFloors {
   }
 }
 
-/** The index of a query's row among the rows of all heads, and likewise of a value's row. */
+/** The index of a query's row and the index of a value's row, each among the rows of all heads. */
 interface Pair {
   readonly row: number;
   readonly value: number;
@@ -151,7 +151,10 @@ function valueSize({ value, outputGradient }: SlopeStates, pair: Pair): number {
   return productNorm(outputGradient, value, pair);
 }
 
-/** The error of D_t, ‖g_t ⊙ y_t‖, plus that of the precise form's third term, in units of u. */
+/**
+ * The error of D_t, ‖g_t ⊙ y_t‖, in units of u. In the precise form with sink logits, the error of
+ * b_t ⟨g_t, v_s⟩ is added.
+ */
 function rowSize(
   { output, outputGradient, taken, sinkWeight }: SlopeStates,
   pair: Pair,

@@ -18,8 +18,9 @@ export interface PretrainedLayer extends StateMeasurement {
 /** The loss if elements of hidden states are replaced right after one layer. */
 export interface Intervention {
   /**
-   * `massive`: all elements of the layer's output that are massive in their text. `ordinary`: as
-   * many elements of the same tokens, the nearest to the token's median magnitude.
+   * `massive`: all elements of the layer's output that are massive in their text. `ordinary`, for
+   * comparison: in the same tokens, as many elements whose magnitudes are nearest in rank to the
+   * token's median.
    */
   readonly values: "massive" | "ordinary";
   /**
@@ -29,7 +30,7 @@ export interface Intervention {
   readonly replaced: "zero" | "mean";
   /** The first layer whose output has massive elements. */
   readonly layer: number;
-  /** The dimensions of the massive elements, in the order of their numbers. */
+  /** The dimensions of the massive elements, in increasing order. */
   readonly dimensions: readonly number[];
   readonly positions: readonly number[];
   /** The number of replaced elements in all texts, and the number of texts with any. */
@@ -37,7 +38,7 @@ export interface Intervention {
   readonly texts: number;
   /** The loss with these replacements on the measured texts, in nats per token. */
   readonly loss: number;
-  /** This loss minus the unchanged model's loss. */
+  /** `loss` minus the unchanged model's loss. */
   readonly difference: number;
   /** The difference's 95 % interval over texts; null for fewer than 8 texts. */
   readonly interval: Interval | null;

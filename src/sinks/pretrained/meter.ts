@@ -14,7 +14,7 @@ import { meanInterval, SEED } from "./mean_interval.ts";
 import type { PretrainedLayer, PretrainedMeasurement } from "./measurement.ts";
 
 /**
- * Measures layers over batches. It does not check their numbers: give the same layers to a
+ * Measures layers over batches. The layers' numbers are not checked: give the same layers to a
  * `SinkMeter`, which refuses wrong lengths, NaN and infinity.
  */
 export class PretrainedMeter {

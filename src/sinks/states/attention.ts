@@ -13,8 +13,8 @@ type Map = Pick<AttentionMap, "size" | "weights">;
 
 export class PositionMeter {
   /**
-   * The number of heads with a sink, [texts][s]. A head has a sink at s if its mean attention to s,
-   * α_s, is above ε and above that of uniform attention.
+   * The number of heads with a sink, [texts][s]. A head has a sink at s if α_s, its mean attention
+   * to s, is above ε and above the α_s of uniform attention.
    */
   readonly counts: Uint16Array<ArrayBuffer>[] = [];
   readonly #window: number;

@@ -97,7 +97,7 @@ export class StateMeter {
     this.#largest = this.#largest.slice(0, LARGEST);
   }
 
-  /** @param positions the positions of by-position arrays */
+  /** @param positions the positions that the result's arrays by position keep */
   result(positions: readonly number[]) {
     const texts = this.#texts;
     return {

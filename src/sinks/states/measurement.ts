@@ -54,7 +54,7 @@ export interface AttentionMap {
  * are in some of them.
  */
 export interface ChannelMeasurement {
-  /** The dimensions with the largest magnitudes over all layers, in the order of their numbers. */
+  /** The dimensions with the largest magnitudes over all layers, in increasing order. */
   readonly dimensions: readonly number[];
   /**
    * The largest magnitude of each channel among a text's tokens, mean over texts:
