@@ -148,7 +148,7 @@ export class SinkMeter {
   /**
    * Adds a batch.
    *
-   * @param trace the states, and the gradients of the batch's mean loss, on the CPU
+   * @param trace states and gradients of the batch's mean loss, on the CPU
    * @param options which queries are idle, and the losses
    * @throws {TypeError} if the trace or `idle` does not fit the model
    * @throws {RangeError} that names a NaN or an infinity; do not use the meter afterwards

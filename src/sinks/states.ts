@@ -56,8 +56,8 @@ export class StatesMeter {
   readonly #settings: SinkSettings;
   readonly #layers: readonly LayerMeters[];
   /**
-   * The number of positions that can be sinks: those from which a whole window of queries fits into
-   * the text, and all up to s.
+   * The number of positions that can be sinks: the positions from which a whole window of queries
+   * fits into the text, and all positions up to s.
    */
   readonly #sinkPositions: number;
 

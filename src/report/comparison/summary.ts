@@ -46,7 +46,7 @@ function lead(comparison: Comparison): Markup {
   `;
 }
 
-/** The adapter's name, unless it is the machine's name, and whether it is a software adapter. */
+/** Names the adapter, unless the machine has the same name, and says if the adapter is software. */
 function described({ name, adapter, software }: Machine): string {
   const parts = [...adapter === name ? [] : [adapter], ...software ? ["software adapter"] : []];
   return parts.length === 0 ? "hardware adapter" : parts.join(", ");

@@ -18,7 +18,7 @@ import { type Remark, rowRemarks } from "./remarks.ts";
 function keyColumns(
   comparison: Comparison,
 ): { columns: Column[]; cells(row: ComparisonRow): Cell[] } {
-  // Leave out the number format if all are equal, and the cache if all are hot.
+  // Leave out the number format if it is the same in all rows, and the cache if it is hot in all.
   const withType = new Set(comparison.rows.map(({ dtype }) => dtype)).size > 1;
   const withCache = comparison.rows.some(({ cache }) => cache === "cold");
   return {

@@ -133,8 +133,8 @@ export function formatComparisonCsv(comparison: Comparison): string {
 
 /**
  * Writes a comparison as JSON, `gradsink-comparison/1`. An absent field means no data; samples stay
- * in the result files. `uncompared` holds the rows without a verdict, `exceeded` the factors by
- * which a machine's best row exceeds a ceiling.
+ * in the result files. `uncompared` holds the rows without a verdict. `exceeded` holds, for each
+ * ceiling, the factor by which a machine's best row exceeds it.
  */
 export function formatComparisonJson(comparison: Comparison): string {
   const { machines, rows, uncompared, totals, completeRows, threshold, warnings } = comparison;

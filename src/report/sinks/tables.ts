@@ -255,7 +255,7 @@ export function quantizationTable({ quantization }: SinkMeasurement): Table | un
 export function theoryTable({ theory, settings, data }: SinkMeasurement): Table | undefined {
   if (theory === null) return undefined;
   const median = SLACK_LEVELS.indexOf(0.5);
-  // The median of the medians of layers and branches.
+  // Each layer and branch has a median. Take the median of these medians.
   const middle = (medians: readonly (number | undefined)[]): number | undefined => {
     const known = medians.filter((value) => value !== undefined).sort((a, b) => a - b);
     return known[Math.floor((known.length - 1) / 2)];

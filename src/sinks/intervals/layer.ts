@@ -26,7 +26,7 @@ export interface LayerDraw {
    */
   readonly sinkRate: number;
   readonly idleSinkRate: number | null;
-  /** Summed gradient norms up to the last early position, or up to s if it comes later. */
+  /** Summed gradient norms up to the last early position, or up to s if s comes later. */
   readonly paths: Readonly<Record<typeof PATHS[number], Float64Array<ArrayBuffer>>>;
 }
 

@@ -6,7 +6,7 @@ import type { SinkComparison } from "./comparison.ts";
 
 /** Bloat, Compress and Change of one branch, [positions] each. */
 export interface BranchByPosition {
-  /** ‖h‖ at the branch's start; the median over sequences, like the ratios. */
+  /** ‖h‖ at the branch's start; the median over sequences, like the three ratios below. */
   readonly inputNorm: readonly number[];
   /** ‖∇h̃‖ / ‖∇r‖, where h̃ is the RMSNorm's output and r the branch's output. */
   readonly bloat: readonly (number | null)[];

@@ -43,8 +43,8 @@ export interface AttentionMeasurement {
   /** Summed gradient norms. */
   readonly gradients: AttentionGradients;
   /**
-   * The rounding error of the summed gradient norm ‖∇k_s‖. A norm below it is noise. Older files
-   * lack it. `../meters/gradient_floors.ts` has the formula.
+   * The rounding error of the summed gradient norm ‖∇k_s‖. A norm below this error is noise. Older
+   * files lack this field. `../meters/gradient_floors.ts` has the formula.
    */
   readonly keyGradientFloor?: number;
   /**

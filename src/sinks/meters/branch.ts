@@ -120,7 +120,7 @@ export class CompressRegression {
 
 const RATIOS = ["bloat", "compress", "change"] as const;
 
-/** The number of sequences, from the first on, whose tokens `points` holds. */
+/** `points` holds the tokens of this many sequences, counted from the first. */
 const POINT_SEQUENCES = 2;
 
 export class BranchMeter {

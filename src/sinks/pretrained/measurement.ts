@@ -5,7 +5,7 @@
 import type { Interval } from "../../statistics/resampling.ts";
 import type { StateMeasurement, StatesMeasurement } from "../states/measurement.ts";
 
-/** One layer's output h_out and its R_GS. */
+/** One layer's output h_out, and the layer's R_GS. */
 export interface PretrainedLayer extends StateMeasurement {
   readonly sinkRates: readonly number[];
   /**
@@ -33,7 +33,9 @@ export interface Intervention {
   /** The dimensions of the massive elements, in increasing order. */
   readonly dimensions: readonly number[];
   readonly positions: readonly number[];
-  /** The number of replaced elements in all texts, and the number of texts with any. */
+  /**
+   * The number of replaced elements in all texts, and the number of texts that have such elements.
+   */
   readonly elements: number;
   readonly texts: number;
   /** The loss with these replacements on the measured texts, in nats per token. */

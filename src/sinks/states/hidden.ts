@@ -17,7 +17,7 @@ export class StateMeter {
   readonly #cosine: Float64Array;
   readonly #largestByPosition: Float64Array;
   /**
-   * [width] each. For each channel: the sum over texts of its largest magnitude in a text, and its
+   * [width] each. For each channel: the largest magnitude in a text, summed over texts; and the
    * largest magnitude in the current text.
    */
   readonly #largestByChannel: Float64Array;
