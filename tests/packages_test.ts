@@ -73,8 +73,9 @@ testWith("read")(
       for (const address of addressesOf(text)) {
         const name = Object.keys(listed).find((each) => listed[each] === address);
         if (name !== undefined) used.add(name);
-        // src/gpu/embedded/archive.ts fetches the embedded driver's package by its exact version.
-        // The libraries that bench/peers compares are not listed either.
+        // Two kinds of packages need not be in the list: the embedded driver's, which
+        // src/gpu/embedded/archive.ts fetches by its exact version, and the libraries that
+        // bench/peers compares.
         else if (/^src\//.test(path) && !path.endsWith("archive.ts")) {
           unlisted.push(
             `${path}: ${address}`,

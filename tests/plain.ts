@@ -1,6 +1,6 @@
 /**
  * `deno task test:plain`: checks that `deno test` and `deno bench` without flags never ask for a
- * permission. A test that needs one must be ignored by name.
+ * permission. Instead, a test that needs a permission must be ignored, and say so in its name.
  *
  * All test files run without a flag and without a GPU, so most tests fail at once, which does not
  * matter here: only a refused permission counts. The check takes less than a minute on two idle
@@ -19,7 +19,8 @@ const commands: readonly { readonly args: readonly string[]; readonly ran: RegEx
     ran: /\b[1-9]\d{2,} passed\b/,
   },
   { args: ["bench", "--no-check", "--preload=tests/support/without_gpu.ts"], ran: /adapter/ },
-  // One bench file, with a GPU if there is one: all bench files share the code that opens it.
+  // One bench file suffices, because all bench files open a GPU with the same code. It runs on a
+  // GPU if there is one.
   { args: ["bench", "--no-check", "bench/v_scale_bench.ts"], ran: /time\/iter|adapter/ },
 ];
 

@@ -77,7 +77,7 @@ Deno.test("randomNormal() is uncorrelated from seed to seed and from value to va
     assert(Math.abs(correlation(arrays[0]!, arrays[i]!)) < limit);
     assert(Math.abs(correlation(arrays[i]!.subarray(1), arrays[i]!.subarray(0, -1))) < limit);
   }
-  // Across seeds: the first value for each of 10,000 consecutive seeds.
+  // The first values of 10,000 consecutive seeds must be uncorrelated and normal, too.
   const first = Array.from({ length }, (_, seed) => randomNormal({ seed, length: 1 })[0]!);
   assert(Math.abs(correlation(first.slice(1), first.slice(0, -1))) < limit);
   assert(Math.abs(moment(first, 1)) < limit);
@@ -95,7 +95,7 @@ Deno.test("randomUniform() fills the interval evenly and never draws its end", (
   const expected = LENGTH / 16;
   const statistic = counts.reduce((sum, count) => sum + (count - expected) ** 2 / expected, 0);
   assert(statistic < 52, `chi squared ${statistic}`);
-  // An interval of one float32 step: only its lower end may occur.
+  // The interval is one float32 step wide, so only its lower end may occur.
   const step = randomUniform({ seed: 3, length: 100, minimum: 1, maximum: 1 + 2 ** -23 });
   assert(step.every((value) => value === 1));
 });

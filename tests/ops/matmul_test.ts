@@ -87,8 +87,8 @@ for (const variant of matmulVariants) {
   );
 }
 
-// All layouts of operands whose sides are multiples of four. K is a whole number of the kernel's
-// steps (32), or not (44).
+// All layouts of operands whose sides are multiples of four. K is 32, which is a whole number of
+// the kernels' steps, or 44, which is not.
 const layouts = [false, true].flatMap((transposeLeft) =>
   [false, true].flatMap((transposeRight) =>
     [32, 44].map((inner) =>
@@ -117,9 +117,9 @@ for (const name of ["tiled-128", "tiled-64-4x4"]) {
   );
 }
 
-// This variant's tile has few numbers per invocation: with larger tiles, a CPU's driver takes half
-// a minute to compile the kernel. AMD's GPUs have registers for all k of a step; an unknown maker's
-// may not.
+// This variant's tile has few numbers per invocation, because a CPU's driver takes half a minute to
+// compile the kernel of a larger tile. AMD's GPUs have registers to unroll all k of a step. GPUs of
+// an unknown maker may not, so the kernel unrolls four.
 for (const [several, vendor] of [["the", "amd"], ["four", ""]] as const) {
   onEachRuntime(
     `matmul() with ${several} k of a step unrolled agrees with the float64 twin for every layout of operands`,
@@ -143,7 +143,8 @@ onEachRuntime("matmul() multiplies a case worked by hand", async (gpu) => {
 });
 
 onEachRuntime("matmul() sums a shared operand's gradient over flattened batches", async (gpu) => {
-  // Two batches of shape [2, 1] share a [1, 1] weight. Its gradient is Σ l g over all four rows.
+  // Two batches of shape [2, 1], four rows in all, share a [1, 1] weight. `left` has the rows,
+  // `right` the output's gradient. The weight's gradient sums their products over all four rows.
   using left = gpu.tensor([1, 2, 3, 4], [4, 1]);
   using right = gpu.tensor([1, 10, 100, 1000], [4, 1]);
   using product = matmul(gpu, { left, right, transposeLeft: true }).product;

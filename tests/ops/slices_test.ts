@@ -181,8 +181,8 @@ onEachRuntime(
     assertThrows(embed, RangeError, "tokens[1] is 7");
     assertEquals([...tokens.slice(1, [1]).uploaded!], [7]);
 
-    // Once a plan that overwrites a tensor has run, the tensor's values are unknown until all of it
-    // is written again.
+    // Once a plan has overwritten a part of a tensor, the tensor's values are unknown until the CPU
+    // writes all of them again.
     const source = gpu.tensor([0], [1]);
     const copy = gradsink.planCopy(gpu, { source, copied: tokens.slice(1, [1]) });
     assertThrows(embed, RangeError, "tokens[1] is 7");
@@ -194,7 +194,8 @@ onEachRuntime(
     tokens.write(Float32Array.of(5, 1));
     assertThrows(embed, RangeError, "tokens[0] is 5");
 
-    // A buffer or binding handed to the caller can change at any time.
+    // A caller who has a tensor's buffer or binding can change the tensor's values at any time. So
+    // they stay unknown, even after a write.
     const exposed = [
       gpu.tensor([1], [1]),
       gpu.tensor([1], [1]),

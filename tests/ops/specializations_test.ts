@@ -7,8 +7,8 @@ import {
 onEachRuntime(
   "attention agrees with the twin in the specializations that this adapter does not choose",
   otherSpecializationMatchesTwin,
-  // One runtime suffices: the kernels take a minute to compile, and only constants tell them from
-  // the kernels that other tests run on both.
+  // One runtime suffices, because these kernels take a minute to compile, and differ only in
+  // constants from kernels that other tests run on both runtimes.
   { runtimes: ["deno"] },
 );
 onEachRuntime(

@@ -184,9 +184,9 @@ Deno.test("attentionBackward() obeys the stochastic value bound A8", () => {
       assert(violation.worst <= 1, `${what}: ${violation.where} missed by ${violation.worst}`);
       if (attained) assert(Math.abs(fromUpper) <= 1, `${what}: ${fromUpper} from the upper bound`);
       else assert(fromUpper < -1, `${what}: the upper bound is not strict`);
-      // The test can fail: the same samples violate the bound for 10 % less noise. They also
-      // violate the bound for a mass 10 % smaller, unless mean and covariance are zero, because the
-      // mass then has no effect.
+      // The test can fail: the same samples violate the bound that holds for 10 % less noise. They
+      // also violate the bound for a mass 10 % smaller. Only if mean and covariance are zero does
+      // the mass have no effect.
       if (attained) {
         const less = { ...parameters, variance: 0.9 * 1.5 ** 2, covariance: 0.9 * covariance };
         assert(gradientBounds.stochasticValueBound(less).violation.worst > 1, what);

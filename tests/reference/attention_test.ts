@@ -103,7 +103,7 @@ Deno.test("attentionForward() and attentionBackward() keep NaN and Inf in the ro
     scale: undefined,
   };
   const wanted = run(clean, "full");
-  // The bad element is at position 2 of 6 in head 1 of sequence 0, the second block of rows.
+  // The bad element is at position 2 of 6 in head 1 of sequence 0. That head's rows are block 1.
   const block = 1, position = 2;
   const inBlock = (row: number) => Math.floor(row / 6) === block;
   for (const bad of [NaN, Infinity, -Infinity]) {
@@ -130,8 +130,8 @@ Deno.test("attentionForward() and attentionBackward() keep NaN and Inf in the ro
         const own = actual.output.data.subarray(row, row + 3);
         assert(own.some((x) => !Number.isFinite(x)) || name === "key", `${name} ${bad} vanished`);
       }
-      // A NaN or infinity changes no gradient outside the head, and no query gradient of an earlier
-      // row inside it.
+      // A NaN or infinity changes no gradient outside its head. Inside its head, it changes no
+      // query gradient of an earlier row.
       for (const gradient of ["queryGradient", "keyGradient", "valueGradient"] as const) {
         const spoiled: number[] = [];
         wanted[gradient].data.forEach((x, i) => {

@@ -159,7 +159,7 @@ export function checkProperty<Description>(
   tolerances.report(done);
 }
 
-/** Checks errors against tolerances and records the largest share used. */
+/** Checks errors against tolerances, and records the largest used share of each tolerance. */
 export class Tolerances {
   readonly #shares = new Map<string, number>();
   #vacuous = true;

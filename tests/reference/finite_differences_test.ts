@@ -59,7 +59,7 @@ Deno.test("directionalDerivative() moves the named tensors together and leaves t
 });
 
 Deno.test("complexStepDerivative() is exact to rounding through every operation", () => {
-  // f(x) = √(x² + 3) exp(x)/(x − 5) at x = 1.5, f′ by the rules of calculus.
+  // f(x) = √(x² + 3) exp(x)/(x − 5) at x = 1.5. The rules of calculus give the wanted derivative.
   const x = 1.5;
   const derivative = complexStepDerivative((h) => {
     const z = add(complex(x), h);

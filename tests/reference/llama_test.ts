@@ -39,7 +39,8 @@ const models: Readonly<Record<string, Partial<LlamaConfig>>> = {
   "norms of query and key": { queryKeyNorm: true },
   "biases in front of the norms of query and key": { projectionBiases: true, queryKeyNorm: true },
   "linear RoPE scaling": { ropeScaling: { type: "linear", factor: 3 } },
-  // The first of four frequencies stays, two are mixed, and the last is divided by 8.
+  // Of four frequencies the first stays, the last is divided by 8, and the two between become
+  // weighted means of the undivided and the divided frequency.
   "Llama 3's RoPE scaling": {
     ropeScaling: {
       type: "llama3",
@@ -58,8 +59,8 @@ for (const [name, change] of Object.entries(models)) {
     const { config, parameters } = options;
     const { loss, gradients, trace } = llamaGradients(options);
     assertEquals(loss, llamaLoss(options));
-    // Backward-only has the gradient of sg(v) + φ(v) − sg(φ(v)), where sg stops the gradient, so
-    // the finite differences hold v fixed.
+    // Mode "backward-only" has the gradient of sg(v) + φ(v) − sg(φ(v)), where sg stops the
+    // gradient. So the finite differences keep the v inside sg at its value in the trace.
     const held = config.vScale === "backward-only"
       ? trace.layers.map(({ attention }) => attention?.value)
       : undefined;

@@ -62,7 +62,8 @@ Deno.test("gradients computed by matmul() agree with finite differences of matmu
     seed: 331,
     runs: 200,
     check(drawn, tolerances) {
-      // Not shared: the gradient of a shared right operand would sum over batches.
+      // The right operand is not shared, because the gradient of a shared one would sum over
+      // batches.
       const { left, right } = draw({
         ...drawn,
         shared: false,

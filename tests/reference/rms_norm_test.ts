@@ -169,7 +169,8 @@ Deno.test("rmsNormForward() and rmsNormBackward() obey the scaling laws", () => 
         });
         tolerances.holds(violation, { tolerance: tolerance * condition, what: name });
       }
-      // Input gradients cancel where u = γ ⊙ g is parallel to x; their terms are u/rms(x).
+      // The two terms of an input gradient are at most ‖u‖/rms(x), with u = γ ⊙ g. They cancel
+      // where u is parallel to x, so the tolerance is relative to the terms.
       const largest = 2 * 2 * norm(outputGradient.data) * Math.max(...before.inverseRms.data);
       tolerances.within(
         distance(after.inputGradient.data.map((x) => factor * x), before.inputGradient.data),

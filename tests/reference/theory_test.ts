@@ -46,8 +46,8 @@ test("every statement of the theory is tested", async () => {
       if (!name.endsWith(".ts") || name === "theory_test.ts") continue;
       const program = await Deno.readTextFile(new URL(name, folder));
       for (const number of citedIn(program)) cited.add(number);
-      // A test's name or a check's label must have the very number. Comments and ranges, such as
-      // "obeys A1 to A4", only claim that the statements are tested.
+      // Each number must stand by itself in a test's name or a check's label. Comments and ranges,
+      // such as "obeys A1 to A4", only claim that the statements are tested.
       const labels = textsIn(program).replaceAll(/\b[ANSV][1-9] to [ANSV][1-9]\b/g, "");
       for (const number of citedIn(labels)) labeled.add(number);
     }

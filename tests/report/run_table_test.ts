@@ -101,8 +101,8 @@ Deno.test("formatRun() compares learned sinks and V-scale with plain attention o
   });
   const withCpu = text(cpu(plain, 2e6), cpu(syntheticMeasurement(other), 2.02e6));
   assert(/1\.02× \(.*\) +1\.01× \(/.test(withCpu), withCpu);
-  // Nothing to compare: another pass, shape, variant or cache, an unknown operator, or an operator
-  // that is not attention.
+  // No comparison is made if the pass, shape, variant or cache differs from plain attention's, or
+  // if the operator is unknown or is not attention.
   const others = [
     { pass: "backward" },
     { shape: { ...plain.shape, T: 256 } },

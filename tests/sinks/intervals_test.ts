@@ -59,7 +59,7 @@ function pairs(
 }
 
 Deno.test("IntervalMeter resamples the figures of SinkMeter: equal sequences have intervals of no width", () => {
-  // One sequence, 12 times: every resample equals the sample, up to float32 sums.
+  // The sample is one sequence 12 times, so every resample equals it, up to float32 sums.
   const { sinks, intervals } = measured(Array(12).fill(5), { batch: 1 });
   const found = pairs(sinks, intervals!);
   assert(found.length > 15);

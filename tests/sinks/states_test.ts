@@ -29,7 +29,7 @@ Deno.test("StatesMeter shows the requested head, and each head once", () => {
   assertEquals(maps.map(({ layer, head, why }) => [layer, head, why]), [
     [0, 1, "the head asked for"],
     [2, last, "most attention to token 0"],
-    // The median of both layers' heads is layer 0's strongest head.
+    // Among the scores of all heads of layers 0 and 2, the median is that of layer 0's last head.
     [0, last, "the median score"],
     [0, 0, "least attention to token 0"],
   ]);
@@ -60,7 +60,7 @@ Deno.test("StatesMeter calls a head a sink if its score exceeds the threshold an
   ]);
   assertEquals(names(0.5, 0.4, 0.3), ["the strongest sink", "the median score", least]);
   assertEquals(names(0.3, 0.29, 0.28), [most, "the median score", least]);
-  // Uniform attention to token 0 over 5 queries scores 0.46.
+  // Uniform attention to token 0 over 5 queries scores 0.46, so no head is a sink here.
   const first = new StatesMeter({ config, context: CONTEXT, settings: { window: 5 } });
   trace.layers.forEach((layer, index) => first.addLayer(index, layer, BATCH));
   const uniform = first.result({ scores: [[0.45, 0.44, 0.43], [], []] });

@@ -22,7 +22,7 @@ Deno.test("checkTheory() finds the violations that tests/support/attention/ident
       batch: 2,
     });
     // Changes each element of the output and of the gradients with respect to query, key and value
-    // by another amount.
+    // by a different amount.
     const trace = mapTrace(
       exact,
       (numbers, name) =>

@@ -95,14 +95,14 @@ Deno.test("bootstrapMedians() agrees with the exact distribution of a resampled 
   const medians = bootstrapMedians([3, 1, 2], 7);
   const share = (value: number) =>
     medians.filter((found) => found === value).length / medians.length;
-  // 2,000 draws: a standard error of at most 1.1 %.
+  // A share of 2,000 draws has a standard error of at most 1.1 %.
   assert(Math.abs(share(1) - 7 / 27) < 0.035 && Math.abs(share(3) - 7 / 27) < 0.035);
   assertEquals(bootstrapMedians([3, 1, 2], 7), medians);
   assertEquals(new Set(bootstrapMedians([1, 2], 3)), new Set([1, 1.5, 2]));
 });
 
 Deno.test("outlierCount() counts beyond Tukey's fences", () => {
-  // Quartiles 2 and 4 (linear interpolation): fences at −1 and 7.
+  // By linear interpolation the quartiles are 2 and 4, so the fences are at −1 and 7.
   assertEquals(outlierCount([1, 2, 3, 4, 7]), 0);
   assertEquals(outlierCount([1, 2, 3, 4, 7.1]), 1);
   assertEquals(outlierCount([-1.1, 2, 3, 4, 4]), 1);

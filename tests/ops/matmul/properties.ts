@@ -213,8 +213,8 @@ export const matmulContainsNonFinite: Property = (gpu, variant, options = {}) =>
         left: { ...operands.left, data: operands.left.data.slice() },
         right: { ...operands.right, data: operands.right.data.slice() },
       };
-      // For rows, columns and k past the end, kernels reuse the last one. So spoil the last one
-      // often.
+      // Past the end of the rows, columns or k, kernels read the last row, column or k again. So
+      // the test often spoils the last one of each.
       const m = seed % 2 === 0 ? rows - 1 : seed % rows;
       const n = seed % 3 === 0 ? columns - 1 : seed % columns;
       const k = seed % 5 === 0 ? inner - 1 : seed % inner;
@@ -247,7 +247,7 @@ function checkAdjoint(
   { what, pairs, bounds }: {
     readonly what: string;
     readonly pairs: readonly [Numbers, Numbers][];
-    /** Error bounds for the elements of each pair's first matrix. The second matrix is exact. */
+    /** For each of `pairs`, error bounds of its first matrix. Its second matrix is exact. */
     readonly bounds: readonly Float64Array[];
   },
 ): void {

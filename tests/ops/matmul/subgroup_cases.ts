@@ -20,9 +20,9 @@ export interface SubgroupCase {
   readonly rows: number;
   readonly left: MatmulReading;
   /**
-   * The first part covers the whole tiles, a second part the remaining columns. A second part that
-   * sets `extra` also covers the last whole tile. kernels/matmul/subgroup.wgsl.ts explains the
-   * fields.
+   * Ranges of the product's columns. The first part covers the whole tiles, a second part the
+   * columns after them. A second part that sets `extra` takes over the last whole tile, too.
+   * kernels/matmul/subgroup.wgsl.ts explains the fields.
    */
   readonly parts: readonly {
     readonly width: number;

@@ -17,7 +17,8 @@ for (const tile of subgroupCases) {
 
 Deno.test("chooseSubgroupTile() copies no operand that exceeds a buffer or a dispatch", async () => {
   const gpu = await testGpu("deno");
-  // N and K are odd, and many rows share the right operand: copying it saves time.
+  // The number of columns and K are odd, and 2,000 rows share the right operand. So copying the
+  // right operand saves time.
   const shape = {
     rows: 2000,
     columns: 127,
@@ -37,7 +38,8 @@ Deno.test("chooseSubgroupTile() copies no operand that exceeds a buffer or a dis
 
 Deno.test("chooseSubgroupTile() takes tiles that compile slowly for large products only", async () => {
   const gpu = await testGpu("deno");
-  // The gradient with respect to a weight of 512 × 96: left is contiguous along M, right along N.
+  // The product that computes the gradient of a 512 × 96 weight. Its left operand is contiguous
+  // along M, its right operand along N.
   const accumulators = (inner: number) => {
     const { rows, parts } = chooseSubgroupTile(
       gpu,

@@ -67,7 +67,7 @@ const tile: RowVariant = {
     "rms_norm/forward_tile.wgsl.ts",
     "rms_norm/backward_tile.wgsl.ts",
     "rows/column_sums.wgsl",
-    // These kernels compute the rows that remain after the last full group.
+    // These kernels compute the rows that remain after the last full tile.
     "rms_norm/forward_cooperative.wgsl",
     "rms_norm/backward_row.wgsl",
   ],
@@ -338,7 +338,7 @@ Deno.test("rmsNormForward() and rmsNormBackward() choose by the adapter", async 
     [cpu, { rows: 2, columns: 4096 }, "subgroup", "row-per-invocation"],
     [plain(true), { rows: 4096, columns: 64 }, "row-per-invocation", "row-per-invocation"],
     [hardware, { rows: 4096, columns: 1024 }, "subgroup", "subgroup"],
-    // A row that is longer than a workgroup's registers can hold.
+    // In the backward, a workgroup's registers cannot hold a row of this length.
     [hardware, { rows: 4096, columns: 16384 }, "subgroup", "portable"],
     [plain(false), { rows: 4096, columns: 1024 }, "portable", "portable"],
   ];

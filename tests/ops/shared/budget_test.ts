@@ -8,8 +8,8 @@ import { assertEquals } from "../../support/assert/assert.ts";
 type Told = Parameters<typeof gpuBudget>[0];
 
 const mesa = "Intel open-source Mesa driver: Mesa 26.2.6";
-// What each runtime tells. Deno and Dawn both give the maker; Deno adds the device's name, Dawn the
-// architecture and, with Mesa, the driver.
+// What each runtime tells about a GPU. Deno and Dawn both give the maker; Deno adds the device's
+// name, Dawn the architecture and, with Mesa, the driver.
 const known: readonly (readonly [
   vendor: string,
   deno: string,

@@ -1,4 +1,4 @@
-/** The variants that eight known GPUs choose without tuning. */
+/** The variants that gradsink chooses for eight known GPUs without tuning. */
 import { createDryGpu, recordPlan } from "../../../src/gpu/dry_gpu.ts";
 import type { GpuInfo } from "../../../src/gpu/gpu_info.ts";
 import { type Dimensions, tunableOperators } from "../../../src/ops/tuning/operators.ts";
@@ -26,7 +26,7 @@ function table(choose: (info: GpuInfo) => string): Record<string, string> {
   );
 }
 
-/** Every GPU with the usual choice, except for those in `others`. */
+/** Maps every GPU to its choice in `others`, or else to the usual choice. */
 function everywhere(usual: string, others: Record<string, string> = {}): Record<string, string> {
   const entries = hardwareAdapters.map(({ name }) => [name, others[name] ?? usual]);
   return Object.fromEntries(entries);
@@ -68,7 +68,7 @@ Deno.test("the matrix product unrolls k as far as the GPU's registers allow", ()
 Deno.test("RMSNorm shares a row among as many lanes as hold it in registers", () => {
   const lanes = (operator: string, d: number) => (info: GpuInfo) =>
     /const LANES: u32 = (\d+)u/.exec(firstCode(info, operator, { rows: 4096, d }))![1]!;
-  // One subgroup per row on Vega alone: each of its 64 lanes holds 4 vec4f.
+  // Only on Vega is one subgroup enough for a row: its 64 lanes hold 4 vec4f each.
   const expected = everywhere("256", { vega10: "64" });
   for (const operator of ["rmsNormForward", "rmsNormBackward"]) {
     assertEquals(table(lanes(operator, 1024)), expected, operator);

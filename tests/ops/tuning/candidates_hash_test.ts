@@ -121,7 +121,7 @@ Deno.test("candidatesHash() changes with any constant, and with the language fea
 });
 
 const narrow = { ...softwareInfo, subgroupSize: { minimum: 4, maximum: 4 } };
-const roomy = { ...info, vendor: "nvidia" }; // has registers for both gradients in one kernel
+const roomy = { ...info, vendor: "nvidia" }; // computes key and value gradients in one kernel
 const adapters = [info, softwareInfo, narrow, roomy];
 
 Deno.test("candidatesHash() covers the kernels of calls with V-scale and with learned sinks", () => {

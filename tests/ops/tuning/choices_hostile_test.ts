@@ -54,8 +54,8 @@ function placesIn(value: unknown): readonly (readonly string[])[] {
   return [[], ...below];
 }
 
-// A value as JSON text with one place replaced: the value at the path, or with `renames` the
-// field's name.
+// A value as JSON text in which one place is replaced. With `renames`, the text replaces the name
+// of the field at the path, and otherwise the field's value.
 function replaced(
   value: unknown,
   place: readonly string[],
@@ -166,7 +166,8 @@ Deno.test("applyTuning() never chooses a kernel that computes in f16, even if th
         assertEquals(parseTuning(formatTuning(identity, [{ ...choice, dtype }]), identity), []);
       }
       assertEquals(await isCurrent(halves, choice), false);
-      // A saved training run that names the f16 kernel does not make it the choice, either.
+      // A saved training run may put the f16 kernel into `variants`. Even then the operator does
+      // not choose this kernel.
       using gpu = createDryGpu(halves);
       gpu.variants.set(`${name} ${entry.shapeClass}`, variant);
       assert(operator.choose(gpu, dimensions) !== variant);

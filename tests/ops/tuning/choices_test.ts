@@ -34,7 +34,7 @@ Deno.test("parseTuning() reads what formatTuning() writes, and applyTuning() cho
   assertEquals(tunedOperator.choose(gpu, tunedDimensions), "subgroup");
   await applyTuning(gpu, [written]);
   assertEquals(tunedOperator.choose(gpu, tunedDimensions), "vectorised");
-  // The first shape is of the same shape class as the tuned one, the second of another.
+  // The first shape is in the shape class of the tuned choice, the second in another class.
   assertEquals(tunedOperator.choose(gpu, { rows: 3000, d: 1020 }), "vectorised");
   assertEquals(tunedOperator.choose(gpu, { rows: 4096, d: 1023 }), "subgroup");
 });

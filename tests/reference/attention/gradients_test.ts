@@ -69,7 +69,8 @@ Deno.test("attentionBackward() agrees with finite differences in random directio
             direction: { [name]: direction },
             step: 1,
           });
-          // The twin's own rounding of the loss's terms, which `compare` adds to the tolerance.
+          // `floor` bounds the twin's rounding of the loss's terms. `compare` adds it to the
+          // tolerance.
           const magnitude = norm(outputGradient.data) * norm(at.value.data);
           const floor = 2 ** -53 * (200 + description.headDim * largestLogit(drawn)) * magnitude;
           comparisons.compare(tolerances, {
@@ -111,9 +112,8 @@ Deno.test("attentionBackward() in mode backward-only is the derivative of sg(v) 
       });
       assertEquals(gradients.valueGradient, throughValve.valueGradient);
       assertEquals(gradients.constantGradient, throughValve.constantGradient);
-      // The gradients with respect to value and constant agree with finite differences of the
-      // definition. Because of its stop-gradients, a step of v or C changes v̂ only by the change
-      // of φ(v).
+      // The gradients with respect to value and constant agree with finite differences. In mode
+      // "backward-only" they pass only through φ, so `moved` is v plus the change of φ(v).
       const still = reference.vScaleForward({ value, constant }).scaledValue.data;
       const loss = (
         at: { value: reference.ReferenceTensor; constant: reference.ReferenceTensor },

@@ -40,7 +40,7 @@ Deno.test("attentionForward() and attentionBackward() treat shared key heads lik
         separate[name].data.forEach((x, i) => {
           sum[Math.floor(i / (block * group)) * block + i % block]! += x;
         });
-        // The same terms are added in another order; `largest` bounds their size.
+        // Both sides add the same terms, in different orders. `largest` bounds the size of a term.
         const largest = norm(drawn.outputGradient.data) *
           (name === "valueGradient"
             ? 1

@@ -63,7 +63,8 @@ Deno.test("S2: attentionBackward() with sinks agrees with finite differences, al
             direction: { [name]: direction },
             step: 1,
           });
-          // The twin's own rounding of the loss's terms, which `compare` adds to the tolerance.
+          // `floor` bounds the twin's rounding of the loss's terms. `compare` adds it to the
+          // tolerance.
           const magnitude = norm(outputGradient.data) * norm(value.data) +
             norm(logSumExpGradient.data) * norm(forward.logSumExp.data);
           const floor = 2 ** -53 * (200 + description.headDim * largestLogit(drawn)) * magnitude;

@@ -70,8 +70,8 @@ Deno.test("renderComparisonPage() makes a page that loads nothing and runs nothi
 });
 
 Deno.test("renderComparisonPage() names every picture, table, section and link target", () => {
-  // The pictures: a wide and a narrow roofline, four operators in both widths, and for two machines
-  // also the changes in both widths.
+  // Every page has 10 pictures: the roofline and four operators, each in a wide and a narrow form.
+  // The page of two machines also has the changes, in both forms.
   for (const { page, count } of pages) assertNamed(page, { pictures: count === 2 ? 12 : 10 });
 });
 

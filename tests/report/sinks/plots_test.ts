@@ -147,8 +147,8 @@ Deno.test("standalonePicture() makes a file that contains its colors", () => {
 Deno.test("gradientViolinPlot() draws few values as dots, many as a density, and shows R_GS", () => {
   const { text } = pictures.violin!;
   const page = pageOf(text);
-  // In each of the two measurements token 0 has two values, one per layer with attention, which
-  // gives four dots. The other tokens give two densities, one area each.
+  // Each of the two measurements has a value of token 0 in each of two layers, which makes four
+  // dots. The other tokens of a measurement make a density, which is drawn as one area.
   assertEquals(page.querySelectorAll("circle").length, 4);
   assertEquals(page.querySelectorAll('[aria-label="area"] path').length, 2);
   assert(/R_GS [\d.]+ \([\d.]+–[\d.]+\)/.test(text));
@@ -160,7 +160,7 @@ Deno.test("pathGradientPlot() marks zeros at the foot instead of leaving them ou
     rows.some(({ path, position, value }) => path === "query" && position === 0 && value === 0),
   );
   assertEquals(pictures.paths!.text.match(/▾ 0/g)?.length, 2);
-  // A zero with rounding, as a GPU computes it, must not stretch the axis.
+  // A GPU may round a zero to a tiny number. That must not stretch the axis.
   const rounded = rows.map((row) => row.value === 0 ? { ...row, value: 1e-12 } : row);
   const again = pathGradientPlot(rounded, options("paths"))!;
   assertEquals(again.text, pictures.paths!.text);
@@ -220,8 +220,8 @@ Deno.test("layerNormPlot() shows the median and the range of several runs", () =
 Deno.test("a vertical axis's label stands clear of a tick at the frame's top", () => {
   const row = { series: "a", layer: 0, quantity: "sink score", early: null, sink: 1 } as const;
   const { text } = layerNormPlot([row], { ...options("x"), quantity: "sink score" })!;
-  // A text's baseline in pixels: its group's shift, plus its own shift, plus its offset in em,
-  // which are 12 pixels each.
+  // A text's baseline in pixels is its group's shift, plus the text's shift, plus its offset in em.
+  // An em is 12 pixels.
   const baseline = (content: string) => {
     const found = new RegExp(
       `<g[^>]*translate\\([^,]*,([^)]*)\\)"[^>]*>(?:(?!</g>).)*<text[^>]*translate\\([^,]*,([^)]*)\\)" y="([\\d.]+)em"[^>]*>${content}</text>`,

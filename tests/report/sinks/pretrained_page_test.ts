@@ -193,7 +193,7 @@ Deno.test("heatMap() outlines the cells, so the darkest ones stand out from a da
   const outline = picture.text.match(
     /<g[^>]*stroke="var\(--faint\)"[^>]*>(<rect[^>]*>(<\/rect>)?)+/,
   );
-  // Only cells at the edge are outlined: of the triangle's 15, 3 have cells on all four sides.
+  // 3 of the triangle's 15 cells have cells on all four sides. Only the other 12 are outlined.
   assertEquals(outline?.[0].match(/<rect/g)?.length, 12);
 });
 

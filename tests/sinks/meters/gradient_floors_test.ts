@@ -26,7 +26,7 @@ import { distance, norm } from "../../support/vectors.ts";
 const lengths = { batch: 2, keyHeads: 2, group: 2, length: 40, headDim: 12 };
 const shape = { batch: 2, queryHeads: 4, keyValueHeads: 2, context: 40, headDim: 12 };
 
-/** A position's rows of a gradient in all heads, summed over sequences as by `GradientMeter`. */
+/** A gradient's rows at a position, for all heads, summed over sequences as in `GradientMeter`. */
 function rowsAt(data: ArrayLike<number>, heads: number, position: number): Float64Array {
   const { batch, context, headDim } = shape;
   const sum = new Float64Array(heads * headDim);

@@ -46,7 +46,7 @@ Deno.test("HeadMeter finds numpy's sink rates on stored attention, in batches of
       assertEquals(found.map(({ sinkRate }) => sinkRate), byHead);
       assertEquals(found.map(({ idleSinkRate }) => idleSinkRate), [null, null, null, null]);
       assert(Math.abs(meter.uniform().score - uniform) < 1e-12);
-      // The last head attends uniformly, which no window and no threshold counts as a sink.
+      // The last head attends uniformly. That is no sink, whatever the window and the threshold.
       assertEquals(found.at(-1)!.sinkRate, 0);
     }
   }

@@ -9,7 +9,8 @@ const settings = { ...DEFAULT_SINK_SETTINGS, window: 2, idleFrom: 2 };
 
 Deno.test("SinkLogitMeter finds the share of each head's sink, in the window and among idle queries", () => {
   const meter = new SinkLogitMeter([0, Math.log(2)], { context: 4, settings });
-  // [B, Hq, T]: the first head's shares are 1/2, 1/4, 1/8, 1/16, the second's twice as much.
+  // In [B, Hq, T], the first head's sink has the shares 1/2, 1/4, 1/8 and 1/16. The second head's
+  // shares are twice as large, because its logit is larger by log 2.
   const logSumExp = [2, 4, 8, 16].map(Math.log);
   meter.add(Float64Array.from([...logSumExp, ...logSumExp]), {
     batch: 1,

@@ -19,7 +19,7 @@ const parameters = new Map(
 const batch = llamaBatch(config, { batch: BATCH, context: CONTEXT, seed: 4 });
 const { trace, loss } = llamaGradients({ config, parameters, batch });
 
-/** Measures the trace, and so its texts, this many times. */
+/** Measures the trace, with all its texts, `times` times. */
 function measure(times = 1) {
   const meter = new PretrainedMeter({ config, context: CONTEXT, settings });
   const sinks = new SinkMeter({ config, context: CONTEXT, settings });

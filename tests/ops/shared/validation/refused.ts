@@ -48,7 +48,7 @@ export function make(gpu: Gpu, shape: readonly number[]): Tensor {
   return gpu.tensor(new Float32Array(length).fill(0.5), shape);
 }
 
-/** Makes an operator's tensor arguments, which it accepts. */
+/** Makes tensor arguments that an operator accepts. */
 export function makeAll(gpu: Gpu, operator: string): Record<string, Tensor> {
   return Object.fromEntries(
     Object.entries(shapes[operator]!).map(([name, shape]) => [name, make(gpu, shape)]),
