@@ -29,7 +29,7 @@ export type Property = (gpu: Gpu, options?: PropertyOptions) => Promise<Report>;
 export interface Cases<Description> {
   readonly name: string;
   readonly arbitrary: fc.Arbitrary<Description>;
-  /** Checked first, in every run: the shapes that matter most, and old counterexamples. */
+  /** Every run checks these cases first: the shapes that matter most, and old counterexamples. */
   readonly examples: readonly Description[];
   readonly runs: number;
   readonly seed: number;

@@ -112,7 +112,7 @@ export async function onEachFitRuntime(
 }
 
 export interface SiblingOptions {
-  /** Whether the adapter passes for a CPU, whatever it is. The choice of kernels depends on it. */
+  /** Pretends that the adapter is, or is not, a CPU. The choice of kernels depends on it. */
   readonly software?: boolean;
   /** Pretends that another vendor made the GPU. The choice of kernels depends on it. */
   readonly vendor?: string;

@@ -9,7 +9,7 @@
 const HALF_U = 2 ** -10;
 /** The smallest normal f16. */
 const SMALLEST_OPERAND = 2 ** -14;
-/** f16 may flush a weight, or a logit's gradient, below this share of its row's largest to zero. */
+/** f16 may flush to zero a weight, or a logit's gradient, below this share of its row's largest. */
 const SMALLEST_WEIGHT = 2 ** -28;
 
 /** Whether f16 changes a case's queries and keys. */
@@ -63,7 +63,7 @@ export function halfProductError(
  */
 export class SmallWeights {
   readonly #pass: Rows & { readonly scale: number; keyStart(head: number): number };
-  /** The largest gradient of a logit in each query row; `#ofKey`: in each key row. */
+  /** The largest gradient of a logit in each query row and (`#ofKey`) in each key row. */
   readonly #ofQuery: Float64Array;
   readonly #ofKey: Float64Array;
   /** The largest weight per key row. */

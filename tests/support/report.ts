@@ -34,7 +34,7 @@ interface Quantity {
 
 /**
  * Checks errors against bounds, counts the comparisons, and records the largest share of a bound
- * used.
+ * that an error used.
  */
 export class Tally {
   #comparisons = 0;

@@ -1,7 +1,7 @@
 /**
  * The assertions of `@std/assert`, or of fallback.ts where JSR cannot be reached.
  *
- * The import is dynamic, because a static one from JSR would stop every test there.
+ * The import is dynamic, because a static one would stop every test where JSR cannot be reached.
  */
 import * as fallback from "./fallback.ts";
 

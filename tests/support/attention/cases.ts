@@ -20,9 +20,9 @@ export type AttentionPattern =
 export type ConstantSize = "tiny" | "usual" | "huge";
 
 /**
- * A head's learned sink: near the logSumExp of a row's logits (`usual`), or so far below (`weak`)
- * or above (`strong`) that it takes none or all of the row's weight. Also, whether the loss depends
- * on logSumExp.
+ * A head's learned sink: near the logSumExp of a row's logits (`usual`), so far below it that the
+ * sink takes no weight (`weak`), or so far above it that the sink takes all (`strong`).
+ * `logSumExpGradient` tells whether the loss depends on logSumExp.
  */
 export interface SinkDescription {
   readonly size: "usual" | "weak" | "strong";
@@ -94,8 +94,7 @@ export const BACKWARD_ONLY = { mode: "backward-only", size: "usual" } as const;
 export const SINK = { size: "usual", logSumExpGradient: false } as const;
 export const SINK_IN_LOSS = { size: "usual", logSumExpGradient: true } as const;
 
-// Lengths around multiples of 32, the rows of a tile, and of 4, the rows of a block. 97 needs four
-// tiles.
+// A tile has 32 rows, a block 4. The lengths lie around multiples of both. 97 needs four tiles.
 const lengths = [1, 2, 3, 4, 5, 31, 32, 33, 36, 61, 63, 64, 65, 67, 97];
 // Eight lanes with one vec4f each hold 32 numbers. So D = 36 is the smallest that gives a lane two
 // vec4f columns. D = 256 gives each lane eight.
@@ -153,7 +152,8 @@ export const attentionDescription: fc.Arbitrary<AttentionDescription> = fc.recor
   .filter((description) => work(description) <= 1.5e6);
 
 // Element 0 is 1 in every query, 17 / scale in the first key and 0 in all other keys. All other
-// elements of the first key are 0. So its logit is 17, about 14 above the largest other one.
+// elements of the first key are 0. So the first key's logit is 17, about 14 above the largest logit
+// of another key.
 function makeStrongSink(query: Numbers, key: Numbers, scale: number): void {
   const [, , length, headDim] = key.shape as [number, number, number, number];
   for (let row = 0; row < query.data.length / headDim; row++) query.data[row * headDim] = 1;

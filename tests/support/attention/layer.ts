@@ -62,8 +62,8 @@ class Layer {
   }
 
   /**
-   * Row t of head number `head`, counted over the batch, of an array [B, Hq, T, D] or [B, Hkv, T,
-   * D].
+   * Row t of a head of an array [B, Hq, T, D] or [B, Hkv, T, D]. Heads are numbered through the
+   * whole batch.
    */
   row(data: Float64Array, head: number, t: number): Float64Array {
     const start = (head * this.length + t) * this.headDim;
@@ -75,7 +75,7 @@ class Layer {
     return this.weights[(head * this.length + t) * this.length + j]!;
   }
 
-  /** The key head that a query head reads. The numbers of both count over the batch. */
+  /** The key head that a query head reads. Both are numbered through the whole batch. */
   keyHead(head: number): number {
     const b = Math.floor(head / this.queryHeads);
     const group = this.queryHeads / this.keyHeads;

@@ -66,8 +66,8 @@ class Pass {
   }
 
   /**
-   * The index of the first element of the key head that query head `head` reads, where `head`
-   * counts over the batch.
+   * The index of the first element of the key head that query head `head` reads. Query heads are
+   * numbered through the whole batch.
    */
   keyStart(head: number): number {
     const [, queryHeads, length, headDim] = this.shape;

@@ -15,7 +15,7 @@ export const measuredPlanners: ReadonlySet<string> = new Set(
 
 /**
  * Makes one call for each pass of every measured operator, with the options from the operator's
- * workload. Keeps no tensor of `gpu`.
+ * workload. Disposes of all tensors that the workloads made on `gpu`.
  */
 export async function measuredCalls(gpu: Gpu): Promise<OperatorCall[]> {
   const calls: OperatorCall[] = [];

@@ -22,8 +22,8 @@ const ownClocks: ProcessClocks = {
 
 /**
  * The limit in ms. A case counts as endless once both its wall time and its CPU time exceed the
- * limit, and as waiting forever once its idle time does. The slowest case takes a tenth of the
- * limit, because SwiftShader compiles its kernels for a minute.
+ * limit, and as waiting forever once its idle time exceeds it. The slowest case takes a tenth of
+ * the limit, because SwiftShader compiles its kernels for a minute.
  */
 const LIMIT = 600_000;
 /**

@@ -25,8 +25,8 @@ async function turns(count: number): Promise<void> {
 const forever = () => new Promise<void>(() => {});
 
 Deno.test("unlessHanging() lets work end that a busy machine makes slow", async () => {
-  // 20 turns of the event loop take at least 5,000 s by the clock above. The process gets 4 % of a
-  // core, as beside 25 busy threads per core.
+  // 20 turns of the event loop take at least 5,000 s by the clock of `machine`. The process gets a
+  // share of 4 % of a core, as beside 25 busy threads per core.
   await unlessHanging(() => turns(20), machine({ share: 0.04, step: 250 }));
 });
 
@@ -38,7 +38,7 @@ Deno.test("unlessHanging() ends a wait for what never comes, and an endless comp
 
 Deno.test("unlessHanging() notices idleness after work, and the CPU time of other tests", async () => {
   let wall = 0;
-  // Busy for the first 300 s, then idle.
+  // The process is busy for the first 300 s, then idle.
   const clocks = { wall: () => wall += 10_000, cpu: () => Math.min(wall, 300_000) };
   await assertRejects(() => unlessHanging(forever, { clocks, period: 0 }), HangError);
   // 16 threads of other tests use 600 s of CPU time within 38 s. That must not count as endless.

@@ -5,11 +5,11 @@
 import { createHash } from "node:crypto";
 
 export interface HubBehavior {
-  /** The token that it requires. Default: none. */
+  /** The access token that the hub requires. Default: none. */
   token?: string;
   /** Refuses requests with this status and, if given, this X-Error-Code. */
   refuse?: { readonly status: number; readonly code?: string } | undefined;
-  /** The number of requests that it refuses. Default: all. */
+  /** The number of requests that the hub refuses. Default: all. */
   refusals?: number;
   /** Ends the connection of every download after this many bytes. */
   breakAfter?: number | undefined;

@@ -12,9 +12,9 @@ import { CONFIGS, type Fields } from "./configs.ts";
 import { type HubBehavior, startHub, type TestHub } from "./hub.ts";
 import { writeModel } from "./pretrained.ts";
 
-/** The file of weights of a model in one file. */
+/** The name of the file of weights, if a model has only one. */
 export const MODEL = "model.safetensors";
-/** The second file of weights of a model in two files. */
+/** The name of the second file of weights, if a model has two. */
 export const SHARD = "model-00002-of-00002.safetensors";
 
 /** A model's files. Its weights are two files of 32 and 40 kB, or one file with both. */

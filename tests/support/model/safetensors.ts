@@ -1,4 +1,4 @@
-/** Makes safetensors files with tensors of any type and any header, as other programs may write. */
+/** Makes safetensors files with any header and tensors of any type, as other programs may. */
 
 export interface StoredTensor {
   /** F32 by default. */

@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import { readSafetensors } from "../../../src/model/checkpoint/safetensors.ts";
 import type { LayerTrace } from "../../../src/reference/llama/trace.ts";
 
-/** The folders: one per family and settings. The README beside them describes each. */
+/** The checkpoints' folders: a family has one, or one for each of its settings. */
 export const FAMILIES = [
   "llama-llama3",
   "llama-linear",

@@ -35,8 +35,8 @@ function merge(name: string, reports: readonly Report[]): Report {
 
 /**
  * A hardware GPU gets portable attention kernels specialized for the head dimension, a software
- * adapter one kernel for all head dimensions. Here the adapter runs the other kind, which must
- * agree with the twin, too.
+ * adapter one kernel for all head dimensions. Here the adapter runs the kernels that it would not
+ * get. They must agree with the twin, too.
  */
 export async function otherSpecializationMatchesTwin(
   gpu: Gpu,

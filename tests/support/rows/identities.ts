@@ -239,8 +239,8 @@ export function scaledDifference(
 }
 
 /**
- * For V4 and other laws that hold bit for bit: the violation is 1 if any element differs, else 0;
- * Infinity if the lengths differ. All NaNs are equal; −0 and 0 differ.
+ * The violation of laws that hold bit for bit, such as V4: 0 if all elements are equal, 1 if any
+ * differs, and Infinity if the lengths differ. All NaNs are equal; −0 and 0 differ.
  */
 export function differingBits(actual: ArrayLike<number>, expected: ArrayLike<number>): Violation {
   const worst = new Worst();

@@ -104,8 +104,8 @@ export function rmsNormForwardBounds(
 }
 
 // The most additions that one row's term of the gain's gradient goes through. Rows are summed in at
-// most 256 runs of at least 16 rows, or in tiles of 32 rows. A tile has a separate sum for each
-// remainder modulo 4 of the elements at which its rows start.
+// most 256 runs of at least 16 rows, or in tiles of 32 rows. Rows of a tile share a sum if their
+// first elements' indices have the same remainder modulo 4.
 function gainChain(rows: number, columns: number): number {
   if (rows <= 512) return rows;
   const run = Math.max(16, Math.ceil(rows / 256));

@@ -10,9 +10,7 @@ import type { Mutant } from "../mutants/mutant.ts";
 
 export interface RowVariant {
   readonly name: string;
-  /**
-   * The prefix of the names of operators that run the variant; others run their portable kernels.
-   */
+  /** Operators whose names begin with this run the variant, all others their portable kernels. */
   readonly operator: "rmsNorm" | "vScale";
   /** Kernel files that must have been compiled in the end, as a sign that the variant ran. */
   readonly files: readonly string[];
@@ -38,7 +36,7 @@ export function unfitRowVariant(
  * dispose of it: that would destroy the shared device.
  */
 function withVariant(gpu: Gpu, { name, operator, hardware }: RowVariant): Gpu {
-  // With several possible sizes, a workgroup must allow for several subgroups.
+  // If subgroups can have several sizes, a workgroup must allow for several subgroups.
   const sizes = hardware === "several subgroups"
     ? { subgroupSize: { minimum: 4, maximum: 128 } }
     : {};

@@ -1,4 +1,4 @@
-/** Mutants of RMSNorm's kernels, and of the parts that they share with others. */
+/** Mutants of RMSNorm's kernels, and of the parts that these share with other kernels. */
 import type { Property } from "../../check_cases.ts";
 import {
   rmsNormBackwardMatchesTwin,

@@ -45,8 +45,8 @@ const examples = describeEach([
 ]);
 
 /**
- * A copy with other numbers in the rows that `chosen` selects by head (counted over the batch) and
- * position.
+ * A copy with other numbers in the rows that `chosen` selects by head and position. Heads are
+ * numbered through the whole batch.
  */
 export function alter(
   { data, shape }: Numbers,
@@ -130,7 +130,7 @@ export const attentionForwardIsCausal = propertyOf({
   },
 });
 
-/** logSumExp [B, Hq, T] as rows of one number. */
+/** Gives logSumExp [B, Hq, T] rows of one number. Other arrays have rows already. */
 function rows({ data, shape }: Numbers): Numbers {
   return shape.length === 3 ? { data, shape: [...shape, 1] } : { data, shape };
 }

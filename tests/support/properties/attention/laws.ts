@@ -341,7 +341,7 @@ export async function attentionObeysTheStochasticBound(
     standardErrors: 5, // confidence 1 − 6e-7
   };
   const { fromUpper, violation } = gradientBounds.stochasticValueBound(parameters);
-  // Independent noise of equal size attains the upper bound.
+  // Independent noise of equal size attains the upper bound, so the mean must also lie near it.
   if (!(violation.worst <= 1 && Math.abs(fromUpper) <= 1)) {
     throw new Error(`A8: ${violation.where} violated by ${violation.worst}, ${fromUpper}`);
   }

@@ -29,7 +29,8 @@ const small = attentionDescription
     length * batch * keyHeads * group <= 200 && headDim <= 36 && pattern === "normal" && scale !== 0
   );
 
-// Checks every result against the twin, with and without the spoiled element.
+// Checks that a spoiled element changes only those of the GPU's results that it changes in the
+// twin.
 function checkReach(
   tally: Tally,
   { what, clean, dirty, twinClean, twinDirty, exact }: {
@@ -45,8 +46,8 @@ function checkReach(
     readonly exact: boolean;
   },
 ): void {
-  // An infinity may turn a result into another finite number, which counts as changed: next to a
-  // learned sink, a logit of -Infinity has weight 0.
+  // Next to a learned sink, a logit of -Infinity has weight 0. So an infinity may turn a result
+  // into another finite number, which counts as changed.
   let reached = 0, changed = 0, untouched = 0;
   for (const [name, numbers] of Object.entries(dirty)) {
     const before = clean[name]?.data, was = twinClean[name]?.data, is = twinDirty[name]?.data;

@@ -37,7 +37,7 @@ function twinBackward(drawn: AttentionCase): reference.AttentionGradients {
 }
 
 /**
- * With `precise` for the first, the last or a middle key, the GPU's gradients a agree with the
+ * `precise` names the first, the last or a middle key. Then the GPU's gradients a agree with the
  * twin's gradients b, each from its own forward: max |a − b| is at most 1e-5 of max |b|. Without
  * `precise`, this is promised for ordinary data only. A gradient below 1e-6, which a sink far from
  * the logits leaves, has fewer digits, so max |b| counts as at least 1e-6.

@@ -25,8 +25,8 @@ import { type BothPasses, forwardAndBackward } from "./passes.ts";
 /**
  * The first case has two tiles and part of a third, with groups and batches. The next two have
  * V-scale in its two modes. One sink is "weak" and takes hardly any weight, one is "strong" and
- * takes all of it. The last case has 270 rows per head over the batch: above 256, a separate kernel
- * computes the rows' statistics.
+ * takes all of it. In the last case each head has 270 rows, counted over the batch. For more than
+ * 256 rows, a separate kernel computes the rows' statistics.
  */
 export const sinkExamples = describeEach([
   { batch: 2, keyHeads: 2, group: 2, length: 69, seed: 19, sink: SINK_IN_LOSS },
@@ -49,7 +49,7 @@ function sinkProperty(
   return propertyOf({ ...cases, arbitrary: withSinks, examples: sinkExamples, runs: 0 });
 }
 
-/** The query heads of a case, each with its key head, both counted over the batch. */
+/** The query heads of a case, each with its key head. Both are numbered through the whole batch. */
 function headsOf({ query, key }: AttentionCase): {
   readonly heads: number;
   readonly length: number;
@@ -134,7 +134,8 @@ export const sinksObeyTheirIdentities = sinkProperty({
       for (let i = 0; i < headDim; i++) {
         const at = row * headDim + i;
         wanted[at] = scale * (share * D + (1 - share) * l) * first[i]!;
-        // The expected number has the errors of the sink's weight and of the output, through D.
+        // The expected number has two errors: that of the sink's weight, and that of the output,
+        // which enters through D = ⟨g, y⟩.
         const ofShare = share * (Math.expm1(2 * forwardErrors.logSumExp[row]! + 8 * U));
         let ofD = 0;
         g.forEach((x, j) => ofD += Math.abs(x) * forwardErrors.output[row * headDim + j]!);

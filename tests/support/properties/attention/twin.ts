@@ -38,10 +38,10 @@ const examples = describeEach([
   { batch: 2, keyHeads: 3, group: 1, length: 33, headDim: 12, seed: 13, vScale: BACKWARD_ONLY },
   { headDim: 256, length: 65, group: 8, seed: 14 },
   { headDim: 128, length: 34, group: 4, seed: 15, pattern: "sink" },
-  // A learned sink: with a loss that depends on logSumExp, and with V-scale.
+  // Learned sinks: the first with a loss that depends on logSumExp, the second with V-scale.
   { ...grouped, length: 69, headDim: 12, seed: 19, sink: SINK_IN_LOSS },
   { keyHeads: 2, length: 69, headDim: 12, seed: 20, vScale: FULL, sink: SINK },
-  // One row: the output is the value, and the query's gradient zero.
+  // With one row, the output is the value, and the query's gradient is zero.
   { batch: 2, keyHeads: 2, length: 1, headDim: 4, seed: 16 },
   { length: 97, headDim: 8, seed: 17, pattern: "hundreds" },
   { length: 64, headDim: 64, seed: 18, pattern: "sharp" },
@@ -131,8 +131,8 @@ const promised: Partial<Record<AttentionPattern, number>> = {
 /**
  * The forward and then the backward on the GPU agree with float64 from the same inputs. For results
  * a of the GPU and b of the twin, max |a − b| / max |b| is at most 1e-5 for ordinary data, 2e-4 for
- * logits of tens or hundreds. For the gradients of queries and keys, max |b| counts as at least a
- * hundredth of the value gradient's.
+ * logits of tens or hundreds. For the gradients of queries and keys, max |b| counts as at least
+ * 0.01 max |c|, where c is the twin's gradient of values.
  */
 export const attentionKeepsItsPromise = propertyOf({
   name: "attention end to end",

@@ -7,7 +7,7 @@ import type { Gpu, Tensor } from "../../../../mod.ts";
 import { Arena } from "../../on_gpu.ts";
 import { type Report, Tally } from "../../report.ts";
 
-/** Runs cases, one per `yield`, with one arena and one tally, and reports. */
+/** Runs `check`, which yields after each case, and returns the report of its comparisons. */
 export async function account(
   gpu: Gpu,
   name: string,

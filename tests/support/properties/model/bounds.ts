@@ -18,7 +18,8 @@ import { swigluMatchesTwin } from "./swiglu.ts";
  */
 export async function modelOperatorsStayInBounds(gpu: Gpu): Promise<Report> {
   const within = guardGpu(gpu);
-  // The property's buffers are freed only after the check of their surplus.
+  // Keeps the property's buffers until the bytes past their tensors are checked, and only then
+  // frees them.
   const free = within.gpu.free.bind(within.gpu);
   const freed: GPUBuffer[] = [];
   within.gpu.free = (buffer) => void freed.push(buffer);

@@ -29,8 +29,8 @@ export function crossEntropyMatchesTwin(gpu: Gpu): Promise<Report> {
         const all = maximum + Math.log(z.reduce((a, b) => a + Math.exp(b - maximum), 0));
         return { all, loss: all - z[targets[row]!]! };
       });
-      // The errors of the sum's additions and exponentials, of log, and of two differences. Terms
-      // far below the maximum add hardly any error.
+      // The bound has the errors of the sum's additions and exponentials, of log, and of two
+      // differences. Terms far below the maximum add hardly any error.
       const bound = expected.map(() => U * (columns / 4 + 16 + 4 * 8 + 6 * scale) + 2 ** -21);
       tally.within("crossEntropyForward's logSumExp", {
         actual: await numbersOf(arena, logSumExp),

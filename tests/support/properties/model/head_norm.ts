@@ -79,8 +79,8 @@ export function headNormMatchesTwin(gpu: Gpu): Promise<Report> {
           }
           const twin = { input: toTwin(given), gain: toTwin(gain) };
           const { output, inverseRms } = rmsNormForward({ ...twin, epsilon });
-          // The mean of squares is a chain of D/4 + 2 sums, a product and ε. The root halves its
-          // error and adds 4 U; then follow two products.
+          // The mean of squares is a chain of D/4 + 2 sums, a product and ε. The root halves the
+          // mean's relative error and adds 4 U. Two products follow.
           const root = (headDim / 4 + 6) / 2 + 4;
           tally.within(`${name}'s output`, {
             actual: actual.output,

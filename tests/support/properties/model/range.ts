@@ -153,8 +153,8 @@ export function adamWHoldsInRange(gpu: Gpu): Promise<Report> {
       tally.within("adamW's parameter", {
         actual: kept.map((i) => actual[i]!),
         expected: kept.map((i) => -0.5 * gradient[i]! / (Math.abs(gradient[i]!) + epsilon)),
-        // The square of a gradient of 10⁻²⁰ may be flushed. Then its root is missing beside ε =
-        // 10⁻¹², a relative change of 10⁻⁸.
+        // The square of a gradient of 10⁻²⁰ may be flushed. Then 10⁻²⁰, the root of the square, is
+        // missing beside ε = 10⁻¹², which is a relative change of 10⁻⁸.
         bound: kept.map((i) =>
           40 * U + 2 * Math.sqrt(2 * FLUSH) / epsilon * Number(gradient[i]! < 1e-18)
         ),
@@ -183,7 +183,8 @@ export function fakeQuantizeHoldsInRange(gpu: Gpu): Promise<Report> {
         tally.within("fakeQuantize", {
           actual,
           expected: input.data,
-          // Half a step, its rounding, and what flushing takes from a subnormal number.
+          // An output is off by half a step, plus rounding, plus what flushing takes from a
+          // subnormal number.
           bound: largest.map((most) => most * (0.5 / 127 + 20 * U) + 2 * FLUSH),
         });
         // Each output is a whole number of steps, up to rounding in float32. With another step size

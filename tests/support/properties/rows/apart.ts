@@ -17,9 +17,9 @@ import { drawRmsNorm, type RmsNormCase, rmsNormDescription } from "../../rows/ca
 import { rmsNorm, vScale } from "./passes.ts";
 
 /**
- * Calls and repeated runs of a plan give the same bits. Plans overwrite outputs that hold NaN. A
- * NaN in a row makes all of the row's results NaN. Neither it nor an infinity changes a bit of
- * another row, or of another column of gainGradient.
+ * Repeated calls, and repeated runs of a plan, give the same bits. Plans overwrite outputs that
+ * hold NaN. A NaN in a row makes all of the row's results NaN. Neither a NaN nor an infinity
+ * changes a bit of another row, or of another column of gainGradient.
  */
 export const rowsKeepToThemselves = propertyOf({
   name: "RMSNorm and V-scale repeat themselves and keep rows apart",

@@ -32,7 +32,8 @@ export const rmsNormObeysItsIdentities = propertyOf({
     const epsilon = drawn.epsilon ?? 1e-5;
     const numbers = { ...drawn, ...await rmsNorm(gpu, drawn), epsilon };
     // The tolerance allows one chain of additions for the mean, one for inverseRms, and single
-    // operations. Each use of inverseRms has half of its chain's error, because of the root.
+    // operations. A square root halves relative errors, so each use of inverseRms has only half of
+    // its chain's error.
     const tolerance = (2 * (columns / 64 + Math.min(columns, 64)) + 40) * U;
     const largest = [...drawn.gain.data].reduce((most, x) => Math.max(most, Math.abs(x)), 0);
     const target = largest * Math.sqrt(columns) / 2;

@@ -28,7 +28,7 @@ export function vScaleHoldsInRange(
         const shape = [1, CONSTANTS.length, VALUES.length, columns];
         const length = reference.elementCount(shape);
         const draw = (seed: number, size: (row: number) => number) => ({
-          // Between half the size and the size, so no number is subnormal.
+          // Magnitudes lie between half the size and the size, so no number is subnormal.
           data: randomNormal({ seed, length }).map((x, i) =>
             Math.sign(x) * size(Math.floor(i / columns)) * (0.5 + 0.5 * Math.min(1, Math.abs(x)))
           ),
@@ -106,8 +106,8 @@ export function vScaleHoldsInRange(
 
 /**
  * Rows that are alone in their heads, as [v, C, u]. A head with rows of many sizes hides a term
- * that was flushed. In the first row ⟨v, u⟩ is small and its factor large; in the second it is the
- * other way round.
+ * that was flushed. In the first row ⟨v, u⟩ is small and its factor large; in the second, ⟨v, u⟩ is
+ * large and its factor small.
  */
 const SINGLE_ROWS = [
   [2 ** -88, 2 ** -120, 2 ** -90],
@@ -144,7 +144,7 @@ async function* constantGradientsOfSingleRows(
   tally.within("vScaleBackward's constantGradient of single rows", {
     actual: await numbersOf(arena, constantGradient),
     expected,
-    // As above, for both sums and the factors.
+    // Twice the forward's relative error in vScaleHoldsInRange(), for both sums and the factors.
     bound: expected.map((x) => Math.abs(x) * 2 * ((columns + 20) * U + 4 * DIVISION)),
   });
   yield;

@@ -102,7 +102,7 @@ export const attentionProperties: readonly SinkProperty[] = [
       const settings: Partial<SinkSettings> = { ...small, position: 1 };
       const { attention } = measure(modules, trace, { settings }).layers[0]!;
       near(attention!.gradientSink.ratio, 4, "R_GS(1)");
-      // Uniform weights for token 1: 1/2, 1/3, 1/4.
+      // Attention is uniform, so token 1 has the weights 1/2, 1/3 and 1/4.
       near(attention!.heads[0]!.mass, 13 / 12, "M_1");
     },
   },

@@ -1,6 +1,4 @@
-/**
- * The type of a property that checks measurements of sinks, and helpers of many such properties.
- */
+/** The type of a property that checks measurements of sinks, and helpers that many of these use. */
 import type { SinkSettings } from "../../../../src/sinks/measurement/settings.ts";
 import { assert, assertEquals } from "../../assert/assert.ts";
 import type { handTrace } from "../../model/traces.ts";

@@ -62,8 +62,8 @@ export const theoryProperties: readonly SinkProperty[] = [
     name: "a sink's logit is one more key 0 of the query bound",
     check({ checkTheory }) {
       // With a query of 0 and a sink logit of −ln 3, the weight is 3/4, the output y = 3/2, and β =
-      // 2 − y. The sink counts as a key 0 with a value 0. The mean key is 3. The key 4 is 1 away
-      // from it, the sink 3.
+      // 2 − y. The sink counts as a key 0 with a value 0. The mean key is 3. The distance from it
+      // is 1 for the key 4, and 3 for the sink.
       const { config, trace } = handTrace({
         batch: 1,
         context: 1,
@@ -124,8 +124,8 @@ export const theoryProperties: readonly SinkProperty[] = [
   {
     name: "slack is that of a case worked by hand",
     check({ checkTheory }) {
-      // Queries are 0, so attention is even: weights 1; ½, ½. One value has r = C, where λ∥ = 1,
-      // the other r = 3C, where λ∥ = 9/8.
+      // Queries are 0, so attention is even: query 0 has the weight 1, query 1 the weights ½ and ½.
+      // One value has r = C, where λ∥ = 1, the other r = 3C, where λ∥ = 9/8.
       const c = 4 * 4 * 0.02 ** 2;
       const [v0, v1] = [Math.sqrt(c), Math.sqrt(3 * c)] as const;
       // β_10 = 7 (v0 − y1) = −β_11, and ∇q_1 = ½ (½ β_10 · 4 + ½ β_11 · 0) for keys 4 and 0 with
