@@ -27,7 +27,7 @@ export interface TheoryOptions {
   readonly theta?: readonly (ArrayLike<number> | undefined)[] | undefined;
   /** If sinks are learned: the sink logit of each query head of each layer. */
   readonly sinks?: readonly (ArrayLike<number> | undefined)[] | undefined;
-  /** The position s at which the results show separately how tight the bounds are. Default: 0. */
+  /** The position s for which the tightness of the bounds is also listed alone. Default: 0. */
   readonly position?: number | undefined;
   /**
    * How many of the batch's first sequences to check. The work grows with T². Default: 4 if they

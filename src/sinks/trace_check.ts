@@ -64,7 +64,7 @@ function gradientsOf(layer: LayerTrace<Numbers>, config: LlamaConfig): NamedStat
 
 /**
  * A state of the gates; undefined if the model has no gates. If the model has gates but the trace
- * lacks the state, the result is empty, so the check of its length refuses it.
+ * lacks the state, the result is empty, so that the check of lengths refuses the trace.
  */
 function gated(numbers: Numbers | undefined, config: LlamaConfig): Numbers | undefined {
   return attentionGates(config) === 0 ? undefined : numbers ?? new Float64Array();
@@ -159,8 +159,8 @@ function checkState(
 }
 
 function firstNonFinite(data: Numbers): number | undefined {
-  // A sum with a non-finite element is not finite. A sum may also overflow, so then check each
-  // element.
+  // If the sum is finite, so is every element. Otherwise check each element, because a sum of
+  // finite elements can overflow.
   let sum = 0;
   for (let i = 0; i < data.length; i++) sum += data[i]!;
   if (Number.isFinite(sum)) return undefined;

@@ -2,7 +2,7 @@
 import { type LlamaConfig, vScaleConstant } from "../reference/llama/config.ts";
 
 export interface LayerValve {
-  /** Whether V-scale also acts on the forward pass. */
+  /** Whether V-scale acts on both passes, or on the backward pass only. */
   readonly mode: "full" | "backward-only";
   /** V-scale's θ of each value head. */
   readonly theta: readonly number[];

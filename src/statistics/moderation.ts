@@ -4,8 +4,8 @@
  *
  * Source: G. K. Smyth, Linear models and empirical Bayes methods for assessing differential
  * expression in microarray experiments (2004), section 6.2. The rows' variances are modeled as
- * draws from a scaled inverse chi-square distribution. Its two parameters come from the mean and
- * the variance of their logarithms.
+ * draws from a scaled inverse chi-square distribution. The mean and the variance of the logarithms
+ * of the rows' variances give this distribution's two parameters.
  */
 import { sum } from "./mean.ts";
 

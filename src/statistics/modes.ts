@@ -16,8 +16,8 @@ const GRID = 128;
  *
  * The density of the logarithms is estimated with Gaussian kernels somewhat narrower than in
  * Silverman's rule, which blurs two equal hills into one. A second hill counts if it has at least a
- * tenth of the samples, and if the valley between the two is below seven tenths of the lower top. A
- * test that draws many lists with one hill shows that these limits are strict enough.
+ * tenth of the samples, and if the valley between the hills is below seven tenths of the lower
+ * hill's top. A test that draws many lists with one hill shows that these limits are strict enough.
  *
  * @param samples positive numbers in any order
  * @returns false for fewer than 30 samples

@@ -19,7 +19,7 @@ const info = gpuInfo({
   },
 });
 
-/** A session whose kernels take 1 ns per FLOP, and twice that CPU time. */
+/** A session whose kernels take 1 ns of time and 2 ns of CPU time for each FLOP. */
 function session(
   measured: string[],
   { wrong = "" }: { readonly wrong?: string } = {},

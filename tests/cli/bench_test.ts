@@ -22,7 +22,7 @@ testBench("bench() writes every measurement of the grid, and a table", async (fo
   const names = new Set(file.measurements.map(({ kernel, pass }) => `${kernel} ${pass}`));
   assertEquals(names.size, operatorNames.flatMap(passesOf).length);
   for (const name of names) assertStringIncludes(stdout, name.split(" ")[0]!);
-  // 1 Mflop in a little more than 1 µs is almost 1000 GFLOP/s.
+  // The fake process reports 1 MFLOP in a little more than 1 µs, which is almost 1000 GFLOP/s.
   assertStringIncludes(stdout, "GFLOP/s");
   assert(!stdout.includes("NaN") && !stdout.includes("undefined"), stdout);
 });

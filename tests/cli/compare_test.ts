@@ -128,7 +128,7 @@ test(
     assertEquals((await compare(slower, a, "--fail-on-regression=5%")).code, 0);
     assertEquals((await compare(a, same, "--fail-on-regression=5%")).code, 0);
     assertEquals((await compare(a, slower)).code, 0);
-    // The third measurement is missing, too, but a regression takes precedence.
+    // The third measurement is missing, too, but a regression decides the exit code.
     const broke = await compare(a, broken, "--fail-on-regression=5%");
     assertEquals(broke.code, 3);
     assertStringIncludes(broke.err, "on d: wrong");

@@ -72,8 +72,8 @@ export interface TextAttention {
 /** The states of all layers. */
 export interface StatesMeasurement {
   /**
-   * The positions that can be sinks: those from which a whole window of queries fits into the text,
-   * and all up to s.
+   * The positions that can be sinks: all up to the position s of the settings, and those from which
+   * a whole window of queries fits into the text.
    */
   readonly sinkPositions: readonly number[];
   readonly layers: readonly StateMeasurement[];

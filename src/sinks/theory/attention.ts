@@ -1,6 +1,6 @@
 /**
  * Identities A1 to A4 and bounds A5 to A7 (src/reference/theory.md) on a traced layer. Here g =
- * ∂L/∂y, D_t = ⟨g_t, y_t⟩ and β_ts = ⟨g_t, v_s⟩ − D_t. All are per query head; gradients of keys
+ * ∂L/∂y, D_t = ⟨g_t, y_t⟩ and β_ts = ⟨g_t, v_s⟩ − D_t belong to one query head. Gradients of keys
  * and values are summed over the query heads that share a key head. With full V-scale, v̂ replaces
  * v. With full or backward-only V-scale, J_φ(v) maps the gradient of v̂ to that of v. With a sink
  * logit, whose share of the weight is b_t, a row of weights sums to 1 − b_t (S1). S3 then replaces

@@ -1,6 +1,6 @@
 /**
- * Checks the gradients at the gates of a traced layer, with logits x and y′ = σ(x) ⊙ y: ∇y = σ(x) ⊙
- * ∇y′. So a closed gate closes the value path.
+ * Checks the gradients at the gates of a traced layer. Gates with logits x turn a head's output y
+ * into y′ = σ(x) ⊙ y, so ∇y = σ(x) ⊙ ∇y′: a closed gate closes the value path.
  *
  * Rounding: one product of two traced numbers, and flushing below the smallest normal number.
  *

@@ -37,7 +37,7 @@ export interface AttentionLayer {
   readonly valve: LayerValve | undefined;
   /** The sink logit of each query head; undefined without sinks. */
   readonly sinkLogits: readonly number[] | undefined;
-  /** s */
+  /** The position s for which the tightness of the bounds is also listed alone. */
   readonly position: number;
 }
 
@@ -66,8 +66,8 @@ export class KeySums {
   /** The most that rounding can explain, as a share of `weighted` and `keyScale`. */
   tolerance = 0;
   /**
-   * The most that a row of the values' and of the keys' gradients can lose if products of tiny
-   * weights are flushed to 0.
+   * The most that a row of a gradient can lose if products of tiny weights are flushed to 0: a row
+   * of the value gradient, and a row of the key gradient.
    */
   valueFlush = 0;
   keyFlush = 0;

@@ -90,8 +90,8 @@ function compareRow(
   const where = () =>
     `layer ${layer}, ${branch}, sequence ${Math.floor(row / context)}, position ${row % context}`;
   /**
-   * A comparison's scale, and its tolerance in units of the scale: the relative error `computed`
-   * plus the absolute error `rounding`.
+   * The tolerance is in units of the scale: the relative error `computed`, plus the absolute error
+   * `rounding` divided by the scale.
    */
   const allowing = (scale: number, rounding: number) => ({
     scale,

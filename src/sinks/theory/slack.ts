@@ -17,9 +17,9 @@ export interface Comparison {
   readonly excess: number;
   /** The magnitude of the terms that the two sides sum; rounding errors are relative to it. */
   readonly scale: number;
-  /** The largest excess / scale that rounding can explain. */
+  /** The largest ratio of excess to scale that rounding can explain. */
   readonly tolerance: number;
-  /** The place of the comparison. */
+  /** Names where the comparison was made, such as the layer and position. */
   readonly where: () => string;
 }
 
@@ -59,7 +59,7 @@ export class CheckMeter {
   /** Adds a comparison of an identity. */
   identity({ excess, scale, tolerance, where }: Comparison): void {
     this.#compared++;
-    // A scale of 0 demands an excess of at most 0; NaN counts as the worst.
+    // A scale of 0 allows no excess above 0. A NaN counts as an infinite violation.
     const ratio = excess === 0 || (scale === 0 && excess < 0) ? 0 : excess / scale;
     const violation = Number.isNaN(ratio) ? Infinity : ratio;
     if (violation > tolerance) this.#violations++;

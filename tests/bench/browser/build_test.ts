@@ -28,7 +28,8 @@ test("buildPage() makes a light page that needs neither Deno, Node nor other ser
   const html = await Deno.readTextFile(new URL("index.html", folder));
   assert(!html.includes("{{"), "every field is filled");
   assert(!/<script(?![^>]* src=)|<style| style=| on\w+=/.test(html), "nothing is inline");
-  // Links are allowed, because following one is the user's choice; nothing else leads elsewhere.
+  // The page loads nothing from other sites. It may link to them, because following a link is the
+  // user's choice.
   const outside = [...html.matchAll(/\b(?:src|href)="(https?:[^"]*)"/g)].map(([, url]) => url);
   assertEquals(outside, ["https://arxiv.org/abs/2603.17771"]);
   assertStringIncludes(html, 'data-fixture="fixtures/lavapipe-deno.json"');

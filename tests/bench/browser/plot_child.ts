@@ -1,6 +1,6 @@
 /**
- * Draws the pictures of a comparison and of the theory. `plot_test.ts` runs it with Observable Plot
- * and with the page's stand-in for it.
+ * Draws the pictures of a comparison and of the theory. `plot_test.ts` runs this program twice:
+ * with Observable Plot, and with the page's stand-in for that library.
  */
 import { compareResultFiles } from "../../../src/measure/comparison.ts";
 import { parseResultFile } from "../../../src/measure/result_file/parse.ts";

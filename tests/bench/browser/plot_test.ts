@@ -32,7 +32,7 @@ interface Node {
   getAttribute(name: string): string | null;
 }
 
-// An element's shift by its parent groups, which move facets and marks.
+// How far an element's parent groups shift it. Groups shift facets and marks.
 function shift(node: Node | null): [number, number] {
   if (node === null || node.getAttribute === undefined) return [0, 0];
   const [x, y] = shift(node.parentNode);
@@ -75,7 +75,7 @@ function read(svg: string): Drawn {
       signs.push([x + number(node, "cx"), y + number(node, "cy"), "round"]);
     } else if (/translate/.test(node.getAttribute("transform") ?? "") && !/M\s*\d{2,}/.test(path)) {
       const corners = /A/i.test(path) ? "round" : path.replace(/[^MLHVZ]/gi, "").toUpperCase();
-      // Shorter paths are ticks that Observable Plot draws.
+      // Leave out shorter paths: they are ticks that Observable Plot draws.
       if (path.length > 12) signs.push([x, y, corners]);
     } else if (/[HV]/.test(path)) {
       rounded.push(boxOf(path).map((size, i) => size + (i === 0 ? x : i === 1 ? y : 0)));
@@ -132,7 +132,7 @@ function assertNear(
   what: string,
 ) {
   assertEquals(found.length, wanted.length, what);
-  // Each mark has a partner nearby; neighbors may have swapped places in the order.
+  // Each mark must have a partner nearby in the other picture. The order of neighbors may differ.
   const left = [...wanted];
   for (const place of found) {
     const partner = left.findIndex((other) =>

@@ -49,7 +49,7 @@ Deno.test("loopsOf() finds the loops of NVIDIA's assembly", () => {
   ]);
 });
 
-// L5, the code after the loop, stands before L9, the block of the loop that jumps back.
+// The loop's last block, L9, jumps back to L3. But the code after the loop, L5, stands before L9.
 const parted = `
 block.u 0 L1 [] -> {
       r4       = mov rZ            // delay=1

@@ -1,4 +1,4 @@
-/** The repository's own workflow: its commands, and that its check finds a forged result file. */
+/** Runs commands of the repository's own workflow, whose check must find a forged result file. */
 import { startBash, testWithFolder } from "./machines.ts";
 import { cloneInto } from "./machines.ts";
 import { parseWorkflow } from "./workflow.ts";

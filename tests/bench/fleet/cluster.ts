@@ -2,9 +2,9 @@
 import { cloneInto } from "./machines.ts";
 
 // sbatch runs an array's tasks itself, without a queue and one after the other, and records its
-// call. srun records its process, so that a test can signal the step alone, as Slurm does. deno is
-// the real command, except for two kinds of processes: a measuring one names the requested type of
-// GPU as its adapter, and a training one makes up figures.
+// call. srun records its process ID, so that a test can signal srun's command alone, as Slurm does.
+// deno is the real command, except for two kinds of processes: a measuring process names the
+// requested type of GPU as its adapter, and a training process makes up figures.
 const commands = {
   sbatch: `
 echo "$*" >> "$CLUSTER/submitted"

@@ -17,7 +17,7 @@ test("bench.yml measures on all kinds of hosted machine with the least rights", 
     for (const { uses, with: inputs } of job.steps) {
       if (uses === undefined) continue;
       assert(/^(actions|denoland)\/[a-z-]+@v\d+$/.test(uses), `${uses} is not pinned by major`);
-      // Otherwise the token would stay on disk while benchmarks run.
+      // The checkout must not keep its token: it would stay on disk while benchmarks run.
       if (uses.startsWith("actions/checkout")) {
         assertEquals(inputs?.["persist-credentials"], false);
       }
@@ -30,7 +30,8 @@ test("bench.yml measures on all kinds of hosted machine with the least rights", 
   for (const runner of ["ubuntu-latest", "macos-latest", "windows-latest"]) {
     assert(runners.includes(runner), `no ${runner}`);
   }
-  // A job waits a day for a missing runner, so the example leaves out the self-hosted machine.
+  // A job waits a day for a missing runner. So the example names the self-hosted machine only in a
+  // comment.
   assert(!runners.some((labels) => Array.isArray(labels)), "a runner that GitHub does not have");
   assertStringIncludes(await Deno.readTextFile(path), "#   runs-on: [self-hosted, gpu]");
   // If one machine fails, the page still shows the others.
@@ -44,12 +45,12 @@ const unless = Deno.build.os !== "linux" || Deno.build.arch !== "x86_64"
   ? "needs a second adapter, an installed one beside the embedded one"
   : undefined;
 
-// Two measurements, with hot and cold caches; the second is cut short.
+// One measurement with a hot cache and one with a cold cache. The second is cut short.
 const tiny = "--shapes=quick --kernels=v-scale --passes=forward --budget=3";
 
-// Two machines: the installed adapter and the embedded one. After a first measurement the shell of
-// each gets SIGINT, as from the runner at a time limit. Each machine must then upload a valid,
-// incomplete file.
+// Two machines: the installed adapter and the embedded one. After the first measurement each
+// machine's shell gets SIGINT, as from a runner whose time limit ends. Each machine must then
+// upload a valid, incomplete file.
 testWithFolder(
   "bench.yml makes one page of two adapters whose benches were cut short",
   async (folder) => {

@@ -53,7 +53,7 @@ export function testWithFolder(
 
 /**
  * Copies the code of the working tree, including uncommitted changes. Links would not do, because
- * the bench's child may read no other folder.
+ * the bench's measuring process may read no other folder.
  */
 export async function cloneInto(folder: string): Promise<void> {
   await Deno.mkdir(folder, { recursive: true });

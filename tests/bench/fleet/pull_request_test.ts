@@ -99,7 +99,7 @@ testWithFolder("pull_request.yml fails on a slower kernel, and names it alone", 
   const page = await Deno.readTextFile(`${folder}/artifacts/beside/comparison.html`);
   assertStringIncludes(textOfPage(page), "slower");
   // With the two commits exchanged, the kernel got faster, which is no regression. On a busy
-  // machine the other row may have too few samples for a judgment: exit code 4.
+  // machine the other row may have too few samples for a judgment. Then the exit code is 4.
   const compare = steps.find(({ name }) => name === "Compare")!;
   const swapped = compare.run!.replace(/(\S+beside\.json) (\S+\.json)/, "$2 $1");
   assert(swapped !== compare.run);

@@ -6,7 +6,7 @@ import { readIfThere } from "../../measure/result_file/if_there.ts";
 /** A summary of a result file. */
 export interface ResultStatus {
   readonly label: string | undefined;
-  /** The beginning of the run; a resumed file keeps it. */
+  /** When the run began. A resumed run keeps this date. */
   readonly date: string;
   readonly status: ResultFile["status"];
   readonly measurements: number;

@@ -1,6 +1,6 @@
 /**
- * Runs the GitHub Actions examples: jobs step by step, with bash called as the runner does, and
- * with artifacts in a folder. An unknown feature is an error.
+ * Runs the jobs of the GitHub Actions examples step by step. Calls bash as a runner does, and keeps
+ * artifacts in a folder. A step that needs another feature of GitHub Actions is an error.
  */
 import { basename, dirname } from "node:path";
 import { parse } from "yaml";

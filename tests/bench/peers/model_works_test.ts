@@ -1,4 +1,4 @@
-/** A pretrained model in the bench of peers: this project's answers, and PyTorch's. */
+/** Tests that PyTorch and this project agree about a pretrained model in the bench of peers. */
 import { compareOn } from "../../../bench/peers/compare.ts";
 import { startContender } from "../../../bench/peers/contender.ts";
 import { prepareModel } from "../../../bench/peers/libraries/ours/model.ts";

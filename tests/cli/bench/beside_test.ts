@@ -98,7 +98,7 @@ testCommand(
     assertEquals(lost!.status, "failed");
     assertStringIncludes(lost!.reason!, "backward.wgsl");
     assert(alone!.samples.length > 0, "its partner is measured alone");
-    // The bench prints what compare prints for the two files, with the older checkout's first.
+    // The bench prints the same as `deno task compare` with the older checkout's file first.
     const output = recordOutput();
     assertEquals(await runCompare([other, path], output), 0);
     assertEquals(out, output.texts.out);
@@ -191,9 +191,10 @@ Deno.test("partnersOf() pairs equal variants, and otherwise each side's default"
     "0 0 a",
     "1 1 b",
   ]);
-  // If the default has changed, the two defaults are compared, because callers get them.
+  // If the default variant has changed, the old default is compared with the new one, because
+  // callers get the default.
   assertEquals(found([job(0, "new")], [job(5, "old")]), ["0 0 old"]);
-  // A variant that one side lacks is measured alone, and no job has two partners.
+  // A variant that one checkout lacks is measured alone, and no job has two partners.
   assertEquals(found([job(0, "new"), job(1, "old", false)], [job(0, "old")]), ["1 1 old"]);
   assertEquals(found([job(0, "a"), job(1, "c", false)], [job(0, "a")]), ["0 0 a"]);
 });

@@ -12,7 +12,8 @@ testBench("of two runs with the same --out, one ends before it measures", async 
   const args = ["--kernels=v-scale", "--passes=forward", "--cache=hot", "--budget=30"];
   const path = `${folder}/a.json`;
   const runs = await Promise.all([1, 2].map(() => run([`--out=${path}`, ...args])));
-  // A run that starts much later finds the file while it reads its command line, and exits with 2.
+  // A run that starts much later than the other finds the file already while it reads its command
+  // line. It then exits with 2 instead of 1.
   const [won, lost] = runs.toSorted((a, b) => a.code - b.code);
   assertEquals(won!.code, 0, won!.stderr);
   assert(lost!.code === 1 || lost!.code === 2, lost!.stderr);
@@ -44,14 +45,14 @@ testBench(
     assertEquals((await second.output()).code, 130);
     assertEquals((await run([`--resume=${path}`])).code, 0);
     assertEquals((await readResultFile(path)).status, "complete");
-    // SIGKILL may leave what was being written. The locks' files must be gone.
+    // SIGKILL may leave a temporary file that was being written. The lock files must be gone.
     const left = [...Deno.readDirSync(folder)].map(({ name }) => name);
     assertEquals(left.filter((name) => !/^\.a\.json\..*\.tmp$/.test(name)), ["a.json"]);
   },
 );
 
 testBench("bench() leaves a valid file at whatever moment it is killed", async (folder) => {
-  // The moments in ms: from before the first write to just before the end of a run of 1.5 s.
+  // When the run is killed, in ms: from before its first write to just before its end at 1.5 s.
   const moments = randomUniform({ seed: 11, length: 8, minimum: 150, maximum: 1400 });
   const counts: number[] = [];
   for (const [i, moment] of moments.entries()) {
@@ -84,7 +85,8 @@ testBench(
     assertEquals(after.status, "complete");
     assertEquals(after.date, before.date);
     assertEquals(after.ceilings.f32Fma?.value, before.ceilings.f32Fma?.value);
-    // The file keeps all samples taken before. A row continues with the processes that it lacks.
+    // The file keeps all samples taken before the interrupt. A row continues with the processes
+    // that it lacks.
     for (const old of before.measurements) {
       const key = (each: Measurement): string =>
         JSON.stringify([each.kernel, each.pass, each.shape, each.cache]);

@@ -37,7 +37,8 @@ export const compares: Run = async (stage) => {
   }
   assert(await page.locator("#comparison svg.plot").count() > 10, "there are pictures");
   await look(opened, "compared");
-  // Adds a third file, from the project, removes it, and makes the second the baseline.
+  // Adds a third file, one of the project's own, and removes it. Then makes the second file the
+  // baseline.
   await page.click("button[data-fixture$='swiftshader-dawn.json']");
   await until(page, "/3 files/.test(document.querySelector('#status').textContent)");
   assertStringIncludes(await textOf(opened, ".comparison-title"), "3 machines compared");
@@ -55,7 +56,7 @@ export const compares: Run = async (stage) => {
   assertClean(opened);
 };
 
-/** Files with faults, each with words of the page's error. */
+/** Faulty files, each with words that the page's error must contain. */
 function hostileFiles(): { name: string; text: string; says: string }[] {
   const good = JSON.parse(Deno.readTextFileSync(LAVAPIPE)) as Record<string, unknown>;
   const with_ = (changes: object): string => JSON.stringify({ ...good, ...changes });

@@ -2,14 +2,14 @@
 import type { Page } from "playwright-core";
 
 /**
- * The checks, as text that runs in the page because this code's types know no browser:
+ * The checks. They are a text that runs in the page, because this code's types know no browser:
  *
  * - The page itself does not scroll sideways.
- * - An element stays within the nearest figure, card, section or part of the page. What is inside a
- *   scrolling box need not.
+ * - An element stays within the nearest figure, card, section or part of the page. Only the
+ *   content of a scrolling box may be wider.
  * - A picture's marks and texts stay within the frame around the picture.
  * - A box that scrolls sideways shows so at its edge, and the keyboard reaches it. On a screen of
- *   1280 pixels no box needs to scroll, except for folded tables.
+ *   1280 pixels only folded tables may need to scroll.
  * - Cards that begin in one row of a grid begin at one height.
  *
  * One pixel is allowed for rounding.
@@ -31,7 +31,8 @@ const MEASURE = `(() => {
     const style = getComputedStyle(each);
     if (style.display === "none" || style.visibility === "hidden" || each.matches(".skip, details:not([open]) > :not(summary)")) return;
     const box = each.getBoundingClientRect();
-    // Text only for screen readers stands far outside, or is one pixel large.
+    // Leave out text that is meant for screen readers alone: it stands far outside the page, or is
+    // one pixel wide.
     if (box.right < -999 || (style.position === "absolute" && box.width <= 1)) return;
     const limit = frame.getBoundingClientRect();
     const over = Math.max(box.right - limit.right, limit.left - box.left);

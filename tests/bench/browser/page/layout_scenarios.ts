@@ -21,7 +21,7 @@ import { layoutProblems } from "./layout.ts";
 import { LAVAPIPE, type Run, SWIFTSHADER, WITHOUT_GPU } from "./scenario.ts";
 import { until } from "./stage.ts";
 
-/** Widths of a phone, a tablet and a laptop. */
+/** Widths of a phone, a tablet and a laptop, in pixels. */
 const WIDTHS = [360, 768, 1280];
 
 const document = createSvgDocument();
@@ -85,7 +85,7 @@ const HIDDEN_VALUES = `[...document.querySelectorAll(".table tbody tr")].filter(
   return right(row.lastElementChild) > right(row.closest(".scroll")) + 1;
 }).map((row) => row.textContent.trim())`;
 
-/** The page of a model on text, which also shows the first text's tokens and the channels. */
+/** A page about a pretrained model, with the first text's tokens and some dimensions' sizes. */
 function sinksPage(): string {
   const { pretrained: measured, ...measurement } = pretrained();
   const { layers, maps, sinkPositions } = measured!;
@@ -155,7 +155,7 @@ export const pagesFit: Run = async (stage) => {
       }
     }
     assertEquals(found, []);
-    // The check itself finds boxes that leave their frame, are cut off, or are not aligned.
+    // Test the check: it must find boxes that leave their frame, are cut off, or are not aligned.
     await page.setContent(`<main style="width:200px"><div class="card" style="width:260px">x</div>
       <div style="overflow-x:auto;width:50px"><b>unbreakable-unbreakable</b></div>
       <div style="display:grid;grid-template-columns:1fr 1fr"><i>a</i><i style="margin-top:9px">b</i></div></main>`);

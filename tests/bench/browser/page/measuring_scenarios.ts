@@ -19,8 +19,8 @@ async function saved(opened: Opened): Promise<ResultFile> {
 
 export const measuresToTheEnd: Run = async (stage, built) => {
   const path = "/?kernels=v-scale&passes=forward&budget=30&label=A+%3Cb%3Elabel";
-  // The copying ceiling copies 1 MiB here: 64 MiB would take the browser's software driver ten
-  // seconds, twice.
+  // The copying ceiling copies 1 MiB here. With the usual 64 MiB, each measurement of it would take
+  // the browser's software driver ten seconds.
   let smaller = 0;
   const rewrite = (script: string): string =>
     script.replace("?2**26:2**27", () => {
@@ -98,7 +98,8 @@ export const showsWrongAsWrong: Run = async (stage) => {
 
 export const pausesAndCancels: Run = async (stage) => {
   const opened = await stage.open({
-    // Many measurements, with a budget too short for ceilings.
+    // Many measurements, so that some are left when the test pauses and cancels. The budget is too
+    // short for ceilings.
     path: "/?kernels=v-scale,rms-norm&shapes=full&cache=hot,cold&budget=25",
   });
   const { page } = opened;
@@ -141,7 +142,8 @@ export const recoversALostDevice: Run = async (stage) => {
   assertStringIncludes(await textOf(opened, "#trouble"), "the page opened it again for the others");
   const { measurements } = await saved(opened);
   const states = measurements.map(({ status = "ok" }) => status);
-  // The crash costs one row of four. The others are measured, even those that had begun before it.
+  // The crash costs one row of four. The other three are measured, even if they began before the
+  // crash.
   assertEquals([states.length, states.filter((state) => state === "failed").length], [4, 1]);
   assertStringIncludes(
     measurements.find(({ status }) => status === "failed")!.reason!,

@@ -45,8 +45,8 @@ export const keepsTheSelection: Run = async (stage) => {
 };
 
 export const explainsMissingWebGpu: Run = async (stage) => {
-  // WebGPU is missing; or it is there without an adapter, as with a driver on the browser's
-  // blocklist.
+  // One page has no WebGPU. The other has WebGPU but no adapter, as if the driver were on the
+  // browser's blocklist.
   const without = await stage.open({ before: WITHOUT_GPU });
   const blocked = await stage.open({
     before: 'if (!("gpu" in navigator)) Object.defineProperty(navigator, "gpu", { value: {} });',
@@ -109,8 +109,8 @@ export const followsTheSliders: Run = async (stage) => {
 
 async function audit({ page }: Opened): Promise<string[]> {
   await page.evaluate(axe.source);
-  // With this option, axe's rules that pass or do not apply describe one element each: describing
-  // all would take most of the time.
+  // With this option, axe describes only one element for each rule that passes or does not apply.
+  // Describing all elements would take most of the scenario's time.
   const { violations } = await page.evaluate(
     "axe.run(document, { resultTypes: ['violations'] })",
   ) as axe.AxeResults;

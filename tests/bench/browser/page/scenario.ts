@@ -1,4 +1,4 @@
-/** The type of a scenario on the page, and checks that many scenarios share. */
+/** The type of a scenario on the page, and the checks that several scenarios use. */
 import { fileURLToPath } from "node:url";
 import { assertEquals } from "../../../support/assert/assert.ts";
 import { type Opened, ORIGIN, type Stage } from "./stage.ts";

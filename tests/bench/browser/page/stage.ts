@@ -15,7 +15,7 @@ export interface OpenOptions {
   readonly path?: string;
   readonly viewport?: { readonly width: number; readonly height: number };
   readonly colorScheme?: "light" | "dark";
-  /** A script to run in the page before its own. */
+  /** A script to run in the page before the page's own scripts. */
   readonly before?: string;
   /** Changes a script before the browser gets it. */
   readonly rewrite?: (script: string, name: string) => string;
@@ -26,7 +26,7 @@ export interface OpenOptions {
 export interface Opened {
   readonly page: Page;
   readonly requests: readonly string[];
-  /** The errors of the page and its Workers, and violations of its policy. */
+  /** The page's errors, its Workers' errors, and violations of its content security policy. */
   readonly complaints: readonly string[];
 }
 
@@ -77,7 +77,7 @@ export class Stage {
     return new Stage(browser, folder);
   }
 
-  /** Opens the page, and waits until it knows its adapter or its absence. */
+  /** Opens the page, and waits until it has an adapter or says that it has none. */
   async open(options: OpenOptions = {}): Promise<Opened> {
     const { path = "/", viewport = { width: 1280, height: 900 }, colorScheme = "light" } = options;
     const context = await this.browser.newContext({

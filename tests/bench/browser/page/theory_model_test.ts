@@ -8,7 +8,7 @@ import { onEachRuntime } from "../../../support/gpu.ts";
 
 const usual: TheoryInput = { strength: 6, activation: 1, value: 0.2, valve: "none", constant: 1 };
 
-// The operators' accuracy goal. The picture shows three digits.
+// The operators' accuracy goal, which is finer than the three digits that the picture shows.
 const TOLERANCE = 1e-5;
 
 onEachRuntime("computeTheory() draws the same picture on the GPU as in float64", async (gpu) => {
