@@ -47,10 +47,7 @@ Deno.test("measure and self-test export what their users import", () => {
   ]);
 });
 
-/**
- * The most bytes that the self-test may have. It has about 3,200, the whole suite more than
- * 400,000.
- */
+/** The most bytes that the self-test may have. It has about 3,200. */
 const LARGEST = 4096;
 
 testWith("run", "read", "env")("the self-test bundles alone, in a few kilobytes", async () => {

@@ -50,7 +50,7 @@ function denoFolder(): string {
   return Deno.env.get("DENO_DIR") ?? `${usualCache()}/deno`;
 }
 
-// Whether util-linux's `script` is there, which runs a command at a terminal.
+// Whether the program `script` of util-linux is installed: it runs a command at a terminal.
 async function hasScript(): Promise<boolean> {
   const command = new Deno.Command("script", { args: ["--version"], stdin: "null" });
   const text = await command.output().then(({ stdout }) => new TextDecoder().decode(stdout))

@@ -169,7 +169,8 @@ onEachRuntime(
       await measureModel(one, { task, batches: 1 }),
       await measureModel(four, { task, batches: 1 }),
     ];
-    // Division by 4 is exact in binary, so all measurements are the same.
+    // Dividing by the 4 micro-batches is exact in binary, so both models give the same
+    // measurements.
     assertEquals(actual, wanted);
   },
   { runtimes: ["deno"] },

@@ -24,7 +24,7 @@ interface Scene {
   readonly corpus: string;
 }
 
-/** Makes a model with 320 tokens in its vocabulary and Llama 3's tokenizer, and a text. */
+/** Makes a text, and a model with 320 tokens in its vocabulary and with Llama 3's tokenizer. */
 function withModel(
   run: (scene: Scene) => Promise<void>,
   { fields = {}, family = "llama3" }: { fields?: Fields; family?: string } = {},
@@ -67,7 +67,8 @@ test("openPretrained() opens weights, tokenizer and texts, and lists what it did
     });
     const { weights, texts, tokenizer, source, notes } = opened;
     assertEquals(weights.architecture.family, "llama");
-    // By default the model's whole context, and as many texts as the corpus has.
+    // A text has 256 tokens by default, but here the model's context allows only 128. By default at
+    // most 20 texts are taken, and the corpus has fewer.
     assertEquals([texts.context, texts.vocabulary], [128, 320]);
     assert(texts.texts > 5 && texts.texts < 20);
     assertEquals(source, { run: "model", step: 0, task: "text", seed: null });

@@ -21,7 +21,7 @@ import { testWith } from "../support/permitted.ts";
 
 const test = testWith("read", "write");
 
-/** Trains on one shared device, which compiles once. */
+/** Trains on a device that all tests here share, so that kernels compile only once. */
 async function trainRun(options: RunOptions, hooks?: RunHooks): Promise<RunResult> {
   return await trainRunAnywhere({ ...options, gpu: await testGpu("deno") }, hooks);
 }
@@ -46,7 +46,8 @@ Deno.test.afterAll(async () => {
 });
 
 /**
- * Everything about a run that must not depend on interruptions: bytes, and metrics without times.
+ * Everything about a run that must not depend on interruptions: the bytes of its checkpoints, and
+ * its metrics without times.
  */
 async function outcome(folder: string): Promise<unknown> {
   const files: Record<string, string> = {};

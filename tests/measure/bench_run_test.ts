@@ -104,7 +104,8 @@ Deno.test("BenchRun measures ceilings before and after, and keeps rows in the or
   assertEquals(shapes, [jobs[0]!.shape.dimensions, jobs[2]!.shape.dimensions]);
   assertEquals(bench.file.status, "complete");
   assertEquals(bench.file.warnings, ["a warning"], "the first failure was made good");
-  // One process per round; later rounds skip the checks that the first one passed.
+  // Each round has one process. Later rounds skip the checks that the jobs passed in the first
+  // round.
   assertEquals(asked, [
     ...["ceilings", "0 0,1,2 ", "renew", "1 0,2 0,2", "renew", "2 0,2 0,2", "renew", "3 0,2 0,2"],
     "ceilings",

@@ -275,8 +275,8 @@ Deno.test("driftingReadings() ignores single slow readings and finds phases", ()
   assertEquals([...driftingReadings([9, 9, 9])], []);
   assertEquals([...driftingReadings([10, 10, 90, 10, 10, 10])], []);
   assertEquals([...driftingReadings([10, 10, 10, 10, 14, 14, 14, 10, 10])], [4, 5, 6]);
-  // The readings are slow from the beginning. The usual time is their lower quartile, so this phase
-  // shows, too.
+  // The first four readings are slow. The lower quartile of all readings is the usual time, so even
+  // slow readings at the beginning show.
   assertEquals([...driftingReadings([14, 14, 14, 14, 10, 10, 10, 10])], [0, 1, 2, 3]);
 });
 

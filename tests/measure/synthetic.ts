@@ -8,7 +8,7 @@ export interface NoiseOptions {
   readonly count: number;
   /** The median without drift, in ns. */
   readonly median: number;
-  /** Standard deviation of the logarithm. Default 0.02. */
+  /** Standard deviation of a sample's logarithm. Default 0.02. */
   readonly sigma?: number;
   /** The relative change from the first sample to the last. Default 0. */
   readonly drift?: number;
@@ -86,7 +86,7 @@ export interface ProcessNoise {
   readonly rowSigma: number;
   /** Standard deviation of the logarithm of a process's effect on all of its rows. */
   readonly processSigma: number;
-  /** The share of rows per process that another program slows by 10 to 40 %. Default 0. */
+  /** The share of a process's rows that another program slows by 10 to 40 %. Default 0. */
   readonly bursts?: number;
 }
 

@@ -105,8 +105,8 @@ onEachRuntime(
       const large = { ...config, vocabulary, tiedHead };
       const options = { config: large, parameters: llamaParameters(large, { seed: 2 }) };
       const batch = llamaBatch(large, { batch: 2, context: 9, seed: 4 });
-      // 12,000 bytes hold 15 rows of logits, so 18 rows run in chunks of 9, their largest divisor
-      // that fits. The embedding table takes 9,600 bytes.
+      // 12,000 bytes hold 15 rows of logits. So 18 rows run in chunks of 9, the largest divisor of
+      // 18 that fits. The embedding table fits, too: it takes 9,600 bytes.
       const narrow = siblingGpu(gpu, { limits: { maxStorageBufferBindingSize: 12_000 } });
       // The device is the same, so its compiled pipelines can be reused.
       Object.defineProperty(narrow, "pipelines", { value: gpu.pipelines });

@@ -100,8 +100,9 @@ for (const scale of ["static", "per-token"] as const) {
         half,
       );
       const effect = Math.abs(wanted - loss);
-      // On the GPU, a few numbers near the middle between two steps may round the other way. The
-      // limit allows them 2 % of the effect that rounding all numbers has.
+      // A few numbers near the middle between two steps may be rounded up on the GPU and down by
+      // the twin, or vice versa. The limit allows them 2 % of the effect that rounding all numbers
+      // has.
       assert(effect > 1e-5, `quantizing changes the loss by ${effect} only`);
       assert(
         Math.abs(found! - wanted) < 0.02 * effect + 2e-6,

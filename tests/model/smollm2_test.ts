@@ -1,7 +1,7 @@
 /**
  * SmolLM2-135M-Instruct agrees with PyTorch in float64. The model is not part of the project:
- * GRADSINK_SMOLLM2 names its folder in Hugging Face's layout. Without it the test is ignored by
- * name. fixtures/pretrained/README.md says how to make the folder.
+ * GRADSINK_SMOLLM2 names its folder in Hugging Face's layout. If this variable is unset, the test
+ * is ignored, and its name says why. fixtures/pretrained/README.md says how to make the folder.
  */
 import { fileURLToPath } from "node:url";
 import { readSafetensors } from "../../src/model/checkpoint/safetensors.ts";

@@ -116,8 +116,8 @@ onEachRuntime(
 onEachRuntime(
   "StreamedLlama reads weights once if memory allows, with the same bits",
   async (gpu) => {
-    // With four lanes, as on SwiftShader, neither `steps` nor `start` puts weights into images, and
-    // the kernels of `start` compile faster.
+    // With subgroups of four lanes, as on SwiftShader, neither `steps` nor `start` puts weights
+    // into images. So take `start`, whose kernels compile faster.
     const kernels = gpu.info.subgroupSize?.maximum === 4 ? "start" : "steps";
     const { batch } = await readExpected("qwen2");
     using source = await openWeights(familyFolder("qwen2"));

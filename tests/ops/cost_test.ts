@@ -1,4 +1,4 @@
-/** Plans' costs and extra memory equal counts of every operation and element. */
+/** The costs and extra memory of plans equal what counting every operation and element gives. */
 import {
   type Cost,
   type Gpu,

@@ -62,8 +62,8 @@ testWithFolder("pull_request.yml fails on a slower kernel, and names it alone", 
   await pullRequestIn(origin);
   const job = await readJob();
   // This budget allows six processes. With three, one process that met a burst of other work can
-  // hide even a fourfold slowdown: beside such bursts, 2 runs of 5 failed with a budget of 1 second,
-  // none of 5 with this one.
+  // hide even a fourfold slowdown: beside such bursts, 2 runs of 5 failed with a budget of 1
+  // second, none of 5 with this budget.
   const tiny =
     "--shapes=smollm2-135m-t128 --kernels=rms-norm,v-scale --passes=forward --cache=hot --budget=32";
   const steps = job.steps

@@ -1,13 +1,14 @@
 /**
  * A measuring process without a GPU. It answers at once with made-up numbers, so that tests of the
- * bench are fast. Its processes' times differ by a few thousandths. If asked to use tuned choices,
- * it says that there are some. `FAKE_CHILD`, or the first argument, is JSON with its instructions:
+ * bench are fast. From process to process its times differ by a few thousandths. If asked to use
+ * tuned choices, it says that there are some. `FAKE_CHILD`, or the first argument, is JSON with its
+ * instructions:
  *
  * - `pace`: ms per measurement
  * - `adapter`: the adapter that it claims to have
  * - `unfit`: variants that it claims not to run
  * - `slow`: a factor on its times, such as 1.1
- * - `crash`: the round in which it ends at job 0
+ * - `crash`: the round of processes in which it crashes at job 0
  * - `turns`: which version of the protocol for measuring in turns it claims to know
  * - `known`: the variants that it claims to have
  * - `lacks`: operators that it claims to lack

@@ -1,4 +1,4 @@
-/** The command line of `deno task sinks`, and the sizes that it asks for. */
+/** The command line of `deno task sinks`, and how --context and --batch divide a text. */
 import { join } from "node:path";
 import { runSinks } from "../../../src/cli/sinks.ts";
 import { parseSinks, sinksHelp } from "../../../src/cli/sinks/options.ts";
@@ -51,7 +51,7 @@ test("sinks limits the context to the checkpoint's, and counts each context of a
     const corpus = join(folder, "text");
     await Deno.writeTextFile(corpus, "To be, or not to be, that is the question. ".repeat(60));
     const options = [alone, `--corpus=${corpus}`, "--json", "--no-quantization", "--no-theory"];
-    // 2,580 bytes are two contexts of 1,024; one of them is for validation.
+    // 2,580 bytes of text hold two contexts of 1,024 tokens. One of the two is for validation.
     const plain = await run(...options, "--batches=2");
     assertEquals(plain.code, 0, plain.err);
     const usual = JSON.parse(plain.out).data;
@@ -83,7 +83,7 @@ test("sinks limits the context to the checkpoint's, and counts each context of a
     assertStringIncludes(long.err, "wanted at most the 131072 tokens that the model was made for");
     const lacking = await run(...options, "--context=4096");
     assertStringIncludes(lacking.err, "a smaller --context needs less");
-    // The logits of 80 tokens over 256 bytes take 80 KiB, more than this GPU's largest buffer.
+    // 80 tokens, each with 256 logits, take 80 KiB, more than this GPU's largest buffer of 64 KiB.
     const output = recordOutput();
     const small = await lendGpu({ limits: { maxBufferSize: 2 ** 16 } });
     const code = await runSinks([...options, "--context=10", "--batch=8", "--batches=1"], {

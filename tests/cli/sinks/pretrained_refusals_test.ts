@@ -12,8 +12,8 @@ import { fields, type Scene, SENTENCE, withModel } from "./pretrained_scene.ts";
 const test = testWith("read", "write");
 
 /**
- * Puts a mistake into the scene. Returns words of the error that must report it, and the arguments
- * that the command needs to meet it, if any.
+ * Puts a mistake into the scene. Returns words that the command's error must contain, and the
+ * arguments, if any, without which the command would not meet the mistake.
  */
 type Mistake = (
   scene: Scene,

@@ -98,7 +98,7 @@ Deno.test({
             "--no-prompt",
             ...granted,
             ...flags.with(-1, join(root, flags.at(-1)!)),
-            // Asks for more texts than there are: an error that follows the download and needs no
+            // Asks for more texts than there are. This error comes after the download and needs no
             // GPU.
             ...["owner/tiny", `--corpus=${corpus}`, "--texts=9999"],
           ],

@@ -5,8 +5,8 @@ import { siblingGpu, type SiblingOptions, testGpu } from "../../support/gpu.ts";
 import { recordOutput } from "../record_output.ts";
 
 /**
- * A sibling of the test's GPU that ignores disposal, because the command disposes of its GPU at the
- * end.
+ * Another `Gpu` on the test's device. It ignores disposal, because the command disposes of its GPU
+ * at the end.
  */
 export async function lendGpu(options: SiblingOptions = {}): Promise<Gpu> {
   const sibling = siblingGpu(await testGpu("deno"), options);

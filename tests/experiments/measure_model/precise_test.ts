@@ -1,4 +1,4 @@
-/** Measurements of a strong sink: how exact its key's gradient is, and the reported floors. */
+/** A strong sink's measurements: the key gradient's precision, and its reported rounding error. */
 import { measureModel } from "../../../src/experiments/measure_model.ts";
 import type { Task, TokenBatch } from "../../../src/experiments/tasks/task.ts";
 import type { Gpu } from "../../../mod.ts";

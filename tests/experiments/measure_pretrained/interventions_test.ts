@@ -39,7 +39,7 @@ async function massiveModel(): Promise<WeightSource> {
   });
 }
 
-/** The twin's loss from the states after LAYER. */
+/** The twin's loss, computed from the states after LAYER on. */
 function lossFrom(
   states: Float64Array,
   { config, parameters, targets }: {

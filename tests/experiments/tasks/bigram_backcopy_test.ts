@@ -153,8 +153,9 @@ Deno.test("BigramBackcopy draws from the table", () => {
     compared += cells;
   }
   assert(compared > 100, `${compared} cells`);
-  // Pearson's statistic has mean `degrees` and variance 2 · `degrees`. Leaving out cells below 5
-  // raises the mean by at most one per row. The limit is five standard deviations.
+  // Pearson's statistic has mean `degrees` and variance 2 · `degrees`. Leaving out cells with an
+  // expected count below 5 raises the mean by at most one per row. The limit is five standard
+  // deviations.
   assert(squares < degrees + characters + 5 * Math.sqrt(2 * degrees), `${squares} of ${degrees}`);
   assert(squares > degrees - characters - 5 * Math.sqrt(2 * degrees), `${squares} of ${degrees}`);
 });
@@ -175,7 +176,7 @@ Deno.test("BigramBackcopy.expectedOracleLoss() is the limit of batches' oracle l
 });
 
 Deno.test("BigramBackcopy.oracleLoss() is the mean of −log p over a sequence's tokens", () => {
-  // By hand: two characters, and a third that is the trigger.
+  // A task that can be computed by hand: two ordinary characters, and one that is the trigger.
   const quarter = WEIGHT_SUM / 4;
   const small: BigramTable = {
     characters: 3,
@@ -193,8 +194,8 @@ Deno.test("BigramBackcopy.oracleLoss() is the mean of −log p over a sequence's
     ),
   };
   const task = new BigramBackcopy({ table: small, context: 4, triggers: 1, seed: 0 });
-  // The probabilities: BOS → 2: 1/2, as there are two ordinary characters; 2 → 1: 1/4; the trigger
-  // 1 → 2: 1; 2 → 3: 1/2.
+  // Token 1 is the trigger. The probabilities are 1/2 for BOS → 2, because two characters are
+  // ordinary; 1/4 for 2 → 1; 1 for 1 → 2; and 1/2 for 2 → 3.
   const batch = {
     batch: 1,
     context: 4,

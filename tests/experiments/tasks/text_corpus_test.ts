@@ -11,7 +11,7 @@ import { testOnDisk } from "../../support/folder.ts";
 
 const test = testOnDisk();
 
-// Every pair of bytes that begins at an even place is unique, which identifies a context's place.
+// Every pair of bytes that begins at an even place is unique, so it tells where a context begins.
 function marked(length: number): Uint8Array {
   return Uint8Array.from({ length }, (_, i) => i % 2 === 0 ? i / 2 % 251 : 1 + Math.floor(i / 502));
 }

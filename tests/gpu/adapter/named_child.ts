@@ -10,11 +10,11 @@ import { SELECT_VARIABLE } from "../../../src/gpu/adapter/vulkan_devices.ts";
 
 export interface ChildReport {
   readonly names: readonly string[];
-  /** For each adapter to find: its name in its runtime, or the error. */
+  /** For each adapter to find: its name as the runtime spells it, or the error. */
   readonly found: readonly string[];
   /**
-   * The Vulkan loader's variable for selecting a device, after all adapters were found; null if
-   * unset.
+   * The value of the Vulkan loader's variable that selects a device, read after all adapters were
+   * found; null if unset.
    */
   readonly selected: string | null;
 }

@@ -5,11 +5,11 @@ import { assert, assertEquals } from "../../support/assert/assert.ts";
 
 const plan: VisitPlan = { repeats: 1, spansPerSample: 1, samplesPerVisit: 4 };
 
-/** Both processes of a batch; the log holds what they do. */
+/** The two processes that measure a batch in turns, one for each side. `log` lists what they do. */
 class FakeProcesses {
   readonly turns: Turns;
   readonly log: string[] = [];
-  /** The last turn that each side was given. */
+  /** For each side, the turn that told its process to end. */
   readonly ends: ChildTurn[] = [];
   /** The number of processes at work. At most one may be. */
   #busy = 0;
@@ -123,8 +123,8 @@ Deno.test("Turns gives both sides the larger number of runs and the smaller numb
 
 Deno.test("Turns stops once the ratio is precise, even if both times vary together", async () => {
   const fake = new FakeProcesses({ targetHalfWidth: 0.01, sweeps: 30 });
-  // Job 1 flips between two speeds on both sides at once. Job 2 does so on one side, and slows down
-  // with every sweep on the other.
+  // Job 1 flips between two speeds on both sides at once. Job 2 flips on one side only; on the
+  // other side it slows down with every sweep.
   const slow = (sweep: number): number => sweep % 3 === 0 ? 2 : 1;
   await Promise.all([
     fake.turns.conduct(),

@@ -2,7 +2,7 @@
 import type { ResultFile } from "../../../src/measure/result_file.ts";
 import { parseResultFile } from "../../../src/measure/result_file/parse.ts";
 
-/** Undefined if there is no file. A file that is there must be valid. */
+/** Reads a result file, which must be valid. Returns undefined if there is no file. */
 export async function readIfThere(path: string): Promise<ResultFile | undefined> {
   let text: string;
   try {

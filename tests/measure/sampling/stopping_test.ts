@@ -65,7 +65,8 @@ Deno.test("stopReason() does not call growing noise stable", () => {
 Deno.test("stopReason() ends with the budget, but not before an interval is possible", () => {
   const samples = noisy(300, 0.3);
   assertEquals(sampled(samples, { each: 1e8 }), [10, "budget"]);
-  // The budget ends after four samples. An interval needs six, which three times the budget allows.
+  // The budget ends after four samples. But an interval needs six samples, and the rule allows
+  // three times the budget for them.
   assertEquals(sampled(samples, { each: 2.5e8 }), [6, "budget"]);
   // Even three times the budget ends after two samples.
   assertEquals(sampled(samples, { each: 2e9 }), [2, "budget"]);

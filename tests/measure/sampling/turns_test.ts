@@ -32,7 +32,7 @@ function machine(times: Readonly<Record<string, number>>) {
 const work = (span: (name: string) => Span) =>
   ["a", "b"].map((name) => ({ run: span(name), cache: "hot" as const }));
 
-/** Returns these turns one after the other; `said` holds the states reported. */
+/** Each call of `turn()` returns the next of these turns; `said` lists the calls' arguments. */
 function given(turns: readonly Turn[]) {
   const said: TurnState[] = [];
   return { said, turn: (state: TurnState) => Promise.resolve(turns[said.push(state) - 1]!) };

@@ -7,7 +7,8 @@ import {
 } from "../../../src/measure/timing/calibration.ts";
 import { assert, assertEquals, assertThrows } from "../../support/assert/assert.ts";
 
-// Reads a clock with this step at 512 irregular moments, in whole ticks.
+// Readings, at 512 irregular moments, of a clock that advances in steps of `step` ns. Each reading
+// is rounded to whole ns.
 function timesOf(step: number, seed = 1): number[] {
   let time = 1e12;
   return [...randomUniform({ seed, length: 512, minimum: 3_000, maximum: 33_000 })].map((wait) => {
@@ -85,7 +86,7 @@ Deno.test("calibrateTicks() refuses clocks that do not run evenly", () => {
   // A clock that changes its pace halfway.
   const changed = good.map((each, i) => i < 10 ? each : { ...each, ticks: 1.5 * each.ticks });
   assertEquals(calibrateTicks(changed), undefined);
-  // A clock that stops for a moment, even if only one pair of readings shows it.
+  // A clock that stops for a moment is refused even if only one pair of readings shows it.
   const still = [[0, 0], [100, 100], [104, 100]].map(([time, ticks]) => ({
     ticks: 1e6 * ticks!,
     before: 1e6 * (time! - 1.5),
@@ -93,7 +94,7 @@ Deno.test("calibrateTicks() refuses clocks that do not run evenly", () => {
   }));
   assertEquals(calibrateTicks(still), undefined);
   assert(calibrateTicks(still.slice(0, 2)) !== undefined);
-  // The host cannot tell the readings' times apart.
+  // All readings have the same wide span of host time, which does not tell when each was taken.
   assertEquals(
     calibrateTicks(good.map((each) => ({ ...each, before: 0, after: 1e10 }))),
     undefined,

@@ -12,8 +12,8 @@ import { assert, assertEquals, assertThrows } from "../../support/assert/assert.
 const dimensions = { B: 2, Hq: 6, Hkv: 2, T: 19, D: 12 };
 const { B, Hq, Hkv, T, D } = dimensions;
 
-// The row functions add the twin's terms in another order, in float64. Rounding some hundred terms
-// causes an error far below 1e-12.
+// The functions for single rows add the twin's terms in another order, in float64. Rounding some
+// hundred terms causes an error far below 1e-12.
 const TOLERANCE = 1e-12;
 
 function draw(seed: number, shape: readonly number[]): Float32Array {

@@ -38,8 +38,8 @@ Deno.test("chooseKernels() takes variants that fit the adapter, fast to compile 
       const variant = variants.find((each) => each.name === name);
       assert(variant !== undefined && variant.name !== "portable", `${name} for D = ${headDim}`);
       assertEquals(variant.unfit(gpu, short), undefined);
-      // The operator itself chooses this variant for the short sequence, or for the long one, which
-      // justifies compiling it.
+      // For the short or the long sequence the operator itself chooses this variant, so compiling
+      // the variant is justified.
       assert(variant.suits(gpu, short) || variant.suits(gpu, long), `${name} for D = ${headDim}`);
     }
   }

@@ -78,8 +78,8 @@ onEachRuntime(
           const { loss: found } = await rounded.forward(batch, { onLayerStart });
           const effect = Math.abs(wanted! - loss);
           assert(effect > 1e-4, `${linears} ${scale}: rounding changes the loss by ${effect} only`);
-          // On the GPU, a few numbers near the middle between two steps may round the other way.
-          // The limit allows them 1 % of the effect that rounding all numbers has.
+          // A few numbers near the middle between two steps may be rounded up by one model and down
+          // by the other. The limit allows them 1 % of the effect that rounding all numbers has.
           assert(
             Math.abs(found - wanted!) < 0.01 * effect + 2e-6,
             `${linears} ${scale}: ${found}, wanted ${wanted}, without ${loss}`,

@@ -89,7 +89,7 @@ Deno.test('attention forward "tiled-32x32-f16" agrees with the twin', async () =
   console.log(`    ${describeReport(report)}`);
 });
 
-// Deno only compiles the WGSL here; the driver would compile it on the first run.
+// Nothing runs here: Deno compiles the WGSL, but the driver would compile only on the first run.
 Deno.test("attention's variants in f16 plan the kernels that were tested, in half the memory", async () => {
   const gpu = siblingGpu(await testGpu("deno"), {});
   const halves: string[] = [];

@@ -1,6 +1,6 @@
 /**
- * Attention backward in panels passes the properties of the portable kernels, with one chunk and
- * with several.
+ * Attention backward's variant `panels` passes the properties of the portable kernels, whether it
+ * computes a call in one chunk or in several.
  */
 import { openGpu } from "../../../mod.ts";
 import { attentionBackwardVariants } from "../../../src/ops/attention/backward_variants.ts";

@@ -136,8 +136,8 @@ Deno.test("attention's tiled kernels have no bank conflicts", () => {
 
 Deno.test("attention's tiled f16 kernels have no conflicts with 16 invocations across, two-way ones with 8", () => {
   for (const [name, tile] of Object.entries(attentionHalfTiles)) {
-    // With 8 invocations across, two rows of them write their weights at once. An odd pitch puts
-    // the columns into different banks, but not the two rows.
+    // With 8 invocations across, two rows of invocations write their weights at once. An odd pitch
+    // puts the columns into different banks, but not the two rows.
     const most = tile.across === 16 ? 1 : 2;
     assertEquals(worst({ ...tile, headDim: 64 }), [most, most, most], name);
   }

@@ -71,7 +71,7 @@ const sinkTwin: KernelProperty = (gpu) =>
 const forwardNonFinite: KernelProperty = (gpu) => attentionForwardPassesNonFinite(gpu, one);
 const backwardNonFinite: KernelProperty = (gpu) => attentionBackwardPassesNonFinite(gpu, one);
 
-// Replaces exp2 by one that takes a NaN for zero.
+// Replaces exp2 by a function that takes the exponent 0 in place of a NaN.
 const losingNotANumber = (source: string) => {
   const losing = rewrites[forwardKernel]!(source)
     .replace(/exp2\((exponent\w+)\)/g, "exp2(min($1, vec4f()))");

@@ -9,7 +9,7 @@ import { gpuInfo } from "../../support/gpu/info.ts";
 import { describeMatmul, matmulContainsNonFinite, matmulMatchesTwin } from "./properties.ts";
 import { imageOf, unfitForSubgroups, withImage } from "./subgroup_cases.ts";
 
-// `imageOf` needs the numbers on the CPU, which keeps them for tensors of at most 4,096 elements.
+// `imageOf` needs the numbers on the CPU. The CPU keeps those of tensors of up to 4,096 elements.
 const examples = [
   describeMatmul({ rows: 33, columns: 40, inner: 72, transposeRight: true, seed: 1 }),
   describeMatmul({ leading: [3], rows: 7, columns: 76, inner: 40, shared: true, seed: 2 }),

@@ -26,7 +26,8 @@ export interface MatmulDescription {
   readonly rightInBfloat16?: boolean;
 }
 
-// Lengths that tiles of 16, 32 and 64 fit exactly or miss by one, and any up to 100.
+// A length is a whole number of tiles of 16, 32 or 64, one more or less than that, or any up to
+// 100.
 const length = fc.oneof(
   fc.constantFrom(1, 2, 15, 16, 17, 32, 33, 63, 64, 65, 96, 128, 129),
   fc.integer({ min: 1, max: 100 }),

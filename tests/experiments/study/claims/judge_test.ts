@@ -169,7 +169,8 @@ Deno.test("judgeClaims() corrects over all tests of the study", () => {
   for (const { pValue, holm, least } of tests) {
     assertEquals([pValue >= least, holm >= pValue, least], [true, true, 1 / 32]);
   }
-  // All p-values are the least possible, and Holm's correction multiplies each by their number.
+  // Holm's correction multiplies the least p-value, which is at least 1/32, by the number of tests,
+  // which is above 40. So all corrected values are 1.
   assertEquals(tests[0]!.holm, 1);
 });
 

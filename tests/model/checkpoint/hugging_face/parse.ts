@@ -1,4 +1,4 @@
-/** A model of this project, and calls of parseHuggingFaceConfig(), for its tests. */
+/** For the tests of parseHuggingFaceConfig(): calls of it, and a model of this project. */
 import { CheckpointError } from "../../../../src/model/checkpoint/error.ts";
 import {
   huggingFaceConfig,

@@ -1,4 +1,4 @@
-/** The parts of tokenizer.json: what cuts a text into tokens. */
+/** The parts of tokenizer.json that cut a text into pieces. */
 import { join } from "node:path";
 import { CheckpointError } from "../../../../src/model/checkpoint/error.ts";
 import { assertEquals, assertRejects } from "../../../support/assert/assert.ts";
