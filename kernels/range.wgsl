@@ -6,8 +6,8 @@ fn isNotFinite(x: f32) -> bool {
   return (bitcast<u32>(x) & 0x7f800000u) == 0x7f800000u;
 }
 
-// A power of two that scales a normal x into [2, 4). Scaled by it, numbers up to the size of x have
-// squares that float32 can add up. Zero for infinities and NaN.
+// A power of two that scales a normal x into [2, 4). If numbers no larger than x are multiplied by
+// this power, float32 can add up their squares. The result is zero for infinities and NaN.
 fn powerScale(x: f32) -> f32 {
   let exponent = (bitcast<u32>(x) >> 23u) & 255u;
   return bitcast<f32>((255u - max(exponent, 1u)) << 23u);

@@ -69,7 +69,7 @@ export function escapeHtml(text: string): string {
  * @returns the text, or its beginning and an ellipsis
  */
 export function truncate(text: string, length: number): string {
-  // A code point takes at most two units, so later units cannot belong to the result.
+  // A code point takes at most two UTF-16 units, so the units after these cannot be in the result.
   const points = Array.from(text.slice(0, 2 * length + 2));
   return points.length <= length ? text : points.slice(0, length - 1).join("") + "…";
 }

@@ -120,9 +120,9 @@ function columns(options: MatmulSubgroupOptions): string {
 interface Extra {
   readonly name: string;
   readonly column: number;
-  /** The left operand's number at k + u. */
+  /** WGSL for the left operand's number at k + u, in the row that this accumulator belongs to. */
   readonly factor: (u: number) => string;
-  /** The index of the row's start in the product. */
+  /** WGSL for the product's index at which that row starts. */
   readonly row: string;
 }
 
@@ -145,8 +145,8 @@ function extras({ rows, extra, subgroupSize: S }: MatmulSubgroupOptions, left: L
     .flat();
 }
 
-// Adds the products of k, k + 1, … k + step - 1 to every accumulator. `index` is the step's number
-// within one turn of the loop, from 0.
+// Adds the products of k, k + 1, … k + step - 1 to every accumulator. `index` counts, from 0, the
+// steps in one iteration of the loop over K.
 function accumulate(options: MatmulSubgroupOptions, step: number, index = 0): string {
   const { rows, width, extra } = options;
   const left = leftLoads(options.left, options);
@@ -176,7 +176,7 @@ function accumulate(options: MatmulSubgroupOptions, step: number, index = 0): st
   return `${loads}\n${extraNumbers}\n${extraProducts}\n${products}`;
 }
 
-// The row of the product for the tile's row i. Left's loads read the row of left with this index.
+// WGSL for the row of the product that is the tile's row i. The loads of left use the same row.
 function rowOf(i: number, { left }: MatmulSubgroupOptions): string {
   const row = left === "along-outer"
     ? `min(tile.row + ${i - i % 4}u, (parameters.rows - 1u) / 4u * 4u) + ${i % 4}u`

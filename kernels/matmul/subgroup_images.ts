@@ -49,12 +49,13 @@ function rightAlongOuter({ width }: Tile): RightLoads {
   };
 }
 
-// The first or the second numbers of words that hold pairs of bfloat16, in float32.
+// Each of the words holds two bfloat16 numbers. Returns every word's first number, or every word's
+// second number, in float32.
 function ofPairs(words: string, second: boolean): string {
   return `bitcast<vec4f>(${words} ${second ? "& vec4u(0xffff0000u)" : "<< vec4u(16u)"})`;
 }
 
-// A texel holds a column's numbers at the eight k of a turn.
+// A texel holds a column's numbers at eight k: all that one iteration of the loop over K needs.
 function pairsAlongInner({ width }: Tile): RightLoads {
   return {
     setup: rowsOfColumns(width),
@@ -74,8 +75,8 @@ function pairsAlongInner({ width }: Tile): RightLoads {
   };
 }
 
-// A texel holds eight neighboring columns' numbers at one k. A lane sums the columns of even and of
-// odd index in separate groups.
+// A texel holds eight neighboring columns' numbers at one k. A lane sums the four columns of even
+// index in one group, and the four of odd index in the next group.
 function pairsAlongOuter({ width }: Tile): RightLoads {
   return {
     setup: unroll(width / 8, (v) => `  let rightEight${v} = column${8 * v} / 8u;`),

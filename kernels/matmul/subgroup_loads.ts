@@ -1,6 +1,6 @@
 /**
- * How the subgroup kernel of the matrix product reads its operands: each of the two in one of the
- * three ways of `MatmulLoad`.
+ * How the subgroup kernel of the matrix product reads its operands. `MatmulLoad` names three ways;
+ * each operand is read in one of them.
  */
 import { unroll } from "../unroll.ts";
 import { blockLoads } from "./subgroup_images.ts";
@@ -17,8 +17,8 @@ import {
 } from "./subgroup_tile.ts";
 
 /**
- * How many rows of a tile are spread over all lanes, four k at a time, if left is read as `scalar`.
- * They are the last rows, which do not fill a group of S. It is 0 if spreading would save no loads.
+ * How many of a tile's last rows all lanes load together, four k at a time, if left is read as
+ * `scalar`. These are the rows beyond a multiple of S. The number is 0 if this would save no loads.
  */
 export function dealtRows({ subgroupSize: S, rows }: Pick<Tile, "subgroupSize" | "rows">): number {
   const beyond = rows % S;
@@ -80,8 +80,8 @@ function leftScalar(tile: Tile): LeftLoads {
   };
 }
 
-// A vec4f holds four rows at one k. The lanes take these vectors in turn: first all at one k, then
-// all at the next.
+// A vec4f holds four rows at one k. Vectors are numbered along the rows at one k, then along those
+// at the next k. Lane l loads vectors l, l + S, ….
 function leftAlongOuter(tile: Tile): LeftLoads {
   const { subgroupSize: S, rows } = tile;
   const quads = rows / 4;

@@ -5,8 +5,8 @@ import { unroll } from "../unroll.ts";
 /**
  * How an operand is read. `along-inner`: four k at a time, from a matrix contiguous along K.
  * `along-outer`: four rows of left or columns of right at a time, from a matrix contiguous in that
- * direction. `scalar`: number by number, in any order. The first two make the operand's alias a
- * vec4f, so K, or the other length, must be a multiple of four.
+ * direction. `scalar`: number by number, in any order. `along-inner` and `along-outer` read whole
+ * vec4f, so the length along which they read must be a multiple of four.
  */
 export type MatmulLoad = "along-inner" | "along-outer" | "scalar";
 
@@ -38,19 +38,19 @@ export interface Tile {
   readonly rows: number;
   /** Columns of a lane. */
   readonly width: number;
-  /** Whether a lane's columns are neighbors in groups of four, if `width` allows groups. */
+  /** Whether a lane's columns are neighbors in groups of four. Counts only if 4 divides `width`. */
   readonly grouped: boolean;
   /** Columns of a tile in addition to those of its lanes. */
   readonly extra: number;
-  /** The layout of left if it is an image: of float32, without blocks, and not read as `scalar`. */
+  /** The layout of left if it is an image. Then it is float32 without blocks, and not `scalar`. */
   readonly leftImage: ImageLayout | undefined;
-  /** The layout of right if it is an image: not read as `scalar`, and without extra columns. */
+  /** The layout of right if it is an image. Then it is not `scalar`, and `extra` is 0. */
   readonly rightImage: ImageLayout | undefined;
 }
 
 /**
- * WGSL that loads the left operand: the places that each lane reads, its loads at k to k + `step` −
- * 1, and the numbers that they give.
+ * WGSL that loads the left operand. `setup` declares the places that each lane reads, and `loads`
+ * reads the numbers at k to k + `step` − 1.
  */
 export interface LeftLoads {
   readonly setup: string;
@@ -64,22 +64,22 @@ export interface LeftLoads {
 }
 
 /**
- * WGSL that loads the right operand. It declares r0_u, r1_u, …: right's numbers in each group of a
- * lane's columns at k + u.
+ * WGSL that loads the right operand. It declares r0_u, r1_u, …, one variable for each group of a
+ * lane's columns. A variable holds right's numbers in its group at k + u.
  */
 export interface RightLoads {
   readonly setup: string;
-  /** What a turn of the loop loads for all of its steps, from k = `first` on. Default: nothing. */
+  /** What each iteration loads for all of its steps, from k = `first` on. Default: nothing. */
   readonly turn?: string;
-  /** The loads at k to k + `step` − 1. `index` is the step's number in one turn of the loop. */
+  /** The loads at k to k + `step` − 1. `index` is the step's number within one iteration. */
   readonly loads: (step: number, index: number) => string;
   /** The number of extra column e at k + u, broadcast. */
   readonly extra: (e: number, u: number) => string;
 }
 
 /**
- * Broadcasts number `index` of those that the variables `${name}0`, `${name}1`, … hold. Each
- * variable holds S of them, one per lane.
+ * WGSL that broadcasts one of many numbers to all lanes. The variables `${name}0`, `${name}1`, …
+ * hold the numbers, S in each variable, one per lane. `index` counts through all of them.
  */
 export function place(
   name: string,

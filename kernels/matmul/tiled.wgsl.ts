@@ -5,19 +5,21 @@
  * One workgroup of `across` × `down` invocations computes a tile of (4 · `quadsDown` · `down`) × (4
  * · `quadsAcross` · `across`) numbers and walks K in steps of `step`. In each step it copies its
  * rows of the left operand and its columns of the right one to workgroup memory. A vec4f there
- * holds a *quad*, four neighboring rows or columns, at one k. Invocation (x, y) computes the quads
- * of rows number y, y + down, … and the quads of columns number x, x + across, …. Neighbors thus
+ * holds a *quad*, four neighboring rows or columns, at one k. Invocation (x, y) computes the
+ * numbers in which row quad y, y + `down`, … meets column quad x, x + `across`, …. Neighbors thus
  * read neighboring vec4f, which causes no bank conflicts. If the k of a step are unrolled, their
  * indices are constants, which compilers put into the instructions and need not clamp.
  *
  * Barriers: two per step. The first separates writing and reading the tiles; the second keeps the
  * next step from overwriting numbers that a slower invocation still reads.
  *
- * Rows, columns and k past the end read the last ones, so no address is out of range. A k past the
- * end is zero in both operands or is not multiplied; a row or column past the end is not written.
+ * Instead of a row, column or k past the end, the last one is read, so no address is out of range.
+ * A k past the end is zero in both operands or is not multiplied; a row or column past the end is
+ * not written.
  *
- * Operands in whole vec4f are read four numbers at a time, and the product is stored likewise; the
- * aliases Left, Right and Stored are then vec4f, and the operands' strides count vec4f.
+ * An operand that consists of whole vec4f is read four numbers at a time, and a product of that
+ * kind is stored four numbers at a time. The alias Left, Right or Stored is then vec4f, and the
+ * operand's strides count vec4f.
  *
  * Source: Volkov and Demmel, "Benchmarking GPUs to tune dense linear algebra", SC 2008; Boehm, "How
  * to optimize a CUDA matmul kernel for cuBLAS-like performance", 2022.
@@ -41,7 +43,7 @@ export interface MatmulTile {
    * evenly among the invocations.
    */
   readonly step: number;
-  /** Unused vec4f in workgroup memory after those of each k, against bank conflicts. */
+  /** Unused vec4f after those of each k in workgroup memory. They prevent bank conflicts. */
   readonly padding: number;
   /**
    * How the tiles are stored. Default: f32. With f16 the operands are rounded; sums are always f32.
@@ -95,8 +97,8 @@ ${
   }`;
 }
 
-// Writes the products of all k of a step: unrolled, or in a loop. The loop's count depends on a
-// parameter, so compilers cannot unroll it.
+// Writes the products of all k of a step: unrolled, or in a loop. The number of iterations depends
+// on a parameter, so compilers cannot unroll the loop.
 function steps(
   { step, together }: MatmulTiledOptions,
   products: (group: string, k: string) => string,
@@ -133,7 +135,7 @@ export function matmulTiled(options: MatmulTiledOptions): string {
     quads: leftQuads,
     firstReader: 0,
   });
-  // If few invocations read the left operand, others read the right one.
+  // If there are enough invocations, some read the left operand and others the right one.
   const right = tiledLoads({
     ...shared,
     name: "right",

@@ -71,13 +71,13 @@ function atMost(operand: TiledOperand, k: string): string {
   return operand.wholeSteps ? `(first + ${k})` : `min(first + ${k}, parameters.inner - 1u)`;
 }
 
-// Without `readsFirst` registers are short, so every step computes its places again instead of
-// keeping them from step to step.
+// If `readsFirst` is false, registers are short. So every step computes its memory addresses again
+// instead of keeping them from step to step.
 function placed({ readsFirst }: TiledOperand, places: string): string {
   return readsFirst ? "" : `${places}\n`;
 }
 
-// Neighboring invocations follow the direction that is contiguous in memory.
+// Neighboring invocations read numbers that are neighbors in memory.
 function scalars(operand: TiledOperand): TiledLoads {
   const { name, quads, step, invocations } = operand;
   const { line, lines, outer, inner, batch, tile } = names(operand);

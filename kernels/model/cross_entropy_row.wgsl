@@ -15,7 +15,7 @@ struct Parameters {
 @group(0) @binding(3) var<storage, read_write> loss: array<f32>; // [rows]
 @group(0) @binding(4) var<storage, read_write> logSumExp: array<f32>; // [rows]
 
-// Four logits; columns past the last one read the last one.
+// Four logits. Instead of a column past the last one, it reads the last column.
 fn fourLogits(row: u32, column: u32) -> vec4f {
   let place = row * parameters.columns + min(column + FOUR, vec4u(parameters.columns - 1u));
   return vec4f(logits[place.x], logits[place.y], logits[place.z], logits[place.w]);

@@ -1,8 +1,8 @@
 // Embedding, backward:  tableGradient[v] = sum of outputGradient[i] over the places i where the
 // token is v.  Needs rows/element_*.wgsl in front.
 //
-// The places come sorted by token, so each row of the table finds its places next to each other and
-// adds them in order: no atomics, and the same bits every time.
+// The places come sorted by token, so those of one row of the table are neighbors. Their gradients
+// are added in order: no atomics, and the same bits every time.
 //
 // One invocation per element of the table's gradient, 64 per workgroup, spread over x and y. No
 // barriers.

@@ -1,7 +1,7 @@
 // Embedding, forward:  output[i] = table[tokens[i]].  Needs rows/element_*.wgsl in front.
 //
 // One invocation per element of the output, 64 per workgroup, spread over x and y. No barriers. A
-// token past the last row reads the last one.
+// token past the table's last row reads the table's last row.
 
 struct Parameters {
   rows: u32, // tokens

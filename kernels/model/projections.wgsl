@@ -21,7 +21,7 @@ struct Parameters {
   sequenceLength: u32, // T
   queryHeads: u32, // Hq
   keyValueHeads: u32, // Hkv
-  elements: u32, // of half a head's row: D / 2 numbers
+  elements: u32, // the number of Elements in half a head's row, which is D / 2 numbers
 }
 
 @group(0) @binding(0) var<uniform> parameters: Parameters;
@@ -35,8 +35,8 @@ const VALUE: u32 = 2u;
 struct Place {
   valid: bool,
   part: u32, // QUERY, KEY or VALUE
-  joint: u32, // in [B, T, (Hq + 2 Hkv) D]
-  own: u32, // in [B, H, T, D] of that part
+  joint: u32, // the Element's index in the joint projection, [B, T, (Hq + 2 Hkv) D]
+  own: u32, // the Element's index in the query, key or value tensor, [B, H, T, D]
   cosine: Element,
   sine: Element,
 }

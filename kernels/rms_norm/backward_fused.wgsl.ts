@@ -27,7 +27,7 @@ import { unroll } from "../unroll.ts";
 export function rmsNormBackwardFused({ elements, lanes }: FusedRow): string {
   const elementsPerLane = Math.ceil(elements / lanes);
   const eachElement = (line: (k: number) => string) => unroll(elementsPerLane, line);
-  // Only the last element of a lane can be past the end.
+  // Of a lane's elements, only the last one can be past the row's end.
   const inside = (k: number, statements: string) =>
     (k + 1) * lanes <= elements ? statements : `if (inside${k}) {${statements}
     }`;

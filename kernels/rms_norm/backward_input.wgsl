@@ -33,8 +33,8 @@ fn main(
   let columns = parameters.columns;
   let first = row * columns;
   let inverse = inverseRms[row];
-  // x / r instead of x keeps the products in range for huge x: <u, x> would overflow before the
-  // division by r³.
+  // Sum with x / r instead of x: for huge x, <u, x> itself would overflow before it is divided by
+  // r³.
   var product = 0.0;
   for (var c = lane.x; c < columns; c += LANES) {
     product += gain[c] * outputGradient[first + c] * (input[first + c] * inverse);

@@ -9,8 +9,9 @@
 // Needs in front: one of the files rows/element_*, which read memory, and one of the files
 // rows/sum_*, which sum over the workgroup.
 //
-// LANES invocations; neighbors read neighboring elements. Only rowSum has barriers. d may be any
-// number with the scalar element, and a multiple of 4 with the vector element.
+// A workgroup has LANES invocations. Neighboring invocations read neighboring elements. Only rowSum
+// has barriers. d may be any number with the scalar element, and a multiple of 4 with the vector
+// element.
 //
 // Source: the Jacobian of Zhang and Sennrich, arXiv 1910.07467, equation 4.
 

@@ -71,7 +71,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_id) l
   }
     return;
   }
-  // The row's last elements, fewer than ${width}, one at a time.
+  // Computes the row's last elements, fewer than ${width}, one at a time.
   for (var c = column; c < length; c++) {
     let weight = gain[c];
     var sum = Element();

@@ -24,7 +24,7 @@ import {
 } from "../rows/tile.ts";
 import { unroll } from "../unroll.ts";
 
-/** How many rows' m the lanes compute at a time. These rows share the loads of the gain. */
+/** The lanes compute m for this many rows at a time. These rows share the loads of the gain. */
 const ROWS = 2;
 
 /**
@@ -82,8 +82,8 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_id) l
       for (var vector = lane.x; 4u * vector < columns + offset; vector += LANES) {
         ${
     phases === 1 ? "let weight = gain[vector];" : `
-        // Before the row the difference wraps around to a huge number, which counts as past the
-        // row's end.
+        // For numbers before the row's start, the difference wraps around to a huge number. So they
+        // count as past the row's end.
         let column = vec4u(4u * vector - offset) + vec4u(0u, 1u, 2u, 3u);
         let inside = column < vec4u(columns);
         let near = select(vec4u(0u), column, inside);

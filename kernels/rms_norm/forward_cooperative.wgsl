@@ -5,9 +5,9 @@
 // Needs in front: one of the files rows/element_*, which read memory; one of the files rows/sum_*,
 // which sum over the workgroup; and range.wgsl and rms_norm/inverse.wgsl.
 //
-// One workgroup of LANES invocations per row; neighbors read neighboring elements. The row is read
-// twice, the second time from the cache. Only rowSum has barriers. d may be any number with the
-// scalar element, and a multiple of 4 with the vector element.
+// One workgroup of LANES invocations per row. Neighboring invocations read neighboring elements.
+// The row is read twice, the second time from the cache. Only rowSum has barriers. d may be any
+// number with the scalar element, and a multiple of 4 with the vector element.
 //
 // Source: Zhang and Sennrich, arXiv 1910.07467.
 

@@ -29,23 +29,23 @@ export interface ForwardFusedRow extends FusedRow {
  * the files rows/sum_*, which sum over the workgroup; and range.wgsl and rms_norm/inverse.wgsl.
  *
  * Bindings: 0 uniform parameters; 1 input [rows, d]; 2 gain [d]; 3 output [rows, d]; 4 inverseRms
- * [rows]. Dispatch: one workgroup per run, spread over x and y.
+ * [rows]. Dispatch: one workgroup per run of neighboring rows, spread over x and y.
  *
  * @param row the lengths of the row and the workgroup, K = ⌈elements / lanes⌉
- * @returns WGSL; if the workgroup is one subgroup, for the feature `unchecked-subgroups`: all lanes
- *   leave the loop together
+ * @returns WGSL. If the workgroup is one subgroup, it needs the feature `unchecked-subgroups`: all
+ *   lanes leave the loop together, but compilers cannot see that
  */
 export function rmsNormForwardFused({ elements, lanes, oneSubgroup }: ForwardFusedRow): string {
   const elementsPerLane = Math.ceil(elements / lanes);
   const eachElement = (line: (k: number) => string) => unroll(elementsPerLane, line);
-  // Only the last element of a lane can be past the end.
+  // Of a lane's elements, only the last one can be past the row's end.
   const inside = (k: number, statements: string) =>
     (k + 1) * lanes <= elements ? statements : `if (inside${k}) {${statements}
     }`;
   // If float32 cannot hold a row's squares, a workgroup of one subgroup computes the row again with
-  // another scale, in the next turn of the loop. A branch would take a CPU adapter longer to run
-  // and to compile. Larger workgroups branch: their loop has barriers, so WGSL does not let data
-  // decide how many turns it takes.
+  // another scale, in the loop's next iteration. A branch would take a CPU adapter longer to run
+  // and to compile. Larger workgroups branch, because their loop has barriers: WGSL then does not
+  // let data decide on the number of iterations.
   const [scaled, inverse, next] = oneSubgroup
     ? [
       (x: string) => `(${x} * scale)`,

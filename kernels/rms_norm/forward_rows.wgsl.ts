@@ -55,8 +55,8 @@ fn main(
   var scale${r} = 1.0;
   var inverse${r} = 0.0;`)
   }
-  // Takes a second turn, with other scales, if float32 cannot hold the squares of a row. One more
-  // loop for each row would take longer to compile.
+  // If float32 cannot hold the squares of a row, this loop runs a second time, with other scales.
+  // A separate loop for each row would take longer to compile.
   for (var again = true; again;) {
     again = false;
     ${

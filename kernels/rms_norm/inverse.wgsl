@@ -12,7 +12,8 @@
 const SMALL_ROW_SCALE: f32 = 1.2676506e30;
 const LARGE_ROW_SCALE: f32 = 8.271806e-25;
 
-// Reads the row again only if its sum is outside the range from which the inverse can be computed.
+// The inverse root mean square of a row whose squares add up to `sum`. Reads the row again only if
+// float32 cannot hold `sum` well enough.
 fn inverseRmsOf(sum: f32, row: u32) -> f32 {
   let mean = meanSquare(sum, 1.0);
   let scale = nextScale(mean, 1.0);
@@ -33,9 +34,9 @@ fn meanSquare(sum: f32, scale: f32) -> f32 {
   return sum / f32(parameters.columns) + parameters.epsilon * scale * scale;
 }
 
-// The scale with which to add up a row's squares again, after `scale` gave `mean`; 1 if the row is
-// done. Squares below 2⁻¹²⁶ may be flushed to zero, which does not matter to means of at least
-// 2⁻¹⁰⁰.
+// The scale with which a row's squares must be added up once more. It is 1 if `mean`, found with
+// `scale`, can be used, or if the row was scaled already. Squares below 2⁻¹²⁶ may be flushed to
+// zero, which does not matter to means of at least 2⁻¹⁰⁰.
 fn nextScale(mean: f32, scale: f32) -> f32 {
   let notSmall = select(LARGE_ROW_SCALE, 1.0, mean <= 1e38);
   return select(1.0, select(notSmall, SMALL_ROW_SCALE, mean < 7.888609e-31), scale == 1.0);

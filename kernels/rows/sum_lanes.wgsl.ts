@@ -2,13 +2,13 @@
  * A sum over a workgroup that is one subgroup, for adapters that compute on the CPU. It replaces
  * rows/sum_subgroup.wgsl.
  *
- * It adds the lanes' numbers in their order. lavapipe does the same for subgroupAdd, so the bits
- * agree, but moves the sum out of the vector registers and back for every lane. With d 64, RMSNorm
- * takes 13 to 14 % less CPU time this way.
+ * It adds the numbers in the order of the lanes. lavapipe's subgroupAdd uses the same order, so the
+ * bits agree. But for every lane it moves the sum out of the vector registers and back. Without
+ * that, RMSNorm with d 64 takes 13 to 14 % less CPU time.
  */
 import { unroll } from "../unroll.ts";
 
-/** Writes the part for workgroups of this many invocations. */
+/** Writes the functions that add numbers over a workgroup of this many invocations. */
 export function sumLanes(lanes: number): string {
   return `
 const LANES: u32 = ${lanes}u;

@@ -2,8 +2,8 @@
 // subgroups. rows/sum_subgroup.wgsl replaces this file in kernels with subgroups.
 //
 // Every invocation adds one group of GROUP numbers, then the GROUP sums: two barriers, and the same
-// bits everywhere. A kernel may call rowSum again at once, because a lane overwrites numbers only
-// after a barrier that all their readers reach first.
+// bits everywhere. A kernel may call rowSum again at once: a number is overwritten only after a
+// barrier, and all lanes have read it when they reach that barrier.
 
 const LANES: u32 = 64u;
 const GROUP: u32 = 8u;

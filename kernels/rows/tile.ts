@@ -59,7 +59,7 @@ export function tileBegin(): string {
   let firstVector = top / PHASES * groupLength;`;
 }
 
-/** The row of the tile that this lane's number in a bank belongs to. */
+/** The row of the tile to which this lane's number in `bank` belongs. */
 export function bankRow({ phases }: RowTile, bank: number): string {
   return `(${Math.floor(bank / phases)}u * LANES + lane.x) * PHASES + ${bank % phases}u`;
 }
@@ -76,8 +76,8 @@ export interface TileWalk {
   readonly begin?: (k: number) => string;
   /**
    * Statements at each group. `vector${k}` is the index of the vector at position k; its loads and
-   * stores need the guard. For each name in `read`, `${name}${k}` holds the numbers of the vector's
-   * rows: f32 if all belong to one row, else vec4f.
+   * stores need the guard. For each name in `read`, `${name}${k}` holds the numbers of the rows to
+   * which the vector's elements belong: one f32 if `phases` is 1, else a vec4f.
    */
   readonly step: (k: number, guard: Guard) => string;
   /** Statements after the last group. */

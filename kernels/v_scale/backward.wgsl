@@ -5,17 +5,17 @@
 //
 // v_scale/constant_gradient.wgsl sums the terms of a head.
 //
-// If float32 cannot hold a row's numbers, the row takes two more turns of the loop. The first finds
-// |v|. In the second, v and √C are multiplied by s, a power of two that makes the larger of |v| and
-// √C about 2. This leaves dv as it is and divides the term of dC by s. phi u is then computed as
-// √phi (√phi u), because phi may be subnormal.
+// If float32 cannot hold a row's numbers, the loop runs two more times for the row. The first time
+// finds |v|. The second time, v and √C are multiplied by s, a power of two that makes the larger of
+// |v| and √C about 2. This leaves dv as it is and divides the term of dC by s. phi u is then
+// computed as √phi (√phi u), because phi may be subnormal.
 //
 // Needs in front: rows/element_vector.wgsl or rows/element_scalar.wgsl, which read memory;
 // v_scale/lanes_single.wgsl or v_scale/lanes_subgroup.wgsl, which share a row between lanes; and
 // range.wgsl.
 //
-// LANES_PER_ROW lanes for each of the B Hkv T rows; neighbors read neighboring elements; 64 /
-// LANES_PER_ROW rows per workgroup. Lanes read their row twice, the second time from the cache. No
+// LANES_PER_ROW lanes share each of the B Hkv T rows and read neighboring elements. A workgroup
+// computes 64 / LANES_PER_ROW rows. Lanes read their row twice, the second time from the cache. No
 // barriers. D may be any number with the scalar element, and a multiple of 4 with the vector
 // element.
 //
@@ -43,7 +43,7 @@ fn main(
 ) {
   let row = ((workgroup.y * workgroups.x + workgroup.x) * 64u + lane.x) / LANES_PER_ROW;
   let start = lane.x % LANES_PER_ROW;
-  // All lanes take part in the sums; those past the last row add nothing.
+  // All lanes take part in the sums; lanes past the last row add nothing.
   let inside = row < parameters.rows;
   let length = select(0u, parameters.columns / ELEMENT_WIDTH, inside);
   let first = row * length;
@@ -67,8 +67,8 @@ fn main(
     let sum = squaredNorm + c;
     factor = select(share, squaredNorm / sum, turn == 0u);
     along = 2.0 * (c / sum) / sum * product; // never (r + C)², which overflows first
-    // A large product is multiplied by the small quotient first, a small one last, so that neither
-    // product is flushed.
+    // The quotient can be small. A large product is multiplied by it first, a small product last,
+    // so that no intermediate result is flushed to zero.
     let large = abs(product) >= 1.0;
     term = -(factor / sum * select(share * scale, product, large)) *
       select(product, share * scale, large);
@@ -81,7 +81,7 @@ fn main(
       break;
     }
     if (turn == 0u) {
-      // The next turn multiplies v by this to compute |v|: 2¹⁰⁰ if |v|² is below 2⁻¹⁰⁰, so squares
+      // The next iteration scales v by this to compute |v|: 2¹⁰⁰ if |v|² is below 2⁻¹⁰⁰, so squares
       // may have been flushed; 2⁻⁸⁰ if |v|² is above 2¹⁰⁰ or has overflowed; else 1.
       let notSmall = select(8.271806e-25, 1.0, squaredNorm <= 1.2676506e30);
       scale = select(notSmall, 1.2676506e30, squaredNorm < 7.888609e-31);

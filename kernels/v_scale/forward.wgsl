@@ -4,8 +4,8 @@
 // Needs in front: rows/element_vector.wgsl or rows/element_scalar.wgsl, which read memory;
 // v_scale/lanes_single.wgsl or v_scale/lanes_subgroup.wgsl, which share a row between lanes.
 //
-// LANES_PER_ROW lanes for each of the B Hkv T rows; neighbors read neighboring elements; 64 /
-// LANES_PER_ROW rows per workgroup. Lanes read their row twice, the second time from the cache. No
+// LANES_PER_ROW lanes share each of the B Hkv T rows and read neighboring elements. A workgroup
+// computes 64 / LANES_PER_ROW rows. Lanes read their row twice, the second time from the cache. No
 // barriers. D may be any number with the scalar element, and a multiple of 4 with the vector
 // element.
 //
@@ -31,12 +31,12 @@ fn main(
 ) {
   let row = ((workgroup.y * workgroups.x + workgroup.x) * 64u + lane.x) / LANES_PER_ROW;
   let start = lane.x % LANES_PER_ROW;
-  // All lanes take part in the sums; those past the last row add nothing.
+  // All lanes take part in the sums; lanes past the last row add nothing.
   let length = select(0u, parameters.columns / ELEMENT_WIDTH, row < parameters.rows);
   let first = row * length;
   let headConstant = constant[row / parameters.sequenceLength % parameters.keyValueHeads];
-  // A power of two that multiplies v and √C. Rows with sums that float32 cannot hold take a second
-  // turn, with another power. A branch would cost more: a CPU adapter runs both of its sides.
+  // A power of two that multiplies v and √C. If float32 cannot hold a row's sums, the loop runs
+  // again with another power. A branch would cost more: a CPU adapter runs both of its sides.
   var scale = 1.0;
   var factor = 0.0;
   for (var again = true; again;) {

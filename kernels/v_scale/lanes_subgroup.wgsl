@@ -3,9 +3,9 @@
 // if one lane walks a row.
 //
 // A lane exchanges sums with lanes whose index differs in one bit. x + y equals y + x, so every
-// lane of a row ends with the same bits. This assumes that invocations fill subgroups in order,
-// which openGpu's self-test checks. The lanes of a row always call rowTotal together, though other
-// lanes of the subgroup may not: the feature `unchecked-subgroups`.
+// lane of a row ends with the same bits. The exchange assumes that invocations fill subgroups in
+// order, which openGpu's self-test checks. The lanes of a row always call rowTotal together, but
+// other lanes of the subgroup may not. So a kernel needs the feature `unchecked-subgroups`.
 
 const LANES_PER_ROW: u32 = 4u;
 

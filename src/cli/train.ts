@@ -92,7 +92,7 @@ async function optionsOf(request: TrainRequest): Promise<RunOptions> {
   return { folder: request.folder ?? await freeFolder(settings), settings, gpu };
 }
 
-/** Takes the vocabulary from the corpus: a bigram table has no more characters than the text. */
+/** Takes the vocabulary from the task: the text can have fewer characters than the settings say. */
 async function withVocabulary(settings: RunSettings): Promise<RunSettings> {
   if (settings.task.corpus === undefined) return settings;
   const { task } = await openTask(settings);

@@ -36,7 +36,7 @@ export interface TuneHooks {
   readonly deadline?: number;
 }
 
-/** How long a kernel may compile, in ms; slower ones are rejected, however fast they run. */
+/** How long a kernel may compile, in ms. A slower one is rejected, however fast it then runs. */
 const DEADLINE = 60_000;
 const BUDGET = 300;
 

@@ -60,7 +60,7 @@ export async function readLayer(
     readonly arrays?: Map<Tensor, Float32Array<ArrayBuffer>>;
   },
 ): Promise<LayerTrace<Float32Array>> {
-  // A layer without attention passes the same tensor on to the MLP: read it once.
+  // A layer without attention passes its input tensor on to the MLP: read that tensor once.
   const reads = new Map<Tensor, Promise<Float32Array<ArrayBuffer>>>();
   const state = (tensor: Tensor): Promise<Float32Array> => {
     const pending = reads.get(tensor) ?? tensor.read(arrays?.get(tensor));
@@ -155,7 +155,7 @@ export async function measureModel(
     const idle = task.idleQueries(given);
     tokens ??= spelledTokens(task, given);
     // Go layer by layer, because a large model's trace would not fit into memory. Go backwards, as
-    // the gradients do: the first layer with a bad gradient is then the one that caused it.
+    // the gradients do: so the layer where a bad gradient shows first is the layer that caused it.
     for (let layer = config.layers - 1; layer >= 0; layer--) {
       const numbers = await readLayer(model.trace.layers[layer]!, {
         // Undoes the model's division by the number of micro-batches in a training step.
@@ -227,7 +227,7 @@ export function sequenceLosses(tokenLosses: ArrayLike<number>, context: number):
   });
 }
 
-/** Throws an error that names the first layer state that is not finite, else the output head. */
+/** Throws an error that names the first state that is not finite, or the head if all are finite. */
 async function refuseLoss(
   { config, batch, context, trace }: Llama,
   loss: number,

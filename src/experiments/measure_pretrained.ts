@@ -46,8 +46,8 @@ export interface MeasurePretrainedOptions
   /** Receives each batch's numbers. */
   readonly observer?: MeasurementObserver | undefined;
   /**
-   * Called before or after each layer with the numbers of layers done and in total, and with a text
-   * that names the work.
+   * Called before or after each layer. `text` names the work, and `done` and `total` count the
+   * work's layers.
    */
   readonly onProgress?: (done: number, total: number, text: string) => void;
 }

@@ -1,4 +1,4 @@
-/** `--beside`: finds the other checkout or operator file, to measure in turns with this one. */
+/** `--beside`: finds the other checkout or operator file, to measure in turns with this side's. */
 import { pathToFileURL } from "node:url";
 import type { MeasuringSession, OpenedAdapter } from "../../measure/child/session.ts";
 import { TURNS } from "../../measure/child/protocol.ts";
@@ -37,7 +37,7 @@ export interface BesideRequest {
  *
  * @param path a folder or a file
  * @param request what to measure, and the suite and operator of this side
- * @throws {UsageError} if it is neither another checkout of the suite nor another file of the
+ * @throws {UsageError} if `path` is neither another checkout of the suite nor another file of the
  *   custom operator
  */
 export async function findBeside(path: string, request: BesideRequest): Promise<Beside> {

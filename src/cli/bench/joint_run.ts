@@ -48,8 +48,8 @@ export async function openJointRun(
         suite,
         settings: { ...own.settings, selection: { ...selection, ...operator } },
         ...warnings.length === 0 ? {} : { warnings },
-        // If a process ended early, its lost measurements carry this side's digest: set the other
-        // side's.
+        // If a process ended early, the measurements that it lost carry this side's digest. Replace
+        // it with the other side's.
         measurements: joint.measurements.map((each) =>
           each.operatorDigest === undefined || digest === undefined
             ? each

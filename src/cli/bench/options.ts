@@ -35,7 +35,7 @@ export interface BenchRequest {
   readonly label: string | undefined;
   readonly resume: string | undefined;
   readonly share: boolean;
-  /** Another checkout, or the custom operator's other file, to measure in turns with this one. */
+  /** Another checkout, or the custom operator's other file, to measure in turns with this side. */
   readonly beside: string | undefined;
 }
 

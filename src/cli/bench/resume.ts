@@ -8,7 +8,7 @@ import { UsageError } from "../shared/arguments.ts";
 /** A file to continue. */
 export interface ResumedFile {
   readonly file: ResultFile;
-  /** Keeps other runs from continuing the file until it is disposed of. */
+  /** Keeps other runs from continuing the file until the claim is disposed of. */
   readonly claim: Disposable;
 }
 
@@ -25,7 +25,7 @@ export async function openResumed(path: string): Promise<ResumedFile> {
     throw new UsageError(`--resume: another run adds to ${path}; wait until that run ends`);
   }
   try {
-    // Read it again: another run may have added to it before the claim.
+    // Read the file again: another run may have added to it before this claim.
     return { file: await readResumed(path), claim };
   } catch (error) {
     claim[Symbol.dispose]();

@@ -40,7 +40,7 @@ export interface Selection {
   readonly variants: "chosen" | "all" | readonly string[];
   readonly runtime: RuntimeChoice;
   readonly software: SoftwareChoice;
-  /** By name or number; undefined for the usual one. */
+  /** The adapter's name or number; undefined for the usual adapter. */
   readonly adapter?: string;
   /** Whether to use the tuner's choices. */
   readonly tuning: "on" | "off";
@@ -62,7 +62,8 @@ const caches: readonly CacheState[] = ["hot", "cold"];
  *
  * @param settings the file's settings, possibly a stranger's
  * @param given the command line's budget in seconds and custom operator
- * @throws {UsageError} if the settings hold no valid selection, or one of another operator
+ * @throws {UsageError} if the settings hold no valid selection, or select another custom operator
+ *   than `given`
  */
 export function selectionOf(
   settings: ResultSettings,
@@ -84,7 +85,8 @@ export function selectionOf(
   });
 }
 
-// The command line must name the operator: a stranger's file must not name a program to run.
+// Refuses a file whose custom operator is not the one of the command line. The file may come from a
+// stranger, so the file alone must not decide which program runs.
 function refuseOtherOperator(stored: unknown, added: AddedOperator | undefined): void {
   const { name, digest } = typeof stored === "object" && stored !== null
     ? stored as Record<string, unknown>

@@ -71,8 +71,8 @@ export type NamesOf<Options extends OptionSpecifications, Type extends "switch" 
 }[keyof Options];
 
 /**
- * The type of an option's value: one of its choices, or any text if it has none; undefined too if
- * it has no default.
+ * The type of an option's value: one of the option's choices, or any text if the option has no
+ * choices. If the option has no default, the value can also be undefined.
  */
 export type ValueOf<Option extends OptionSpecification> =
   | (Option extends { readonly choices: readonly (infer Choice)[] } ? Choice : string)

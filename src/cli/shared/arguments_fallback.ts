@@ -4,7 +4,7 @@ import { parseArgs as parseWithNode } from "node:util";
 export interface ParseOptions {
   /** Options without a value. */
   boolean: string[];
-  /** Options with a value; `_` keeps operands from becoming numbers. */
+  /** Options with a value. If `_` is in the list, operands stay text and do not become numbers. */
   string: string[];
   /** Whether words after `--` are kept apart. */
   "--": true;

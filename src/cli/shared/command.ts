@@ -26,7 +26,7 @@ export interface Command<Request> {
   readonly run: (request: Request) => Promise<number>;
   /**
    * Whether an error's message alone explains it to a user. Any other error is a defect and is
-   * thrown. Default: all do.
+   * thrown. Default: true for every error.
    */
   readonly explains?: (error: unknown) => boolean;
 }

@@ -73,7 +73,7 @@ export async function describeHost(): Promise<ResultHost> {
 }
 
 // Nodes of a cluster may differ only in their name, which is private, so hash it. The hash mixes in
-// the system's random identifier: trying likely names does not reveal the name.
+// the system's random identifier, so nobody can find the name by hashing likely names.
 async function hostId(): Promise<string> {
   const secret = await Deno.readTextFile("/etc/machine-id").catch(() => "");
   return createHash("sha256").update(`${secret}\n${Deno.hostname()}`).digest("hex").slice(0, 16);
@@ -92,8 +92,8 @@ export function describeRuntime(name: "deno" | "dawn"): ResultRuntime {
  * needs.
  *
  * @param gpu `runtime`: the WebGPU implementation; `adapter`: the GPU's name (default:
- *   GRADSINK_ADAPTER), which decides on the permissions, because the search for a named GPU needs
- *   more; `checkout`: the checkout whose suite to run (default: this one)
+ *   GRADSINK_ADAPTER; the search for a named GPU needs more permissions); `checkout`: the checkout
+ *   whose suite to run (default: this one)
  * @param program the process's module, or a custom operator that the usual module runs
  */
 export function childCommand(
@@ -155,8 +155,8 @@ await runChild({
 }
 
 /**
- * The flags with which a program outside this project can import the project by name, and its
- * packages.
+ * Deno's flags for a program outside this project. With them it can import the project, and the
+ * project's packages, by name.
  */
 export function projectFlags(checkout = ownCheckout): string[] {
   const config = new URL("deno.json", checkout);

@@ -55,7 +55,7 @@ export type RuntimeChoice = typeof runtime["choices"][number];
 
 export type SoftwareChoice = typeof software["choices"][number];
 
-/** The value of `--adapter` as an option of openGpu; nothing if not given. */
+/** The value of `--adapter` as an option of openGpu; no option if `--adapter` is not given. */
 export function adapterOption(given: string | undefined): { readonly adapter?: string } {
   if (given === undefined) return {};
   if (given.trim() === "" || given.length > 300) {

@@ -42,7 +42,7 @@ export function writeAll(stream: { writeSync(bytes: Uint8Array): number }, text:
 }
 
 /**
- * Writes to standard error, and drops what cannot be written: only the exit code could report it.
+ * Writes to standard error. Drops what cannot be written, because no stream is left to report that.
  */
 export function writeOrDrop(stream: { writeSync(bytes: Uint8Array): number }, text: string): void {
   try {

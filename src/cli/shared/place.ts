@@ -10,8 +10,8 @@ import { UsageError } from "./usage_error.ts";
 const CALLED_IN = "INIT_CWD";
 
 /**
- * Changes to the folder in which the user called `deno task`. Without `deno task`, a command is
- * there already.
+ * Changes to the folder in which the user called `deno task`. A command that runs without `deno
+ * task` is in the user's folder already.
  *
  * @throws {Error} if a permission to find that folder is missing
  */

@@ -18,10 +18,10 @@ import { withExport } from "./export.ts";
 import { checkHead } from "./head.ts";
 import type { SinksRequest } from "./options.ts";
 
-/** Tokens of the first text to show. */
+/** How many tokens of the first text are shown. */
 const SHOWN_TOKENS = 8;
 
-/** Tokens per batch by default: more need more memory and hardly save time. */
+/** Default tokens per batch. Larger batches need more memory and hardly save time. */
 const BATCH_TOKENS = 1024;
 
 /**

@@ -37,7 +37,7 @@ export type StudyRequest =
     readonly shard: Shard;
     readonly jobs: number;
     readonly out: string;
-    /** By name or number; undefined for the usual one. */
+    /** The adapter's name or number; undefined for the usual adapter. */
     readonly adapter?: string;
     readonly list: boolean;
     /** Whether to measure finished runs again. */

@@ -5,7 +5,7 @@ import { type ArmState, countStates, timeLeft } from "../../experiments/study/ru
 import type { ProgressOutput } from "../shared/progress.ts";
 
 const BAR = 24;
-/** Least time between two lines without a terminal, in ms. A run's end shows at once. */
+/** The least time between two lines, in ms, if stderr is no terminal. A run's end shows at once. */
 const LINE_EVERY = 30_000;
 /** In ms, on a terminal. */
 const DRAW_EVERY = 200;

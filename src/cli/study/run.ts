@@ -28,7 +28,7 @@ export interface RunOrder {
   /** Created if it does not exist. */
   readonly folder: string;
   readonly suite: { readonly version: string; readonly commit: string | null };
-  /** By name or number; undefined for the usual one. */
+  /** The adapter's name or number; undefined for the usual adapter. */
   readonly adapter?: string;
 }
 

@@ -265,7 +265,7 @@ function modelOf(
     layersWithoutAttention: layerList(values["without-attention"]),
     modelDim: integer(values, "model-dim"),
     queryHeads: integer(values, "heads"),
-    // Without --key-value-heads, --heads sets both numbers if the preset's are equal.
+    // Without --key-value-heads, --heads sets both numbers of heads if the preset's are equal.
     keyValueHeads: integer(values, "key-value-heads") ??
       (values.heads === undefined || model.keyValueHeads !== model.queryHeads
         ? undefined

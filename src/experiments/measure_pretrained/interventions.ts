@@ -53,8 +53,8 @@ export async function measureInterventions(
       .map((each) => ({ ...each, sequence: each.sequence - first }));
     for (const [i, kind] of INTERVENTIONS.entries()) {
       const { tokenLosses } = await model.forward(batch, {
-        // No intervention changes this layer's input: the first one computes it, the others begin
-        // with it.
+        // No intervention changes this layer's input. So the first intervention computes the input,
+        // and the other interventions begin with it.
         firstLayer: i === 0 ? 0 : layer,
         onLayerStart: () => onLayer?.(),
         onOutput: async (at, output) => {

@@ -6,10 +6,10 @@
  * If there is only one batch, it uses its own.
  *
  * A text's loss after rounding is in part chance: a difference in the last bit of float32 can flip
- * a rounding to INT8, and later layers enlarge the difference. In PyTorch, a change of
- * SmolLM2-135M's embeddings by a millionth changed the loss of a text of 32 tokens by 0.01 nats
- * (down projections, one scale per token) to 0.12 nats (all linear maps, one scale per tensor), as
- * standard deviations. The intervals over texts include this chance.
+ * a rounding to INT8, and later layers enlarge the difference. In PyTorch, SmolLM2-135M's
+ * embeddings were changed by a millionth. The loss of a text of 32 tokens then changed, as a
+ * standard deviation, by 0.01 nats (down projections, one scale per token) to 0.12 nats (all linear
+ * maps, one scale per tensor). The intervals over texts include this chance.
  */
 import type { Gpu } from "../../gpu/gpu.ts";
 import { StreamedLlama, type StreamedLlamaOptions } from "../../model/streamed.ts";

@@ -7,7 +7,7 @@ export class RunError extends Error {
 export interface NonFiniteDetails {
   /** The step, counted from 1; 0 before training. */
   readonly step: number;
-  /** The tensor that holds it, in words. */
+  /** The tensor that holds the NaN or infinity, in words. */
   readonly tensor: string;
   /** The newest checkpoint, if any. */
   readonly checkpoint: string | undefined;

@@ -12,7 +12,7 @@ export interface TrainingRow {
   readonly step: number;
   /** The mean over the steps since the previous row, in nats per token. */
   readonly loss: number;
-  /** The mean over the same steps (see `Task.oracleLoss`); null without an oracle. */
+  /** The oracle's mean loss since the previous row (`Task.oracleLoss`); null without an oracle. */
   readonly oracleLoss: number | null;
   /** The norm of all gradients before clipping, in the row's last step. */
   readonly gradientNorm: number;

@@ -23,7 +23,7 @@ export const PRESET_TITLES: Readonly<Record<PresetName, string>> = {
   "paper-0.1b": "the 0.1B model and schedule of arXiv 2603.17771, on bytes of --corpus; for GPUs",
 };
 
-/** Presets and studies change a few of these. */
+/** The usual optimizer settings. Presets and studies change a few of them. */
 export const OPTIMIZER: OptimizerSettings = {
   learningRate: 3e-3,
   finalShare: 0.1,

@@ -12,11 +12,11 @@ export interface RunProgress {
   /** The oracle's loss (see `Task.oracleLoss`), if any. */
   readonly oracleLoss: number | undefined;
   readonly tokensPerSecond: number | undefined;
-  /** Until the end, with measuring and saving; undefined until steps are timed. */
+  /** Until the run's end, with measuring and saving; undefined until steps are timed. */
   readonly secondsLeft: number | undefined;
 }
 
-/** Seconds of work to enqueue before waiting for the GPU; Ctrl-C takes as long. */
+/** Seconds of work to enqueue before waiting for the GPU. A run takes as long to heed Ctrl-C. */
 export const LOOK_UP_SECONDS = 1;
 
 /** Measures a run's speed, and reports its progress. */

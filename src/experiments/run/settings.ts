@@ -93,7 +93,7 @@ export interface RunSettings {
   readonly reporting: ReportingSettings;
 }
 
-/** The largest integer for all settings but seeds. */
+/** The largest integer that a setting may have, except a seed. */
 const MOST = 2 ** 31;
 
 /**

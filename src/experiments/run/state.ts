@@ -7,11 +7,11 @@ import { RunError } from "./error.ts";
 export interface RunState {
   /** Since the last row of metrics. */
   readonly losses: readonly number[];
-  /** The oracle's (see `Task.oracleLoss`); null without one. */
+  /** The oracle's losses since the last row (see `Task.oracleLoss`); null without an oracle. */
   readonly oracleLosses: readonly (number | null)[];
   /** The adapter's description. */
   readonly adapter: string;
-  /** The operators' chosen variants. Others add in another order, so the last bits differ. */
+  /** The operators' chosen variants. Other variants add in another order, so last bits differ. */
   readonly variants: Readonly<Record<string, string>>;
   /** SHA-256 of the text; null without text. */
   readonly corpusDigest: string | null;

@@ -21,14 +21,14 @@ function attentionLayers({ layers }: TrajectoryPoint): TrajectoryLayer[] {
   return layers.filter(({ attention }) => attention !== null);
 }
 
-/** A layer's sink score, over idle queries if the task has any. */
+/** A layer's sink score, over idle queries (see `Task.idleQueries`) if the task has any. */
 function layerSink({ attention }: TrajectoryLayer): number {
   return attention!.idleScore ?? attention!.score;
 }
 
 /**
- * The layer with the strongest attention to token 0 at the end of a run, for figures "at the sink"
- * at all steps. Undefined if no layer has attention, or nothing was measured.
+ * The layer with the strongest attention to token 0 at the end of a run. Figures "at the sink" use
+ * this layer at all steps. Undefined if no layer has attention, or nothing was measured.
  */
 export function sinkLayer(record: StudyRecord): number | undefined {
   const last = record.trajectory.at(-1);
@@ -46,7 +46,7 @@ export function atSink(moment: Moment): TrajectoryLayer | undefined {
   return moment.point.layers.find(({ layer, attention }) => layer === wanted && attention !== null);
 }
 
-/** Token 0's figure divided by the pair's other one, mostly the mean over early tokens. */
+/** Token 0's figure divided by the pair's second figure, mostly the mean over early tokens. */
 export function ratio(pair: SinkPair | null | undefined): number | undefined {
   return pair == null || !(pair[1] > 0) ? undefined : pair[0] / pair[1];
 }
@@ -60,7 +60,7 @@ function largest(values: readonly (number | undefined)[]): number | undefined {
   return known.length === 0 ? undefined : Math.max(...known);
 }
 
-/** The sink layer's score, over idle queries if the task has any. */
+/** The sink layer's score, over idle queries (see `Task.idleQueries`) if the task has any. */
 export const sinkStrength: Figure = (moment) => {
   const layer = atSink(moment);
   return layer && layerSink(layer);
@@ -71,14 +71,18 @@ export const gradientSinkRatio: Figure = ({ point }) =>
   medianOf(attentionLayers(point).map(({ attention }) => ratio(attention!.gradient)));
 
 /**
- * The extra logit's share of attention at the sink layer, over idle queries if the task has any.
+ * The extra logit's share of attention at the sink layer, over idle queries (see
+ * `Task.idleQueries`) if the task has any.
  */
 export const sinkLogitShare: Figure = (moment) => {
   const found = atSink(moment)?.attention?.sinkLogit;
   return found && (found.idleScore ?? found.score);
 };
 
-/** The gates' mean opening at the sink layer, over idle queries if the task has any. */
+/**
+ * The gates' mean opening at the sink layer, over idle queries (see `Task.idleQueries`) if the task
+ * has any.
+ */
 export const gateOpening: Figure = (moment) => {
   const found = atSink(moment)?.attention?.gate;
   return found && (found.idleMean ?? found.mean);

@@ -22,7 +22,7 @@ export type SinkPair = readonly [sink: number, early: number];
 export interface TrajectoryAttention {
   /** The sink score α_0, the mean attention to token 0: mean over heads. */
   readonly score: number;
-  /** The same over idle queries alone; null if the task has none. */
+  /** The sink score over idle queries alone (see `Task.idleQueries`); null if there are none. */
   readonly idleScore: number | null;
   /** The share of heads whose score, first averaged over sequences, exceeds the threshold. */
   readonly sinkRate: number;
@@ -131,7 +131,7 @@ export interface StudyRecord {
   readonly date: string;
   /** The adapter's name. */
   readonly adapter: string;
-  /** Training losses at some steps, each the mean since the previous of these steps. */
+  /** Training losses at some steps. Each is the mean over the steps since the previous entry. */
   readonly training: { readonly steps: readonly number[]; readonly losses: readonly number[] };
   /** The token positions of the numbers in each point's `paths`. */
   readonly positions: readonly number[];

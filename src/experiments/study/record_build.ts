@@ -64,7 +64,7 @@ export function buildStudyRecord(parts: StudyRecordParts): StudyRecord {
   };
 }
 
-/** The shares of training after which a record keeps the gradients of every position. */
+/** A record keeps the gradients of every position only at the ends of these shares of training. */
 export const SHOWN_SHARES = [0.1, 0.4, 1] as const;
 
 /** The measured steps nearest to {@linkcode SHOWN_SHARES} of training, and the last one. */

@@ -109,7 +109,7 @@ export function parseStudyRecord(text: string, name: string): StudyRecord {
   return record as StudyRecord;
 }
 
-/** The fields that keep more digits: arms' losses differ only in the last ones. */
+/** The fields that keep more digits, because arms' losses differ only in their last digits. */
 const losses = new Set(["loss", "oracleLoss", "difference"]);
 
 /** Rounds figures to four digits and losses to six: seeds differ by more than that. */

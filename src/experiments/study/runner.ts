@@ -21,7 +21,7 @@ export const INTERRUPTED = 130;
 export interface ArmState {
   readonly arm: StudyArm;
   readonly state: "waiting" | "running" | "finished" | "failed" | "stopped";
-  /** Whether it was finished before this call. */
+  /** Whether the arm was finished before this call of the runner. */
   readonly before: boolean;
   readonly step: number;
   readonly steps: number;

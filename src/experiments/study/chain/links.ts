@@ -25,7 +25,7 @@ export interface ChainLink {
   /** Letters and dashes. */
   readonly id: string;
   readonly title: string;
-  /** For pictures, in a word or two. */
+  /** The name in pictures, in a word or two. */
   readonly short: string;
   readonly figure: Figure;
   /** Compares arms by variant ÷ baseline, or by variant − baseline. */

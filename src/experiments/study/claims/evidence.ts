@@ -24,8 +24,8 @@ export type ClaimVerdict = typeof CLAIM_VERDICTS[number];
 export const LEVEL = 0.05;
 
 /**
- * The sink strengths at which two arms can be compared. The comparison takes the one that the most
- * pairs reach; at a tie, the highest.
+ * The sink strengths at which two arms can be compared. The comparison takes the strength that the
+ * largest number of pairs reach; at a tie, the highest such strength.
  */
 export const STRENGTHS = [0.9, 0.7, 0.5, 0.3, 0.2] as const;
 
@@ -103,8 +103,8 @@ export class Evidences {
   /**
    * A figure of the baseline and of the variant, in pairs of runs with equal seeds.
    *
-   * @param when at the last step, or when each run's sink first reaches the same strength, chosen
-   *   from {@linkcode STRENGTHS}
+   * @param when at the last step; or at the steps where each run's sink first reaches a common
+   *   strength, one of {@linkcode STRENGTHS}
    */
   pairs(variant: StudyVariant, figure: Figure, when: When): Pairs {
     const baseline = runsOf(this.group, "none");
