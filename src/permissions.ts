@@ -46,13 +46,14 @@ export function permissionFlags(needs: readonly PermissionNeed[]): string[] {
  * @returns for example `--allow-env=HOME "--allow-read=/home/my name/.cache/gradsink"`
  */
 export function typedPermissionFlags(needs: readonly PermissionNeed[]): string {
-  // A value that begins with `$HOME/` means the variable: paths are absolute. The shell expands it.
+  // All paths are absolute, so a value that begins with `$HOME/` means the variable. It stays
+  // outside the quotes that `quoted` adds, and the shell expands it.
   return permissionFlags(needs)
     .map((flag) => flag.split(/(?<=[^,][=,])\$HOME(?=\/)/).map(quoted).join('"$HOME"')).join(" ");
 }
 
-// Double quotes work in every shell. POSIX shells still expand `$` and others between them, but
-// nothing between single quotes.
+// Double quotes work in every shell. Between them, POSIX shells still expand `$` and a few other
+// characters, so flags with these get single quotes, between which nothing is expanded.
 function quoted(flag: string): string {
   if (/^[\p{L}\p{N}_@%+=:,./-]*$/u.test(flag)) return flag;
   return Deno.build.os === "windows" || !/["$`\\!]/.test(flag)

@@ -5,7 +5,7 @@ export interface ChildCommand {
   readonly args: readonly string[];
 }
 
-/** The command for another Deno: this program if Deno may run it, else the `deno` on the path. */
+/** The command for another Deno: this executable if Deno may run it, else `deno` from the path. */
 export function thisDeno(): string {
   const self = Deno.execPath();
   const { state } = Deno.permissions.querySync({ name: "run", command: self });

@@ -20,8 +20,8 @@ export interface QuantizedOptions {
    */
   readonly linears: "down" | "all";
   /**
-   * `static`: one scale per linear map, from the largest |input| in calibration; `per-token`: one
-   * scale per row.
+   * `static`: one scale for each linear map, from the largest |input| in calibration. `per-token`:
+   * one scale for each token, from the largest |input| in its row.
    */
   readonly scale: "static" | "per-token";
 }

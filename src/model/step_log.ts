@@ -70,7 +70,7 @@ export class StepLog {
   /**
    * Enqueues recording the last step's loss and norm.
    *
-   * @param step its number
+   * @param step the step's number
    * @throws {RangeError} if the log is full: it holds `capacity` unread steps
    */
   record(step: number): void {

@@ -1,7 +1,7 @@
 /**
  * Runs a pretrained model that exceeds a GPU's memory: its forward pass, and a backward pass that
- * gives the gradients of the states but not of the weights. It needs memory for only one layer's
- * weights, and recomputes in the backward pass the states that it did not keep.
+ * gives the gradients of the states but not of the weights. The model needs memory for only one
+ * layer's weights. Its backward pass recomputes the states that the forward pass did not keep.
  */
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Plan } from "../gpu/plan.ts";
@@ -38,11 +38,14 @@ export interface StreamedLlamaOptions {
   readonly context: number;
   /** How to choose operators' variants. Default: `steps`. */
   readonly kernels?: KernelPreference;
-  /** As in `LlamaOptions`. Default: none. */
+  /**
+   * A position to which heads may give almost all of their weight, as in `LlamaOptions`. Default:
+   * none.
+   */
   readonly precisePosition?: number;
   /**
-   * Replaces the input of each linear map of the decoder layers. It is planned once for all layers,
-   * under layer 0's names.
+   * Replaces the input of each linear map of the decoder layers. It is called with layer 0's names
+   * only, because all layers share layer 0's plans.
    */
   readonly linearInput?: LinearInput;
   /** How much memory the logits take. */
@@ -51,9 +54,8 @@ export interface StreamedLlamaOptions {
   readonly backward?: boolean;
   /**
    * As long as all GPU memory of the model stays within this many bytes, the model keeps layers'
-   * states for the backward pass, and then weights for later passes. What it did not keep it
-   * recomputes (states) or reads again (weights). Default: 2³⁰; 2²⁸ if the adapter computes on the
-   * CPU.
+   * states for the backward pass, and then weights for later passes. It recomputes other states,
+   * and reads other weights again. Default: 2³⁰; 2²⁸ if the adapter computes on the CPU.
    */
   readonly keptBytes?: number;
 }
@@ -220,7 +222,8 @@ export class StreamedLlama {
     const outputGradient = this.#outputGradient;
     const trace = planLayerBackward(build, plans, { layer: 0, state, outputGradient });
     const kept = new KeptStates(workspace, state, {
-      // The last layer needs no copy: its states are still there when the backward pass begins.
+      // The last layer needs no copy: no later layer has overwritten its states when the backward
+      // pass begins.
       layers: Array.from({ length: config.layers - 1 }, (_, i) => config.layers - 2 - i),
       bytes: mostBytes - this.#gpu.memory.bytes,
     });

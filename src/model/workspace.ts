@@ -29,8 +29,8 @@ export class Workspace {
   /**
    * Views a tensor's memory with another shape.
    *
-   * @param tensor lives at least as long as the workspace
-   * @param shape has as many elements
+   * @param tensor a tensor that lives at least as long as the workspace
+   * @param shape a shape with as many elements as the tensor
    */
   view(tensor: Tensor, shape: readonly number[]): Tensor {
     return tensor.slice(0, shape);

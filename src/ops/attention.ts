@@ -1,9 +1,9 @@
 /**
  * Fused causal attention, forward and backward, with V-scale on the value path and learned sinks.
  *
- * The path of a backward call to the GPU: `planAttentionBackward` checks the arguments, chooses a
- * variant from `attention/backward_variants.ts`, which names the kernels, and makes a `Plan` of
- * their dispatches. `runOnce` hands the plan to `gpu.run`, which opens a compute pass, lets the
+ * How a backward call reaches the GPU: `planAttentionBackward` checks the arguments, chooses a
+ * variant from `attention/backward_variants.ts`, and makes a `Plan` of the dispatches of this
+ * variant's kernels. `runOnce` hands the plan to `gpu.run`, which opens a compute pass, lets the
  * plan record its dispatches (`#record` in `src/gpu/plan.ts`), and submits.
  */
 import type { Gpu } from "../gpu/gpu.ts";
@@ -57,9 +57,9 @@ export interface AttentionForwardOptions {
    * which changes a weight by at most 2⁻¹¹ of itself. On adapters that do not round to nearest,
    * both limits are twice as large. The backward does not round `value` and `outputGradient`: from
    * their products it subtracts D_t = ⟨outputGradient_t, output_t⟩, and the two nearly cancel if a
-   * query attends to one key. Before it rounds weights and logit gradients, it scales each of their
-   * rows by a power of two, so a gradient of 10⁻⁹ keeps as many digits as one of 1. Queries and
-   * keys must stay below 65,504; for logits in the hundreds, use another variant.
+   * query attends to one key. Before the backward rounds weights and logit gradients, it multiplies
+   * each of their rows by a power of two, so a gradient of 10⁻⁹ keeps as many digits as one of 1.
+   * Queries and keys must stay below 65,504; for logits in the hundreds, use another variant.
    */
   readonly variant?: string;
 }
@@ -93,8 +93,8 @@ export interface AttentionBackwardOptions extends AttentionForwardOptions {
    * one key: `true` for the first key, or `{ position }`. With all but 10⁻⁶ of the weight on that
    * key, the usual form keeps one digit, like every float32 attention that computes D_t =
    * ⟨outputGradient_t, output_t⟩; the precise form keeps five. The precise form takes 1.5 times as
-   * long, because it needs one more forward pass. It also needs memory for one more value and
-   * output. Default: false.
+   * long, because it needs one more forward pass. It also needs memory for a second value tensor
+   * and a second output tensor. Default: false.
    */
   readonly precise?: AttentionPrecise;
 }

@@ -19,7 +19,7 @@ export interface AttentionSinkStatisticsOptions {
   readonly key: Tensor;
   /**
    * `[B, Hq, T]` from {@linkcode attentionForward}. If it includes a learned sink, the statistics
-   * are of the remaining weights.
+   * are of the weights that the sink leaves to the keys.
    */
   readonly logSumExp: Tensor;
   /** s, the key position to measure. Default: 0. */

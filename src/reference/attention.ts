@@ -1,5 +1,5 @@
 /**
- * Causal attention in float64. Per query head, with its group's key head:
+ * Causal attention in float64. For every query head, with the key and value head that it shares:
  *
  *     z_tj = scale ⟨q_t, k_j⟩ for j ≤ t    a_t = softmax(z_t)    y_t = Σ_{j≤t} a_tj v_j
  *     logSumExp_t = log Σ_{j≤t} exp z_tj
@@ -77,9 +77,9 @@ export interface AttentionBackwardOptions extends AttentionForwardOptions {
 export interface AttentionGradients {
   /** [B, Hq, T, D] */
   queryGradient: ReferenceTensor;
-  /** [B, Hkv, T, D], summed over the query heads of a group */
+  /** [B, Hkv, T, D], summed over the query heads that share a key head */
   keyGradient: ReferenceTensor;
-  /** [B, Hkv, T, D], summed over the query heads of a group */
+  /** [B, Hkv, T, D], summed over the query heads that share a value head */
   valueGradient: ReferenceTensor;
   /** [Hkv], summed over batch and positions; only with V-scale */
   constantGradient?: ReferenceTensor;
@@ -179,8 +179,8 @@ function softmaxRow(options: {
  *
  * @param options query [B, Hq, T, D], key and value [B, Hkv, T, D], scale (default 1/√D), vScale,
  * sinkLogit [Hq].
- * @returns output [B, Hq, T, D]; logSumExp [B, Hq, T], the natural logarithm of Σ_j exp z_tj, plus
- *   exp s with a learned sink.
+ * @returns output [B, Hq, T, D]; logSumExp [B, Hq, T], the natural logarithm of Σ_j exp z_tj, or
+ *   with a learned sink of exp s + Σ_j exp z_tj.
  * @throws {TypeError} If a shape does not fit.
  * @throws {RangeError} If the scale is not finite, the V-scale mode is unknown, or a V-scale
  *   constant is not positive and finite.
@@ -293,7 +293,7 @@ export function attentionBackward(options: AttentionBackwardOptions): AttentionG
       for (let t = 0; t < sequenceLength; t++) {
         const row = (b * queryHeads + h) * sequenceLength + t;
         const qt = row * headDim;
-        // D_t − ℓ_t, which all ∂L/∂z_tj of the row subtract.
+        // D_t − ℓ_t, which is subtracted in every ∂L/∂z_tj of the row.
         const rowDot = dot(g, output.data, { offsetA: qt, offsetB: qt, length: headDim }) -
           (logSumExpGradient?.data[row] ?? 0);
         for (let j = 0; j <= t; j++) {

@@ -18,7 +18,7 @@ export interface AttentionSinkStatisticsOptions {
   readonly key: ReferenceTensor;
   /**
    * The forward's logSumExp: [B, Hq, T]. If it includes a learned sink, the statistics are of the
-   * remaining weights.
+   * weights that the sink leaves to the keys.
    */
   readonly logSumExp: ReferenceTensor;
   /** s: the position to measure, from 0 to T − 1. Default 0. */

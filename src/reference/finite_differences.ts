@@ -57,7 +57,8 @@ export function centralDifference(
  * @param options step: the first step, where f should change noticeably (default 0.1); levels: the
  *   number of steps (default 12).
  * @returns The derivative and an estimate of its error.
- * @throws {RangeError} If the step is not positive and finite, or levels is no integer from 2 on.
+ * @throws {RangeError} If the step is not positive and finite, or levels is not an integer of at
+ *   least 2.
  *
  * @example
  * ```ts

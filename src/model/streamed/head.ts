@@ -50,7 +50,10 @@ export class StreamedHead {
     readonly plans: readonly Plan[];
     readonly inputGradient: Tensor;
   } | undefined;
-  /** For each length of slice: the weights that stay on the GPU, by the slice's first column. */
+  /**
+   * The slices' weights that stay on the GPU: a `KeptWeights` for each length of slices, with the
+   * slices' first columns as keys.
+   */
   readonly #kept: ReadonlyMap<SlicePlans, KeptWeights<number>>;
   /** The buffer for slices of the weights. */
   readonly #read: ReturnType<typeof arrayFor>;
@@ -122,7 +125,7 @@ export class StreamedHead {
     this.#back = { normGradient, plans, inputGradient };
   }
 
-  /** Allocates at most `bytes` of memory, which keeps slices' weights for later passes. */
+  /** Allocates memory of at most `bytes` bytes, to keep slices' weights for later passes. */
   keep(bytes: number): void {
     let left = bytes;
     for (const [shared, kept] of this.#kept) {

@@ -1,6 +1,6 @@
 /**
  * Keeps layers' states for the backward pass, as far as memory allows, instead of recomputing them:
- * a copy costs a hundredth of the matrix products that it saves.
+ * a copy takes a hundredth of the time of the matrix products that it saves.
  */
 import type { Gpu } from "../../gpu/gpu.ts";
 import type { Tensor } from "../../gpu/tensor.ts";
@@ -53,12 +53,12 @@ export class KeptStates {
     );
   }
 
-  /** The number of layers with a copy. */
+  /** The number of layers that have memory for a copy. */
   get count(): number {
     return this.#copies.size;
   }
 
-  /** Enqueues copying a layer's states away, if the layer has a copy. */
+  /** Enqueues copying a layer's states away, if the layer has memory for a copy. */
   keep(layer: number): void {
     this.#copy(layer, (tensor, copy) => [tensor, copy]);
   }
@@ -66,7 +66,7 @@ export class KeptStates {
   /**
    * Enqueues copying a layer's states back.
    *
-   * @returns false if the layer has no copy
+   * @returns false if the layer has no memory for a copy
    */
   restore(layer: number): boolean {
     return this.#copy(layer, (tensor, copy) => [copy, tensor]);

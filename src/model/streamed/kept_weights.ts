@@ -7,7 +7,7 @@ import type { Tensor } from "../../gpu/tensor.ts";
 import type { RightOperand } from "../../ops/matmul/by_image.ts";
 import type { Workspace } from "../workspace.ts";
 
-/** Keeps copies of the operands' contents, each under a key, in places that `allocate` made. */
+/** Keeps copies of the operands' contents, each under a key. A place is memory for one copy. */
 export class KeptWeights<Key> {
   readonly #workspace: Workspace;
   readonly #operands: readonly RightOperand[];

@@ -42,7 +42,7 @@ export class LinearMaximaMeter implements Disposable {
     this.#all = this.#workspace.keep(gpu.empty([layers * LINEAR_MAPS.length]));
   }
 
-  /** Pass it to the model as its option `linearInput`. */
+  /** Pass this function to `StreamedLlama` as the option `linearInput`. */
   readonly linearInput: LinearInput = (plans, linear, input) => {
     const maximum = this.#current[LINEAR_MAPS.indexOf(linear)]!;
     this.#workspace.add(plans, {
@@ -51,12 +51,12 @@ export class LinearMaximaMeter implements Disposable {
     return input;
   };
 
-  /** Pass it to the forward pass as its option `onLayerStart`. */
+  /** Pass this function to `StreamedLlama.forward` as the option `onLayerStart`. */
   readonly onLayerStart = (): void => {
     for (const maximum of this.#current) maximum.write(new Float32Array(1));
   };
 
-  /** Pass it to the forward pass as its option `onOutput`. */
+  /** Pass this function to `StreamedLlama.forward` as the option `onOutput`. */
   readonly onOutput = (layer: number): void => {
     this.#gpu.guard("LinearMaximaMeter", () => {
       const encoder = this.#gpu.device.createCommandEncoder();
@@ -100,9 +100,9 @@ export class LinearRounding implements Disposable {
   readonly #gpu: Gpu;
   readonly #workspace: Workspace;
   readonly #down: boolean;
-  /** The current layer's maxima, which give its scales, [1] each; undefined for scales per row. */
+  /** The largest |input| of the current layer's maps, [1] each; undefined for scales per token. */
   readonly #current: readonly Tensor[] | undefined;
-  /** The maxima for static scales. Set them before the forward pass. */
+  /** The largest |input| of each map, for static scales. Set it before the forward pass. */
   maxima: LinearMaxima | undefined;
 
   /**
@@ -123,7 +123,7 @@ export class LinearRounding implements Disposable {
       : LINEAR_MAPS.map(() => this.#workspace.keep(gpu.empty([1])));
   }
 
-  /** Pass it to the model as its option `linearInput`. */
+  /** Pass this function to `StreamedLlama` as the option `linearInput`. */
   readonly linearInput: LinearInput = (plans: Plan[], linear, input) => {
     if (this.#down && linear !== down) return input;
     const maximum = this.#current?.[LINEAR_MAPS.indexOf(linear)];
@@ -134,7 +134,7 @@ export class LinearRounding implements Disposable {
   };
 
   /**
-   * Pass it to the forward pass as its option `onLayerStart`.
+   * Pass this function to `StreamedLlama.forward` as the option `onLayerStart`.
    *
    * @throws {TypeError} if scales are static and `maxima` is not set
    */

@@ -61,8 +61,9 @@ interface Place {
 }
 
 /**
- * Allocates the weights of a linear map, `[outputs, inputs]`: as an image if that is allowed and
- * faster, else as a tensor. An image holds bfloat16 if all these weights are bfloat16 on disk.
+ * Allocates the weights of a linear map, `[outputs, inputs]`: as an image (texture) if that is
+ * allowed and faster, else as a tensor. An image holds bfloat16 if all these weights are bfloat16
+ * on disk.
  *
  * @param options `images`: whether an image is allowed; `names`: the weights' names in `source`
  */
@@ -202,7 +203,7 @@ export class LayerWeights {
     this.#kept = new KeptWeights(workspace, [...units.values(), ...images.values()]);
   }
 
-  /** Allocates at most `bytes` of memory, which keeps layers' weights for later passes. */
+  /** Allocates memory of at most `bytes` bytes, to keep layers' weights for later passes. */
   keep(bytes: number): void {
     this.#kept.allocate(this.#source.architecture.config.layers, bytes);
   }
@@ -216,8 +217,8 @@ export class LayerWeights {
    * Puts a layer's weights on the GPU for work that is enqueued afterwards.
    *
    * @param layer the layer's index
-   * @param next the next layer, whose weights are read meanwhile
-   * @throws {CheckpointError} if they cannot be read
+   * @param next the next layer; reading its weights from disk begins, but is not waited for
+   * @throws {CheckpointError} if the weights of `layer` cannot be read
    */
   async load(layer: number, next: number | undefined): Promise<void> {
     if (this.#present !== layer && this.#kept.restore(layer)) this.#present = layer;
@@ -231,11 +232,11 @@ export class LayerWeights {
       this.#present = layer;
       this.#kept.keep(layer);
     }
-    // The later call that loads the next layer reports the error.
+    // If reading `next` fails, the later call that loads this layer reports the error.
     if (next !== undefined && !this.#kept.has(next)) this.#read(next).catch(() => {});
   }
 
-  /** Reads a layer's weights into the buffers, unless they are there or being read. */
+  /** Reads a layer's weights into the buffers, unless an earlier call has begun that. */
   #read(layer: number): Promise<void> {
     if (this.#buffered?.layer === layer) return this.#buffered.read;
     const names = layerParameterNames(layer);

@@ -60,8 +60,8 @@ export interface AbsoluteMaximumOptions {
   /** Any shape. */
   readonly input: Tensor;
   /**
-   * `[1]`, at least 0: the maximum of earlier tensors, changed in place. Default: a new tensor of
-   * 0.
+   * `[1]`, at least 0: the maximum of earlier tensors, changed in place. Default: a new tensor that
+   * holds 0.
    */
   readonly maximum?: Tensor;
 }
@@ -106,8 +106,8 @@ export function planFakeQuantize(
   const plan = new Plan(gpu, {
     operator,
     tensors: { input, maximum, ...outputs },
-    // Per element: a quotient, a rounding, a clamp and a product; and the maximum if it is not
-    // given.
+    // Operations per element: a quotient, a rounding, a clamp and a product. If the maximum is not
+    // given, finding it takes one more.
     cost: { flops: (maximum === undefined ? 5 : 4) * input.length, bytes: 8 * input.length },
     dispatches: [
       maximum === undefined

@@ -35,9 +35,9 @@ const normKernel: Kernel = {
 };
 
 /**
- * Workgroups sum a tensor in runs of consecutive elements, one run each. A tensor has at most this
- * many runs: enough to fill a GPU, and few enough to add up at little cost. Only a tensor's last
- * run may have fewer than LEAST_ELEMENTS.
+ * Each workgroup sums a run: some consecutive elements of a tensor. A tensor has at most this many
+ * runs: enough to fill a GPU, and few enough to add up at little cost. Only a tensor's last run may
+ * have fewer than LEAST_ELEMENTS elements.
  */
 const MOST_RUNS = 256;
 const LEAST_ELEMENTS = 4096;

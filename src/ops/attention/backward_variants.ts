@@ -3,14 +3,14 @@
  *
  * | variant               | for                   | why                                          |
  * | --------------------- | --------------------- | -------------------------------------------- |
- * | `panels`              | CPU, 8 lanes          | stores probabilities: no second computation  |
+ * | `panels`              | CPU, subgroups of 8   | stores probabilities: no second computation  |
  * | `panels-barrier-free` | other CPUs, T from 64 | the same without subgroups                   |
  * | `tiled-64x32` …       | GPUs                  | computes probabilities again, in fast memory |
  * | `tiled-64x32-f16` …   | GPUs, by name only    | half the memory, for rounded operands        |
  * | `portable`            | everything else       | the readable definition                      |
  *
  * In tiled_choice.ts, `bestTile` picks the default tile by the GPU's registers, and
- * `holdsBothGradients` decides whether one kernel computes the gradients of key and value, or two.
+ * `holdsBothGradients` decides whether one kernel computes the gradients of both key and value.
  */
 import keyValueSource from "../../../kernels/attention/backward_key_value.wgsl" with {
   type: "text",
@@ -212,8 +212,8 @@ function tiled(name: string, tile: AttentionTile): Variant<AttentionShape, Atten
   };
 }
 
-// For adapters that compute on the CPU: storing the probabilities is cheaper there than recomputing
-// them.
+// Plans the variants for adapters that compute on the CPU, where storing the probabilities is
+// cheaper than recomputing them.
 function planInPanels(
   gpu: Gpu,
   call: AttentionBackwardCall,

@@ -5,8 +5,8 @@ import type { AttentionShape } from "./shape.ts";
 
 /**
  * The tile of attention's barrier-free forward kernel. Of 4 × 16, 8 × 8, 8 × 16 and 16 × 8 (rows ×
- * columns), 8 × 16 is the fastest on lavapipe 25 and SwiftShader at D = 64. Tiles of more than
- * these 128 numbers spill too often from the CPU's registers.
+ * columns), 8 × 16 is the fastest on lavapipe 25 and SwiftShader at D = 64. Tiles of more than 128
+ * numbers spill too often from the CPU's registers.
  */
 export const FORWARD_TILE: AttentionBarrierFreeOptions = { lanes: 8, rows: 8, columns: 16 };
 
@@ -22,9 +22,9 @@ export function unfitBarrierFree(gpu: Gpu, shape: AttentionShape): string | unde
 
 /**
  * Whether attention's barrier-free kernels are a good choice without measurements: on the CPU, for
- * sequences that are long enough to repay the seconds in which SwiftShader compiles the backward's
- * kernels in every process. Forward and backward follow the same rule: both then add up logits in
- * the same order, so the errors of logits and logSumExp cancel in the backward.
+ * sequences that are long enough to repay the seconds that SwiftShader takes in every process to
+ * compile the backward's kernels. Forward and backward follow the same rule, so that both add up
+ * logits in the same order, and the errors of logits and logSumExp cancel in the backward.
  */
 export function suitsBarrierFree(gpu: Gpu, { sequenceLength }: AttentionShape): boolean {
   return gpu.info.software && sequenceLength >= 64;

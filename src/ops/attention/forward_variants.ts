@@ -3,7 +3,7 @@
  *
  * | variant             | for                   | why                                             |
  * | ------------------- | --------------------- | ----------------------------------------------- |
- * | `subgroup-32` …     | CPU, 8+ lanes         | no barrier; more rows load less, compile longer |
+ * | `subgroup-32` …     | CPU, subgroups of 8+  | no barrier; 32 rows of a workgroup share loads  |
  * | `barrier-free`      | other CPUs, T from 64 | no barrier, and no need of wide subgroups       |
  * | `tiled-64x32` …     | GPUs                  | tiles in workgroup memory, sums in registers    |
  * | `tiled-64x32-f16` … | GPUs, by name only    | half the memory, for rounded operands           |
@@ -81,7 +81,8 @@ interface Unrolled {
   readonly features?: Kernel["features"];
 }
 
-// Plans the kernels other than the portable one. They share bindings, and use logits in base 2.
+// Plans the kernels other than the portable one. They share bindings, and expect `scale` times
+// log₂ e, because they compute powers of 2 instead of e.
 function planUnrolled(
   gpu: Gpu,
   { shape, scale, vScale, sinkLogit, query, key, value, output, logSumExp }: AttentionForwardCall,
@@ -114,9 +115,9 @@ function planUnrolled(
   };
 }
 
-// One subgroup per workgroup, for adapters that compute on the CPU. More rows mean more arithmetic
-// per load but longer compilation. On lavapipe 32 rows compile in 2.4 s at D = 64 and in 4.3 s at D
-// = 128, and run a fifth faster than 16.
+// The variant whose workgroups are one subgroup with this many query rows, for adapters that
+// compute on the CPU. More rows mean more arithmetic per load but longer compilation. On lavapipe,
+// 32 rows compile in 2.4 s at D = 64 and in 4.3 s at D = 128, and run a fifth faster than 16.
 function subgroup(rows: number): Variant<AttentionShape, AttentionForwardCall> {
   return {
     name: `subgroup-${rows}`,

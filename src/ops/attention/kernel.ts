@@ -13,7 +13,7 @@ const noSink: KernelPart = { file: "attention/sink/none.wgsl", source: noSinkSou
  * Makes one of the portable kernels that compute in tiles.
  *
  * On a GPU each of a row's 8 lanes keeps its ceil(D / 32) vec4f columns in registers, so each value
- * of ceil(D / 32) needs its own pipeline. On the CPU the columns end in memory anyway. There one
+ * of ceil(D / 32) needs its own pipeline. On the CPU the columns are in memory anyway, so one
  * pipeline with a rolled loop serves every D up to 256, and compiles in half the time.
  */
 export function portableKernel(part: KernelPart, headDim: number, software: boolean): Kernel {

@@ -21,7 +21,7 @@ import { hasWideSubgroups } from "./subgroup.ts";
 /**
  * The kernels for subgroups of 8 lanes. One compilation serves every D.
  *
- * @param options `firstQuery`: whether the first query has a gradient
+ * @param options `firstQuery`: whether query 0 has a gradient, as `firstQueryHasGradient` tells
  */
 export function subgroupPanelKernels(
   options: { readonly firstQuery: boolean },
@@ -40,8 +40,8 @@ export function subgroupPanelKernels(
 }
 
 /**
- * The tile for subgroups of four lanes, as in SwiftShader, which reads neighboring lanes'
- * contiguous numbers at once.
+ * The tile for subgroups of four lanes. SwiftShader has such subgroups; it reads the numbers of
+ * neighboring lanes at once if they are contiguous.
  */
 export const NARROW_PANEL: PanelBarrierFreeOptions = {
   lanes: 4,
@@ -51,7 +51,7 @@ export const NARROW_PANEL: PanelBarrierFreeOptions = {
   step: 4,
 };
 
-/** The tile for other adapters that compute on the CPU. */
+/** The tile on the CPU if subgroups have at least eight lanes, or if their size is unknown. */
 export const WIDE_PANEL: PanelBarrierFreeOptions = {
   lanes: 8,
   rows: 16,
@@ -69,7 +69,8 @@ export function barrierFreePanel(gpu: Gpu): PanelBarrierFreeOptions {
  * The kernels without subgroups. They compute gradients in blocks of 64 columns, or of 32 if that
  * leaves fewer unused columns past D in the last block.
  *
- * @param options their tile; `firstQuery`: whether the first query has a gradient
+ * @param options the kernels' tile; `firstQuery`: whether query 0 has a gradient, as
+ *   `firstQueryHasGradient` tells
  */
 export function barrierFreePanelKernels(
   options: PanelBarrierFreeOptions & { readonly firstQuery: boolean },

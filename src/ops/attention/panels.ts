@@ -41,9 +41,9 @@ export interface PanelChunk {
 }
 
 /**
- * The limit for a chunk's keys per head times its query heads; only a single tile of keys may
- * exceed it. For one query position, each of the two panels holds up to that many numbers, 4 KiB.
- * So memory stays linear in T.
+ * The most keys per head, times query heads, that a chunk may have; only a chunk with a single tile
+ * of keys may have more. A panel holds at most so many numbers, 4 KiB, for each query position, so
+ * memory stays linear in T.
  */
 const MOST_KEYS = 1024;
 /**

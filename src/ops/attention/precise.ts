@@ -93,7 +93,7 @@ export function planPrecise(
     workgroups: spreadWorkgroups(gpu, Math.ceil(value.length / 4 / 64)),
   };
 
-  // Nothing cancels D_t in the sink's gradient, so that gradient comes from the usual kernels.
+  // The sink's gradient comes from the usual kernels, because nothing in it cancels D_t.
   const ofSink: Dispatch[] = [];
   let rest = logSumExpGradient;
   if (sinkLogit !== undefined) {

@@ -58,7 +58,7 @@ export function planRows(
       parameters: [batches, queryHeads, sequenceLength, vectors, hasGradient].map((u32) => ({
         u32,
       })),
-      // Without logSumExpGradient, logSumExp fills its binding, which the kernel does not read.
+      // Without logSumExpGradient, the kernel does not read that binding: logSumExp only fills it.
       buffers: [...buffers, logSumExpGradient ?? logSumExp, sinkLogit, sinkLogitGradient],
       workgroups: [queryHeads],
     }];

@@ -3,13 +3,13 @@ import type { Gpu } from "../../gpu/gpu.ts";
 import type { AttentionShape } from "./shape.ts";
 import { unfitForSubgroupSize } from "../shared/unfit.ts";
 
-// The most numbers in a workgroup's output. A lane's numbers are separate variables, and many of
-// them compile slowly.
+// The most numbers in a workgroup's output. A lane keeps its part of them in separate variables,
+// and a kernel with many variables compiles slowly.
 const MOST_NUMBERS = 4096;
 
 /**
- * Why attention's subgroup kernels cannot run; undefined if they can. Their workgroup is one
- * subgroup, so its size must be known.
+ * Why attention's subgroup kernels cannot run; undefined if they can. A workgroup is one subgroup,
+ * so the size of subgroups must be known.
  */
 export function unfitSubgroup(gpu: Gpu, shape: AttentionShape, rows: number): string | undefined {
   const without = unfitForSubgroupSize(gpu);
@@ -27,8 +27,8 @@ export function unfitSubgroup(gpu: Gpu, shape: AttentionShape, rows: number): st
 
 /**
  * Whether the subgroup kernel with this many rows per workgroup is a good choice without
- * measurements: on the CPU, but not with four lanes (SwiftShader), which share too few loads. There
- * the barrier-free kernels are faster.
+ * measurements: on the CPU, unless a subgroup has only four lanes, as on SwiftShader. Four lanes
+ * share too few loads, so the barrier-free kernels are faster.
  */
 export function suitsSubgroup(gpu: Gpu, shape: AttentionShape, rows: number): boolean {
   return gpu.info.software && rows === suitableRows(shape) && hasWideSubgroups(gpu);
@@ -43,8 +43,8 @@ export function hasWideSubgroups(gpu: Gpu): boolean {
 }
 
 /**
- * The rows per workgroup: few enough to compile in less than five seconds, since a row's registers
- * grow with D, and not many more than a short sequence has.
+ * The rows per workgroup. A row's registers grow with D, so a large D gets few rows, to compile in
+ * less than five seconds. A short sequence gets few rows, because it cannot fill more.
  */
 export function suitableRows({ headDim, sequenceLength }: AttentionShape): number {
   return headDim <= 128 && sequenceLength > 48 ? 32 : 16;

@@ -8,11 +8,11 @@ import type { AttentionShape } from "./shape.ts";
 export type AttentionTile = Omit<AttentionTiledOptions, "headDim">;
 
 /**
- * The tiles that are worth trying on a GPU. A name gives the workgroup's rows × columns, then those
- * of an invocation: `tiled-64x64-4x4`. In names without the second part, an invocation has 8 × 4,
- * or 4 × 4 in tiled-32x32. Larger tiles do more arithmetic per number read. Smaller ones need fewer
- * registers and keep every core busy if there are few rows. The last three are for compilers that
- * give an invocation 64 registers, and the very last for D above 128.
+ * The tiles that are worth trying on a GPU. A name like `tiled-64x64-4x4` gives the rows × columns
+ * of a workgroup, then those of an invocation. Without the second part, an invocation has 8 × 4, or
+ * 4 × 4 in tiled-32x32. Larger tiles do more arithmetic per number read. Smaller ones need fewer
+ * registers and keep every core busy if there are few rows. The last three tiles are for compilers
+ * that give an invocation 64 registers; of these, the very last is for D above 128.
  */
 export const attentionTiles: Readonly<Record<string, AttentionTile>> = {
   "tiled-64x32": { down: 8, across: 8, blocksDown: 2, blocksAcross: 1, step: 32 },
@@ -32,7 +32,7 @@ export const attentionHalfTiles: Readonly<Record<string, AttentionTile>> = Objec
     .map(([name, tile]) => [`${name}-f16`, { ...tile, storage: "f16" }]),
 );
 
-/** The most vectors of one row that an invocation can hold in registers. */
+/** The most vec4f of one row that an invocation can hold in registers. */
 const MOST_CHUNKS = 4;
 
 /** Why a tiled kernel of attention cannot run; undefined if it can. */

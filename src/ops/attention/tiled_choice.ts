@@ -13,8 +13,8 @@ export type BudgetInfo = Parameters<typeof gpuBudget>[0];
 export type TiledPass = "forward" | "query" | "key" | "value" | "key and value";
 
 /**
- * What an invocation holds at once: its part of `cells` tiles of rows × columns (the logits and
- * their gradients), and of `sums` tiles of rows × D (the results).
+ * What an invocation holds at once: its part of `cells` tiles of rows × columns (logits or logit
+ * gradients), and its part of `sums` tiles of rows × D (results).
  */
 interface Held {
   readonly cells: number;
@@ -34,8 +34,8 @@ const held: Readonly<Record<TiledPass, Held>> = {
 /**
  * The most 32-bit numbers that an invocation of a tiled kernel holds at once: its part of the tile
  * and its sums, operands, addresses, and numbers per row. Fitted to the reports of Intel's compiler
- * for D from 16 to 256 (`deno task compilers`), with errors of about 10. With three or four vec4f
- * per row the compiler needs up to 40 more.
+ * for D from 16 to 256 (`deno task compilers`), with errors of about 10 numbers. If an invocation
+ * has three or four vec4f of a row, the compiler needs up to 40 numbers more.
  */
 export function tiledRegisters(
   { across, blocksDown, blocksAcross, side = 4 }: AttentionTile,
@@ -86,8 +86,8 @@ export function bestTile(
     // These small tiles need about 10 registers fewer than the estimate.
     ...["tiled-32x64-2x4", "tiled-16x64-2x2"].filter((name) => takes(name) - 10 <= mostRegisters),
     "tiled-8x128-2x2",
-    "tiled-16x64-2x2", // has half as many tiles, if the first has too many to dispatch
-    "tiled-32x64-2x4", // has a quarter as many tiles
+    "tiled-16x64-2x2", // half as many tiles as of 8 rows, if those are too many to dispatch
+    "tiled-32x64-2x4", // a quarter as many tiles as of 8 rows
     "tiled-32x32", // needs the least workgroup memory
   ];
   return wishes.find((name) => unfitTiled(gpu, shape, attentionTiles[name]!) === undefined) ??

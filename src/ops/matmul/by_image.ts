@@ -32,7 +32,8 @@ export interface ImageMatmulOptions extends Omit<MatmulOptions, "right"> {
   readonly right: RightOperand;
 }
 
-// Whether images are faster than buffers here. With four lanes, as on SwiftShader, they are not.
+// Whether images are faster than buffers here. If subgroups have four lanes, as on SwiftShader,
+// images are not faster.
 function readsImagesFast(gpu: Gpu): boolean {
   return gpu.info.software && unfitForSubgroupSize(gpu, [8, 16, 32]) === undefined;
 }

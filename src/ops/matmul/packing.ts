@@ -22,7 +22,7 @@ export interface MatmulReading {
   readonly load: MatmulLoad;
   /** Whether the operand is copied first. */
   readonly packed: boolean;
-  /** If it is read from an image: the image's layout. Default: from a buffer. */
+  /** The layout of the image that holds the operand or its copy; undefined if a buffer does. */
   readonly image?: ImageLayout;
 }
 
@@ -79,8 +79,8 @@ function storedShape(shape: MatmulShape, side: MatmulSide): [rows: number, colum
   return [storedBatches(shape, side) * rows, columns];
 }
 
-// If left is stored transposed, both operands are read in strides of one stored row. Measured: if a
-// stored row has more numbers than this, reads of an image miss the caches.
+// If left is stored transposed, the kernel reads left and right in strides of one of their stored
+// rows. Measured: if such a row has more numbers than this, reads of an image miss the caches.
 const LONGEST_STRIDE = 128;
 
 /**

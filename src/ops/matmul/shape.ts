@@ -117,7 +117,7 @@ function upToPowerOfTwo(length: number, least: number, most: number): number {
 
 /**
  * The class of shapes that share a tuned variant: the transposition, and each length rounded up to
- * a power of two from 32 on; lengths above 4,096 count as 4,096.
+ * a power of two, at least 32; lengths above 4,096 count as 4,096.
  */
 export function matmulShapeClass({ rows, columns, inner, left, right }: MatmulShape): string {
   const transposition = (left.inner === 1 ? "N" : "T") + (right.inner === 1 ? "T" : "N");

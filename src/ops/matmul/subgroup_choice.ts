@@ -14,8 +14,8 @@ import {
 import { exchangeOperands, type MatmulShape } from "./shape.ts";
 import { type SubgroupChoice, subgroupCost, type SubgroupPart } from "./subgroup_cost.ts";
 
-// Taller tiles are no faster, because their code exceeds the caches, and they take seconds to
-// compile.
+// The most rows of a tile. Tiles with more rows take seconds to compile, and are no faster, because
+// their code exceeds the caches.
 const MOST_ROWS = 33;
 const MOST_EXTRA = 4;
 // If right is an image, loads are cheap, so lanes take more columns. More accumulators than
@@ -30,8 +30,8 @@ const WIDTHS_OF_LARGE = [4, 8, 12];
 const MOST_OF_LARGE = 288;
 const LARGE = 2 ** 26;
 const LONGEST_ROW = 512;
-// Replaces MOST_WITH_IMAGE for an image of bfloat16 that is read along K: unpacking its numbers
-// takes code.
+// Replaces MOST_WITH_IMAGE for an image of bfloat16 that is read along K. Unpacking its numbers
+// makes the code longer, so fewer accumulators are worth compiling.
 const MOST_WITH_PAIRS = 104;
 
 const scalar: MatmulReading = { load: "scalar", packed: false };
@@ -65,9 +65,9 @@ function* rowsOfTiles(rows: number, multiple: number): Generator<number> {
 }
 
 // The ways to divide the columns among tiles. A tile has `width` columns for each lane, and up to
-// `mostExtra` extra ones. Either all tiles have the same numbers of both, or only the last tile
-// across differs: it takes the columns that remain as its extra ones, or it is a narrower tile of
-// the remaining columns alone.
+// `mostExtra` extra columns. Either all tiles are equally wide, or the last tile across differs: it
+// takes the remaining columns as its extra columns, or it is a narrower tile that has only the
+// remaining columns.
 function* partitions(
   subgroupSize: number,
   shape: MatmulShape,

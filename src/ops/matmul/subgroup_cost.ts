@@ -24,7 +24,7 @@ export interface SubgroupChoice {
   /** Rows of a tile. */
   readonly rows: number;
   readonly left: MatmulReading;
-  /** All columns in one part; or whole tiles in one, and the last tile across in another. */
+  /** One part with all columns, or two: one with whole tiles, one with the last tile across. */
   readonly parts: readonly SubgroupPart[];
 }
 
@@ -46,12 +46,12 @@ interface Costs {
   readonly numberStore: number;
   readonly vectorStore: number;
   readonly packedVector: number;
-  /** A copy to an image: the command, and each vector. One core copies while the others wait. */
+  /** The command that copies to an image. One core copies while the others wait. */
   readonly imageCopy: number;
   readonly copiedVector: number;
   /**
-   * The time to compile an accumulator, load or store of the code, divided by 100,000, as if the
-   * kernel were dispatched that often.
+   * The time to compile an accumulator, load or store of the code, divided by 100,000, as if every
+   * kernel were dispatched 100,000 times.
    */
   readonly compiled: number;
 }
@@ -96,14 +96,16 @@ const fourLanes: Costs = {
   compiled: 10,
 };
 
-// The largest tile that takes two steps per turn of the kernel's loop, if right is an image: their
-// code still fits into the instruction caches. With loads from buffers, one step nearly fills them.
+// If right is an image, tiles of up to this size take two steps in one iteration of the kernel's
+// loop: the code of two steps still fits into the instruction caches. With loads from buffers, the
+// code of one step nearly fills these caches.
 const ROWS_OF_TWO_STEPS = 16;
 const ACCUMULATORS_OF_TWO_STEPS = 128;
 
 /**
- * The number of steps in one turn of the kernel's loop. A step covers four values of k. Compiled
- * code masks the accumulators by the active lanes once per turn, so longer turns save time.
+ * The number of steps in one iteration of the kernel's loop. A step covers four values of k.
+ * Compiled code masks the accumulators by the active lanes once per iteration, so longer iterations
+ * save time.
  */
 export function stepsOf(
   { shape, rows }: Pick<SubgroupChoice, "shape" | "rows">,
@@ -114,11 +116,11 @@ export function stepsOf(
   return image !== undefined && fits && shape.inner % 8 === 0 ? 2 : 1;
 }
 
-// With two steps per turn, the accumulators are masked half as often. Carrying them and adding to
-// them then takes the usual time times this factor.
+// With two steps in an iteration, the accumulators are masked half as often. Carrying them and
+// adding to them then takes the usual time times this factor.
 const TWO_STEPS = 0.9;
 
-// The relative cost of a second part: one more kernel, which may need compiling.
+// A second part adds this share to the cost: it is one more kernel, which may need compiling.
 const MORE_PARTS = 0.02;
 
 /** Whether a part is stored four numbers at a time. */
@@ -139,7 +141,7 @@ export function tileCount(
     Math.ceil((end - first) / (subgroupSize * width + extra));
 }
 
-// Counts the loads of a step, which covers k numbers along K.
+// Counts the loads of a step. A step covers `k` numbers along K.
 function loadCounts(
   S: number,
   { rows, left }: SubgroupChoice,

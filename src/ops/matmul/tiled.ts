@@ -39,7 +39,7 @@ function sizeOf({ down, across, quadsDown, quadsAcross }: MatmulTile) {
 const OTHER_REGISTERS = 48;
 
 // The registers of an invocation, as compilers reported them. If the loop over k is unrolled,
-// Intel's compiler reads the operands of four k ahead.
+// Intel's compiler reads the operands for four values of k ahead.
 function registersOf({ quadsDown, quadsAcross }: MatmulTile, { vendor }: Gpu["info"]): number {
   const ahead = vendor === "intel" ? 4 : 1;
   return 16 * quadsDown * quadsAcross + 4 * ahead * (quadsDown + quadsAcross) + OTHER_REGISTERS;
@@ -63,8 +63,9 @@ function bestTile(gpu: Gpu, { batches, rows, columns }: MatmulShape): string {
   return wanted.find((name) => fits(matmulTiles[name]!, gpu)) ?? SMALL;
 }
 
-// How many k of a step the kernel unrolls together. On a GPU: all k, or four if even the small tile
-// exceeds its registers. On the CPU: one k, because more take longer to compile and run no faster.
+// How many of a step's values of k the kernel unrolls together. On a GPU: all of them, or four if
+// even the small tile exceeds the GPU's registers. On the CPU: one value, because more values take
+// longer to compile and run no faster.
 function together(gpu: Gpu, { step }: MatmulTile): number {
   return gpu.info.software ? 1 : fits(matmulTiles[SMALL]!, gpu) ? step : 4;
 }

@@ -3,9 +3,9 @@
  *
  * | variant        | for                    | why                                            |
  * | -------------- | ---------------------- | ---------------------------------------------- |
- * | `subgroup`     | CPU, one subgroup size | lanes exchange loads; tiles follow the lengths |
+ * | `subgroup`     | CPU, one subgroup size | lanes share loads; M, N and K choose the tile  |
  * | `barrier-free` | other CPUs             | no subgroups, no barrier; sums in registers    |
- * | `tiled` …      | GPUs                   | tiles in workgroup memory, by size of product  |
+ * | `tiled` …      | GPUs                   | tiles in workgroup memory, sums in registers   |
  * | `tiled-f16` …  | GPUs, by name only     | half the memory, for rounded operands          |
  * | `portable`     | everything else        | the readable definition                        |
  */
@@ -57,7 +57,7 @@ function planScalars(
   };
 }
 
-// Whether the tiles cover the product exactly, and no workgroup is without a tile.
+// Whether the tiles cover the product exactly, and every workgroup has a tile.
 function isExact(gpu: Gpu, shape: MatmulShape, tile: TileSize): boolean {
   return shape.rows % tile.rows === 0 && shape.columns % tile.columns === 0 &&
     tileCount(shape, tile) <= gpu.device.limits.maxComputeWorkgroupsPerDimension;
@@ -81,8 +81,9 @@ const subgroup: Variant<MatmulShape, MatmulCall> = {
     planSubgroup(gpu, call, { subgroupSize: gpu.info.subgroupSize?.maximum ?? 4 }),
 };
 
-// Measured: SwiftShader, with four lanes, compiles fast and reads contiguous numbers of neighboring
-// lanes at once; lavapipe, with eight, does neither.
+// Measured: SwiftShader, whose subgroups have four lanes, compiles fast, and it reads contiguous
+// numbers of neighboring lanes at once, so a tile of its own suits it. Lavapipe, with eight lanes,
+// does neither.
 function barrierFreeTile(gpu: Gpu): Omit<MatmulBarrierFreeOptions, "remainder" | "guarded"> {
   return gpu.info.subgroupSize?.maximum === 4
     ? { lanes: 4, rows: 32, groups: 16, step: 4 }

@@ -44,7 +44,7 @@ export interface CrossEntropyForwardOptions {
 export interface CrossEntropyForwardResult {
   /** `[N]`, in nats. */
   readonly loss: Tensor;
-  /** `[N]`: the natural logarithm of the sum of a row's exponentials. */
+  /** `[N]`: the natural logarithm of the sum of e^z over a row's logits z. */
   readonly logSumExp: Tensor;
 }
 
@@ -199,7 +199,7 @@ export function planCrossEntropyBackward(
   const plan = new Plan(gpu, {
     operator,
     tensors: { logits, targets, logSumExp, ...outputs },
-    // Per logit: a difference, an exponential, the target's 1, and the factor.
+    // Per logit: a difference, an exponential, subtracting the target's 1, and a product.
     cost: { flops: 4 * logits.length, bytes: 4 * (2 * logits.length + 2 * rows) },
     dispatches: [{
       kernel: {

@@ -31,7 +31,7 @@ export interface EmbeddingForwardResult {
   readonly output: Tensor;
 }
 
-/** The places of each token, for {@linkcode embeddingBackward}. */
+/** The places in a text where each token occurs, for {@linkcode embeddingBackward}. */
 export interface EmbeddingOrder {
   /** `[N]`: the places 0 to N − 1, sorted by their tokens; the sort is stable. */
   readonly order: Float32Array<ArrayBuffer>;

@@ -17,8 +17,8 @@ import { checkColumns, checkProjections, type ProjectionsShape } from "./project
 
 const projections: KernelPart = { file: "model/projections.wgsl", source: projectionsSource };
 
-// An invocation computes one element in the first half of a head's row and the matching one in the
-// second half, which RoPE turns together.
+// An invocation computes one element in the first half of a head's row and the matching element in
+// the second half, because RoPE rotates the two together.
 function projectionsKernel(headDim: number, part: KernelPart): ElementKernel {
   const width = headDim % 8 === 0 ? 4 : 2;
   return {
@@ -88,7 +88,7 @@ function makePlan(
   return new Plan(gpu, {
     operator,
     tensors,
-    // Per turned number: two products and a sum.
+    // Per number that RoPE rotates: two products and a sum.
     cost: { flops: 3 * turned, bytes: 4 * (2 * rows * heads + sequenceLength) * headDim },
     dispatches: [{
       kernel: {
@@ -270,8 +270,8 @@ export function planMergeProjections(
 }
 
 /**
- * The gradient of {@linkcode splitProjections}: turns the gradients of query and key back and joins
- * all three. Rotations are orthogonal, so this is also the inverse.
+ * The gradient of {@linkcode splitProjections}: rotates the gradients of query and key back, and
+ * joins them with the value's gradient. Rotations are orthogonal, so this is also the inverse.
  *
  * @param gpu the GPU that holds the tensors
  * @param options `queryGradient` [B, Hq, T, D], `keyGradient` and `valueGradient` [B, Hkv, T, D],

@@ -123,8 +123,8 @@ const tile: BackwardVariant = {
 const ROWS = 4;
 
 /**
- * How many neighboring elements of each row an invocation of the second stage computes. If rows are
- * 4 KiB apart, more elements make the stage no faster.
+ * How many neighboring elements of each row an invocation computes in the second of the three
+ * stages of `row-per-invocation`. If rows are 4 KiB apart, more elements make it no faster.
  */
 const WIDTH = 2;
 

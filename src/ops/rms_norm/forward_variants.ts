@@ -47,7 +47,7 @@ export interface RmsNormForwardCall {
   readonly inverseRms: Tensor;
 }
 
-// Every kernel begins with the part that reads rows, and then these parts.
+// Every kernel begins with the part that reads rows, followed by these parts.
 const inverse: readonly KernelPart[] = [
   range,
   { file: "rms_norm/inverse.wgsl", source: inverseSource },
@@ -110,7 +110,7 @@ function planCooperative(gpu: Gpu, call: RmsNormForwardCall, sum: RowSum): Varia
     lanes,
     oneSubgroup: sum.oneSubgroup,
   });
-  // On the CPU a workgroup computes more rows, because starting one is costly there.
+  // On the CPU a workgroup computes more rows, because starting a workgroup is costly there.
   const { rowsPerRun, runs } = divideRows(
     shape.rows,
     gpu.info.software ? { least: shape.rows < 1024 ? 8 : 32, most: 512 } : { least: 1, most: 8192 },
@@ -202,7 +202,7 @@ function sumRow(gpu: Gpu, { columns }: RowShape): RowSum {
 const subgroup: ForwardVariant = {
   name: "subgroup",
   unfit: unfitForSubgroups,
-  // On the CPU it also suits calls with too few rows to keep the other kernels' lanes busy.
+  // On the CPU this variant also suits calls with too few rows to keep other variants' lanes busy.
   suits: (gpu, { rows, columns }) =>
     !gpu.info.software || fillsSubgroup(gpu, columns) ||
     rows < 8 * ROWS && !suitsTiles(gpu, { rows, columns }),

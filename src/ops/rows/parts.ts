@@ -83,14 +83,14 @@ export interface RowSum {
 const ELEMENTS_PER_LANE = 8;
 
 /**
- * The most elements that a lane holds on hardware if one subgroup has the row alone. With more, few
- * subgroups fit a core, so several subgroups of a workgroup share the row.
+ * The most elements that a lane holds on hardware if one subgroup computes a row. If lanes held
+ * more, few subgroups would fit a core, so several subgroups of a workgroup share a longer row.
  */
 const ELEMENTS_PER_LONE_LANE = 4;
 
 /**
- * From this many lanes on, adding them in order is faster than subgroupAdd on lavapipe.
- * SwiftShader has 4 lanes, and takes up to 6 % longer in order.
+ * If a subgroup has at least this many lanes, adding its lanes' numbers one after another is faster
+ * than subgroupAdd on lavapipe. SwiftShader, with 4 lanes, takes up to 6 % longer that way.
  */
 const LEAST_LANES_IN_ORDER = 8;
 
@@ -142,7 +142,7 @@ function mostLanes({ device: { limits } }: Gpu): number {
 
 /**
  * Whether one subgroup holds a row of d numbers in its registers with at least half of its lanes
- * busy. This is the fastest way on CPU adapters too.
+ * busy. For such rows, one subgroup per row is the fastest on CPU adapters too.
  */
 export function fillsSubgroup(gpu: Gpu, columns: number): boolean {
   const { minimum, maximum } = gpu.info.subgroupSize ?? { minimum: 0, maximum: -1 };
@@ -159,7 +159,8 @@ export interface RowRuns {
 /**
  * Divides rows into runs.
  *
- * @param options the `least` rows per run, and the `most` runs: more rows make longer runs
+ * @param options the `least` rows of a run, and the `most` runs; with many rows, runs are longer,
+ *   so that there are no more than `most`
  */
 export function divideRows(
   rows: number,
@@ -191,8 +192,8 @@ function workgroupLanes(elements: number, needed = 0, most = 256): number {
 }
 
 /**
- * The class of rows that share a tuned variant: the way they are read, and sizes rounded up to
- * powers of four.
+ * The class of rows that share a tuned variant: the way they are read, and the number of columns
+ * and of rows, each rounded up to a power of four.
  */
 export function rowShapeClass({ rows, columns }: RowShape): string {
   const bucket = (size: number) => 4 ** Math.ceil(Math.log2(size) / 2);

@@ -51,17 +51,18 @@ const rules: readonly Rule[] = [
     workgroupMemory: 65536,
   },
   // RDNA 1 and 2 have 1,024 registers for each of 32 lanes, so four subgroups of 64 lanes hold 128
-  // numbers per lane. Vega and older have 256 for each of 64 lanes, so two subgroups hold 128.
+  // numbers per lane. Vega and older GPUs have 256 registers for each of 64 lanes, so two subgroups
+  // hold 128 numbers per lane.
   { vendor: "amd", registers: 128, mostRegisters: 256, workgroupMemory: 65536 },
-  // A multiprocessor has 65,536 registers: ten subgroups of 32 lanes can have 192 per lane. An
-  // invocation can have 255.
+  // A multiprocessor has 65,536 registers: if ten subgroups of 32 lanes share it, each lane can
+  // have 192. An invocation can have at most 255.
   { vendor: "nvidia", registers: 192, mostRegisters: 255, workgroupMemory: 65536 },
   // A subgroup has 128 registers. Each holds one number for each of 8 lanes; from Xe2 on, of 16
   // lanes. Dawn (also in Chrome) always makes subgroups of twice as many lanes, so an invocation
   // has only 64 numbers.
   { vendor: "intel", runtime: "deno", registers: 128, mostRegisters: 128, workgroupMemory: 65536 },
   { vendor: "intel", registers: 64, mostRegisters: 64, workgroupMemory: 65536 },
-  // 255 registers of 16 bits hold 127 numbers. On Linux the adapter's vendor is Mesa.
+  // 255 registers of 16 bits hold 127 numbers of 32 bits. On Linux the adapter's vendor is Mesa.
   { vendor: "apple", registers: 127, mostRegisters: 127, workgroupMemory: 32768 },
   {
     vendor: "mesa",
@@ -70,8 +71,8 @@ const rules: readonly Rule[] = [
     mostRegisters: 127,
     workgroupMemory: 32768,
   },
-  // With four subgroups on a core an invocation has 48 registers of four numbers, with six it has
-  // 32.
+  // If four subgroups share a core, an invocation has 48 registers of four numbers each; if six
+  // share it, an invocation has 32.
   { vendor: "qualcomm", registers: 128, mostRegisters: 192, workgroupMemory: 32768 },
 ];
 

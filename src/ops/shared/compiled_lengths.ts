@@ -2,7 +2,8 @@
 import type { Gpu } from "../../gpu/gpu.ts";
 import type { Specialization } from "../../gpu/specialize.ts";
 
-// With fewer invocations, a kernel takes longer to compile than it saves in a thousand runs.
+// With fewer invocations, compiling one more kernel takes longer than that kernel saves in a
+// thousand runs.
 const LEAST_INVOCATIONS = 2 ** 12;
 
 /**

@@ -137,7 +137,7 @@ export function outputTensors<Name extends string>(
   { shapes, given, inputs }: {
     readonly shapes: Readonly<Record<Name, readonly number[]>>;
     readonly given: { readonly [Key in NoInfer<Name>]?: Tensor | undefined };
-    /** The tensors that the call reads, by name, or lists and objects of them. */
+    /** The tensors that the call reads, by name; lists and objects of tensors are allowed too. */
     readonly inputs: Readonly<Record<string, unknown>>;
   },
 ): Record<Name, Tensor> {

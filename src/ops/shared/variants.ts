@@ -23,11 +23,11 @@ export interface Variant<Shape, Call> {
   /** A name that is unique in the operator; `portable` runs everywhere. */
   readonly name: string;
   /**
-   * Whether it is made for adapters that compute on the CPU. On hardware, defaults and tuning never
-   * choose it; it runs only if the caller names it. Default: false.
+   * Whether the variant is made for adapters that compute on the CPU. On hardware, such a variant
+   * runs only if the caller names it: defaults and tuning never choose it. Default: false.
    */
   readonly forCpu?: boolean;
-  /** Why it cannot run on this adapter or for this shape; undefined if it can. */
+  /** Why the variant cannot run on this adapter or for this shape; undefined if it can. */
   unfit(gpu: Gpu, shape: Shape): string | undefined;
   /** Whether the variant is a good choice before any measurement. */
   suits(gpu: Gpu, shape: Shape): boolean;

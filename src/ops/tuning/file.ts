@@ -33,7 +33,7 @@ function readVariable(name: string): string | undefined {
   }
 }
 
-/** Whether the environment says `GRADSINK_TUNING=off`. False in browsers, which have none. */
+/** Whether the environment says `GRADSINK_TUNING=off`. False in browsers. */
 export function isTuningOff(): boolean {
   return typeof Deno !== "undefined" && readVariable(TUNING_VARIABLE) === "off";
 }
@@ -76,7 +76,7 @@ export async function readTuning(info: GpuInfo, source?: string): Promise<TunedC
   const place = await tuningPlace(info, source);
   if (place === undefined || !hasPermissions([{ name: "read", value: place.path }])) return [];
   try {
-    // Do not open a pipe, which would wait for a writer.
+    // If the path is a pipe, opening it would wait for a writer: open only a regular file.
     const { isFile, size } = await Deno.stat(place.path);
     if (!isFile || size > MAXIMUM_TUNING_BYTES) return [];
     const bytes = await readAtMost(place.path, MAXIMUM_TUNING_BYTES + 1);

@@ -1,7 +1,7 @@
 /**
  * Describes all operators with several variants in one form: the lengths of a call, which calls
- * share a tuned choice, and how to plan a call. Tuning needs nothing else, and neither does
- * `openGpu` when it applies tuned choices.
+ * share a tuned choice, and how to plan a call. This is all that tuning needs, and all that
+ * `openGpu` needs to apply tuned choices.
  */
 import type { Gpu } from "../../gpu/gpu.ts";
 import type { Plan } from "../../gpu/plan.ts";
@@ -44,7 +44,7 @@ export interface TunableOperator {
   readonly digest?: string;
   /**
    * The names of a call's lengths, each an integer of at least 1. Names that begin with `transpose`
-   * are switches: 0, which is the same as absent, or 1.
+   * are switches: they are 1, or 0, which means the same as leaving the name out.
    */
   readonly dimensionNames: readonly string[];
   /** The names of the variants, in order of preference. */
@@ -139,7 +139,7 @@ function attentionTensors(gpu: Gpu, { B, Hq, Hkv, T, D, vScale, sink }: Dimensio
   };
 }
 
-/** Longer sequences are in the class of sequences of this length. */
+/** Sequences longer than this belong to the class of sequences of this length. */
 const LONGEST_SEQUENCE = 2 ** 14;
 
 // More heads, or a sequence longer than LONGEST_SEQUENCE, run the same kernels. V-scale and learned
@@ -183,8 +183,8 @@ const ofValues = {
   ],
 };
 
-// `transposeLeft` and `transposeRight` are 0 or 1. Every batch has a right operand of its own:
-// batches that share one are tuned as more rows.
+// `transposeLeft` and `transposeRight` are 0 or 1. Every batch has a right operand of its own: a
+// product whose batches share the right operand is tuned as one product with more rows.
 function matmulShape({ B, M, N, K, transposeLeft, transposeRight }: Dimensions): MatmulShape {
   return {
     batches: B!,

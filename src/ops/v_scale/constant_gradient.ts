@@ -1,6 +1,6 @@
 /**
- * The last stage of V-scale's backward pass, separate or fused into attention: the sums of
- * constantGradient.
+ * The last stage of V-scale's backward pass: the sums of constantGradient. `vScaleBackward` and
+ * attention with V-scale share it.
  */
 import constantGradientSource from "../../../kernels/v_scale/constant_gradient.wgsl" with {
   type: "text",

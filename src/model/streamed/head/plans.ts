@@ -38,7 +38,7 @@ export interface PlannedSlice extends Slice {
   /** [B · T] */
   readonly loss: Tensor;
   readonly logSumExp: Tensor;
-  /** The plans that copy the logits away and back; undefined if they are not kept. */
+  /** The plans that copy the logits away and back; undefined if the logits are not kept. */
   readonly keep: Plan | undefined;
   readonly restore: Plan | undefined;
 }

@@ -2,7 +2,7 @@
 
 /** How much memory the logits take. */
 export interface LogitsMemory {
-  /** The most bytes of a slice's weights, and the most bytes of its logits. Default: 2²⁴. */
+  /** A slice's weights and its logits may each take at most this many bytes. Default: 2²⁴. */
   readonly sliceBytes?: number;
   /**
    * Logits are kept for the backward pass if all of them take at most this many bytes; otherwise
@@ -21,10 +21,10 @@ export interface Slice {
 }
 
 /**
- * Splits a vocabulary into slices of one length; the last one may be shorter.
+ * Splits a vocabulary into slices of equal length, of which only the last may be shorter.
  *
- * @param options `vocabulary`: V; `modelDim`: d; `rows`: B · T; `sliceBytes`: the most bytes per
- *   slice
+ * @param options `vocabulary`: V; `modelDim`: d; `rows`: B · T; `sliceBytes`: as in
+ *   {@linkcode LogitsMemory}
  */
 export function vocabularySlices(
   { vocabulary, modelDim, rows, sliceBytes = LOGITS_MEMORY.sliceBytes }: {
@@ -36,7 +36,7 @@ export function vocabularySlices(
 ): Slice[] {
   const most = Math.max(1, Math.floor(sliceBytes / (4 * Math.max(modelDim, rows))));
   const even = Math.ceil(vocabulary / Math.ceil(vocabulary / most));
-  // Use whole tiles of the matrix product if the limit allows.
+  // Make the length a multiple of 64, so that the matrix product has whole tiles, if `most` allows.
   const length = Math.min(most, 64 * Math.ceil(even / 64));
   return Array.from({ length: Math.ceil(vocabulary / length) }, (_, i) => ({
     first: i * length,
