@@ -2,7 +2,8 @@
  * How much attention one position s draws, in float64. Per query head, with the weights a_ts
  * recomputed from logSumExp:
  *
- *     M_s = Σ_{t≥s} a_ts    S_s = Σ_{t≥s} a_ts²    α_s = mean of a_ts over t = s … min(s + window, T) − 1
+ *     M_s = Σ_{t≥s} a_ts    S_s = Σ_{t≥s} a_ts²
+ *     α_s = mean of a_ts over t = s … min(s + window, T) − 1
  *
  * Sources: arXiv 2603.17771 for M_s and S_s; Gu et al., arXiv 2410.10781, for the sink score α_s.
  */
