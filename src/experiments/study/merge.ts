@@ -43,8 +43,8 @@ export interface NamedRecord {
 
 /**
  * Merges records. A run counts only if it is complete and has the run settings that are most common
- * in its study setting (at a tie, the earliest). If an arm has several complete runs, the first one
- * counts.
+ * in its study setting. If two are equally common, those of the earlier record count. If an arm has
+ * several complete runs, the first one counts.
  *
  * @param found records, in the order of their folders
  * @param planned names of all planned arms, as far as known
