@@ -11,7 +11,7 @@ await benchOperators([
   { kernel: "attention", pass: "backward" },
   { kernel: "attention-v-scale-full", pass: "forward" },
   { kernel: "attention-v-scale-full", pass: "backward" },
-  // Only backward, because its forward pass is that of plain attention.
+  // In this mode the forward pass is plain attention's, so only the backward pass is measured.
   { kernel: "attention-v-scale-backward-only", pass: "backward" },
   { kernel: "attention-sink-logit", pass: "forward" },
   { kernel: "attention-sink-logit", pass: "backward" },

@@ -1,5 +1,5 @@
 /**
- * Benchmarks RMSNorm: fused, and with one kernel per step.
+ * Benchmarks RMSNorm. Compares fused kernels with separate ones for each step of the formula.
  *
  * Run with `deno bench bench/rms_norm_bench.ts`; `bench/suite.ts` lists the options.
  */

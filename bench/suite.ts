@@ -162,8 +162,8 @@ class Stage {
       this.rows.push({ ...row, cost: plan.cost });
       return { bench, repeats, time: (spans[0] ?? wall) / repeats };
     } catch (error) {
-      // The shape is too large for this adapter, or the variant is unfit for it. Other benchmarks
-      // run.
+      // The shape is too large for this adapter, or the variant is unfit for it. The other
+      // benchmarks still run.
       if (!(error instanceof RangeError)) throw error;
       this.rows.push({ ...row, reason: error.message });
       return undefined;

@@ -1,5 +1,6 @@
 /**
- * Benchmarks V-scale without attention: fused, and with one kernel per step.
+ * Benchmarks V-scale without attention. Compares fused kernels with separate ones for each step of
+ * the formula.
  *
  * Run with `deno bench bench/v_scale_bench.ts`; `bench/suite.ts` lists the options.
  */

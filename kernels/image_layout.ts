@@ -3,8 +3,8 @@
 /** The numbers of an image and their places. */
 export interface ImageLayout {
   /**
-   * Four float32 per texel, or eight bfloat16, two in each word: the first in its low half, as in a
-   * checkpoint's bytes.
+   * A texel holds four float32 numbers or eight bfloat16 numbers. A word of 32 bits holds two
+   * bfloat16 numbers, the first in its low half, as in a checkpoint's bytes.
    */
   readonly numbers: "f32" | "bf16";
   /**

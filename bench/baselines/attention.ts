@@ -135,7 +135,7 @@ export function planNaiveAttentionForward(
  * Attention backward in seven kernels, which compute D_t = ⟨g_t, y_t⟩ (the output y and its
  * gradient g), the scores, the weights, the logit gradients, and three products. It keeps two T × T
  * matrices per head in memory. V-scale adds four kernels at the end and, in mode "full", two at the
- * beginning. Learned sinks add one.
+ * beginning. Learned sinks add one kernel.
  *
  * @throws {RangeError} with `logSumExpGradient`, which no naive kernel takes
  */

@@ -28,7 +28,7 @@ function kernel(file: string, source: string): Kernel {
   return { parts: [{ file, source }] };
 }
 
-// A kernel whose text follows that of workgroup_sum.wgsl.
+// Makes a kernel: workgroup_sum.wgsl, followed by `source`.
 function reducing(file: string, source: string): Kernel {
   return { parts: [workgroupSum, { file, source }] };
 }

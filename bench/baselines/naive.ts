@@ -31,7 +31,7 @@ export const naive: Implementation = {
     replacing(planRmsNormBackward, planNaiveRmsNormBackward),
     replacing(planVScaleForward, planNaiveVScaleForward),
     replacing(planVScaleBackward, planNaiveVScaleBackward),
-    // A matrix product has no steps to separate, so the naive one is the portable kernel.
+    // A matrix product is a single step, so its baseline is the operator's portable variant.
     replacing(planMatmul, (gpu, options) => planMatmul(gpu, { ...options, variant: "portable" })),
   ]),
 };

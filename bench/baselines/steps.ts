@@ -65,7 +65,7 @@ export function u32(numbers: readonly number[]): Scalar[] {
  * arguments, makes the outputs and states the cost.
  *
  * @param planned the result of the operator's own planner
- * @param gather adds the dispatches that write the same outputs
+ * @param gather adds the other dispatches, which must write the outputs that the planner made
  * @throws {RangeError} if a buffer is larger than the adapter allows; nothing stays allocated
  */
 export function replan<Result extends object>(

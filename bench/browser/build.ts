@@ -68,8 +68,8 @@ export async function buildPage({ folder = distribution }: BuildOptions = {}): P
 }
 
 /**
- * The page's import map: a small drawing library replaces Observable Plot; the rest are the
- * project's packages.
+ * The page's import map: a small drawing library replaces Observable Plot; all other packages are
+ * the project's.
  */
 export function bundleImports(): Record<string, string> {
   // An import map needs two entries per package: one for the package, one for its modules.

@@ -32,7 +32,7 @@ const types: Readonly<Record<string, string>> = {
   svg: "image/svg+xml",
 };
 
-/** The headers of every answer. A cross-origin isolated page gets a finer clock. */
+/** The headers of every answer. They isolate the page, so that browsers give it a finer clock. */
 const headers: Readonly<Record<string, string>> = {
   "content-security-policy": `${contentPolicy}; frame-ancestors 'none'`,
   "cross-origin-opener-policy": "same-origin",
@@ -49,7 +49,7 @@ export async function answer(request: Request, folder: URL = distribution): Prom
     new Response(`${text}\n`, { status, headers: { ...headers, "content-type": "text/plain" } });
   if (request.method !== "GET" && request.method !== "HEAD") return failure(405, "GET only");
   const path = new URL(request.url).pathname;
-  // Only names of the form that the build writes, so that no path leads out of the folder.
+  // Allow only names of the form that the build writes, so that no path leads out of the folder.
   const name = /^\/(?:((?:[\w-]+\/)?[\w-]+\.(html|js|css|json|svg)))?$/.exec(path);
   if (name === null) return failure(404, "Not found");
   const [, file = "index.html", ending = "html"] = name;
@@ -76,7 +76,8 @@ export interface PageHooks {
  * Runs the command. The server keeps running after this function returns.
  *
  * @param args the words after `page`
- * @returns the exit code: 0 serving or help, 1 no page or no server, 2 wrong usage
+ * @returns the exit code: 0 if the page is served or help is shown, 1 if building or serving fails,
+ *   2 for wrong usage
  */
 export async function page(
   args: readonly string[],

@@ -8,7 +8,7 @@ import { type ProgramOptions, runProgram } from "./run.ts";
 /** The machine's operating system. */
 export interface System {
   readonly id: "debian" | "ubuntu";
-  /** The name of its release, such as `bookworm`. */
+  /** The system's release, such as `bookworm`. */
   readonly codename: string;
 }
 
@@ -143,7 +143,7 @@ export class PrivateApt {
     });
   }
 
-  /** Unpacks packages and their dependencies into a folder, which it makes if it is missing. */
+  /** Unpacks packages and their dependencies into the folder `root`, which need not exist. */
   async unpack(names: readonly string[], root: string): Promise<void> {
     await this.#run("install", "--yes", "--download-only", ...names);
     await Deno.mkdir(root, { recursive: true });

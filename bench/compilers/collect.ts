@@ -21,7 +21,7 @@ export interface CollectRequest {
   readonly texts: string;
   /** A folder for the assembly, the SPIR-V and the WGSL of every kernel. */
   readonly keep?: string;
-  /** Numbers of kernels that earlier processes compiled, or failed to compile. */
+  /** The kernels, by number, that earlier processes compiled or failed to compile. */
   readonly skip: readonly number[];
   /** The file of stored results. */
   readonly kept: string;
@@ -109,7 +109,7 @@ async function compile(
     layout: "auto",
     compute: { module, entryPoint: "main" },
   });
-  // Dawn answers only via a queue, which a simulated device does not have.
+  // Dawn answers popErrorScope() only via a queue, which a simulated device does not have.
   const error = runtime === "deno" ? await device.popErrorScope() : null;
   const lines = layerLines(log);
   if (error !== null) return { error: error.message };

@@ -21,8 +21,8 @@ export interface Figures {
    */
   readonly registers: number;
   /**
-   * AMD: vector registers kept in memory and scalar registers kept elsewhere, for lack of room.
-   * Others: stores and loads of registers kept in memory.
+   * On AMD: the registers that find no room. Vector registers are then kept in memory, scalar
+   * registers elsewhere. On other GPUs: the stores and loads of registers kept in memory.
    */
   readonly spills: number;
   /**

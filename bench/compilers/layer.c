@@ -16,7 +16,7 @@ static PFN_vkGetDeviceProcAddr nextDevice;
 static VkInstance theInstance;
 static bool tells; // whether the driver has the extension
 static int pipelines;
-// The newest shader module. Each pipeline is made right after its module.
+// The newest shader module. Each pipeline is made right after its module, so the next one uses it.
 static uint32_t *spirv;
 static size_t spirvSize;
 
@@ -31,7 +31,7 @@ static VkBaseOutStructure *find(const void *chain, VkStructureType type) {
   return each;
 }
 
-// The loader's links are in a chain with other structures of the same type.
+// The chain has several structures of the type of the loader's link. `function` marks the link.
 static VkLayerInstanceCreateInfo *instanceLink(const VkInstanceCreateInfo *info) {
   VkLayerInstanceCreateInfo *each = (VkLayerInstanceCreateInfo *)info->pNext;
   while (each && !(each->sType == VK_STRUCTURE_TYPE_LOADER_INSTANCE_CREATE_INFO &&
@@ -75,8 +75,9 @@ static bool hasExtension(VkPhysicalDevice physical, PFN_vkGetInstanceProcAddr ge
   return found;
 }
 
-// Turns off bounds checks, for drivers in which they cost far more than in the maker's own. Mesa's
-// driver for NVIDIA also checks for null descriptors, which Dawn requests but never uses.
+// Turns off bounds checks, for drivers of Mesa in which they cost far more than in the GPU maker's
+// driver. Mesa's driver for NVIDIA also checks for null descriptors, which Dawn requests but never
+// uses.
 static void leaveBoundsUnchecked(const VkDeviceCreateInfo *info) {
   if (info->pEnabledFeatures)
     ((VkPhysicalDeviceFeatures *)info->pEnabledFeatures)->robustBufferAccess = VK_FALSE;

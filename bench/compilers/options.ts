@@ -155,8 +155,8 @@ export function parseCompilers(args: readonly string[]): CompilersRequest | unde
   };
 }
 
-// Reads the lengths of --shape. The model's kernels take none. The other families have the same
-// names as the bench's operators, so `shapeOfLengths` knows them.
+// Reads the lengths of --shape, which the model's kernels do not take. `shapeOfLengths` knows all
+// other families, because they have the names of the bench's operators.
 function shapesOf(
   text: string,
   { kernels, named }: { readonly kernels: readonly Family[]; readonly named: boolean },

@@ -23,7 +23,7 @@ export interface PreparedDrivers {
 export interface PrepareOptions {
   /** The folder of the drivers. */
   readonly folder: string;
-  /** Called with one line per step as it begins. */
+  /** Called at the beginning of every step with a line about the step. */
   readonly notice: (text: string) => void;
   readonly interrupt: AbortSignal;
 }

@@ -66,8 +66,8 @@ const usualCalls: Calls = {
 const headDims = [16, 32, 64, 80, 96, 112, 128, 160, 192, 256];
 
 /**
- * The calls of `--check`, on which no default kernel may spill registers. Beyond the usual calls
- * they have further head dimensions, eight query heads per key head, learned sinks, odd lengths,
+ * The calls of `--check`, on which no default kernel may spill registers. Unlike the usual calls,
+ * they also have other head dimensions, eight query heads per key head, learned sinks, odd lengths,
  * and matrix products with partial tiles, batches or transposed sides.
  */
 export const checkedCalls: Calls = {
@@ -146,7 +146,7 @@ export function listWorks(dry: Gpu, selection: KernelSelection): Work[] {
   );
 }
 
-// Records every kernel that is compiled, under the file of the kernel's last part.
+// Records every kernel that is compiled. `file` names the last of the kernel's WGSL parts.
 function overhear(dry: Gpu): readonly Heard[] {
   const heard: Heard[] = [];
   const compile = dry.pipelines.compile.bind(dry.pipelines);
@@ -198,7 +198,7 @@ const modelConfig = {
   vScale: "learned" as const,
 };
 
-// A model's kernels in training, without those of operators with several variants.
+// The kernels that training a model runs, except the kernels of operators with several variants.
 function modelWorks(dry: Gpu, heard: readonly Heard[]): Work[] {
   const before = heard.length;
   const parameters = initialParameters(modelConfig, { seed: 1 });

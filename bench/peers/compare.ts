@@ -23,9 +23,9 @@ export interface PeerResult {
   readonly first?: number;
   /** The number of runs per sample. */
   readonly runs?: number;
-  /** ns per run, one sample per round. */
+  /** The time of one run in ns: one sample from each round of the comparison. */
   readonly samples: readonly number[];
-  /** CPU time per run in ns, over all of the process's threads. */
+  /** The CPU time of one run in ns, summed over the process's threads. */
   readonly cpuSamples: readonly number[];
 }
 

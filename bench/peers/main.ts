@@ -178,7 +178,7 @@ interface Field {
   readonly participants: readonly Participant[];
   readonly versions: Readonly<Record<string, string>>;
   readonly absent: Readonly<Record<string, string>>;
-  /** The adapter of all libraries that use WebGPU. The others run native code on the CPU. */
+  /** The adapter of all libraries that use WebGPU. Other libraries run native code on the CPU. */
   readonly adapter: string;
 }
 

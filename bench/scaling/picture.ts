@@ -33,7 +33,8 @@ export function scalingPicture(
     const key = `${each.kernel} ${each.axis}`;
     groups.set(key, [...groups.get(key) ?? [], each]);
   }
-  // CPU adapters have CPU times, which exclude the machine's other work.
+  // Show CPU times if there are any: they exclude the machine's other work. Only CPU adapters have
+  // them.
   const measured = results.flatMap(({ points }) => points).filter(({ time }) => time !== undefined);
   const cpu = measured.length > 0 && measured.every((each) => each.cpu !== undefined);
   const panels = [...groups.values()].flatMap((group) => {

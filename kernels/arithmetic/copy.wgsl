@@ -1,4 +1,4 @@
-// Copies a run of elements from one tensor to another.
+// Copies consecutive elements from one tensor to another.
 //
 // One invocation per element, 64 per workgroup, spread over x and y. No barriers.
 

@@ -3,7 +3,7 @@
 //
 //   output = s clamp(round(x / s), −127, 127)    s = max |x| / 127
 //
-// Needs arithmetic/quantized.wgsl in front. One workgroup of 64 invocations per row, each taking
+// Needs arithmetic/quantized.wgsl in front. One workgroup per row; each of its 64 invocations takes
 // every 64th column. One barrier.
 
 const LANES: u32 = 64u;

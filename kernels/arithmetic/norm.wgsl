@@ -3,7 +3,7 @@
 //
 //   norm = √(Σ sum / s²) over the partial (sum, s)    factor = min(1, maximum / norm)
 //
-// Each pair belongs to a run of elements: sum is Σ (s x)², and s is a power of two.
+// Each pair belongs to a run of consecutive elements x: sum is Σ (s x)², and s is a power of two.
 //
 // If the norm is infinite, NaN or so large that the factor would be subnormal, the factor is NaN
 // and arithmetic/adamw.wgsl changes nothing.
@@ -33,8 +33,8 @@ fn main(@builtin(local_invocation_id) lane: vec3u) {
   if (lane.x == 0u) {
     let totals = sumOfSummands();
     var norm = sqrt(totals.x);
-    // Some sums have a scale other than 1, or the total may have overflowed: it is at least 2¹²⁰ or
-    // NaN.
+    // Either some sums have a scale other than 1, or the total may have overflowed, because it is
+    // NaN or at least 2¹²⁰.
     if (totals.y != 0.0 || !(totals.x < 1.329228e36)) {
       norm = scaledNorm();
     }
@@ -45,7 +45,7 @@ fn main(@builtin(local_invocation_id) lane: vec3u) {
 }
 
 // Brings all sums to the scale of the largest elements. The factor 2⁻⁴⁰ leaves room for adding many
-// sums; at the end, 2²⁰ takes this factor back from the root.
+// sums; at the end, the factor 2²⁰ undoes it, after the square root.
 fn scaledNorm() -> f32 {
   var least = 1.7014118e38; // 2¹²⁷, the largest scale
   for (var i = 0u; i < parameters.runs; i++) {

@@ -1,4 +1,5 @@
-// The squares of a tensor's elements, summed in runs: the first stage of a norm over many tensors.
+// The squares of a tensor's elements, summed in runs of consecutive elements: the first stage of a
+// norm over many tensors.
 // Needs workgroup_sum.wgsl and range.wgsl in front.
 //
 //   partial[start + run] = (sum over the run's elements of (s x)², s)
@@ -7,7 +8,7 @@
 // scales the run's elements into range, found from the sum of their magnitudes; the first lane
 // alone then adds the scaled squares.
 //
-// One workgroup of 64 invocations per run, each adding every 64th element; dispatch (runs). One
+// One workgroup per run; each of its 64 invocations adds every 64th element. Dispatch: (runs). One
 // barrier, no atomics, so the order of the sum never changes. arithmetic/norm.wgsl adds the runs of
 // all tensors.
 

@@ -6,8 +6,8 @@
  * multiply-adds, even if lanes read the same number. So every invocation computes R query rows from
  * beginning to end and reuses loaded numbers in registers. It first computes the scores of its rows
  * against a tile of C keys. Then it adds the weighted values of these keys to its output, one
- * column at a time. Between tiles the undivided output stays in its final place in memory, which no
- * other invocation touches. No barrier, no workgroup memory.
+ * column at a time. Between tiles the output, not yet divided by the sum of the weights, stays in
+ * its final place in memory, which no other invocation touches. No barrier, no workgroup memory.
  *
  * Neighboring invocations own neighboring rows: with L invocations in a workgroup, row i of
  * invocation l is row L · i + l of the workgroup.

@@ -12,10 +12,10 @@
  * barrier, no workgroup memory.
  *
  * A row's exponentials are relative to a maximum that may lag behind the true one by SLACK powers
- * of two. Therefore the subgroup rescales the sums and computes each row's maximum in a few tiles
- * only. A test of the bits of logit minus maximum tells whether a row needs this. The test counts a
- * NaN as large, because exp2 may lose it; the row's sum then keeps the NaN. Only a row's own logits
- * move its maximum, so its bits do not depend on later rows.
+ * of two. So only a few tiles need an update, which computes the rows' maxima and rescales the
+ * sums. A test of the bits of logit minus maximum tells whether a tile needs an update. The test
+ * counts a NaN as large, because exp2 may lose it; the update puts the NaN into the row's sum. Only
+ * a row's own logits move its maximum, so its bits do not depend on later rows.
  *
  * Results are stored from arrays in memory in a rolled loop, because stores take most of the
  * compile time.
@@ -50,8 +50,8 @@ export interface AttentionForwardSubgroupOptions extends AttentionSubgroupOption
  * [B, Hkv, T] of (r = |v|², C), read with V-scale "full" only; 5 output [B, Hq, T, D]; 6 logSumExp
  * [B, Hq, T]; and, with a sink, 7 sinkLogit [Hq]. Dispatch: (⌈T / R⌉, Hq, B).
  *
- * @returns WGSL, for the feature `unchecked-subgroups`: Tint does not know that subgroupAny's result
- *   is uniform
+ * @returns WGSL, for the feature `unchecked-subgroups`, because Tint does not know that subgroupAny
+ *   returns a uniform result
  */
 export function attentionForwardSubgroup(options: AttentionForwardSubgroupOptions): string {
   const { subgroupSize: S, rows: R, chunks, sink = false } = options;

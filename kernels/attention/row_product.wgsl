@@ -4,9 +4,9 @@
 @group(0) @binding(1) var<storage, read> output: array<vec4f>; // [B, Hq, T, D]
 @group(0) @binding(2) var<storage, read> outputGradient: array<vec4f>; // [B, Hq, T, D]
 
-// vectors: D / 4. The product adds up in the same order as <g_t, v_j> in
-// attention/backward_query.wgsl. If y_0 = v_0, both have the same bits, and dq_0 is zero, as in
-// exact arithmetic.
+// vectors: D / 4. The terms are added in the same order as those of <g_t, v_j> in
+// attention/backward_query.wgsl. So if y_0 = v_0, the two products have the same bits, and dq_0 is
+// zero, as in exact arithmetic.
 fn rowProduct(row: u32, vectors: u32) -> f32 {
   var product = vec4f(0.0);
   for (var c = 0u; c < vectors; c++) {

@@ -7,7 +7,7 @@
 //
 // a_ts is the weight that query t gives key s.
 //
-// One workgroup of 64 invocations per query head, each taking every 64th query. One barrier.
+// One workgroup per query head; each of its 64 invocations takes every 64th query. One barrier.
 // Dispatch: (Hq, B).
 //
 // Source: Chen, Lin, Yao, arXiv 2603.17771 (M_s, S_s); Gu et al., arXiv 2410.10781 (sink score).

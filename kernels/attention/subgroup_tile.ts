@@ -44,8 +44,8 @@ export function ownRows({ subgroupSize, rows }: AttentionSubgroupOptions): strin
 }
 
 /**
- * One step, at the vec4f `d`, of the inner products of all rows with this lane's four keys: adds to
- * `score0`, …, one vec4f per row. The keys begin at `columnRow`, a vec4u.
+ * Adds the terms of the vec4f column `d` to the inner products of all rows with this lane's four
+ * keys: `score0`, …, a vec4f for each row. `columnRow`, a vec4u, holds where the four keys begin.
  */
 export function scoreStep({ subgroupSize: S, rows: R }: AttentionSubgroupOptions): string {
   const of = (component: string) => `vec4f(${unroll(4, (j) => `key${j}.${component}`, ", ")})`;

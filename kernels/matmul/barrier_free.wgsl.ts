@@ -11,8 +11,8 @@
  * addition. No barrier, no workgroup memory.
  *
  * Rows and columns past the end read the last ones and, with `guarded`, are not written. Without
- * `guarded` no row or column is past the end, and the stores need no condition: one would triple
- * the compile time.
+ * `guarded` no row or column is past the end, and the stores need no condition. A condition would
+ * triple the compile time.
  */
 import { unroll } from "../unroll.ts";
 

@@ -11,12 +11,13 @@
  * products of a step to an accumulator, because carrying an accumulator around the loop costs more
  * than an addition. The rest of K is one shorter step.
  *
- * Extra columns serve lengths slightly beyond whole lanes. Lane l computes their numbers in rows l,
- * l + S, … of the tile, because it has loaded left's numbers of these rows anyway. If the lanes
- * have shared the loads of a row, all lanes compute the row's numbers in the extra columns.
+ * Extra columns serve products slightly too wide for the columns of the lanes. Lane l computes
+ * their numbers in rows l, l + S, … of the tile, because it has loaded left's numbers of these rows
+ * anyway. If the lanes have shared the loads of a row, all lanes compute the row's numbers in the
+ * extra columns.
  *
  * An operand can be an image. All lanes then load with one function call, which takes a fifth of
- * the time of a load from a buffer, and next to no code. So if right is an image, lanes take more
+ * the time of a load from a buffer, and hardly any code. So if right is an image, lanes take more
  * columns, and one turn of the loop can take two steps. An image of bfloat16 takes half the loads.
  *
  * Rows and columns past the end repeat the last one and store the same number again. A condition

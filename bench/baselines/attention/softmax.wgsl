@@ -3,7 +3,7 @@
 //   a_tj = exp(z_tj - max_t) / sum_j exp(z_tj - max_t)
 //   logSumExp_t = max_t + log sum_j exp(z_tj - max_t)
 //
-// One workgroup of 64 invocations per row, each taking every 64th column up to the diagonal. Two
+// One workgroup per row; each of its 64 invocations takes every 64th column up to the diagonal. Two
 // barriers.
 
 const LANES: u32 = 64u;

@@ -1,7 +1,7 @@
 // Naive attention backward: the product of a transposed causal matrix with rows, added up over the
-// query heads of a group.
+// query heads that share a key and value head.
 //
-//   result_j = factor sum over the group's query heads of  sum_{t>=j} matrix_tj rows_t
+//   result_j = factor sum over these query heads of  sum_{t>=j} matrix_tj rows_t
 //
 // One invocation per vec4f of a result row, 16 x 16 per workgroup; dispatch (ceil(D / 64), ceil(T /
 // 16), B Hkv). No barriers.

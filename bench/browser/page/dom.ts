@@ -52,7 +52,7 @@ export async function copyText(
   setTimeout(() => source.textContent = usual, 2000);
 }
 
-/** Offers text to the user as a file of a media type. */
+/** Offers text to the user as a file to download. `type` is its media type. */
 export function saveText(name: string, text: string, type: string): void {
   const url = URL.createObjectURL(new Blob([text], { type }));
   element("a", "", { href: url, download: name }).click();

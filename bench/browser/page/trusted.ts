@@ -1,6 +1,6 @@
 /**
  * The only functions of the page that turn text into elements or start scripts. Browsers with
- * Trusted Types enforce this by the page's Content-Security-Policy; others do not.
+ * Trusted Types enforce this by the page's Content-Security-Policy; other browsers do not.
  */
 import type { Markup } from "../../../src/report/html.ts";
 import type { ToWorker } from "./worker_scope.ts";

@@ -45,7 +45,7 @@ export function createMark(kind: MarkKind, data: readonly unknown[], options: Ro
   const has = (name: string): boolean => options[name] !== undefined;
   const filter = options.filter as ((datum: unknown) => boolean) | undefined;
   const kept = filter === undefined ? data : data.filter((datum) => filter(datum));
-  // The data of a ruleX without `x`, or of a ruleY without `y`, are numbers: its positions.
+  // A ruleX without `x`, or a ruleY without `y`, has numbers as data: the positions of its lines.
   const bare = (kind === "ruleX" && !has("x")) || (kind === "ruleY" && !has("y"));
   const own = kind === "ruleX" ? "x" : "y";
   return {

@@ -1,8 +1,8 @@
 /**
  * The part of Observable Plot's interface that the page's pictures use. The library alone would
- * fill more than half of the page's size limit; this module has a tenth of its size, so
- * `../build.ts` substitutes it. A test draws pictures with this module and with the library, and
- * compares the marks' positions.
+ * fill more than half of the page's size limit. This module has a tenth of the library's size, so
+ * `../build.ts` puts it in the library's place. A test draws pictures with this module and with the
+ * library, and compares the marks' positions.
  */
 import { element, type Parent, setAttributes } from "./element.ts";
 import { drawMark } from "./draw.ts";

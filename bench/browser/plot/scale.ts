@@ -1,6 +1,6 @@
 /**
- * Position scales with the same ticks as d3-scale's. d3-scale's own scales import colors and
- * interpolation, which are as large as all other drawing code.
+ * Position scales with the same ticks as d3-scale's. They replace d3-scale, which also imports
+ * colors and interpolation: as much code as all other drawing takes.
  */
 // @ts-types="npm:@types/d3-array@3"
 import { ticks as niceTicks } from "d3-array";
@@ -34,7 +34,7 @@ export interface Frame {
 export interface NumberScale {
   (value: number): number;
   ticks(count: number): number[];
-  /** Makes the function that labels a tick; its text is empty where labels would not fit. */
+  /** Makes the function that labels a tick; a label that would not fit is empty. */
   format(count: number, wanted: NumberFormat): (value: number) => string;
 }
 
@@ -81,7 +81,7 @@ export function logScale(domain: [number, number], range: [number, number]): Num
         if (tick >= low && tick <= high) found.push(tick);
       }
     }
-    // A range of less than a decade may have few of these ticks. Then use a linear scale's ticks.
+    // Over less than a decade, few ticks may be found. Then use a linear scale's ticks.
     return 2 * found.length < count ? niceTicks(low, high, count) : found;
   };
   return Object.assign((value: number) => linear(Math.log10(value)), {

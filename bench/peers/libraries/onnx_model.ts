@@ -20,7 +20,7 @@ export interface OnnxModel {
   readonly outputs: Readonly<Record<string, readonly number[]>>;
   /** Whether attention's tensors are [1, T, H · D] instead of [1, H, T, D]. */
   readonly tokensFirst: boolean;
-  /** Constant inputs, in addition to the work's. */
+  /** Constant inputs, in addition to the work's inputs. */
   readonly constants: Readonly<Record<string, Float32Array>>;
 }
 

@@ -5,8 +5,8 @@ import type { PeerRequest } from "../protocol.ts";
 import { EPSILON, inputsOf } from "../works.ts";
 
 /**
- * The Python programs to try, in order. If PATH has another Python first, the system's may have
- * torch.
+ * The Python programs to try, in order. The first Python in PATH may lack torch when the system's
+ * Python has it.
  */
 const PYTHONS = ["python3", "/usr/bin/python3"];
 
@@ -27,8 +27,8 @@ export async function startTorch({ pythons = PYTHONS }: TorchOptions = {}): Prom
     await contender.close();
     reasons.push(reply.type === "failed" ? reply.reason : "an answer out of turn");
   }
-  // Reports only the first program's reason: that the system's Python lacks torch, too, tells the
-  // user nothing.
+  // Reports only the first program's reason. The user learns nothing from hearing that the system's
+  // Python lacks torch, too.
   return absentContender(reasons[0]!);
 }
 

@@ -34,8 +34,8 @@ export interface PanelOperands {
   readonly left: (row: number, u: number) => string;
   readonly right: (group: number, u: number) => string;
   /**
-   * Whether products are added to the accumulator one after the other, instead of to each other
-   * first.
+   * Whether a step's products are added to the accumulator one after the other. Otherwise their
+   * sum is added.
    */
   readonly chained?: boolean;
 }

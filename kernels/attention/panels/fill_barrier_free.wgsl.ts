@@ -113,7 +113,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_id) l
     firstQuery
       ? "let scale = parameters.scale;"
       : `// The first query sees one key, so its logit's gradient is zero.
-    // A scale of 0 removes the rounding error that the difference below would leave.
+    // For this query a scale of 0 removes the rounding error that the difference below would leave.
     let scale = select(parameters.scale, 0.0, firstRow + r == 0u);`
   }
     let place = panelRow + r * KEYS;

@@ -102,7 +102,7 @@ fn main(
   ${products("weightGradient", "outputGradient", "value")}
   ${
     firstQuery ? "" : `// The first query sees one key, so its logit's gradient is zero.
-  // A scale of 0 removes the rounding error that the difference below would leave.
+  // For this query a scale of 0 removes the rounding error that the difference below would leave.
   let firstScale = select(parameters.scale, 0.0, place.firstRow == 0u);`
   }
   ${

@@ -1,7 +1,7 @@
 /**
  * Attention backward in panels, third step: the terms of a chunk's keys in queryGradient, Σ_j dS_tj
- * k_j. The first chunk writes, and the others add one after the other, so no sum needs atomics.
- * attention/panels/panel.ts describes the panels.
+ * k_j. The first chunk writes its terms, and later chunks add theirs one after the other, so no sum
+ * needs atomics. attention/panels/panel.ts describes the panels.
  *
  * Source: Dao, arXiv 2307.08691, algorithm 2.
  */

@@ -3,9 +3,10 @@
  * subgroups of 8 lanes.
  *
  * A workgroup is one subgroup and computes 32 × 32 numbers: each lane computes one vec4f in every
- * row. One lane loads each number of the left operand and broadcasts it. The inner length is walked
- * in steps of four. One statement adds a step's four products to an accumulator, because carrying
- * an accumulator around the loop costs more than an addition. No barrier, no workgroup memory.
+ * row. Each number of the left operand is loaded by a single lane, which broadcasts it. The kernel
+ * walks along the inner length in steps of four. One statement adds a step's four products to an
+ * accumulator, because carrying an accumulator around the loop costs more than an addition. No
+ * barrier, no workgroup memory.
  */
 import type { PanelTile } from "./panel.ts";
 import { unroll } from "../../unroll.ts";
@@ -40,8 +41,8 @@ export interface LeftLoads {
 }
 
 /**
- * Loads left rows that are contiguous along the inner length: lane l reads rows l, l + 8, … at the
- * vec4f `index`.
+ * Loads rows of the left operand that are contiguous along the inner length: of each of the rows l,
+ * l + 8, … lane l reads one vec4f, at `index`.
  */
 export function leftAlongInner(buffer: string, index: (group: number) => string): LeftLoads {
   return {
@@ -52,8 +53,8 @@ export function leftAlongInner(buffer: string, index: (group: number) => string)
 }
 
 /**
- * Loads left rows from memory that holds the numbers of all rows at one inner index together. At
- * index k + u, lane l reads rows 4 l to 4 l + 3 as the vec4f `index`.
+ * Loads rows of the left operand from memory where the numbers of all rows at one inner index are
+ * contiguous. At the inner index k + u, lane l reads rows 4 l to 4 l + 3 as one vec4f, at `index`.
  */
 export function leftAcross(buffer: string, index: (u: number) => string): LeftLoads {
   return {

@@ -1,5 +1,5 @@
-// Attention backward, precise form (src/ops/attention/precise.ts), first step: the values f_j v_j
-// that the forward adds up, minus the one at position p of the same head.
+// Attention backward, precise form (src/ops/attention/precise.ts), first step. The forward adds
+// up values f_j v_j; this kernel subtracts the value at position p of the same head from each.
 //
 //   shifted_j = f_j v_j - f_p v_p
 //

@@ -7,8 +7,8 @@
 // <g_t, y_t> with g the gradient of the output y, and l is the gradient of logSumExp, or 0 if the
 // loss does not depend on it.
 //
-// One workgroup of 64 invocations per query head, each taking every 64th row, so the order of the
-// sum, and with it its bits, never changes. One barrier. Dispatch: (Hq).
+// One workgroup per query head; each of its 64 invocations takes every 64th row. So the order of
+// the sum never changes, nor do the sum's bits. One barrier. Dispatch: (Hq).
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_id) lane: vec3u) {

@@ -3,7 +3,7 @@
 //
 //   b_t = exp(s - logSumExp_t)      share = mean of b_t over t = 0 .. T - 1
 //
-// One workgroup of 64 invocations per query head, each taking every 64th query. One barrier.
+// One workgroup per query head; each of its 64 invocations takes every 64th query. One barrier.
 // Dispatch: (Hq, B).
 
 struct Parameters {

@@ -5,7 +5,7 @@
  *
  * The weights lie in workgroup memory (memory.ts). The buffer's rows are read from global memory.
  *
- * Neighboring columns form runs of one length. A run needs no mask if all rows of the invocation
+ * Neighboring columns form runs of equal length. A run needs no mask if all rows of the invocation
  * see all of its columns. Several columns of a run are read before the first product, so the reads
  * overlap in time. In the other runs, columns that some of the rows see are multiplied with a mask:
  * a row adds the products of columns that it sees, and nothing for others, not even a product with
@@ -32,7 +32,7 @@ export interface Accumulation {
   /** The buffer whose rows the weights multiply: one row per column of the tile. */
   readonly columns: Operand;
   readonly sight: Sight;
-  /** 32-bit numbers that the invocation must keep besides these sums. Default: none. */
+  /** How many 32-bit numbers the invocation must keep besides these sums. Default: 0. */
   readonly beside?: number;
 }
 
@@ -59,7 +59,8 @@ export function accumulate(
       : groupAt(options, `(${groups}u * run + ${i}u)`);
   const masked = columnsMasked(options);
   // The most steps that the loop over masked columns can take. An invocation has at most `ownRows`
-  // masked columns on the diagonal. At each of `sight.ends` ends it has less than a run of others.
+  // masked columns on the diagonal. At each of the `sight.ends` ends of the full runs, less than a
+  // run of other columns remains.
   const most = Math.ceil((ownRows + sight.ends * run) / masked) + 1;
   const maskedWeights = (j: number) =>
     masked === 4
@@ -136,8 +137,8 @@ function loadsAtOnce(options: AttentionTiledOptions, beside: number): number {
   return Math.max(4, Math.min(16, powerOfTwo(left)));
 }
 
-// How many groups of four columns form a run, which the kernel unrolls: at least one. Several have
-// at most `writtenOut` multiply-adds, and load at most 2 · `loads` vectors.
+// How many groups of four columns form a run, which the kernel unrolls: at least one. A run of
+// several groups has at most `writtenOut` multiply-adds, and loads at most 2 · `loads` vectors.
 function groupsOfRun(options: AttentionTiledOptions, loads: number): number {
   const { ownRows, chunks } = tileOf(options);
   const { writtenOut = 256 } = options;
@@ -145,8 +146,8 @@ function groupsOfRun(options: AttentionTiledOptions, loads: number): number {
   return Math.min(powerOfTwo(groups), groupsTogether(options));
 }
 
-// How many masked columns one step of their loop unrolls: 1, 2 or 4. Two or four have at most a
-// quarter of `writtenOut` multiply-adds, because each takes three instructions with its mask.
+// How many columns one step of the loop over masked columns unrolls: 1, 2 or 4. With 2 or 4, a step
+// has at most a quarter of `writtenOut` multiply-adds, because masks triple the instructions.
 function columnsMasked(options: AttentionTiledOptions): number {
   const { ownRows, chunks } = tileOf(options);
   const { writtenOut = 256 } = options;

@@ -14,7 +14,7 @@ import type { AttentionTiledOptions } from "./tile.ts";
  * Writes the kernel. It needs the file not_a_number.wgsl in front.
  *
  * Bindings: 0 to 6 as in attention/tiled/backward_key_value.wgsl.ts; 7 keyGradient [B, Hkv, T, D].
- * It only reads 6, valve. Dispatch: (⌈T / rows⌉, Hkv, B).
+ * It reads binding 6, valve, without writing it. Dispatch: (⌈T / rows⌉, Hkv, B).
  */
 export function attentionBackwardKeyTiled(options: AttentionTiledOptions): string {
   return attentionBackwardKeyValueTiled(options, "key");

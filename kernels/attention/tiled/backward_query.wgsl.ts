@@ -78,7 +78,7 @@ function declareRowStatistics(options: AttentionBackwardQueryTiledOptions): stri
   }
   ${
     options.firstQuery ? "" : `// The first query sees one key, so its logit's gradient is zero.
-  // A weight of 0 removes the rounding error that ⟨g, v⟩ − D_t would leave.
+  // For this query a weight of 0 removes the rounding error that ⟨g, v⟩ − D_t would leave.
   logSumExp${a} += select(${vector}(), ${vector}(NO_WEIGHT), position${a} == vec${side}u(0u));`
   }`);
 }

@@ -20,8 +20,9 @@
  * (`deno task compilers`).
  *
  * Workgroup memory serves 128 bytes at once, one number from each of 32 banks: a vec4f for each of
- * 8 invocations, or half of one for 16. The odd pitches and the order of staging.ts keep vectors in
- * different banks:
+ * 8 invocations, or half a vec4f for each of 16. A pitch is the length of the arrays' last index.
+ * The pitches, which are odd, and the order of staging.ts keep vectors in different banks. The
+ * table has the places that neighboring invocations access, and why their banks differ:
  *
  *     staging   4 · pitch · vector + block   2 vectors × 4 blocks: 4 · pitch is 4 modulo 8
  *     weights   pitch · x + block            neighbors differ by an odd number
@@ -53,7 +54,7 @@ import { unroll } from "../../unroll.ts";
 /** The lengths of an array of vectors: `[turns][together][4][pitch]`. */
 interface Rectangle {
   readonly turns: number;
-  /** Vectors for one d, or one column, with an unused one where needed to make the number odd. */
+  /** How many vectors there are for one d or one column; an unused one makes an even number odd. */
   readonly pitch: number;
 }
 
@@ -71,8 +72,8 @@ interface Layout {
   /** Undefined where the weights lie in `tile`. */
   readonly weights: Rectangle | undefined;
   /**
-   * Vectors in `partial` for invocations of one x, with an unused one where needed to make the
-   * number odd.
+   * How many vectors `partial` has for all invocations of one x; an unused one makes an even number
+   * odd.
    */
   readonly partialPitch: number;
 }
@@ -110,11 +111,11 @@ function vectorsOf({ tile, weights }: Pick<Layout, "tile" | "weights">): number 
   return size(tile) + (weights === undefined ? 0 : size(weights));
 }
 
-/** How many groups of four d a turn of the loop over d unrolls; at most half of a step. */
+/** How many groups of four d one turn of the loop over d unrolls: at most half of a step's groups. */
 export function groupsTogether(options: AttentionTiledOptions): number {
   const { ownRows, columns, storage } = tileOf(options);
   const multiplyAdds = 4 * ownRows * columns / options.across;
-  // With f16, unrounded operands are staged in steps half as long. The groups must fit these too.
+  // With f16, steps of unrounded operands are half as long. A turn must fit into these steps, too.
   const groups = options.step / (storage === "f16" ? 8 : 4);
   return Math.max(1, Math.min((options.writtenOut ?? 256) / multiplyAdds, groups / 2));
 }
@@ -166,8 +167,8 @@ export function groupAt(options: AttentionTiledOptions, group: string): Group {
 /**
  * The place of a block of rows, or columns, in `tile`, at number `e` of a group of four d.
  *
- * @param side which operand; if the kernel decides, WGSL for a number that is 1 for the columns and
- *   0 for the rows
+ * @param side which operand. `columnsIf` lets the kernel decide while it runs: it is WGSL for a
+ *   number that is 1 for the columns and 0 for the rows
  */
 export function operandPlace(
   options: AttentionTiledOptions,

@@ -1,7 +1,7 @@
 /**
- * Keeps weights of any size in f16. Each row of a tile is multiplied by its own power of two before
- * it is shared, and divided by it after it is read, which rounds nothing. Without f16 none of this
- * happens.
+ * Keeps weights of any size in f16. Before a row of weights is shared, it is multiplied by a power
+ * of two. After it is read, it is divided by the same power. Neither step rounds. Without f16 none
+ * of this happens.
  *
  * f16 has 11 bits down to 2^-14 and ends at 65,504. A row's largest weight is scaled to between
  * 2^14 and 2^15. Then all weights above 2^-28 of the largest keep 11 bits; smaller ones may be

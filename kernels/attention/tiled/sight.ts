@@ -31,8 +31,8 @@ export interface Sight {
   /**
    * Declares the columns that some of this invocation's rows see, `someFrom` to `someTo`, and the
    * runs of `count` columns that all of them see, `fullFrom` to `fullTo`. Columns are counted
-   * within the tile, and each range ends before its `To`. There is no such run unless `fullFrom` <
-   * `fullTo`.
+   * within the tile, and each range ends before its `To`. If `fullFrom` is not below
+   * `fullTo`, there is no such run.
    */
   declareRange(options: AttentionTiledOptions, count: number): string;
   /** Visible columns outside the full runs lie after them (1), or before and after them (2). */

@@ -38,7 +38,7 @@ function nearBlocks(blocks: number): number {
   return blocks % 4 === 0 ? 4 : blocks % 2 === 0 ? 2 : 1;
 }
 
-/** WGSL for one unit of an operand, whose number is `unit`. */
+/** WGSL for one unit of an operand. The variable `unit` is the unit's number. */
 interface Unit {
   /** Declares `vector` and `block`: the unit's vec4f of the step, and its block. */
   readonly declare: string;
@@ -54,7 +54,7 @@ function unitOf(
   const { vectors, rowBlocks, columnBlocks, side: length } = tileOf(options);
   const pairs = step / 8; // of vec4f in a step
   const near = nearBlocks(side === "rows" ? rowBlocks : columnBlocks);
-  // The first row of a block, and the distance to the next.
+  // The first row of a block, and the distance from each of its rows to the next.
   const [row, distance] = side === "rows" ? [`${length}u * block`, 1] : ["block", columnBlocks];
   const start = `(${head} + ${first} + ${row}) * ${vectors}u + firstVector + vector`;
   const fills = vectors % (step / 4) === 0;

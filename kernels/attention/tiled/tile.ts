@@ -44,8 +44,8 @@ export interface AttentionTiledOptions {
   /** Blocks per invocation, along the columns. */
   readonly blocksAcross: number;
   /**
-   * The number of rows of a block, and of its columns. A vector in workgroup memory holds this many
-   * numbers. Default: 4.
+   * A block has this many rows and columns. A vector in workgroup memory holds this many numbers.
+   * Default: 4.
    */
   readonly side?: 2 | 4;
   /** How many of the D numbers are in workgroup memory at once, a multiple of 8. */
@@ -54,7 +54,7 @@ export interface AttentionTiledOptions {
   readonly headDim: number;
   /**
    * Multiply-adds in one iteration of a loop, enough to make the loop's overhead small. Default:
-   * 256. Fewer compile faster.
+   * 256. A smaller number compiles faster.
    */
   readonly writtenOut?: number;
   /**
@@ -71,9 +71,9 @@ export interface Tile {
   readonly side: 2 | 4;
   /** The WGSL type of a block's rows in one column: `vec2f` or `vec4f`. */
   readonly vector: string;
-  /** Blocks of the tile, along the rows. */
+  /** The tile's height in blocks: its number of rows, divided by `side`. */
   readonly rowBlocks: number;
-  /** Blocks of the tile, along the columns. */
+  /** The tile's width in blocks: its number of columns, divided by `side`. */
   readonly columnBlocks: number;
   readonly rows: number;
   readonly columns: number;

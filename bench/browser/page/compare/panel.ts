@@ -26,9 +26,9 @@ const MOST_FILES = 32;
 const MOST_ROWS = 400;
 /** The most operators for which the page draws pictures: drawing more would take too long. */
 const MOST_PICTURES = 40;
-/** After this many ms the page gives up a comparison, because the files are too large. */
+/** After this many ms the page stops a comparison and removes the files, as they are too large. */
 const PATIENCE = 30_000;
-/** The smallest relative change of a time that matters: 5 %. */
+/** Relative changes below this do not matter: 5 % of a time. */
 const THRESHOLD = 0.05;
 
 export class ComparePanel {

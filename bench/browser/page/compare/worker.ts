@@ -61,7 +61,7 @@ export function compareHere(): (message: unknown) => void {
         return keep(question.id, { name: question.name, file: read(question) });
       case "take": {
         const { id, name, file } = question;
-        // The file passes the same checks as one from the disk.
+        // The run goes through the same checks as a file from the disk.
         return keep(id, { name, file: parseResultFile(formatResultFile(file, name), name) });
       }
       case "forget":

@@ -20,8 +20,8 @@ import { formSelection, type PageSelection } from "../selection.ts";
 import { WorkerChild } from "../worker/child.ts";
 
 /**
- * An operator is skipped if a single run takes longer than this, in ns. The screen freezes during a
- * run, and drivers stop a run after two seconds.
+ * An operator is skipped if running it once takes the GPU longer than this, in ns. The screen
+ * freezes while an operator runs, and drivers stop the operator after two seconds.
  */
 export const LONGEST_RUN = 0.5e9;
 /** A Worker counts as hanging after this many ms without a message. */

@@ -41,7 +41,7 @@ export interface TheoryOutput {
   readonly passing: readonly number[];
   /** ‖∂L/∂h_t‖: the gradient of the hidden state h, after RMSNorm's backward pass. */
   readonly hidden: readonly number[];
-  /** M_0 max ‖g_t‖, with the output gradients g: the most that can arrive at the sink's value. */
+  /** M_0 max_t ‖g_t‖, the most that `arriving` can be at token 0; g_t is the output gradient. */
   readonly bound: number;
   readonly by: "gpu" | "reference";
 }
@@ -146,7 +146,7 @@ async function onGpu(scene: Scene, valve: TheoryInput["valve"], gpu: Gpu): Promi
     const key = put(scene.key, shape);
     const value = put(scene.value, shape);
     const outputGradient = put(scene.outputGradient, shape);
-    // The portable kernels compile much faster than others, and 64 tokens are few.
+    // The portable kernels compile much faster than others, and run fast enough on 64 tokens.
     const inputs = { query, key, value, variant: "portable" };
     const forward = keep(attentionForward(gpu, inputs));
     const plain = keep(attentionBackward(gpu, { ...inputs, ...forward, outputGradient }));

@@ -120,7 +120,7 @@ function times(factor: number): string {
   return `${number(factor)} × the others`;
 }
 
-/** Two or three significant digits; an exponent only from 100,000 on and below 0.001. */
+/** Writes two or three significant digits, with an exponent from 100,000 on and below 0.001. */
 export function number(value: number): string {
   if (value === 0) return "0";
   if (value >= 1e5 || value < 1e-3) {
@@ -129,7 +129,7 @@ export function number(value: number): string {
   return String(Number(value.toPrecision(value >= 100 ? 3 : 2)));
 }
 
-/** Token 0's number over the mean of the other tokens shown. */
+/** Token 0's number, divided by the mean of the other tokens' numbers. */
 function ratio(values: readonly number[]): number {
   const others = values.slice(1);
   return values[0]! / (others.reduce((sum, each) => sum + each, 0) / others.length);

@@ -23,7 +23,7 @@ export class WorkerCalls {
   /**
    * Sends a question and awaits the answer.
    *
-   * @param transfer objects in the question to transfer
+   * @param transfer the objects in the question that are moved to the Worker instead of copied
    * @throws {Error} with the Worker's message, or with the reason why the Worker ended
    */
   ask<Value>(question: object, transfer: Transferable[] = []): Promise<Value> {
