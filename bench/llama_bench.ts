@@ -105,8 +105,8 @@ class Training {
   }
 
   /**
-   * The least times of a step and of its kernels, as lines for a terminal. Other work on the
-   * machine only adds to a time.
+   * The least times of a step and of its kernels, as lines for a terminal. The least time is the
+   * best estimate, because other work on the machine can only add to it.
    */
   table(color: boolean): string {
     const plans = [...this.model.plans, ...this.optimizer.plans];

@@ -35,9 +35,9 @@ interface Layout {
   readonly parameters: readonly number[];
   /** One invocation per pair. */
   readonly pairs: Workgroups;
-  /** One invocation per vec4f in the rows of the query heads. */
+  /** Workgroups with one invocation for each vec4f of the query heads' rows. */
   readonly ofQueries: Workgroups;
-  /** One invocation per vec4f in the rows of the key heads. */
+  /** Workgroups with one invocation for each vec4f of the key heads' rows. */
   readonly ofKeys: Workgroups;
 }
 
@@ -93,8 +93,8 @@ function addScores(
 
 /**
  * Attention forward in three kernels: scores, softmax, and the product with the values. With
- * V-scale "full", two more kernels scale the values first. With learned sinks, one more corrects
- * the results at the end.
+ * V-scale "full", two more kernels scale the values first. With learned sinks, one more kernel
+ * corrects the results at the end.
  */
 export function planNaiveAttentionForward(
   gpu: Gpu,

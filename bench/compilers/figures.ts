@@ -26,8 +26,8 @@ export interface Figures {
    */
   readonly spills: number;
   /**
-   * Subgroups per SIMD unit (AMD), multiprocessor (NVIDIA) or core (Adreno); invocations per core
-   * (Apple).
+   * How much work runs at once: subgroups per SIMD unit (AMD), multiprocessor (NVIDIA) or core
+   * (Adreno), or invocations per core (Apple).
    */
   readonly occupancy: number | undefined;
   /** All instructions of the program. */

@@ -112,7 +112,7 @@ export function callsOf(
   return [...new Map(changed.map((call) => [JSON.stringify(call), call])).values()];
 }
 
-/** Lengths that tables omit if they are as usual. */
+/** The usual lengths. Tables name a call's length only if it differs from these. */
 const USUAL: Dimensions = { B: 1, Hq: 8, Hkv: 8, rows: 4096 };
 
 /** A call's lengths in a few characters, for example `T1024 D64` or `2048³`. */

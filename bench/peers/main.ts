@@ -144,8 +144,8 @@ async function run(
     for (const work of request.work) {
       if (interrupt.aborted) break;
       const show = (text: string): void => progress.show({ done: results.length, total, text });
-      // New processes for each work: one work's leftovers in a library must not slow down or break
-      // the next.
+      // Start new processes for each work, so that what one work leaves behind in a library cannot
+      // slow down or break the next work.
       const field = await loadAll(request.chosen, { show, interrupt });
       try {
         if (interrupt.aborted) break;

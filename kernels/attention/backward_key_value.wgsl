@@ -34,8 +34,8 @@
 @group(0) @binding(7) var<storage, read_write> keyGradient: array<vec4f>; // [B, Hkv, T, D]
 @group(0) @binding(8) var<storage, read_write> valueGradient: array<vec4f>; // [B, Hkv, T, D]
 
-var<workgroup> weights: array<vec4f, TILE * LANES>; // [query][x]: of the four keys
-var<workgroup> logitGradients: array<vec4f, TILE * LANES>; // [query][x]: of the four keys
+var<workgroup> weights: array<vec4f, TILE * LANES>; // [query][x]: the weights of the four keys
+var<workgroup> logitGradients: array<vec4f, TILE * LANES>; // [query][x]: dz for the four keys
 var<workgroup> partial: array<vec4f, LANES * LANES>; // [y][x]: one number for each of the four keys
 
 @compute @workgroup_size(8, 8)

@@ -16,7 +16,7 @@
 //
 // Barriers: two per key tile. The first separates writing and reading `partial`, the second writing
 // and reading `weights`. Each also keeps the next tile from overwriting numbers that a slower
-// invocation still reads. One more at the end, for the sums of the weights.
+// invocation still reads. One more barrier at the end, for the sums of the weights.
 //
 // A masked value is never added, not even times zero: a NaN in a later value must not reach an
 // earlier row.

@@ -14,7 +14,7 @@ export interface CeilingFmaOptions {
   /** Independent accumulators per invocation. */
   readonly accumulators: number;
   /**
-   * The type of an accumulator. f16 types need the line that enables them in front of the kernel.
+   * The type of an accumulator. With f16 and vec4h, put the line `enable f16;` before the kernel.
    */
   readonly type: "f32" | "vec4f" | "f16" | "vec4h";
   /** Multiply-adds of each accumulator in the loop's body. */

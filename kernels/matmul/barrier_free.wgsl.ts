@@ -3,7 +3,7 @@
  * several sizes. Needs matmul/operands.wgsl in front, which defines the product.
  *
  * Every invocation computes a part of the product, as large as its registers can hold, because
- * on such adapters a load costs as much as dozens of multiply-adds, and a barrier more. The
+ * on such adapters a load costs as much as dozens of multiply-adds, and a barrier even more. The
  * invocations of a workgroup own the same `rows` rows and neighboring columns; an invocation's
  * columns are `lanes` apart. All invocations read the same element of left and neighboring elements
  * of right; some compilers turn each of these reads into one load. One statement adds the products

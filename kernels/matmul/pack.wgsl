@@ -2,8 +2,8 @@
 // at a time: for each k, the numbers of all rows of left, or columns of right, are contiguous. Past
 // the last row or column it repeats the last, which adds no new NaN or infinity.
 //
-// A workgroup is 16 invocations along the rows or columns. Its y stands for four k, its z for one
-// batch. Every invocation copies a vec4f at each of the four k. Invocations past an end copy the
+// A workgroup is 16 invocations along the rows or columns. Its index y selects four k, its index z
+// a batch. Every invocation copies a vec4f at each of the four k. Invocations past an end copy the
 // last numbers again: on adapters that compute on the CPU, a loop, a condition or a division would
 // cost more. No barriers.
 

@@ -1,4 +1,4 @@
-// Naive attention: the product of a causal matrix with rows of a key and value head.
+// Naive attention: the product of a query head's causal matrix with the rows of its keys or values.
 //
 //   result_t = factor sum_{j<=t} matrix_tj rows_j
 //

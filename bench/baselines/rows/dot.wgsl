@@ -1,4 +1,4 @@
-// Each row's inner product of two matrices:  result_row = <a_row, b_row>.
+// The inner products of two matrices, row by row:  result_row = <a_row, b_row>.
 //
 // One invocation per row, which suits short rows; 64 per workgroup. No barriers.
 

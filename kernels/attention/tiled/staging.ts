@@ -1,10 +1,11 @@
 /**
  * Staging copies `step` of the D numbers of a tile's rows and columns from global memory to
  * workgroup memory, transposed. A unit is the same vec4f of every row of a block. It is written as
- * four vectors, each with one number from every row of the block.
+ * four vectors, each with one number from every row of the block. Neighboring
+ * invocations take these units:
  *
- *     units of 8 neighboring invocations        2 neighboring vec4f × 4 blocks
- *     units of `step` neighboring invocations   whole lines of `step` numbers
+ *     8 neighboring invocations        2 neighboring vec4f × 4 blocks
+ *     `step` neighboring invocations   whole lines of `step` numbers
  *
  * So reads use whole lines of global memory, and writes use each bank once (memory.ts).
  *

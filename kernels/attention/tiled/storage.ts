@@ -6,7 +6,7 @@
 /** The type of stored numbers. */
 export type TileStorage = "f32" | "f16";
 
-/** WGSL for a place in `tile`; `planes` moves it on by that many turns (see memory.ts). */
+/** Writes WGSL for a place in `tile`, moved on by `planes` turns (memory.ts explains turns). */
 export type Place = (planes: number) => string;
 
 /** A way to store vectors in `tile`. */

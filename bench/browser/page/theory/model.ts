@@ -2,8 +2,8 @@
  * The story of gradient sinks in one head: 64 tokens, the first of them a sink, computed by the
  * project's own operators, on the GPU or in float64.
  *
- * Queries, keys, values, hidden states and output gradients are drawn from fixed seeds, but token
- * 0's logit is the sink's strength in every row. A token's value gradient reaches RMSNorm
+ * Queries, keys, values, hidden states and output gradients are drawn from fixed seeds. But every
+ * query's logit for token 0 is set to the sink's strength. A token's value gradient reaches RMSNorm
  * unchanged, as if the value projection were the identity. See Chen, Lin and Yao, arXiv 2603.17771.
  */
 import type { Gpu } from "../../../../src/gpu/gpu.ts";

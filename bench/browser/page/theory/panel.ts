@@ -129,7 +129,7 @@ export function number(value: number): string {
   return String(Number(value.toPrecision(value >= 100 ? 3 : 2)));
 }
 
-/** Token 0's number, divided by the mean of the other tokens' numbers. */
+/** Token 0's number, divided by the mean of the numbers of the other tokens shown. */
 function ratio(values: readonly number[]): number {
   const others = values.slice(1);
   return values[0]! / (others.reduce((sum, each) => sum + each, 0) / others.length);
