@@ -29,8 +29,8 @@ export const familyNames: readonly Family[] = Object.keys(families) as Family[];
 export interface KernelSelection {
   readonly kernels: readonly Family[];
   /**
-   * Names of variants. `all`: every variant that tuning tries, and those in f16. `chosen`: the
-   * defaults.
+   * Names of variants. `all`: every variant that tuning tries, and the variants in f16.
+   * `chosen`: the defaults.
    */
   readonly variants: "all" | "chosen" | readonly string[];
   /** Lengths in place of the usual ones, for the operators that have them. */

@@ -210,8 +210,8 @@ export interface Ratio {
 }
 
 /**
- * The ratio of a library's times to those of another, `base`. It divides samples of the same round,
- * because they met the same conditions.
+ * The ratio of a library's times to the times `base` of another library. It divides samples of the
+ * same round, because they met the same conditions.
  *
  * @returns the median over the rounds, with its 95 % interval; undefined if the libraries have no
  *   round in common

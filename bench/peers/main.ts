@@ -78,7 +78,7 @@ Exit codes:
 interface Request {
   readonly chosen: readonly LibraryName[];
   readonly work: readonly Work[];
-  /** Whether the works are those of a model. */
+  /** Whether the libraries compute a pretrained model instead of single operators. */
   readonly model: boolean;
   readonly budget: number;
   readonly seed: number;

@@ -105,7 +105,7 @@ export function inputsOf({ operator, dimensions }: Work): Numbers {
 
 /**
  * Some rows of an operator's results, in float64: those near the ends and near the edges of tiles,
- * and others drawn at random. With RMSNorm's backward pass also all of gainGradient.
+ * and others drawn at random. For RMSNorm's backward pass, all of gainGradient is included.
  */
 export function wantedOf(work: Work): WantedNumbers[] {
   return work.operator === "attention" ? wantedAttention(work) : wantedRows(work);

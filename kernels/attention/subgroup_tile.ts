@@ -33,8 +33,8 @@ export function holdsColumn({ subgroupSize }: AttentionSubgroupOptions, chunk: n
 }
 
 /**
- * The index, in vec4f, of the start of each of this lane's rows: `queryRow0`, … for rows lane, S +
- * lane, ….
+ * Declares where this lane's rows start, counted in vec4f: `queryRow0`, … for the tile's rows lane,
+ * S + lane, ….
  */
 export function ownRows({ subgroupSize, rows }: AttentionSubgroupOptions): string {
   return unroll(rows / subgroupSize, (i) => {

@@ -7,8 +7,8 @@
 //
 // D is a multiple of 4: a query or key is read as `vectors` = D / 4 vec4f. A block of inner
 // products is a sum over these vec4f, and its terms are transpose(rows) * columns. The mat4x4f
-// `rows` holds one vec4f of each of the four rows, the mat4x4f `columns` one of each of the four
-// columns.
+// `rows` holds one vec4f of each of the four rows. The mat4x4f `columns` holds one vec4f of each of
+// the four columns.
 //
 // Results with D numbers per row of the tile are spread over the invocations: (x, y) holds the
 // vec4f columns y, y+8, y+16, … of rows 4x..4x+3. These are blocks again, but each column of the

@@ -42,7 +42,7 @@ export interface MatmulSubgroupOptions {
    */
   readonly grouped: boolean;
   /**
-   * Columns of a tile in addition to those of its lanes: at most 4, and none if left is read
+   * Columns of a tile in addition to its lanes' columns: at most 4, and none if left is read
    * `along-outer`. If right is read `along-outer`, every tile must still begin at a multiple of 4.
    */
   readonly extra: number;

@@ -66,8 +66,8 @@ fn main(
   if (firstKey > 0u) {
     ${unroll(groups, (g) => rowsOf(g, (r, place) => `sum${r}_${g} = ${place};`))}
   }
-  // The first loop takes the keys that all rows see. The second takes those of the diagonal tile,
-  // if it is in this chunk. k counts from the chunk's first key.
+  // The first loop takes the keys that all rows see. The second takes the keys of the diagonal
+  // tile, if it is in this chunk. k counts from the chunk's first key.
   let whole = min(below * ROWS, parameters.tiles * KEYS);
   for (var k = 0u; k < whole; k += ${step}u) {
     ${panelStep}

@@ -60,8 +60,8 @@ fn main(
   if (firstKey > 0u) {
     ${eachRow((r) => `sum${r} = queryGradient[${place(r)}];`)}
   }
-  // The first loop takes the keys that all rows see. The second takes those of the diagonal tile,
-  // if it is in this chunk. k counts from the chunk's first key.
+  // The first loop takes the keys that all rows see. The second takes the keys of the diagonal
+  // tile, if it is in this chunk. k counts from the chunk's first key.
   let whole = min(below * ROWS, parameters.tiles * KEYS);
   for (var k = 0u; k < whole; k += 4u) {
     ${loads}

@@ -3,9 +3,9 @@
  *
  *     name[row, column] = Σ_d rows[row, d] · columns[column, d]
  *
- * At each d an invocation reads one vector per block from workgroup memory, and multiplies those of
- * rows with those of columns. Several groups of four d are unrolled, so their indices are
- * constants and their reads start together.
+ * At each d an invocation reads one vector per block from workgroup memory, and multiplies the
+ * vectors of rows with the vectors of columns. Several groups of four d are unrolled, so their
+ * indices are constants and their reads start together.
  */
 import { groupsTogether, operandPlace, stagedOperands } from "./memory.ts";
 import { type Operand, stage } from "./staging.ts";

@@ -26,7 +26,7 @@ const MOST_FILES = 32;
 const MOST_ROWS = 400;
 /** The most operators for which the page draws pictures: drawing more would take too long. */
 const MOST_PICTURES = 40;
-/** After this many ms the page stops a comparison and removes the files, as they are too large. */
+/** After this many ms the page stops a comparison and removes the files, which are too large. */
 const PATIENCE = 30_000;
 /** Relative changes below this do not matter: 5 % of a time. */
 const THRESHOLD = 0.05;
