@@ -129,7 +129,7 @@ fn main(
   }
     }
     // Compares bits, which finds NaN too. As signed integers, the bits of positive numbers keep
-    // their order, and positive NaNs are larger. As unsigned integers, negative NaNs are the largest.
+    // their order, and positive NaNs are larger. As unsigned integers, negative NaNs are largest.
     var above = vec4i(0);
     var bits = vec4u(0u);
     ${
