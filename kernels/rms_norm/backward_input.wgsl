@@ -3,7 +3,7 @@
 //
 //   dx = u / r - x <u, x> / (d r³)
 //
-// Needs workgroup_sum.wgsl in front. One workgroup of 64 invocations per row, each taking every
+// Needs workgroup_sum.wgsl in front. One workgroup per row; each of its 64 invocations takes every
 // 64th column. One barrier. Any d.
 //
 // Source: the Jacobian of Zhang and Sennrich, arXiv 1910.07467, equation 4.

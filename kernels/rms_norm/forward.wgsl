@@ -1,7 +1,7 @@
 // RMSNorm, forward:  inverseRms = 1 / sqrt(mean(x²) + epsilon),  y = gain * x * inverseRms. Needs
 // workgroup_sum.wgsl, range.wgsl, rows/element_scalar.wgsl and rms_norm/inverse.wgsl in front.
 //
-// One workgroup of 64 invocations per row, each taking every 64th column. One barrier. Any d.
+// One workgroup per row; each of its 64 invocations takes every 64th column. One barrier. Any d.
 //
 // Source: Zhang and Sennrich, arXiv 1910.07467.
 

@@ -35,13 +35,13 @@ import { unroll } from "../../unroll.ts";
 
 /** Options of attention's tiled kernels. */
 export interface AttentionTiledOptions {
-  /** Invocations per workgroup, along the rows. */
+  /** How many invocations share the tile from its first row to its last. */
   readonly down: number;
-  /** Invocations per workgroup, along the columns. */
+  /** How many invocations share the tile from its first column to its last. */
   readonly across: number;
-  /** Blocks per invocation, along the rows. */
+  /** How many blocks an invocation has from its first row to its last. */
   readonly blocksDown: number;
-  /** Blocks per invocation, along the columns. */
+  /** How many blocks an invocation has from its first column to its last. */
   readonly blocksAcross: number;
   /**
    * A block has this many rows and columns. A vector in workgroup memory holds this many numbers.
