@@ -50,8 +50,10 @@ export interface MeasureModelOptions extends MeasuredBatches {
 /**
  * Copies a layer's numbers from the GPU. All reads overlap, because each wait costs 10 ms in Deno.
  *
- * @param options `gradientFactor` multiplies the gradients; `arrays` keeps each tensor's array for
- *   the next call, which fills it again, so layers that share tensors share memory
+ * @param options.gradientFactor multiplies the gradients
+ * @param options.arrays the arrays of the tensors that earlier calls have read. A call fills these
+ *   arrays again, and adds an array for every new tensor. This saves memory if layers share their
+ *   tensors, but then each layer's numbers overwrite those of the layer read before
  */
 export async function readLayer(
   layer: LayerTrace<Tensor>,
@@ -190,7 +192,7 @@ export function headScores({ layers }: Pick<SinkMeasurement, "layers">): number[
   return layers.map(({ attention }) => (attention?.heads ?? []).map(({ score }) => score));
 }
 
-/** A batch's first sequence, token by token as text; undefined for tasks without text. */
+/** The text of each token in a batch's first sequence; undefined for tasks without text. */
 export function spelledTokens(
   task: Pick<Task, "spelling">,
   { inputs, context }: Pick<TokenBatch, "inputs" | "context">,

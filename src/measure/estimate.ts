@@ -58,7 +58,7 @@ export interface TimeEstimates {
   readonly time: Estimate;
   /** The CPU time, if every process has it. */
   readonly cpu: Estimate | undefined;
-  /** The time relative to the reference kernel's in the same process, if every process has it. */
+  /** The time divided by the reference kernel's in the same process, if every process has it. */
   readonly relative: Estimate | undefined;
 }
 

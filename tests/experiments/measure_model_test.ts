@@ -72,7 +72,7 @@ function differences(
       return differences(pair(actual), pair(wanted), path);
     }
     return Object.entries(wanted).flatMap(([name, value]) => {
-      // A floor is in units of roundoff: 2^−24 for the GPU, 2^−53 for the twin.
+      // A floor is proportional to the unit roundoff: 2^−24 on the GPU, 2^−53 in the twin.
       const expected = name.endsWith("GradientFloor") ? 2 ** 29 * value : value;
       return differences((actual as Record<string, unknown>)[name], expected, `${path}.${name}`);
     });

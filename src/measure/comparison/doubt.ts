@@ -10,7 +10,7 @@ export interface Doubt {
    *   differ
    * - `chance`: the change is above the threshold and may be chance
    * - `CPU time`: on one machine, the CPU time does not show the change
-   * - `clock`: on one machine, the time relative to the reference kernel's does not show the change
+   * - `clock`: on one machine, the time divided by the reference kernel's does not show the change
    * - `machine`: the machine changed between the two runs. This row's change does not exceed
    *   the other rows' by more than the threshold, or there are too few rows to tell
    * - `near the threshold`: the time certainly changed, but perhaps by more than the threshold,

@@ -28,7 +28,10 @@ export interface PairComparison {
   readonly processes: readonly [baseline: number, candidate: number];
   /** The ratio of CPU times; undefined if one of the two measurements has none. */
   readonly cpuRatio: number | undefined;
-  /** The ratio of times relative to the reference kernel's; undefined if unknown or `inTurns`. */
+  /**
+   * The ratio of the times after each is divided by the reference kernel's in the same process;
+   * undefined if unknown or `inTurns`.
+   */
   readonly relativeRatio: number | undefined;
   /** How the machine changed between two runs on it; undefined if it did not, or if unknown. */
   readonly machineChange: MachineChange | undefined;
@@ -64,8 +67,8 @@ const NOTHING: PairComparison = {
  *
  * @param baseline the first one's estimate, from `estimateTimes`; undefined without samples
  * @param candidate the second one's estimate
- * @param options.sameMachine whether both come from one machine: then the CPU time, or the time
- *   relative to the reference kernel's, must show a change too. Default false
+ * @param options.sameMachine whether both come from one machine. Then the CPU time must show a
+ *   change too; without CPU times, the time divided by the reference kernel's must. Default false
  * @param options.machineChange how the machine changed between both runs, from `machineChange`
  * @param options.paired the change from `estimatePairs` in a joint run. Both measurements met the
  *   same state of the machine, so its clock and load cannot explain the change

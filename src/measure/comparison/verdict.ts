@@ -2,12 +2,14 @@
  * Decides whether one measurement is faster than another, slower, the same, or too uncertain to
  * tell.
  *
- * "Faster" and "slower" need three things: the times differ by more than the threshold; the
- * difference is significant by Welch's test over processes, after Holm's correction for the whole
- * table; and between two runs on one machine, both also hold for the CPU time if it is known, else
- * for the time relative to the reference kernel's. If the machine changed between the runs, the row
- * must also stand out from the other rows. "Same" needs evidence too: the whole interval of the
- * change must lie within the threshold. Every other case is ambiguous, with a reason.
+ * "Faster" and "slower" need two things. First, the times differ by more than the threshold.
+ * Second, the difference is significant by Welch's test over processes, after Holm's correction for
+ * the whole table. For two runs on one machine, the CPU times must meet both conditions too.
+ * Without CPU times, the times divided by the reference kernel's must meet them. If the machine
+ * changed between the runs, the row must also stand out from the other rows.
+ *
+ * "Same" needs evidence too: the whole interval of the change must lie within the threshold. Every
+ * other case is ambiguous, with a reason.
  *
  * `pair.ts` gathers the evidence. `../comparison.ts` corrects the p-values of a table.
  */

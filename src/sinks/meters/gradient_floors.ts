@@ -146,14 +146,14 @@ interface Pair {
   readonly headDim: number;
 }
 
-/** The error of ⟨g_t, v_j⟩ in units of u: ‖g_t ⊙ v_j‖ */
+/** The rounding error of ⟨g_t, v_j⟩, divided by the unit roundoff u: ‖g_t ⊙ v_j‖ */
 function valueSize({ value, outputGradient }: SlopeStates, pair: Pair): number {
   return productNorm(outputGradient, value, pair);
 }
 
 /**
- * The error of D_t, ‖g_t ⊙ y_t‖, in units of u. In the precise form with sink logits, the error of
- * b_t ⟨g_t, v_s⟩ is added.
+ * The rounding error of D_t, divided by the unit roundoff u: ‖g_t ⊙ y_t‖. In the precise form with
+ * sink logits, the error of b_t ⟨g_t, v_s⟩ is added.
  */
 function rowSize(
   { output, outputGradient, taken, sinkWeight }: SlopeStates,
@@ -164,7 +164,7 @@ function rowSize(
   return ofOutput + sinkWeight[pair.row]! * productNorm(outputGradient, taken, pair);
 }
 
-/** The error of one head's ∇q_s, in units of 3 u / √D. */
+/** The rounding error of one head's ∇q_s, divided by 3 u / √D, where u is the unit roundoff. */
 function querySize(
   states: SlopeStates,
   { row, first, position, headDim }: {

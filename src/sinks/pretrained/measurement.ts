@@ -1,6 +1,7 @@
 /**
- * The further measurements of a pretrained model: its states, every position as a possible sink,
- * and intervals over texts. Units as in ../measurement.ts.
+ * What is measured of a pretrained model beyond ../measurement.ts: its hidden states, the sink rate
+ * of every position, the effect of massive activations on the loss, and 95 % intervals over texts.
+ * The units are the same as there.
  */
 import type { Interval } from "../../statistics/resampling.ts";
 import type { StateMeasurement, StatesMeasurement } from "../states/measurement.ts";

@@ -1,6 +1,6 @@
 /**
- * Measures a pretrained model's states, every position as a possible sink, and intervals over
- * texts.
+ * Measures a pretrained model's hidden states and the sink rate of every position. Also computes
+ * 95 % intervals over texts: of the loss, of R_GS, and of the sink rate at position s.
  */
 import type { LayerTrace } from "../../reference/llama/trace.ts";
 import { bootstrapInterval, type Interval } from "../../statistics/resampling.ts";

@@ -24,7 +24,10 @@ function document(text: string, name = text): TextDocument {
   return { name, text };
 }
 
-/** Each text's spelling: inputs, then the last target. */
+/**
+ * Makes texts from documents. `rows` spells out each text: its inputs, `|` and its last target, as
+ * in `<s>abc|</s>`.
+ */
 function spelled(
   documents: readonly TextDocument[],
   options: Partial<TokenTextsOptions>,

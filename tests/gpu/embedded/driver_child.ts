@@ -1,8 +1,10 @@
 /**
  * Installs and activates the embedded driver, computes with it, and prints one line of JSON.
  *
- * Drivers are chosen for a whole process, so a test runs this with `deno run`. Arguments: the cache
- * folder or `default`, then `deno` or `dawn`, or `install` to stop after installing.
+ * Drivers are chosen for a whole process, so a test runs this with `deno run`. Arguments:
+ *
+ * 1. the cache folder, or `default` for the usual one
+ * 2. the runtime, `deno` or `dawn`; or `install` to stop after installing
  */
 import { activateEmbeddedDriver, installEmbeddedDriver } from "../../../src/gpu/embedded/driver.ts";
 

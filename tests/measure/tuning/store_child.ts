@@ -1,7 +1,11 @@
 /**
- * Stores tuned choices in the cache that the environment names, for the tests. Arguments: `keep
- * FIRST COUNT` stores COUNT choices at once, each for another shape class; `full` does so on a full
- * disk; `list` stores none. Prints the stored choices, or the error.
+ * For tests: stores tuned choices in the cache that the environment names. Prints the choices that
+ * the cache then holds, or the error. Choices are numbered from 0, each with another shape class.
+ * Arguments:
+ *
+ * - `keep FIRST COUNT`: stores COUNT choices concurrently, numbered from FIRST on
+ * - `full FIRST COUNT`: the same, but every write fails as on a full disk
+ * - `list`: stores nothing
  */
 import { storeTuning } from "../../../src/measure/tuning/store.ts";
 import { candidatesHash, choiceKey, type TunedChoice } from "../../../src/ops/tuning/choices.ts";
