@@ -6,9 +6,9 @@
  * on such adapters a load costs as much as dozens of multiply-adds, and a barrier even more. The
  * invocations of a workgroup own the same `rows` rows and neighboring columns; an invocation's
  * columns are `lanes` apart. All invocations read the same element of left and neighboring elements
- * of right; some compilers turn each of these reads into one load. One statement adds the products
- * of `step` k to an accumulator, because carrying an accumulator around the loop costs more than an
- * addition. No barrier, no workgroup memory.
+ * of right. So some compilers load once for several invocations: one element from left, a vector
+ * from right. One statement adds the products of `step` k to an accumulator, because carrying an
+ * accumulator around the loop costs more than an addition. No barrier, no workgroup memory.
  *
  * Rows and columns past the end read the last ones and, with `guarded`, are not written. Without
  * `guarded` no row or column is past the end, and the stores need no condition. A condition would

@@ -16,9 +16,10 @@
  * anyway. If the lanes have shared the loads of a row, all lanes compute the row's numbers in the
  * extra columns.
  *
- * An operand can be an image. All lanes then load with one function call, which takes a fifth of
- * the time of a load from a buffer, and hardly any code. So if right is an image, lanes take more
- * columns, and one turn of the loop can take two steps. An image of bfloat16 takes half the loads.
+ * An image (a texture) can hold an operand. All lanes then load with one function call, which takes
+ * a fifth of the time of a load from a buffer, and hardly any code. So if an image holds right,
+ * lanes take more columns, and one turn of the loop can take two steps. An image of bfloat16 takes
+ * half the loads.
  *
  * Rows and columns past the end repeat the last one and store the same number again. A condition
  * around the stores would triple the compile time and, with it, halve the rows of a tile.
@@ -50,12 +51,15 @@ export interface MatmulSubgroupOptions {
   readonly left: MatmulLoad;
   /** How right is read; `along-inner` only if K is a multiple of 4. */
   readonly right: MatmulLoad;
-  /** The layout of left if it is an image. Then `left` is not `scalar`. */
+  /**
+   * The layout of the image that holds left; undefined if a buffer holds left. With an image,
+   * `left` is not `scalar`.
+   */
   readonly leftImage: ImageLayout | undefined;
   /**
-   * The layout of right if it is an image. Then `right` is not `scalar`, and `extra` is 0. With
-   * bfloat16, a read along N needs `storedVectors` and a multiple of 8 as `width`; a read along K
-   * needs two `steps`.
+   * The layout of the image that holds right; undefined if a buffer holds right. With an image,
+   * `right` is not `scalar`, and `extra` is 0. If the image has bfloat16 numbers, a read along N
+   * needs `storedVectors` and a multiple of 8 as `width`; a read along K needs two `steps`.
    */
   readonly rightImage: ImageLayout | undefined;
   /**

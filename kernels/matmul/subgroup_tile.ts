@@ -42,9 +42,15 @@ export interface Tile {
   readonly grouped: boolean;
   /** Columns of a tile in addition to those of its lanes. */
   readonly extra: number;
-  /** The layout of left if it is an image. Then it is float32 without blocks, and not `scalar`. */
+  /**
+   * The layout of the image that holds left; undefined if a buffer holds left. The image has
+   * float32 numbers and no blocks. With an image, left's reads are not `scalar`.
+   */
   readonly leftImage: ImageLayout | undefined;
-  /** The layout of right if it is an image. Then it is not `scalar`, and `extra` is 0. */
+  /**
+   * The layout of the image that holds right; undefined if a buffer holds right. With an image,
+   * right's reads are not `scalar`, and `extra` is 0.
+   */
   readonly rightImage: ImageLayout | undefined;
 }
 

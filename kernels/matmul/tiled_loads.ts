@@ -59,14 +59,16 @@ function names({ name }: TiledOperand) {
   };
 }
 
-// Makes numbers past the last k zero in both operands, if the kernel multiplies them.
+// WGSL for the loaded numbers. If their k is past the end and the kernel multiplies them anyway,
+// the WGSL replaces them by zeros. This happens in both operands.
 function orZero(operand: TiledOperand, numbers: string, k: string): string {
   return operand.wholeSteps || !operand.multipliesAll
     ? `InTile(${numbers})`
     : `InTile(select(vec4f(), ${numbers}, first + ${k} < parameters.inner))`;
 }
 
-// Limits k to the last one, so no address is out of range.
+// WGSL for the index `first` + k. If that can be past the end, the WGSL takes the last index of K
+// instead, so no address is out of range.
 function atMost(operand: TiledOperand, k: string): string {
   return operand.wholeSteps ? `(first + ${k})` : `min(first + ${k}, parameters.inner - 1u)`;
 }

@@ -68,10 +68,10 @@ all machines with ranks.
 
 A verdict compares the values of several processes, not the samples of one process. A row is faster or slower if its
 change is above the threshold and significant (by Welch's test, with Holm's correction over the whole table). For two
-runs on one machine, the CPU time must show the change too. Every bench also times one fixed reference kernel. Without
-CPU times, a row's time divided by the reference kernel's time must show the change. A row is "same" if the whole
-interval of the change lies within the threshold. The remarks say why a row is ambiguous, and what to do. For a file
-from one process, compare assumes that times differ by 10 % from process to process.
+runs on one machine, the CPU time must show the change too. Every run of the bench also times a reference kernel, which
+never changes. Without CPU times, a row's time divided by the reference kernel's time must show the change. A row is
+"same" if the whole interval of the change lies within the threshold. The remarks say why a row is ambiguous, and what
+to do. For a file from one process, compare assumes that times differ by 10 % from process to process.
 
 \`deno task bench --beside\` measures in rounds. In each round two new processes, one for each of its two files, take
 turns. For these files, compare divides the times of neighboring turns. The median ratio of a round counts as one value.

@@ -57,8 +57,9 @@ export interface SinkMeasurement {
   readonly config: LlamaConfig;
   readonly settings: SinkSettings;
   /**
-   * True if attention's backward pass used its precise form, which rounds less at position s.
-   * Default: false, as in training.
+   * True if attention's backward pass used its precise form. If queries give almost all of their
+   * weight to `settings.position`, this form loses fewer digits of that key's gradient and of the
+   * queries' gradients. Default: false, as in training.
    */
   readonly precise?: boolean;
   readonly data: {

@@ -38,8 +38,9 @@ export interface SinkMeterOptions {
    */
   readonly sinks?: readonly (ArrayLike<number> | undefined)[] | undefined;
   /**
-   * Whether the traces' gradients come from the precise form of attention's backward pass, which
-   * rounds less at the measured position. Default: false.
+   * Whether the traces' gradients come from the precise form of attention's backward pass. If
+   * queries give almost all of their weight to the measured position, this form loses fewer digits
+   * of that key's gradient and of the queries' gradients. Default: false.
    */
   readonly precise?: boolean | undefined;
   /** Settings that differ from {@linkcode DEFAULT_SINK_SETTINGS}. */

@@ -3,10 +3,11 @@
  * subgroups or only narrow ones.
  *
  * Every invocation computes R rows of `groups` columns that are `lanes` apart. All invocations of a
- * workgroup read the same element of the left operand and neighboring elements of the right one;
- * some compilers turn each of these reads into one load. One statement adds the products of `step`
- * inner indices to an accumulator, because carrying an accumulator around the loop costs more than
- * an addition. No barrier, no workgroup memory.
+ * workgroup read the same element of the left operand and neighboring elements of the right one.
+ * So some compilers load once for several invocations: one element from the left operand, a vector
+ * from the right one. One statement adds the products of `step` inner indices to an accumulator,
+ * because carrying an accumulator around the loop costs more than an addition. No barrier, no
+ * workgroup memory.
  */
 import { unroll } from "../../unroll.ts";
 

@@ -128,7 +128,10 @@ export function accumulate(
     }`;
 }
 
-/** An invocation's registers per row: for its sums, `beside`, and vec4f that are being loaded. */
+/**
+ * How many registers an invocation may use for each of its rows. They hold its sums, the numbers of
+ * `beside`, and the vec4f that it is loading.
+ */
 const REGISTERS_OF_ROW = 24;
 
 function loadsAtOnce(options: AttentionTiledOptions, beside: number): number {

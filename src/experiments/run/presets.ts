@@ -16,7 +16,7 @@ export type PresetName = typeof PRESETS[number];
 /** Each preset's purpose, in a few words. */
 export const PRESET_TITLES: Readonly<Record<PresetName, string>> = {
   smoke: "a strong sink in under a minute on two CPU cores: Bigram-Backcopy, 2 layers, no V-scale",
-  backcopy: "the setting shallow of deno task study: Bigram-Backcopy, 2 layers",
+  backcopy: "Bigram-Backcopy, 2 layers: the model and task of deno task study --settings=shallow",
   "backcopy-deep":
     "Bigram-Backcopy, 3 layers, no attention in layer 0, so that the sink forms above an MLP",
   text: "byte-level text from --corpus, 4 layers",

@@ -14,10 +14,12 @@ import type { Interval } from "../../statistics/summary.ts";
 
 export interface PairComparison {
   /**
-   * The candidate's time divided by the baseline's: below 1 is faster. The times are geometric
-   * means of the processes' medians. In a joint run (`--beside`) the ratio is the trimmed geometric
-   * mean of the rounds' ratios of times. If the mean from CPU times is more precise and lies within
-   * the interval of the mean from times, the mean from CPU times is used instead.
+   * The candidate's time divided by the baseline's: below 1 is faster. Each time is the geometric
+   * mean of its processes' medians.
+   *
+   * In a joint run (`--beside`) each round has its own ratio, and this is their trimmed geometric
+   * mean. The CPU times give a second such mean. It replaces the first if its error is smaller and
+   * it lies within the first one's interval.
    */
   readonly ratio: number | undefined;
   /** The ratio's 95 % interval. */

@@ -64,9 +64,9 @@ type Passes = (
 ) => VariantPlan;
 
 // Plans a call in three stages; variants differ only in the second. The first stage writes
-// (|v|², C) of every value row for V-scale, (logSumExp, D_t − ℓ_t) of every query row (see row.ts),
-// and the sink's gradient. In the second, `passes` computes the three gradients and overwrites
-// (|v|², C) with the terms of the constant's gradient. The third adds these terms.
+// (|v|², C) of every value row for V-scale, the two numbers of every query row that `planRows`
+// defines, and the sink's gradient. In the second, `passes` computes the three gradients and
+// overwrites (|v|², C) with the terms of the constant's gradient. The third adds these terms.
 function planFrame(gpu: Gpu, call: AttentionBackwardCall, passes: Passes): VariantPlan {
   const { shape, vScale, value, constantGradient } = call;
   const { valve, dispatches, scratch } = planValve(gpu, shape, { value, vScale });

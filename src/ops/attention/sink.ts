@@ -58,10 +58,11 @@ export function subtractLogSumExpGradient(
 }
 
 /**
- * Plans the sum of sinkLogitGradient over rows.
+ * Plans the kernel that computes sinkLogitGradient, a sum over query rows.
  *
- * @param rowStatistics `[B, Hq, T]` of (logSumExp, D_t − ℓ_t) as in row.ts
- * @returns no dispatch without a sink
+ * @param rowStatistics `[B, Hq, T]` of (logSumExp, D_t − ℓ_t) of every query row t, where D_t =
+ *   ⟨outputGradient_t, output_t⟩, and ℓ_t = ∂L/∂logSumExp_t, or 0 if the loss does not depend on it
+ * @returns no dispatch if the call has no sink logits
  */
 export function sumSinkTerms(
   { shape, sinkLogit, sinkLogitGradient }: AttentionBackwardCall,

@@ -200,8 +200,8 @@ interface ChoiceOptions {
 /**
  * Chooses the tile with the lowest estimated cost.
  *
- * @param options `rightImage`: the layout of right, if right is an image; `copies`: whether
- *   operands may be copied to images. Default: false
+ * @param options `rightImage`: the layout of the image that holds right, undefined if a buffer
+ *   holds it; `copies`: whether operands may be copied to images. Default: false
  */
 export function chooseSubgroupTile(
   gpu: Gpu,

@@ -223,8 +223,8 @@ function outgrowsLoop(gpu: Gpu, { columns }: RowShape): boolean {
 }
 
 /**
- * Registers per number that a lane holds, from compilers' reports: input, gradient, gain and the
- * gain's gradient.
+ * By compilers' reports, a lane needs this many registers for each column that it holds. They hold
+ * the input, the output's gradient, the gain and the gain's gradient.
  */
 const REGISTERS_PER_NUMBER = 4.5;
 

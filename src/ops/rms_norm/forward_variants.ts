@@ -189,8 +189,8 @@ const rowPerInvocation: ForwardVariant = {
 };
 
 /**
- * Registers per number that a lane holds, from compilers' reports: the number, its gain, and loads
- * in flight.
+ * By compilers' reports, a lane needs this many registers for each column that it holds. They hold
+ * the input, the gain, and loads in flight.
  */
 const REGISTERS_PER_NUMBER = 2.25;
 

@@ -112,8 +112,8 @@ function elementsPerLane({ info }: Gpu, registers: number): number {
  *
  * @param gpu an adapter with subgroups
  * @param elements the elements of a row
- * @param registers the registers per element that a lane holds. Default: 0, for kernels that hold
- *   no elements
+ * @param registers how many registers a lane needs for each element that it holds. Default: 0, for
+ *   kernels that hold no elements
  */
 export function subgroupRowSum(gpu: Gpu, elements: number, registers = 0): RowSum {
   const { minimum, maximum } = gpu.info.subgroupSize ?? { minimum: 1, maximum: 128 };

@@ -55,8 +55,9 @@ export interface FloorOptions {
   /** The sink logit of each query head; undefined in a model without sink logits. */
   readonly sinkLogits?: readonly number[] | undefined;
   /**
-   * Whether the backward pass used its precise form, which rounds less at position s. Default:
-   * false.
+   * Whether attention's backward pass used its precise form. If queries give almost all of their
+   * weight to key s, this form loses fewer digits of that key's gradient and of the queries'
+   * gradients. Default: false.
    */
   readonly precise?: boolean;
 }

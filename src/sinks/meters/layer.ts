@@ -26,8 +26,9 @@ export interface LayerMeterOptions {
   /** The sink logit of each query head; undefined if the model has none. */
   readonly sinkLogits: readonly number[] | undefined;
   /**
-   * Whether attention's backward pass used its precise form, which rounds less at position s.
-   * Default: false.
+   * Whether attention's backward pass used its precise form. If queries give almost all of their
+   * weight to `settings.position`, this form loses fewer digits of that key's gradient and of the
+   * queries' gradients. Default: false.
    */
   readonly precise?: boolean;
 }
