@@ -15,7 +15,7 @@ export const MODEL_CONTEXT = 128;
 export const MODEL_TOLERANCE = 3e-3;
 
 /**
- * The works of a model.
+ * A model's two works: its forward pass alone, and with its backward pass.
  *
  * @param folder in Hugging Face's layout
  * @param context T, as on the command line

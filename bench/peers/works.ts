@@ -1,6 +1,7 @@
 /**
- * The works for the libraries: inputs, and some rows of the right answer in float64. A whole model
- * would take too long in float64, so the libraries' answers on it are compared with each other.
+ * The works: the computations that the libraries are compared on. This file gives the inputs of
+ * each work and, in float64, some rows of its right answer. A whole model would take too long in
+ * float64, so the libraries' answers on it are compared with each other.
  */
 import { attentionForward } from "../../src/reference/attention.ts";
 import { rmsNormBackward, rmsNormForward } from "../../src/reference/rms_norm.ts";
@@ -57,7 +58,7 @@ export const EPSILON = 1e-5;
  */
 export const TOLERANCE = 1e-4;
 
-/** The works to compare. */
+/** The works of the operators. */
 export const works: readonly Work[] = [
   attention("forward", 4, 256),
   attention("forward", 8, 1024),

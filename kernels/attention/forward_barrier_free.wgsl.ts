@@ -1,6 +1,7 @@
 /**
  * Fused causal attention, forward, for adapters that compute on the CPU and have no subgroups or
- * only narrow ones. It uses the formulas of attention/forward.wgsl in base 2.
+ * only narrow ones. It uses the formulas of attention/forward.wgsl, with exp(x) computed as
+ * exp2(x log2(e)).
  *
  * On such adapters a barrier costs hundreds of cycles, and a load costs as much as dozens of
  * multiply-adds, even if lanes read the same number. So every invocation computes R query rows from

@@ -3,7 +3,7 @@
  *
  * On such adapters a load costs dozens of multiply-adds and a barrier hundreds of cycles, so all
  * numbers stay in registers and pass between the lanes of a subgroup. It uses the formulas of
- * attention/forward.wgsl in base 2.
+ * attention/forward.wgsl, with exp(x) computed as exp2(x log2(e)).
  *
  * A workgroup is one subgroup of S lanes. It computes R query rows of one head and walks key tiles
  * of 4 · S keys up to the diagonal. For the scores, a lane holds four keys of the tile, one vec4f

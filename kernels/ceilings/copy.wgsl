@@ -10,7 +10,7 @@ alias Element = vec4u;
 struct Parameters {
   run: u32,
   stride: u32,
-  start: u32, // distance between the first elements of neighboring invocations
+  start: u32, // invocation n begins with element n · start
   rowSize: u32, // invocations in x
 }
 

@@ -1,4 +1,4 @@
-/** How the subgroup kernel of the matrix product reads a right operand in an image with blocks. */
+/** How the matrix product's subgroup kernel reads right from an image (texture) with blocks. */
 import { BLOCK, type ImageLayout, PER_TEXEL } from "../image_layout.ts";
 import { unroll } from "../unroll.ts";
 import {
@@ -75,8 +75,8 @@ function pairsAlongInner({ width }: Tile): RightLoads {
   };
 }
 
-// A texel holds eight neighboring columns' numbers at one k. A lane sums the four columns of even
-// index in one group, and the four of odd index in the next group.
+// A texel holds the numbers of eight neighboring columns at one k, two in each word. They become
+// two vec4f: the first holds columns 0, 2, 4 and 6 of the eight, the second columns 1, 3, 5 and 7.
 function pairsAlongOuter({ width }: Tile): RightLoads {
   return {
     setup: unroll(width / 8, (v) => `  let rightEight${v} = column${8 * v} / 8u;`),

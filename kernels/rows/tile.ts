@@ -30,7 +30,7 @@ export interface RowTile {
   readonly width: number;
 }
 
-/** Banks per lane. Each holds the numbers of one row. */
+/** Banks per lane for one kind of number, such as inverseRms. Each holds one row's number. */
 export const BANKS = 4;
 
 /** Writes a line for each of the four banks. */
@@ -75,14 +75,18 @@ export interface TileWalk {
   /** Statements before the first group; `gain${k}` is the gain of the columns at position k. */
   readonly begin?: (k: number) => string;
   /**
-   * Statements at each group. `vector${k}` is the index of the vector at position k; its loads and
-   * stores need the guard. For each name in `read`, `${name}${k}` holds the numbers of the rows to
-   * which the vector's elements belong: one f32 if `phases` is 1, else a vec4f.
+   * Statements for position k in each group. `vector${k}` is the index of the vector there. `guard`
+   * must enclose the statements that load or store it. For each name in `read`, `${name}${k}` holds
+   * that number of the vector's row. It is an f32 if `phases` is 1. Else a vector may belong to two
+   * rows, and `${name}${k}` is a vec4f: each element has the number of its own row.
    */
   readonly step: (k: number, guard: Guard) => string;
   /** Statements after the last group. */
   readonly end?: (k: number, guard: Guard) => string;
-  /** The names of the numbers that every row has; their banks are `${name}Bank0` and so on. */
+  /**
+   * The names of the numbers that every row has, such as its inverseRms. A name's banks are
+   * `${name}Bank0` and so on.
+   */
   readonly read: readonly string[];
 }
 

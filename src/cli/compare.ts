@@ -73,10 +73,11 @@ never changes. Without CPU times, a row's time divided by the reference kernel's
 "same" if the whole interval of the change lies within the threshold. The remarks say why a row is ambiguous, and what
 to do. For a file from one process, compare assumes that times differ by 10 % from process to process.
 
-\`deno task bench --beside\` measures in rounds. In each round two new processes, one for each of its two files, take
-turns. For these files, compare divides the times of neighboring turns. The median ratio of a round counts as one value.
-Both sides ran at the same clock rate and load, so neither can explain a change. If the CPU time varies less than the
-wall time, the verdict uses the CPU time, and a note says so.
+\`deno task bench --beside\` measures two sides, such as two checkouts, and writes one file for each side. It measures in
+rounds: each round starts a new process for each side, and the two processes take turns. For these files, compare
+divides the times of neighboring turns. The median ratio of a round counts as one value. Both sides ran at the same
+clock rate and load, so clock and load cannot explain a change. If the CPU time varies less than the wall time, the
+verdict uses the CPU time, and a note says so.
 
 To see how small a change your machine can show, run the same bench twice and compare the two files. The intervals
 show the smallest change that would count; every faster or slower row is then a false alarm.

@@ -1,4 +1,4 @@
-/** Shared parts of all pictures: colors and signs for machines, texts and lengths. */
+/** Shared parts of all pictures: colors and signs (shapes) for machines, texts and lengths. */
 import type { Comparison } from "../measure/comparison.ts";
 import type { ComparisonRow } from "../measure/comparison/rows.ts";
 import { escapeTerminal, truncate } from "../escape.ts";

@@ -14,7 +14,10 @@ import { machineColor, machineSign, plotText } from "./plot.ts";
 export interface SinkPlotOptions extends PictureOptions {
   /** The width in pixels; the picture shrinks if there is less room. */
   readonly width: number;
-  /** The series, in the order in which they get colors and signs. Default: the rows' order. */
+  /**
+   * The series, in the order in which they get colors and signs (shapes at points). Default: the
+   * rows' order.
+   */
   readonly series?: readonly string[];
 }
 

@@ -123,11 +123,11 @@ Deno.test("sampleWork() makes spans of at least 50 steps of the clock", async ()
     ], machine.options()),
   );
   assert(hot!.repeats * 20e3 >= 50 * 65_536);
-  // A span of 50 steps is off by at most one step, 2 %.
+  // A span of 50 steps of the clock is off by at most one step, 2 %.
   assert(hot!.samples.every((sample) => Math.abs(sample / 20e3 - 1) < 0.02));
   // A cold span is one run, so a sample needs several spans.
   assert(cold!.repeats > 1 && cold!.repeats <= 32, `${cold!.repeats}`);
-  // Every span of 200,000 ns reads as three steps.
+  // The clock reads every span of 200,000 ns as three of its steps.
   assert(cold!.samples.every((sample) => sample === 3 * 65_536));
 });
 
@@ -136,7 +136,8 @@ Deno.test("sampleWork() has no cold data if the clock is too coarse, or the host
   machine.quantum = 100_000;
   const work = [{ run: machine.span("a", 2e3), cache: "cold" as const }];
   assertEquals(await sampleWork(work, machine.options()), [undefined]);
-  // A sample would need 50 spans of one step each, but a submission holds 32.
+  // This run takes one step of the clock. A cold span is one run, so a sample of 50 steps would
+  // need 50 spans, but a submission holds 32.
   const step = [{ run: machine.span("b", 100e3), cache: "cold" as const }];
   assertEquals(await sampleWork(step, machine.options()), [undefined]);
   machine.quantum = 1;

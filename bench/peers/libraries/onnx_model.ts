@@ -1,4 +1,4 @@
-/** ONNX models of the works, encoded with npm:onnx-proto. */
+/** ONNX models that compute the works, encoded with npm:onnx-proto. */
 import type { Work } from "../works.ts";
 import { EPSILON } from "../works.ts";
 

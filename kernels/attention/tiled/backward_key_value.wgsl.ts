@@ -1,7 +1,7 @@
 /**
- * Attention backward, keyGradient and valueGradient, for GPUs, in base 2. With z the logits, a_ts =
- * exp(z_ts − logSumExp_t), g the gradient of the output y, and D_t = ⟨g_t, y_t⟩, less the gradient
- * of logSumExp_t if there is one:
+ * Attention backward, keyGradient and valueGradient, for GPUs. With z the logits, a_ts = exp(z_ts −
+ * logSumExp_t), g the gradient of the output y, and D_t = ⟨g_t, y_t⟩, less the gradient of
+ * logSumExp_t if there is one:
  *
  *     u_s = Σ_{t≥s} a_ts g_t                           valueGradient: u_s through φ's Jacobian
  *     ∂L/∂z_ts = a_ts (factor_s ⟨g_t, v_s⟩ − D_t)      keyGradient:   scale Σ_{t≥s} ∂L/∂z_ts q_t
@@ -9,6 +9,8 @@
  * where φ is V-scale, or φ(v) = v without it. The factor is r / (r + C) with V-scale "full", else
  * 1. A workgroup computes one tile of keys of one key and value head. For every query head that
  * shares this head it walks the query tiles from the diagonal to the end.
+ *
+ * The kernel computes exp(x) as exp2(x log2(e)): it multiplies the scale and logSumExp by log2(e).
  *
  * One query tile, and its barriers (besides two per step of `products`):
  *

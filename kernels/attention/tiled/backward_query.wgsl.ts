@@ -1,12 +1,14 @@
 /**
- * Attention backward, queryGradient, for GPUs, in base 2. With z the logits, a_tj = exp(z_tj −
- * logSumExp_t), g the gradient of the output y, and D_t = ⟨g_t, y_t⟩, less the gradient of
- * logSumExp_t if there is one:
+ * Attention backward, queryGradient, for GPUs. With z the logits, a_tj = exp(z_tj − logSumExp_t), g
+ * the gradient of the output y, and D_t = ⟨g_t, y_t⟩, less the gradient of logSumExp_t if there is
+ * one:
  *
  *     ∂L/∂z_tj = a_tj (factor_j ⟨g_t, v_j⟩ − D_t)      ∂L/∂q_t = scale Σ_{j≤t} ∂L/∂z_tj k_j
  *
  * where factor is 1, or r / (r + C) with V-scale "full". A workgroup computes one tile of query
  * rows of one head and walks the key tiles up to the diagonal.
+ *
+ * The kernel computes exp(x) as exp2(x log2(e)): it multiplies the scale and logSumExp by log2(e).
  *
  * One key tile, and its barriers (besides two per step of `products`):
  *
@@ -57,7 +59,7 @@ export interface AttentionBackwardQueryTiledOptions extends AttentionTiledOption
 }
 
 /**
- * Declares `logSumExp{a}`, in base 2, and `rowDot{a}`, which is D_t, of this invocation's rows t.
+ * Declares `logSumExp{a}`, times log2(e), and `rowDot{a}`, which is D_t, of this invocation's rows.
  * They are read again for every tile, so that no register holds them through the loops.
  */
 function declareRowStatistics(options: AttentionBackwardQueryTiledOptions): string {

@@ -1,5 +1,5 @@
 /**
- * Fused causal attention, forward, for GPUs, in base 2:
+ * Fused causal attention, forward, for GPUs:
  *
  *     z_tj = scale ⟨q_t, k_j⟩ for j ≤ t
  *     y_t  = Σ_j exp(z_tj) φ(v_j) / Σ_j exp(z_tj)
@@ -9,6 +9,9 @@
  * exp(s), without a value. A workgroup computes one tile of query rows of one head. It walks the
  * key tiles up to the diagonal and keeps a running maximum m and sums relative to it: when m grows,
  * the sums are multiplied by exp(m_old − m).
+ *
+ * The kernel computes exp(x) as exp2(x log2(e)). The parameter `scale` contains the factor log2(e),
+ * so the code's logits and maxima do too. L_t is stored as a natural logarithm.
  *
  * One key tile, and its barriers (besides two per step of `products`):
  *

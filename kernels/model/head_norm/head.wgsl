@@ -24,8 +24,8 @@ struct Head {
   valid: bool,
   normalized: bool, // whether this is a query or key head
   query: bool,
-  start: u32, // in the joint projection, in vec4f
-  statistic: u32, // in [B T, Hq + Hkv]
+  start: u32, // the index of the head's first vec4f in the joint projection
+  statistic: u32, // the head's index in [B T, Hq + Hkv], if it is normalized
 }
 
 fn headOf(index: u32) -> Head {

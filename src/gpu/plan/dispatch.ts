@@ -36,7 +36,7 @@ export interface Dispatch {
   readonly workgroups: readonly [number, number?, number?];
 }
 
-/** A copy of a matrix to an image, for the dispatches after it. */
+/** A copy of a matrix to an image (texture), for the dispatches after it. */
 export interface ImageCopy {
   /** The image to fill. Its layout must have `blocks: false`. */
   readonly image: MatrixImage;

@@ -6,7 +6,7 @@ import type { Workspace } from "../workspace.ts";
 
 /** One batch. */
 export interface Batch {
-  /** Token numbers from 0 to V − 1: `[B, T]`. */
+  /** Token numbers, below the vocabulary's size V: `[B, T]`. */
   readonly inputs: Uint32Array;
   /** The token that each position must predict: `[B, T]`. */
   readonly targets: Uint32Array;
@@ -42,7 +42,7 @@ export function batchTensors(
 /**
  * Refuses a batch that does not fit.
  *
- * @param options `operation`: for messages; `length`: B · T; `vocabulary`: V
+ * @param options `operation`: for messages; `length`: B · T; `vocabulary`: its size V
  * @throws {TypeError} for a wrong type or length
  * @throws {RangeError} for a token outside the vocabulary
  */
@@ -74,7 +74,7 @@ export function checkBatch(
  * Uploads a batch.
  *
  * @param tensors tensors of the batch's size
- * @param options the batch, and V
+ * @param options the batch, and the vocabulary's size
  * @throws {TypeError} for a wrong type or length
  * @throws {RangeError} for a token outside the vocabulary
  */

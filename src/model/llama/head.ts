@@ -41,7 +41,7 @@ export const LOGITS_BYTES: number = 2 ** 27;
  * divides the number of all rows.
  *
  * @param rows B · T
- * @param vocabulary V
+ * @param vocabulary the vocabulary's size, V
  * @throws {RangeError} if a buffer cannot hold even one row
  */
 export function headChunkRows(gpu: Gpu, rows: number, vocabulary: number): number {

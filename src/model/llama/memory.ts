@@ -23,7 +23,7 @@ export interface TrainingMemory {
 /**
  * Counts the bytes that a `Llama` and its `AdamW` allocate. Scratch memory of kernels counts only
  * where it grows with the batch, so the real bytes differ by a few percent. Left out are the copies
- * that software adapters need if B · T or V is not a multiple of 4.
+ * that software adapters need if B · T or the vocabulary's size is not a multiple of 4.
  *
  * @param options `batch`: B; `context`: T; `microBatches`: how many a step has, 1 by default
  * @throws {RangeError} for an invalid configuration

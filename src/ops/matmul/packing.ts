@@ -1,6 +1,6 @@
 /**
  * How a kernel of the matrix product reads an operand: directly, from a packed copy (four numbers
- * at a time), or from a copy in an image.
+ * at a time), or from a copy in an image (texture).
  */
 import matmulPackSource from "../../../kernels/matmul/pack.wgsl" with { type: "text" };
 import type { MatmulLoad } from "../../../kernels/matmul/subgroup_tile.ts";
@@ -84,9 +84,9 @@ function storedShape(shape: MatmulShape, side: MatmulSide): [rows: number, colum
 const LONGEST_STRIDE = 128;
 
 /**
- * The way to read an operand from a copy in an image. Undefined if no image can hold it, if it can
- * only be read number by number, or if it would be read in long strides, which is slower from
- * images than from buffers.
+ * How to read an operand from a copy in an image (texture). Undefined if no image can hold it,
+ * or if its numbers could only be read one by one. Also undefined if the kernel would read in long
+ * strides, which is slower from images than from buffers.
  */
 export function imageReading(
   gpu: Gpu,

@@ -1,7 +1,7 @@
 /**
  * Plain rows, made from measurements, for the pictures of sinks and gradient sinks; only heat maps
  * have another input. A study can join the rows of many runs in one picture. Each `series`, usually
- * a model variant, has its own color, sign and dashes.
+ * a model variant, has its own color, dashes and sign (a shape at its points).
  */
 import type { SinkMeasurement } from "../../sinks/measurement.ts";
 import type { BranchMeasurement, CompressFit } from "../../sinks/measurement/branch.ts";

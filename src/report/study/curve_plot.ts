@@ -18,7 +18,7 @@ export interface CurveRow {
 
 /** Options of {@linkcode curvePlot}. */
 export interface CurvePlotOptions extends PictureOptions {
-  /** The series, in the order in which they get colors, dashes and signs. */
+  /** The series, in the order in which they get colors, dashes and signs (shapes at points). */
   readonly series: readonly string[];
   /** The vertical axis's label. */
   readonly label: string;

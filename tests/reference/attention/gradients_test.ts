@@ -100,7 +100,8 @@ Deno.test("attentionBackward() in mode backward-only is the derivative of sg(v) 
       const { value, constant, outputGradient } = drawn;
       const plain = run(drawn);
       const gradients = run(drawn, "backward-only");
-      // The forward pass, and so the query and key gradients, has the same bits as without V-scale.
+      // In this mode V-scale does not change the forward pass, nor the gradients of query and key:
+      // all have the same bits as without it.
       for (const name of ["output", "logSumExp", "queryGradient", "keyGradient"] as const) {
         assertEquals(differingBits(gradients[name].data, plain[name].data).worst, 0, name);
       }

@@ -23,7 +23,7 @@ export interface Slice {
 /**
  * Splits a vocabulary into slices of equal length, of which only the last may be shorter.
  *
- * @param options `vocabulary`: V; `modelDim`: d; `rows`: B · T; `sliceBytes`: as in
+ * @param options `vocabulary`: its size V; `modelDim`: d; `rows`: B · T; `sliceBytes`: as in
  *   {@linkcode LogitsMemory}
  */
 export function vocabularySlices(
