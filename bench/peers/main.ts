@@ -43,7 +43,7 @@ const options = {
   works: takes("A,B", `Works: ${works.map(({ name }) => name).join(", ")} (default all)`),
   model: takesPath(
     "FOLDER",
-    "Compare the passes of this pretrained model instead: a folder in Hugging Face's layout",
+    "Compare the libraries on this pretrained model instead: a folder in Hugging Face's layout",
   ),
   context: takes("TOKENS", `Tokens of the model's input (default ${MODEL_CONTEXT})`),
   budget: takes("SECONDS", "Sampling time per work, or longer if six rounds need more", {

@@ -64,8 +64,8 @@ const helpText = `Measures how time and memory grow with a call's lengths, and d
 Usage: deno task bench:scaling [OPTIONS]
 
 ${formatOptions(options)}
-Attention has 128 to 16,384 tokens. On a CPU adapter, calls with many tokens have fewer heads, which does not change the
-cost per unit of work. A call's time counts only if its answer is right.
+Attention is measured at 128 to 16,384 tokens. On a CPU adapter, calls with many tokens have fewer heads, which does not
+change the cost per unit of work. A call's time counts only if its answer is right.
 
 Exit codes:
   0    everything was measured, or left out because it would take too long

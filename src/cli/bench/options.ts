@@ -89,7 +89,7 @@ export function benchHelp(): string {
 Usage: deno task bench [OPTIONS]
 
 ${formatOptions(options)}
-The bench checks every answer before it reports a speed. It writes the result file as measurements end.
+The bench checks every answer before it reports a speed. It saves finished measurements while it runs.
 Times differ from process to process, so the bench repeats every measurement in several processes: at least 3, and up
 to 16 with a larger --budget. Every interval comes from the differences between processes.
 Ctrl-C ends the run and marks the file incomplete; --resume continues it.

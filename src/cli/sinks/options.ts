@@ -100,20 +100,20 @@ const options = {
   ),
   batches: takes(
     "N",
-    "Number of batches (default as in the run's last measurement; 8 for a checkpoint outside a run)",
+    "Number of batches (default as in the run's last measurement; 8 for a lone checkpoint)",
   ),
   batch: takes(
     "N",
-    "Sequences in a batch (default as in the run; 8 for a checkpoint outside a run)",
+    "Sequences in a batch (default as in the run's training; 8 for a lone checkpoint; a pretrained model's batches have at most 1,024 tokens)",
   ),
   corpus: takesPath(
     "PATH",
-    "Text file or folder for a pretrained model or a checkpoint outside a run; with a run, the text's new path",
+    "Text file or folder for a pretrained model or a lone checkpoint; with a run, the text's new path",
   ),
   texts: takes("N", "Pretrained: number of texts (default 20, or fewer if the corpus has fewer)"),
   context: takes(
     "N",
-    `Tokens per text, for a pretrained model (default 256) or a checkpoint outside a run (default the checkpoint's context, at most ${DEFAULT_CONTEXT})`,
+    `Tokens per text, for a pretrained model (default 256) or a lone checkpoint (default the checkpoint's context, at most ${DEFAULT_CONTEXT})`,
   ),
   bos: takes("WHEN", "Pretrained: whether every text begins with BOS (default as-tokenizer)", {
     choices: BEGIN_POLICIES,
@@ -148,11 +148,12 @@ export function sinksHelp(): string {
 Usage: deno task sinks [OPTIONS] MODEL
        deno task sinks compare FILE FILE…   compares files of --output; see compare --help
 
-MODEL is a folder of deno task train, one of its checkpoints, or a pretrained model: a folder in Hugging Face's layout
-with a tokenizer, or a name such as HuggingFaceTB/SmolLM2-135M, which is fetched once. Families: llama, mistral, qwen2
-and qwen3. A pretrained model is measured on --corpus, layer by layer, so it may be larger than the GPU's memory.
+MODEL is the folder of a run of deno task train, one of its checkpoints, a lone checkpoint (copied out of its run), or a
+pretrained model: a folder in Hugging Face's layout with a tokenizer, or a name such as HuggingFaceTB/SmolLM2-135M, which
+is fetched once. Families: llama, mistral, qwen2 and qwen3. A pretrained model is measured on --corpus, layer by layer,
+so it may be larger than the GPU's memory.
 
-Gradients at --position stay accurate, however strong the sink there is. If rounding still hides a gradient, the tables
+Gradients at --position stay accurate, even if its sink is very strong. If rounding still hides a gradient, the tables
 show it as below its floor: the size of its rounding error.
 
 ${formatOptions(options)}

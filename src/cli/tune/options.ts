@@ -59,8 +59,8 @@ export function tuneHelp(): string {
 Usage: deno task tune [OPTIONS]
 
 ${formatOptions(options)}
-Similar shapes share a choice, so tune times only one of them. A kernel's time counts only if its answer is right.
-tune saves each choice as soon as it is made, so Ctrl-C keeps the choices so far. To ignore the choices, open the GPU with
+Similar shapes share a choice, so only one of them is measured. A kernel's time counts only if its answer is right.
+Each choice is saved as soon as it is made, so Ctrl-C keeps the choices so far. To ignore the choices, open the GPU with
 openGpu({ tuning: false }) or set GRADSINK_TUNING=off.
 
 Exit codes:
