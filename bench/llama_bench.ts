@@ -50,7 +50,7 @@ class Training {
   readonly steps: number[] = [];
   /** ns of CPU time per step. */
   readonly cpu: number[] = [];
-  /** One list from each call of `profile`: the time in ns of every plan of a step. */
+  /** A list per call of `profile`, with the time in ns of each plan of a step. */
   readonly plans: number[][] = [];
   readonly #gpu: Gpu;
   readonly #timer: GpuTimer;

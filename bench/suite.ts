@@ -42,7 +42,7 @@ interface Rehearsed {
   readonly bench: Bench;
   /** ns of one run, from the rehearsal. */
   readonly time: number;
-  /** The number of runs in a compute pass that a good measurement needs. */
+  /** The number of runs that a compute pass needs for a good measurement. */
   readonly repeats: number;
   /** What is wrong with the kernel's output; the benchmark then fails. */
   readonly fault?: string;
@@ -104,7 +104,8 @@ function chosen(name: string): Record<string, string> {
   return argument === undefined ? {} : { [name]: argument.slice(prefix.length) };
 }
 
-// Runs all variants of a group equally often per iteration, so that Deno compares them fairly.
+// Registers a group's benchmarks. An iteration has equally many runs of each variant, so that Deno
+// compares the variants fairly.
 function register(stage: Stage, rehearsed: readonly Rehearsed[]): void {
   const repeats = Math.max(...rehearsed.map((each) => each.repeats));
   for (const { bench, time, fault } of rehearsed) {
@@ -126,7 +127,7 @@ function register(stage: Stage, rehearsed: readonly Rehearsed[]): void {
   }
 }
 
-/** Holds the workload of one benchmark at a time, and collects the times of all. */
+/** Holds the workload of one benchmark at a time, and collects the times of all benchmarks. */
 class Stage {
   /** The results, in the order of the rehearsals. */
   readonly rows: (BenchRow & { readonly samples: number[] })[] = [];
@@ -162,8 +163,8 @@ class Stage {
       this.rows.push({ ...row, cost: plan.cost });
       return { bench, repeats, time: (spans[0] ?? wall) / repeats };
     } catch (error) {
-      // The shape is too large for this adapter, or the variant is unfit for it. The other
-      // benchmarks still run.
+      // A RangeError means that the shape is too large for this adapter, or that the variant cannot
+      // run this shape on it. The other benchmarks still run.
       if (!(error instanceof RangeError)) throw error;
       this.rows.push({ ...row, reason: error.message });
       return undefined;

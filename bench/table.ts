@@ -30,7 +30,7 @@ export interface BenchTableOptions {
  * The table at the end of a bench file: median times, with arithmetic and memory rates.
  *
  * @param rows the benchmarks; those that never ran and have no reason are left out
- * @returns lines for a terminal, with the reasons for missing figures below
+ * @returns lines for a terminal: the table, then the reasons for missing figures
  */
 export function benchTable(
   rows: readonly BenchRow[],

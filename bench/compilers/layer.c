@@ -16,7 +16,8 @@ static PFN_vkGetDeviceProcAddr nextDevice;
 static VkInstance theInstance;
 static bool tells; // whether the driver has the extension
 static int pipelines;
-// The newest shader module. Each pipeline is made right after its module, so the next one uses it.
+// The SPIR-V of the newest shader module. A pipeline is made right after its module, so the next
+// pipeline uses this SPIR-V.
 static uint32_t *spirv;
 static size_t spirvSize;
 
@@ -31,7 +32,8 @@ static VkBaseOutStructure *find(const void *chain, VkStructureType type) {
   return each;
 }
 
-// The chain has several structures of the type of the loader's link. `function` marks the link.
+// Finds the loader's link in the chain. Other structures may have the link's type, but only the
+// link's `function` is VK_LAYER_LINK_INFO.
 static VkLayerInstanceCreateInfo *instanceLink(const VkInstanceCreateInfo *info) {
   VkLayerInstanceCreateInfo *each = (VkLayerInstanceCreateInfo *)info->pNext;
   while (each && !(each->sType == VK_STRUCTURE_TYPE_LOADER_INSTANCE_CREATE_INFO &&
@@ -75,9 +77,9 @@ static bool hasExtension(VkPhysicalDevice physical, PFN_vkGetInstanceProcAddr ge
   return found;
 }
 
-// Turns off bounds checks, for drivers of Mesa in which they cost far more than in the GPU maker's
-// driver. Mesa's driver for NVIDIA also checks for null descriptors, which Dawn requests but never
-// uses.
+// Turns off bounds checks, because some of Mesa's drivers spend far more on them than the GPU
+// makers' own drivers do. Also turns off Mesa's check for null descriptors on NVIDIA: Dawn requests
+// null descriptors but never uses them.
 static void leaveBoundsUnchecked(const VkDeviceCreateInfo *info) {
   if (info->pEnabledFeatures)
     ((VkPhysicalDeviceFeatures *)info->pEnabledFeatures)->robustBufferAccess = VK_FALSE;
@@ -230,7 +232,7 @@ static void report(VkDevice device, VkPipeline pipeline, const void *stage) {
   get(device, &info, &count, each);
   uint32_t size[3] = {0, 0, 0};
   workgroupSize(size);
-  // The subgroup size that the WebGPU implementation requires; 0 if none.
+  // NULL if the WebGPU implementation requires no subgroup size. The JSON then says 0.
   const VkPipelineShaderStageRequiredSubgroupSizeCreateInfo *required =
       (const void *)find(stage, VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO);
   fprintf(file, "{\"number\":%d,\"requiredSubgroupSize\":%u,\"workgroup\":[%u,%u,%u],\"executables\":[",
@@ -264,7 +266,7 @@ static VKAPI_ATTR VkResult VKAPI_CALL createComputePipelines(VkDevice device, Vk
     mine[i].flags |= VK_PIPELINE_CREATE_CAPTURE_STATISTICS_BIT_KHR |
                      VK_PIPELINE_CREATE_CAPTURE_INTERNAL_REPRESENTATIONS_BIT_KHR;
   }
-  // Without the cache: a cached pipeline has no statistics.
+  // Passes no pipeline cache, because a pipeline from the cache has no statistics.
   VkResult result = create(device, VK_NULL_HANDLE, count, mine, allocator, created);
   free(mine);
   if (result == VK_SUCCESS)

@@ -45,7 +45,7 @@ async function run(
           kept: `${folder}/results`,
           interrupt,
           progress: (done, total, text) =>
-            // Assumes that every GPU has as many kernels as this one.
+            // The total assumes that every GPU has as many kernels as this one.
             progress.show({ done: i * total + done, total: request.gpus.length * total, text }),
         }),
       );

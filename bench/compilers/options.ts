@@ -155,8 +155,8 @@ export function parseCompilers(args: readonly string[]): CompilersRequest | unde
   };
 }
 
-// Reads the lengths of --shape, which the model's kernels do not take. `shapeOfLengths` knows all
-// other families, because they have the names of the bench's operators.
+// Reads the lengths of --shape. They do not apply to the family `model`. Every other family has the
+// name of one of the bench's operators, so `shapeOfLengths` knows it.
 function shapesOf(
   text: string,
   { kernels, named }: { readonly kernels: readonly Family[]; readonly named: boolean },

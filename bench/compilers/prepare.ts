@@ -11,7 +11,7 @@ import { hasProgram, runProgram } from "./run.ts";
 
 /** A GPU's drivers on disk. */
 export interface PreparedDrivers {
-  /** The folder of libraries for the driver and its process. */
+  /** The folder of the driver and of the other shared libraries for its process. */
   readonly libraries: string;
   /** The path of the library that simulates the device. */
   readonly shim: string;
@@ -69,8 +69,8 @@ const PROGRAMS: Readonly<Record<string, string>> = {
   xz: "xz-utils",
 };
 
-// apt's name for each release. Debian: `trixie` is the stable one, `sid` the one in development.
-// Ubuntu: always `devel`, the one in development.
+// apt's names of the releases. Debian's stable release is `trixie`; its newest, `sid`, is still in
+// development. On Ubuntu, both are `devel`, the release in development.
 const SUITES: Readonly<Record<System["id"], Readonly<Record<PretendedGpu["release"], string>>>> = {
   debian: { stable: "trixie", newest: "sid" },
   ubuntu: { stable: "devel", newest: "devel" },
@@ -106,7 +106,7 @@ export async function prepareDrivers(
   return found;
 }
 
-/** A GPU's drivers, if they are prepared. */
+/** Finds a GPU's drivers. Returns undefined if they are not prepared. */
 export async function findDrivers(
   gpu: PretendedGpu,
   folder: string,
@@ -231,7 +231,8 @@ async function prepareIntel(
     const unpack = ["--extract", "--strip-components=1", `--directory=${making}/mesa`];
     await runProgram(["tar", ...unpack, "--file", source], { interrupt });
     const python = `${tools}/usr/lib/python3/dist-packages`;
-    // The machine's headers go first: its C library must match its compiler and linker.
+    // `-idirafter` searches the machine's own headers first, because the C library's headers must
+    // match the machine's compiler and linker.
     const headers = ["", "/x86_64-linux-gnu"].map((end) => `-idirafter ${tools}/usr/include${end}`);
     const environment = {
       CFLAGS: headers.join(" "),

@@ -14,13 +14,13 @@ export interface ReportRow extends Figures {
   readonly gpu: string;
   readonly operator: string;
   readonly variant: string;
-  /** The calls that run the same kernel: `T1024 D64, T4096 D64`. */
+  /** The lengths of each call that runs this kernel, such as `T1024 D64`. */
   readonly shapes: readonly string[];
   /** The part of `shapes` for which this kernel runs by default. */
   readonly chosen: readonly string[];
   readonly file: string;
   readonly workgroup: readonly number[];
-  /** The share of FMAs among the instructions of the innermost loops that have any. */
+  /** The share of FMAs among the instructions of the innermost loops that contain FMAs. */
   readonly fmaShare: number | undefined;
   readonly loops: readonly AssemblyLoop[];
 }
@@ -37,7 +37,7 @@ export interface Report {
   readonly failures: readonly ReportFailure[];
 }
 
-/** Merges the results of all GPUs. Calls that run the same kernel on a GPU make one row. */
+/** Makes one report of all GPUs' results. Calls that run the same kernel on a GPU share a row. */
 export function reportOf(results: readonly GpuResult[]): Report {
   const failures: ReportFailure[] = [];
   const rows = results.flatMap(({ gpu, compiled, problem }): ReportRow[] => {

@@ -29,13 +29,13 @@ export const familyNames: readonly Family[] = Object.keys(families) as Family[];
 export interface KernelSelection {
   readonly kernels: readonly Family[];
   /**
-   * Names of variants. `all`: every variant that tuning tries, and the variants in f16.
-   * `chosen`: the defaults.
+   * The names of the variants. `all` means every variant that tuning tries, and the variants in
+   * f16. `chosen` means each call's default.
    */
   readonly variants: "all" | "chosen" | readonly string[];
-  /** Lengths in place of the usual ones, for the operators that have them. */
+  /** Lengths that replace the lengths of the same names in each operator's calls. */
   readonly lengths: Dimensions;
-  /** Calls of each family. Default: the usual ones. */
+  /** The calls of each family. Default: `usualCalls`. */
   readonly calls?: Calls;
 }
 

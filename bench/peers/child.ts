@@ -20,7 +20,8 @@ async function start(name: LibraryName): Promise<Peer> {
   const library = libraries[name];
   let adapter: string | undefined;
   if (library.gpu) {
-    // Opened first: openGpu() may switch this process, and so the library, to the embedded driver.
+    // Runs before the library loads, because openGpu() may switch this process to the embedded
+    // driver, which the library must then use, too.
     using gpu = await openGpu({ tuning: false });
     adapter = gpu.info.description || gpu.info.device || gpu.info.vendor;
   }
@@ -67,7 +68,7 @@ async function answer(peer: Peer, request: PeerRequest): Promise<void> {
   reply({ type: "prepared", ways: prepared });
 }
 
-// Keeps a library's own output out of the answers on stdout.
+// Sends a library's own output to stderr, because stdout carries the replies.
 console.log = console.info = console.warn = console.error;
 if (Deno.build.os !== "windows") Deno.addSignalListener("SIGINT", () => {});
 try {

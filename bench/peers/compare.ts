@@ -65,7 +65,7 @@ interface Runner {
   readonly samples: number[];
   readonly cpuSamples: number[];
   readonly known: Pick<PeerResult, "way" | "error" | "first">;
-  /** The library's answer: its numbers for each requested stretch of its results. */
+  /** The library's answer: a list of numbers for each requested stretch of its results. */
   readonly numbers: readonly (readonly number[])[];
   reason?: string;
 }
@@ -173,7 +173,8 @@ async function prepareOn(
       faulty.push({ library, ...known, error, status: "failed", reason, ...nothing });
       continue;
     }
-    // A second timing, of several runs, spreads the cost of waiting.
+    // The second timing waits for the GPU once after up to 8 runs, so the wait adds less to the
+    // time of each run.
     const few = Math.ceil(Math.min(8, SAMPLE_TIME / 4 / pilot.wall));
     const second = await contender.ask({ type: "sample", way: index, runs: few });
     const time = second.type === "sampled" ? second.wall / few : pilot.wall;
@@ -210,8 +211,8 @@ export interface Ratio {
 }
 
 /**
- * The ratio of a library's times to the times `base` of another library. It divides samples of the
- * same round, because they met the same conditions.
+ * The ratio of a library's times, `samples`, to another library's times, `base`. Each sample is
+ * divided by the other library's sample of the same round, which met the same conditions.
  *
  * @returns the median over the rounds, with its 95 % interval; undefined if the libraries have no
  *   round in common

@@ -5,7 +5,7 @@ import { thisDeno } from "../../src/processes.ts";
 
 /** The connection to a library. */
 export interface Contender {
-  /** Sends a request. Any failure, including silence, returns `failed`. */
+  /** Sends a request. If anything fails or no answer comes in time, the reply is `failed`. */
   ask(request: PeerRequest): Promise<PeerReply>;
   /** The library's reply at its start. */
   readonly ready: Promise<PeerReply>;
@@ -13,7 +13,7 @@ export interface Contender {
   close(): Promise<void>;
 }
 
-/** The longest wait in ms: loading may download a library, and a first run compiles. */
+/** The longest wait for a reply, in ms. Loading may download a library; a first run compiles. */
 const PATIENCE = 180_000;
 
 /** Options of a process. */

@@ -117,8 +117,8 @@ async function parse(args: readonly string[]): Promise<Request | undefined> {
   };
 }
 
-// Permissions for the libraries' code: to read files, variables and the system's data, and to load
-// drivers. Only gradsink may write.
+// The permissions of a library's process. Every library may read files, environment variables and
+// data about the system, and may load drivers. Only gradsink may also write files.
 function flagsFor(name: LibraryName): string[] {
   const flags = ["--allow-read", "--allow-env", "--allow-sys", "--allow-ffi"];
   return name === "gradsink" ? [...flags, "--allow-write"] : flags;
@@ -161,7 +161,7 @@ async function run(
         });
         if (interrupt.aborted) break; // the libraries may have been interrupted, too
         results.push(withAbsent(result, field.absent));
-        // Written after each work, so that results are kept however the run ends.
+        // Write after each work, so that the file has its results however the run ends.
         if (request.out !== undefined) await write(results, { request, adapter, versions });
       } finally {
         await Promise.all(field.participants.map(({ contender }) => contender.close()));

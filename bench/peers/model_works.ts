@@ -15,7 +15,7 @@ export const MODEL_CONTEXT = 128;
 export const MODEL_TOLERANCE = 3e-3;
 
 /**
- * A model's two works: its forward pass alone, and with its backward pass.
+ * A model's two works: its forward pass alone, and its forward and backward passes together.
  *
  * @param folder in Hugging Face's layout
  * @param context T, as on the command line
@@ -39,8 +39,8 @@ export async function readModelWorks(
 }
 
 /**
- * The stretches of a model's results to compare: every token's loss, and with a backward pass every
- * embedded token's gradient.
+ * The stretches of a model's results to compare. One stretch has the losses of all tokens. With a
+ * backward pass, one more stretch per token has the gradient with respect to its embedding.
  */
 export function modelStretches({ pass, dimensions }: Work): Stretch[] {
   const { T, d } = dimensions as { T: number; d: number };

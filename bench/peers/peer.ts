@@ -9,7 +9,7 @@ export interface PreparedWork {
   run(): void | Promise<void>;
   /** Waits until everything enqueued is computed. */
   finish(): Promise<void>;
-  /** The last run's results, row-major as the work defines them. */
+  /** Reads the last run's results, row-major in the work's shapes, such as `[H, T, D]`. */
   read(): Promise<Numbers>;
 }
 

@@ -19,10 +19,10 @@ export type PeerRequest =
   /** Enqueue this many runs of one of the prepared ways, and wait for them. */
   | { readonly type: "sample"; readonly way: number; readonly runs: number };
 
-/** A way in which the library did the work once. */
+/** One of the library's ways to do the work, and the outcome of its first run. */
 export interface PreparedWay {
   readonly name: string;
-  /** The requested numbers; absent if it failed. */
+  /** The requested numbers; absent if the run failed. */
   readonly numbers?: readonly (readonly (number | null)[])[];
   readonly fault?: string;
   /** ms of the first run, including compilation. */

@@ -22,9 +22,9 @@ export interface Work {
   readonly name: string;
   readonly operator: "attention" | "rms-norm" | "model";
   /**
-   * With `forward+backward`, the results are the gradients of all inputs, given the gradient of the
-   * output. For a model they are every token's loss, and the mean loss's gradients at the embedded
-   * tokens.
+   * With `forward+backward`, an operator's results are the gradients with respect to its inputs,
+   * given the gradient with respect to its output. A model's results are every token's loss and the
+   * gradients of the mean loss with respect to the embedded tokens.
    */
   readonly pass: "forward" | "forward+backward";
   /**
@@ -36,14 +36,14 @@ export interface Work {
   readonly folder?: string;
 }
 
-/** Consecutive numbers of one result in float64: the right answer for a stretch of it. */
+/** The right answer, in float64, for a stretch of consecutive numbers of one result. */
 export interface WantedNumbers {
   readonly output: string;
   readonly start: number;
   readonly wanted: readonly number[];
   /**
-   * For a sum whose terms may cancel: the magnitude of its terms. `largestError` divides the error
-   * by this magnitude, unless the results have a larger number to divide by.
+   * If the numbers are sums whose terms may cancel: the magnitude of the terms. `largestError`
+   * divides the error by the largest of three numbers, of which this is one (see TOLERANCE).
    */
   readonly magnitude?: number;
 }
@@ -78,9 +78,9 @@ function rmsNorm(pass: Work["pass"]): Work {
 }
 
 /**
- * The inputs, equal for every library: `query`, `key`, `value` and `outputGradient` `[H, T, D]`;
- * `input`, `outputGradient` `[rows, d]` and `gain` `[d]`; or `inputs` and `targets` `[T]`, which
- * are tokens.
+ * The inputs, equal for every library. Attention's are `query`, `key`, `value` and
+ * `outputGradient`, each `[H, T, D]`. RMSNorm's are `input` and `outputGradient` `[rows, d]`, and
+ * `gain` `[d]`. A model's are the tokens `inputs` and `targets` `[T]`.
  */
 export function inputsOf({ operator, dimensions }: Work): Numbers {
   const draw = (seed: number, length: number, mean = 0, standardDeviation = 1) =>

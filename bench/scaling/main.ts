@@ -143,7 +143,7 @@ async function run(
       earlier,
       progress: (done, total, text) => progress.show({ done, total, text }),
       interrupted: () => interrupt.aborted,
-      // Written after each call, so that results are kept however the run ends.
+      // Write after each call, so that the file has its result however the run ends.
       async result(results) {
         written = await write(results, { request, adapter: name, suite, earlier });
       },

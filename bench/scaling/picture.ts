@@ -33,8 +33,8 @@ export function scalingPicture(
     const key = `${each.kernel} ${each.axis}`;
     groups.set(key, [...groups.get(key) ?? [], each]);
   }
-  // Show CPU times if there are any: they exclude the machine's other work. Only CPU adapters have
-  // them.
+  // Show CPU times if every measured call has one, because they exclude other programs' work. Only
+  // CPU adapters have CPU times.
   const measured = results.flatMap(({ points }) => points).filter(({ time }) => time !== undefined);
   const cpu = measured.length > 0 && measured.every((each) => each.cpu !== undefined);
   const panels = [...groups.values()].flatMap((group) => {
@@ -70,7 +70,7 @@ function timePoint(point: ScalingResult, cpu: boolean) {
   const { x } = point;
   const { time, perUnit, interval } = cpu ? point.cpu ?? {} : point;
   if (time === undefined || perUnit === undefined) return [];
-  const scale = 1000 * perUnit / time; // from ns of a run to ps per unit of work
+  const scale = 1000 * perUnit / time; // turns ns per run into ps per unit of work
   const ends = interval === undefined
     ? {}
     : { low: interval.low * scale, high: interval.high * scale };

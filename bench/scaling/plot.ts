@@ -181,7 +181,7 @@ function drawPanel(
   return { picture, height };
 }
 
-// The lengths whose labels fit, chosen from the longest one down.
+// Chooses the lengths whose labels fit side by side, starting with the longest.
 function ticksAmong(lengths: readonly number[]): number[] {
   const factor = (lengths.at(-1)! / lengths[0]!) ** (1 / 5);
   const ticks: number[] = [];

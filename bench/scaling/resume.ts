@@ -18,7 +18,7 @@ export const SCALING_SCHEMA = "gradsink-scaling/1";
  * Reads the text of a file.
  *
  * @param text the file's content, which may be anything
- * @returns the calls that were measured; undefined if the text is not a run's file
+ * @returns the run, with measured calls only; undefined if the text is not a run's file
  */
 export function parseEarlier(text: string): EarlierRun | undefined {
   let file: unknown;

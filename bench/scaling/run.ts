@@ -21,7 +21,7 @@ export interface ScalingOptions {
   readonly processors?: number;
   readonly progress?: (done: number, total: number, text: string) => void;
   readonly interrupted?: () => boolean;
-  /** Earlier results, which are not measured again. */
+  /** An earlier run. Its calls are not measured again. */
   readonly earlier?: EarlierRun | undefined;
   /** Called after each measured call with all results so far. */
   readonly result?: (results: readonly SeriesResult[]) => Promise<void>;
@@ -30,7 +30,7 @@ export interface ScalingOptions {
 /** A call that is expected to take longer than this share of the budget is left out. */
 const LONGEST_SHARE = 1 / 20;
 
-/** Measures series by series, the shorter calls of each first. */
+/** Measures one series after another, and each series from its shortest call to its longest. */
 export async function runScaling(
   series: readonly ScalingSeries[],
   options: ScalingOptions,
@@ -151,9 +151,9 @@ function summarize(samples: readonly number[], units: number): NonNullable<Scali
   };
 }
 
-// Extrapolates from the last call's time, which is taken to grow like the product of all lengths,
-// and with attention like B · Hq · D · T². A CPU adapter's time is its CPU time over the number of
-// processors, because a busy machine hardly changes CPU time.
+// Estimates a call's time from the series' last call. The time is assumed to grow like the product
+// of all lengths, and attention's like B · Hq · D · T². On a CPU adapter, the last call's time is
+// its CPU time divided by the number of processors: a busy machine hardly changes CPU time.
 function expectedTime(
   points: readonly ScalingResult[],
   { dimensions, processors }: {

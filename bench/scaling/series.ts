@@ -101,7 +101,7 @@ function headsFor(T: number): number {
 /**
  * The memory of a call, from its plan on a simulated adapter.
  *
- * @param variant by default the operator's default
+ * @param variant the variant's name. Default: the operator's default variant
  * @throws {RangeError} if the variant cannot run such a call on this adapter, or the operator is
  *   not tunable
  */

@@ -1,4 +1,4 @@
-// The largest magnitude in a tensor, or the earlier maximum if that is larger:
+// Raises `maximum` to the largest magnitude in a tensor, unless `maximum` is larger already:
 //
 //   maximum = max(maximum, max_i |x_i|)
 //

@@ -8,7 +8,8 @@
 // If the norm is infinite, NaN or so large that the factor would be subnormal, the factor is NaN
 // and arithmetic/adamw.wgsl changes nothing.
 //
-// One workgroup of 64 invocations, each adding every 64th sum. One barrier.
+// One workgroup of 64 invocations, each adding every 64th sum. If a sum is scaled, the first
+// invocation alone adds all sums again. One barrier.
 //
 // Source: Pascanu, Mikolov, Bengio, arXiv 1211.5063.
 
@@ -33,8 +34,8 @@ fn main(@builtin(local_invocation_id) lane: vec3u) {
   if (lane.x == 0u) {
     let totals = sumOfSummands();
     var norm = sqrt(totals.x);
-    // Either some sums have a scale other than 1, or the total may have overflowed, because it is
-    // NaN or at least 2¹²⁰.
+    // The plain total is wrong if a sum has a scale other than 1. If the total is NaN or at least
+    // 2¹²⁰, it may have overflowed.
     if (totals.y != 0.0 || !(totals.x < 1.329228e36)) {
       norm = scaledNorm();
     }
@@ -44,8 +45,9 @@ fn main(@builtin(local_invocation_id) lane: vec3u) {
   }
 }
 
-// Brings all sums to the scale of the largest elements. The factor 2⁻⁴⁰ leaves room for adding many
-// sums; at the end, the factor 2²⁰ undoes it, after the square root.
+// Returns the norm after bringing all sums to the least of their scales, that of the largest
+// elements. The factor 2⁻⁴⁰ on each sum keeps the total of many sums from overflowing. After the
+// square root, the factor 2²⁰ undoes it.
 fn scaledNorm() -> f32 {
   var least = 1.7014118e38; // 2¹²⁷, the largest scale
   for (var i = 0u; i < parameters.runs; i++) {

@@ -4,9 +4,9 @@
 //
 //   partial[start + run] = (sum over the run's elements of (s x)², s)
 //
-// s is 1 if the sum of squares is well within float32's range. Otherwise it is a power of two that
-// scales the run's elements into range, found from the sum of their magnitudes; the first lane
-// alone then adds the scaled squares.
+// s is 1 if the sum of squares is well within float32's range or all elements are zero. Otherwise
+// the sum of the elements' magnitudes gives s, a power of two that brings the squares into range.
+// The first invocation alone then adds the scaled squares.
 //
 // One workgroup per run; each of its 64 invocations adds every 64th element. Dispatch: (runs). One
 // barrier, no atomics, so the order of the sum never changes. arithmetic/norm.wgsl adds the runs of
@@ -15,7 +15,7 @@
 struct Parameters {
   elements: u32,
   elementsPerRun: u32,
-  start: u32, // the place of this tensor's first run in `partial`
+  start: u32, // the index of this tensor's first run in `partial`
 }
 
 @group(0) @binding(0) var<uniform> parameters: Parameters;

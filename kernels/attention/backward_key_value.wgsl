@@ -50,7 +50,7 @@ fn main(
   let vectors = parameters.vectors;
   let groupSize = parameters.queryHeads / parameters.keyValueHeads;
   let tiles = workgroups.x;
-  let keyTile = workgroup.x; // the first keys have the most queries: the longest work starts first
+  let keyTile = workgroup.x; // tile 0 starts first: its keys have the most queries
   let keyHead = workgroup.z * parameters.keyValueHeads + workgroup.y;
   let last = vec4u(length - 1u);
   let position = keyTile * TILE + 4u * x + FOUR;
@@ -107,7 +107,7 @@ fn main(
           var valueSum = runningValue[n];
           var keySum = runningKey[n];
           let firstRow = queryHead * length + tileStart;
-          if (diagonal) { // four queries on the diagonal: queries i to 3 see key i
+          if (diagonal) { // of the four queries on the diagonal, i to 3 see key i
             for (var j = 4u * x; j < min(4u * x + 4u, end); j++) {
               let weight = weights[j * LANES + x];
               let d = logitGradients[j * LANES + x];
@@ -137,7 +137,8 @@ fn main(
     }
   }
 
-  // V-scale's Jacobian is symmetric, so the gradient is the Jacobian itself times u.
+  // The value gradient is the transpose of V-scale's Jacobian times u. The Jacobian is symmetric,
+  // so its transpose is the Jacobian itself.
   var along = vec4f(0.0); // 2 C / (r + C)² <v, u> of the four keys
   if (parameters.vScale != 0u) {
     var share = vec4f(0.0);
@@ -154,7 +155,7 @@ fn main(
     let v1 = valve[keyIndex.y];
     let v2 = valve[keyIndex.z];
     let v3 = valve[keyIndex.w];
-    workgroupBarrier(); // now all have read `valve`, which is overwritten below
+    workgroupBarrier(); // now all invocations have read `valve`, which is overwritten below
     var product = vec4f(0.0);
     for (var l = 0u; l < LANES; l++) {
       product += partial[l * LANES + x];

@@ -1,10 +1,11 @@
 // Attention backward if the loss also depends on logSumExp. With l the gradient of logSumExp, g
 // the gradient of the output y, and D_t = <g_t, y_t>, the gradient of a logit is
 //
-//   dz_tj = a_tj (<g_t, v_j> - D_t + l_t)
+//   dz_tj = a_tj (f_j <g_t, v_j> - D_t + l_t)
 //
-// so this kernel replaces D_t by D_t - l_t for the following kernels. One invocation for each of
-// the B Hq T rows; 64 per workgroup. No barriers.
+// f_j is 1, or with V-scale "full" the factor of v_j. This kernel replaces D_t by D_t - l_t, so the
+// following kernels need not know l. One invocation for each of the B Hq T rows; 64 per workgroup.
+// No barriers.
 
 struct Parameters {
   rows: u32, // B Hq T

@@ -97,7 +97,7 @@ fn main(
           let k = key[(firstRow + j) * vectors + c];
           sum += mat4x4f(d.x * k, d.y * k, d.z * k, d.w * k);
         }
-        if (diagonal) { // four keys on the diagonal: row i sees keys 0 to i
+        if (diagonal) { // of the four keys on the diagonal, row i sees keys 0 to i
           for (var j = 0u; j < 4u; j++) {
             let d = logitGradients[(4u * x + j) * LANES + x];
             let k = key[(keyHead * length + min(position[j], length - 1u)) * vectors + c];

@@ -1,10 +1,10 @@
 /**
- * The products of attention's barrier-free forward kernel. An invocation multiplies its R rows with
- * a tile of C columns; the C · R results are named variables.
+ * The WGSL of the two products in attention's barrier-free forward kernel. An invocation has R rows
+ * and a tile of C columns; the R · C scores and weights are in named variables, not in an array.
  *
- * Every load is of a single number, right before its use. This keeps few numbers live at once, and
- * a CPU's registers hold most of them. One step of either product reads R + C numbers and does
- * R · C multiply-adds.
+ * Every load reads a single number, right before its use. So few numbers are live at once, and a
+ * CPU's registers have room for most of them. One step of either product, which covers one of the D
+ * dimensions, reads R + C numbers and does R · C multiply-adds.
  */
 import { unroll } from "../unroll.ts";
 
@@ -22,9 +22,9 @@ export interface AttentionBarrierFreeOptions {
 const COMPONENTS = ["x", "y", "z", "w"] as const;
 
 /**
- * Computes the inner products of an invocation's query rows with the keys of the tile, as
- * `score0_0`, …, each a vec4f for one row and four keys. The rows begin at `place0`, …, the keys at
- * `columnPlace0`, ….
+ * WGSL that computes the inner products of an invocation's query rows with the tile's keys. Its
+ * results are `score0_0`, …, each a vec4f for one row and four keys. Row r begins at `place{r}` of
+ * `query`, and the tile's key j at `columnPlace{j}` of `key`.
  */
 export function scores({ rows: R, columns: C }: AttentionBarrierFreeOptions): string {
   const each = (line: (r: number, j: number) => string) =>
@@ -49,9 +49,9 @@ export function scores({ rows: R, columns: C }: AttentionBarrierFreeOptions): st
 }
 
 /**
- * `output = correction · output + Σ_j weight_j value_j`, row by row, over the keys of the tile.
+ * WGSL of `output = correction · output + Σ_j weight_j value_j` for each row, over the tile's keys.
  *
- * @param seen whether a row sees a key; by default all rows see all keys
+ * @param seen the WGSL condition under which a row sees a key; by default all rows see all keys
  */
 export function weightedSums(
   { rows: R, columns: C }: AttentionBarrierFreeOptions,

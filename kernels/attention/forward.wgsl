@@ -47,11 +47,12 @@ fn main(
   let length = parameters.sequenceLength;
   let vectors = parameters.vectors;
   let groupSize = parameters.queryHeads / parameters.keyValueHeads;
-  // The longest rows start first, so none of them runs alone at the end.
+  // The last tile starts first, because its rows have the most keys. If it started last, it could
+  // still run when all other tiles are done.
   let queryTile = workgroups.x - 1u - workgroup.x;
   let queryHead = workgroup.z * parameters.queryHeads + workgroup.y;
   let keyHead = workgroup.z * parameters.keyValueHeads + workgroup.y / groupSize;
-  // Rows past the end read the last row but are not written.
+  // A row past the end of the sequence reads the last row's query, and its result is not written.
   let last = vec4u(length - 1u);
   let position = queryTile * TILE + 4u * x + FOUR;
   let queryRow = (queryHead * length + min(position, last)) * vectors;

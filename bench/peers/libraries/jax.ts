@@ -5,8 +5,8 @@ import { EPSILON, type Work } from "../works.ts";
 
 const VERSION = "0.1.25";
 
-// The part of the library's types used here. Every use of an array, except through `ref`, consumes
-// it.
+// The part of the library's types that is used here. Any call on or with `array` uses it up. A
+// call on or with `array.ref` leaves `array` usable.
 interface Arrays {
   readonly ref: Arrays;
   readonly shape: readonly number[];

@@ -11,7 +11,7 @@ interface Onnx {
   };
 }
 
-/** A model and the names of its inputs and outputs. */
+/** A model, with the names and shapes of its inputs and outputs. */
 export interface OnnxModel {
   /** The model's way of computing the work. */
   readonly way: string;
@@ -118,7 +118,8 @@ function rowsGraph({ dimensions }: Work): Graph {
   };
 }
 
-// The enumerations of onnx.proto: data type FLOAT is 1; attribute types FLOAT 1, INT 2, INTS 7.
+// The numbers of types are those of onnx.proto. `elemType` 1 is FLOAT. An attribute's `type` 1 is
+// FLOAT, 2 is INT and 7 is INTS.
 function encode(onnx: Onnx, { nodes, inputs, outputs }: Graph): Uint8Array {
   const values = (shapes: Readonly<Record<string, readonly number[]>>) =>
     Object.entries(shapes).map(([name, shape]) => ({

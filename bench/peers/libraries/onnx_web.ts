@@ -32,8 +32,8 @@ interface Ort {
 /**
  * Loads one of the library's two builds for WebGPU from npm.
  *
- * @param build `webgpu`, whose kernels are the native library's, or `all`, the older ones written
- *   in TypeScript (JSEP)
+ * @param build `webgpu` has the native library's kernels; `all` has the older kernels, written in
+ *   TypeScript (JSEP)
  */
 export async function loadOnnxWeb(build: "webgpu" | "all"): Promise<Peer> {
   const ort = await import(`npm:onnxruntime-web@${VERSION}/${build}`) as Ort;
