@@ -24,11 +24,11 @@ export function editDistance(a: string, b: string): number {
 }
 
 /**
- * Finds the candidate that is closest to a word. A candidate that begins with the word (of two
- * letters or more) counts as close.
+ * Finds the candidate that is closest to a word. A candidate is close if it begins with the word
+ * (of at least two letters), or if few changes turn the word into it: one, or at most as many as a
+ * third of the word's letters.
  *
- * @returns undefined if no candidate is close. A candidate is also close if few changes turn the
- *   word into it: one, or at most a third of the word's length
+ * @returns the closest candidate; undefined if none is close
  */
 export function closest(word: string, candidates: readonly string[]): string | undefined {
   const given = word.slice(0, 40).toLowerCase();
@@ -43,7 +43,7 @@ export function closest(word: string, candidates: readonly string[]): string | u
   return best;
 }
 
-/** The part of an error message that names the accepted words, and the closest one if any. */
+/** Lists the accepted words for an error message, and suggests the one closest to `word`, if any. */
 export function wantedNames(word: string, known: readonly string[]): string {
   const near = closest(word, known);
   return `wanted ${known.join(", ")}${near === undefined ? "" : ` (did you mean ${near}?)`}`;

@@ -5,10 +5,10 @@
  * direction overrides that reorder a line, or markup.
  */
 
-// C0 and C1 controls with DEL; the soft hyphen; Arabic and Mongolian format characters; zero-width
-// and direction marks; line and paragraph separators; direction overrides and isolates; other
-// invisible format characters; the byte order mark; interlinear annotations; tag characters; lone
-// surrogates.
+// Matches C0 and C1 controls with DEL; the soft hyphen; Arabic and Mongolian format characters;
+// zero-width and direction marks; line and paragraph separators; direction overrides and isolates;
+// other invisible format characters; the byte order mark; interlinear annotations; tag characters;
+// lone surrogates.
 const invisible =
   // deno-lint-ignore no-control-regex
   /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\u{e0000}-\u{e007f}]|\p{Surrogate}/gu;
@@ -49,7 +49,7 @@ const entities: Readonly<Record<string, string>> = {
 
 /**
  * Escapes text for HTML, as an element's content or as an attribute's value in quotation marks.
- * Makes the same characters visible as {@linkcode escapeTerminal}.
+ * Also replaces the characters that {@linkcode escapeTerminal} replaces.
  *
  * @example
  * ```ts
@@ -69,7 +69,7 @@ export function escapeHtml(text: string): string {
  * @returns the text, or its beginning and an ellipsis
  */
 export function truncate(text: string, length: number): string {
-  // A code point takes at most two UTF-16 units, so the units after these cannot be in the result.
+  // A code point takes at most two UTF-16 units, so the slice holds the first `length` + 1 of them.
   const points = Array.from(text.slice(0, 2 * length + 2));
   return points.length <= length ? text : points.slice(0, length - 1).join("") + "…";
 }

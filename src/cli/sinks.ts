@@ -158,7 +158,7 @@ async function measure(
   }
 }
 
-/** The size and number of batches: as requested, or less if a sequence would come twice. */
+/** Returns the requested size and number of batches, or less if a sequence would come twice. */
 function differentBatches(
   task: OpenedModel["task"],
   { batch, batches, split }: Pick<SinksRequest, "split"> & {

@@ -25,11 +25,11 @@ import { writeReport } from "./study/report.ts";
 
 /** Parts that tests replace. */
 export interface StudyHooks {
-  /** Starts an arm's process. Default: `study/run.ts` with the least permissions. */
+  /** Returns the command that runs an arm. Default: `study/run.ts` with the least permissions. */
   readonly command?: (arm: StudyArm) => ChildCommand;
   /** The stream for the overview. Default: stderr. */
   readonly progress?: ProgressOutput;
-  /** Lets all runs save and stop. Default: aborted by SIGINT and SIGTERM. */
+  /** When it aborts, all runs save and stop. Default: a signal that SIGINT and SIGTERM abort. */
   readonly signal?: AbortSignal;
 }
 
@@ -86,7 +86,8 @@ async function run(
     overview.clear();
     output.err("study: stopping; each run saves where it is\n");
   });
-  // The first Ctrl-C lets the runs save; the second ends at once and leaves the last saved state.
+  // At the first Ctrl-C, the runs save and stop. A second one ends this process at once, and what
+  // the runs saved last stays.
   const unlisten = hooks.signal === undefined
     ? listenForInterrupts(interrupt, { secondExits: true })
     : () => {};
@@ -110,7 +111,7 @@ async function run(
   return conclude(states, { request, output });
 }
 
-/** Refuses unusable text once and before anything is written, instead of in every run. */
+/** Refuses unusable text before anything is written. Otherwise every run would refuse it. */
 async function checkCorpus(
   arms: readonly StudyArm[],
   scale: StudyScale,

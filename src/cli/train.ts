@@ -68,7 +68,7 @@ async function run(
   }
 }
 
-/** Whether a message explains the error. Any other error is a defect and shows its stack. */
+/** Whether an error's message explains it to a user. Any other error is a defect and is thrown. */
 function explains(error: unknown): boolean {
   return [
     RunError,
@@ -92,7 +92,7 @@ async function optionsOf(request: TrainRequest): Promise<RunOptions> {
   return { folder: request.folder ?? await freeFolder(settings), settings, gpu };
 }
 
-/** Takes the vocabulary from the task: the text can have fewer characters than the settings say. */
+/** Sets the vocabulary to the task's, as a text can have fewer characters than the settings say. */
 async function withVocabulary(settings: RunSettings): Promise<RunSettings> {
   if (settings.task.corpus === undefined) return settings;
   const { task } = await openTask(settings);
@@ -134,8 +134,8 @@ function conclude(
 if (import.meta.main) {
   enterUserFolder();
   const interrupt = new AbortController();
-  // The first Ctrl-C saves and stops; the second ends at once, which leaves the run's folder intact
-  // too.
+  // At the first Ctrl-C, the run saves and stops. A second one ends the process at once, which
+  // leaves the run's folder intact too.
   listenForInterrupts(interrupt, { secondExits: true });
   const output = { ...standardOutput(), progress: stderrOutput() };
   const code = await train(Deno.args, output, interrupt.signal);

@@ -36,7 +36,7 @@ export interface TuneHooks {
   readonly deadline?: number;
 }
 
-/** How long a kernel may compile, in ms. A slower one is rejected, however fast it then runs. */
+/** The default deadline in ms. A kernel that compiles longer is rejected, however fast it runs. */
 const DEADLINE = 60_000;
 const BUDGET = 300;
 
@@ -127,7 +127,8 @@ async function measure(
   }
 }
 
-// Checks before long work that its result can be saved, by writing the file's contents again.
+// Checks before the long tuning that choices can be saved: adds no choices to the file of choices,
+// which writes its contents again.
 async function checkPlace(info: GpuInfo): Promise<void> {
   await storeTuning(info, []);
 }

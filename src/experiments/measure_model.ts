@@ -38,7 +38,7 @@ export interface MeasureModelOptions extends MeasuredBatches {
   readonly intervals?: boolean;
   /**
    * If given, also measures sink rates by position and the massive activations in every layer's
-   * output, and keeps attention maps of a few heads; `head` adds one.
+   * output, and keeps attention maps of a few heads, and of `head` too.
    */
   readonly states?: { readonly head?: HeadPlace | undefined };
   /** Receives each batch's numbers. */
@@ -51,9 +51,9 @@ export interface MeasureModelOptions extends MeasuredBatches {
  * Copies a layer's numbers from the GPU. All reads overlap, because each wait costs 10 ms in Deno.
  *
  * @param options.gradientFactor multiplies the gradients
- * @param options.arrays the arrays of the tensors that earlier calls have read. A call fills these
- *   arrays again, and adds an array for every new tensor. This saves memory if layers share their
- *   tensors, but then each layer's numbers overwrite those of the layer read before
+ * @param options.arrays maps every tensor that earlier calls have read to its array. A call fills
+ *   a known tensor's array again, and adds an array for every new tensor. This saves memory if
+ *   layers share their tensors, but then each layer's numbers overwrite those of the layer before
  */
 export async function readLayer(
   layer: LayerTrace<Tensor>,
@@ -102,8 +102,8 @@ async function readAll<Tensors extends object>(
 }
 
 /**
- * Measures a model. Overwrites its gradients, trace and losses but not its parameters, so call it
- * only between training steps.
+ * Measures a model. Overwrites the model's gradients, trace and losses but not its parameters, so
+ * call this function only between training steps.
  *
  * @param options the task, and the measurements to make
  * @returns all measurements except quantization
@@ -156,11 +156,12 @@ export async function measureModel(
     await observer?.onBatch(given, tokenLosses);
     const idle = task.idleQueries(given);
     tokens ??= spelledTokens(task, given);
-    // Go layer by layer, because a large model's trace would not fit into memory. Go backwards, as
-    // the gradients do: so the layer where a bad gradient shows first is the layer that caused it.
+    // Read one layer at a time, because a large model's trace would not fit into memory. Begin
+    // at the last layer, because gradients flow from there: then the first layer that shows a bad
+    // gradient is the layer that caused it.
     for (let layer = config.layers - 1; layer >= 0; layer--) {
       const numbers = await readLayer(model.trace.layers[layer]!, {
-        // Undoes the model's division by the number of micro-batches in a training step.
+        // The model divides its gradients by the micro-batches in a training step: undo that.
         gradientFactor: microBatches,
       });
       meter.addLayer(layer, numbers, { batch, idle });
@@ -202,10 +203,10 @@ export function spelledTokens(
 }
 
 /**
- * Whether attention's backward pass is the precise one, at the measured position.
+ * Whether attention's backward pass is precise at the measured position.
  *
- * @throws {RangeError} if it is precise at another position: the rounding error at the measured
- *   position would be unknown
+ * @throws {RangeError} if it is precise at another position, because the rounding error at the
+ *   measured position would be unknown
  */
 function isPrecise(
   { precisePosition }: Llama,
@@ -229,7 +230,7 @@ export function sequenceLosses(tokenLosses: ArrayLike<number>, context: number):
   });
 }
 
-/** Throws an error that names the first state that is not finite, or the head if all are finite. */
+/** Throws an error that names the first non-finite state, or the output head if all are finite. */
 async function refuseLoss(
   { config, batch, context, trace }: Llama,
   loss: number,

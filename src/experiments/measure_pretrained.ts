@@ -36,7 +36,7 @@ export interface MeasurePretrainedOptions
   readonly interventions?: boolean;
   /** Default: true. */
   readonly quantization?: boolean;
-  /** One more head whose attention to map. */
+  /** A head whose attention to map, besides the heads that are always mapped. */
   readonly head?: HeadPlace | undefined;
   /**
    * Whether attention's backward pass is precise at the measured position, so that gradients stay
@@ -46,8 +46,8 @@ export interface MeasurePretrainedOptions
   /** Receives each batch's numbers. */
   readonly observer?: MeasurementObserver | undefined;
   /**
-   * Called before or after each layer. `text` names the work, and `done` and `total` count the
-   * work's layers.
+   * Called for each layer, before its forward pass and after its backward pass. `text` names the
+   * work, `total` is the number of calls during that work, and `done` counts those calls from 1.
    */
   readonly onProgress?: (done: number, total: number, text: string) => void;
 }
@@ -125,7 +125,7 @@ interface Measured extends PretrainedResult {
   readonly maxima: readonly LinearMaxima[];
 }
 
-/** Measures one pass forward and backward, and the effect of replacing massive activations. */
+/** Measures one pass of every batch forward and backward, then, if requested, the interventions. */
 async function measureStates(
   gpu: Gpu,
   options: Omit<MeasurePretrainedOptions, "batches"> & {

@@ -1,7 +1,8 @@
 /**
  * How much a model's loss rises if activations are rounded to INT8; weights and arithmetic stay
- * float32. With one scale per tensor, a massive activation stretches the scale until other
- * activations share a few steps. With one scale per token, it affects only its own token.
+ * float32. With one scale per tensor, a massive activation makes the scale so coarse that all other
+ * activations are rounded to a few INT8 values. With one scale per token, a massive activation does
+ * this only to its own token.
  *
  * Source: Chen, Lin, Yao, arXiv 2603.17771.
  */
@@ -17,15 +18,15 @@ import type { MeasuredBatches } from "./measure_model.ts";
 /** Options of {@linkcode measureQuantization}. */
 export interface MeasureQuantizationOptions extends MeasuredBatches {
   /**
-   * The number of batches that give the static scales. Default 4. They come after the measured
-   * batches, or from the other split if too few sequences are left.
+   * The number of batches whose activations set the static scales. Default 4. These batches follow
+   * the measured batches, or come from the other split if too few sequences are left.
    */
   readonly calibrationBatches?: number;
 }
 
 /**
- * The kinds of rounding to measure. `target` and `scaling` name a kind in the result; `linears` and
- * `scale` ask {@linkcode QuantizedEvaluation} or `LinearRounding` for it.
+ * The kinds of rounding to measure. In the result, `target` and `scaling` name the kind. `linears`
+ * and `scale` name it in the options of {@linkcode QuantizedEvaluation} and `LinearRounding`.
  */
 export const QUANTIZATION_CASES: readonly (
   & Pick<QuantizationCase, "target" | "scaling">
@@ -48,11 +49,11 @@ export const QUANTIZATION_CASES: readonly (
 ];
 
 /**
- * Measures the loss with inputs rounded to symmetric INT8: first those of the MLPs' down
- * projections alone, then those of all linear maps in the layers. The output head's input is never
- * rounded.
+ * Measures the loss if inputs of linear maps are rounded to symmetric INT8: first only the inputs
+ * of the MLPs' down projections, then the inputs of all linear maps in the layers. The output
+ * head's input is never rounded.
  *
- * @param model its batch and losses are overwritten
+ * @param model the model; this function overwrites its batch and its losses
  * @param options the task, and the numbers of batches
  * @returns losses and their differences from the loss without rounding, on the same sequences
  * @throws {RangeError} if a number of batches is not an integer of at least 1
@@ -78,7 +79,7 @@ export async function measureQuantization(
   const other = split === "validation" ? "training" : "validation";
   const calibrationBatch = (index: number) =>
     enough ? batch(batches + index) : task.batch(index, { batch: model.batch, split: other });
-  /** The mean over the measured batches of the loss that `evaluate` leaves. */
+  /** Evaluates every measured batch, and returns the mean of the losses. */
   const meanLoss = async (evaluation: {
     evaluate(): void;
     readonly loss: { read(): Promise<Float32Array> };

@@ -1,4 +1,4 @@
-/** Callbacks for every batch's numbers, which the measurement itself does not keep. */
+/** Callbacks that receive every batch's numbers, because a measurement does not keep them. */
 import type { LayerTrace } from "../reference/llama/trace.ts";
 import type { TokenBatch } from "./tasks/task.ts";
 

@@ -13,13 +13,13 @@ export interface OpenedModel {
   readonly model: StoredModel;
   readonly task: Task;
   readonly source: MeasurementSource;
-  /** Sequences per batch of the run; undefined outside a run. */
+  /** The run's number of sequences per batch; undefined for a checkpoint outside a run. */
   readonly batch: number | undefined;
-  /** Batches in the run's last measurement; undefined outside a run. */
+  /** The number of batches that the run's last measurement uses; undefined outside a run. */
   readonly batches: number | undefined;
-  /** Sequences trained on before the checkpoint; 0 outside a run. */
+  /** The number of sequences that the run trained on before the checkpoint; 0 outside a run. */
   readonly trainedSequences: number;
-  /** What was skipped in reading the text, one line each. */
+  /** Lines for the user that say what was skipped when the text was read. */
   readonly notes: readonly string[];
 }
 
@@ -45,8 +45,8 @@ export const DEFAULT_CONTEXT = 1024;
  * @param folder a run's folder, or a checkpoint's in Hugging Face's layout
  * @param options the checkpoint's step, and other text
  * @throws {RunError} if the run cannot be read or has no such checkpoint, if the checkpoint does
- *   not fit the run or the text, if it has neither a run nor a text, or if `context` is longer than
- *   the model's or differs from the run's
+ *   not fit the run or the text, if it is outside a run and no text is given, or if `context` is
+ *   longer than the model's or differs from the run's
  * @throws {CheckpointError} if the folder holds neither a run nor a checkpoint, or the checkpoint
  *   is incomplete, has another shape, or holds a NaN or infinity
  * @throws {CorpusError} if the text cannot be read or used
@@ -111,7 +111,7 @@ async function isCheckpoint(folder: string): Promise<boolean> {
     try {
       return (await Deno.stat(join(folder, name))).isFile;
     } catch {
-      return false; // The next reader of the file reports the reason.
+      return false; // The code that reads the file next reports the reason.
     }
   };
   return !(await isFile("settings.json")) &&

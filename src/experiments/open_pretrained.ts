@@ -31,8 +31,8 @@ export interface OpenPretrainedOptions {
   /** How documents become texts. Default: joined. */
   readonly documents?: DocumentPolicy | undefined;
   /**
-   * Called while a model is fetched (amounts in MB) or its weights are checked (in percent).
-   * `text` names the work.
+   * Called before the texts are read (0 of 1), and while a model is fetched (`done` and `total` in
+   * MB) or its weights are checked (in percent). `text` says which of these is going on.
    */
   readonly onProgress?: ((done: number, total: number, text: string) => void) | undefined;
 }
@@ -165,7 +165,8 @@ function nameOf(model: string): string {
 }
 
 /**
- * The name and commit in a path of Hugging Face's own cache: models--OWNER--NAME/snapshots/COMMIT.
+ * Reads a model's name and commit from its folder's path, if the folder is in Hugging Face's own
+ * cache. Such a path ends in models--OWNER--NAME/snapshots/COMMIT.
  */
 function cachedName(
   folder: string,

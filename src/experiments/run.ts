@@ -16,7 +16,7 @@ import { CorpusError } from "./tasks/text_corpus.ts";
 export interface RunOptions {
   /** The run's folder. */
   readonly folder: string;
-  /** Needed for a new run; if given for a resumed run, they must be that run's. */
+  /** A new run needs settings. A resumed run needs none; if some are given, they must be its own. */
   readonly settings?: RunSettings | undefined;
   /**
    * Whether to resume the run in the folder: `never` requires a new folder; `must` requires a run
@@ -87,7 +87,7 @@ async function openText(
   }
 }
 
-/** @param origin a folder to resume, or settings */
+/** @param origin the folder of the run to resume, or the settings of a new run */
 async function train(
   origin: RunFolder | RunSettings,
   { options, hooks }: Invocation,
@@ -122,7 +122,8 @@ async function train(
   const gpu = opening ?? options.gpu as Gpu;
   if (state !== undefined) restoreVariants(gpu, state, hooks.onNote);
   using trainer = new Trainer(gpu, { settings, task, from: checkpoint });
-  // Fail before anything is written if the model is too large for the GPU's memory.
+  // Wait for the GPU here: if the model is too large for its memory, this throws before anything is
+  // written.
   await gpu.sync();
   using fresh = origin instanceof RunFolder
     ? undefined

@@ -39,7 +39,7 @@ type OptionRest = Omit<OptionSpecification, "type" | "placeholder" | "path" | "d
  * Specifies an option that takes a value.
  *
  * @param placeholder the value's name in the help
- * @param rest its default, choices and letter, if any
+ * @param rest the option's default, choices and letter of the short form, if any
  */
 export function takes<const Rest extends OptionRest = Record<never, never>>(
   placeholder: string,
@@ -49,7 +49,7 @@ export function takes<const Rest extends OptionRest = Record<never, never>>(
   return { type: "value", placeholder, description, ...rest as Rest };
 }
 
-/** Specifies an option that takes a path. */
+/** Specifies an option that takes a path; {@linkcode parseArguments} makes the path absolute. */
 export function takesPath<const Rest extends OptionRest = Record<never, never>>(
   placeholder: string,
   description: string,
@@ -80,20 +80,20 @@ export type ValueOf<Option extends OptionSpecification> =
 
 /** Result of {@linkcode parseArguments}. */
 export interface ParsedArguments<Options extends OptionSpecifications> {
-  /** True for a switch that was given. */
+  /** For each switch, whether it was given. */
   readonly switches: { readonly [Name in NamesOf<Options, "switch">]: boolean };
-  /** The option's value; the last one if it was given more than once. */
+  /** Each option's value. If an option was given more than once, its last value counts. */
   readonly values: { readonly [Name in NamesOf<Options, "value">]: ValueOf<Options[Name]> };
   /** The words that belong to no option. */
   readonly operands: readonly string[];
 }
 
-/** The error of a wrong option value; `wanted` names the accepted ones. */
+/** Makes the error for an option with the wrong value `text`. `wanted` names the accepted values. */
 export function wrongValue(name: string, text: string, wanted: string): UsageError {
   return new UsageError(`--${name} is ${JSON.stringify(text)}, wanted ${wanted}`);
 }
 
-/** The type of both parsers, `@std/cli`'s and `node:util`'s; tests choose one. */
+/** The type of both parsers, `@std/cli`'s and `node:util`'s. Tests choose the parser. */
 export type ArgumentParser = typeof fallback.parseArgs;
 
 /**
@@ -156,10 +156,10 @@ export function parseArguments<const Options extends OptionSpecifications>(
 }
 
 /**
- * Finds unknown options and missing or unwanted values. Rewrites the command line so that both
- * parsers, `@std/cli`'s and `node:util`'s, read it alike: first operands, then options, each as one
- * word such as `--name=value`. If a switch came first, `@std/cli` would take an operand such as
- * `true` after it as the switch's value.
+ * Throws for unknown options and for missing or unwanted values. Rewrites the command line so that
+ * both parsers, `@std/cli`'s and `node:util`'s, read it alike: first operands, then options, each
+ * option as one word such as `--name=value`. Operands come first because `@std/cli` would take an
+ * operand such as `true` after a switch as the switch's value.
  */
 function checkedWords(args: readonly string[], options: OptionSpecifications): string[] {
   const operands: string[] = [];

@@ -6,7 +6,7 @@ export interface ParseOptions {
   boolean: string[];
   /** Options with a value. If `_` is in the list, operands stay text and do not become numbers. */
   string: string[];
-  /** Whether words after `--` are kept apart. */
+  /** Always true: the words after `--` are kept apart from the operands. */
   "--": true;
 }
 

@@ -13,7 +13,7 @@ export interface Command<Request> {
   /** The name after `deno task`; the command's lines on standard error begin with it. */
   readonly name: string;
   /**
-   * Reads the command line; undefined if the user asks for help.
+   * Reads the command line. Returns undefined if the user asks for help.
    *
    * @throws {UsageError} for a mistake
    */

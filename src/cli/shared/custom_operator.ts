@@ -1,6 +1,6 @@
 /**
- * Finds the file of a custom operator. A measuring process with few permissions, not this one, runs
- * the file and reports its contents.
+ * Finds the file of a custom operator. This process does not run the file. A measuring process with
+ * few permissions runs it, and reports what it defines.
  */
 import { createHash } from "node:crypto";
 import { dirname, relative } from "node:path";
@@ -40,7 +40,7 @@ export interface OperatorOption {
   readonly runtime: RuntimeChoice;
 }
 
-/** Reads `--operator` from a parsed command line; undefined without it or with `--help`. */
+/** Reads `--operator` from a parsed command line. Returns undefined without it or with `--help`. */
 export function operatorOption({ switches, values }: {
   readonly switches: { readonly help: boolean };
   readonly values: { readonly operator: string | undefined; readonly runtime: RuntimeChoice };
@@ -49,7 +49,7 @@ export function operatorOption({ switches, values }: {
   return { path: values.operator, runtime: values.runtime };
 }
 
-/** How long to wait for a file's report, in ms: a file may compute before it reports. */
+/** How long to wait for a file's report, in ms. It is long, as a file may compute when it starts. */
 const DEADLINE = 60_000;
 
 /**
@@ -111,8 +111,8 @@ interface Module {
   readonly error?: string;
 }
 
-// Covers the file and what it imports, except src/, kernels/ and mod.ts, which the suite's commit
-// identifies.
+// The digest covers the file and its imports. It leaves out src/, kernels/ and mod.ts, because the
+// suite's commit identifies those.
 async function digestOf(url: string, path: string): Promise<string> {
   const { success, stdout, stderr } = await new Deno.Command(thisDeno(), {
     args: ["info", "--json", "--quiet", "--no-lock", ...projectFlags(), url],

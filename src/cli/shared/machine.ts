@@ -28,8 +28,9 @@ export async function describeSuite(): Promise<ResultFile["suite"]> {
 }
 
 /**
- * The commit of a checkout, with a trailing + if files differ from it; null if git does not tell.
- * Asks git about the checkout's folder, because the bench runs from any folder.
+ * Asks git for a checkout's commit. Adds a + if tracked files differ from the commit. Returns null
+ * if git names no commit or may not run. Names the checkout's folder to git, because the bench runs
+ * from any folder.
  *
  * @param checkout default: this one
  */
@@ -128,7 +129,7 @@ export function childCommand(
     );
     if (!byName) needs.push({ name: "ffi", value: cache });
   } catch {
-    // No cache folder: only the embedded driver needs one.
+    // There is no cache folder. Go on, because only the embedded driver needs one.
   }
   const flags = permissionFlags(needs);
   if (byName) flags.push("--allow-ffi");
@@ -141,7 +142,8 @@ export function childCommand(
   };
 }
 
-// The import's URL is a literal, so Deno needs no permission to read the file.
+// Writes a program that imports the operator's file. The import's URL is a literal in the program,
+// so Deno needs no permission to read the file.
 function operatorProgram(
   { url, digest }: { readonly url: string; readonly digest: string },
   checkout: URL,

@@ -131,7 +131,8 @@ export function oneOf<Name extends string>(
 /**
  * Checks that names are known, and sorts them in the known order.
  *
- * @param names the given name or list, undefined for all; and the known ones
+ * @param option the option that the names were given to
+ * @param names `given`: a name or a list of names, undefined for all; `known`: the known names
  * @throws {UsageError} for any other name
  */
 export function someOf<Name extends string>(

@@ -2,7 +2,7 @@
 import { escapeTerminal } from "../../escape.ts";
 import { systemReason } from "../../files/system_reason.ts";
 
-/** Standard output takes no more text: a file on a full disk, for example. */
+/** The error if standard output takes no more text, for example as a file on a full disk. */
 export class OutputError extends Error {
   override readonly name = "OutputError";
 }

@@ -26,8 +26,9 @@ export function enterUserFolder(): void {
 }
 
 /**
- * How to start the running command with flags for Deno, which `deno task` does not pass on;
- * undefined if `deno task` did not start it.
+ * Writes the `deno run` command that starts the running program. A user can add Deno's flags to
+ * that command, but not to `deno task`, which does not pass them on. Returns undefined if `deno
+ * task` did not start the program, or if the program is not a local file.
  */
 export function startWithFlags(): string | undefined {
   const { state } = Deno.permissions.querySync({ name: "env", variable: CALLED_IN });

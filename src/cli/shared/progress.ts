@@ -31,7 +31,7 @@ const LINE_EVERY = 5_000;
 /** Shows a run's progress. */
 export class Progress {
   readonly #output: ProgressOutput;
-  /** When the current stage began, in ms, and how much was done then. */
+  /** The time when the current stage began, in ms, and the state's `done` at that time. */
   #start: { readonly time: number; readonly done: number };
   #last = { done: 0, total: 0 };
   #lastLine = -Infinity;
@@ -98,7 +98,7 @@ export function stderrOutput(): ProgressOutput {
       try {
         return Deno.consoleSize().columns;
       } catch {
-        return 80; // Deno asks only stdin and stdout for the width.
+        return 80; // `consoleSize` asks only stdin and stdout, and here neither is a terminal.
       }
     },
     now: () => performance.now(),

@@ -11,8 +11,8 @@ import type { SinksRequest } from "./options.ts";
  * Measures, and exports states and gradients if requested.
  *
  * @param measure the measurement, which passes each batch to the observer
- * @throws {FileError} if the folder cannot be written. Then no file is left. An exit of the process
- *   during the measurement leaves none either
+ * @throws {FileError} if the folder cannot be written. If this function throws, or if the process
+ *   exits during the measurement, no exported file is left
  */
 export async function withExport(
   { export: wanted }: SinksRequest,

@@ -51,14 +51,14 @@ export interface SinksRequest {
   /** The file for JSON; undefined for none. */
   readonly output: string | undefined;
   readonly html: string | undefined;
-  /** Where to write states and gradients, and which; undefined for none. */
+  /** The folder to export to, and the states and gradients to export; undefined for no export. */
   readonly export: { readonly folder: string; readonly arrays: readonly ArrayName[] } | undefined;
   readonly split: "training" | "validation";
-  /** Undefined: as in the run's last measurement. */
+  /** Number of batches; undefined for as many as in the run's last measurement. */
   readonly batches: number | undefined;
-  /** Options of pretrained models; `context` is also for a checkpoint outside a run. */
+  /** Options of pretrained models. `context` also applies to a checkpoint outside a run. */
   readonly pretrained: PretrainedOptions;
-  /** Undefined: as in the run. */
+  /** Sequences per batch; undefined for as many as in the run. */
   readonly batch: number | undefined;
   /** The text to measure on, in place of the run's; a checkpoint outside a run needs one. */
   readonly corpus: string | undefined;
@@ -192,7 +192,7 @@ function integer(name: string, text: string, least: number): number {
 }
 
 /**
- * Reads the command line; undefined if it asks for help.
+ * Reads the command line. Returns undefined if it asks for help.
  *
  * @throws {UsageError} for a mistake
  */

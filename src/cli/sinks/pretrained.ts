@@ -25,8 +25,8 @@ const SHOWN_TOKENS = 8;
 const BATCH_TOKENS = 1024;
 
 /**
- * The folder or hub name of the pretrained model that a command line names; undefined if it names
- * another kind of model.
+ * Returns the folder or hub name of the pretrained model that a command line names, or undefined if
+ * the command line names another kind of model.
  */
 export async function pretrainedModel(
   { folder, given }: SinksRequest,

@@ -133,7 +133,7 @@ Exit codes:
 }
 
 /**
- * Reads the command line; undefined if it asks for help.
+ * Reads the command line. Returns undefined if it asks for help.
  *
  * @throws {UsageError} for a mistake
  */

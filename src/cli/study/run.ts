@@ -1,7 +1,8 @@
 /**
  * One arm of the study (a setting, variant and seed), as a process that `deno task study` starts.
- * It trains the arm from where it stopped, measures the trained model with theory and INT8
- * activations, writes its record, and reports progress as JSON lines.
+ * It trains the arm, or continues the arm's unfinished run. Then it measures the trained model,
+ * including the theory's statements and the loss with INT8 activations, and writes the arm's
+ * record. It reports progress as JSON lines.
  */
 import { join } from "node:path";
 import { measureModel } from "../../experiments/measure_model.ts";
@@ -37,7 +38,7 @@ export interface RunArmHooks {
   readonly signal: AbortSignal;
 }
 
-/** Does or continues an arm's run. The exit code is 0 if it is done, and 130 if it was stopped. */
+/** Starts or continues an arm's run. Returns the exit code: 0 if it is complete, 130 if stopped. */
 export async function runArm(order: RunOrder, { report, signal }: RunArmHooks): Promise<number> {
   const { arm, scale, folder, suite } = order;
   const settings = studyRunSettings(arm, scale);

@@ -122,7 +122,7 @@ Exit codes:
 type Values = ReturnType<typeof parseArguments<typeof options>>["values"];
 
 /**
- * Reads the command line; undefined if it asks for help.
+ * Reads the command line. Returns undefined if it asks for help.
  *
  * @throws {UsageError} for a mistake
  */
@@ -184,7 +184,7 @@ function settingsOf(preset: string, values: Values): RunSettings {
   return settings;
 }
 
-/** Options whose names differ from their setting's name in kebab case. */
+/** Maps a setting to its option's name, where that is not the setting's name in kebab case. */
 const OPTION_NAMES: Readonly<Record<string, string>> = {
   warmUpSteps: "warm-up",
   queryHeads: "heads",
@@ -223,7 +223,8 @@ function changed(preset: RunSettings, values: Values): RunSettings {
     },
     optimizer: {
       ...optimizer,
-      // A preset's warm-up fits the preset's number of steps; shorten it for shorter runs.
+      // A preset's warm-up fits the preset's number of steps. A shorter run warms up for at most
+      // half of its steps.
       warmUpSteps: Math.min(optimizer.warmUpSteps, Math.floor(steps / 2)),
       ...given({
         learningRate: number(values, "learning-rate"),
@@ -247,7 +248,7 @@ function changed(preset: RunSettings, values: Values): RunSettings {
   };
 }
 
-/** The last measurement uses at least as many batches as the others. */
+/** Makes the last measurement use at least as many batches as `given` sets for the others. */
 function largerOf(usual: number | undefined, given: number | undefined): number | undefined {
   return usual === undefined || given === undefined ? usual : Math.max(usual, given);
 }
@@ -265,7 +266,8 @@ function modelOf(
     layersWithoutAttention: layerList(values["without-attention"]),
     modelDim: integer(values, "model-dim"),
     queryHeads: integer(values, "heads"),
-    // Without --key-value-heads, --heads sets both numbers of heads if the preset's are equal.
+    // Without --key-value-heads, --heads also sets the number of key-value heads if the preset has
+    // as many of them as query heads.
     keyValueHeads: integer(values, "key-value-heads") ??
       (values.heads === undefined || model.keyValueHeads !== model.queryHeads
         ? undefined

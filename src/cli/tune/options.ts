@@ -82,9 +82,9 @@ export function tuneOperator(args: readonly string[]): OperatorOption | undefine
 }
 
 /**
- * Reads the command line; undefined if it asks for help.
+ * Reads the command line. Returns undefined if it asks for help.
  *
- * @param added the operator of `--operator`
+ * @param added the custom operator that `--operator` has added, if any
  * @throws {UsageError} for a mistake
  */
 export function parseTune(

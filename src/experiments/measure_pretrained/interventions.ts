@@ -1,7 +1,7 @@
 /**
- * The loss of a pretrained model whose massive activations are replaced by zero or by their mean,
- * right after the layer where they first appear. For comparison, ordinary elements of the same
- * tokens are set to zero too.
+ * Measures the loss of a pretrained model whose massive activations are replaced by zero or by
+ * their mean, right after the layer where they first appear. For comparison, it also measures the
+ * loss if ordinary elements of the same tokens are set to zero instead.
  *
  * Source: Sun et al., Massive Activations in Large Language Models, arXiv 2402.17762, section 3.
  */
@@ -53,8 +53,8 @@ export async function measureInterventions(
       .map((each) => ({ ...each, sequence: each.sequence - first }));
     for (const [i, kind] of INTERVENTIONS.entries()) {
       const { tokenLosses } = await model.forward(batch, {
-        // No intervention changes this layer's input. So the first intervention computes the input,
-        // and the other interventions begin with it.
+        // No intervention changes the input of `layer`. So only the first intervention runs the
+        // layers before it, and the other interventions start from the same input.
         firstLayer: i === 0 ? 0 : layer,
         onLayerStart: () => onLayer?.(),
         onOutput: async (at, output) => {
@@ -82,8 +82,9 @@ export async function measureInterventions(
 }
 
 /**
- * Names the group whose mean replaces an element: the massive elements of the same dimension. Those
- * of the first token form a group of their own, because they differ in size from later ones.
+ * Names the group of a massive element; the group's mean replaces the element. For each dimension,
+ * the massive elements at first tokens form one group and those at later tokens another, because
+ * the two differ in size.
  */
 function groupOf({ dimension, position }: LargeActivation): string {
   return `${dimension} ${position === 0}`;

@@ -2,14 +2,14 @@
  * How much a pretrained model's loss rises if the inputs of its linear maps are rounded to INT8, as
  * in {@linkcode measureQuantization}, but layer by layer.
  *
- * A batch's static scales come from all other batches, so no text is measured with its own scales.
- * If there is only one batch, it uses its own.
+ * A batch's static scales come from all other batches, so no text influences the scales that round
+ * it. If there is only one batch, its static scales come from the batch itself.
  *
- * A text's loss after rounding is in part chance: a difference in the last bit of float32 can flip
- * a rounding to INT8, and later layers enlarge the difference. In PyTorch, SmolLM2-135M's
- * embeddings were changed by a millionth. The loss of a text of 32 tokens then changed, as a
- * standard deviation, by 0.01 nats (down projections, one scale per token) to 0.12 nats (all linear
- * maps, one scale per tensor). The intervals over texts include this chance.
+ * A text's loss after rounding is in part chance: a difference in the last bit of a float32 number
+ * can flip its rounding to INT8, and later layers enlarge the difference. As a test, SmolLM2-135M's
+ * embeddings were changed by a millionth in PyTorch. The standard deviation of the resulting change
+ * in the loss of a text of 32 tokens was 0.01 nats (down projections, one scale per token) to 0.12
+ * nats (all linear maps, one scale per tensor). The intervals over texts include this chance.
  */
 import type { Gpu } from "../../gpu/gpu.ts";
 import { StreamedLlama, type StreamedLlamaOptions } from "../../model/streamed.ts";
@@ -41,9 +41,9 @@ export interface PretrainedQuantizationOptions {
 }
 
 /**
- * Measures the loss with inputs rounded to symmetric INT8: first those of the MLPs' down
- * projections alone, then those of all linear maps in the layers. The output head's input is never
- * rounded.
+ * Measures the loss if inputs of linear maps are rounded to symmetric INT8: first only the inputs
+ * of the MLPs' down projections, then the inputs of all linear maps in the layers. The output
+ * head's input is never rounded.
  *
  * @param options the model, the texts, and their losses and largest inputs without rounding
  * @returns losses and their differences from the loss without rounding, on the same texts

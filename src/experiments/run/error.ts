@@ -1,4 +1,4 @@
-/** A run cannot be started, resumed, read or written; the message is one line. */
+/** The error if a run cannot be started, resumed, read or written. Its message is one line. */
 export class RunError extends Error {
   override readonly name: string = "RunError";
 }
@@ -13,7 +13,7 @@ export interface NonFiniteDetails {
   readonly checkpoint: string | undefined;
 }
 
-/** A run computed a NaN or infinity. */
+/** The error if a run computes a NaN or infinity. */
 export class NonFiniteError extends RunError {
   override readonly name = "NonFiniteError";
   readonly details: NonFiniteDetails;

@@ -148,7 +148,7 @@ export class RunFolder implements Disposable {
   }
 
   /**
-   * Reads the newest checkpoint; undefined if there is none.
+   * Reads the newest checkpoint. Returns undefined if there is none.
    *
    * @throws {CheckpointError} if it is damaged
    * @throws {RunError} if its model, context or step does not fit the run
@@ -174,11 +174,11 @@ export class RunFolder implements Disposable {
   }
 
   /**
-   * Writes a checkpoint, then removes the oldest ones beyond the number to keep. Does nothing if
-   * its step has a checkpoint already.
+   * Writes a checkpoint, then removes the oldest ones so that `keepCheckpoints` of them stay. Does
+   * nothing if the folder has a checkpoint of the same step already.
    *
-   * @returns its folder
-   * @throws {CheckpointError} if it cannot be written; earlier ones stay
+   * @returns the checkpoint's folder
+   * @throws {CheckpointError} if the checkpoint cannot be written; then earlier ones stay
    */
   async save(checkpoint: Checkpoint): Promise<string> {
     const path = join(
@@ -202,8 +202,9 @@ export class RunFolder implements Disposable {
 }
 
 /**
- * Takes the lock, which the system releases when the process ends, even if it is killed. The file
- * stays: if it were removed, two processes could lock two files of the same name.
+ * Locks the folder's lock file. The system releases the lock when the process ends, even if it is
+ * killed. The file is never removed: otherwise two processes could each lock a different file of
+ * the same name.
  */
 async function takeLock(folder: string): Promise<Deno.FsFile> {
   const path = join(folder, LOCK);

@@ -16,7 +16,7 @@ import type { Trainer } from "./trainer.ts";
 import { mean } from "../../statistics/mean.ts";
 
 export interface RunHooks {
-  /** Stops the run after saving its state. */
+  /** When it aborts, the run saves its state and stops. */
   readonly signal?: AbortSignal | undefined;
   /** Called whenever the run makes progress. */
   readonly onProgress?: (progress: RunProgress) => void;
@@ -61,11 +61,12 @@ export class RunLoop {
   readonly #settings: RunSettings;
   readonly #adapter: string;
   /**
-   * The model's and the oracle's losses of the steps since the last row of metrics; the oracle's
-   * are null for a task without one (see `Task.oracleLoss`).
+   * The losses of the model and of the oracle in the steps since the last row of metrics, as far as
+   * the CPU has read them. The oracle's losses are null if the task has no oracle (see
+   * `Task.oracleLoss`).
    */
   #pending: { losses: number[]; oracle: (number | null)[] };
-  /** The oracle's losses of the steps whose model losses the CPU has not read. */
+  /** The oracle's losses in later steps, for which the CPU has not read the model's losses yet. */
   #unread: (number | null)[] = [];
   #gradientNorm = 0;
   #measurement: SinkMeasurement | undefined;
