@@ -33,11 +33,11 @@ interface Layout {
   readonly scale: number;
   /** [Hq, Hkv, T, D / 4] */
   readonly parameters: readonly number[];
-  /** One invocation per pair. */
+  /** The dispatch size for one invocation per pair of a query and a key, [B, Hq, T, T]. */
   readonly pairs: Workgroups;
-  /** Workgroups with one invocation for each vec4f of the query heads' rows. */
+  /** The dispatch size for one invocation per vec4f of a tensor [B, Hq, T, D]. */
   readonly ofQueries: Workgroups;
-  /** Workgroups with one invocation for each vec4f of the key heads' rows. */
+  /** The dispatch size for one invocation per vec4f of a tensor [B, Hkv, T, D]. */
   readonly ofKeys: Workgroups;
 }
 
@@ -63,7 +63,8 @@ function layout(options: {
   };
 }
 
-// The values that the weights multiply. With V-scale "full" they are scaled, in a new buffer.
+// Returns the buffer of the values that the attention weights multiply. With V-scale "full" it is a
+// new buffer, into which the added dispatches write the scaled values.
 function usedValue(
   steps: Steps,
   { value, vScale }: Pick<AttentionForwardOptions, "value" | "vScale">,
@@ -94,7 +95,7 @@ function addScores(
 /**
  * Attention forward in three kernels: scores, softmax, and the product with the values. With
  * V-scale "full", two more kernels scale the values first. With learned sinks, one more kernel
- * corrects the results at the end.
+ * corrects the output and logSumExp at the end.
  */
 export function planNaiveAttentionForward(
   gpu: Gpu,
@@ -132,10 +133,10 @@ export function planNaiveAttentionForward(
 }
 
 /**
- * Attention backward in seven kernels, which compute D_t = ⟨g_t, y_t⟩ (the output y and its
- * gradient g), the scores, the weights, the logit gradients, and three products. It keeps two T × T
- * matrices per head in memory. V-scale adds four kernels at the end and, in mode "full", two at the
- * beginning. Learned sinks add one kernel.
+ * Attention backward in seven kernels. They compute D_t = ⟨g_t, y_t⟩ (the output y and its gradient
+ * g), the scores, the weights, the logit gradients, and the gradients of query, key and value. Two
+ * T × T matrices per head stay in memory. V-scale adds four kernels at the end and, in mode "full",
+ * two at the beginning. Learned sinks add one kernel.
  *
  * @throws {RangeError} with `logSumExpGradient`, which no naive kernel takes
  */

@@ -1,5 +1,6 @@
 /**
- * RMSNorm and V-scale as separate elementwise and reducing kernels, with their results in memory.
+ * RMSNorm and V-scale as separate elementwise and reducing kernels, which pass their results to one
+ * another in memory.
  */
 import type { Gpu } from "../../src/gpu/gpu.ts";
 import { scalarElement, sumRowsOf } from "../../src/ops/rows/parts.ts";
@@ -98,7 +99,7 @@ export function planNaiveRmsNormBackward(
         ...elementwise,
         buffers: [scaledGradient, normalized, mean, inverseRms.buffer, inputGradient.buffer],
       });
-      // The products overwrite the scaled gradient, which is no longer needed.
+      // `multiply` writes its products into `scaledGradient`, which no later kernel needs.
       steps.spread(kernels.multiply, {
         ...elementwise,
         parameters: [elements],
@@ -126,7 +127,7 @@ function lengths(shape: readonly number[]): { elements: number; rows: number; va
   return { elements, rows: B * Hkv * T, valve: [elements, D, Hkv, T] };
 }
 
-/** Adds V-scale forward in two kernels: squared norms, scaling into `result`. */
+/** Adds V-scale forward in two kernels: squared norms; then the scaled values, into `result`. */
 export function addVScaleForward(
   steps: Steps,
   { value, constant, shape, result }: ValueBuffers & { readonly result: GPUBuffer },

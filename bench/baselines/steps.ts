@@ -5,7 +5,7 @@ import { type Dispatch, Plan } from "../../src/gpu/plan.ts";
 import type { Planned } from "../../src/ops/shared/run_once.ts";
 import { spreadWorkgroups } from "../../src/ops/shared/validation.ts";
 
-/** Collects a baseline's dispatches and the buffers between them. */
+/** Collects a baseline's dispatches, and the buffers through which they pass numbers on. */
 export class Steps {
   readonly dispatches: Dispatch[] = [];
   readonly scratch: GPUBuffer[] = [];
@@ -36,8 +36,9 @@ export class Steps {
   /**
    * Adds a dispatch over `count` items, `perWorkgroup` of them per workgroup.
    *
-   * @param kernel must count its workgroups over x and y, as `spreadWorkgroups` does
-   * @param step `parameters` are u32; `last` is an f32 parameter after them
+   * @param kernel must number its workgroups by y * num_workgroups.x + x, because
+   *   `spreadWorkgroups` dispatches them over x and y
+   * @param step `parameters` are u32; `last`, if given, is an f32 parameter after `parameters`
    */
   spread(
     kernel: Kernel,

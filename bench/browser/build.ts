@@ -19,8 +19,8 @@ export const distribution = new URL("bench/browser/dist/", root);
 
 /**
  * The content security policy of the page's `meta` element and of the server's answers. It allows
- * only scripts, styles, images, files and Workers from the page's origin, and markup that goes
- * through one Trusted Types policy.
+ * only scripts, styles, images, fetched files and Workers from the page's origin, and markup that
+ * goes through the Trusted Types policy `gradsink`.
  */
 export const contentPolicy = [
   "default-src 'none'",
@@ -68,8 +68,8 @@ export async function buildPage({ folder = distribution }: BuildOptions = {}): P
 }
 
 /**
- * The page's import map: a small drawing library replaces Observable Plot; all other packages are
- * the project's.
+ * The page's import map. It replaces Observable Plot by a small drawing library, and takes all
+ * other packages from deno.json.
  */
 export function bundleImports(): Record<string, string> {
   // An import map needs two entries per package: one for the package, one for its modules.
@@ -104,8 +104,8 @@ async function bundle(folder: string): Promise<void> {
   if (!success) throw new Error(`page: the bundler failed: ${new TextDecoder().decode(stderr)}`);
 }
 
-// Removes the kernels' comments. Line numbers stay the same, so that error messages name the right
-// line.
+// Removes the kernels' comments but not their line breaks, so that error messages still name the
+// right line.
 async function shortenKernels(folder: string): Promise<void> {
   const literals = new Map<string, string>();
   const kernels = new URL("kernels/", root);
@@ -123,9 +123,9 @@ async function shortenKernels(folder: string): Promise<void> {
     const script = await Deno.readTextFile(path);
     let shorter = script;
     for (const [long, short] of literals) shorter = shorter.replaceAll(long, () => short);
-    // Kernels in templates with expressions are not in `literals`: remove their comments and
-    // indentation here. Outside templates nothing matches, because a minified script has no
-    // comments or indentation, and a string literal has no line break.
+    // WGSL in templates with expressions is not in `literals`: remove its comments and indentation
+    // here. Outside templates nothing matches, because a minified script has no comments or
+    // indentation, and a string literal has no line break.
     shorter = shorter.replaceAll(/ *\/\/ [^\n`"]*(?=\n)/g, "").replaceAll(/\n +/g, "\n");
     if (shorter !== script) await Deno.writeTextFile(path, shorter);
   }
@@ -165,7 +165,7 @@ async function copyRest(folder: string): Promise<void> {
   await Deno.copyFile(new URL("icon.svg", page), `${folder}/icon.svg`);
 }
 
-// Copies the project's result files, and makes a button for each.
+// Copies the project's result files, and makes a button that opens each file.
 async function copyFixtures(
   folder: string,
 ): Promise<{ readonly results: readonly NamedResult[]; readonly buttons: string }> {

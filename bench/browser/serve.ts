@@ -43,7 +43,7 @@ const headers: Readonly<Record<string, string>> = {
   "cache-control": "no-cache",
 };
 
-/** Answers a request from the files of the built page's folder. */
+/** Answers a request with a file of `folder`, the built page. */
 export async function answer(request: Request, folder: URL = distribution): Promise<Response> {
   const failure = (status: number, text: string): Response =>
     new Response(`${text}\n`, { status, headers: { ...headers, "content-type": "text/plain" } });

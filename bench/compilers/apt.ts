@@ -13,7 +13,7 @@ export interface System {
 }
 
 /**
- * Reads the operating system.
+ * Finds out which operating system the machine has.
  *
  * @param text the content of /etc/os-release
  * @returns undefined for a system that is not based on Debian or Ubuntu
@@ -42,7 +42,7 @@ export interface Archive {
  *
  * @param system the machine's operating system
  * @param targets the lines of `apt-get indextargets --format '$(SITE) $(RELEASE) $(COMPONENT)'`
- * @returns undefined if apt has none for the machine's own release
+ * @returns undefined if no line names the machine's own release
  */
 export function ownSite({ codename }: System, targets: string): string | undefined {
   return targets.split("\n").map((line) => line.trim().split(" "))
@@ -66,8 +66,8 @@ async function exists(path: string): Promise<boolean> {
  *
  * @param system the machine's operating system
  * @param suite the other release
- * @throws {Error} if apt fails, its sources do not name the machine's own release, or the archive's
- *   keys are missing
+ * @throws {Error} if apt fails, if apt's sources do not name the machine's own release, or if the
+ *   archive's keys are missing
  */
 export async function findArchive(system: System, suite: string): Promise<Archive> {
   const format = "$(SITE) $(RELEASE) $(COMPONENT)";
@@ -86,7 +86,7 @@ export async function findArchive(system: System, suite: string): Promise<Archiv
   return { site, suite, components, keys: await keysOf(system) };
 }
 
-/** apt with separate lists for one archive. */
+/** apt with a folder of its own for the package lists and packages of one archive. */
 export class PrivateApt {
   readonly #folder: string;
   readonly #options: readonly string[];
@@ -99,7 +99,7 @@ export class PrivateApt {
   }
 
   /**
-   * Fetches an archive's lists.
+   * Fetches an archive's package lists.
    *
    * @param folder the folder to make for the lists and packages
    */
@@ -158,7 +158,7 @@ export class PrivateApt {
   /**
    * Fetches a package's upstream source.
    *
-   * @returns the path of the archive file
+   * @returns the path of the fetched `.orig.tar` file
    */
   async source(name: string): Promise<string> {
     await this.#run("source", "--download-only", name);

@@ -17,9 +17,9 @@ export interface InstructionCounts {
   readonly memory: number;
 }
 
-/** A loop. Its counts exclude the loops within it. */
+/** A loop. The counts exclude the instructions of loops within this loop. */
 export interface AssemblyLoop extends InstructionCounts {
-  /** 1 for a loop that no other loop holds. */
+  /** 1 for an outermost loop, 2 for a loop directly within one, and so on. */
   readonly depth: number;
   readonly innermost: boolean;
 }
@@ -28,7 +28,7 @@ interface Dialect {
   readonly label: RegExp;
   /** A jump, with its target. */
   readonly branch: RegExp;
-  /** An instruction that never continues with the next block, such as an exit. */
+  /** An instruction after which the program cannot go on with the next block, such as an exit. */
   readonly end: RegExp;
   /** Lines that are not instructions. */
   readonly skipped: RegExp;
@@ -43,7 +43,7 @@ const dialects: Readonly<Partial<Record<CompilerFamily, Dialect>>> = {
     branch: /^s_c?branch\S*\s+(BB\d+)/,
     end: /^s_(branch|endpgm|setpc)/,
     skipped: /^$/,
-    // On RDNA 3, :: separates two instructions that run together.
+    // On RDNA 3, :: separates two instructions on a line that run at the same time.
     fma: (line) =>
       line.split("::").map((part) => part.trim())
         .filter((part) =>
@@ -65,7 +65,7 @@ const dialects: Readonly<Partial<Record<CompilerFamily, Dialect>>> = {
   intel: {
     label: /^(L\d+):/,
     branch: /\bwhile \(\d+\)\s+(L\d+)/,
-    end: /(?!)/, // matches nothing: some of a subgroup's invocations always go on
+    end: /(?!)/, // matches nothing: after a jump, some of a subgroup's invocations may go on
     skipped: /^((\([^)]*\)\s*)?sync\.nop|$)/,
     fma: (line) => /^(\([^)]*\)\s*)?mad\b/.test(line) && /:h?f\b/.test(line) ? 1 : 0,
     workgroupMemory: /\bsend\w*.*slm|\bslm\b/,
@@ -77,7 +77,7 @@ interface Block {
   readonly label: string;
   readonly lines: string[];
   readonly targets: string[];
-  /** Whether the program can continue with the next block. */
+  /** Whether the program can continue with the block that follows in the text. */
   goesOn: boolean;
 }
 
@@ -116,8 +116,8 @@ function count(lines: readonly string[], dialect: Dialect): InstructionCounts {
  * The loops of a program.
  *
  * @param text the driver's assembly
- * @returns the loops in the order of their beginnings; undefined for a family without a dialect
- *   here
+ * @returns the loops in the order of their beginnings; undefined for a family whose assembly this
+ *   module cannot read
  */
 export function loopsOf(text: string, family: CompilerFamily): AssemblyLoop[] | undefined {
   const dialect = dialects[family];

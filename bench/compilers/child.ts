@@ -16,7 +16,7 @@ export interface GpuResult {
   /** What the WebGPU implementation says of the adapter; undefined if the adapter did not open. */
   readonly info: GpuInfo | undefined;
   readonly compiled: readonly Compiled[];
-  /** The reason why some kernels are missing. */
+  /** The reason why some kernels failed or are missing. */
   readonly problem?: string;
 }
 
@@ -26,8 +26,8 @@ export interface CompileOptions {
   readonly runtime: "deno" | "dawn";
   readonly selection: KernelSelection;
   /**
-   * A folder for assembly, SPIR-V and WGSL. With it, all kernels are compiled, even those with
-   * stored results.
+   * A folder for assembly, SPIR-V and WGSL. If it is given, all kernels are compiled, even those
+   * with stored results.
    */
   readonly keep: string | undefined;
   /** The folder of stored results. */
@@ -194,7 +194,7 @@ async function talk(
     await writer.write(new TextEncoder().encode(JSON.stringify(request))).catch(() => {});
     await writer.close().catch(() => {});
     const errors = new Response(child.stderr).text();
-    const others: string[] = []; // Dawn writes its own errors to standard output
+    const others: string[] = []; // lines that are no reports: Dawn writes errors to standard output
     for await (const line of linesOf(child.stdout)) {
       if (line.startsWith("{")) report(JSON.parse(line) as CollectReport);
       else others.push(line);
@@ -209,7 +209,7 @@ async function talk(
   }
 }
 
-// A process that died may leave half a line, which is dropped.
+// Yields the stream's lines. Drops an unfinished last line, which a process that died may leave.
 async function* linesOf(stream: ReadableStream<Uint8Array>): AsyncGenerator<string> {
   let rest = "";
   for await (const text of stream.pipeThrough(new TextDecoderStream())) {

@@ -16,8 +16,9 @@ export interface CollectRequest {
   readonly runtime: "deno" | "dawn";
   readonly family: CompilerFamily;
   readonly selection: KernelSelection;
-  /** The log file to which the Vulkan layer writes, and the folder for its texts. */
+  /** The log file to which the Vulkan layer writes a line per pipeline. */
   readonly log: string;
+  /** The folder to which the Vulkan layer writes SPIR-V and the driver's texts (assembly). */
   readonly texts: string;
   /** A folder for the assembly, the SPIR-V and the WGSL of every kernel. */
   readonly keep?: string;
@@ -67,9 +68,9 @@ async function openDevice(
     .filter((feature) => adapter.features.has(feature as GPUFeatureName));
   const request = (features: readonly string[]) =>
     adapter.requestDevice({ requiredFeatures: features as GPUFeatureName[], requiredLimits });
-  // Deno does not list subgroups, but grants them.
+  // Deno does not list subgroups among the adapter's features, but grants them on request.
   const device = await request([...listed, "subgroups"]).catch(() => request(listed));
-  // No kernel runs, so the adapter's claims cannot be tested.
+  // No kernel runs here, so the adapter's claims cannot be tested: take them as true.
   const { subgroupMinSize: minimum = 4, subgroupMaxSize: maximum = 128 } = adapter.info;
   const features: string[] = [...device.features].sort();
   const truth = {
@@ -87,7 +88,8 @@ interface LayerLine {
   readonly executables: readonly Executable[];
 }
 
-// Reads the Vulkan layer's log. A pipeline's line is there before createComputePipeline() returns.
+// Reads the lines of the Vulkan layer's log. The layer writes a pipeline's line before
+// createComputePipeline() returns.
 function layerLines(log: string): string[] {
   try {
     return Deno.readTextFileSync(log).trimEnd().split("\n").filter((line) => line !== "");
@@ -118,8 +120,8 @@ async function compile(
     : { error: "the driver made no pipeline" };
 }
 
-// Returns the loops of the first executable's assembly. Copies the texts into the folder `keep`, if
-// there is one, under readable names, and removes the originals.
+// Returns the loops of the first executable's assembly. Removes the layer's texts of the pipeline.
+// If there is a folder `keep`, first copies them there under readable names.
 function takeTexts(
   { number }: LayerLine,
   { name, code }: { readonly name: string; readonly code: string },

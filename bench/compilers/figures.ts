@@ -21,13 +21,14 @@ export interface Figures {
    */
   readonly registers: number;
   /**
-   * On AMD: the registers that find no room. Vector registers are then kept in memory, scalar
-   * registers elsewhere. On other GPUs: the stores and loads of registers kept in memory.
+   * On AMD: the number of registers that find no room; vector registers are then kept in memory,
+   * scalar registers elsewhere. On other GPUs: the number of instructions that store registers to
+   * memory or load them back.
    */
   readonly spills: number;
   /**
-   * How much work runs at once: subgroups per SIMD unit (AMD), multiprocessor (NVIDIA) or core
-   * (Adreno), or invocations per core (Apple).
+   * The largest number of subgroups at once per SIMD unit (AMD), multiprocessor (NVIDIA) or core
+   * (Adreno), or of invocations per core (Apple). Undefined on Intel.
    */
   readonly occupancy: number | undefined;
   /** All instructions of the program. */

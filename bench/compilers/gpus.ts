@@ -3,7 +3,7 @@
  * Mesa's drm-shim has a library that simulates the device.
  */
 
-/** The compiler behind a driver. It decides how to read the driver's statistics. */
+/** A driver's compiler, which determines the form of the driver's statistics and assembly. */
 export type CompilerFamily = "amd" | "intel" | "nvidia" | "apple" | "qualcomm";
 
 export interface PretendedGpu {
@@ -49,8 +49,8 @@ function intel(name: string, product: string): PretendedGpu {
   };
 }
 
-// Mesa's driver checks bounds for every 4 bytes, which NVIDIA's own driver does not. So layer.c
-// turns these checks off.
+// Mesa's driver checks the bounds of every 4 bytes; NVIDIA's own driver does not. So layer.c turns
+// Mesa's checks off.
 function nvidia(name: string, product: string, chipset: string): PretendedGpu {
   return {
     name,

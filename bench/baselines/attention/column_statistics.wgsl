@@ -4,7 +4,7 @@
 //   mass = sum_{t>=s} a_ts        secondMoment = sum_{t>=s} a_ts²
 //   score = mean of a_ts over s <= t < windowEnd
 //
-// One workgroup per head; each of its 64 invocations takes every 64th row. One barrier.
+// One workgroup per head; each of its 64 invocations adds up every 64th row. One barrier.
 
 struct Parameters {
   sequenceLength: u32, // T

@@ -1,4 +1,5 @@
-// Naive attention: the product of a query head's causal matrix with the rows of its keys or values.
+// Naive attention: multiplies each query head's causal matrix by the rows of the keys or values
+// that the head uses.
 //
 //   result_t = factor sum_{j<=t} matrix_tj rows_j
 //

@@ -1,5 +1,5 @@
-// Naive attention with learned sinks: corrects each row's logSumExp and output in place for s, the
-// sink logit of the row's head.
+// Naive attention with learned sinks: overwrites each row's logSumExp and output with those of a
+// softmax that includes s, the sink logit of the row's head.
 //
 //   logSumExp'_t = log(exp(logSumExp_t) + exp(s))        y'_t = exp(logSumExp_t - logSumExp'_t) y_t
 //

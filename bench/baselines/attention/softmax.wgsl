@@ -1,10 +1,11 @@
-// Naive attention: the softmax of each row of scores, in place, and the row's logSumExp.
+// Naive attention: overwrites each row of scores z with its softmax a, and stores the row's
+// logSumExp.
 //
 //   a_tj = exp(z_tj - max_t) / sum_j exp(z_tj - max_t)
 //   logSumExp_t = max_t + log sum_j exp(z_tj - max_t)
 //
-// One workgroup per row; each of its 64 invocations takes every 64th column up to the diagonal. Two
-// barriers.
+// One workgroup per row; each of its 64 invocations computes every 64th column up to the diagonal.
+// Two barriers.
 
 const LANES: u32 = 64u;
 

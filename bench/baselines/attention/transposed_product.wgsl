@@ -1,5 +1,6 @@
-// Naive attention backward: the product of a transposed causal matrix with rows, added up over the
-// query heads that share a key and value head.
+// Naive attention backward: multiplies each query head's transposed causal matrix by the head's
+// rows (queries or output gradients). Adds up the products of the query heads that share a key and
+// value head.
 //
 //   result_j = factor sum over these query heads of  sum_{t>=j} matrix_tj rows_t
 //

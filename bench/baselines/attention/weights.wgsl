@@ -1,4 +1,5 @@
-// Naive attention backward: the weights from the scores and the forward's logSumExp, in place.
+// Naive attention backward and sink statistics: overwrites the scores z with the attention weights,
+// computed from the scores and the forward pass's logSumExp.
 //
 //   a_tj = exp(z_tj - logSumExp_t)  for j <= t
 //

@@ -1,7 +1,7 @@
-// Naive RMSNorm backward: multiplies two matrices elementwise and takes each row's mean. LANES and
-// workgroupSum come from workgroup_sum.wgsl, which is put before this text.
+// Naive RMSNorm backward: stores the mean of each row of two matrices' elementwise product. LANES
+// and workgroupSum come from workgroup_sum.wgsl, which is put before this text.
 //
-// One workgroup per row; each of its 64 invocations takes every 64th column. One barrier.
+// One workgroup per row; each of its 64 invocations adds up every 64th column. One barrier.
 
 struct Parameters {
   rows: u32,

@@ -3,7 +3,7 @@
 //
 //   inverseRms = 1 / sqrt(mean(x²) + epsilon)
 //
-// One workgroup per row; each of its 64 invocations takes every 64th column. One barrier.
+// One workgroup per row; each of its 64 invocations adds up every 64th column. One barrier.
 
 struct Parameters {
   rows: u32,

@@ -5,7 +5,7 @@
 // r = |v|², and u is the gradient of the scaled value. LANES and workgroupSum come from
 // workgroup_sum.wgsl, which is put before this text.
 //
-// One workgroup per head; each of its 64 invocations takes every 64th position. One barrier.
+// One workgroup per head; each of its 64 invocations adds up every 64th position. One barrier.
 
 struct Parameters {
   batches: u32, // B

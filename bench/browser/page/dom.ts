@@ -1,9 +1,9 @@
 /** Helpers that every part of the page uses. */
 
 /**
- * An element of the page, by its identifier and JavaScript class.
+ * Finds an element of the page by its identifier and JavaScript class.
  *
- * @throws {TypeError} if there is none, as when the page and its script differ in version
+ * @throws {TypeError} if there is no such element, as when page and script differ in version
  */
 export function byId<Kind extends Element>(id: string, type: new () => Kind): Kind {
   const element = document.getElementById(id);
@@ -16,7 +16,7 @@ export function button(id: string): HTMLButtonElement {
   return byId(id, HTMLButtonElement);
 }
 
-/** Makes an element with text in it. */
+/** Makes an element with text and attributes; does not add it to the page. */
 export function element<Name extends keyof HTMLElementTagNameMap>(
   name: Name,
   text = "",
@@ -28,14 +28,17 @@ export function element<Name extends keyof HTMLElementTagNameMap>(
   return made;
 }
 
-/** Shows a sentence that screen readers speak, too. With `trouble` it is an alert. */
+/**
+ * Shows a sentence, which screen readers also speak: as a status or, with `trouble`, as an alert.
+ * The sentence replaces the one shown before.
+ */
 export function announce(text: string, { trouble = false } = {}): void {
   const [spoken, other] = trouble ? ["trouble", "status"] : ["status", "trouble"];
   byId(other, HTMLParagraphElement).textContent = "";
   byId(spoken, HTMLParagraphElement).textContent = text;
 }
 
-/** Copies text, and confirms it on the button that was pressed, `source`. */
+/** Copies text to the clipboard. For 2 s, the pressed button, `source`, then reads "Copied". */
 export async function copyText(
   source: HTMLButtonElement,
   text: string | Promise<string>,
@@ -52,7 +55,7 @@ export async function copyText(
   setTimeout(() => source.textContent = usual, 2000);
 }
 
-/** Offers text to the user as a file to download. `type` is its media type. */
+/** Offers text to the user as a file to download. `type` is the file's media type. */
 export function saveText(name: string, text: string, type: string): void {
   const url = URL.createObjectURL(new Blob([text], { type }));
   element("a", "", { href: url, download: name }).click();

@@ -39,7 +39,7 @@ export const usualSelection: PageSelection = {
 const LONGEST_BUDGET = 86_400;
 const LONGEST_LABEL = 100;
 
-/** A selection, and the faults of the address, one line each. */
+/** The selection read from an address, and what is wrong with the address: one line per fault. */
 export interface ReadSelection {
   readonly selection: PageSelection;
   readonly problems: readonly string[];
@@ -99,13 +99,14 @@ export function readSelection(parameters: URLSearchParams): ReadSelection {
   return { selection, problems };
 }
 
-// Replaces control characters and shortens the text, as result files want labels.
+// Makes the text a label that result files allow: replaces control characters by spaces, and
+// shortens the text.
 function cleanLabel(text: string): string {
   // deno-lint-ignore no-control-regex
   return text.replaceAll(/[\u0000-\u001f\u007f-\u009f]/g, " ").slice(0, LONGEST_LABEL).trim();
 }
 
-/** Writes a selection as parameters of an address, without defaults. */
+/** Writes a selection as parameters of an address. Leaves out what equals the default. */
 export function writeSelection(selection: PageSelection): URLSearchParams {
   const parameters = new URLSearchParams();
   const usual = usualSelection;

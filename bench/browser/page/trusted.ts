@@ -1,6 +1,6 @@
 /**
- * The only functions of the page that turn text into elements or start scripts. Browsers with
- * Trusted Types enforce this by the page's Content-Security-Policy; other browsers do not.
+ * The only functions of the page that turn text into elements or start scripts. The page's
+ * Content-Security-Policy makes browsers with Trusted Types enforce this; other browsers do not.
  */
 import type { Markup } from "../../../src/report/html.ts";
 import type { ToWorker } from "./worker_scope.ts";
@@ -32,7 +32,7 @@ export function setMarkup(element: Element, { text }: Markup): void {
 /**
  * Starts the page's Worker.
  *
- * @param options.again whether it replaces an earlier Worker, whose GPU may have been lost
+ * @param options.again whether the new Worker replaces an earlier one, whose GPU may have been lost
  */
 export function startWorker(
   role: ToWorker["role"],

@@ -1,6 +1,6 @@
 /**
- * The page's Worker, in one of three roles: it measures, compares files, or computes the theory's
- * picture. The first message names the role, and only then does the Worker load the role's code.
+ * The page's Worker, in one of three roles: it measures, compares files, or computes the numbers of
+ * the theory's pictures. The first message names the role. Then the Worker loads the role's code.
  */
 import { type ToWorker, workerScope } from "./worker_scope.ts";
 

@@ -1,4 +1,7 @@
-/** The part of a Worker's global object used here; the page's type check knows only windows. */
+/**
+ * Declares what the page's Workers use of their global object, because the page's type check knows
+ * only windows.
+ */
 
 /** The first message to a Worker. */
 export interface ToWorker {

@@ -46,7 +46,7 @@ const symbols: Readonly<Record<string, SymbolType>> = {
   wye: symbolWye,
 };
 
-/** Half the length of the tick at either end of a rule, in stroke widths. */
+/** Half the length of a `tick` marker at an end of a rule, as a multiple of the stroke width. */
 const END = 3.3;
 
 interface Reader {
@@ -76,7 +76,7 @@ function reader(mark: Mark): Reader {
   };
 }
 
-/** Draws a mark as elements inside `group`. The mark must hold only the data of this frame. */
+/** Draws a mark as elements inside `group`. All of the mark's data must belong to this frame. */
 export function drawMark(group: Parent, frame: Frame, mark: Mark): void {
   if (mark.kind === "line" || mark.kind === "areaY") return drawSeries(group, frame, mark);
   const draw = {
@@ -115,7 +115,7 @@ function drawBar(group: Parent, { x, y }: Frame, { mark, read, datum }: Datum): 
   const [x1, x2] = [read.place(x, "x1", datum), read.place(x, "x2", datum)];
   const top = y!(mark.of("y", datum));
   const bottom = top + y!.width;
-  // The bar's end is rounded; the radius is at most the bar's length and half its height.
+  // The corners at `x2` are rounded, with a radius of at most the bar's length and half its height.
   const r = Math.min(read.number("rx2", datum), x2 - x1, (bottom - top) / 2);
   const arc = `A${r},${r},0,0,1`;
   return group.append("path", {

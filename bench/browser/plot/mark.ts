@@ -6,7 +6,7 @@ export type Row = Readonly<Record<string, unknown>>;
 /** The kinds of marks. */
 export type MarkKind = "rect" | "ruleX" | "ruleY" | "text" | "dot" | "line" | "areaY" | "barX";
 
-/** Options in which a string names a field of the data. In other options a string is a constant. */
+/** Options in which a string names a field of a datum. In other options a string is a constant. */
 const fields = new Set(["x", "x1", "x2", "y", "y1", "y2", "z", "fy", "text", "title"]);
 
 const known = new Set([
@@ -24,14 +24,14 @@ export interface Mark {
   has(name: string): boolean;
   /** An option's value for one datum. */
   of(name: string, datum: unknown): unknown;
-  /** The same mark with the data of one facet. */
+  /** The mark with only the data whose `fy` is `value`; all data if `fy` or `value` is undefined. */
   inFacet(value: unknown): Mark;
 }
 
 /**
  * Makes a mark.
  *
- * @param options values, functions of a datum, or names of its fields
+ * @param options constants, functions that compute a value from a datum, or names of its fields
  * @throws {TypeError} for an unknown option
  */
 export function createMark(kind: MarkKind, data: readonly unknown[], options: Row): Mark {

@@ -1,8 +1,8 @@
 /**
  * The part of Observable Plot's interface that the page's pictures use. The library alone would
- * fill more than half of the page's size limit. This module has a tenth of the library's size, so
- * `../build.ts` puts it in the library's place. A test draws pictures with this module and with the
- * library, and compares the marks' positions.
+ * fill more than half of the page's size limit, and this module has a tenth of the library's size.
+ * So `../build.ts` replaces the library by this module. A test draws pictures with this module and
+ * with the library, and compares the marks' positions.
  */
 import { element, type Parent, setAttributes } from "./element.ts";
 import { drawMark } from "./draw.ts";
@@ -150,7 +150,7 @@ function steps(
     readonly range: [number, number];
   },
 ): Scale {
-  // On a vertical axis the first step is at the top, although the range begins at the bottom.
+  // A vertical axis's range begins at the bottom, but its first step is at the top: sort the ends.
   const ends: [number, number] = range[0] > range[1] ? [range[1], range[0]] : range;
   const inner = type === "band" ? padding : 1;
   const scale = stepScale(domain, ends, { inner, outer: padding });

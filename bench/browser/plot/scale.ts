@@ -1,6 +1,6 @@
 /**
- * Position scales with the same ticks as d3-scale's. They replace d3-scale, which also imports
- * colors and interpolation: as much code as all other drawing takes.
+ * Position scales with the same ticks as d3-scale's. Of d3-scale itself, only `tickFormat` is used:
+ * d3-scale's scales also import colors and interpolation, as much code as all other drawing takes.
  */
 // @ts-types="npm:@types/d3-array@3"
 import { ticks as niceTicks } from "d3-array";
@@ -34,7 +34,7 @@ export interface Frame {
 export interface NumberScale {
   (value: number): number;
   ticks(count: number): number[];
-  /** Makes the function that labels a tick; a label that would not fit is empty. */
+  /** Returns the function that writes a tick's label. A label that would not fit is empty. */
   format(count: number, wanted: NumberFormat): (value: number) => string;
 }
 
@@ -42,7 +42,7 @@ export interface NumberScale {
  * A linear scale.
  *
  * @param domain two different numbers
- * @param range the domain's two ends in pixels
+ * @param range the positions of the domain's two ends, in pixels
  */
 export function linearScale(
   [from, to]: [number, number],
@@ -60,7 +60,7 @@ export function linearScale(
  * A logarithmic scale.
  *
  * @param domain two different positive numbers, the lesser one first
- * @param range the domain's two ends in pixels
+ * @param range the positions of the domain's two ends, in pixels
  */
 export function logScale(domain: [number, number], range: [number, number]): NumberScale {
   const [low, high] = domain;
@@ -81,7 +81,7 @@ export function logScale(domain: [number, number], range: [number, number]): Num
         if (tick >= low && tick <= high) found.push(tick);
       }
     }
-    // Over less than a decade, few ticks may be found. Then use a linear scale's ticks.
+    // A domain of less than a decade may contain few of these ticks. Then use a linear scale's.
     return 2 * found.length < count ? niceTicks(low, high, count) : found;
   };
   return Object.assign((value: number) => linear(Math.log10(value)), {
@@ -105,17 +105,20 @@ function trimmed(wanted: string): (value: number) => string {
   return format(specifier.toString());
 }
 
-/** A scale that gives each value its own piece of the axis, a step. It returns a step's start. */
+/**
+ * A scale that gives each value its own piece of the axis, a step. Called with a value, the scale
+ * returns the start of the value's step, in pixels.
+ */
 export interface StepScale {
   (value: unknown): number;
   readonly width: number;
 }
 
 /**
- * A scale of steps on whole pixels.
+ * A scale of steps that begin at whole pixels.
  *
- * @param domain the steps in order
- * @param range the two ends in pixels, the lesser one first
+ * @param domain the values in the order of their steps
+ * @param range the positions of the axis's two ends in pixels, the lesser one first
  * @param padding as shares of the distance between the starts of two steps: `inner`, the space
  *   between steps (if it is 1, the steps are points); `outer`, the space at each end
  */

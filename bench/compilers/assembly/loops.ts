@@ -1,16 +1,16 @@
 /**
  * Finds a program's loops in its control flow. The order of the text is not enough: compilers may
- * put code that follows a loop before the loop's last jump.
+ * put code that runs after a loop before the loop's last jump.
  *
  * Source: Cooper, Harvey and Kennedy, "A simple, fast dominance algorithm", 2001; Aho, Lam, Sethi
  * and Ullman, "Compilers", section 9.6 (natural loops).
  */
 
-/** A loop of blocks, which are given by number. */
+/** A loop. Its blocks are given by their numbers. */
 export interface NaturalLoop {
   /** The block through which the loop is entered. */
   readonly head: number;
-  /** All its blocks, including those of inner loops. */
+  /** All blocks of the loop, including those of inner loops. */
   readonly body: ReadonlySet<number>;
 }
 
@@ -37,7 +37,7 @@ export function naturalLoops(successors: readonly (readonly number[])[]): Natura
   return [...bodies].sort(([a], [b]) => a - b).map(([head, body]) => ({ head, body }));
 }
 
-// Adds `block` and all blocks that reach it without passing through the body.
+// Adds `block` to the body, and every block from which a path outside the body leads to `block`.
 function addPredecessors(
   body: Set<number>,
   block: number,
@@ -70,8 +70,8 @@ function reversePostorder(successors: readonly (readonly number[])[]): number[] 
   return order.reverse();
 }
 
-// Tells whether one block dominates another: every path from the start to the second passes through
-// the first.
+// Returns a function that tells whether the block `above` dominates the block `below`: whether
+// every path from the program's start to `below` passes through `above`.
 function dominance(
   order: readonly number[],
   predecessors: readonly (readonly number[])[],

@@ -21,10 +21,10 @@ export interface KeptKernel {
 const readers = ["../assembly.ts", "../assembly/loops.ts"];
 
 /**
- * Finds the file of a GPU's results with a runtime. The file's name has a hash of what the results
- * depend on besides the WGSL: the driver and its environment, the layer, the runtime's version, and
- * the modules that read the assembly. Removes the GPU's files for the same runtime with other
- * hashes.
+ * Finds the path of the file that stores a GPU's results with a runtime. The file's name has a hash
+ * of what the results depend on besides the WGSL: the driver and its environment, the layer, the
+ * runtime's version, and the modules that read the assembly. Removes the GPU's files for the same
+ * runtime with other hashes.
  *
  * @param options `folder` is made if it is missing
  */
@@ -73,7 +73,7 @@ export class KeptKernels {
         const { digest, ...kernel } = JSON.parse(line) as KeptKernel & { readonly digest: string };
         this.#kernels.set(digest, kernel);
       } catch {
-        // an interrupted run's half line: its kernel is compiled again
+        // half a line of an interrupted run: the kernel of this line is compiled again
       }
     }
   }
@@ -87,7 +87,7 @@ export class KeptKernels {
   async keep(code: string, kernel: KeptKernel): Promise<void> {
     const digest = await sha256(code);
     this.#kernels.set(digest, kernel);
-    // The first line break ends an interrupted run's half line.
+    // If an interrupted run has left half a line, the first line break ends it.
     const line = `\n${JSON.stringify({ digest, ...kernel })}\n`;
     Deno.writeTextFileSync(this.#path, line, { append: true });
   }

@@ -22,13 +22,13 @@ interface Listed {
 }
 
 const MOST_FILES = 32;
-/** The most rows on the page; `deno task compare` shows all. */
+/** The most rows of a comparison that the page shows; `deno task compare` shows all. */
 const MOST_ROWS = 400;
 /** The most operators for which the page draws pictures: drawing more would take too long. */
 const MOST_PICTURES = 40;
-/** After this many ms the page stops a comparison and removes the files, which are too large. */
+/** After this many ms the page stops a comparison, and removes its files as too large. */
 const PATIENCE = 30_000;
-/** Relative changes below this do not matter: 5 % of a time. */
+/** The smallest relative change of a time that matters to the comparison. */
 const THRESHOLD = 0.05;
 
 export class ComparePanel {
@@ -36,7 +36,7 @@ export class ComparePanel {
   #files: Listed[] = [];
   #count = 0;
   #comparison: Comparison | undefined;
-  /** The number of the latest requested comparison; results of older ones are dropped. */
+  /** The number of the latest requested comparison. Results of earlier comparisons are dropped. */
   #turn = 0;
 
   constructor() {
@@ -66,7 +66,7 @@ export class ComparePanel {
     });
   }
 
-  /** Formats a run as a result file's text, and checks it like a file that the page reads. */
+  /** Formats a run of this page as a result file's text, with the same checks as reading one. */
   format(file: ResultFile): Promise<string> {
     return this.#ask({ type: "format", name: "this run", file });
   }

@@ -14,21 +14,21 @@ import { escapeTerminal, truncate } from "../../../../src/escape.ts";
 
 /** A question to a comparing Worker. */
 export type CompareQuestion =
-  /** Reads a file; answers with a {@linkcode FileSummary}. */
+  /** Reads a file and keeps it as number `id`; answers with a {@linkcode FileSummary}. */
   | {
     readonly type: "read";
     readonly id: number;
     readonly name: string;
     readonly bytes: ArrayBuffer;
   }
-  /** Adds a run of this page; answers with a {@linkcode FileSummary}. */
+  /** Keeps a run of this page as number `id`; answers with a {@linkcode FileSummary}. */
   | { readonly type: "take"; readonly id: number; readonly name: string; readonly file: ResultFile }
   | { readonly type: "forget"; readonly id: number }
-  /** Answers with a {@linkcode Comparison} whose baseline is the first file. */
+  /** Compares the files `ids`; answers with a {@linkcode Comparison}. The first is the baseline. */
   | { readonly type: "compare"; readonly ids: readonly number[]; readonly threshold: number }
-  /** Answers with the last comparison as text. */
+  /** Answers with the text of the last comparison, in the format `form`. */
   | { readonly type: "write"; readonly form: "markdown" | "json" | "csv" }
-  /** Answers with a run as the text of a file. */
+  /** Answers with the run `file` as the text of a result file. */
   | { readonly type: "format"; readonly name: string; readonly file: ResultFile };
 
 /** A file's entry in the list. */
@@ -40,7 +40,7 @@ export interface FileSummary {
   readonly measurements: number;
 }
 
-/** Makes the function that answers the page's questions about files. */
+/** Returns the function that receives the page's questions about files and answers them. */
 export function compareHere(): (message: unknown) => void {
   const files = new Map<number, NamedResult>();
   let last: Comparison | undefined;

@@ -80,7 +80,7 @@ export class MeasurePanel {
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   /**
-   * @param options.compare where a finished run can be compared
+   * @param options.compare the panel to which the user can add a finished run
    * @param options.busy called with true when measuring needs the GPU, and with false afterwards
    */
   constructor(
@@ -250,7 +250,7 @@ export class MeasurePanel {
     }
   }
 
-  /** Opens the GitHub page that adds the file. The user decides there whether to send it. */
+  /** Opens the GitHub page for a new file. There the user decides whether to send the result. */
   async #share(): Promise<void> {
     const name = `${resultFileName(this.#file!)}.json`;
     try {
@@ -318,7 +318,8 @@ function explain(error: unknown): string {
   return text;
 }
 
-// Phones put the screen to sleep during a run, and with it the GPU.
+// Keeps the screen on if the browser can. Otherwise a phone turns off its screen during a run, and
+// with the screen the GPU.
 async function keepScreenOn(): Promise<WakeLockSentinel | undefined> {
   try {
     return await navigator.wakeLock?.request("screen");

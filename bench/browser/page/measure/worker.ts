@@ -7,10 +7,11 @@ import { serve } from "../../../../src/measure/child/server.ts";
 import { createWorkload } from "../../../../src/measure/workloads.ts";
 import { workerScope } from "../worker_scope.ts";
 
-/** How long to wait, in ms, before asking again for a GPU that was lost. */
+/** The waits in ms, one after each failed request for a GPU. */
 const DELAYS = [500, 2000, 6000];
 
-// A browser takes a while to restart its GPU process, and has no adapter until then.
+// Opens a GPU that may have been lost. Requests it several times, because a browser takes a while
+// to restart its GPU process and has no adapter until then.
 async function reopen(options: OpenGpuOptions): Promise<Gpu> {
   for (const delay of DELAYS) {
     try {
@@ -23,7 +24,7 @@ async function reopen(options: OpenGpuOptions): Promise<Gpu> {
 }
 
 /**
- * Serves the page's requests until told to stop.
+ * Serves the page's requests until one tells this Worker to stop.
  *
  * @param again whether this Worker replaces an earlier one, whose GPU may have been lost
  * @returns a function that receives the messages

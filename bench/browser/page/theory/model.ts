@@ -31,9 +31,9 @@ export interface TheoryInput {
   readonly constant: number;
 }
 
-/** The results; each list has a number for each of the first {@linkcode SHOWN} tokens. */
+/** The results. Each list has one number for each of the first {@linkcode SHOWN} tokens. */
 export interface TheoryOutput {
-  /** M_t = Σ_i a_it: the attention weight that token t gets from all rows. */
+  /** M_t = Σ_i a_it: the sum of the attention weights that all queries i give token t. */
   readonly mass: readonly number[];
   /** ‖∂L/∂v̂_t‖: the gradient that arrives at V-scale's output v̂, or at v without V-scale. */
   readonly arriving: readonly number[];
@@ -41,7 +41,7 @@ export interface TheoryOutput {
   readonly passing: readonly number[];
   /** ‖∂L/∂h_t‖: the gradient of the hidden state h, after RMSNorm's backward pass. */
   readonly hidden: readonly number[];
-  /** M_0 max_t ‖g_t‖, the most that `arriving` can be at token 0; g_t is the output gradient. */
+  /** M_0 max_t ‖g_t‖, an upper bound of `arriving` at token 0; g_t is the output gradient. */
   readonly bound: number;
   readonly by: "gpu" | "reference";
 }
@@ -146,7 +146,7 @@ async function onGpu(scene: Scene, valve: TheoryInput["valve"], gpu: Gpu): Promi
     const key = put(scene.key, shape);
     const value = put(scene.value, shape);
     const outputGradient = put(scene.outputGradient, shape);
-    // The portable kernels compile much faster than others, and run fast enough on 64 tokens.
+    // The portable variant compiles much faster than others, and runs fast enough on 64 tokens.
     const inputs = { query, key, value, variant: "portable" };
     const forward = keep(attentionForward(gpu, inputs));
     const plain = keep(attentionBackward(gpu, { ...inputs, ...forward, outputGradient }));

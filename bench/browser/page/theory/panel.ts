@@ -26,8 +26,8 @@ export class TheoryPanel {
   }
 
   /**
-   * Draws the first picture once the panel scrolls into view, so that the GPU compiles nothing
-   * earlier.
+   * Draws the first picture only when the panel scrolls into view. Until then no kernel is
+   * compiled for the panel.
    */
   start({ gpu }: { readonly gpu: boolean }): void {
     this.#gpu = gpu;
@@ -40,7 +40,7 @@ export class TheoryPanel {
     observer.observe(this.#form);
   }
 
-  /** Computes in float64 while the page is measuring (`resting`), so that the GPU is free. */
+  /** If `resting`, computes in float64 from now on, so that the GPU is free for measuring. */
   rest(resting: boolean): void {
     this.#resting = resting;
     this.#update();
@@ -108,7 +108,7 @@ export class TheoryPanel {
       : "Computed by the float64 reference.";
     const text = sentence(input, output);
     byId("theory-text", HTMLParagraphElement).textContent = text;
-    // Screen readers speak the result once nothing has changed for a while.
+    // Screen readers speak the result when it has not changed for 1.2 s.
     clearTimeout(this.#spoken);
     this.#spoken = setTimeout(() => {
       byId("theory-spoken", HTMLParagraphElement).replaceChildren(element("span", text));

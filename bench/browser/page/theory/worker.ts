@@ -1,5 +1,6 @@
 /**
- * A Worker that computes the theory's picture: on the GPU while it is free, otherwise in float64.
+ * A Worker that computes the numbers of the theory's pictures: on the GPU while the page lets it,
+ * otherwise in float64.
  */
 import type { Gpu } from "../../../../src/gpu/gpu.ts";
 import { openBrowserGpu } from "../../../../src/gpu/open_browser_gpu.ts";
@@ -13,7 +14,7 @@ export interface TheoryQuestion {
   readonly gpu: boolean;
 }
 
-/** Makes the function that answers the page's questions about the theory. */
+/** Returns the function that receives the page's questions about the theory and answers them. */
 export function computeTheoryHere(): (message: unknown) => void {
   let gpu: Gpu | undefined;
   let broken = false;
@@ -29,7 +30,7 @@ export function computeTheoryHere(): (message: unknown) => void {
         broken = true;
       }
     }
-    // While the page measures, nothing else may use the GPU or its memory.
+    // While the page measures, `question.gpu` is false: nothing else may use the GPU or its memory.
     gpu?.dispose();
     gpu = undefined;
     return await computeTheory(input, undefined);

@@ -1,4 +1,4 @@
-/** Questions to a Worker and its answers. */
+/** Sends questions to a Worker and receives the answers. */
 import { startWorker } from "../trusted.ts";
 import type { ToWorker } from "../worker_scope.ts";
 
@@ -8,7 +8,7 @@ export interface Answer {
   readonly error?: string;
 }
 
-/** A Worker that answers questions one after the other. The first question starts it. */
+/** A Worker that answers questions one after the other. The first question starts the Worker. */
 export class WorkerCalls {
   readonly #role: ToWorker["role"];
   #worker: Worker | undefined;

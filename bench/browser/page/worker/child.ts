@@ -17,7 +17,7 @@ export class WorkerChild implements ChildConnection {
   /**
    * Starts the Worker.
    *
-   * @param options.again whether it replaces an earlier Worker, whose GPU may have been lost
+   * @param options.again whether the Worker replaces an earlier one, whose GPU may have been lost
    */
   constructor(options: { readonly again: boolean }) {
     this.#worker = startWorker("measure", options);
