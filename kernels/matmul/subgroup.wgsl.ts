@@ -102,9 +102,9 @@ function pairsColumns({ rightImage, right }: MatmulSubgroupOptions): boolean {
   return rightImage?.numbers === "bf16" && right === "along-outer";
 }
 
-// Declares the columns of a lane, neighbors in groups of 4 or 8 if possible. If rows are read or
-// written as vec4f, every group must begin at a multiple of its length. So a lane whose group lies
-// past the end takes the last group again.
+// Declares the columns of a lane: S columns apart, or neighbors in groups of 4, or of 8 if a texel
+// of right holds pairs. If right is read or the product stored as vec4f, every group must begin at
+// a multiple of its length. So in place of a group past the end, a lane takes the last group again.
 function columns(options: MatmulSubgroupOptions): string {
   const { subgroupSize: S, width, right, storedVectors } = options;
   if (groupSize(options) === 1) {
@@ -127,7 +127,7 @@ interface Extra {
   readonly column: number;
   /** WGSL for the left operand's number at k + u, in the row that this accumulator belongs to. */
   readonly factor: (u: number) => string;
-  /** WGSL for the product's index at which that row starts. */
+  /** WGSL for the index in the product at which that row starts. */
   readonly row: string;
 }
 
@@ -150,8 +150,8 @@ function extras({ rows, extra, subgroupSize: S }: MatmulSubgroupOptions, left: L
     .flat();
 }
 
-// Adds the products of k, k + 1, … k + step - 1 to every accumulator. `index` counts, from 0, the
-// steps in one iteration of the loop over K.
+// Adds left's number times right's at k, k + 1, … k + step - 1 to every accumulator. `index` is the
+// step's number, from 0, within one iteration of the loop over K.
 function accumulate(options: MatmulSubgroupOptions, step: number, index = 0): string {
   const { rows, width, extra } = options;
   const left = leftLoads(options.left, options);
@@ -181,7 +181,8 @@ function accumulate(options: MatmulSubgroupOptions, step: number, index = 0): st
   return `${loads}\n${extraNumbers}\n${extraProducts}\n${products}`;
 }
 
-// WGSL for the row of the product that is the tile's row i. The loads of left use the same row.
+// WGSL for the product's row that the tile's row i stands for. If the tile's row is past the end,
+// this is the row that the loads of left read in its place.
 function rowOf(i: number, { left }: MatmulSubgroupOptions): string {
   const row = left === "along-outer"
     ? `min(tile.row + ${i - i % 4}u, (parameters.rows - 1u) / 4u * 4u) + ${i % 4}u`

@@ -10,7 +10,8 @@ import {
   type Tile,
 } from "./subgroup_tile.ts";
 
-// Reads the texel of this index in a row.
+// WGSL that reads the texel with the index `texel` in the image's row `row`. The row has `width`
+// texels in each block.
 function load(numbers: ImageLayout["numbers"], texel: string, row: string): string {
   const width = BLOCK / PER_TEXEL[numbers];
   return `textureLoad(right, vec2u(${texel} % ${width}u, ${row}), ${texel} / ${width}u)`;
@@ -49,8 +50,8 @@ function rightAlongOuter({ width }: Tile): RightLoads {
   };
 }
 
-// Each of the words holds two bfloat16 numbers. Returns every word's first number, or every word's
-// second number, in float32.
+// `words` is WGSL for a vec4u, and each of its words holds two bfloat16 numbers. Returns WGSL for
+// the four first numbers, or for the four second numbers, in float32.
 function ofPairs(words: string, second: boolean): string {
   return `bitcast<vec4f>(${words} ${second ? "& vec4u(0xffff0000u)" : "<< vec4u(16u)"})`;
 }

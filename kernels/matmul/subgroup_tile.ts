@@ -26,7 +26,7 @@ export function vectorAt(
     : `textureLoad(${side}, vec2u((${index}) % ${LINE}u, (${index}) / ${LINE}u), 0u)`;
 }
 
-/** The number of k in a step, as many as a vec4f holds. */
+/** The number of k in a step. It equals the number of components of a vec4f. */
 export const STEP = 4;
 export const COMPONENTS = ["x", "y", "z", "w"];
 
@@ -38,7 +38,7 @@ export interface Tile {
   readonly rows: number;
   /** Columns of a lane. */
   readonly width: number;
-  /** Whether a lane's columns are neighbors in groups of four. Counts only if 4 divides `width`. */
+  /** Whether a lane's columns are neighbors in groups of four. Ignored unless 4 divides `width`. */
   readonly grouped: boolean;
   /** Columns of a tile in addition to those of its lanes. */
   readonly extra: number;
@@ -63,9 +63,9 @@ export interface LeftLoads {
   readonly loads: (step: number) => string;
   /** Left's number in row i at k + u, broadcast. */
   readonly number: (i: number, u: number) => string;
-  /** If i is less than this, one lane holds all of row i: lane i modulo S. */
+  /** If i is less than this, lane i modulo S loads all of row i's numbers. */
   readonly held: number;
-  /** In lane l, the number of row l + S j at k + u. */
+  /** Left's number at k + u in row l + S j, which lane l itself loaded. Not broadcast. */
   readonly own: (j: number, u: number) => string;
 }
 
@@ -79,13 +79,13 @@ export interface RightLoads {
   readonly turn?: string;
   /** The loads at k to k + `step` − 1. `index` is the step's number within one iteration. */
   readonly loads: (step: number, index: number) => string;
-  /** The number of extra column e at k + u, broadcast. */
+  /** Right's number in extra column e at k + u, broadcast. */
   readonly extra: (e: number, u: number) => string;
 }
 
 /**
- * WGSL that broadcasts one of many numbers to all lanes. The variables `${name}0`, `${name}1`, …
- * hold the numbers, S in each variable, one per lane. `index` counts through all of them.
+ * WGSL that broadcasts one of many numbers to all lanes. The lanes hold the numbers in variables
+ * `${name}0`, `${name}1`, …: number `index` is in lane `index` modulo S, variable ⌊`index` / S⌋.
  */
 export function place(
   name: string,

@@ -6,16 +6,17 @@
  * · `quadsAcross` · `across`) numbers and walks K in steps of `step`. In each step it copies its
  * rows of the left operand and its columns of the right one to workgroup memory. A vec4f there
  * holds a *quad*, four neighboring rows or columns, at one k. Invocation (x, y) computes the
- * numbers in which row quad y, y + `down`, … meets column quad x, x + `across`, …. Neighbors thus
- * read neighboring vec4f, which causes no bank conflicts. If the k of a step are unrolled, their
- * indices are constants, which compilers put into the instructions and need not clamp.
+ * numbers in the rows of quads y, y + `down`, … and the columns of quads x, x + `across`, …. So
+ * neighboring invocations read neighboring vec4f, which causes no bank conflicts. If the k of a
+ * step are unrolled, their indices are constants, which compilers put into the instructions and
+ * need not clamp.
  *
  * Barriers: two per step. The first separates writing and reading the tiles; the second keeps the
  * next step from overwriting numbers that a slower invocation still reads.
  *
  * Instead of a row, column or k past the end, the last one is read, so no address is out of range.
- * A k past the end is zero in both operands or is not multiplied; a row or column past the end is
- * not written.
+ * At a k past the end, both operands' numbers are set to zero or are not multiplied. A row or
+ * column past the end is not written.
  *
  * An operand that consists of whole vec4f is read four numbers at a time, and a product of that
  * kind is stored four numbers at a time. The alias Left, Right or Stored is then vec4f, and the
@@ -43,7 +44,7 @@ export interface MatmulTile {
    * evenly among the invocations.
    */
   readonly step: number;
-  /** Unused vec4f after those of each k in workgroup memory. They prevent bank conflicts. */
+  /** How many unused vec4f follow each k's vec4f in workgroup memory, against bank conflicts. */
   readonly padding: number;
   /**
    * How the tiles are stored. Default: f32. With f16 the operands are rounded; sums are always f32.
@@ -55,7 +56,7 @@ export interface MatmulTile {
 export interface MatmulTiledOptions extends MatmulTile {
   readonly left: MatmulLoad;
   readonly right: MatmulLoad;
-  /** Whether the product is stored four columns at a time: N is a multiple of four. */
+  /** Whether the product is stored four columns at a time. N must then be a multiple of four. */
   readonly storesVectors: boolean;
   /** Whether K is a multiple of the step. */
   readonly wholeSteps: boolean;
@@ -97,8 +98,8 @@ ${
   }`;
 }
 
-// Writes the products of all k of a step: unrolled, or in a loop. The number of iterations depends
-// on a parameter, so compilers cannot unroll the loop.
+// Writes the products of all k of a step: unrolled, or in a loop. The loop's number of iterations
+// depends on a parameter, so compilers cannot unroll it.
 function steps(
   { step, together }: MatmulTiledOptions,
   products: (group: string, k: string) => string,
@@ -177,7 +178,7 @@ const FOUR: vec4u = vec4u(0u, 1u, 2u, 3u);
 
 alias InTile = ${options.storage === "f16" ? "vec4h" : "vec4f"};
 
-// The indices are k / 4, k % 4, and the quad of rows or of columns.
+// The indices are k / 4, k % 4 and the number of the quad, with k and quads counted in the tile.
 var<workgroup> leftTile: ${tileType(leftQuads)};
 var<workgroup> rightTile: ${tileType(rightQuads)};
 

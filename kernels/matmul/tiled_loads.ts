@@ -19,7 +19,7 @@ export interface TiledOperand {
   readonly firstReader: number;
   /** Whether all reads come before all writes, which is faster but needs more registers. */
   readonly readsFirst: boolean;
-  /** Whether the kernel multiplies all k of a step, even those past the end. */
+  /** Whether the kernel may multiply numbers whose k is past the end. */
   readonly multipliesAll: boolean;
   /** Whether K is a multiple of the step, so no k is past the end. */
   readonly wholeSteps: boolean;
@@ -28,9 +28,9 @@ export interface TiledOperand {
 export interface TiledLoads {
   /** Before the steps: the places that each invocation reads from and writes to. */
   readonly setup: string;
-  /** In a step: reads from k = `first` on. */
+  /** Reads the numbers of one step, which begins at k = `first`. */
   readonly read: string;
-  /** Writes the numbers that `read` loaded. */
+  /** Writes these numbers to workgroup memory. If `read` is empty, reads them first. */
   readonly write: string;
   /** How many invocations read, if not all of them do; else 0. */
   readonly readers: number;
@@ -59,8 +59,8 @@ function names({ name }: TiledOperand) {
   };
 }
 
-// WGSL for the loaded numbers. If their k is past the end and the kernel multiplies them anyway,
-// the WGSL replaces them by zeros. This happens in both operands.
+// WGSL for the loaded numbers. If the kernel may multiply numbers whose k is past the end, the WGSL
+// replaces those by zeros, in both operands.
 function orZero(operand: TiledOperand, numbers: string, k: string): string {
   return operand.wholeSteps || !operand.multipliesAll
     ? `InTile(${numbers})`

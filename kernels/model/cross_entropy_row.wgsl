@@ -15,7 +15,8 @@ struct Parameters {
 @group(0) @binding(3) var<storage, read_write> loss: array<f32>; // [rows]
 @group(0) @binding(4) var<storage, read_write> logSumExp: array<f32>; // [rows]
 
-// Four logits. Instead of a column past the last one, it reads the last column.
+// Four neighboring columns' logits, from `column` on. In place of a column past the last one, it
+// reads the last one.
 fn fourLogits(row: u32, column: u32) -> vec4f {
   let place = row * parameters.columns + min(column + FOUR, vec4u(parameters.columns - 1u));
   return vec4f(logits[place.x], logits[place.y], logits[place.z], logits[place.w]);
@@ -25,7 +26,7 @@ fn largest(x: vec4f) -> f32 {
   return max(max(x.x, x.y), max(x.z, x.w));
 }
 
-// Four terms of the sum of exponentials, or 0 for columns past the last one.
+// The same columns' terms of the sum of exponentials; 0 for columns past the last one.
 fn fourExponentials(row: u32, column: u32, maximum: f32) -> vec4f {
   let terms = exponential(fourLogits(row, column) - maximum);
   return select(vec4f(0.0), terms, column + FOUR < vec4u(parameters.columns));
@@ -37,7 +38,7 @@ fn writeRow(row: u32, maximum: f32, sum: f32) {
   let own = u32(classes[row]) - parameters.first; // wraps around for targets below the first column
   let column = min(own, parameters.columns - 1u);
   let chosen = select(0.0, logits[row * parameters.columns + column], own == column);
-  // Maximum and chosen logit can both be large. Subtracting them first keeps their difference's
-  // digits.
+  // `maximum` and `chosen` can both be large. The logarithm would lose digits if it were added to
+  // one of them before they are subtracted.
   loss[row] = logarithm + (maximum - chosen);
 }

@@ -1,9 +1,10 @@
-// Swaps heads and positions: output[b][i][j] = input[b][j][i], each of them a row of D numbers.
-// Splits heads if i counts heads and j positions; merges heads in the reverse case.
+// Swaps heads and positions: output[b][i][j] = input[b][j][i], where each side is a row of D
+// numbers. If i is the head and j the position, this splits heads; in the reverse case it merges
+// them.
 //
 // One invocation per four neighboring columns, 64 per workgroup, spread over x and y. No barriers.
 
-// Lengths that are compiled in. Where one is 0, the length in the parameters applies.
+// Compiled-in lengths. In place of a length that is 0 here, the kernel takes the parameter's.
 const OUTER: u32 = 0u;
 const INNER: u32 = 0u;
 const VECTORS: u32 = 0u;

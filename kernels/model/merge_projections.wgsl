@@ -1,6 +1,7 @@
 // Joins the gradients of query, key and value into the gradient of their joint projection. It
-// applies RoPE's inverse to the gradients of query and key. Rotations are orthogonal, so this is
-// also the inverse of model/split_projections.wgsl. Needs model/projections.wgsl in front.
+// multiplies the gradients of query and key by RoPE's transposed rotations. Those equal the inverse
+// rotations, so the kernel also undoes model/split_projections.wgsl. Needs model/projections.wgsl
+// in front.
 //
 //   projections[b][t][h] = R_tᵀ input[b][h][t]    R_tᵀ (x, y) = (x cos + y sin, y cos − x sin)
 //

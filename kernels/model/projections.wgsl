@@ -10,7 +10,7 @@
 
 alias Element = vec2f; // vec4f if D is a multiple of 8
 
-// Lengths that are compiled in. Where one is 0, the length in the parameters applies.
+// Compiled-in lengths. In place of a length that is 0 here, the kernel takes the parameter's.
 const LENGTH: u32 = 0u;
 const QUERY_HEADS: u32 = 0u;
 const KEY_HEADS: u32 = 0u;
@@ -31,7 +31,8 @@ const QUERY: u32 = 0u;
 const KEY: u32 = 1u;
 const VALUE: u32 = 2u;
 
-// The place of an Element in the first half of a head's row; its partner is half a row further.
+// The place of an Element in the first half of a head's row. The Element that RoPE pairs with it
+// lies half a row further.
 struct Place {
   valid: bool,
   part: u32, // QUERY, KEY or VALUE

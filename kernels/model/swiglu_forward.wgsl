@@ -5,7 +5,7 @@
 //
 // Source: Shazeer, arXiv 2002.05202.
 
-// The length of half a row in elements, if it is compiled in. If 0, the parameter applies.
+// The compiled-in number of elements in half a row. If it is 0, the kernel takes the parameter's.
 const ELEMENTS: u32 = 0u;
 
 struct Parameters {

@@ -5,11 +5,11 @@
  *     m = <u, x> n / d          inputGradient = n (u − m x n)
  *     partialGain = Σ over a tile's groups of  g x n
  *
- * A workgroup walks a tile of rows twice: first row by row for m, with lanes on neighboring
- * vectors, then position by position for inputGradient and partialGain. x and g are read twice; the
- * gain is read once for every two rows, and then once per tile. rows/tile.ts explains tiles,
- * groups, phases and positions. No barriers. Any d from 4 on. rows/column_sums.wgsl adds the tiles'
- * sums.
+ * A workgroup walks a tile of rows twice: first for m, two rows at a time, with lanes on
+ * neighboring vectors; then position by position for inputGradient and partialGain. x and g are
+ * read twice. The first walk reads the gain once for every two rows, the second once per tile.
+ * rows/tile.ts explains tiles, groups, phases and positions. No barriers. Any d from 4 on.
+ * rows/column_sums.wgsl adds the tiles' sums.
  *
  * Source: the Jacobian of Zhang and Sennrich, arXiv 1910.07467, equation 4.
  */
@@ -66,7 +66,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_id) l
   var meanBank${b} = 0.0;`)
   }
   for (var phase = 0u; phase < PHASES; phase++) {
-    let offset = phase * columns % 4u; // where these rows start in their first vectors
+    let offset = phase * columns % 4u; // where this phase's rows start in their first vectors
     for (var group = 0u; group < groups; group += ${ROWS}u) {
       ${
     eachRow((r) => `
@@ -82,8 +82,8 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_id) l
       for (var vector = lane.x; 4u * vector < columns + offset; vector += LANES) {
         ${
     phases === 1 ? "let weight = gain[vector];" : `
-        // For numbers before the row's start, the difference wraps around to a huge number. So they
-        // count as past the row's end.
+        // For numbers before the row's start, the difference wraps around to a huge number. So
+        // they are not inside the row, like numbers past its end.
         let column = vec4u(4u * vector - offset) + vec4u(0u, 1u, 2u, 3u);
         let inside = column < vec4u(columns);
         let near = select(vec4u(0u), column, inside);

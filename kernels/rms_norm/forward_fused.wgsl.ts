@@ -32,7 +32,7 @@ export interface ForwardFusedRow extends FusedRow {
  * [rows]. Dispatch: one workgroup per run of neighboring rows, spread over x and y.
  *
  * @param row the lengths of the row and the workgroup, K = ⌈elements / lanes⌉
- * @returns WGSL. If the workgroup is one subgroup, it needs the feature `unchecked-subgroups`: all
+ * @returns WGSL. For a workgroup of one subgroup, it needs the feature `unchecked-subgroups`: all
  *   lanes leave the loop together, but compilers cannot see that
  */
 export function rmsNormForwardFused({ elements, lanes, oneSubgroup }: ForwardFusedRow): string {

@@ -53,7 +53,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_id) l
       ${
     phases === 1 ? "let x = input[vector];" : `
       // For numbers before the row's start, the difference wraps around to a huge number. So they
-      // count as past the row's end.
+      // become 0, as do numbers past the row's end.
       let column = vec4u(4u * vector - start) + vec4u(0u, 1u, 2u, 3u);
       let x = select(vec4f(), input[vector], column < vec4u(columns));`
   }

@@ -8,7 +8,8 @@
 // If the root mean square exceeds 2¹²⁶ (8.5·10³⁷), its inverse would be subnormal, and the result
 // is NaN.
 
-// Rows that are too small or too large to square are multiplied by 2¹⁰⁰ or by 2⁻⁸⁰.
+// If float32 cannot hold a row's squares, the row is scaled first: by 2¹⁰⁰ if it is small, by 2⁻⁸⁰
+// if it is large.
 const SMALL_ROW_SCALE: f32 = 1.2676506e30;
 const LARGE_ROW_SCALE: f32 = 8.271806e-25;
 
@@ -45,6 +46,6 @@ fn nextScale(mean: f32, scale: f32) -> f32 {
 // The inverse from the scaled mean square.
 fn inverseRoot(mean: f32, scale: f32) -> f32 {
   let root = sqrt(mean);
-  // After scaling by 2⁻⁸⁰, the limit of the root is 2⁴⁶ = 2¹²⁶ · 2⁻⁸⁰.
+  // The root mean square may be at most 2¹²⁶. For a row scaled by 2⁻⁸⁰, `root` is then at most 2⁴⁶.
   return orNotANumber(1.0 / root * scale, (scale != LARGE_ROW_SCALE) | (root <= 7.0368744e13));
 }

@@ -14,7 +14,7 @@ fn elementNumber(element: Element, place: u32) -> f32 {
   return element[place];
 }
 
-// Each number if the same component of `witness` is finite, else NaN.
+// The element, with NaN in each component in which `witness` is not finite.
 fn whereFinite(element: Element, witness: Element) -> Element {
   let finite = (bitcast<vec4u>(witness) & vec4u(0x7f800000u)) != vec4u(0x7f800000u);
   return bitcast<Element>(select(vec4u(0x7fc00000u), bitcast<vec4u>(element), finite));

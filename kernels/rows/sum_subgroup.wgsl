@@ -9,8 +9,8 @@
 const LANES: u32 = 64u;
 const ONE_SUBGROUP: bool = false;
 
-// Two halves, used in turn: one subgroup may still read a half when another subgroup has moved on
-// to the next sum.
+// Two halves. Successive sums alternate between them, because one subgroup may still read its half
+// when another subgroup already writes for the next sum.
 var<workgroup> rowSums: array<f32, 2u * LANES>;
 
 // The sum over the invocation's subgroup.
@@ -18,7 +18,7 @@ fn subgroupTotal(summand: f32) -> f32 {
   return subgroupAdd(summand);
 }
 
-// `turn` must be one higher in each further call.
+// Each call must pass a `turn` one higher than the call before, so that the halves alternate.
 fn rowSum(summand: f32, lane: u32, turn: u32) -> f32 {
   let sum = subgroupTotal(summand);
   if (ONE_SUBGROUP) {

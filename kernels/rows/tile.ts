@@ -9,17 +9,17 @@
  * vectors. A vector in which one row ends and the next begins belongs to both rows.
  *
  * A workgroup is one subgroup of LANES invocations; it works on a *tile* of up to 4 · LANES rows.
- * The numbers of single rows, such as inverseRms, lie in four registers per lane, the *banks*: row
- * (i · LANES + lane) · PHASES + phase of the tile has its number in bank i · PHASES + phase of that
- * lane. A *position* is a vector's place in its group. A lane owns one position or several at once.
- * It visits them in every group of the tile before it takes the next ones, so the numbers of a
- * column, such as its gain, are read once per tile. No barriers.
+ * Numbers that every row has, such as inverseRms, lie in four registers per lane, the *banks*:
+ * row (i · LANES + lane) · PHASES + phase of the tile has its number in bank i · PHASES + phase of
+ * that lane. A *position* is a vector's place in its group. A lane owns one position or several at
+ * once. It visits them in every group of the tile before it takes the next ones, so the numbers of
+ * a column, such as its gain, are read once per tile. No barriers.
  */
 import { unroll } from "../unroll.ts";
 
 /** Options of a kernel for tiles of rows. */
 export interface RowTile {
-  /** Invocations per subgroup, which is the workgroup. */
+  /** Invocations of the workgroup, which is one subgroup. */
   readonly lanes: number;
   /** Rows per group: 1, 2 or 4. */
   readonly phases: number;
@@ -64,24 +64,27 @@ export function bankRow({ phases }: RowTile, bank: number): string {
   return `(${Math.floor(bank / phases)}u * LANES + lane.x) * PHASES + ${bank % phases}u`;
 }
 
-/** Guards statements with a condition if a position may not exist. */
+/** Returns the statements, inside an `if` where the position may lie past the group's end. */
 export type Guard = (statements: string) => string;
 
 /**
- * The work at the positions of a tile's groups. `k` counts, from 0, the positions that a lane owns
- * at once.
+ * What a lane does at the positions of a tile's groups. `k` is a position's number, from 0, among
+ * those that the lane owns at once.
  */
 export interface TileWalk {
-  /** Statements before the first group; `gain${k}` is the gain of the columns at position k. */
+  /**
+   * Statements for position k before the first group. `gain${k}` is a vec4f: the gains of the four
+   * columns at that position.
+   */
   readonly begin?: (k: number) => string;
   /**
    * Statements for position k in each group. `vector${k}` is the index of the vector there. `guard`
-   * must enclose the statements that load or store it. For each name in `read`, `${name}${k}` holds
-   * that number of the vector's row. It is an f32 if `phases` is 1. Else a vector may belong to two
-   * rows, and `${name}${k}` is a vec4f: each element has the number of its own row.
+   * must enclose the statements that load or store that vector. For each name in `read`,
+   * `${name}${k}` is that number of the vector's row: an f32 if `phases` is 1. Else the vector may
+   * belong to two rows, and `${name}${k}` is a vec4f: each element is the number of its own row.
    */
   readonly step: (k: number, guard: Guard) => string;
-  /** Statements after the last group. */
+  /** Statements for position k after the last group. */
   readonly end?: (k: number, guard: Guard) => string;
   /**
    * The names of the numbers that every row has, such as its inverseRms. A name's banks are
@@ -103,7 +106,7 @@ export function walkTile(tile: RowTile, walk: TileWalk): string {
   }`;
 }
 
-/** An expression for the value with the matching index, or for the first value if none matches. */
+/** WGSL for the value whose condition `isIndex(i)` holds, or for the first value if none holds. */
 export function choose(values: readonly string[], isIndex: (i: number) => string): string {
   return values.reduce((text, value, i) =>
     i === 0 ? value : `select(${text}, ${value}, ${isIndex(i)})`

@@ -1,10 +1,10 @@
 // Catches adapters that miscompute. Each of 64 invocations writes three numbers:
 //
-//   result[lane]        iterations counted by two nested loops: 300 * 250 = 75,000. Mesa's lavapipe
-//                       22.3 gives all loops of an invocation a common budget of 65,535 iterations,
-//                       and leaves them silently when it is spent.
-//   result[64 + lane]   64 rounds of passing numbers through workgroup memory with barriers:
-//                       64 + lane
+//   result[lane]        how many iterations two nested loops made: 300 * 250 = 75,000. Mesa's
+//                       lavapipe 22.3 gives all loops of an invocation together 65,535 iterations,
+//                       and then leaves the loops silently.
+//   result[64 + lane]   64 + lane, after 64 rounds in which each lane takes its neighbor's number
+//                       from workgroup memory and adds 1, with barriers
 //   result[128 + lane]  1 if exp, sqrt and division are exact to 10⁻⁵, else 0
 
 @group(0) @binding(0) var<storage, read_write> result: array<u32>; // [192], holding the loop bounds at 0 and 1
@@ -19,7 +19,7 @@ fn main(@builtin(local_invocation_index) lane: u32) {
   var count = 0u;
   for (var i = 0u; i < outer; i++) {
     for (var j = 0u; j < inner; j++) {
-      count += select(1u, 0u, i > 4096u + j); // depends on the loop, so compilers cannot fold it
+      count += select(1u, 0u, i > 4096u + j); // uses i and j, so compilers cannot fold the loops
     }
   }
   result[lane] = count;

@@ -1,5 +1,5 @@
-// Tests the size of subgroups and their operations. One workgroup of LANES invocations, which must
-// fill subgroups in order, because kernels rely on that. Each invocation writes two numbers:
+// Tests the size of subgroups, their operations, and whether invocations fill subgroups in order,
+// because kernels rely on that. One workgroup of LANES invocations. Each writes two numbers:
 //
 //   result[lane]         the size of its subgroup, as the kernel sees it
 //   result[128 + lane]   a bit for each operation that gave a wrong result; 0 if all are right

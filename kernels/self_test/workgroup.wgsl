@@ -1,7 +1,7 @@
 // Tests whether a workgroup has the invocations and the memory that the adapter claims. LANES
-// invocations write WORDS different numbers, the multiples of an odd constant, and each reads
-// numbers that another one wrote.
-// result[lane] is 1 plus the count of lost numbers.
+// invocations write WORDS different numbers, the multiples of an odd constant. Then each reads the
+// numbers that its neighbor wrote, and sets result[lane] to 1 plus the count of wrong numbers. 0
+// remains if an invocation does not run.
 
 override LANES: u32 = 64u; // at most 256
 override WORDS: u32 = 64u;

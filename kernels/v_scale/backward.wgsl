@@ -67,8 +67,8 @@ fn main(
     let sum = squaredNorm + c;
     factor = select(share, squaredNorm / sum, turn == 0u);
     along = 2.0 * (c / sum) / sum * product; // never (r + C)², which overflows first
-    // The quotient can be small. A large product is multiplied by it first, a small product last,
-    // so that no intermediate result is flushed to zero.
+    // factor / sum can be small. Multiply it by a large `product` first, or by a small `product`
+    // last, so that no intermediate result is flushed to zero.
     let large = abs(product) >= 1.0;
     term = -(factor / sum * select(share * scale, product, large)) *
       select(product, share * scale, large);
@@ -81,14 +81,14 @@ fn main(
       break;
     }
     if (turn == 0u) {
-      // The next iteration scales v by this to compute |v|: 2¹⁰⁰ if |v|² is below 2⁻¹⁰⁰, so squares
-      // may have been flushed; 2⁻⁸⁰ if |v|² is above 2¹⁰⁰ or has overflowed; else 1.
+      // The next turn multiplies v by `scale` to find |v|: by 2¹⁰⁰ if |v|² is below 2⁻¹⁰⁰, so
+      // squares may have been flushed; by 2⁻⁸⁰ if |v|² is above 2¹⁰⁰ or has overflowed; else by 1.
       let notSmall = select(8.271806e-25, 1.0, squaredNorm <= 1.2676506e30);
       scale = select(notSmall, 1.2676506e30, squaredNorm < 7.888609e-31);
     } else {
       let scaledNorm = sqrt(squaredNorm);
       let root = sqrt(headConstant);
-      // |v| can exceed float32, and powerScale needs a finite number, so limit it to 2¹²⁷.
+      // |v| can exceed float32's range, and powerScale needs a finite number, so limit |v| to 2¹²⁷.
       let lastScale = powerScale(max(min(scaledNorm / scale, 1.7014118e38), root));
       let norm = scaledNorm * lastScale / scale; // in this order it stays in float32
       share = norm / sqrt(norm * norm + (root * lastScale) * (root * lastScale));

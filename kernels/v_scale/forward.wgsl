@@ -46,14 +46,15 @@ fn main(
       squares += v * v;
     }
     let squaredNorm = rowTotal(elementSum(squares));
-    // If the row is small and C > 2, the result is 0 in any case, and C times 2¹²⁶ could overflow.
+    // If the row is small and C > 2, the result is 0 for any C, and C times 2¹²⁶ could overflow. So
+    // limit C to 2.
     let c = select(headConstant, min(headConstant, 2.0), scale > 1.0);
     let sum = squaredNorm + c * scale * scale;
     factor = squaredNorm / sum;
-    // Flushed squares do not matter to sums of at least 2⁻¹⁰⁰; below 2¹⁰⁰ nothing overflows.
+    // Flushed squares do not matter if |v|² is at least 2⁻¹⁰⁰, and up to 2¹⁰⁰ no sum overflows.
     let small = squaredNorm < 7.888609e-31;
     again = (small | !(sum <= 1.2676506e30)) & (scale == 1.0) & (length > 0u);
-    // 2⁶³ for small rows, 2⁻⁸⁰ for large ones, 2⁻³⁰ if only C is large.
+    // The next iteration's scale: 2⁶³ for small rows, 2⁻⁸⁰ for large rows, 2⁻³⁰ if only C is large.
     let notSmall = select(8.271806e-25, 9.313226e-10, squaredNorm <= 1.2676506e30);
     scale = select(notSmall, 9.223372e18, small);
   }

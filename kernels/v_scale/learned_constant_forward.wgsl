@@ -1,4 +1,4 @@
-// V-scale's learned constant:  C = base e^θ, one per value head.
+// V-scale's learned constant:  C = base e^θ, with one θ and one C per value head.
 //
 // One invocation per head, 64 per workgroup; dispatch (ceil(Hkv / 64)). No barriers.
 //

@@ -107,7 +107,10 @@ async function found(
   }
 }
 
-/** Asks git; undefined in a shallow clone, which does not know all commits. */
+/**
+ * Asks git whether HEAD descends from this commit. Returns undefined without git's answer, or in a
+ * shallow clone, which does not know all commits.
+ */
 async function isAncestor(commit: string): Promise<boolean | undefined> {
   const git = async (...args: string[]) => {
     try {

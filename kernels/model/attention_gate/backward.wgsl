@@ -3,8 +3,8 @@
 //
 //   inputGradient = σ(x) g    logitsGradient = σ(x) σ(−x) Σ g input,  over the gate's numbers
 //
-// σ(−x) replaces 1 − σ(x), which loses digits if the gate is open. Needs rows/element_*.wgsl,
-// model/sigmoid.wgsl and model/attention_gate/opening.wgsl in front.
+// σ(−x) equals 1 − σ(x), but the subtraction loses digits if σ(x) is near 1. Needs
+// rows/element_*.wgsl, model/sigmoid.wgsl and model/attention_gate/opening.wgsl in front.
 //
 // One invocation per gate, 64 per workgroup, spread over x and y. No barriers.
 //

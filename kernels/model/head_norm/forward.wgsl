@@ -43,9 +43,9 @@ fn main(
   }
 }
 
-// Scales the head's numbers by 2¹⁰⁰ if they are small, else by 2⁻⁸⁰. Returns NaN if the root mean
-// square exceeds 2¹²⁶, because its inverse would be subnormal. After scaling by 2⁻⁸⁰, the limit of
-// the root is 2⁴⁶.
+// The head's inverseRms, from its numbers times 2¹⁰⁰ if they are small, else times 2⁻⁸⁰. It is NaN
+// if the root mean square exceeds 2¹²⁶, because the inverse would be subnormal. With numbers times
+// 2⁻⁸⁰, `root` is then above 2⁴⁶.
 fn inverseOfScaledHead(start: u32, small: bool) -> f32 {
   let scale = select(8.271806e-25, 1.2676506e30, small);
   var squares = vec4f(0.0);

@@ -25,7 +25,7 @@ struct Head {
   normalized: bool, // whether this is a query or key head
   query: bool,
   start: u32, // the index of the head's first vec4f in the joint projection
-  statistic: u32, // the head's index in [B T, Hq + Hkv], if it is normalized
+  statistic: u32, // the head's index in inverseRms, [B T, Hq + Hkv], if it is normalized
 }
 
 fn headOf(index: u32) -> Head {

@@ -19,7 +19,7 @@ export interface Beside {
   readonly suite: ResultFile["suite"];
   /** Starts the other side's measuring process. */
   readonly command: ChildCommand;
-  /** The digest of the custom operator, if any. */
+  /** The digest of the other side's custom operator; undefined without one. */
   readonly digest: string | undefined;
 }
 
@@ -107,7 +107,7 @@ async function versionOf(folder: string): Promise<string | undefined> {
 }
 
 export interface OpenedBeside {
-  /** The other side's jobs, by the ids of this side's jobs. */
+  /** Maps the ids of this side's jobs to the other side's jobs that they are paired with. */
   readonly partners: ReadonlyMap<number, Job>;
   readonly opened: OpenedAdapter;
   /** The operators and passes that only this side has, which it measures alone. */
@@ -115,12 +115,12 @@ export interface OpenedBeside {
 }
 
 /**
- * Opens the other side's adapter, and finds the same work there.
+ * Opens the other side's adapter, and pairs this side's jobs with the other side's.
  *
  * @param session the other side's measuring process
  * @param own this side's jobs and adapter
- * @throws {UsageError} if the other side cannot measure in turns, opens another adapter, or lacks
- *   all of the selected work or a variant that `--variants` names
+ * @throws {UsageError} if the other side cannot measure in turns, opens another adapter, has none
+ *   of the selected work, or lacks a variant that `--variants` names
  */
 export async function openBeside(
   { path, suite: { version, commit } }: Beside,

@@ -1,4 +1,4 @@
-/** A run of the bench with `--beside`: two sides, two files, and their comparison. */
+/** `--beside`: opens the other side, makes its result file, and compares both sides' files. */
 import { basename } from "node:path";
 import type { MeasuringSession } from "../../measure/child/session.ts";
 import { BesideSession, type RunSession } from "../../measure/bench_run/beside.ts";
@@ -48,8 +48,8 @@ export async function openJointRun(
         suite,
         settings: { ...own.settings, selection: { ...selection, ...operator } },
         ...warnings.length === 0 ? {} : { warnings },
-        // If a process ended early, the measurements that it lost carry this side's digest. Replace
-        // it with the other side's.
+        // If a process ended early, the measurements that it lost carry the digest of this side's
+        // operator. Replace that digest with the other side's.
         measurements: joint.measurements.map((each) =>
           each.operatorDigest === undefined || digest === undefined
             ? each
@@ -71,7 +71,7 @@ export function newJointRun(): string {
   return crypto.randomUUID().replaceAll("-", "");
 }
 
-/** Compares both sides. The other side comes first, so the verdicts are about this checkout. */
+/** Compares both files. The other side's comes first, so the verdicts are about this side. */
 export function formatJointRun(
   own: NamedResult,
   beside: NamedResult,

@@ -132,7 +132,7 @@ export function benchOperator(args: readonly string[]): OperatorOption | undefin
 }
 
 /**
- * Reads the command line; undefined if it asks for help.
+ * Reads the command line. Returns undefined if it asks for help.
  *
  * @param added the operator of `--operator`
  * @throws {UsageError} for a mistake

@@ -71,7 +71,7 @@ export function refuseOtherSuite(before: ResultFile["suite"], now: ResultFile["s
  * Refuses to continue a file of another machine or runtime.
  *
  * @param before the file to continue
- * @param now the start of a new file
+ * @param now a new file of this machine and runtime, without measurements
  * @throws {UsageError} if machines or runtimes differ
  */
 export function refuseOtherMachine(before: ResultFile, now: ResultFile): void {

@@ -105,9 +105,9 @@ function refuseOtherOperator(stored: unknown, added: AddedOperator | undefined):
 }
 
 /**
- * Checks the lengths of `--shape`.
+ * Checks the lengths that `--shape` gives.
  *
- * @throws {UsageError} if no operator has them
+ * @throws {UsageError} if they are not the lengths of any operator
  */
 export function checkLengths(text: string): void {
   if (operatorNames.some((kernel) => shapeOfLengths(kernel, text) !== undefined)) return;
@@ -123,7 +123,7 @@ export function checkLengths(text: string): void {
 }
 
 /**
- * Checks a selection. Its types are unknown, because a file may give the fields.
+ * Checks a selection. The types of its fields are unknown, because they may come from a file.
  *
  * @throws {UsageError} for a wrong field, or if nothing is left to measure
  */
@@ -186,7 +186,7 @@ interface Operators {
   readonly passes: readonly PassName[];
 }
 
-// Maps variants to the formats they compute in.
+// Lists the variants of these operators and passes, each with the number format it computes in.
 function variantsIn({ kernels, passes }: Operators) {
   return kernels.flatMap((kernel) =>
     passes.filter((pass) => passesOf(kernel).includes(pass)).flatMap((pass) =>
