@@ -3,7 +3,7 @@
  * packages.
  */
 
-/** The environment variables that decide the folders. */
+/** The environment variables that determine the folders. */
 export interface CacheVariables {
   readonly HOME?: string | undefined;
   readonly XDG_CACHE_HOME?: string | undefined;
@@ -11,7 +11,8 @@ export interface CacheVariables {
 }
 
 /**
- * The user's cache folder by the XDG Base Directory Specification, which ignores a relative path.
+ * The user's cache folder by the XDG Base Directory Specification. A variable with a relative path
+ * is ignored.
  *
  * @returns `$XDG_CACHE_HOME`, else `$HOME/.cache`
  * @throws {Error} if neither variable holds an absolute path

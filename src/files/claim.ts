@@ -15,7 +15,7 @@ export async function claimFile(path: string): Promise<Disposable | undefined> {
   try {
     const target = await Deno.realPath(path);
     const lock = join(dirname(target), `.${basename(target).slice(0, 100)}.lock`);
-    // Repeats if the hidden file was removed before it was locked.
+    // Try again if another process removed the hidden file before this one locked it.
     while (true) {
       const file = await Deno.open(lock, { read: true, write: true, create: true });
       if (!await tryLock(file)) {
@@ -38,8 +38,8 @@ export async function claimFile(path: string): Promise<Disposable | undefined> {
 }
 
 /**
- * Locks a file for this process alone. Some network folders have no locks; there it returns true
- * without one.
+ * Locks a file for this process alone, if no other process holds its lock. Does not wait. Some
+ * network folders do not support locks; there it returns true without a lock.
  *
  * @param file the file, open for writing
  * @returns false if another process holds its lock
@@ -53,7 +53,7 @@ export async function tryLock(file: Deno.FsFile): Promise<boolean> {
 }
 
 /**
- * Waits until this process alone holds a file's lock, or returns at once where there are no locks.
+ * Waits until this process alone holds a file's lock. Returns at once if locks are not supported.
  *
  * @param file the file, open for writing
  */
@@ -61,7 +61,7 @@ export async function waitForLock(file: Deno.FsFile): Promise<void> {
   try {
     await file.lock(true);
   } catch {
-    // As in tryLock(): a folder without locks is no reason to stop.
+    // As in tryLock(): if the folder does not support locks, go on without one.
   }
 }
 

@@ -22,7 +22,8 @@ export type NpyType = "<f4" | "<u4";
 export function npyHeader(type: NpyType, shape: readonly number[]): Uint8Array<ArrayBuffer> {
   const sizes = shape.map((size) => `${size},`).join(" ");
   const fields = `{'descr': '${type}', 'fortran_order': False, 'shape': (${sizes}), }`;
-  // Magic, version and length take 10 bytes; the elements begin at a multiple of 64.
+  // The magic bytes, the version and the length field take 10 bytes. The fields and a line feed
+  // follow, with spaces between them, so that the elements begin at a multiple of 64.
   const length = 64 * Math.ceil((10 + fields.length + 1) / 64) - 10;
   const header = new Uint8Array(10 + length);
   header.set([0x93, ...new TextEncoder().encode("NUMPY"), 1, 0, length & 0xff, length >> 8]);

@@ -29,7 +29,10 @@ export async function readText(path: string): Promise<string> {
   }
 }
 
-/** Reads to the end or to the limit. Asks no size first: a file may grow, and a pipe has none. */
+/**
+ * Reads a file to its end, but at most `limit` bytes. It does not rely on the file's size: a file
+ * may grow, and a pipe has no size.
+ */
 async function readAtMost(file: Deno.FsFile, limit: number): Promise<Uint8Array<ArrayBuffer>> {
   const chunks: Uint8Array[] = [];
   let total = 0;

@@ -7,7 +7,7 @@ export interface SchemaError {
   readonly keyword: string;
   /** The keyword's place in the schema, as a JSON pointer that passes through `$ref`. */
   readonly keywordLocation: string;
-  /** The place in the file, as a JSON pointer. */
+  /** The place of the wrong value in the file, as a JSON pointer. */
   readonly instanceLocation: string;
   /** The validator's message. */
   readonly error: string;
@@ -88,7 +88,7 @@ function length(value: unknown): number {
 }
 
 /**
- * Describes the most specific finding.
+ * Describes the last finding, which is the most specific one.
  *
  * @param errors the validator's findings, from the root to the wrong field
  * @param value the validated content
@@ -104,7 +104,7 @@ export function describeSchemaError(
   const found = path.reduce(child, value);
   const wanted = schemaAt(schema, error.keywordLocation);
   const name = pathName(path);
-  // The failing part may be a field's name instead of its content.
+  // The wrong part may be a field's name instead of its content.
   const onName = error.keywordLocation.includes("/propertyNames/");
   const given = onName ? "has a name" : `is ${shown(found)}`;
   switch (error.keyword) {

@@ -3,8 +3,8 @@ import { truncate } from "../escape.ts";
 import { fileError, MAXIMUM_FILE_BYTES } from "./file_error.ts";
 import { pathName } from "./schema_problem.ts";
 
-// JSON.parse and the validator recurse, so deeper nesting could overflow the stack. This
-// project's files nest less than half as deeply; the rest is room for newer versions.
+// JSON.parse and the validator recurse, so very deep nesting could overflow the stack. This
+// project's files nest less than half as deeply as this limit; newer versions may need the rest.
 const MAXIMUM_DEPTH = 32;
 
 // Names that reach an object's prototype through `target[name] = …`.

@@ -1,6 +1,6 @@
 /**
- * Writes whole files, so no reader ever sees half of one: the content gets a temporary name in the
- * same folder and is flushed to the disk, then it gets the file's name.
+ * Writes files so that no reader ever sees half of one. The content goes to a temporary file in the
+ * same folder and is flushed to the disk. Only then does the temporary file get the wanted name.
  */
 import { basename, dirname, join } from "node:path";
 import { FileError, fileError } from "./file_error.ts";
@@ -31,7 +31,8 @@ export async function createTextFile(path: string, text: string): Promise<boolea
       // Unlike a rename, a link never replaces a file.
       await Deno.link(temporary, target);
     } catch (error) {
-      // Some file systems have no links. There, an empty file claims the name.
+      // Some file systems have no links. There, create an empty file, which fails if the name is
+      // taken, and then rename the temporary file over it.
       if (!(error instanceof Deno.errors.AlreadyExists)) {
         try {
           (await Deno.open(target, { write: true, createNew: true })).close();
@@ -104,7 +105,7 @@ export async function checkWritable(path: string): Promise<void> {
   }
 }
 
-/** The path with symbolic links resolved: a rename would replace the link, not its target. */
+/** Resolves symbolic links in a path, because a rename would replace the link, not its target. */
 async function writableTarget(path: string): Promise<string> {
   if (path === "") throw fileError('""', "cannot be written: the name is empty");
   try {

@@ -1,7 +1,7 @@
 /**
- * A `Gpu` that computes nothing. Operators plan on it as on a real one, and it records what they
- * would compile and dispatch. So tests and tools can read a plan's kernels and memory use without
- * an adapter, without compiling and without allocating.
+ * A `Gpu` that computes nothing. Operators make plans on it as on a real `Gpu`, and `recordPlan`
+ * reads which kernels a plan would dispatch. So tests and tools can read a plan's kernels and
+ * memory use without an adapter, without compiling and without allocating.
  */
 import { Gpu } from "./gpu.ts";
 import type { GpuInfo } from "./gpu_info.ts";
@@ -82,8 +82,8 @@ export function createDryGpu(info: GpuInfo): Gpu {
     ): DryPipeline => ({ code: module.code, getBindGroupLayout: () => ({}) }),
     createBindGroup: ({ entries }: { entries: readonly DryEntry[] }) => entries,
     queue: {
-      // Keeps uniforms, which come as an ArrayBuffer, and drops tensors, which come as a view: a
-      // plan does not depend on their contents.
+      // Keeps uniforms, which come as an ArrayBuffer. Drops tensors, which come as a view: a plan
+      // does not depend on the contents of tensors.
       writeBuffer(buffer: DryBuffer, _offset: number, data: ArrayBuffer | ArrayBufferView): void {
         if (data instanceof ArrayBuffer) buffer.bytes = [...new Uint8Array(data)];
       },

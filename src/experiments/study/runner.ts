@@ -48,18 +48,22 @@ export interface StudyRun {
   readonly signal: AbortSignal;
   /** Called whenever a state has changed. */
   readonly show: (states: readonly ArmState[]) => void;
-  /** Milliseconds since any fixed moment. Default: `performance.now`. */
+  /** The runner's clock, in milliseconds since any fixed moment. Default: `performance.now`. */
   readonly now?: () => number;
-  /** How long to wait, in ms, for a process to save and end before it is killed. Default 60,000. */
+  /**
+   * How long, in ms, a process may take to save and end after `signal` is aborted. Then it is
+   * killed. Default 60,000.
+   */
   readonly patience?: number;
 }
 
 /**
- * Runs every unfinished arm: a setting, variant and seed. If an arm fails, the others still run.
+ * Runs every unfinished arm. An arm is a setting, a variant and a seed. If an arm fails, the others
+ * still run.
  *
  * @returns the final state of each arm
- * @throws {Deno.errors.NotFound} if the program that does a run is missing
- * @throws {Deno.errors.NotCapable} without the permission to start it
+ * @throws {Deno.errors.NotFound} if the program that `command` names is missing
+ * @throws {Deno.errors.NotCapable} without the permission to start that program
  */
 export async function runStudy(run: StudyRun): Promise<ArmState[]> {
   const { arms, steps, jobs, signal, show } = run;
@@ -147,7 +151,10 @@ async function runArm(
   update(index, { state: "failed", reason: tail === "" ? how : tail });
 }
 
-/** The line that says why a process failed: the first that names an error, else the last. */
+/**
+ * Finds the line that says why a process failed. Among the last 4,000 characters of `stream` it is
+ * the first line that names an error, or else the last line.
+ */
 async function lastLines(stream: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<string> {
   let text = "";
   for await (const part of stream.pipeThrough(new TextDecoderStream())) {
@@ -168,11 +175,12 @@ function kill(child: Deno.ChildProcess, signal: Deno.Signal): void {
 }
 
 /**
- * Estimates the remaining time in seconds; undefined while no pace (seconds per step) is known. The
- * pace of a running or waiting arm is estimated as the mean over the arms of the same setting whose
- * pace is known. If there is no such arm, the mean is over all arms with a known pace.
+ * Estimates the study's remaining time in seconds from the paces of its arms, in seconds per step.
+ * Every running or waiting arm is assumed to go at the mean known pace of the arms of its setting.
+ * If none of these paces is known, the mean is over all arms with a known pace.
  *
- * @param options the number of concurrent runs, and the runner's clock
+ * @param options the number of concurrent runs, and the current time on the runner's clock in ms
+ * @returns undefined while no pace is known
  */
 export function timeLeft(
   states: readonly ArmState[],
@@ -193,7 +201,8 @@ export function timeLeft(
     return [mean(own.length > 0 ? own : paces) * (steps - step)];
   });
   const total = rest.reduce((sum, each) => sum + each, 0);
-  // One process runs one arm, so the study lasts at least as long as the longest remaining arm.
+  // More processes do not shorten a single arm, so the study lasts at least as long as the arm with
+  // the most time left.
   return Math.max(total / Math.max(1, Math.min(jobs, rest.length)), ...rest);
 }
 

@@ -1,4 +1,7 @@
-/** Makes a run's settings from an arm of the study: a setting, variant and seed. */
+/**
+ * Makes the settings of a run from an arm of the study. An arm is a study setting such as `deep`, a
+ * variant and a seed.
+ */
 import type { LlamaConfig } from "../../reference/llama/config.ts";
 import { RUN_SCHEMA, type RunSettings, type TaskSettings } from "../run/settings.ts";
 import { interventionOf, isTextSetting, type StudyArm, type StudySetting } from "./arms.ts";
@@ -13,11 +16,11 @@ export interface StudyScale {
   /** About how many measurements a run has, besides the one before training. */
   readonly measurements: number;
   /**
-   * Validation sequences per measurement, rounded up to whole batches. With few, R_GS is
-   * unreliable.
+   * Validation sequences per measurement, rounded up to whole batches. With few sequences,
+   * R_GS is unreliable.
    */
   readonly sequences: number;
-  /** Needed by the text settings. */
+  /** The path of the text. The settings `text` and `text-anchored` need it. */
   readonly corpus: string | undefined;
   /**
    * The byte at position 0 of every text sequence. Default: none in the setting `text`, 0 in
@@ -143,9 +146,9 @@ export function studyRunSettings(arm: StudyArm, scale: StudyScale): RunSettings 
 }
 
 /**
- * The settings for a run's record, under names such as `model.layers`. Together with seed, variant
- * and steps they determine the run's figures. A corpus is identified by its digest, because paths
- * differ between machines.
+ * Collects the settings that a run's record keeps, under names such as `model.layers`. Together
+ * with the seed, the variant and the steps they determine the run's figures. A digest identifies
+ * the corpus, because its path differs between machines.
  *
  * @param corpus the text's digest; undefined without text
  */
@@ -154,7 +157,7 @@ export function matchedSettings(
   corpus: string | undefined,
 ): StudyRecord["settings"] {
   const { model, task, optimizer, batch, accumulation, reporting } = settings;
-  // Leave out the variant, and what only pretrained models have.
+  // Leave out the settings that express the variant, and those that only pretrained models have.
   const {
     vScale: _,
     attentionGate: _g,

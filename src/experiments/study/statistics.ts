@@ -1,12 +1,12 @@
 /**
- * The study's statistics for few seeds, paired by seed. With five pairs, for example, no two-sided
- * p-value can be below 1/16.
+ * The study's statistics for few seeds. To compare two arms, their values are paired by seed. With
+ * five pairs, for example, no two-sided p-value can be below 1/16.
  */
 import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
 import { type Interval, median, medianInterval, sorted } from "../../statistics/summary.ts";
 import { sum } from "../../statistics/mean.ts";
 
-/** A median over seeds, with an interval. */
+/** A median over seeds, with its confidence interval. */
 export interface SeedSummary {
   /** The number of seeds. */
   readonly count: number;
@@ -22,9 +22,9 @@ export interface SeedSummary {
 }
 
 /**
- * The median over seeds. From 6 seeds on the interval has a confidence of 95 %. Fewer seeds cannot
- * give that: their interval is the whole range, with confidence `1 − 2^(1−n)`, which is 93.75 % for
- * 5 seeds.
+ * Finds the median over seeds and its confidence interval. With 6 or more seeds the confidence is
+ * 95 %. With n seeds, 2 to 5, that cannot be reached. Then the interval goes from the least to the
+ * greatest value, with a confidence of `1 − 2^(1−n)`: 93.75 % for 5 seeds.
  *
  * @param values one per seed, finite
  *
@@ -57,11 +57,11 @@ export interface SignFlipTest {
   readonly count: number;
   /** The number of differences above 0. */
   readonly positive: number;
-  /** The probability, with random signs, of this sum or a larger one. */
+  /** The probability that, with random signs, the sum is at least the observed one. */
   readonly greater: number;
-  /** The probability, with random signs, of this sum or a smaller one. */
+  /** The probability that, with random signs, the sum is at most the observed one. */
   readonly less: number;
-  /** The probability, with random signs, of a sum at least as far from 0 as this one. */
+  /** The probability that, with random signs, the sum is no closer to 0 than the observed one. */
   readonly twoSided: number;
   /** The least possible `greater` or `less`: 2^−n for n differences; 1/100,001 if signs are drawn. */
   readonly least: number;
@@ -75,7 +75,7 @@ const DRAWS = 100_000;
 
 /**
  * The sign-flip permutation test of paired differences. If the arms do not differ, each difference
- * is equally likely with the other sign. The statistic is the sum.
+ * is as likely as its negative. The statistic is the sum of the differences.
  *
  * Source: R. A. Fisher, The Design of Experiments (1935), section 21.
  *
@@ -93,7 +93,8 @@ export function signFlipTest(differences: readonly number[]): SignFlipTest | und
   const count = differences.length;
   if (count === 0) return undefined;
   const observed = sum(differences);
-  // Sums that are equal in exact arithmetic may differ by rounding.
+  // Sums that are equal in exact arithmetic may differ by rounding, so sums within `slack` of each
+  // other count as equal.
   const slack = 1e-12 * sum(differences.map(Math.abs));
   const exact = count <= MOST_EXACT;
   const total = exact ? 2 ** count : DRAWS;
@@ -135,16 +136,17 @@ export function signFlipTest(differences: readonly number[]): SignFlipTest | und
   };
 }
 
-/** A figure at a step of training. */
+/** The value of a figure after a number of training steps. */
 export interface StepValue {
   readonly step: number;
   readonly value: number;
 }
 
 /**
- * The first measured step at which a figure reaches a level, if any. It does not interpolate.
+ * Finds the first measured step at which a figure is at least `level`, without interpolating.
  *
- * @param series in the order of the steps
+ * @param series the figure's values, in the order of the steps
+ * @returns undefined if no value is that high
  */
 export function firstReached(series: readonly StepValue[], level: number): number | undefined {
   return series.find(({ value }) => value >= level)?.step;

@@ -2,12 +2,12 @@
  * Bigram-Backcopy: the smallest task on which attention sinks form.
  *
  * A sequence begins with BOS and a character x₁ that is not a trigger, drawn from the table's
- * unigram distribution π. After a trigger, the character before it repeats: x_t = x_{t−2}.
- * Otherwise x_t is drawn from the table's row of x_{t−1}. A copying head has nothing to do except
- * after triggers, and learns to attend to BOS elsewhere.
+ * unigram distribution π. If x_{t−1} is a trigger, the character before it repeats: x_t = x_{t−2}.
+ * Otherwise x_t is drawn from the table's row of x_{t−1}. A head that copies is needed only where
+ * the current token is a trigger. At all other tokens it learns to attend to BOS.
  *
  * Source: Guo, Pai, Bai, Jiao, Jordan and Mei, "Active-Dormant Attention Heads", arXiv 2410.13835,
- * section 2. Any bigram table works; theirs comes from Shakespeare.
+ * section 2. Any bigram table works; the authors' table comes from Shakespeare.
  */
 import { type BigramTable, entropy, WEIGHT_SUM } from "./bigram_table.ts";
 import { RandomStream } from "./random_stream.ts";
@@ -47,7 +47,7 @@ const STREAMS: Readonly<Record<Split, number>> = { training: 0, validation: 1 };
 export class BigramBackcopy implements Task {
   readonly vocabulary: number;
   readonly context: number;
-  /** The triggers are the tokens from 1 up to, but not including, this one. */
+  /** The first token above the triggers, which are the tokens 1 to `#firstOrdinary − 1`. */
   readonly #firstOrdinary: number;
   readonly #table: BigramTable;
   readonly #seed: number;
@@ -146,7 +146,7 @@ export class BigramBackcopy implements Task {
 
   /**
    * The oracle's expected loss over all sequences, in nats per token: the mean over positions of
-   * the next token's entropy.
+   * the next token's entropy, given the tokens before it.
    */
   expectedOracleLoss(): number {
     const { characters, rows } = this.#table;
@@ -180,7 +180,7 @@ export class BigramBackcopy implements Task {
     return total / this.context;
   }
 
-  /** A query is idle if it copies nothing: its token is no trigger. BOS does not count as idle. */
+  /** A query is idle if its token is no trigger, so that nothing is copied. BOS is never idle. */
   idleQueries({ inputs }: TokenBatch): Uint8Array<ArrayBuffer> {
     return Uint8Array.from(inputs, (token) => token === BOS || this.isTrigger(token) ? 0 : 1);
   }

@@ -1,6 +1,6 @@
 /**
- * Bigram tables: how often characters follow each other, as integer weights. Draws then have
- * exactly the probabilities from which the oracle's loss is computed.
+ * Bigram tables: how often characters follow each other, as integer weights. Integers make the
+ * probabilities of the draws exactly those from which the oracle's loss is computed.
  */
 import { RandomStream, WEIGHT_BITS } from "./random_stream.ts";
 
@@ -66,7 +66,8 @@ export function syntheticBigramTable(options: SyntheticBigramTableOptions): Bigr
   for (let a = 0; a < characters; a++) {
     const stream = new RandomStream([seed, BIGRAM_STREAM, a]);
     const logarithms = zipf.map((weight) => logGamma(stream, concentration * weight / total));
-    // Divide by the largest: if the parameters are small, most gamma numbers would round to 0.
+    // Divide by the largest gamma number, so that it becomes 1. Otherwise, if the parameters are
+    // small, all of them could round to 0.
     const largest = logarithms.reduce((most, each) => Math.max(most, each), -Infinity);
     rows.set(integerWeights(logarithms.map((each) => Math.exp(each - largest))), a * characters);
   }
@@ -76,13 +77,14 @@ export function syntheticBigramTable(options: SyntheticBigramTableOptions): Bigr
 /** Options of {@linkcode countedBigramTable}. */
 export interface CountedBigramTableOptions {
   readonly text: string;
-  /** The most characters that the table tells apart, from 2 to 4,096. */
+  /** The most characters that the table may have, from 2 to 4,096. */
   readonly characters: number;
 }
 
 /**
- * Counts a table from text. Characters are Unicode code points, with codes by decreasing frequency.
- * If the text has more than `characters` different ones, the rarest share the last code.
+ * Makes a table by counting characters and pairs of characters in a text. Characters are Unicode
+ * code points, numbered from the most frequent to the rarest. If the text has more than
+ * `characters` different ones, the rarest share the last number.
  *
  * @throws {RangeError} if the text has fewer than 2 different characters, or `characters` is not an
  *   integer from 2 to 4,096
@@ -117,7 +119,7 @@ export function countedBigramTable(options: CountedBigramTableOptions): BigramTa
   const weights = new Uint32Array(characters * characters);
   for (let a = 0; a < characters; a++) {
     const row = rows.subarray(a * characters, (a + 1) * characters);
-    // A character that occurs only at the very end has no successor: any character may follow it.
+    // A character that occurs only at the very end has no successor; its row is the unigram.
     const known = row.some((count) => count > 0);
     weights.set(integerWeights(known ? row : unigram), a * characters);
   }
@@ -125,13 +127,14 @@ export function countedBigramTable(options: CountedBigramTableOptions): BigramTa
 }
 
 /**
- * An arbitrary constant that keeps the table's random numbers apart from others of the same seed.
+ * An arbitrary constant. It makes the table's random numbers differ from those that other code
+ * draws with the same seed.
  */
 const BIGRAM_STREAM = 0xb16a;
 
 /**
- * Integers proportional to the given weights, with the sum {@linkcode WEIGHT_SUM}. All are rounded
- * down. Then 1 is added to the numbers that rounding lowered the most, until the sum is right.
+ * Scales weights to integers whose sum is {@linkcode WEIGHT_SUM}. First it rounds every scaled
+ * weight down. Then it adds 1 to those that rounding lowered the most, until the sum is right.
  */
 export function integerWeights(weights: Float64Array): Uint32Array<ArrayBuffer> {
   const total = weights.reduce((sum, weight) => sum + weight, 0);
@@ -148,9 +151,9 @@ export function integerWeights(weights: Float64Array): Uint32Array<ArrayBuffer> 
 }
 
 /**
- * The logarithm of a gamma-distributed number of scale 1 (Marsaglia and Tsang, "A simple method for
- * generating gamma variables", 2000). For a shape k below 1 it uses Gamma(k) = Gamma(k + 1) U^(1/k)
- * with a uniform U.
+ * Draws the logarithm of a gamma-distributed number with scale 1 (Marsaglia and Tsang, "A simple
+ * method for generating gamma variables", 2000). For a shape k below 1 it draws a Gamma(k + 1)
+ * number and multiplies it by U^(1/k), where U is uniform: the product is Gamma(k) distributed.
  */
 function logGamma(stream: RandomStream, shape: number): number {
   const boost = shape < 1 ? Math.log(1 - stream.uniform()) / shape : 0;

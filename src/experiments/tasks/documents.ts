@@ -23,9 +23,9 @@ const LINE_FEED = 10;
 const MOST_LINE_BYTES = 2 ** 26;
 
 /**
- * Finds documents in a file, or in all files of a folder and its folders. Files whose names end in
- * `.jsonl` or `.ndjson` hold one object per line with the document as its `text`. All others are
- * text in UTF-8, or in UTF-16 with a byte order mark.
+ * Finds documents in a file, or in all files of a folder and its subfolders. In files whose names
+ * end in `.jsonl` or `.ndjson`, each line is an object whose field `text` is a document. All other
+ * files are text in UTF-8, or in UTF-16 with a byte order mark.
  *
  * @returns the documents, which are read when requested
  * @throws {CorpusError} if nothing is there. Later, while documents are read: if a file cannot be
@@ -108,7 +108,7 @@ function readText(
   }
 }
 
-/** `skip` receives the names of lines without text. */
+/** Yields the documents of a JSON lines file. Passes the name of each blank document to `skip`. */
 function* linesOf(path: string, skip: (name: string) => void): Generator<TextDocument> {
   using file = Deno.openSync(path, { read: true });
   let line = 0;
@@ -132,7 +132,10 @@ function* linesOf(path: string, skip: (name: string) => void): Generator<TextDoc
   }
 }
 
-/** Splits a file at line feeds, before decoding; ends with undefined at a line that is too long. */
+/**
+ * Yields the bytes of each line of a file. At a line of more than {@linkcode MOST_LINE_BYTES} it
+ * yields undefined and ends.
+ */
 function* byteLines(file: Deno.FsFile): Generator<Uint8Array<ArrayBuffer> | undefined> {
   let pending: Uint8Array[] = [];
   let length = 0;

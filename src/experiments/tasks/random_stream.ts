@@ -1,6 +1,6 @@
 /**
- * Random numbers that seed and step determine: no step's numbers depend on earlier steps, so a
- * resumed run sees the same batches.
+ * Random numbers determined by a seed and a step. They do not depend on what earlier steps drew, so
+ * a resumed run sees the same batches as one that was not stopped.
  */
 import { uniformFloat64 } from "pure-rand/distribution/uniformFloat64";
 import { xoroshiro128plusFromState } from "pure-rand/generator/xoroshiro128plus";
@@ -8,7 +8,7 @@ import { mix } from "../../random.ts";
 
 type Generator = ReturnType<typeof xoroshiro128plusFromState>;
 
-/** Integer weights of a distribution add up to 2^24, and a draw has 24 bits. */
+/** The integer weights of a distribution add up to 2^24, so a draw by weight takes 24 bits. */
 export const WEIGHT_BITS = 24;
 
 /**
@@ -26,12 +26,12 @@ export class RandomStream {
   readonly #generator: Generator;
 
   /**
-   * @param place safe integers of at least 0 that identify the stream; their order and number
-   *   matter
-   * @throws {RangeError} if one of them is no such integer
+   * @param place safe integers of at least 0, such as seed and step, that identify the stream. If
+   *   their order or their number changes, so does the stream
+   * @throws {RangeError} if `place` contains anything but such integers
    */
   constructor(place: readonly number[]) {
-    // The first 128 bits of π's fraction; others would do too.
+    // The first 128 bits of π's fraction; any other constants would do too.
     const state = [0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344];
     const words = [place.length, ...place.flatMap(wordsOf)];
     for (const word of words) {
@@ -60,8 +60,8 @@ export class RandomStream {
    * @param limit at least 1, at most 2^32
    */
   integer(limit: number): number {
-    // `end` is the largest multiple of `limit` up to 2^32. Numbers from there on would make small
-    // results more likely, so draw again.
+    // `end` is the largest multiple of `limit` up to 2^32. Draw again if a number is `end` or more:
+    // such numbers would make small results more likely.
     const end = 2 ** 32 - 2 ** 32 % limit;
     let drawn: number;
     do drawn = this.bits(); while (drawn >= end);

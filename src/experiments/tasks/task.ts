@@ -1,4 +1,4 @@
-/** A task: batches of tokens that a seed and a step determine. */
+/** A task makes batches of tokens, each determined by a seed and a step. */
 
 export interface TokenBatch {
   /** The number of sequences. */
@@ -22,8 +22,8 @@ export interface Task {
   readonly context: number;
 
   /**
-   * The number of different sequences in each split, after which they repeat; undefined if they
-   * never do.
+   * The number of different sequences in each split. After so many, the sequences repeat. Undefined
+   * if they never repeat.
    */
   readonly contexts?: Readonly<Record<Split, number>>;
 
@@ -53,8 +53,8 @@ export interface Task {
 }
 
 /**
- * Limits a number of batches so that no sequence comes twice. At least one batch is left, even if
- * the split has too few sequences for it.
+ * Lowers a number of batches, if necessary, so that no sequence occurs twice in them. Returns at
+ * least 1, even if the split has fewer sequences than one batch needs.
  */
 export function freshBatches(
   task: Task,
@@ -69,11 +69,12 @@ export function freshBatches(
 }
 
 /**
- * Refuses an impossible step or size of a batch.
+ * Refuses an impossible step or batch size.
  *
  * @param operation names the caller in the message
- * @throws {RangeError} if the step is not an integer of at least 0, or the batch not an integer of
- *   at least 1
+ * @param batch the number of sequences in the batch
+ * @throws {RangeError} if the step is not an integer of at least 0, or the batch size is not an
+ *   integer of at least 1
  */
 export function checkBatch(operation: string, step: number, batch: number): void {
   if (!Number.isSafeInteger(step) || step < 0) {

@@ -1,12 +1,13 @@
 /**
- * Byte-level text from the user's own files. Every byte is a token; files are joined and split into
- * contexts. Training contexts come in a seeded order, and none repeats before all have come.
+ * Byte-level text from the user's own files. Every byte is a token. The files are joined and cut
+ * into contexts, which are sequences of equal length. The seed determines the order of the training
+ * contexts; none is used again before all have been used.
  */
 import { RandomStream } from "./random_stream.ts";
 import { checkBatch, type Split, type Task, type TokenBatch } from "./task.ts";
 import { describePassed, findFiles, type FoundFile, whyNoText } from "./text_files.ts";
 
-/** A corpus is unusable; the message is one line. */
+/** The error of a corpus that cannot be used. The message is one line. */
 export class CorpusError extends Error {
   override readonly name = "CorpusError";
 }
@@ -17,7 +18,7 @@ export interface TextCorpusOptions {
   readonly bytes: Uint8Array;
   /** Tokens per sequence, at least 2. */
   readonly context: number;
-  /** Any safe integer of at least 0; orders the training contexts. */
+  /** Any safe integer of at least 0; determines the order of the training contexts. */
   readonly seed: number;
   /**
    * A byte at position 0 of every context, before the text; the text's first byte is then the first
@@ -108,7 +109,10 @@ export class TextCorpus implements Task {
     return { batch, context, inputs, targets };
   }
 
-  /** Which context of the text comes as number `turn` (from 0) in the split's endless sequence. */
+  /**
+   * A split repeats its contexts without end. Returns the index in the text of the context that
+   * comes after `turn` others.
+   */
   #contextAt(turn: number, split: Split): number {
     const count = this.contexts[split];
     if (split === "validation") return this.contexts.training + turn % count;
@@ -147,14 +151,14 @@ export function isByte(token: number): boolean {
 const MAXIMUM_BYTES = 2 ** 30;
 
 /**
- * Reads a file, or all files of a folder and its folders in the order of their names. In a folder,
- * it skips and reports what is not byte text: hidden files, links, packed files, programs, UTF-16,
- * and files with a zero byte.
+ * Reads a file, or all files of a folder and its subfolders in the order of their names. In a
+ * folder, it skips and reports hidden files, links, and files that are not byte text, such as
+ * packed files, programs, UTF-16, and files with a zero byte.
  *
  * @param note receives a line that says how many files were skipped, which, and why
- * @returns the bytes, a line feed between files
- * @throws {CorpusError} if nothing is there, a file cannot be read or is not text, or the text
- *   exceeds 1 GiB
+ * @returns the bytes of all files, with a line feed between files
+ * @throws {CorpusError} if the path does not exist, a file cannot be read, no file is text, or the
+ *   text exceeds 1 GiB
  */
 export async function readCorpus(
   path: string,
@@ -215,7 +219,7 @@ async function readable<Result>(
   }
 }
 
-/** The error for a file or folder that the system does not let us read. */
+/** Makes the error for a file or folder that is missing or cannot be read. */
 export function unreadable(path: string, error: unknown): CorpusError {
   const problem = error instanceof Deno.errors.NotFound
     ? "no such file or folder"

@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { plural } from "../../plural.ts";
 
-/** A file to read, or to skip. */
+/** A file to read; or a file or folder to skip, with the reason. */
 export type FoundFile =
   | { readonly path: string }
   | { readonly path: string; readonly reason: string };
@@ -28,7 +28,7 @@ export function* findFiles(path: string): Generator<FoundFile> {
     if (name.startsWith(".")) yield { path: inner, reason: "hidden" };
     // Do not follow links: they may lead out of the folder, or in circles.
     else if (isSymlink) yield { path: inner, reason: "a link" };
-    // The name's bytes are not UTF-8 and were lost in decoding, so this name cannot open the file.
+    // The name's bytes are not UTF-8. Decoding lost them, so `name` cannot open the file.
     else if (name.includes("\ufffd")) yield { path: inner, reason: "its name is not UTF-8" };
     else if (isDirectory) yield* findFiles(inner);
     else if (isFile) yield { path: inner };
@@ -50,7 +50,7 @@ const BEGINNINGS: readonly (readonly [readonly number[], string])[] = [
 ];
 
 /**
- * Why a file is not byte text; undefined for text in UTF-8 or a single-byte encoding.
+ * Says why a file is not byte text; undefined for text in UTF-8 or a single-byte encoding.
  *
  * @param bytes the file's first bytes or all of them
  */

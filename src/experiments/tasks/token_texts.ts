@@ -1,7 +1,7 @@
 /**
- * Texts for a pretrained model. Its own tokenizer splits documents, which are then joined and cut
- * into contexts, or kept apart. The user decides whether texts begin with BOS, which changes the
- * measurements strongly.
+ * Texts of equal length for a pretrained model, whose own tokenizer splits documents into tokens.
+ * Either the documents are joined and cut into texts, or each document's beginning becomes a text.
+ * The user decides whether texts begin with BOS: this changes the measurements strongly.
  */
 import { plural } from "../../plural.ts";
 import type { Tokenizer } from "../../model/pretrained/tokenizer.ts";
@@ -21,7 +21,7 @@ export const BEGIN_POLICIES = ["as-tokenizer", "always", "never"] as const;
 /** One of {@linkcode BEGIN_POLICIES}. */
 export type BeginPolicy = typeof BEGIN_POLICIES[number];
 
-/** Whether documents are joined in a text, or each begins its own text. */
+/** Whether documents are joined and cut into texts, or each document's beginning becomes a text. */
 export const DOCUMENT_POLICIES = ["joined", "apart"] as const;
 
 /** One of {@linkcode DOCUMENT_POLICIES}. */
@@ -35,7 +35,7 @@ export interface TokenTextsOptions {
   readonly context: number;
   /** The wanted number of texts. */
   readonly texts: number;
-  /** Whether it is an error if the documents give fewer texts than wanted. Default: true. */
+  /** Whether fewer texts than wanted are an error. Default: true. No text at all always is. */
   readonly exactly?: boolean;
   readonly begin: BeginPolicy;
   readonly documents: DocumentPolicy;
@@ -77,7 +77,7 @@ export class TokenTexts implements Task {
   readonly #tokenizer: Tokenizer;
 
   /**
-   * Splits documents into texts, reading only as many as the texts need.
+   * Makes texts from documents, and reads only as many documents as the texts need.
    *
    * @throws {RangeError} if the context is below 2, or no longer than the tokens that begin every
    *   text, or if no text is requested
@@ -125,10 +125,10 @@ export class TokenTexts implements Task {
   }
 
   /**
-   * Gives the texts from `step · batch` on.
+   * Returns `batch` texts, from the text with index `step · batch` on.
    *
    * @param options the number of texts; there are no splits
-   * @throws {RangeError} if fewer texts remain
+   * @throws {RangeError} if fewer than `batch` texts remain
    */
   batch(step: number, { batch }: { readonly batch: number }): TokenBatch {
     checkBatch("TokenTexts.batch", step, batch);
@@ -219,7 +219,7 @@ function joined(documents: Iterable<TextDocument>, { tokenizer, room, texts }: W
   };
 }
 
-/** Makes a text from each document's beginning. */
+/** Makes a text from the beginning of each document that has enough tokens. */
 function apart(documents: Iterable<TextDocument>, { tokenizer, room, texts }: Wanted): Pieces {
   const pieces: number[][] = [];
   const short: string[] = [];
@@ -241,18 +241,21 @@ function apart(documents: Iterable<TextDocument>, { tokenizer, room, texts }: Wa
   };
 }
 
-/** Assumed characters per token; with longer tokens, more text is read. */
+/**
+ * The assumed number of characters per token. If tokens turn out to be longer, a longer part of the
+ * text is encoded.
+ */
 const CHARACTERS = 4;
 
 /**
- * How many tokens before a cut may be wrong: a token depends on the word around it, which the cut
- * may split.
+ * If a text is cut before it is encoded, at most this many tokens before the cut are assumed wrong:
+ * the cut may split a word, and tokens depend on the whole word around them.
  */
 const MARGIN = 64;
 
 /**
- * The text's first tokens: at least as many as wanted, or all. Encoding a whole text would take
- * seconds per megabyte.
+ * Returns the text's first tokens: at least `wanted` of them, or all if the text has fewer. It
+ * encodes only a part of a long text, because encoding takes seconds per megabyte.
  */
 function encodeStart(tokenizer: Tokenizer, text: string, wanted: number): number[] {
   for (let length = CHARACTERS * (wanted + MARGIN);; length *= 2) {

@@ -11,22 +11,22 @@ export interface AdapterCandidate {
   readonly software: boolean | undefined;
   /** How to make the runtime open this GPU. */
   readonly by:
-    /** The value of `VK_LOADER_DEVICE_SELECT` that selects it. */
+    /** The value of `VK_LOADER_DEVICE_SELECT` that selects this GPU's model. */
     | { readonly vulkan: string }
     | { readonly request: GPURequestAdapterOptions }
     | { readonly dawn: string };
 }
 
-/** The name of the SwiftShader that this project fetches: `adapter: "embedded"`. */
+/** The value of the option `adapter` that means the SwiftShader that this project fetches. */
 export const EMBEDDED = "embedded";
 
 /**
  * Lists the GPUs that a user can choose, in the order of their numbers.
  *
- * Dawn lists every GPU, Deno's WebGPU none. For Deno on Linux the Vulkan loader lists them, which
- * needs `--allow-ffi` and `--allow-env=VK_LOADER_DEVICE_SELECT`. Without these permissions, and on
- * other systems, the list holds the adapters that WebGPU gives for different requests, which may
- * not be all.
+ * Dawn can list every GPU; Deno's WebGPU cannot list any. For Deno on Linux the Vulkan loader lists
+ * the GPUs, which needs `--allow-ffi` and `--allow-env=VK_LOADER_DEVICE_SELECT`. Without these
+ * permissions, and on other systems, this function makes different requests to WebGPU and lists the
+ * adapters that they return. GPUs may then be missing.
  *
  * @throws {Error} if the runtime cannot be loaded or probed
  */
@@ -79,8 +79,8 @@ function listed(candidates: readonly AdapterCandidate[]): string {
  *
  * @param candidates in the order of their numbers
  * @param wanted a number of at most two digits, from 0 on; or a part of a GPU's name, in any case
- * @throws {RangeError} that lists candidates, if none matches, several models match, or the number
- *   belongs to a model's second GPU
+ * @throws {RangeError} if no candidate matches, several models match, or the number belongs to a
+ *   later GPU of a model that is listed before; the message lists the candidates
  */
 export function chooseCandidate(
   candidates: readonly AdapterCandidate[],

@@ -22,7 +22,7 @@ export interface Truth {
   readonly faults: readonly string[];
 }
 
-/** The WGSL texts of the test kernels. The project's tests pass broken ones. */
+/** The WGSL texts of the test kernels. The project's tests replace them with broken kernels. */
 export interface ClaimSources {
   readonly subgroup: string;
   readonly half: string;
@@ -40,8 +40,9 @@ export const claimSources: ClaimSources = {
 const MOST_INVOCATIONS = 256;
 const MOST_MEMORY = 32 * 1024;
 /**
- * On software adapters workgroup memory is CPU memory, so a small test is enough. SwiftShader takes
- * 12 s to compile a kernel with 32 KiB of workgroup memory, which the kernel must clear.
+ * The most bytes of workgroup memory that are tested on a software adapter. There, workgroup memory
+ * is CPU memory, so a small test is enough. A kernel must first clear its workgroup memory; with
+ * 32 KiB of it, SwiftShader takes 12 s to compile the kernel.
  */
 const SOFTWARE_MEMORY = 1024;
 
@@ -137,8 +138,8 @@ function isSize({ minimum, maximum }: SubgroupSize): boolean {
     minimum <= maximum && maximum <= LARGEST_SUBGROUP;
 }
 
-// The subgroup sizes of an adapter that reports none: WebGPU's range, extended to the sizes that a
-// kernel saw.
+// The range of subgroup sizes to assume for an adapter that reports none. It is WebGPU's range,
+// extended to include all sizes that a kernel saw.
 function sizesAround(result: Uint32Array): SubgroupSize {
   const seen = result.subarray(0, 64);
   return {
@@ -179,8 +180,8 @@ function roundsHalves(result: Uint32Array | string): boolean {
   return stored.every((half, i) => Math.abs(half - HALVES[i]!) <= 2 ** -10 * Math.abs(HALVES[i]!));
 }
 
-// Runs all trials before it waits, because on Deno every wait for the GPU takes 10 ms. If the
-// device refuses a trial, the trial's result is the reason instead of numbers.
+// Submits all trials and then waits once, because on Deno every wait for the GPU takes 10 ms. If
+// the device refuses a trial, the trial's result is the reason instead of numbers.
 async function runTrials(
   device: GPUDevice,
   trials: Readonly<Record<string, Trial>>,

@@ -5,21 +5,25 @@
  * an adapter that computes on the CPU that loop takes a core away from the kernels.
  */
 
-/** The longest pause between two polls, in ms. It bounds how late the end of work is seen. */
+/** The longest pause between two polls, in ms. A pause delays the end of a wait by at most this. */
 const LONGEST_PAUSE = 0.5;
 
 /**
- * A pause is at most this share of the time waited so far, so the end of short work is seen soon.
+ * A pause is at most this share of the time waited so far, so that a short wait ends with little
+ * delay.
  */
 const PAUSE_SHARE = 1 / 32;
 
-/** A pause below this, in ms, costs more than it saves: the system's timers are no finer. */
+/**
+ * The shortest pause, in ms. The system's timers are no finer, so a shorter one would cost more
+ * than it saves.
+ */
 const SHORTEST_PAUSE = 0.02;
 
 let paced = false;
 
 /**
- * Makes this realm sleep between two polls of Dawn, longer as the wait goes on.
+ * Makes this realm sleep between two polls of Dawn. The pauses get longer as a wait goes on.
  *
  * Dawn's bindings look up `setImmediate` whenever they poll, and offer no other hook. So this
  * function replaces `setImmediate`. The replacement delays Dawn's polls and passes on all other
@@ -37,11 +41,12 @@ export function paceDawnPolling(): void {
 
   function setPacedImmediate(callback: Callback, ...given: unknown[]): unknown {
     if (given.length > 0 || !isBinding(callback)) return setImmediate(callback, ...given);
-    // A poll that another poll requests continues the wait. Any other poll begins a new wait and is
-    // not delayed.
+    // If this poll is requested while another poll runs, it continues that poll's wait. Otherwise a
+    // new wait begins.
     if (!polling) waitingSince = performance.now();
     return setImmediate(() => {
-      // Pause only here: by now the promises that the last poll resolved have run their callbacks.
+      // Pause here, not before `setImmediate`. By now the callbacks of the promises that the last
+      // poll resolved have run, so the pause does not delay them.
       const pause = pauseAfter(performance.now() - waitingSince);
       if (pause > 0) Atomics.wait(cell, 0, 0, pause);
       polling = true;

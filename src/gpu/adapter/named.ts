@@ -9,8 +9,8 @@ import { SELECT_VARIABLE } from "./vulkan_devices.ts";
  *
  * @param wish the caller's choice; its runtime is Deno's or Dawn
  * @param wanted a part of the GPU's name, or its number in the list of candidates
- * @throws {RangeError} that lists candidates, if none matches, several models match, or the number
- *   belongs to a model's second GPU
+ * @throws {RangeError} if no candidate matches, several models match, or the number belongs to a
+ *   later GPU of a model that is listed before; the message lists the candidates
  * @throws {Error} if the runtime cannot be loaded, cannot open the GPU or opens another one; or if
  *   `wish.software` excludes it
  */

@@ -57,7 +57,8 @@ async function requestDevice({ adapter, origin }: FoundAdapter): Promise<Request
   for (const name of wantedLimits) requiredLimits[name] = adapter.limits[name];
   const offered = wantedFeatures
     .filter((feature) => adapter.features.has(feature as GPUFeatureName)) as GPUFeatureName[];
-  // Deno offers subgroups without listing them (a test watches for a change).
+  // Deno does not list the feature subgroups, but may grant it, so request it anyway (a test fails
+  // if Deno begins to list it).
   if (origin.runtime === "deno" && !offered.includes("subgroups" as GPUFeatureName)) {
     const hidden = [...offered, "subgroups" as GPUFeatureName];
     const device = await adapter.requestDevice({ requiredFeatures: hidden, requiredLimits })

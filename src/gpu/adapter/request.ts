@@ -6,7 +6,7 @@ import type { Runtime } from "../gpu_info.ts";
 /** A WebGPU implementation that can give adapters. */
 export interface RuntimeEntry {
   readonly runtime: Runtime;
-  /** The graphics interface it will use, if known. */
+  /** The graphics interface that it will use, such as `vulkan`, or `unknown`. */
   readonly backend: string;
   readonly gpu: GPU;
 }
@@ -43,7 +43,7 @@ export function requestOptions(wish: AdapterWish): GPURequestAdapterOptions {
 }
 
 /**
- * The WebGPU of this program.
+ * Returns this program's WebGPU, `navigator.gpu`.
  *
  * @throws {Error} if there is none
  */
@@ -59,7 +59,7 @@ export function webGpu(runtime: Runtime): GPU {
 /**
  * Asks a runtime for an adapter.
  *
- * @param search the adapter that is wanted; a failure is added to `tried`
+ * @param search the wanted adapter, and the list `tried`, to which a failure is added
  * @returns undefined if there is no adapter, or if the adapter computes on the CPU and the wish
  *   excludes that
  */

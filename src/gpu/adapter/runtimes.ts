@@ -13,8 +13,9 @@ export async function mayUseVariable(name: string): Promise<boolean> {
 }
 
 /**
- * Deno's own WebGPU (wgpu). On Linux it chooses Vulkan, if the user chose no backend and
- * `--allow-env=DENO_WEBGPU_BACKEND` is granted: Mesa's OpenGL takes 20 s to build a pipeline.
+ * Deno's own WebGPU (wgpu). On Linux, if the user chose no backend, this function chooses Vulkan,
+ * because Mesa's OpenGL takes 20 s to build a pipeline. That needs
+ * `--allow-env=DENO_WEBGPU_BACKEND`.
  */
 export async function denoRuntime(): Promise<RuntimeEntry> {
   const variable = "DENO_WEBGPU_BACKEND";

@@ -50,7 +50,8 @@ export async function findAdapter(wish: AdapterWish): Promise<FoundAdapter> {
   const open = wish.runtime === "dawn" ? dawnRuntime : denoRuntime;
   const origin = await open();
   const worth = !await embeddedOnly(wish) && await worthRequesting({ wish, tried });
-  // Another isolate may have opened the embedded driver while the probe ran.
+  // Check again: while the probe ran, another isolate may have opened the embedded driver and set
+  // the variable.
   if (worth && !await embeddedOnly(wish)) {
     const found = await requestAdapter(origin, { wish, tried });
     if (found !== undefined) return found;

@@ -28,7 +28,8 @@ export interface SelfTestCheck {
 export async function runSelfTest(device: GPUDevice, code: string): Promise<SelfTestCheck[]> {
   const run = async (): Promise<Uint32Array> => {
     const size = 192 * 4;
-    // Literal flags: buffer usages STORAGE | COPY_SRC | COPY_DST and MAP_READ | COPY_DST.
+    // The usages are written as numbers. They mean STORAGE | COPY_SRC | COPY_DST for `buffer`, and
+    // MAP_READ | COPY_DST for `staging`.
     const buffer = device.createBuffer({ size, usage: 0x80 | 0x04 | 0x08 });
     const staging = device.createBuffer({ size, usage: 0x01 | 0x08 });
     try {

@@ -33,7 +33,7 @@ const symbols = {
 const INSTANCE_CREATE_INFO = 1;
 /** Bytes of `VkInstanceCreateInfo`. */
 const CREATE_INFO_BYTES = 64;
-/** At least the 824 bytes of `VkPhysicalDeviceProperties`. */
+/** The size of the buffer for `VkPhysicalDeviceProperties`, which takes 824 bytes. */
 const PROPERTIES_BYTES = 1024;
 /** The offsets of fields in `VkPhysicalDeviceProperties`, in bytes. */
 const [VENDOR, DEVICE, TYPE, NAME] = [8, 12, 16, 20];
@@ -43,11 +43,11 @@ const TYPE_CPU = 4;
 /**
  * Lists the GPUs of this machine.
  *
- * @returns undefined without the permission `--allow-ffi`, or if no Vulkan loader is installed or
- *   it fails
+ * @returns undefined without the permission `--allow-ffi`, or if the Vulkan loader is missing or
+ *   fails
  */
 export function listVulkanDevices(): VulkanDevice[] | undefined {
-  // An `--allow-ffi` with a list of paths cannot grant the loader, which is opened by bare name.
+  // The loader is opened by its bare name, so an `--allow-ffi` with a list of paths is not enough.
   if (Deno.permissions.querySync({ name: "ffi" }).state !== "granted") return undefined;
   let loader: Deno.DynamicLibrary<typeof symbols>;
   try {
