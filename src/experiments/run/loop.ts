@@ -81,7 +81,7 @@ export class RunLoop {
     };
   }
 
-  /** Finishes the run unless it is interrupted. */
+  /** Trains to the last step, or until the run is interrupted; measures and saves on the way. */
   async go(): Promise<RunResult> {
     const { trainer, folder, rows, opened } = this.#parts;
     const { steps, reporting } = this.#settings;
@@ -208,7 +208,7 @@ export class RunLoop {
         source: { run, step, task: task.name, seed },
       });
     } catch (error) {
-      // A RangeError means that a state or gradient is not finite.
+      // A RangeError means that a loss, state or gradient is not finite.
       if (!(error instanceof RangeError)) throw error;
       const tensor = `on validation sequences, ${error.message.replace(/^sinks: /, "")}`;
       throw new NonFiniteError({ step, tensor, checkpoint: (await folder.newest())?.path });

@@ -14,13 +14,13 @@ export interface TrainingRow {
   readonly loss: number;
   /** The oracle's mean loss since the previous row (`Task.oracleLoss`); null without an oracle. */
   readonly oracleLoss: number | null;
-  /** The norm of all gradients before clipping, in the row's last step. */
+  /** The norm of all gradients before clipping, in the last step that the row covers. */
   readonly gradientNorm: number;
-  /** The learning rate in the row's last step. */
+  /** The learning rate of the last step that the row covers. */
   readonly learningRate: number;
   /**
-   * Tokens per second since the previous row, without the time to measure and save. The first row
-   * after a start or resumption includes the compilation of kernels.
+   * Tokens per second since the previous row. The time excludes measuring and saving. In the first
+   * row after a start or resumption it includes compiling the kernels.
    */
   readonly tokensPerSecond: number;
 }
@@ -36,8 +36,8 @@ export interface MeasurementRow {
 export type MetricsRow = TrainingRow | MeasurementRow;
 
 /**
- * Reads metrics; a missing file has no rows. Skips an unfinished last line, which a killed process
- * leaves.
+ * Reads the rows of a metrics file; none if the file is missing. Skips an unfinished last line,
+ * which a killed process leaves.
  *
  * @throws {RunError} if the file cannot be read, or another line is not a row
  */
@@ -79,7 +79,7 @@ export class MetricsWriter implements Disposable {
   }
 
   /**
-   * Opens a run's metrics, and drops the rows of the steps that training repeats.
+   * Opens a run's metrics, and drops the rows after `step`, because training repeats those steps.
    *
    * @param step the step that training resumes from
    * @throws {RunError} if the file cannot be read

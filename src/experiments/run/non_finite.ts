@@ -4,12 +4,12 @@ import type { Trace } from "../../reference/llama/trace.ts";
 import type { Trainer, TrainerState } from "./trainer.ts";
 
 /**
- * Repeats training up to a step, which gives the same bits, and checks every tensor in the order of
- * computation.
+ * Repeats training up to a bad step, which gives the same bits, and checks the tensors of that step
+ * in the order of computation.
  *
  * @param trainer the run's trainer, which loses its state
- * @param options `from`: the checkpoint to begin at, undefined for the beginning; `step`: the bad
- *   step, counted from 0
+ * @param options `from`: the checkpoint to start from, undefined to start before the first step;
+ *   `step`: the bad step, counted from 0
  * @returns a text that names the tensor, or says that none was found
  */
 export async function findNonFinite(

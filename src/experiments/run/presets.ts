@@ -1,4 +1,4 @@
-/** Presets: all settings of a run by name. */
+/** Presets: each is a name for a complete set of a run's settings. */
 import { PLAIN_LLAMA } from "../../reference/llama/config.ts";
 import {
   type OptimizerSettings,
@@ -39,7 +39,7 @@ const REPORTING: ReportingSettings = {
   lossEvery: 20,
   measureEvery: 200,
   measureBatches: 1,
-  // R_GS from one batch of 32 sequences varies too much, as its intervals show.
+  // One batch of 32 sequences is too few for R_GS: its intervals are wide.
   finalBatches: 16,
   checkpointEvery: 200,
   keepCheckpoints: 3,
@@ -56,8 +56,8 @@ export const SMALL = {
 
 /**
  * Bigram-Backcopy's settings in presets and the study. The table's rows are close to the unigram
- * distribution: their high entropy makes strong sinks. All seeds share one table, and differ in
- * initial weights and sequences.
+ * distribution, so their entropy is high, which makes strong sinks. Runs of all seeds share one
+ * table; only their initial weights and sequences differ.
  */
 export const BACKCOPY = {
   name: "bigram-backcopy",
@@ -86,7 +86,7 @@ const BASE = {
 /**
  * A preset's settings.
  *
- * @param corpus a file or folder of text: for `text` and `paper-0.1b`
+ * @param corpus a file or folder of text, which `text` and `paper-0.1b` need
  * @throws {TypeError} if the preset needs a corpus and there is none
  *
  * @example
@@ -109,7 +109,7 @@ export function presetSettings(name: PresetName, corpus?: string): RunSettings {
         steps: 1000,
         batch: 16,
         model: { ...SMALL_BACKCOPY, layers: 2 },
-        // At a third of this rate, the sink takes several times as long to form.
+        // At the usual rate of 3e-3, the sink takes several times as long to form.
         optimizer: { ...OPTIMIZER, learningRate: 1e-2 },
         reporting: { ...REPORTING, measureEvery: 100, lossEvery: 10, finalBatches: 32 },
       };
@@ -149,7 +149,7 @@ export function presetSettings(name: PresetName, corpus?: string): RunSettings {
         ...BASE,
         preset: name,
         steps: 20_000,
-        // 512 sequences per step in total; 8 at once take 12 GiB of the GPU's memory.
+        // A step has 8 · 64 sequences. The 8 computed at once take 12 GiB of the GPU's memory.
         batch: 8,
         accumulation: 64,
         task: text(1024),

@@ -12,11 +12,14 @@ export interface RunProgress {
   /** The oracle's loss (see `Task.oracleLoss`), if any. */
   readonly oracleLoss: number | undefined;
   readonly tokensPerSecond: number | undefined;
-  /** Until the run's end, with measuring and saving; undefined until steps are timed. */
+  /** The estimated time to the run's end, with measuring and saving; undefined while unknown. */
   readonly secondsLeft: number | undefined;
 }
 
-/** Seconds of work to enqueue before waiting for the GPU. A run takes as long to heed Ctrl-C. */
+/**
+ * Training waits for the GPU whenever it has enqueued about this many seconds of work. So a run
+ * heeds Ctrl-C after about as long.
+ */
 export const LOOK_UP_SECONDS = 1;
 
 /** Measures a run's speed, and reports its progress. */
@@ -28,15 +31,15 @@ export class RunReporter {
   #step: number;
   #activity: RunProgress["activity"] = "preparing";
   #since = performance.now();
-  /** Seconds of training since the last row. */
+  /** Seconds spent on training since the last row of metrics. */
   #seconds = 0;
   #rowStep: number;
   #pace = 0;
   #loss: number | undefined;
   #oracleLoss: number | undefined;
   /**
-   * When the first step ended. The time left is estimated from here, because the first step also
-   * compiles the kernels.
+   * When the GPU had finished this process's first step. The time left is estimated from later
+   * steps, because the first one also compiles the kernels.
    */
   #compiled: { readonly step: number; readonly at: number } | undefined;
 
@@ -55,14 +58,14 @@ export class RunReporter {
   }
 
   /**
-   * Seconds per step since the last row. {@linkcode LOOK_UP_SECONDS} while unknown, so the loop
-   * waits for the first step.
+   * Seconds of training per step, as last measured. {@linkcode LOOK_UP_SECONDS} while unknown, so
+   * the loop waits for the GPU after the first step.
    */
   get secondsPerStep(): number {
     return this.#pace === 0 ? LOOK_UP_SECONDS : this.#pace;
   }
 
-  /** Since the last row; undefined while unknown. */
+  /** Tokens per second of training, as last measured; undefined while unknown. */
   get tokensPerSecond(): number | undefined {
     const { batch, accumulation, task } = this.#settings;
     return this.#pace === 0 ? undefined : batch * accumulation * task.context / this.#pace;
@@ -75,7 +78,7 @@ export class RunReporter {
     if (activity !== "training") this.show(activity);
   }
 
-  /** Records steps that the GPU has finished. */
+  /** Records that the GPU has finished the first `step` steps, and reports the progress. */
   count(step: number): void {
     this.#lap();
     this.#step = step;

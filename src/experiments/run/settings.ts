@@ -5,7 +5,7 @@ import {
   refusePretrainedParts,
 } from "../../reference/llama/config.ts";
 
-/** The version of a run folder's settings. */
+/** The name and version of the format in which a run's folder stores its settings. */
 export const RUN_SCHEMA = "gradsink-run/1";
 
 /** Bigram-Backcopy: see `BigramBackcopy`. */
@@ -22,7 +22,7 @@ export interface BigramBackcopySettings {
   readonly triggers: number;
   /** How close the table's rows are to the unigram distribution; see `syntheticBigramTable`. */
   readonly concentration: number;
-  /** Runs of different seeds can share a table. */
+  /** The seed of a drawn table. It is not the run's seed, so different runs can share a table. */
   readonly tableSeed: number;
   /** A file or folder of text to count the table from; if undefined, the table is drawn. */
   readonly corpus?: string | undefined;
@@ -69,7 +69,7 @@ export interface ReportingSettings {
   readonly measureBatches: number;
   /** Validation batches in the last measurement. Default: `measureBatches`. */
   readonly finalBatches?: number;
-  /** Steps between two checkpoints. 0: only after the last step. */
+  /** Steps between two checkpoints. 0: saves only after the last step or an interruption. */
   readonly checkpointEvery: number;
   /** How many of the newest checkpoints to keep. */
   readonly keepCheckpoints: number;
@@ -85,7 +85,7 @@ export interface RunSettings {
   readonly steps: number;
   /** Sequences that the GPU computes at once: a micro-batch. */
   readonly batch: number;
-  /** Micro-batches per step, which uses their mean gradient. */
+  /** Micro-batches per step. The step uses the mean of their gradients. */
   readonly accumulation: number;
   readonly model: LlamaConfig;
   readonly task: TaskSettings;

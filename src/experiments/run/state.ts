@@ -1,19 +1,22 @@
-/** What a run's checkpoints hold besides the model, so a resumed run computes the same numbers. */
+/**
+ * What a run's checkpoints hold besides the model and the optimizer, so a resumed run computes the
+ * same numbers.
+ */
 import type { Gpu } from "../../gpu/gpu.ts";
 import type { GpuInfo } from "../../gpu/gpu_info.ts";
 import { RunError } from "./error.ts";
 
-/** The state in training.json. */
+/** The run's own state, which a checkpoint stores in training.json. */
 export interface RunState {
-  /** Since the last row of metrics. */
+  /** The model's losses of the steps since the last row of metrics. */
   readonly losses: readonly number[];
-  /** The oracle's losses since the last row (see `Task.oracleLoss`); null without an oracle. */
+  /** The oracle's losses of the same steps (see `Task.oracleLoss`); null without an oracle. */
   readonly oracleLosses: readonly (number | null)[];
   /** The adapter's description. */
   readonly adapter: string;
-  /** The operators' chosen variants. Other variants add in another order, so last bits differ. */
+  /** `Gpu.variants`: what runs. Other variants add in another order, so last bits would differ. */
   readonly variants: Readonly<Record<string, string>>;
-  /** SHA-256 of the text; null without text. */
+  /** SHA-256 of the task's text; null for a task without text. */
   readonly corpusDigest: string | null;
 }
 

@@ -11,7 +11,10 @@ import type { Task } from "../tasks/task.ts";
 /** A checkpoint without the run's own state. */
 export type TrainerState = Omit<Checkpoint, "state">;
 
-/** Trains a model. All work is enqueued; the same settings give the same bits on one adapter. */
+/**
+ * Trains a model. Only `read` waits for the GPU; the other methods enqueue work. The same settings
+ * give the same bits on one adapter.
+ */
 export class Trainer implements Disposable {
   readonly model: Llama;
   readonly optimizer: AdamW;
@@ -19,7 +22,7 @@ export class Trainer implements Disposable {
   readonly #task: Task;
 
   /**
-   * Plans a model and its optimizer.
+   * Creates a model and its optimizer on the GPU.
    *
    * @param options `from`: the state to continue from, undefined for initial values
    * @throws {RangeError} for sizes beyond the adapter's limits
@@ -59,7 +62,7 @@ export class Trainer implements Disposable {
     return this.optimizer.steps;
   }
 
-  /** Returns to a checkpoint or the beginning. */
+  /** Returns to a checkpoint's state or, without a checkpoint, to the state before the first step. */
   restore(from: TrainerState | undefined): void {
     const parameters = from?.parameters ??
       initialParameters(this.model.config, this.#settings);
@@ -75,7 +78,7 @@ export class Trainer implements Disposable {
     this.optimizer.restore({ steps: from?.step ?? 0, moments });
   }
 
-  /** The learning rate of step 0, 1, …. */
+  /** The learning rate of a step, counted from 0. */
   learningRate(step: number): number {
     const { optimizer, steps } = this.#settings;
     return learningRate(step, {
@@ -89,8 +92,8 @@ export class Trainer implements Disposable {
   /**
    * Enqueues the forward and backward pass of the next step.
    *
-   * @param options a callback after each micro-batch
-   * @returns the oracle's loss on these sequences (see `Task.oracleLoss`); null without an oracle
+   * @param options `onMicroBatch`: called whenever a micro-batch has been enqueued
+   * @returns the oracle's loss on this step's data (see `Task.oracleLoss`); null without an oracle
    */
   async computeGradients(
     { onMicroBatch }: { readonly onMicroBatch?: () => void | Promise<void> } = {},

@@ -70,7 +70,7 @@ export interface StudySelection {
   readonly seeds: readonly number[];
 }
 
-/** One machine's part of a study: the `index`th of `count` machines, from 1. */
+/** One machine's part of a study: machine `index` of `count`, counted from 1. */
 export interface Shard {
   readonly index: number;
   readonly count: number;
@@ -112,7 +112,7 @@ export function listArms(
  * Reads a list of variants or settings; undefined if a name is unknown or occurs twice.
  *
  * @param text comma-separated names
- * @param known all names, in the order of the result
+ * @param known all allowed names; the result has their order
  */
 export function parseNames<Name extends string>(
   text: string,

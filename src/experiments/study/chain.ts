@@ -1,6 +1,6 @@
 /**
- * The effect of each intervention on the chain from attention sink to massive activation: compares
- * every arm with the baseline, link by link, in pairs of equal seed, and judges by a rule.
+ * The effect of each intervention on the chain from attention sink to massive activation. For every
+ * link, pairs a variant's runs with the baseline's runs of equal seed, and judges by a rule.
  */
 import { holm } from "../../statistics/significance.ts";
 import { median } from "../../statistics/summary.ts";
@@ -27,7 +27,7 @@ export type ChainVerdict =
   | "too few seeds"
   | "no data";
 
-/** A link is broken if a test shows that it gives way by more than this factor. */
+/** A link is broken if a test shows that it weakens by more than this factor. */
 export const BREAK = 2;
 
 /** The rule, in words. */
@@ -51,7 +51,7 @@ export interface ChainCell {
    * compared by difference.
    */
   readonly effect: SeedSummary;
-  /** The two-sided sign-flip test; undefined without pairs. */
+  /** The two-sided sign-flip test for a change of the figure; undefined without pairs. */
   readonly test?: { readonly pValue: number; readonly holm: number };
   readonly verdict: ChainVerdict;
   /**
@@ -66,9 +66,9 @@ export interface ChainCell {
 /** The chain in one setting. */
 export interface Chain {
   readonly cells: readonly ChainCell[];
-  /** The seeds that all arms have; only these are compared. */
+  /** The seeds for which every variant has a run. Only runs of these seeds are compared. */
   readonly seeds: readonly number[];
-  /** Seeds that at least one arm lacks. */
+  /** The seeds for which at least one variant has no run. */
   readonly without: readonly number[];
 }
 
@@ -76,7 +76,7 @@ export interface Chain {
  * Compares every arm with the baseline.
  *
  * @param group one setting's matched runs
- * @returns no cells if the baseline is missing or there is no other arm
+ * @returns no cells if the baseline is missing or there is no other variant
  */
 export function chainOf(group: StudyGroup): Chain {
   const shared = group.seeds.filter((seed) =>
@@ -125,7 +125,7 @@ function compare(
   const effects = known.map((pair) =>
     quotient ? pair.variant / pair.baseline : pair.variant - pair.baseline
   );
-  // The effect is positive if the link weakens.
+  // `given` is positive where the link weakens.
   const sign = link.gives === "lower" ? -1 : 1;
   const given = effects.map((effect) => sign * (quotient ? Math.log(effect) : effect));
   const changed = signFlipTest(given);
@@ -220,7 +220,7 @@ function pairsOf(group: StudyGroup, { link, variant, moment }: Place): FigurePai
   };
 }
 
-/** The moments at which two runs first reach a common loss: the higher of their lowest losses. */
+/** For each of two runs, the moment it first reaches the higher of the two lowest losses. */
 function equalLoss(one: StudyRecord, two: StudyRecord): (Moment | undefined)[] {
   const lowest = ({ trajectory }: StudyRecord) =>
     trajectory.reduce((least, { loss }) => Math.min(least, loss), Infinity);
@@ -231,7 +231,7 @@ function equalLoss(one: StudyRecord, two: StudyRecord): (Moment | undefined)[] {
   });
 }
 
-/** What one intervention does to the links. */
+/** For one intervention, the links by verdict and by how they compare with the papers. */
 export interface ChainSummary {
   readonly variant: StudyVariant;
   readonly broken: readonly ChainLink[];
@@ -241,7 +241,7 @@ export interface ChainSummary {
   readonly against: readonly ChainLink[];
 }
 
-/** The effects of each intervention at equal step. */
+/** Summarizes each intervention's verdicts at equal step. */
 export function summarizeChain({ cells }: Chain): ChainSummary[] {
   const own = cells.filter(({ moment }) => moment === "equal step");
   return [...new Set(own.map(({ variant }) => variant))].map((variant) => {

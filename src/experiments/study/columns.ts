@@ -6,13 +6,13 @@ import { isRecord } from "../../files/untrusted_json.ts";
 
 /**
  * The columns of some rows: one list if the rows are plain values, or one entry per field if they
- * are objects. If all rows are lists of one length, the entry "" holds one column per list element.
+ * are objects. If all rows are lists of one length n, the only entry is "": a list of n columns.
  */
 export type Columns = readonly unknown[] | {
   readonly [name: string]: Columns | readonly Columns[];
 };
 
-/** Longer lists of values do not become columns. */
+/** Lists with more elements than this are not split into columns. */
 const LONGEST = 8;
 
 /**
@@ -55,8 +55,8 @@ export function toColumns(rows: readonly unknown[]): Columns {
 }
 
 /**
- * Turns columns back into rows. Throws no error, even for an untrusted file: a field that does not
- * fit becomes null, and a value that cannot be columns gives no rows.
+ * Turns columns back into rows. Throws no error, even for an untrusted file: a value missing from a
+ * column becomes null, and anything but a list or an object gives no rows.
  *
  * @param count the number of rows
  */

@@ -46,7 +46,7 @@ export function atSink(moment: Moment): TrajectoryLayer | undefined {
   return moment.point.layers.find(({ layer, attention }) => layer === wanted && attention !== null);
 }
 
-/** Token 0's figure divided by the pair's second figure, mostly the mean over early tokens. */
+/** Token 0's figure divided by the pair's second number, usually the mean over early tokens. */
 export function ratio(pair: SinkPair | null | undefined): number | undefined {
   return pair == null || !(pair[1] > 0) ? undefined : pair[0] / pair[1];
 }
@@ -145,7 +145,7 @@ function changes({ layers }: TrajectoryPoint): number[] {
 /** Change of token 0: median over all branches. */
 export const change: Figure = ({ point }) => median(changes(point));
 
-/** How far token 0's Change is from 1 in the farthest branch, as a factor of at least 1. */
+/** Token 0's Change or, if that is larger, 1 / Change: the largest over all branches. */
 export const farthestChange: Figure = ({ point }) => {
   const all = changes(point).filter((each) => each > 0);
   return largest(all.map((each) => Math.max(each, 1 / each)));

@@ -51,7 +51,7 @@ export async function checkStudyFolder(folder: string, scale: StudyScale): Promi
 }
 
 /**
- * Whether an arm's folder holds its finished run.
+ * Whether an arm's folder holds the record of the arm's complete run.
  *
  * @throws {FileError} if its record cannot be read or belongs to another run
  */

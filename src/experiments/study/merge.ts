@@ -11,7 +11,7 @@ import type { StudyRecord } from "./record.ts";
 
 export interface StudyGroup {
   readonly setting: StudySetting;
-  /** The records, in the order of seeds. */
+  /** The records, in the order of seeds; those of one seed in the order of `STUDY_VARIANTS`. */
   readonly records: readonly StudyRecord[];
   /** The variants that have a run, in the order of `STUDY_VARIANTS`. */
   readonly variants: readonly StudyVariant[];
@@ -25,8 +25,8 @@ export interface StudyGroup {
 export interface Study {
   readonly groups: readonly StudyGroup[];
   /**
-   * Names of arms without a complete run: planned arms, and other combinations of a variant and a
-   * seed that occur in the study.
+   * Names of arms without a run in `groups`. Expected are all planned arms and, in each group, each
+   * of its variants with each of its seeds.
    */
   readonly missing: readonly string[];
   /** Remarks for the reader, one line each. */
@@ -43,8 +43,8 @@ export interface NamedRecord {
 
 /**
  * Merges records. A run counts only if it is complete and has the run settings that are most common
- * in its study setting. If two are equally common, those of the earlier record count. If an arm has
- * several complete runs, the first one counts.
+ * in its study setting. If several are equally common, the earliest record's settings decide. If
+ * an arm has several complete runs, the first one counts.
  *
  * @param found records, in the order of their folders
  * @param planned names of all planned arms, as far as known
@@ -190,7 +190,7 @@ function missingArms(groups: readonly StudyGroup[], planned: readonly string[]):
   return distinct([...grid, ...planned]).filter((name) => !present.has(name));
 }
 
-/** Pairs should come from one adapter, because adapters round differently. */
+/** Warns of seeds whose variants ran on different adapters, because adapters round differently. */
 function unevenAdapters({ setting, seeds, records }: StudyGroup): string[] {
   return seeds.flatMap((seed) => {
     const adapters = distinct(

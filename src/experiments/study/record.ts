@@ -13,8 +13,8 @@ export const STUDY_RECORD_SCHEMA = "gradsink-study-run/1";
 export const RECORD_FILE = "study-record.json";
 
 /**
- * A figure at the sink's position, by default 0, and its mean over the early tokens. The
- * measurement's settings define these positions.
+ * A figure at the sink's position, by default 0, and the figure's mean over the early tokens. The
+ * measurement's settings say where the sink is and which tokens are early.
  */
 export type SinkPair = readonly [sink: number, early: number];
 
@@ -32,8 +32,8 @@ export interface TrajectoryAttention {
    */
   readonly sequenceSinkRate?: number;
   /**
-   * The gradient at h̃, the RMSNorm output that feeds attention: the norm of its sum over
-   * sequences. The second figure is the divisor of R_GS (see src/reference/theory.md), not the mean
+   * ‖∇h̃‖, where h̃ is the RMSNorm output that feeds attention and ∇h̃ its gradient summed over
+   * sequences. The second number is the divisor of R_GS (see src/reference/theory.md), not the mean
    * over early tokens.
    */
   readonly gradient: SinkPair;
@@ -59,7 +59,7 @@ export interface TrajectoryAttention {
   /** How far attention's gates are open: mean over heads. */
   readonly gate?: {
     readonly mean: number;
-    /** Over idle queries; null without any. */
+    /** `mean` over idle queries alone; null if there are none. */
     readonly idleMean: number | null;
     readonly opening: SinkPair;
   };
@@ -95,13 +95,13 @@ export interface TrajectoryLayer {
 /** A model's figures at one step. */
 export interface TrajectoryPoint {
   readonly step: number;
-  /** On validation sequences, in nats per token. */
+  /** The model's loss on validation sequences, in nats per token. */
   readonly loss: number;
   /** The oracle's loss (see `Task.oracleLoss`); null without an oracle. */
   readonly oracleLoss: number | null;
   /**
-   * ‖∇q‖, ‖∇k‖ and ‖∇v‖ at each position, mean over layers; null except at a few steps, to keep
-   * records small.
+   * ‖∇q‖, ‖∇k‖ and ‖∇v‖ at each of the record's `positions`, mean over layers. Kept at a few steps
+   * only, so that records are small; null at the others.
    */
   readonly paths: {
     readonly query: readonly number[];

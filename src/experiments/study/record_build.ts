@@ -64,7 +64,7 @@ export function buildStudyRecord(parts: StudyRecordParts): StudyRecord {
   };
 }
 
-/** A record keeps the gradients of every position only at the ends of these shares of training. */
+/** A record keeps gradients by position only near the ends of these shares of training. */
 export const SHOWN_SHARES = [0.1, 0.4, 1] as const;
 
 /** The measured steps nearest to {@linkcode SHOWN_SHARES} of training, and the last one. */
@@ -140,7 +140,7 @@ type Branch = SinkMeasurement["layers"][number]["mlp"]["branch"];
  * Reduces a record to the parts that a report needs.
  *
  * @param record a run's record, perhaps a larger one from an earlier version
- * @param options whether to keep single tokens, which no claim needs
+ * @param options `points`: whether to keep the figures of single tokens, which no claim needs
  */
 export function thinRecord(
   record: StudyRecord,
@@ -168,7 +168,8 @@ function withoutPoints(branch: Branch): Branch {
 }
 
 /**
- * Drops lists by position, and keeps at most 40 single tokens: 10 at position 0 and some others.
+ * Drops lists by position. Keeps the figures of at most 40 single tokens, of which at most 10
+ * are at position 0.
  */
 function thinnedBranch(branch: Branch): Branch {
   const { points } = branch;

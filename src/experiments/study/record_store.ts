@@ -109,7 +109,7 @@ export function parseStudyRecord(text: string, name: string): StudyRecord {
   return record as StudyRecord;
 }
 
-/** The fields that keep more digits, because arms' losses differ only in their last digits. */
+/** Fields that keep more digits: the losses of two arms often agree in their first digits. */
 const losses = new Set(["loss", "oracleLoss", "difference"]);
 
 /** Rounds figures to four digits and losses to six: seeds differ by more than that. */
@@ -153,7 +153,7 @@ export interface FoundRecords {
   readonly records: readonly { readonly path: string; readonly record: StudyRecord }[];
   /** The names of planned arms; empty for a folder that holds only records. */
   readonly planned: readonly string[];
-  /** Unreadable files, with reasons. */
+  /** One message for each unreadable file. */
   readonly problems: readonly string[];
 }
 

@@ -1,5 +1,6 @@
 /**
- * Runs a study's arms, one process each, several at a time. On a signal, the arms save and stop.
+ * Runs a study's arms, each in its own process and several at a time. When the signal is aborted,
+ * the running arms save and stop.
  */
 import { readLines } from "../../files/json_lines.ts";
 import type { ChildCommand } from "../../processes.ts";
@@ -26,7 +27,7 @@ export interface ArmState {
   readonly step: number;
   readonly steps: number;
   readonly loss: number | undefined;
-  /** The run's first report of progress: the step, and the time on the runner's clock in ms. */
+  /** The process's first report of progress: the step, and the time in ms by `StudyRun.now`. */
   readonly started: { readonly at: number; readonly step: number } | undefined;
   /** How long the arm's process took; undefined unless it has finished in this call. */
   readonly seconds: number | undefined;
@@ -44,7 +45,7 @@ export interface StudyRun {
   readonly isFinished: (arm: StudyArm) => Promise<boolean>;
   /** The command that starts an arm's process. */
   readonly command: (arm: StudyArm) => ChildCommand;
-  /** Lets all runs save and stop. */
+  /** When it is aborted, the running arms save and stop, and no other arm starts. */
   readonly signal: AbortSignal;
   /** Called whenever a state has changed. */
   readonly show: (states: readonly ArmState[]) => void;

@@ -1,6 +1,6 @@
 /**
- * The links of the chain from attention sink to massive activation, and its outcomes. Each is one
- * figure of a run.
+ * The links of the chain from attention sink to massive activation, and its outcomes. Each link and
+ * each outcome is one figure of a run.
  */
 import type { StudyVariant } from "../arms.ts";
 import {
@@ -22,18 +22,18 @@ import type { TrajectoryPoint } from "../record.ts";
 
 /** One link or outcome of the chain. */
 export interface ChainLink {
-  /** Letters and dashes. */
+  /** Lower-case letters, digits and dashes. */
   readonly id: string;
   readonly title: string;
   /** The name in pictures, in a word or two. */
   readonly short: string;
   readonly figure: Figure;
-  /** Compares arms by variant ÷ baseline, or by variant − baseline. */
+  /** Whether arms are compared by variant ÷ baseline or by variant − baseline. */
   readonly compared: "quotient" | "difference";
   readonly unit: "number" | "nats" | "count";
   /** The direction in which the link weakens. */
   readonly gives: "lower" | "higher";
-  /** For an outcome, lower is better. */
+  /** An outcome is a loss, a rise of the loss or a count of steps: lower is better. */
   readonly kind: "link" | "outcome";
 }
 
@@ -86,7 +86,7 @@ const INT8 = "loss increase, static INT8,";
 const downProjections = quantizationLoss("down-projections", "static-tensor");
 const allLinears = quantizationLoss("all-linears", "static-tensor");
 
-/** In the order of the chain, from the sink on; outcomes come last. */
+/** All links, in the order of the chain from the sink on, and then all outcomes. */
 export const CHAIN_LINKS: readonly ChainLink[] = [
   link("sink", "attention to token 0, sink layer", "attention", sinkStrength),
   {

@@ -42,7 +42,7 @@ export interface Evidence {
   readonly arms?: { readonly baseline: number; readonly variant: number };
   /** The one-sided test in the claim's direction. */
   readonly test?: {
-    /** What a passed test supports. */
+    /** What the test shows if it passes, for example "above 0.2". */
     readonly says: string;
     readonly pValue: number;
     /** The smallest p-value that this many seeds can give. */
@@ -66,9 +66,9 @@ export interface RawClaim {
 
 /** A one-sided test: whether values lie above a bound. */
 export interface Above {
-  /** What a passed test supports. */
+  /** What the test shows if it passes, for example "above 0.2". */
   readonly says: string;
-  /** Each seed's distance above the bound, on the test's scale. */
+  /** How far each seed's value lies above the bound: differences, or logarithms of quotients. */
   readonly distances: readonly number[];
 }
 
@@ -138,7 +138,7 @@ export class Evidences {
     return best;
   }
 
-  /** Tests whether values lie above a bound. */
+  /** Summarizes values. If `above` is given, also tests whether they lie above its bound. */
   find(
     label: string,
     { form, values, above, pairs = [] }: {

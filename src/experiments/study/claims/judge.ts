@@ -38,7 +38,7 @@ export interface ClaimResult {
   readonly setting: StudySetting;
   readonly verdict: ClaimVerdict;
   readonly paper: string;
-  /** When the claim is reproduced, and when partly. */
+  /** In words: what "reproduced" requires and, for most claims, what lesser verdicts require. */
   readonly rule: string;
   readonly evidence: readonly Evidence[];
   /** Why there is no data, or the limits of the evidence. */

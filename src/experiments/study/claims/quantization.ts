@@ -6,7 +6,7 @@ const STATIC = quantizationLoss("down-projections", "static-tensor");
 
 const DYNAMIC = quantizationLoss("down-projections", "dynamic-token");
 
-/** Rounding that costs less than this, in nats per token, is harmless. */
+/** Rounding is harmless if it changes the loss by less than this, in nats per token. */
 const HARMLESS = 0.01;
 
 export const quantizationRules: readonly ClaimRule[] = [

@@ -1,6 +1,6 @@
 /**
- * The form of a claim's rule, the strengths that count as a sink, and the verdict from figures over
- * seeds. The rules themselves are in the files beside it, and `judge.ts` lists them.
+ * The form of a claim's rule, the strengths from which attention counts as a sink, and the choice
+ * of the verdict. The rules themselves are in the files beside this one; `judge.ts` lists them.
  */
 import type { VScaleVariant } from "../../../reference/llama/config.ts";
 import { type ClaimVerdict, type Evidences, type Found, LEVEL, type RawClaim } from "./evidence.ts";
@@ -26,7 +26,7 @@ export interface ClaimRule {
  */
 export const SINK = 0.2;
 
-/** The fewest seeds n with which a test can pass: its smallest p-value is 2^−n. */
+/** The fewest seeds with which a test can pass: with n seeds, its p-value is at least 2^−n. */
 export const LEAST_SEEDS = Math.ceil(-Math.log2(LEVEL));
 
 /**
@@ -43,8 +43,9 @@ export interface ClaimOutcome {
 }
 
 /**
- * Chooses the verdict by the first of these that is true: a figure has no data; no test can pass
- * with so few seeds; the rule holds; a test passes; the medians point the claim's way.
+ * Chooses the verdict by the first of these statements that is true: a figure has no data; no test
+ * can pass with so few seeds; the rule holds; a test passes; the medians point the claim's way. If
+ * none is true, the claim is not reproduced.
  */
 function verdict(found: readonly Found[], { fully, direction }: ClaimOutcome): ClaimVerdict {
   if (found.some(({ count }) => count === 0)) return "no data";

@@ -4,7 +4,7 @@ import type { RawClaim } from "./evidence.ts";
 import { lastMoment } from "../figures.ts";
 import { summarizeSeeds } from "../statistics.ts";
 
-/** One claim covers every comparison of every run. */
+/** The only rule: it covers every comparison with the theory in every run. */
 export const theoryRules: readonly ClaimRule[] = [
   {
     id: "theory",
