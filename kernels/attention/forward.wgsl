@@ -58,8 +58,8 @@ fn main(
   let queryRow = (queryHead * length + min(position, last)) * vectors;
 
   var runningMaximum = vec4f(firstMaximum(workgroup.y));
-  // Each invocation sums over its own keys, and the one with y = 0 adds the sink. At the end these
-  // sums are added over y.
+  // Each invocation adds up the weights of its own keys, and the invocation with y = 0 also the
+  // sink's weight. At the end the kernel adds up the sums of all y.
   var runningSum = vec4f(select(0.0, firstSum(workgroup.y), y == 0u));
   var running: array<mat4x4f, COLUMNS_PER_LANE>;
 
@@ -120,7 +120,7 @@ fn main(
           let v = value[(firstRow + j) * vectors + c];
           sum += mat4x4f(weight.x * v, weight.y * v, weight.z * v, weight.w * v);
         }
-        if (diagonal) { // four keys on the diagonal: row i sees keys 0 to i
+        if (diagonal) { // row i sees the first i + 1 of the four keys on the diagonal
           for (var k = 0u; k < 4u; k++) {
             let weight = weights[(4u * x + k) * LANES + x];
             let v = value[(keyHead * length + min(position[k], length - 1u)) * vectors + c];

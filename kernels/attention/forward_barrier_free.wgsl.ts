@@ -8,7 +8,8 @@
  * beginning to end and reuses loaded numbers in registers. It first computes the scores of its rows
  * against a tile of C keys. Then it adds the weighted values of these keys to its output, one
  * column at a time. Between tiles the output, not yet divided by the sum of the weights, stays in
- * its final place in memory, which no other invocation touches. No barrier, no workgroup memory.
+ * its final place in memory, which no other invocation touches. The kernel needs no barrier and no
+ * workgroup memory.
  *
  * Neighboring invocations own neighboring rows: with L invocations in a workgroup, row i of
  * invocation l is row L · i + l of the workgroup.
@@ -79,7 +80,7 @@ fn main(
   if (position0 >= length) {
     return;
   }
-  // Rows past the end repeat the invocation's first row, which is computed and written again.
+  // In place of a row past the end, the invocation computes and writes its first row again.
   ${
     eachRow((r) => `
   ${
@@ -111,7 +112,7 @@ fn main(
       `let columnPlace${j} = (firstIndex + min(firstKey + ${j}u, length - 1u)) * headDim;`)
   }
     ${scores(options)}
-    let diagonal = firstKey + ${C - 1}u > firstRow; // true if some row does not see all keys
+    let diagonal = firstKey + ${C - 1}u > firstRow; // true if a row does not see the whole tile
     ${eachRow((r) => eachFour((g) => `score${r}_${g} *= parameters.scale;`))}
     if (diagonal) {
       ${

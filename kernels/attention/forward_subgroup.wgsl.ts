@@ -6,22 +6,22 @@
  * attention/forward.wgsl, with exp(x) computed as exp2(x log2(e)).
  *
  * A workgroup is one subgroup of S lanes. It computes R query rows of one head and walks key tiles
- * of 4 · S keys up to the diagonal. For the scores, a lane holds four keys of the tile, one vec4f
- * per row, and lanes broadcast the rows' queries to each other. For the output, lane l holds the
- * vec4f columns l, l + S, … of every row; weights come from the lane that holds their key. No
- * barrier, no workgroup memory.
+ * of 4 · S keys up to the diagonal. Each lane computes the scores of four keys of the tile, one
+ * vec4f per row, and the lanes broadcast the rows' queries to each other. Lane l computes the vec4f
+ * columns l, l + S, … of every row's output, and the lane that computed a weight broadcasts it. The
+ * kernel needs no barrier and no workgroup memory.
  *
  * A row's exponentials are relative to a maximum that may lag behind the true one by SLACK powers
  * of two. So only a few tiles need an update, which computes the rows' maxima and rescales the
  * sums. A test of the bits of logit minus maximum tells whether a tile needs an update. The test
  * counts a NaN as large, because exp2 may lose it; the update puts the NaN into the row's sum. Only
- * a row's own logits move its maximum, so its bits do not depend on later rows.
+ * a row's own logits move its maximum, so the bits of its output do not depend on later rows.
  *
- * Results are stored from arrays in memory in a rolled loop, because stores take most of the
- * compile time.
+ * Stores take most of the compile time. So the results are first copied to arrays, which one rolled
+ * loop stores.
  *
- * Masked values are never added, not even times zero: keys that only some rows see have a loop with
- * a condition.
+ * Masked values are never added, not even times zero: a separate loop takes the keys that only some
+ * rows see, and checks for each row whether it sees the key.
  *
  * Source: Dao, arXiv 2307.08691 (FlashAttention-2).
  */
@@ -61,7 +61,7 @@ export function attentionForwardSubgroup(options: AttentionForwardSubgroupOption
 const MASKED: f32 = -3.4e38; // finite, because compilers may assume that there are no infinities
 const LN_2: f32 = 0.6931471805599453;
 const SLACK: f32 = 4.0; // how far a row's maximum may lag, in powers of two
-const NEGATIVE_INFINITY: u32 = 0xff800000u; // negative NaNs have larger bits
+const NEGATIVE_INFINITY: u32 = 0xff800000u; // as u32, only negative NaNs are larger
 
 struct Parameters {
   queryHeads: u32, // Hq
@@ -120,7 +120,7 @@ fn main(
     }
 
     ${eachRow((r) => `score${r} *= parameters.scale;`)}
-    let diagonal = firstKey + ${4 * S - 1}u > firstRow; // true if some row does not see all keys
+    let diagonal = firstKey + ${4 * S - 1}u > firstRow; // true if a row does not see the whole tile
     if (diagonal) {
       ${
     eachRow((r) =>
@@ -128,8 +128,9 @@ fn main(
     )
   }
     }
-    // Compares bits, which finds NaN too. As signed integers, the bits of positive numbers keep
-    // their order, and positive NaNs are larger. As unsigned integers, negative NaNs are largest.
+    // Compares bits, so that a NaN counts as large. As signed integers, the bits of positive floats
+    // have the same order as the floats, and those of positive NaNs are larger still. As unsigned
+    // integers, the bits of negative NaNs are the largest.
     var above = vec4i(0);
     var bits = vec4u(0u);
     ${
@@ -169,8 +170,8 @@ fn main(
       ${eachRow((r) => `weight${r} *= factors;`)}
     }
 
-    // The first loop takes four keys at a time, those of one lane, as long as all rows see them.
-    // The second takes the remaining keys one by one.
+    // The first loop adds four values at a time, with the weights of one lane, as long as all rows
+    // see these keys. The second loop adds the remaining values one by one.
     let whole = select(${S}u, (firstRow - min(firstRow, firstKey)) / 4u, diagonal);
     let end = min(min(firstRow + ${R}u, length) - firstKey, ${4 * S}u);
     ${

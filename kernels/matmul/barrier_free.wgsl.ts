@@ -2,13 +2,14 @@
  * Matrix product for adapters that compute on the CPU and have no subgroups, or subgroups of
  * several sizes. Needs matmul/operands.wgsl in front, which defines the product.
  *
- * Every invocation computes a part of the product, as large as its registers can hold, because
- * on such adapters a load costs as much as dozens of multiply-adds, and a barrier even more. The
+ * Every invocation computes a part of the product, as large as its registers can hold, because on
+ * such adapters a load costs as much as dozens of multiply-adds, and a barrier even more. The
  * invocations of a workgroup own the same `rows` rows and neighboring columns; an invocation's
  * columns are `lanes` apart. All invocations read the same element of left and neighboring elements
  * of right. So some compilers load once for several invocations: one element from left, a vector
  * from right. One statement adds the products of `step` k to an accumulator, because carrying an
- * accumulator around the loop costs more than an addition. No barrier, no workgroup memory.
+ * accumulator around the loop costs more than an addition. The kernel needs no barrier and no
+ * workgroup memory.
  *
  * Rows and columns past the end read the last ones and, with `guarded`, are not written. Without
  * `guarded` no row or column is past the end, and the stores need no condition. A condition would
@@ -24,7 +25,7 @@ export interface MatmulBarrierFreeOptions {
   readonly rows: number;
   /** Columns per invocation, `lanes` apart. */
   readonly groups: number;
-  /** The number of k whose products are added at once. */
+  /** For how many k one statement adds the products to an accumulator. */
   readonly step: number;
   /** Whether K is not a multiple of `step`. */
   readonly remainder: boolean;

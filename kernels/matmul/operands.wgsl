@@ -39,8 +39,9 @@ struct Parameters {
 @group(0) @binding(2) var<storage, read> right: array<Right>;
 @group(0) @binding(3) var<storage, read_write> product: array<Stored>; // [B, M, N]
 
-// The start of a workgroup's tile in the product. Tiles are counted along the columns, then the
-// rows, then the batches. Workgroups past the last tile have batch >= B and nothing to do.
+// The start of a workgroup's tile in the product. Tiles are numbered from left to right, then row
+// of tiles by row of tiles, then batch by batch. Workgroups past the last tile have batch >= B and
+// nothing to do.
 struct Tile {
   row: u32,
   column: u32,

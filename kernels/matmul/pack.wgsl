@@ -10,7 +10,7 @@
 struct Parameters {
   inner: u32, // K
   outer: u32, // M of left, N of right
-  innerStride: u32, // in numbers, of the matrix as it is stored
+  innerStride: u32, // of the stored matrix, counted in numbers
   outerStride: u32,
 }
 

@@ -6,17 +6,18 @@
 // columns 4y..4y+3, in a mat4x4f whose columns are the block's columns. Every k adds an outer
 // product to it.
 //
-// Barriers: two per step. The first separates writing and reading the tiles; the second keeps the
-// next step from overwriting numbers that a slower invocation still reads.
+// There are two barriers per step. The first waits until all invocations have written their copies.
+// The second keeps the next step from overwriting numbers that a slower invocation still reads.
 //
 // Rows, columns and k past the end of an operand read its last ones, so no address is out of range.
-// A k past the end is never multiplied, and rows and columns past the end only affect blocks that
-// are not written. So a NaN or an infinity stays in its row and its column of the product.
+// A k past the end is never multiplied, and rows and columns past the end only affect numbers of a
+// block that are not written. So a NaN or an infinity stays in its row and its column of the
+// product.
 //
 // Source: Volkov and Demmel, "Benchmarking GPUs to tune dense linear algebra", SC 2008 (blocks in
 // registers over tiles in shared memory).
 
-const STEP: u32 = 16u; // of k
+const STEP: u32 = 16u; // how many k a workgroup copies at once
 const BLOCKS: u32 = 16u; // 4x4 blocks along either side of a tile
 const PITCH: u32 = 17u; // BLOCKS + 1, so neighbors in k use different banks
 const FOUR: vec4u = vec4u(0u, 1u, 2u, 3u);
@@ -36,8 +37,8 @@ fn main(
     return;
   }
 
-  // The vec4f of each operand that this invocation copies per step. Neighboring invocations follow
-  // the direction that is contiguous in memory.
+  // Which vec4f of each operand this invocation copies in a step: (x, y) is block x at the step's k
+  // number y. Neighboring invocations read neighboring numbers in memory.
   let leftPlace = select(
     vec2u(index / STEP, index % STEP), vec2u(index % BLOCKS, index / BLOCKS), parameters.leftRow == 1u);
   let rightPlace = select(

@@ -6,10 +6,10 @@
  * lane by lane. So a workgroup is one subgroup, S lanes wide, and computes a tile of `rows` × (S ·
  * `width` + `extra`) numbers without barriers or workgroup memory. A lane holds `width` columns:
  * either groups of four neighbors, with one vec4f per row and group, or the single columns l, l +
- * S, …. One lane loads a number of the left operand and broadcasts it. K goes in steps of four, so
- * loads can be whole vec4f for either order of the operand in memory. One statement adds the four
- * products of a step to an accumulator, because carrying an accumulator around the loop costs more
- * than an addition. The rest of K is one shorter step.
+ * S, …. One lane loads a number of the left operand and broadcasts it. The loop walks K in steps of
+ * four, so loads can be whole vec4f for either order of the operand in memory. One statement adds
+ * the four products of a step to an accumulator, because carrying an accumulator around the loop
+ * costs more than an addition. If K is not a multiple of four, the last step is shorter.
  *
  * Extra columns serve products slightly too wide for the columns of the lanes. Lane l computes
  * their numbers in rows l, l + S, … of the tile, because it has loaded left's numbers of these rows
@@ -18,8 +18,8 @@
  *
  * An image (a texture) can hold an operand. All lanes then load with one function call, which takes
  * a fifth of the time of a load from a buffer, and hardly any code. So if an image holds right,
- * lanes take more columns, and one turn of the loop can take two steps. An image of bfloat16 takes
- * half the loads.
+ * lanes take more columns, and one iteration of the loop can take two steps. An image with bfloat16
+ * numbers needs half as many loads as one with float32 numbers.
  *
  * Rows and columns past the end repeat the last one and store the same number again. A condition
  * around the stores would triple the compile time and, with it, halve the rows of a tile.
@@ -38,13 +38,14 @@ export interface MatmulSubgroupOptions {
   /** Columns of a lane; a multiple of 4 if right is read `along-outer`. */
   readonly width: number;
   /**
-   * Whether a lane's columns are neighbors in groups of four, if `width` allows groups. Always true
-   * if right is read `along-outer`.
+   * Whether a lane's columns are neighbors in groups of four, if `width` is a multiple of 4. Always
+   * true if right is read `along-outer`.
    */
   readonly grouped: boolean;
   /**
    * Columns of a tile in addition to its lanes' columns: at most 4, and none if left is read
-   * `along-outer`. If right is read `along-outer`, every tile must still begin at a multiple of 4.
+   * `along-outer`. If right is read `along-outer`, the first column of every tile must still be a
+   * multiple of 4.
    */
   readonly extra: number;
   /** How left is read; `along-inner` only if K is a multiple of 4. */
@@ -58,32 +59,35 @@ export interface MatmulSubgroupOptions {
   readonly leftImage: ImageLayout | undefined;
   /**
    * The layout of the image that holds right; undefined if a buffer holds right. With an image,
-   * `right` is not `scalar`, and `extra` is 0. If the image has bfloat16 numbers, a read along N
-   * needs `storedVectors` and a multiple of 8 as `width`; a read along K needs two `steps`.
+   * `right` is not `scalar`, and `extra` is 0. If the image has bfloat16 numbers, `along-outer`
+   * needs `storedVectors` and a `width` that is a multiple of 8, and `along-inner` needs `steps` to
+   * be 2.
    */
   readonly rightImage: ImageLayout | undefined;
   /**
-   * Steps in one turn of the loop. A step covers four values of k. With several steps, K is a
+   * Steps in one iteration of the loop. A step covers four values of k. With several steps, K is a
    * multiple of 4 · `steps`.
    */
   readonly steps: number;
   /** K modulo 4. */
   readonly remainder: number;
   /**
-   * Whether the product is stored as vec4f; the alias Stored is then vec4f. This needs grouped
-   * columns, no extra ones, and multiples of 4 as `width` and as the length of the product's rows.
+   * Whether the product is stored as vec4f; the alias Stored is then vec4f. This needs `grouped`,
+   * no `extra` columns, and a `width` and a length of the product's rows that are multiples of 4.
    */
   readonly storedVectors: boolean;
   /** Whether there may be workgroups without a tile. */
   readonly spare: boolean;
   /**
-   * Whether tiles are counted down the rows first. Then tiles that run one after another read the
-   * same columns of right, which come from the cache.
+   * Whether a workgroup's tile lies below the previous workgroup's tile, not to the right of it.
+   * Then tiles that run one after another read the same columns of right, which come from the
+   * cache.
    */
   readonly rowsFirst: boolean;
 }
 
-// Like `tileOf` in matmul/operands.wgsl, but counts tiles down the rows first.
+// Like `tileOf` in matmul/operands.wgsl, but numbers tiles from top to bottom, then from left to
+// right.
 const ROWS_FIRST = `
 fn tileOfRowsFirst(workgroup: vec3u, workgroups: vec3u, size: vec2u) -> Tile {
   let index = workgroup.y * workgroups.x + workgroup.x;
@@ -97,7 +101,7 @@ fn tileOfRowsFirst(workgroup: vec3u, workgroups: vec3u, size: vec2u) -> Tile {
 }
 `;
 
-// Whether a texel of right holds neighboring columns in pairs.
+// Whether each word of right's image holds two neighboring columns.
 function pairsColumns({ rightImage, right }: MatmulSubgroupOptions): boolean {
   return rightImage?.numbers === "bf16" && right === "along-outer";
 }

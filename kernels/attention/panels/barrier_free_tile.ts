@@ -3,11 +3,11 @@
  * subgroups or only narrow ones.
  *
  * Every invocation computes R rows of `groups` columns that are `lanes` apart. All invocations of a
- * workgroup read the same element of the left operand and neighboring elements of the right one.
- * So some compilers load once for several invocations: one element from the left operand, a vector
+ * workgroup read the same element of the left operand and neighboring elements of the right one. So
+ * some compilers load once for several invocations: one element from the left operand, a vector
  * from the right one. One statement adds the products of `step` inner indices to an accumulator,
- * because carrying an accumulator around the loop costs more than an addition. No barrier, no
- * workgroup memory.
+ * because carrying an accumulator around the loop costs more than an addition. The kernels need no
+ * barrier and no workgroup memory.
  */
 import { unroll } from "../../unroll.ts";
 
@@ -21,7 +21,7 @@ export interface PanelBarrierFreeOptions {
   readonly groups: number;
   /** K, keys per panel tile. */
   readonly keys: number;
-  /** Products added at once: at most 4. */
+  /** How many products one statement adds to an accumulator: at most 4. */
   readonly step: number;
 }
 
@@ -30,13 +30,13 @@ export function declareSums({ rows, groups }: PanelBarrierFreeOptions): string {
   return unroll(rows, (r) => unroll(groups, (g) => `var sum${r}_${g} = 0.0;`));
 }
 
-/** The operands of `addProducts`, at the inner index k + u. */
+/** WGSL for the operands of `addProducts` at the inner index k + u. */
 export interface PanelOperands {
   readonly left: (row: number, u: number) => string;
   readonly right: (group: number, u: number) => string;
   /**
-   * Whether a step's products are added to the accumulator one after the other. Otherwise their
-   * sum is added.
+   * Whether a statement adds its products to the accumulator one after the other. Otherwise it
+   * first sums the products, then adds the sum. Default: false.
    */
   readonly chained?: boolean;
 }
@@ -61,8 +61,8 @@ export function addProducts(
 }
 
 /**
- * Adds the products of one inner index k for rows that see it, and nothing for others, not even a
- * product with zero.
+ * Adds the products of one inner index k to the accumulators of the rows that see k. The other rows
+ * add nothing, not even a product with zero.
  */
 export function addSeen(
   { rows, groups }: PanelBarrierFreeOptions,

@@ -2,13 +2,13 @@
  * Attention backward in panels, first step, for adapters that compute on the CPU and have no
  * subgroups or only narrow ones. It uses the formulas of attention/panels/fill_subgroup.wgsl.ts.
  *
- * It first writes the logits and the weights' gradients to the panels, then changes them in place
- * in a rolled loop. Exponentials of all of a tile's numbers in registers would take long to
- * compile.
+ * It first writes the inner products ⟨q_t, k_j⟩ and ⟨g_t, v_j⟩ to the panels. A rolled loop then
+ * replaces them by P and dS, because unrolled code for all of a tile's exponentials would take long
+ * to compile.
  *
- * It adds up a logit in the same order as attention/forward_barrier_free.wgsl.ts, so its error
- * cancels against logSumExp's. With logits in the hundreds, another order raises the gradients'
- * error from 5e-5 to 2e-4.
+ * It adds up a logit in the same order as attention/forward_barrier_free.wgsl.ts, so the logit's
+ * rounding error cancels against that of logSumExp. With logits in the hundreds, another order
+ * raises the gradients' error from 5e-5 to 2e-4.
  *
  * Source: Dao, arXiv 2307.08691, algorithm 2; V-scale: Chen, Lin, Yao, arXiv 2603.17771.
  */
@@ -55,8 +55,9 @@ function products(
  * of (r = |v|², C), read with V-scale "full" only; 7 the panel of P and 8 that of dS. Dispatch:
  * (the tiles that have a visible pair, query heads of the chunk).
  *
- * @param options the tile: lanes · groups = K, groups a multiple of 4; `firstQuery`: whether the
- *   first query has a gradient, as with a learned sink or a gradient of logSumExp. Default: false
+ * @param options the tile, with lanes · groups = K and `groups` a multiple of 4; and `firstQuery`,
+ *   which tells whether the first query has a gradient, as with a learned sink or a gradient of
+ *   logSumExp. Default: false
  */
 export function attentionBackwardPanelsBarrierFree(
   options: PanelBarrierFreeOptions & { readonly firstQuery?: boolean },
@@ -107,7 +108,7 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_id) l
   }
   }
   for (var r = 0u; r < ROWS; r++) {
-    let exists = firstRow + r < length; // queries past the end repeat the last one with weight 0
+    let exists = firstRow + r < length; // queries past the end read the last query and get weight 0
     let statistics = rowStatistics[queryHead * length + min(firstRow + r, length - 1u)];
     ${
     firstQuery

@@ -1,6 +1,6 @@
 /**
- * Attention backward in panels, first step: the probabilities and the logits' gradients of a chunk
- * of keys, in base 2.
+ * Attention backward in panels, first step: the probabilities P and the logits' gradients dS of a
+ * chunk of keys. Exponentials are computed in base 2.
  *
  *   P_tj = exp2(log2 e (scale ⟨q_t, k_j⟩ − L_t))      dS_tj = scale P_tj (f_j ⟨g_t, v_j⟩ − D_t)
  *
@@ -95,7 +95,7 @@ fn main(
   ${
     eachRow((r) => `
   let logSumExp${r} = LOG2_E * subgroupBroadcast(statistics${r >> 3}.x, ${r % 8}u);
-  // Queries past the end repeat the last one with weight 0.
+  // Queries past the end read the last query and get weight 0.
   let weight${r} = select(vec4f(0.0), exponential2(scale * score${r} - logSumExp${r}), place.firstRow + ${r}u < length);
   probability[panelRow + ${r * PANEL_VECTORS}u] = weight${r};`)
   }

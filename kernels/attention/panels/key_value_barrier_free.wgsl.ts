@@ -18,9 +18,10 @@ import { unroll } from "../../unroll.ts";
 /**
  * Writes the kernel.
  *
- * Bindings: 0 uniform parameters; 1 panel, of dS or P; 2 source [B, Hq, T, D], the query or the
- * outputGradient; 3 gradient [B, Hkv, T, D]. Dispatch: (tiles of R keys of the chunk, ⌈D / (lanes ·
- * groups)⌉, key and value heads of the chunk).
+ * Bindings: 0 uniform parameters; 1 the panel of dS or of P; 2 source [B, Hq, T, D], which is the
+ * query with dS and the outputGradient with P; 3 gradient [B, Hkv, T, D], of the key or of the
+ * value. Dispatch: (tiles of R keys of the chunk, ⌈D / (lanes · groups)⌉, key and value heads of
+ * the chunk).
  */
 export function attentionBackwardPanelsKeyValueBarrierFree(
   options: PanelBarrierFreeOptions,
@@ -47,16 +48,17 @@ fn main(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_id) l
     let head = workgroup.z * parameters.groupSize + member;
     let headRow = (parameters.firstHead * parameters.groupSize + head) * length;
     let panelRow = panelStart(head, workgroup.x * ROWS / KEYS, 0u) + workgroup.x * ROWS % KEYS;
-    // Diagonal tile: a query sees only the keys up to its own position.
+    // In the diagonal tile a query sees only the keys up to its own position.
     for (var k = firstKey; k < min(firstKey + ROWS, length); k++) {
       ${addSeen(options, { ...operands, seen: (r) => `k >= firstKey + ${r}u` })}
     }
-    // Queries past the end repeat the last one, which sees all keys, with weight 0.
+    // A query past the end reads the last query, which sees all keys. The panel holds 0 for it.
     for (var k = firstKey + ROWS; k < length; k += ${step}u) {
       ${addProducts(options, operands)}
     }
   }
-  // Rows past the end store to the last row's place; the last row is stored after them and stays.
+  // Rows past the end are stored in the last row's place. The last row is stored after them and
+  // overwrites them.
   let headRow = (parameters.firstHead + workgroup.z) * length;
   ${
     unroll(groups, (g) => `

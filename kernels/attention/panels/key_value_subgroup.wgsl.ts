@@ -19,9 +19,9 @@ import { unroll } from "../../unroll.ts";
 /**
  * Writes the kernel.
  *
- * Bindings: 0 uniform parameters; 1 panel, of dS or P; 2 source [B, Hq, T, D], the query or the
- * outputGradient; 3 gradient [B, Hkv, T, D]. Dispatch: (tiles of keys of the chunk, ⌈D / 32⌉, key
- * and value heads of the chunk).
+ * Bindings: 0 uniform parameters; 1 the panel of dS or of P; 2 source [B, Hq, T, D], which is the
+ * query with dS and the outputGradient with P; 3 gradient [B, Hkv, T, D], of the key or of the
+ * value. Dispatch: (tiles of keys of the chunk, ⌈D / 32⌉, key and value heads of the chunk).
  *
  * @returns WGSL, for the feature `subgroups`
  */
@@ -52,8 +52,8 @@ fn main(
     let head = workgroup.z * parameters.groupSize + member;
     let headRow = (parameters.firstHead * parameters.groupSize + head) * length;
     let panelRow = (head * parameters.tiles + workgroup.x) * tilesOfRows() * (ROWS * KEYS / 4u) + lane;
-    // Diagonal tile: a query sees only the keys up to its own position. Queries past the end repeat
-    // the last one with weight 0 and need no mask.
+    // In the diagonal tile a query sees only the keys up to its own position. A query past the end
+    // needs no mask: it reads the last query, and the panel holds 0 for it.
     for (var k = firstKey; k < firstKey + ROWS; k += 4u) {
       ${loads}
 ${addProducts("sum", left, (r, u) => `k + ${u}u >= firstKey + ${r}u`)}
@@ -63,7 +63,8 @@ ${addProducts("sum", left, (r, u) => `k + ${u}u >= firstKey + ${r}u`)}
 ${addProducts("sum", left)}
     }
   }
-  // Rows past the end store to the last row's place; the last row is stored after them and stays.
+  // Rows past the end are stored in the last row's place. The last row is stored after them and
+  // overwrites them.
   let headRow = (parameters.firstHead + workgroup.z) * length;
   if (workgroup.y * ${PANEL_LANES}u + lane < vectors) {
     ${

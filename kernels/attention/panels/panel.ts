@@ -27,7 +27,7 @@ export function panelHeader({ rows, keys }: PanelTile): string {
 struct Parameters {
   length: u32, // T
   headDim: u32, // D
-  groupSize: u32, // query heads of a key and value head
+  groupSize: u32, // query heads per key and value head
   scale: f32,
   vScaleFull: u32, // 1: factors come from valve
   firstHead: u32, // the chunk's first key and value head, counted over the batch
@@ -49,13 +49,14 @@ fn panelStride() -> u32 {
   return tilesOfRows() * ROWS * KEYS;
 }
 
-// Where a row's numbers in a tile of keys start in a panel. Tiles are counted within the chunk.
+// Where a row's numbers in a tile of keys start in a panel. Heads and tiles are numbered within the
+// chunk.
 fn panelStart(head: u32, tile: u32, row: u32) -> u32 {
   return (head * parameters.tiles + tile) * panelStride() + row * KEYS;
 }
 
-// A workgroup's tile of a panel. Tiles are counted from the diagonal down, one column of tiles
-// after another.
+// The tile of a panel that a workgroup computes. Workgroups are numbered down each column of tiles,
+// from the diagonal on, one column after another.
 struct Place {
   tile: u32, // of keys, counted from the chunk's first
   firstKey: u32,

@@ -66,8 +66,8 @@ fn main(
   if (firstKey > 0u) {
     ${unroll(groups, (g) => rowsOf(g, (r, place) => `sum${r}_${g} = ${place};`))}
   }
-  // The first loop takes the keys that all rows see. The second takes the keys of the diagonal
-  // tile, if it is in this chunk. k counts from the chunk's first key.
+  // The first loop adds the terms of the keys that all rows see. The second adds those of the
+  // diagonal tile's keys, if that tile is in this chunk. k counts from the chunk's first key.
   let whole = min(below * ROWS, parameters.tiles * KEYS);
   for (var k = 0u; k < whole; k += ${step}u) {
     ${panelStep}
@@ -78,7 +78,8 @@ fn main(
     ${panelStep}
     ${addSeen(options, { ...operands, seen: (r) => `k <= whole + ${r}u` })}
   }
-  // Rows past the end store to the last row's place; the last row is stored after them and stays.
+  // Rows past the end are stored in the last row's place. The last row is stored after them and
+  // overwrites them.
   ${unroll(groups, (g) => rowsOf(g, (r, place) => `${place} = sum${r}_${g};`))}
 }
 `;

@@ -1,7 +1,7 @@
 /**
- * Attention backward in panels, third step: the terms of a chunk's keys in queryGradient, Σ_j dS_tj
- * k_j. The first chunk writes its terms, and later chunks add theirs one after the other, so no sum
- * needs atomics. attention/panels/panel.ts describes the panels.
+ * Attention backward in panels, third step: adds Σ_j dS_tj k_j over a chunk's keys j to
+ * queryGradient. The first chunk writes its sums, and later chunks add theirs one after the other,
+ * so no sum needs atomics. attention/panels/panel.ts describes the panels.
  *
  * Source: Dao, arXiv 2307.08691, algorithm 2.
  */
@@ -60,8 +60,8 @@ fn main(
   if (firstKey > 0u) {
     ${eachRow((r) => `sum${r} = queryGradient[${place(r)}];`)}
   }
-  // The first loop takes the keys that all rows see. The second takes the keys of the diagonal
-  // tile, if it is in this chunk. k counts from the chunk's first key.
+  // The first loop adds the terms of the keys that all rows see. The second adds those of the
+  // diagonal tile's keys, if that tile is in this chunk. k counts from the chunk's first key.
   let whole = min(below * ROWS, parameters.tiles * KEYS);
   for (var k = 0u; k < whole; k += 4u) {
     ${loads}
@@ -72,7 +72,8 @@ ${addProducts("sum", left)}
     ${loads}
 ${addProducts("sum", left, (r, u) => `k + ${u}u <= whole + ${r}u`)}
   }
-  // Rows past the end store to the last row's place; the last row is stored after them and stays.
+  // Rows past the end are stored in the last row's place. The last row is stored after them and
+  // overwrites them.
   if (workgroup.y * ${PANEL_LANES}u + lane < vectors) {
     ${
     eachRow((i) => {

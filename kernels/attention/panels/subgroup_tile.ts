@@ -5,8 +5,8 @@
  * A workgroup is one subgroup and computes 32 × 32 numbers: each lane computes one vec4f in every
  * row. Each number of the left operand is loaded by a single lane, which broadcasts it. The kernel
  * walks along the inner length in steps of four. One statement adds a step's four products to an
- * accumulator, because carrying an accumulator around the loop costs more than an addition. No
- * barrier, no workgroup memory.
+ * accumulator, because carrying an accumulator around the loop costs more than an addition. The
+ * kernels need no barrier and no workgroup memory.
  */
 import type { PanelTile } from "./panel.ts";
 import { unroll } from "../../unroll.ts";
@@ -32,17 +32,17 @@ export function eachRow(line: (row: number) => string, separator = "\n"): string
   return unroll(SIDE, line, separator);
 }
 
-/** The loads of the left operand, which the lanes share. */
+/** WGSL that loads the left operand and shares its numbers among the lanes. */
 export interface LeftLoads {
   /** Declares the vec4f variables `left0` … `left3`. */
   readonly loads: string;
-  /** A row's number at the inner index k + u, broadcast. */
+  /** The number of row `row` at the inner index k + u, broadcast to all lanes. */
   readonly number: (row: number, u: number) => string;
 }
 
 /**
- * Loads rows of the left operand that are contiguous along the inner length: of each of the rows l,
- * l + 8, … lane l reads one vec4f, at `index`.
+ * Loads rows of the left operand that are contiguous along the inner length. Lane l reads one vec4f
+ * of each of the rows l, l + 8, …; `index(j)` is where that of row l + 8 j lies in the buffer.
  */
 export function leftAlongInner(buffer: string, index: (group: number) => string): LeftLoads {
   return {
@@ -54,7 +54,8 @@ export function leftAlongInner(buffer: string, index: (group: number) => string)
 
 /**
  * Loads rows of the left operand from memory where the numbers of all rows at one inner index are
- * contiguous. At the inner index k + u, lane l reads rows 4 l to 4 l + 3 as one vec4f, at `index`.
+ * contiguous. At the inner index k + u, lane l reads rows 4 l to 4 l + 3 as one vec4f, which lies
+ * at `index(u)` in the buffer.
  */
 export function leftAcross(buffer: string, index: (u: number) => string): LeftLoads {
   return {

@@ -1,5 +1,6 @@
-// Attention backward, precise form (src/ops/attention/precise.ts), first step. The forward adds
-// up values f_j v_j; this kernel subtracts the value at position p of the same head from each.
+// Attention backward, precise form (src/ops/attention/precise.ts), first step. The forward adds up
+// the values f_j v_j. From each of them, this kernel subtracts the value f_p v_p at position p of
+// the same head.
 //
 //   shifted_j = f_j v_j - f_p v_p
 //

@@ -1,8 +1,8 @@
-// Attention backward, precise form with a learned sink. attention/precise/shift.wgsl subtracts
-// f_p v_p, the value at position p, from every value f_j v_j. The subtraction lowers <g_t, f_j v_j>
-// by <g_t, f_p v_p>, but D_t = <g_t, y_t> only by (1 - b_t) <g_t, f_p v_p>, because the sink has
-// the share b_t of row t's weight. The excess b_t <g_t, f_p v_p> acts like one more gradient of
-// logSumExp:
+// Attention backward, precise form with a learned sink. attention/precise/shift.wgsl subtracts the
+// value f_p v_p at position p from every value f_j v_j. The subtraction lowers <g_t, f_j v_j> by
+// <g_t, f_p v_p>, but D_t = <g_t, y_t> only by (1 - b_t) <g_t, f_p v_p>, because the sink has the
+// share b_t of row t's weight. The excess b_t <g_t, f_p v_p> acts like one more gradient of
+// logSumExp, so this kernel adds it to that gradient:
 //
 //   b_t = exp(s - logSumExp_t)      rest_t = l_t + b_t f_p <g_t, v_p>
 //

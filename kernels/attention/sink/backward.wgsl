@@ -3,9 +3,9 @@
 //
 //   b_t = exp(s - logSumExp_t)      ds = sum_t b_t (l_t - D_t)
 //
-// summed over the batch. s is the head's sink logit, b_t the sink's share of the weight, D_t =
-// <g_t, y_t> with g the gradient of the output y, and l is the gradient of logSumExp, or 0 if the
-// loss does not depend on it.
+// ds, the gradient of the head's sink logit s, is also summed over the batch. b_t is the sink's
+// share of the weight, D_t = <g_t, y_t> with g the gradient of the output y, and l is the gradient
+// of logSumExp, or 0 if the loss does not depend on it.
 //
 // One workgroup per query head; each of its 64 invocations takes every 64th row. So the order of
 // the sum never changes, nor do the sum's bits. One barrier. Dispatch: (Hq).

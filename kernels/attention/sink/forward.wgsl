@@ -7,13 +7,13 @@
 // A row's running softmax begins with the sink: with s as its maximum, and 1 = exp(s - s) as its
 // sum.
 //
-// s = -Infinity means no sink. s = +Infinity or NaN makes the head NaN, because exp(s - s) has no
-// value.
+// s = -Infinity means no sink. With s = +Infinity or NaN all results of the head are NaN, because
+// exp(s - s) has no value.
 //
 // Source: OpenAI, arXiv 2508.10925 (gpt-oss).
 
 const LARGEST: f32 = 3.4e38;
-const LARGEST_TO_BASE_2: f32 = 2.3e38; // the largest number that may be multiplied by log2(e)
+const LARGEST_TO_BASE_2: f32 = 2.3e38; // times log2(e), a larger number may overflow
 const SINK_LOG2_E: f32 = 1.4426950408889634;
 const SINK_LN_2: f32 = 0.6931471805599453;
 
@@ -36,8 +36,8 @@ fn firstSum(head: u32) -> f32 {
   return bitcast<f32>(select(0x3f800000u, 0x7fc00000u, isLost));
 }
 
-// logSumExp from a maximum and the logarithm of a sum, both in base 2. If the sink is the maximum,
-// use its original value, which may be too large for base 2.
+// Computes logSumExp from a maximum and the logarithm of a sum, both in base 2. If the maximum is
+// the sink's, the function takes s itself, because s times log2(e) may be too large for f32.
 fn sinkLogSumExp(maximum: f32, logarithm: f32, head: u32) -> f32 {
   if (maximum == firstMaximum2(head)) {
     return firstMaximum(head) + logarithm * SINK_LN_2;

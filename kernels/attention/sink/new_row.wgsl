@@ -1,7 +1,6 @@
-// Gives attention/sink/backward.wgsl the statistics of a query row if rows are few: computes them,
-// and stores them for the kernels that follow. This saves the dispatch of
-// attention/backward_row.wgsl, which would take longer than these few sums. Needs
-// attention/row_product.wgsl in front.
+// For few rows: computes the statistics of a query row for attention/sink/backward.wgsl, and stores
+// them for the kernels that follow. This saves the dispatch of attention/backward_row.wgsl, which
+// would take longer than these few sums. Needs attention/row_product.wgsl in front.
 
 struct Parameters {
   batches: u32, // B

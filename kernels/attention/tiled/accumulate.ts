@@ -7,9 +7,8 @@
  *
  * Neighboring columns form runs of equal length. A run needs no mask if all rows of the invocation
  * see all of its columns. Several columns of a run are read before the first product, so the reads
- * overlap in time. In the other runs, columns that some of the rows see are multiplied with a mask:
- * a row adds the products of columns that it sees, and nothing for others, not even a product with
- * zero.
+ * overlap in time. In the other runs, a mask tells for each column which rows see it: those rows
+ * add the product, and the others add nothing, not even a product with zero.
  */
 import { type Group, groupAt, groupsTogether, weightAt, weightPlace } from "./memory.ts";
 import { declareSeen, type Sight } from "./sight.ts";
@@ -59,8 +58,8 @@ export function accumulate(
       : groupAt(options, `(${groups}u * run + ${i}u)`);
   const masked = columnsMasked(options);
   // The most steps that the loop over masked columns can take. An invocation has at most `ownRows`
-  // masked columns on the diagonal. At each of the `sight.ends` ends of the full runs, less than a
-  // run of other columns remains.
+  // masked columns on the diagonal. At each of the `sight.ends` ends of the full runs, fewer than
+  // `run` more columns remain.
   const most = Math.ceil((ownRows + sight.ends * run) / masked) + 1;
   const maskedWeights = (j: number) =>
     masked === 4

@@ -15,7 +15,7 @@
  * One query tile, and its barriers (besides two per step of `products`):
  *
  *     logits, gradients of the weights      products.ts
- *     weights → tile                        a barrier before (operands lie there) and after
+ *     weights → tile                        a barrier before (operands lie in `tile`) and after
  *     u += weights × outputGradient         accumulate.ts
  *     gradients of the logits → tile        a barrier before and after
  *     sums += gradients × query             accumulate.ts
@@ -109,8 +109,8 @@ function multiplyByFactors(options: AttentionTiledOptions): string {
 }
 
 /**
- * For each of this invocation's rows that exist, writes `before` once, and `line` for every vec4f
- * n.
+ * For each of this invocation's rows, writes `before` once and `line` for every vec4f n, under the
+ * condition that the row is not past the end of the sequence.
  */
 function write(
   options: AttentionTiledOptions,
@@ -191,9 +191,9 @@ function writeValueGradient(options: AttentionTiledOptions): string {
  *
  * Bindings: 0 uniform parameters; 1 query [B, Hq, T, D]; 2 key and 3 value [B, Hkv, T, D]; 4
  * outputGradient [B, Hq, T, D]; 5 rowStatistics [B, Hq, T] of (logSumExp, D_t); 6 valve [B, Hkv,
- * T]: in (r = |v|², C), out (term of dC, 0), only read if the kernel computes no valueGradient; 7
- * keyGradient and 8 valueGradient [B, Hkv, T, D], or 7 the only gradient that the kernel computes.
- * Dispatch: (⌈T / rows⌉, Hkv, B).
+ * T]: in (r = |v|², C), out (term of dC, 0), but not written if the kernel computes no
+ * valueGradient; 7 keyGradient and 8 valueGradient [B, Hkv, T, D], or 7 the only gradient that the
+ * kernel computes. Dispatch: (⌈T / rows⌉, Hkv, B).
  *
  * @param gradients the gradients to compute. Default: both
  */

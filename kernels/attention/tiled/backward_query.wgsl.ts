@@ -13,7 +13,7 @@
  * One key tile, and its barriers (besides two per step of `products`):
  *
  *     logits, gradients of the weights      products.ts
- *     gradients of the logits → tile        a barrier before (operands lie there) and after
+ *     gradients of the logits → tile        a barrier before (operands lie in `tile`) and after
  *     sums += gradients × key               accumulate.ts
  *
  * Workgroup memory: memory.ts. Masked keys are never added (accumulate.ts).

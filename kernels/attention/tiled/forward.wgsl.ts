@@ -57,8 +57,8 @@ export interface AttentionForwardTiledOptions extends AttentionTiledOptions {
 }
 
 /**
- * Declares a row's softmax before its first key: the largest logit, and the sum of the exponentials
- * relative to it.
+ * Declares the state of a row's softmax before the first key: `maximum{a}`, the largest logit, and
+ * `sum{a}`, the sum of the exponentials relative to it.
  */
 function declareSoftmax(options: AttentionForwardTiledOptions): string {
   const { vector } = tileOf(options);
@@ -77,7 +77,10 @@ function declareSoftmax(options: AttentionForwardTiledOptions): string {
   var sum${a} = ${vector}(); // over this invocation's keys`);
 }
 
-/** Scales the logits, hides those of masked keys, and computes the new maximum `newMaximum{a}`. */
+/**
+ * Scales the logits, replaces those of masked keys by MASKED, and computes the new maximum
+ * `newMaximum{a}`.
+ */
 function raiseMaximum(options: AttentionTiledOptions): string {
   const { vector } = tileOf(options);
   return `
@@ -104,8 +107,8 @@ function raiseMaximum(options: AttentionTiledOptions): string {
 }
 
 /**
- * Turns the logits into weights and adds them to the sum, after the older sum is scaled to the new
- * maximum.
+ * Scales the sum of the earlier weights to the new maximum, turns the logits into weights, and adds
+ * these to the sum.
  */
 function weigh(options: AttentionTiledOptions): string {
   const { vector } = tileOf(options);
@@ -120,7 +123,8 @@ function weigh(options: AttentionTiledOptions): string {
     eachBlock(options, (a) => `
     let correction${a} = exp2(maximum${a} - newMaximum${a});
     maximum${a} = newMaximum${a};
-    // No exponent is positive, so their sum is NaN only if one of them is.
+    // No exponent is positive, so their sum is NaN only if an exponent is NaN. Then the sum of the
+    // weights becomes NaN, too.
     var exponents${a} = ${vector}();
     ${eachColumn(options, (b, c) => `exponents${a} += exponent${a}_${b}_${c};`)}
     sum${a} = ${passNotANumber(options, `sum${a} * correction${a}`, `exponents${a}`)};`)

@@ -2,9 +2,9 @@
  * The layout of workgroup memory in attention's tiled kernels.
  *
  * A group is four neighboring indices d of the head dimension, or four neighboring columns; e
- * counts them from 0 to 3. One turn of the kernels' loops unrolls `together` groups, because
- * constant indices cost no instructions. The array `tile[turn][group][e][block]` first holds the
- * operands of a product, then weights:
+ * counts them from 0 to 3. One iteration of a kernel's loop is called a turn. It unrolls `together`
+ * groups, because constant indices cost no instructions. The array `tile[turn][group][e][block]`
+ * first holds the operands of a product, then weights:
  *
  *     operands   a block of rows, or of columns, at d = 4 · (together · turn + group) + e
  *     weights    a block of rows at column 4 · (together · turn + group) + e
@@ -20,9 +20,10 @@
  * (`deno task compilers`).
  *
  * Workgroup memory serves 128 bytes at once, one number from each of 32 banks: a vec4f for each of
- * 8 invocations, or half a vec4f for each of 16. A pitch is the length of the arrays' last index.
- * The pitches, which are odd, and the order of staging.ts keep vectors in different banks. The
- * table has the places that neighboring invocations access, and why their banks differ:
+ * 8 invocations, or half a vec4f for each of 16. A pitch is the length of an array's last
+ * dimension. Because pitches are odd, and because of the order in staging.ts, neighboring
+ * invocations access vectors in different banks. The table lists the places that they access, and
+ * why the banks differ:
  *
  *     staging   4 · pitch · vector + block   2 vectors × 4 blocks: 4 · pitch is 4 modulo 8
  *     weights   pitch · x + block            neighbors differ by an odd number
@@ -54,7 +55,9 @@ import { unroll } from "../../unroll.ts";
 /** The lengths of an array of vectors: `[turns][together][4][pitch]`. */
 interface Rectangle {
   readonly turns: number;
-  /** How many vectors there are for one d or one column; an unused one makes an even number odd. */
+  /**
+   * How many vectors there are for one d or one column, plus an unused one if that number is even.
+   */
   readonly pitch: number;
 }
 
@@ -72,8 +75,8 @@ interface Layout {
   /** Undefined where the weights lie in `tile`. */
   readonly weights: Rectangle | undefined;
   /**
-   * How many vectors `partial` has for all invocations of one x; an unused one makes an even number
-   * odd.
+   * How many vectors `partial` has for all invocations of one x, plus an unused one if that number
+   * is even.
    */
   readonly partialPitch: number;
 }
@@ -105,7 +108,7 @@ function layoutOf(options: AttentionTiledOptions): Layout {
   return { ...least, together, partialPitch: odd(rowBlocks) };
 }
 
-// How many vectors of `tile` and `weights` belong to one group of a turn and one e.
+// How many vectors `tile` and `weights` together have for one value of `group` and one of `e`.
 function vectorsOf({ tile, weights }: Pick<Layout, "tile" | "weights">): number {
   const size = ({ turns, pitch }: Rectangle) => turns * pitch;
   return size(tile) + (weights === undefined ? 0 : size(weights));
@@ -120,7 +123,9 @@ export function groupsTogether(options: AttentionTiledOptions): number {
   return Math.max(1, Math.min((options.writtenOut ?? 256) / multiplyAdds, groups / 2));
 }
 
-/** The bytes of a tiled kernel's workgroup memory, with `partial`, which some kernels lack. */
+/**
+ * The bytes of a tiled kernel's workgroup memory. They include `partial`, which some kernels lack.
+ */
 export function attentionTiledMemory(options: AttentionTiledOptions): number {
   const { side, storage } = tileOf(options);
   const layout = layoutOf(options);
@@ -128,7 +133,9 @@ export function attentionTiledMemory(options: AttentionTiledOptions): number {
     4 * side * options.across * layout.partialPitch;
 }
 
-/** Declares `tile` and `weights`, with `partial` if a kernel shares a number for each row. */
+/**
+ * Declares `tile` and `weights`, and also `partial` for kernels that share a number for each row.
+ */
 export function declarations(
   options: AttentionTiledOptions,
   { partial }: { readonly partial: boolean },
@@ -138,8 +145,8 @@ export function declarations(
   const array = ({ turns, pitch }: Rectangle) =>
     `array<array<array<array<${elementType(storage, side)}, ${pitch}>, 4>, ${together}>, ${turns}>`;
   return `
-// [turn][group][e][block]: an operand's numbers at one d, or the weights of one column. That d or
-// column is 4 · (${together} · turn + group) + e.
+// [turn][group][e][block]: a block's numbers in an operand at one d, or its weights at one column.
+// That d or column is 4 · (${together} · turn + group) + e.
 var<workgroup> tile: ${array(tile)};
 ${weights === undefined ? "" : `var<workgroup> weights: ${array(weights)};`}
 ${
@@ -156,7 +163,7 @@ export interface Group {
   readonly group: string;
 }
 
-/** The indices of a group whose number is only known at run time. */
+/** The indices of the group whose number is the WGSL expression `group`, known only at run time. */
 export function groupAt(options: AttentionTiledOptions, group: string): Group {
   const { together } = layoutOf(options);
   return together === 1
@@ -204,7 +211,7 @@ export function weightPlace(
   return () => `${array}[${turn}][${group}][${component}][${plus("firstBlock", a)}]`;
 }
 
-/** The place of an invocation's block `a` of weights at any column. */
+/** The place of an invocation's block `a` of weights at the column given by the WGSL `column`. */
 export function weightAt(options: AttentionTiledOptions, column: string, a: number): Place {
   return weightPlace(options, {
     group: groupAt(options, `${column} / 4u`),
@@ -274,8 +281,8 @@ export function share(
 }
 
 /**
- * Writes `name{a}` to `partial`. It needs a barrier after the last read of `partial`, and one
- * before `combined`.
+ * Writes `name(a)`, a vector for each row block a, to `partial`. It needs a barrier after the last
+ * read of `partial`, and one before `combined`.
  */
 export function publish(options: AttentionTiledOptions, name: (a: number) => string): string {
   return eachBlock(options, (a) => `partial[x][${plus("firstBlock", a)}] = ${name(a)};`);

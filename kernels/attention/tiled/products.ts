@@ -23,14 +23,17 @@ export interface Products {
   readonly name: string;
   readonly rows: Operand;
   readonly columns: Operand;
-  /** Whether operands are never rounded. Default: false. With f16 a step is then half as long. */
+  /**
+   * Whether operands stay unrounded even with f16, where a step is then half as long. Default:
+   * false.
+   */
   readonly exact?: boolean;
 }
 
 /**
  * Computes {@linkcode Products}, declared as `name{a}_{b}_{c}`. Two barriers per step: the first
- * waits until all have read the earlier contents of `tile`; the second separates writing and
- * reading.
+ * waits until all invocations have read the earlier contents of `tile`; the second waits until all
+ * have written the new ones.
  */
 export function products(
   options: AttentionTiledOptions,

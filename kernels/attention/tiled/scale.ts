@@ -51,7 +51,9 @@ export function publishLargest(
       ${publish(options, (a) => `${name}Most${a}`)}`;
 }
 
-/** Calls `share` for rows that are scaled to a size that f16 keeps. */
+/**
+ * Shares the weights as `share` does; with f16, it first scales each row to a size that f16 keeps.
+ */
 export function shareScaled(options: AttentionTiledOptions, name: string): string {
   const { storage } = tileOf(options);
   if (storage === "f32") return share(options, name);

@@ -12,11 +12,11 @@
 import { type AttentionTiledOptions, component, eachBlock, tileOf } from "./tile.ts";
 
 /**
- * Tells which rows see which columns, as WGSL. The texts use the kernel's variables: `firstRow` and
+ * Tells which rows see which columns, as WGSL. The WGSL uses the kernel's variables: `firstRow` and
  * `firstColumn`, where the tile begins, and `position{a}`, an invocation's rows.
  */
 export interface Sight {
-  /** A condition under which every row sees every column, uniform over the workgroup. */
+  /** The condition that every row sees every column. It is uniform over the workgroup. */
   whole(options: AttentionTiledOptions): string;
   /**
    * Which rows of block `a` see a column, as a vector of booleans. `column` is its index in the
@@ -24,8 +24,8 @@ export interface Sight {
    */
   seen(options: AttentionTiledOptions, a: number, column: string): string;
   /**
-   * A condition under which all of this invocation's rows see `count` columns, from the tile's
-   * column `from` on.
+   * The condition that all of this invocation's rows see the `count` columns from the tile's column
+   * `from` on.
    */
   sees(options: AttentionTiledOptions, from: string, count: number): string;
   /**
@@ -90,7 +90,7 @@ export const queriesFromTheRow: Sight = {
 };
 
 /**
- * Declares `seen{a}`: the rows of each block that see a column.
+ * Declares `seen{a}`, a vector of booleans: which rows of block `a` see a column.
  *
  * @param column the column's index in the head
  */

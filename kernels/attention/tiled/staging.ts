@@ -1,7 +1,7 @@
 /**
  * Staging copies `step` of the D numbers of a tile's rows and columns from global memory to
- * workgroup memory, transposed. A unit is the same vec4f of every row of a block. It is written as
- * four vectors, each with one number from every row of the block. Neighboring
+ * workgroup memory, transposed. A unit consists of the vec4f at one index in every row of a block.
+ * It is written as four vectors, each with one number from every row of the block. Neighboring
  * invocations take these units:
  *
  *     8 neighboring invocations        2 neighboring vec4f × 4 blocks
@@ -41,9 +41,11 @@ function nearBlocks(blocks: number): number {
 
 /** WGSL for one unit of an operand. The variable `unit` is the unit's number. */
 interface Unit {
-  /** Declares `vector` and `block`: the unit's vec4f of the step, and its block. */
+  /**
+   * Declares `vector`, the index of the unit's vec4f in the step, and `block`, the unit's block.
+   */
   readonly declare: string;
-  /** Expressions that read the vec4f of the block's rows. */
+  /** Expressions that read the unit's vec4f, one of each row of the block. */
   readonly reads: readonly string[];
 }
 
@@ -132,7 +134,8 @@ export function stage(
       {${body(side, `invocation + ${pass * invocations}u`)}
       }`)
   );
-  // The remaining units of each operand, staged together if there are enough invocations for both.
+  // The remaining units of each operand. If there are enough invocations for those of both
+  // operands, they are staged at the same time.
   const rests = parts.map(({ side, units }) => ({ side, units, rest: units % invocations }))
     .filter(({ rest }) => rest > 0);
   const together = rests.reduce((sum, { rest }) => sum + rest, 0) <= invocations;

@@ -35,13 +35,13 @@ import { unroll } from "../../unroll.ts";
 
 /** Options of attention's tiled kernels. */
 export interface AttentionTiledOptions {
-  /** How many invocations share the tile from its first row to its last. */
+  /** Among how many invocations the tile's rows are divided. */
   readonly down: number;
-  /** How many invocations share the tile from its first column to its last. */
+  /** Among how many invocations the tile's columns are divided. */
   readonly across: number;
-  /** How many blocks an invocation has from its first row to its last. */
+  /** How many blocks of rows an invocation owns. */
   readonly blocksDown: number;
-  /** How many blocks an invocation has from its first column to its last. */
+  /** How many blocks of columns an invocation owns. */
   readonly blocksAcross: number;
   /**
    * A block has this many rows and columns. A vector in workgroup memory holds this many numbers.
@@ -53,8 +53,8 @@ export interface AttentionTiledOptions {
   /** D, a multiple of 4. */
   readonly headDim: number;
   /**
-   * Multiply-adds in one iteration of a loop, enough to make the loop's overhead small. Default:
-   * 256. A smaller number compiles faster.
+   * About how many multiply-adds one iteration of a loop has. The default, 256, makes the loop's
+   * overhead small. With a smaller number the kernel compiles faster.
    */
   readonly writtenOut?: number;
   /**
@@ -181,9 +181,9 @@ export function declarePositions(options: AttentionTiledOptions): string {
 }
 
 /**
- * The end of a loop that compilers must not unroll: they would unroll a loop if they knew its count
- * or a small bound of it, and run out of registers. The added term is 0 for every sequence that
- * fits into memory.
+ * WGSL for the end of a loop that compilers must not unroll. If they knew the number of iterations,
+ * or a small bound of it, they would unroll the loop and run out of registers. So this adds a term
+ * that is 0 for every sequence that fits into memory, which compilers do not know.
  */
 export function uncounted(end: string): string {
   return `${end} + (length >> 31u)`;
@@ -215,7 +215,7 @@ export function passNotANumber(
     : `passNotANumber(vec4f(${result}, vec2f()), vec4f(${argument}, vec2f())).xy`;
 }
 
-/** Whether this invocation holds vec4f n of its rows: the last ones may lie past D. */
+/** Whether this invocation's n-th vec4f of a row exists: the last one may lie past D. */
 export function holds(options: AttentionTiledOptions, n: number): string {
   return `x + ${n * options.across}u < ${tileOf(options).vectors}u`;
 }
