@@ -90,7 +90,6 @@ export async function compileOn(gpu: PretendedGpu, options: CompileOptions): Pro
       const { number, work } = trying;
       compiled.set(number, {
         ...work,
-        code: number,
         workgroup: [],
         executables: [],
         error: `the compiler died: ${error.message}`,

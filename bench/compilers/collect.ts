@@ -40,7 +40,11 @@ export interface Compiled extends Omit<Work, "code">, KeptKernel {
 export type CollectReport =
   | { readonly type: "opened"; readonly info: GpuInfo; readonly total: number }
   /** Sent before a kernel is compiled, to identify the kernel if the process dies. */
-  | { readonly type: "begin"; readonly number: number; readonly work: Omit<Work, "code"> }
+  | {
+    readonly type: "begin";
+    readonly number: number;
+    readonly work: Omit<Compiled, keyof KeptKernel | "error">;
+  }
   | { readonly type: "compiled"; readonly number: number; readonly result: Compiled };
 
 /** The limits to request from the adapter. */
@@ -160,7 +164,7 @@ async function collect(
     if (request.skip.includes(number)) continue;
     let found = known.get(id) ?? (request.keep === undefined ? await kept.find(code) : undefined);
     if (found === undefined) {
-      report({ type: "begin", number, work });
+      report({ type: "begin", number, work: { ...work, code: id } });
       const label = `${work.operator} ${work.variant} ${work.shape} ${work.file}`;
       const { line, error } = await compile(device, { code, label }, request);
       const name = label.replace(/[^\w.³×-]+/g, "_");
