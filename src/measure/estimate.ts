@@ -5,11 +5,11 @@
  * are not independent. A file's values form a table with a row for each measurement and a column
  * for each round, in which one process takes all measurements. A busy machine or a low clock moves
  * all values of a round. So the table is split into each measurement's mean, each round's effect,
- * and a rest. The error of a mean has two sources. One is the rounds' effects, which all
- * measurements share; it has one degree of freedom less than there are rounds. The other is the
- * rest. Its variances are moderated (pulled toward a value common to all measurements), because a
- * variance from as few as three rounds is very uncertain. Intervals are Welch's, with
- * Satterthwaite's degrees of freedom.
+ * and a rest. The error of a mean has two sources. The first is the rounds' effects, which all
+ * measurements share; their variance has one degree of freedom less than there are rounds. The
+ * second is the rest. Its variances are moderated (pulled toward a value common to all
+ * measurements), because a variance from as few as three rounds is very uncertain. Intervals are
+ * Welch's, with Satterthwaite's degrees of freedom.
  *
  * Sources: T. Kalibera, R. Jones, Rigorous benchmarking in reasonable time (2013), on why to count
  * processes instead of samples; B. L. Welch, The generalization of "Student's" problem when several
@@ -35,7 +35,7 @@ import { mean, sum } from "../statistics/mean.ts";
  */
 export const ASSUMED_DEVIATION = 0.1;
 
-/** The most degrees of freedom. It stands for infinity, which JSON cannot hold. */
+/** The most degrees of freedom. This number stands for infinity, which JSON cannot store. */
 const MOST_DF = 1e9;
 
 /** A mean of logarithms, and the variances of its independent sources of error. */
@@ -46,14 +46,17 @@ export interface Estimate {
   readonly processes: number;
 }
 
-/** Computes a logarithm from a process's medians; undefined if one is missing or not positive. */
+/**
+ * Computes the logarithm of a process's median, or of a ratio of its medians. Returns undefined if
+ * a median is missing or not positive.
+ */
 type ProcessValue = (process: {
   readonly samples: readonly number[];
   readonly cpuSamples: readonly number[];
   readonly throttleSamples: readonly number[];
 }) => number | undefined;
 
-/** Estimates of the logarithms of a measurement's times, which are in ns. */
+/** Estimates of the logarithms of a measurement's times in ns. */
 export interface TimeEstimates {
   readonly time: Estimate;
   /** The CPU time, if every process has it. */
@@ -77,7 +80,7 @@ const series: Readonly<Record<keyof TimeEstimates, ProcessValue>> = {
 };
 
 /**
- * Estimates the times of one file's measurements together.
+ * Estimates the times of one file's measurements, together because they share the rounds' effects.
  *
  * @param measurements one file's measurements; those without samples are left out
  */
@@ -185,7 +188,7 @@ function roundEffects<Key>(rows: readonly Row<Key>[]): ReadonlyMap<number, numbe
   return new Map([...deviations].map(([round, list]) => [round, mean(list)]));
 }
 
-// Each process's value by round; undefined if a process has none.
+// Maps each process's round to the process's value. Returns undefined if any process has no value.
 function valuesOf(
   measurement: Measurement,
   value: ProcessValue,
@@ -218,10 +221,10 @@ export interface EstimatedDifference {
 }
 
 /**
- * The mean difference between candidates and their baselines, with its error.
+ * Computes the mean difference, candidate minus baseline, and its error.
  *
  * @param pairs each candidate's estimate with its baseline's
- * @returns undefined without pairs
+ * @returns the difference of logarithms; undefined if there are no pairs
  */
 export function differenceOf(
   pairs: readonly { readonly baseline: Estimate; readonly candidate: Estimate }[],
@@ -246,7 +249,7 @@ export function differenceOf(
   };
 }
 
-/** The interval of a ratio, from a difference of logarithms. */
+/** Computes a ratio's confidence interval from the difference of the logarithms. */
 export function ratioInterval(
   { center, error, df }: EstimatedDifference,
   confidence = 0.95,
@@ -255,15 +258,15 @@ export function ratioInterval(
   return { low: Math.exp(center - reach), high: Math.exp(center + reach) };
 }
 
-/** The two-sided p-value of a difference of logarithms, against 0. */
+/** The two-sided p-value for the hypothesis that a difference of logarithms is 0. */
 export function differencePValue({ center, error, df }: EstimatedDifference): number {
   if (center === 0) return 1;
   return error === 0 ? 0 : Math.min(1, 2 * studentTail(Math.abs(center) / error, df));
 }
 
 /**
- * Summarizes the measurements of a file. With several processes, the time is the geometric mean of
- * their medians, and the interval comes from the differences between processes.
+ * Summarizes the measurements of a file. With several processes, a measurement's time is the
+ * geometric mean of the processes' medians, and its interval comes from how the processes differ.
  */
 export function summarizeMeasurements(
   measurements: readonly Measurement[],

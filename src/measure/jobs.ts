@@ -28,7 +28,7 @@ export interface Job {
   readonly tuned?: boolean;
 }
 
-/** A job's work in the fields and order of a result file. */
+/** Describes a job by the fields of a result file's measurement, in their order. */
 export function describeJob(
   { kernel, pass, shape, dtype, variant, chosen, tuned }: Job,
 ): Pick<
@@ -60,8 +60,8 @@ export interface JobSelection {
   readonly dtypes: readonly string[];
   readonly caches: readonly CacheState[];
   /**
-   * `chosen`: the default variant; `all`: every variant that can be a default; or variants by name,
-   * including those that round to f16.
+   * `chosen`: the default variant; `all`: every variant that can be a default; or a list of the
+   * variants' names, which can include variants that round to f16.
    */
   readonly variants: "chosen" | "all" | readonly string[];
 }
@@ -76,7 +76,7 @@ export interface AdapterChoice {
   readonly tuned: boolean;
   /** Reasons why variants cannot run on this adapter, by the variants' names. */
   readonly unfit?: Readonly<Record<string, string>>;
-  /** All variants; empty for an operator or pass that the measuring process lacks. */
+  /** The names of all variants; empty if the measuring process lacks the operator or the pass. */
   readonly known?: readonly string[];
 }
 
@@ -134,7 +134,7 @@ export function listJobs(
           ...{ id: jobs.length, kernel, pass, shape, dtype, variant, cache, chosen: own },
           ...own && tuned ? { tuned } : {},
         };
-        // A shape may be requested by its name and by its lengths, so a job may come twice.
+        // A shape may be requested both by its name and by its lengths, so a job may come twice.
         const key = jobKey(job);
         if (!keys.has(key)) jobs.push(job);
         keys.add(key);

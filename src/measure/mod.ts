@@ -1,6 +1,7 @@
 /**
- * Measures like `deno task bench` in your own program: the GPU's clock, ceilings, workloads with
- * inputs and float64 checks, sampling in random order, statistics, and custom operators.
+ * Measures like `deno task bench` in your own program. It exports the GPU's clock, the ceilings,
+ * workloads with inputs and float64 checks, sampling in random order, statistics, and custom
+ * operators.
  *
  * All times are nanoseconds, all rates per second.
  *
@@ -45,7 +46,7 @@
  *   console.log(median, interval?.low, interval?.high);
  * }
  *
- * // The roofline needs the kernels' ceilings: leave out `groups: []`, and this measures them, too.
+ * // `groups: []` skips the ceilings of kernels. The roofline needs them, so leave `groups` out.
  * const { ceilings } = await measureCeilings(gpu, { timer, groups: [] });
  * const { flops, bytes } = workloads[0]!.cost;
  * console.log(rooflinePosition({ flops, bytes, dtype: "f32" }, ceilings));

@@ -3,8 +3,8 @@
  *
  * These types match the JSON Schema in `result_file/schema.json`. All times are nanoseconds, all
  * rates are per second. In `result_file/`, `parse.ts` validates, and `plausibility.ts` asks whether
- * a stranger's file can be true. Only `store.ts` uses the file system, so the
- * other files run in a browser too.
+ * a stranger's file can be true. Only `store.ts` uses the file system, so the other files run in a
+ * browser too.
  */
 
 /** The version that this code writes. */
@@ -29,9 +29,9 @@ export type StopReason =
 export interface Timer {
   /** `timestamp` is the GPU's own clock, `wall` the host's. */
   readonly kind: "timestamp" | "wall";
-  /** The step of this clock in ns, found from its readings. */
+  /** The smallest step of this clock in ns, found from its readings. */
   readonly quantum: number;
-  /** The length of the GPU clock's tick on the host's clock. `samples` are in ns, not in ticks. */
+  /** The length of one tick of the GPU's clock, in ns of the host's. `samples` are in ns, too. */
   readonly nanosecondsPerTick?: number;
   /** The relative uncertainty of the tick's length, 0 to 1. */
   readonly calibrationError?: number;
@@ -58,7 +58,7 @@ export interface MeasuredProcess {
   readonly samples: number;
   /** How many consecutive `throttleSamples` are from this process. */
   readonly throttleSamples: number;
-  /** How often each of its samples runs the operator. */
+  /** The number of runs of the operator in each of this process's samples. */
   readonly repeats?: number;
 }
 
@@ -80,9 +80,9 @@ export interface Measurement {
   readonly chosen?: boolean;
   /** `{ tuned: true }` if tuning chose the variant, else empty; other fields are allowed. */
   readonly tuning: Readonly<Record<string, number | string | boolean>>;
-  /** The least floating-point operations of one run, from the plan. */
+  /** The least floating-point operations that one run needs, from the plan. */
   readonly flops: number;
-  /** The least bytes of one run, from the plan. */
+  /** The least bytes that one run must read and write, from the plan. */
   readonly bytes: number;
   /** The cache's state; absent means hot. */
   readonly cache?: CacheState;
@@ -94,25 +94,25 @@ export interface Measurement {
   readonly timer: Timer;
   /** Nanoseconds for one run of the operator, in the order of measuring. */
   readonly samples: readonly number[];
-  /** How often a sample of the first process runs the operator. A sample is the mean time. */
+  /** The number of runs in each sample of the first process. A sample is their mean time. */
   readonly repeats?: number;
   /**
-   * The processes that took the samples, in order: a new one in each round of the bench. Absent
-   * without samples, and in older files, which have one process.
+   * The processes that took the samples, in order: a new one in each round of the bench. Absent if
+   * there are no samples, and in older files, where a single process took all samples.
    */
   readonly processes?: readonly MeasuredProcess[];
   /**
-   * The number of samples of each visit. A visit takes some samples in a row; then other
-   * measurements have their turn. The items add up to the number of samples.
+   * The number of samples of each visit. A visit takes some samples in a row; then the bench visits
+   * other measurements. The sum of these numbers is the length of `samples`.
    */
   readonly rounds?: readonly number[];
   /**
-   * In a joint run (`--beside`): for each item of `rounds`, the number of the visit's sweep. In a
-   * sweep, the processes of both files visit the same work right after each other. So visits with
-   * the same sweep, in the same round of the bench, are next to each other in time.
+   * In a joint run (`--beside`): each visit's sweep number, in the order of `rounds`. In a sweep,
+   * the processes of both files visit the same work right after each other. So visits with the same
+   * sweep number, in the same round of the bench, are next to each other in time.
    */
   readonly sweeps?: readonly number[];
-  /** CPU time of one run in ns, one per sample. */
+  /** For each sample: the CPU time of one run, in ns. */
   readonly cpuSamples?: readonly number[];
   /** Times in ns of the fixed reference kernel, which runs between samples. */
   readonly throttleSamples?: readonly number[];
@@ -147,8 +147,8 @@ export interface Ceiling<Unit extends string> {
   /** How the figure was measured, such as the access style of the fastest kernel. */
   readonly method?: string;
   /**
-   * The best figure of every form of the kernel, best form first; absent for a single form, and in
-   * older files.
+   * The best figure of every form of the kernel, best form first. Absent if the kernel has only one
+   * form, and in older files.
    */
   readonly forms?: readonly CeilingForm[];
 }
@@ -225,7 +225,7 @@ export interface ResultSettings {
   readonly budgetSeconds?: number;
   /** The most samples of a measurement in one process; no limit for runs with `--beside`. */
   readonly maximumSamples?: number;
-  /** The number of rounds, each a separate process that takes every measurement. */
+  /** The number of rounds. In each round a separate process takes every measurement. */
   readonly processes?: number;
   /**
    * A random name that the two files of a joint run (`--beside`) share: 32 hexadecimal digits.

@@ -22,7 +22,7 @@ export const MEASUREMENT_COST = 0.1;
 const BUDGET_TO_COST = 3;
 
 /**
- * The number of processes for each measurement.
+ * Computes how many processes take each measurement.
  *
  * @param seconds the budget of the whole run
  * @returns 3 to 16
@@ -51,9 +51,9 @@ export function processesOf(measurement: Measurement): readonly MeasuredProcess[
 }
 
 /**
- * Whether a measurement needs nothing from a round. It has the round's samples already, or it has
- * no samples at all, because it failed or the clock gave no times. Another process would not change
- * such a failure.
+ * Whether a measurement needs no process in a round. That is so if it has the round's samples
+ * already. It is also so if it has no samples at all, because it failed or the clock gave no times:
+ * another process would not change that.
  */
 export function hasRound(measurement: Measurement, round: number): boolean {
   return measurement.samples.length === 0 ||

@@ -1,11 +1,11 @@
 /**
  * Samples several pieces of GPU work in turn. Each round visits the pieces that need more samples
  * (it takes some of each) in a new random order, so changes of the machine affect all of them
- * alike. A fixed reference kernel runs every few visits; samples taken while it was slow are
- * flagged and kept.
+ * alike. A fixed reference kernel runs before every sixth visit. Samples taken while this kernel
+ * was slow are flagged and kept.
  *
  * `sampling/stopping.ts` decides the number of samples, `timing/repeats.ts` the number of runs in
- * each. The header of `timing/repeats.ts` names all that decides how often something is measured.
+ * each sample. The header of `timing/repeats.ts` names every file that decides such a number.
  *
  * This file calls no Deno API, because the browser's page uses it too.
  */
@@ -41,7 +41,7 @@ const RACE_ROUNDS = 3;
 
 /**
  * Samples work until each piece is precise enough, its noise no longer changes, or its time or its
- * number of samples is used up. A race or an interrupt can end it earlier.
+ * number of samples is used up. A race or an interrupt can end the sampling earlier.
  *
  * @param work the work to sample
  * @param options the timer, the rule, the reference kernel and the seed

@@ -40,10 +40,11 @@ function defined(values: readonly (number | undefined)[]): number[] {
  * Computes a machine's totals.
  *
  * @param rows the comparison's rows
- * @param options.complete the rows that all machines have
+ * @param options.complete the rows in which every machine has a rank
  * @param options.index the machine's index
  * @param options.estimates each machine's estimates by measurement
- * @param options.paired the measurements' changes, if both files are of a joint run
+ * @param options.paired in a joint run: how each of the machine's measurements changed from the
+ *   first file
  */
 export function totalOf(
   rows: readonly ComparisonRow[],

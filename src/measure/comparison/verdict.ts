@@ -48,7 +48,7 @@ export const SIGNIFICANCE = 0.02;
 export const DEFAULT_THRESHOLD = 0.05;
 
 /**
- * Decides the verdict of a comparison.
+ * Decides the verdict on a candidate against its baseline.
  *
  * @param pair from `comparePair`
  * @throws {RangeError} if the threshold is not a positive number
@@ -61,7 +61,7 @@ export function judge(pair: PairComparison, options: JudgeOptions = {}): Judgmen
   const { interval, pValue, evidence } = pair;
   const certain = (verdict: Verdict): Judgment => ({ verdict, doubt: undefined });
   if (interval === undefined || pValue === undefined) return certain("no data");
-  const limit = Math.log1p(threshold); // In logarithms, ×2 and ÷2 are equally large.
+  const limit = Math.log1p(threshold); // As logarithms, ×2 and ÷2 are equally far from 0.
   const correctedPValue = options.correctedPValue ?? pValue;
   if (correctedPValue <= significance) {
     if (evidence.every(({ center }) => center > limit)) return certain("slower");

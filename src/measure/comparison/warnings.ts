@@ -16,7 +16,7 @@ export interface ComparisonMaterial {
   readonly threshold: number;
 }
 
-/** With fewer rows than this, it may be chance that all changed in one direction. */
+/** If fewer rows than this all changed in one direction, that may be chance. */
 const LEAST_ROWS = 6;
 
 function percent(change: number): string {
@@ -180,7 +180,7 @@ function byCpuTime({ machines, rows }: ComparisonMaterial): string[] {
 /** Warns if nearly all rows changed in one direction: the machine changed, not the kernels. */
 function common({ results, machines, rows, threshold }: ComparisonMaterial): string[] {
   return machines.flatMap(({ name }, i) => {
-    // In a joint run a change of the machine moves both files alike, so do not warn.
+    // In a joint run a change of the machine affects both files alike, so do not warn.
     if (i === 0 || rows.some(({ cells }) => cells[i]!.pair?.inTurns)) return [];
     if (!isSameMachine(results[0]!.file, results[i]!.file)) return [];
     const changes = rows.flatMap(({ cells }) => {

@@ -13,9 +13,9 @@ export interface WithinRun {
  * Compares two measurements that the same processes of one run took. A slow process slows both
  * measurements, so this part of their errors cancels in the ratio.
  *
- * @param baseline from `estimateTimes` of the run's measurements
- * @param candidate likewise
- * @returns the candidate divided by the baseline
+ * @param baseline the first time, from `estimateTimes` of all measurements of the run
+ * @param candidate the second time, from the same call
+ * @returns the candidate's time divided by the baseline's
  *
  * @example
  * ```ts
@@ -40,8 +40,8 @@ export function compareWithinRun(baseline: Estimate, candidate: Estimate): Withi
   };
 }
 
-// Drops the first source of errors: some processes are slower than others. Both measurements share
-// it.
+// Drops the first error, which comes from slow processes: they slow both measurements alike. The
+// estimate from a single process keeps all its errors.
 function ownErrors(estimate: Estimate): Estimate {
   const { errors, processes } = estimate;
   return processes < 2 ? estimate : { ...estimate, errors: errors.slice(1) };

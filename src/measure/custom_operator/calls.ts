@@ -1,4 +1,4 @@
-/** Calls the functions of an operator's file, and names the function and call in errors. */
+/** Calls the functions of an operator's file. Each error names the function and its lengths. */
 import type { Cost } from "../../gpu/plan.ts";
 import { type Dimensions, lengthsText, type PassName } from "../workloads/operator.ts";
 import type { CustomPass } from "./description.ts";
@@ -11,7 +11,7 @@ import {
   tensorSource,
 } from "./tensors.ts";
 
-/** The call that a message is about. */
+/** The pass and the lengths of a call, which error messages name. */
 export interface Call {
   readonly pass: PassName;
   readonly dimensions: Dimensions;
@@ -21,7 +21,7 @@ export function labelOf(name: string, { pass, dimensions }: Call): string {
   return `${pass === "backward" ? "backward." : ""}${name} at ${lengthsText(dimensions)}`;
 }
 
-/** Runs a function of the file. Errors get the function's name, and a promise is refused. */
+/** Calls a function of the file. If it throws or returns a promise, the error names `label`. */
 export function attempt<Result>(label: string, run: () => Result): Result {
   let result: Result;
   try {

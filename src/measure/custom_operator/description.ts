@@ -22,16 +22,16 @@ export interface CustomPass<Lengths = Dimensions, Inputs extends string = string
   /** Draws the inputs of a call. */
   readonly inputs: (lengths: Lengths, random: TensorSource) => Record<Inputs, HostTensor>;
   /**
-   * Computes every output in float64, row-major, from the GPU's inputs. These are the expected
-   * numbers.
+   * Computes the expected numbers of every output in float64, row-major, from the inputs that the
+   * GPU gets.
    */
   readonly twin: (
     inputs: Readonly<Record<Inputs, HostTensor>>,
     lengths: Lengths,
   ) => Readonly<Record<string, ArrayLike<number>>>;
-  /** The least operations and bytes of a call. All variants' plans have this cost. */
+  /** The least operations and bytes that a call needs. Every variant's plan must have this cost. */
   readonly cost: (lengths: Lengths) => Cost;
-  /** One planner, or variants by name with the default first. */
+  /** One planner, or a planner for each variant by the variant's name, the default first. */
   readonly plan:
     | CustomPlanner<Lengths, Inputs>
     | Readonly<Record<string, CustomPlanner<Lengths, Inputs>>>;
@@ -58,8 +58,8 @@ export interface CustomOperator<
   readonly name: string;
   /**
    * The calls to measure, each given by its lengths, such as `{ n: 4096 }`. All calls name the same
-   * lengths. `--shapes=quick` takes the first call. A function is told whether the adapter computes
-   * on the CPU, and can then return smaller calls.
+   * lengths. `--shapes=quick` measures only the first call. If `shapes` is a function, it can
+   * return smaller calls for adapters that compute on the CPU (`software`).
    */
   readonly shapes:
     | readonly Lengths[]
@@ -68,10 +68,10 @@ export interface CustomOperator<
   readonly backward?: CustomPass<Lengths, BackwardInputs>;
 }
 
-/** The tolerance of a pass that gives none. */
+/** The tolerance of a pass that states none. */
 export const DEFAULT_TOLERANCE = 1e-5;
 
-/** A pass's variants by name, the default first. */
+/** Returns a pass's planners by variant name, the default variant first. */
 export function variantsOfPass(
   { plan }: Pick<CustomPass, "plan">,
 ): Readonly<Record<string, CustomPlanner>> {

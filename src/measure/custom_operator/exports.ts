@@ -1,4 +1,4 @@
-/** Checks an operator file's exports before any of it runs on a GPU. */
+/** Checks the exports of an operator's file before any of its kernels runs. */
 import { closest } from "../../closest.ts";
 import type { Dimensions, PassName } from "../workloads/operator.ts";
 import { attempt } from "./calls.ts";
@@ -76,7 +76,7 @@ export function checkedOperator(exported: unknown): CustomOperator {
  * Lists the calls to measure on an adapter, each as lengths by name.
  *
  * @param software whether the adapter computes on the CPU
- * @throws {TypeError} if `shapes` does not give a list of lengths by name
+ * @throws {TypeError} if `shapes` neither is nor returns a list of lengths by name
  * @throws {RangeError} for an impossible length, or if the file's function throws
  */
 export function shapesOn({ shapes }: CustomOperator, software: boolean): readonly Dimensions[] {
@@ -109,7 +109,7 @@ export function shapesOn({ shapes }: CustomOperator, software: boolean): readonl
   return list as readonly Dimensions[];
 }
 
-/** Gives a pass of a checked operator. */
+/** Returns a pass of a checked operator. */
 export function passOf(operator: CustomOperator, pass: PassName): CustomPass {
   return pass === "forward" ? operator : operator.backward!;
 }

@@ -26,9 +26,9 @@ interface PlanCall {
 type Planned = Readonly<Record<string, Tensor>> & { readonly plan: Plan };
 
 /**
- * Describes a pass for the workloads.
+ * Makes the pass that workloads measure.
  *
- * @param operator the checked operator; undefined in a process without its file
+ * @param operator the checked operator; undefined in a process that does not run its file
  */
 export function measuredPass(
   operator: CustomOperator | undefined,
@@ -58,7 +58,7 @@ export function measuredPass(
   };
 }
 
-/** The name of a pass in tuned choices. */
+/** The name under which tuned choices store a pass of an operator. */
 export function operatorOf(
   { name, pass }: { readonly name: string; readonly pass: PassName },
 ): string {

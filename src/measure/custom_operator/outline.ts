@@ -22,8 +22,8 @@ export interface OperatorOutline {
 }
 
 /**
- * Outlines an operator. It computes the cost of every shape, and for the first software shape the
- * inputs and the twin's outputs (in float64), so that errors show before anything is measured.
+ * Outlines an operator. To show errors before anything is measured, it also calls `cost` for every
+ * shape, and `inputs` and `twin` for the first shape of adapters that compute on the CPU.
  *
  * @param digest identifies the version of its file
  * @throws {TypeError} if a cost, an input or an output has a wrong form

@@ -1,4 +1,4 @@
-/** The tensors of an operator's file: inputs on the CPU, drawn from a seed. */
+/** Draws tensors on the CPU from a seed, and checks the tensors that an operator's file returns. */
 import { randomNormal, randomUniform } from "../../random.ts";
 
 /** A row-major tensor on the CPU. */
@@ -12,17 +12,17 @@ export interface HostTensor {
 /** Draws tensors. Equal seeds and equal calls in the same order give equal tensors. */
 export interface TensorSource {
   /**
-   * Normally distributed float32 values, by default of mean 0 and standard deviation 1.
+   * Draws normally distributed float32 values, by default of mean 0 and standard deviation 1.
    *
    * @param shape the length of each dimension
-   * @param options the distribution
+   * @param options the distribution's parameters
    */
   normal(
     shape: readonly number[],
     options?: { readonly mean?: number; readonly standardDeviation?: number },
   ): HostTensor;
   /**
-   * Uniformly distributed float32 values, by default from 0 up to 1.
+   * Draws uniformly distributed float32 values, by default from 0 up to 1.
    *
    * @param shape the length of each dimension
    * @param options the interval, without its upper end
@@ -34,13 +34,13 @@ export interface TensorSource {
 }
 
 /**
- * A source of tensors.
+ * Makes a source of tensors.
  *
  * @param seed decides all draws: each draw's own seed is made from `seed` and the draw's number
  */
 export function tensorSource(seed: number): TensorSource {
   let draws = 0;
-  // Room for 1,024 draws per seed, so neighboring seeds share no draw.
+  // Each seed has 1,024 numbers of its own, so neighboring seeds share no draw.
   const next = (): number => 1024 * seed + draws++;
   const elements = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
   return {
@@ -60,10 +60,10 @@ export function tensorSource(seed: number): TensorSource {
 }
 
 /**
- * Checks the inputs that a file made, and rounds them to float32 as for the GPU.
+ * Checks the inputs that an operator's file drew, and rounds them to float32, as the GPU gets them.
  *
  * @param made what the file's function returned
- * @param label the function's name, for messages
+ * @param label the function and its lengths, for messages
  * @throws {TypeError} for anything but tensors by name
  */
 export function checkedInputs(made: unknown, label: string): Record<string, HostTensor> {
@@ -103,8 +103,8 @@ export function checkedInputs(made: unknown, label: string): Record<string, Host
  * Checks the outputs of a twin, the operator in float64.
  *
  * @param made the twin's return value
- * @param label the twin's name, for messages
- * @throws {TypeError} if it is not an object with a list of finite numbers for each output
+ * @param label the twin and its lengths, for messages
+ * @throws {TypeError} if `made` is not an object with a list of finite numbers for each output
  */
 export function checkedOutputs(made: unknown, label: string): Record<string, ArrayLike<number>> {
   if (!isRecord(made) || Object.keys(made).length === 0) {
@@ -128,7 +128,7 @@ export function checkedOutputs(made: unknown, label: string): Record<string, Arr
   return made as Record<string, ArrayLike<number>>;
 }
 
-/** Whether a value is an object with names, not a list. */
+/** Whether a value is an object, but not null, an array or a typed array. */
 export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null && !Array.isArray(value) &&
     !ArrayBuffer.isView(value);

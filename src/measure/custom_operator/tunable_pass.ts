@@ -1,4 +1,4 @@
-/** A pass of a custom operator, in the form for tuning: every shape gets its own choice. */
+/** A custom operator's pass, in the form that tuning uses. Every shape gets its own choice. */
 import type { Dimensions, TunableOperator } from "../../ops/tuning/operators.ts";
 import { lengthsText, type PassName } from "../workloads/operator.ts";
 import { operatorOf } from "./measured_pass.ts";

@@ -34,7 +34,7 @@ function versionProblem(value: unknown): string | undefined {
   return undefined;
 }
 
-/** What was measured, as text: equal for two measurements of the same call and variant. */
+/** Identifies what was measured: the operator, call, cache state, variant and tuning, as text. */
 function identity(measurement: Measurement): string {
   const { kernel, operatorDigest, pass, shape, dtype, cache = "hot" } = measurement;
   const sorted = (fields: object) => Object.entries(fields).sort(([a], [b]) => a < b ? -1 : 1);

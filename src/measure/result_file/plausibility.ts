@@ -28,22 +28,22 @@ const MOST = { f32Fma: 5e14, f16Fma: 2e15, copyBandwidth: 5e13, expRate: 1e14 } 
  */
 const MOST_SOFTWARE = { f32Fma: 4e11, f16Fma: 8e11, copyBandwidth: 2e11, expRate: 2e11 } as const;
 
-/** The least plausible time in ns of a dispatch, and of submitting and waiting. */
+/** The least plausible times in ns: of one dispatch, and of one submission with its wait. */
 const LEAST = { dispatchOverhead: 1, submitAndWait: 100 } as const;
 
 /** Clocks and ceilings err by less than this factor. */
 const SLACK = 1.25;
 
-/** Reading from a cache can be this many times faster than copying memory. */
+/** Reading from a cache can be up to this many times as fast as copying memory. */
 const CACHE = 40;
 
-/** A call with a cold cache takes at least this share of the time with a hot cache. */
+/** With a cold cache, a call takes at least this share of its time with a hot cache. */
 const COLD = 0.5;
 
 /**
  * Looks for impossible contents in a result file that matches its schema.
  *
- * @param options `now`, in ms since 1970: no run can be later
+ * @param options.now the current time in ms since 1970; a run can begin at most a day later
  */
 export function checkPlausibility(
   file: ResultFile,
@@ -102,7 +102,7 @@ function ceilingProblems({ ceilings, adapter, host }: ResultFile): string[] {
           } can have`,
       );
     }
-    // The figure is the greatest sample, so it cannot be far above all samples.
+    // A true figure is the greatest sample, so a figure far above all samples is false.
     const best = Math.max(...ceiling.samples ?? [ceiling.value]);
     if (ceiling.value > SLACK * best) {
       problems.push(
@@ -168,7 +168,7 @@ function pairProblems(measurements: readonly Measurement[]): string[] {
     const { samples, cache = "hot" } = measurement;
     if (samples.length < 3) continue;
     if (cache === "hot") hot.set(nameOf(measurement), measurement);
-    // If samples are copied, even with a factor, their ratios to the first sample stay equal.
+    // If samples are copied, even multiplied by a factor, their ratios to the first stay the same.
     const pattern = samples.slice(0, 20).map((each) => (each / samples[0]!).toPrecision(6)).join();
     const other = new Set(samples).size > 2 ? lists.get(pattern) : undefined;
     if (other !== undefined) {

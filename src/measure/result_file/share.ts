@@ -1,6 +1,6 @@
 /**
- * The address for offering a result file to the project: a GitHub page with a new file under
- * `fixtures/`, for a pull request. Nothing is published before the user presses a button there.
+ * Makes the address at which a user offers a result file to the project. It opens a GitHub page
+ * that adds a file under `fixtures/`. Nothing is published before the user presses a button there.
  *
  * This file calls no Deno API, because the browser's page uses it too.
  */
@@ -12,7 +12,7 @@ export const LONGEST_ADDRESS = 8000;
 export interface Share {
   /** The address to open in a browser. */
   readonly url: string;
-  /** Whether the address holds the file's text; if not, the user pastes it there. */
+  /** Whether the address contains the file's text. If not, the user pastes the text on the page. */
   readonly complete: boolean;
 }
 

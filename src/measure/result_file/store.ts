@@ -16,8 +16,8 @@ export async function readResultFile(path: string): Promise<ResultFile> {
 }
 
 /**
- * Writes a result file, and replaces an older one with that name in a single step. If anything
- * fails, the older one stays and nothing else remains.
+ * Writes a result file, and replaces an older file with that name in a single step. If writing
+ * fails, the older file stays, and no partly written file remains.
  *
  * @param path the file, in an existing folder
  * @param file the content
@@ -32,7 +32,7 @@ export async function writeResultFile(path: string, file: ResultFile): Promise<v
  *
  * @param path the file, in an existing folder
  * @param file the content
- * @returns whether the file is new; an existing one stays unchanged
+ * @returns true if it wrote the file; false if a file with that name exists, which stays unchanged
  * @throws {FileError} if the content breaks the schema, or the file cannot be written
  */
 export async function createResultFile(path: string, file: ResultFile): Promise<boolean> {

@@ -1,7 +1,7 @@
 /** Finds the candidates of a race that certainly lose and need no more samples. */
 import { median, orderStatisticInterval } from "../../statistics/summary.ts";
 
-/** A candidate with fewer samples is never beaten. */
+/** A candidate with fewer samples than this is never beaten. */
 const FEW = 3;
 const CLEARLY = 1.5;
 
@@ -11,7 +11,7 @@ const CLEARLY = 1.5;
  * best candidate's slowest sample. The second rule works from three samples on, which are too few
  * for an interval.
  *
- * @param samples each candidate's times, taken in turn with the others'
+ * @param samples each candidate's times; the candidates were sampled in turn
  * @returns the indices of the beaten candidates; never all of them
  *
  * @example

@@ -29,7 +29,7 @@ const STABLE_CHANGE = 0.1;
 
 /**
  * The relative half-width of the median's 95 % interval. The interval's ends are two of the samples
- * (order statistics), so it assumes nothing about the noise's distribution, and takes little time.
+ * (order statistics), so the interval assumes nothing about the noise's distribution.
  *
  * @returns half the interval's width divided by the median; undefined if there is no interval
  */
@@ -40,7 +40,7 @@ export function relativeHalfWidth(samples: readonly number[]): number | undefine
   return (interval.high - interval.low) / 2 / center;
 }
 
-// Half the interquartile range divided by the median: outliers do not move it.
+// The noise: half the interquartile range divided by the median. Outliers hardly change it.
 function noise(samples: readonly number[]): number {
   const sorted = samples.toSorted((a, b) => a - b);
   const quantile = (q: number): number => sorted[Math.round(q * (sorted.length - 1))]!;
@@ -49,8 +49,8 @@ function noise(samples: readonly number[]): number {
 
 /**
  * True if further samples hardly change the estimate of the noise: the estimates after each of the
- * last eight samples differ by at most a tenth. With a target width alone, a noisy machine
- * would sample until the budget ends without learning more.
+ * last eight samples differ by at most a tenth. If only a target width ended the sampling, a noisy
+ * machine would sample until the budget ends without learning more.
  *
  * @param samples in the order of measuring
  */

@@ -19,7 +19,7 @@ import { mean } from "../../statistics/mean.ts";
  * The permission to use the machine until the next turn is requested. Work is named by its index.
  */
 export type Turn =
-  /** Find out how many runs make a visit. */
+  /** Run each piece of work a few times, to plan its visits. */
   | { readonly step: "calibrate" }
   | {
     readonly step: "visit";
@@ -35,9 +35,9 @@ export type Turn =
     readonly reasons: ReadonlyMap<number, StopReason>;
   };
 
-/** A process's report with its request for the next turn. */
+/** What a process reports when it requests the next turn. */
 export interface TurnState {
-  /** The last step. */
+  /** The step that the process has finished. */
   readonly after: "preparation" | "calibration" | "visit";
   /** After the calibration: how to visit each piece of work, by the piece's index. */
   readonly plans?: ReadonlyMap<number, VisitPlan>;

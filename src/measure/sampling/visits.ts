@@ -20,7 +20,7 @@ export interface SampledWork {
 
 /** The samples of one piece of work; the fields are those of a result file. */
 export interface WorkSamples {
-  /** ns of one run. */
+  /** The time of one run in ns, one number per sample. */
   readonly samples: readonly number[];
   /** The number of samples that each visit took. */
   readonly rounds: readonly number[];
@@ -28,7 +28,7 @@ export interface WorkSamples {
   readonly sweeps?: readonly number[];
   /** The number of runs in one sample; the sample is their mean time. */
   readonly repeats: number;
-  /** CPU time of one run in ns, one per sample, if the host's clocks have it. */
+  /** For each sample: the CPU time of one run in ns. Absent for cold work and coarse CPU clocks. */
   readonly cpuSamples?: readonly number[];
   /** Times in ns of the reference kernel. */
   readonly throttleSamples: readonly number[];
@@ -45,11 +45,11 @@ const REFERENCE_EVERY = 6;
 /** The machine counts as slow if the reference kernel takes this many times as long as usual. */
 const DRIFT = 1.15;
 /**
- * The spans of a submission last about this many ns together, because waiting for its end costs up
- * to 11 ms.
+ * The spans of a submission together last about this many ns, because waiting for the submission's
+ * end costs up to 11 ms.
  */
 const SUBMISSION_TIME = 10e6;
-/** The least time of a span of hot work, in ns. Beside it, the start of a pass is negligible. */
+/** The least time of a span of hot work, in ns. In such a span, a pass's start is negligible. */
 const SPAN_TIME = 200e3;
 /** A run of at least this many ns needs no warm-up: filling the cache takes little of its time. */
 const LONG_RUN = 50e6;
@@ -66,7 +66,7 @@ export interface VisitOptions {
   readonly reference: Span;
   /** Evicts everything from the last-level cache; without it, cold work gets no samples. */
   readonly scrub?: Span;
-  /** Called before the preparation and each visit of a piece of work, with its index. */
+  /** Called with a piece's index, before the piece is prepared and before each of its visits. */
   readonly visit?: (index: number) => void;
   /** Called as soon as the sampling of a piece of work ends, if it has samples. */
   readonly finish?: (index: number, samples: WorkSamples) => void;
@@ -79,8 +79,8 @@ export interface VisitPlan {
   /** Runs per span. */
   readonly repeats: number;
   /**
-   * Spans per sample. A cold span holds only one run. If that is too short for the clock, several
-   * spans give one sample.
+   * Spans per sample. A span of cold work contains only one run. If one run is too short for the
+   * clock, a sample is the mean of several spans.
    */
   readonly spansPerSample: number;
   /** Samples per visit. */
@@ -96,8 +96,8 @@ export interface Visited extends SampledWork {
   readonly rounds: number[];
   readonly sweeps: number[];
   /**
-   * For each sample, how often the reference kernel had run before. The last of these runs tells
-   * whether the machine was slow.
+   * For each sample, the number of times of the reference kernel that were read before. The last of
+   * them tells whether the machine was slow.
    */
   readonly readings: number[];
   /** The time of all visits so far, in ns. */
@@ -105,7 +105,7 @@ export interface Visited extends SampledWork {
   failures: number;
 }
 
-/** Pieces of work to visit, with the reference kernel between visits. */
+/** Visits pieces of work, and runs the reference kernel before every sixth visit. */
 export class Visits {
   readonly #options: VisitOptions;
   readonly #readReference: () => Promise<number[]>;
@@ -192,8 +192,8 @@ function repeated(run: Span, repeats: number): Span {
   };
 }
 
-// Finds how many runs make a span and how many spans a visit. Returns undefined for cold work if
-// there is no scrub, or if the clock is the host's or too coarse.
+// Finds how many runs make a span, and how many spans make a visit. Returns undefined for cold work
+// if there is no scrub, or if the clock is the host's or too coarse.
 async function prepareVisits(
   index: number,
   { run, cache, options }: SampledWork & { readonly options: VisitOptions },
@@ -206,7 +206,7 @@ async function prepareVisits(
   const lists = { samples: [], cpuSamples: [], rounds: [], sweeps: [], readings: [] };
   const fields = { index, run, cache, ...lists };
   const counters = { elapsed: 0, failures: 0, long: time / repeats >= LONG_RUN };
-  // A visit takes at most an eighth of all samples, so there are visits at several moments.
+  // A visit takes at most an eighth of `maximumSamples`, so several visits share the samples.
   const most = Math.max(1, Math.floor(maximumSamples / 8));
   if (cache === "hot") {
     const samplesPerVisit = Math.min(most, spansPerSubmission(time, SUBMISSION_TIME));
@@ -241,8 +241,8 @@ async function takeSamples(
     if (parts.some((part) => part === undefined)) continue;
     visited.samples.push(mean(parts as number[]) / repeats);
     visited.readings.push(readings);
-    // The submission's CPU time includes the warm-up run, which counts like the others. Cold work
-    // has no CPU times, because they would include the scrubs.
+    // The submission's CPU time includes the warm-up run, so divide by all runs with that one. Cold
+    // work has no CPU times, because they would include the scrubs.
     if (cpu !== undefined && cache === "hot") {
       visited.cpuSamples.push(cpu / (count * repeats + (warm ? 1 : 0)));
     }
@@ -272,7 +272,7 @@ function conclude(
     rounds,
     ...sweeps.length === 0 ? {} : { sweeps },
     repeats: repeats * spansPerSample,
-    // Drop CPU times if their clock is too coarse to see a run.
+    // Drop all CPU times if a sample has none, or has 0 because the CPU's clock is too coarse.
     ...cpuSamples.length === samples.length && cpuSamples.every((time) => time > 0)
       ? { cpuSamples }
       : {},
@@ -289,7 +289,7 @@ function conclude(
  * not drift; the lower quartile represents the machine when it was not slow.
  *
  * @param readings the reference kernel's times, in order
- * @returns the indices of the slow ones
+ * @returns the indices of the runs that show a slow machine
  */
 export function driftingReadings(readings: readonly number[]): ReadonlySet<number> {
   if (readings.length < 4) return new Set();
