@@ -23,7 +23,7 @@ import { chooseRepeats } from "./timing/repeats.ts";
 export interface MeasuredCeilings {
   /** The figures; null for no data. */
   readonly ceilings: Ceilings;
-  /** Forms of kernels that gave wrong results, one line each. */
+  /** One line for each form of a kernel that gave a wrong result. */
   readonly warnings: readonly string[];
 }
 
@@ -32,29 +32,29 @@ export interface MeasureCeilingsOptions {
   /** The GPU's clock. */
   readonly timer: GpuTimer;
   /**
-   * The least number of rounds, each with one sample per remaining candidate. More follow until the
-   * three best samples of the best candidate agree. Default 8.
+   * The least number of rounds. Each takes one sample of every remaining candidate. More rounds
+   * follow until the three best samples of the best candidate agree. Default 8.
    */
   readonly rounds?: number;
   /**
-   * Even if the three best samples do not agree, no round beyond `rounds` begins once all samples
-   * of the ceiling together took this many ns. Default 2e9.
+   * The time in ns for all samples of one ceiling. Once it is used up, no round after the first
+   * `rounds` begins, even if the three best samples do not agree. Default 2e9.
    */
   readonly patience?: number;
   /** The ceilings to measure. Default: all that the GPU has. */
   readonly groups?: readonly CandidateGroup[];
-  /** Called before each ceiling is measured, and awaited; `part` is the share already done. */
+  /** Called and awaited before each ceiling; `part` is the share of ceilings already measured. */
   readonly progress?: (
     step: { readonly name: string; readonly part: number },
   ) => void | Promise<void>;
 }
 
 /**
- * A sample repeats a run so often that it lasts about this many ns, but at most `MAXIMUM_REPEATS`
- * times. The overhead of a pass is then negligible.
+ * A sample repeats a run until the sample lasts at least this many ns, but at most
+ * `MAXIMUM_REPEATS` times. Beside so long a sample, the overhead of a pass is negligible.
  */
 const SAMPLE_TIME = 10e6;
-/** After three rounds, candidates that take more than this many times the best time are dropped. */
+/** After three rounds, candidates more than this many times as slow as the best are dropped. */
 const HOPELESS = 2;
 /** The three best samples agree if they differ by no more than this factor. */
 const SETTLED = 1.03;
@@ -76,8 +76,8 @@ const units = {
  *
  * @param gpu the GPU
  * @param options its timer, and how often to sample
- * @returns the ceilings; a ceiling is null if the adapter lacks the feature that it needs, or if
- *   its kernels gave wrong results or no times
+ * @returns the ceilings; a ceiling is null if the adapter lacks the feature that it needs, or if no
+ *   form of its kernel gave a right result and a time
  * @throws {GpuError} if the GPU fails
  */
 export async function measureCeilings(
@@ -115,7 +115,7 @@ export async function measureCeilings(
 /**
  * Merges two measurements of one adapter's ceilings: takes each ceiling's better figure, with its
  * method. Other work at the time only makes a figure worse, so the better one is closer to the
- * adapter's ceiling. The same holds for each form of a kernel.
+ * adapter's ceiling. Keeps the better figure of each form of a kernel, too.
  */
 export function mergeCeilings(first: Ceilings, second: Ceilings): Ceilings {
   const merged: Record<string, Ceiling<string> | null | undefined> = { ...first };
@@ -125,8 +125,8 @@ export function mergeCeilings(first: Ceilings, second: Ceilings): Ceilings {
     else if (found !== null) {
       const forms = bestForms([...known.forms ?? [], ...found.forms ?? []]);
       const { samples, ...rest } = better(found, known) ? found : known;
-      // If one form of the kernel was best in both measurements, a rate's interval comes from the
-      // samples of both. A time in ns is the median of one measurement, so no samples are pooled.
+      // If the same form of the kernel was best in both measurements, pool their samples: a rate's
+      // interval then comes from all. A time in ns is the median of one measurement: pool nothing.
       const pool = rest.unit !== "ns" && found.method === known.method &&
         found.samples !== undefined && known.samples !== undefined;
       const all = pool ? [...known.samples!, ...found.samples!] : samples;
@@ -201,7 +201,7 @@ async function sample(
       valid.push({ candidate, times: [], repeats });
     } else warnings.push(`no ceiling from ${candidate.method}: ${fault}`);
   }
-  // Sample in turn, so a slow moment of the machine affects all candidates alike.
+  // Sample the candidates in turn, so a slow moment of the machine affects all candidates alike.
   let running = valid;
   let spent = 0;
   for (let round = 0; round < MAXIMUM_ROUNDS; round++) {

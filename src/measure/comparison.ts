@@ -30,7 +30,7 @@ export interface Comparison {
   readonly totals: readonly MachineTotal[];
   /** The number of rows that went well on all machines. */
   readonly completeRows: number;
-  /** The relative change that matters. */
+  /** Only a relative change above this counts as faster or slower. */
   readonly threshold: number;
   /** Caveats, one sentence each; not escaped. */
   readonly warnings: readonly string[];
@@ -38,7 +38,7 @@ export interface Comparison {
 
 /** Options of {@linkcode compareResultFiles}. */
 export interface ComparisonOptions {
-  /** The relative change that matters, above 0. Default 0.05. */
+  /** Only a relative change above this counts as faster or slower. Positive; default 0.05. */
   readonly threshold?: number;
 }
 
@@ -210,8 +210,8 @@ function rowOf(
 }
 
 /**
- * For each file: how its measurements changed from the first file's, if both files come from one
- * run with `--beside`.
+ * Returns, for each file, how its measurements changed from the first file's. Returns undefined for
+ * a file that does not come from the same run with `--beside` as the first.
  */
 function pairedWithFirst(
   rows: readonly ComparisonRow[],
@@ -279,8 +279,8 @@ function judgeAll(
 }
 
 /**
- * The seconds to add to each run's budget for `times` times as many processes, rounded up to tens;
- * undefined if a run cannot have so many processes.
+ * The seconds to add to each run's budget so that it has `times` times as many processes, rounded
+ * up to tens; undefined if a run cannot have so many.
  */
 function moreSeconds(
   { processes, inTurns }: PairComparison,

@@ -166,7 +166,8 @@ export class Turns {
     return first === undefined || second === undefined ? undefined : first / second;
   }
 
-  // Waits until each process has either calibrated and waits for a turn, or has ended its batch.
+  // Waits until each process waits for a turn or has ended its batch. Before, it gives each waiting
+  // process that has not calibrated yet a turn to calibrate.
   async #ready(): Promise<void> {
     while (!this.#stopped) {
       for (const { settled } of this.#seats) await settled.promise;
@@ -198,7 +199,8 @@ function seat(): Seat {
   };
 }
 
-// One plan for the visits of both processes, with as many runs as the faster process needs.
+// Merges both processes' plans, so a sample takes equally many runs in both: as many as the faster
+// process needs. A visit takes the smaller of the two plans' numbers of samples.
 function common(plans: readonly VisitPlan[]): VisitPlan {
   const most = (part: keyof VisitPlan): number => Math.max(...plans.map((plan) => plan[part]));
   return {

@@ -16,11 +16,11 @@ export type CeilingName = "f32Fma" | "f16Fma" | "copyBandwidth" | "expRate" | "d
 export interface CandidateGroup {
   /** The ceiling. */
   readonly name: CeilingName;
-  /** Absent if the adapter lacks a feature that the ceiling needs. */
+  /** Creates the candidates. Absent if the adapter lacks a feature that the ceiling needs. */
   readonly prepare?: () => Candidate[];
 }
 
-/** How many independent accumulators to try. Each holds one number or a vector of four. */
+/** The numbers of independent accumulators to try. Each is one number or a vector of four. */
 const ACCUMULATORS: readonly number[] = [1, 2, 4, 8, 16];
 
 /**
@@ -58,7 +58,8 @@ export function ceilingCandidates(
   return [
     {
       name: "f32Fma",
-      // A CPU has 16 registers. Besides the operands, at most 12 f32 accumulators fit into them.
+      // A CPU has 16 registers, and the operands take some. So 16 f32 accumulators do not fit, but
+      // 12 do: try 12 too.
       prepare: () => [...fma("f32", software ? [...ACCUMULATORS, 12] : undefined), ...fma("vec4f")],
     },
     {
@@ -97,9 +98,9 @@ export function referenceKernel(gpu: Gpu, size: CeilingSize = usualCeilingSize(g
 }
 
 /**
- * Plans work that evicts all other data from the last-level cache. It copies one buffer to another:
- * 64 MiB together on an adapter that computes on the CPU, 256 MiB on others, less if a limit of the
- * adapter demands it.
+ * Plans work that evicts all other data from the last-level cache. It copies one buffer to another.
+ * The two buffers together have 64 MiB on an adapter that computes on the CPU, 256 MiB on others,
+ * or less if a limit of the adapter demands it.
  *
  * @param gpu the GPU
  * @returns the plan, which owns its buffers

@@ -10,7 +10,7 @@ import { ceilingInterval, isUnsure } from "./uncertainty.ts";
 
 /** A measurement's place under its adapter's roofline. */
 export interface RooflinePosition {
-  /** The least floating-point operations divided by the least bytes that the operator needs. */
+  /** The work's least operations divided by its least bytes; undefined for 0 bytes. */
   readonly intensity: number | undefined;
   /**
    * Which of the two ceilings is lower at this intensity; undefined if one of them is missing, or
@@ -38,8 +38,8 @@ export interface Roofline {
  * The roofline for a number format.
  *
  * @param ceilings an adapter's measured ceilings
- * @param dtype `f16` uses the f16 ceiling; all others use f32's, also `f16+f32`, which multiplies
- *   and adds in f32
+ * @param dtype `f16` has the f16 ceiling. All other formats have the f32 ceiling, even `f16+f32`,
+ *   which multiplies and adds in f32
  * @returns undefined if either ceiling was not measured
  */
 export function rooflineOf(ceilings: Ceilings, dtype: string): Roofline | undefined {
@@ -55,8 +55,8 @@ function arithmeticCeiling(ceilings: Ceilings, dtype: string): Ceiling<string> |
 }
 
 /**
- * A measurement's place under the roofline. Its share of the roofline is `leastTime` divided by its
- * median.
+ * A measurement's place under the roofline. The measurement's share of the roofline is `leastTime`
+ * divided by its median time.
  *
  * A share above 1 means that data came from a cache, which is faster than the measured copy from
  * memory, or that the ceiling is too low ({@linkcode exceededCeilings}).

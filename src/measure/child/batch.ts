@@ -176,7 +176,7 @@ async function prepare(service: Service, batch: Batch): Promise<Checked | undefi
   return undefined;
 }
 
-/** The parts of a job's measurement that are known; the others stay empty. */
+/** The parts of a job's measurement that are known so far. */
 interface Known {
   readonly timer: Timer;
   readonly workload?: Workload;
@@ -184,7 +184,8 @@ interface Known {
   readonly samples?: WorkSamples;
 }
 
-// Why a run, or the forward pass before it, would last too long; undefined if neither would.
+// Returns the reason to skip a group's jobs: a run, or the forward pass that computes its inputs,
+// would last too long. Otherwise returns undefined.
 async function overlong(
   { createWorkload, longestRun: limit }: Service,
   { gpu, timer, jobs, seed }: Batch,

@@ -11,7 +11,7 @@ import { operatorNamed, passNamed } from "../workloads/operators.ts";
 import type { GpuTimer } from "../timing.ts";
 import type { Workload, WorkloadOptions } from "../workloads.ts";
 
-/** The assumed rate of a GPU before measurements, in operations or bytes per second. */
+/** Before any measurement, a GPU is assumed to do this many operations or bytes per second. */
 const SLOWEST = 1e9;
 /**
  * A run that takes at most this share of the limit, at the assumed rate, needs no smaller run

@@ -1,4 +1,4 @@
-/** A measuring process from the outside: its reports, its silence, and its end. */
+/** Starts a measuring process, sends it requests, and receives its reports. */
 import { readLines } from "../../files/json_lines.ts";
 import type { ChildConnection, ChildEvent, ChildReport, ChildRequest } from "./protocol.ts";
 import type { ChildCommand } from "../../processes.ts";
@@ -59,7 +59,7 @@ export class MeasuringChild implements ChildConnection {
   }
 
   /**
-   * Closes the process's stdin, which asks it to end, and kills it if it does not.
+   * Closes stdin, which asks the process to end. Kills the process if it does not end in time.
    *
    * @param patience the longest wait, in ms
    */
@@ -111,8 +111,8 @@ function showNotice(line: string): void {
   if (line.startsWith("gradsink: ")) console.error(line);
 }
 
-// Whether a line says nothing of the process's end: it is empty, drivers print it at every start,
-// or it is a notice.
+// Whether a line cannot explain why the process ended: the line is empty, a notice, or one that
+// drivers print at every start.
 function isNoise(line: string): boolean {
   return line.trim() === "" || /XDG_RUNTIME_DIR|artificially reduced|^gradsink: /.test(line);
 }

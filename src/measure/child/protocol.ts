@@ -1,7 +1,7 @@
 /**
  * The protocol of the bench and its measuring processes: one JSON object per line, requests on the
  * child's stdin, reports on its stdout. Both sides are this project's code. Their versions differ
- * only if the child belongs to another checkout; {@linkcode TURNS} then tells whether they fit.
+ * only if the child belongs to another checkout; then both must have the same {@linkcode TURNS}.
  */
 import type { OperatorOutline } from "../custom_operator/outline.ts";
 import type { OpenGpuOptions } from "../../ops/open_gpu_options.ts";
@@ -45,10 +45,10 @@ export type ChildRequest =
   | {
     readonly type: "open";
     readonly options: OpenGpuOptions;
-    /** The longest run, in ns; longer jobs are reported as skipped. */
+    /** The longest run, in ns; a job with a longer run is reported as skipped. */
     readonly longestRun?: number;
   }
-  /** Asks which variant runs by default, and which named variants cannot run here. */
+  /** Asks for each question which variant runs by default, and which `named` ones cannot run. */
   | {
     readonly type: "choose";
     readonly questions: readonly VariantQuestion[];
@@ -60,20 +60,20 @@ export type ChildRequest =
     readonly jobs: readonly Job[];
     readonly rule: StoppingRule;
     readonly seed: number;
-    /** The bench's round, from 0 on; each has a different random order. Default 0. */
+    /** The bench's round, from 0 on. It changes the random order of the jobs. Default 0. */
     readonly round?: number;
-    /** The ids of jobs that an earlier process has checked. */
+    /** The ids of jobs whose answers an earlier process has checked. */
     readonly checked?: readonly number[];
     /** Whether the jobs compete: a job that certainly loses gets no more samples. */
     readonly race?: boolean;
-    /** ms for preparing jobs; a job whose preparation has not begun by then is skipped. */
+    /** After this many ms, jobs whose preparation has not begun are skipped. Default: no limit. */
     readonly preparation?: number;
     /** Whether to take samples in turns with another process. */
     readonly turns?: boolean;
   }
   | { readonly type: "turn"; readonly turn: ChildTurn }
   | { readonly type: "stop" }
-  /** Pauses before the next sample. The child reports the pause every second until it resumes. */
+  /** Makes the child pause before the next sample. It reports every second that it is paused. */
   | { readonly type: "pause" }
   | { readonly type: "resume" };
 
@@ -87,7 +87,7 @@ export type ChildReport =
     /** The child's {@linkcode TURNS}; absent in versions that cannot measure in turns. */
     readonly turns?: number;
   }
-  /** The next step: if no report follows, this step hung or crashed. */
+  /** Announces a step before it begins. If no report follows, this step hung or crashed. */
   | { readonly type: "at"; readonly id: number | null; readonly step: string }
   | {
     readonly type: "ceilings";
@@ -124,12 +124,12 @@ export type ChildEvent =
 
 /** A connection to the measuring process, or to a browser's Worker. */
 export interface ChildConnection {
-  /** Sends a request. If that fails, the next event is the end of the child. */
+  /** Sends a request. If that fails, `next()` reports the end of the child. */
   send(request: ChildRequest): void;
   /**
-   * Shortens every wait, even a current one.
+   * Sets a deadline for all waits, even for a current one.
    *
-   * @param patience the longest wait from now on, in ms
+   * @param patience the time from now until the deadline, in ms
    */
   hurry(patience: number): void;
   /**

@@ -1,4 +1,4 @@
-/** Reports from a measuring process; `next()` waits for one up to a time limit. */
+/** Queues a measuring process's reports; `next()` waits for one up to a time limit. */
 import type { ChildEvent, ChildReport } from "./protocol.ts";
 
 export class ChildReports {
@@ -13,7 +13,7 @@ export class ChildReports {
     this.#wake();
   }
 
-  /** Ends the queue because the child has ended; the first reason counts. */
+  /** Ends the queue because the child has ended. Only the first call's reason counts. */
   end(reason: string): void {
     this.#ended ??= reason;
     this.#wake();

@@ -35,7 +35,7 @@ export interface Service extends ServeOptions {
   paused: boolean;
   /** The turn that was given but has not begun. */
   turn: ChildTurn | undefined;
-  /** Ends a pause or a wait early. */
+  /** Wakes a process that pauses or waits for its turn, so it reads the fields above again. */
   wake: () => void;
 }
 

@@ -24,7 +24,7 @@ export interface SessionOptions {
   /** Starts a measuring process; called again for each new one, such as after a crash. */
   readonly start: () => ChildConnection;
   readonly adapter: OpenGpuOptions;
-  /** The longest run, in ns; a longer one is reported as skipped. Default: no limit. */
+  /** The longest run, in ns; a job with a longer run is reported as skipped. Default: no limit. */
   readonly longestRun?: number;
   /** The longest silence of a child, in ms, before it counts as hanging. */
   readonly deadline: number;
@@ -38,7 +38,7 @@ export interface SessionOptions {
 export interface Batch extends Omit<Extract<ChildRequest, { type: "batch" }>, "type" | "turns"> {
   /** The number of rounds, if known. */
   readonly rounds?: number;
-  /** Gives the turns if samples are taken in turns with another process. */
+  /** Waits for a child's next turn. Absent if the child does not measure in turns with another. */
   readonly turn?: (waiting: WaitingChild) => Promise<ChildTurn>;
   /** Called with each result as soon as it is known. */
   readonly result: (job: Job, measurement: Measurement) => Promise<void>;
@@ -51,7 +51,7 @@ export const NO_CEILINGS = "no ceilings: ";
 
 /** The longest wait for an adapter, in ms: a driver may have to be fetched first. */
 const OPEN_DEADLINE = 600_000;
-/** The longest wait for a child's results after an interrupt, in ms. */
+/** The longest wait, in ms, for a child's results after an interrupt, or for a child's end. */
 const STOP_DEADLINE = 3_000;
 
 /** A series of children that measure on one adapter. */
@@ -100,7 +100,7 @@ export class MeasuringSession {
    * Asks which variant runs by default on this adapter, and which named variants cannot run.
    *
    * @param questions operators, passes and shapes
-   * @param named the variants' names
+   * @param named the names of the variants that may be unable to run
    * @returns the answers, in the same order
    * @throws {Error} if the child cannot be started, or gives no answer
    */
@@ -277,7 +277,7 @@ export class MeasuringSession {
   }
 }
 
-// The jobs that do the culprit's work, in any state of the cache: they would crash the child too.
+// The jobs with the culprit's work, hot or cold: they would crash or hang the child too.
 function sameWork(culprit: Job, jobs: Iterable<Job>): Job[] {
   const name = ({ kernel, pass, shape, dtype, variant }: Job): string =>
     JSON.stringify([kernel, pass, shape, dtype, variant]);

@@ -11,7 +11,7 @@ export function keyText(measurement: Measurement): string {
   return JSON.stringify([kernel, pass, dimensions, dtype, cache]);
 }
 
-/** Groups a file's measurements and takes one per group: the chosen variant, else the fastest. */
+/** Takes one measurement of each key: the chosen variant's, else the fastest variant's. */
 function representatives(
   measurements: readonly Measurement[],
   summaries: Summaries,

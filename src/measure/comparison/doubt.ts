@@ -121,13 +121,13 @@ export function doubtOf(
   };
 }
 
-// The difference to expect from `times` times as many processes: the same, with a smaller error.
+// The difference to expect from `times` times as many processes: the same center, a smaller error.
 function repeated({ center, error, df }: Evidence, times: number) {
   return { center, error: error / Math.sqrt(times), df: df * times };
 }
 
-// How many times as many processes are needed until `settled` is true, in steps of a half from 1.5
-// on; undefined if not even 16 times as many are enough.
+// How many times as many processes are needed: the first of 1.5, 2, 2.5, … for which `settled` is
+// true; undefined if it is false even for 16.
 function timesFor(settled: (times: number) => boolean): number | undefined {
   if (!settled(MOST_TIMES)) return undefined;
   let times = 1.5;

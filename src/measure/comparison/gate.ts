@@ -48,7 +48,7 @@ export interface Gate {
  * Compares every file with the first.
  *
  * @param comparison from `compareResultFiles`
- * @param threshold the relative change from which a slower time counts, above 0
+ * @param threshold only a relative change above this counts as slower; positive
  */
 export function judgeGate(comparison: Comparison, threshold: number): Gate {
   const { machines, rows, uncompared } = comparison;
@@ -89,7 +89,7 @@ function wentWell({ status, summary }: ComparisonCell): boolean {
   return status === "ok" && summary.count > 0;
 }
 
-/** Whether not even a doubled time would be significant among this many comparisons. */
+/** Whether not even a doubled time would be significant in a table with `tests` comparisons. */
 function isBlind(pair: PairComparison, tests: number): boolean {
   return !(leastFindableRatio(pair, SIGNIFICANCE / tests)! < 2);
 }

@@ -2,9 +2,10 @@
  * Estimates the change between the two files of a joint run (`--beside`). Its two processes measure
  * the same jobs in turns, so each visit of a job has a partner: the other process's visit in the
  * same sweep, a few milliseconds away. The ratio of their times hardly depends on the machine's
- * state. A round's value is the median of its ratios' logarithms: most pairs meet one state of the
- * machine, and the few that meet two hardly move the median. The rounds' values are then estimated
- * like a file's values (`../estimate.ts`), but with trimmed means.
+ * state. A round's value is the median of its ratios' logarithms. In most pairs the machine's state
+ * is the same for both visits; the few other pairs hardly move the median. The change is estimated
+ * from the rounds' values like a time from a file's values (`../estimate.ts`), but with trimmed
+ * means.
  *
  * Source: K. K. Yuen, The two-sample trimmed t for unequal population variances (1974).
  */
@@ -16,9 +17,9 @@ import { mean } from "../../statistics/mean.ts";
 
 /** How a measurement changed between the two files of a joint run (`--beside`). */
 export interface PairedEstimates {
-  /** The logarithm of the ratio of times. */
+  /** The logarithm of the candidate's time divided by the baseline's. */
   readonly time: Estimate;
-  /** The logarithm of the ratio of CPU times, if both files have them. */
+  /** The same for the CPU times; undefined if either file lacks them. */
   readonly cpu: Estimate | undefined;
 }
 
@@ -37,8 +38,8 @@ export function isJointRun(a: ResultFile, b: ResultFile): boolean {
 /**
  * Estimates the changes of all measurements between the two files of a joint run.
  *
- * @returns the changes by candidate, without candidates that were measured in turns in fewer than
- *   two rounds
+ * @returns each candidate's change; a candidate that was measured in turns in fewer than two rounds
+ *   has none
  */
 export function estimatePairs(
   pairs: readonly MeasuredPair[],
@@ -100,7 +101,8 @@ function winsorize(values: ReadonlyMap<number, number>): ReadonlyMap<number, num
   );
 }
 
-// The mean of the kept values, with errors from the winsorized ones.
+// Turns an estimate from the winsorized values into one of the trimmed mean: the center becomes the
+// mean of the kept values, and the errors are scaled.
 function trimmed(estimate: Estimate, values: ReadonlyMap<number, number>): Estimate {
   const ordered = [...values.values()].sort((a, b) => a - b);
   const cut = trimCount(values);

@@ -44,7 +44,7 @@ export function adapterName(file: ResultFile): string {
   return name || "unknown adapter";
 }
 
-/** Tells equal names apart: appends to each its own addition, unless these additions are all equal. */
+/** Tells equal names apart: appends to each its addition, unless their additions are all equal. */
 function tellApart(names: readonly string[], additions: readonly string[]): string[] {
   return names.map((name, i) => {
     const namesakes = names.flatMap((other, j) => other === name ? [additions[j]] : []);

@@ -28,7 +28,7 @@ const MAD_EFFICIENCY = 0.37;
 
 /** How a machine changed between two runs on it. */
 export interface MachineChange {
-  /** The logarithm of the ratio of the reference kernel's times. */
+  /** The logarithm of the reference kernel's time in the second run divided by the first's. */
   readonly reference: number;
   /** How the times of the table's rows changed; undefined if there are too few rows. */
   readonly rows: {
@@ -74,7 +74,7 @@ export function machineChange(
  *
  * @param time the change of the row's time
  * @param change how the machine changed
- * @returns a change of 0 if there are too few rows
+ * @returns the relative change; a change of 0 if too few rows show how the machine changed
  */
 export function besideOtherRows(
   time: EstimatedDifference,

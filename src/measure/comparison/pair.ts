@@ -17,9 +17,9 @@ export interface PairComparison {
    * The candidate's time divided by the baseline's: below 1 is faster. Each time is the geometric
    * mean of its processes' medians.
    *
-   * In a joint run (`--beside`) each round has its own ratio, and this is their trimmed geometric
-   * mean. The CPU times give a second such mean. It replaces the first if its error is smaller and
-   * it lies within the first one's interval.
+   * In a joint run (`--beside`) this is the trimmed geometric mean of the rounds' ratios of times.
+   * The same mean of CPU times replaces it if the CPU times' mean has the smaller error and lies in
+   * the interval of the times' mean.
    */
   readonly ratio: number | undefined;
   /** The ratio's 95 % interval. */
@@ -31,8 +31,8 @@ export interface PairComparison {
   /** The ratio of CPU times; undefined if one of the two measurements has none. */
   readonly cpuRatio: number | undefined;
   /**
-   * The ratio of the times after each is divided by the reference kernel's in the same process;
-   * undefined if unknown or `inTurns`.
+   * The ratio of relative times, each divided by the reference kernel's time in the same process.
+   * Undefined if a process lacks the reference kernel's times, or if `inTurns` is true.
    */
   readonly relativeRatio: number | undefined;
   /** How the machine changed between two runs on it; undefined if it did not, or if unknown. */
@@ -67,8 +67,8 @@ const NOTHING: PairComparison = {
 /**
  * Compares two measurements of the same work.
  *
- * @param baseline the first one's estimate, from `estimateTimes`; undefined without samples
- * @param candidate the second one's estimate
+ * @param baseline the first measurement's estimates (`estimateTimes`); undefined without samples
+ * @param candidate the second measurement's estimates; undefined without samples
  * @param options.sameMachine whether both come from one machine. Then the CPU time must show a
  *   change too; without CPU times, the time divided by the reference kernel's must. Default false
  * @param options.machineChange how the machine changed between both runs, from `machineChange`
@@ -147,9 +147,9 @@ function ratioOf(difference: EstimatedDifference | undefined): number | undefine
 }
 
 // Judges by the time or the CPU time, whichever has the smaller error. Other programs hardly affect
-// the CPU time: its error can be 1 % where the time's error is 50 %. The interval of the figure
-// with the larger error must contain the judged change. Otherwise, for example if work is no longer
-// parallel, time and CPU time must both show a change in the same direction.
+// the CPU time: its error can be 1 % where the time's error is 50 %. But the change with the
+// smaller error must lie in the other change's interval. If it does not, for example because work
+// is no longer parallel, time and CPU time must both show a change in the same direction.
 function comparePaired({ time, cpu }: PairedEstimates): PairComparison {
   const changes: Evidence[] = [{ of: "time", ...changeOf(time) }];
   if (cpu !== undefined) changes.push({ of: "CPU time", ...changeOf(cpu) });

@@ -21,7 +21,7 @@ export interface JudgedPair extends PairComparison {
 export interface ComparisonCell {
   /** missing: the file does not have this measurement. */
   readonly status: MeasurementStatus | "missing";
-  /** The chosen variant's measurement, or the fastest one's; undefined if missing. */
+  /** The chosen variant's measurement, else the fastest variant's; undefined if missing. */
   readonly measurement: Measurement | undefined;
   readonly summary: Summary;
   readonly roofline: RooflinePosition;
@@ -35,7 +35,7 @@ export interface ComparisonCell {
   readonly rank: number | undefined;
   /** The median divided by the row's shortest one. */
   readonly relativeToBest: number | undefined;
-  /** The comparison with the row's first cell; undefined in that cell, or if either is missing. */
+  /** Compares this cell with the row's first. Undefined in the first, or if either is missing. */
   readonly pair: JudgedPair | undefined;
 }
 

@@ -7,7 +7,7 @@ import { ceilingFma, type CeilingFmaOptions } from "../../../../kernels/ceilings
 import type { Candidate, CeilingSize } from "./candidate.ts";
 
 // How often 1 is added to each accumulator. Accumulator j of invocation i begins at j + i mod 8, at
-// most 22. So it stays below 2,048, up to which f16 holds integers exactly.
+// most 22. So it ends at 1,046 at most. f16 represents all integers up to 2,048 exactly.
 const STEPS = 1024;
 /** How many steps a multiply-add kernel does in one iteration of its loop; divides `STEPS`. */
 export const UNROLLED = 16;
@@ -22,7 +22,7 @@ interface Counting {
   readonly workgroupSize: number;
   /** The number of operations of one invocation. */
   readonly operations: number;
-  /** The number that an invocation writes, and its tolerance. */
+  /** The number that an invocation must write, up to an error of `tolerance`. */
   readonly expected: (invocation: number) => number;
   readonly tolerance: number;
   readonly features?: NonNullable<Kernel["features"]>;
@@ -107,7 +107,7 @@ export function expCandidate(
     operations: accumulators * steps,
     expected: () => total,
     // WGSL allows exp(0) an error of three units in the last place, 3·2^-23. It allows an addition
-    // to a number below 2^9 an error of half a unit, 2^-16. A missing step would be off by 1.
+    // to a number below 2^9 an error of half a unit, 2^-16. A missing step changes the sum by 1.
     tolerance: accumulators * steps * (3 * 2 ** -23 + 2 ** -16),
   });
 }

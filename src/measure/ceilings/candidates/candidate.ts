@@ -24,8 +24,8 @@ export interface Candidate {
 
 /** The amount of work in one dispatch of the ceilings' kernels. */
 export interface CeilingSize {
-  /** The invocations of the arithmetic kernels: a power of two, at least 2^12. */
+  /** The number of invocations of an arithmetic kernel: a power of two, at least 2^12. */
   readonly invocations: number;
-  /** The size of the copied buffer: a power of two. */
+  /** The size of the copied buffer in bytes: a power of two. */
   readonly copyBytes: number;
 }

@@ -9,7 +9,7 @@ export function copyCandidates(gpu: Gpu, { copyBytes: bytes }: CeilingSize): Can
   const source = gpu.storage(bytes);
   const copied = gpu.storage(bytes);
   const seed = 0x9e3779b1;
-  // Every word differs, so a memory controller cannot compress the data.
+  // No two words are equal, so a memory controller cannot compress the data.
   const chunk = new Uint32Array(Math.min(bytes, 2 ** 24) / 4);
   const fillChunk = (first: number): Uint32Array<ArrayBuffer> => {
     for (let i = 0; i < chunk.length; i++) chunk[i] = Math.imul(first + i + 1, seed);
