@@ -66,7 +66,10 @@ export class GpuTimer {
    * long as 50 nearly empty submissions.
    */
   readonly minimumSpan: number;
-  /** Times from a nearly empty submission until its end is known, in ns: one per observation. */
+  /**
+   * How long nearly empty submissions took until the host knew that they had ended, in ns: one time
+   * per submission.
+   */
   readonly submitAndWait: readonly number[];
   /** Why the GPU's clock is not used although the GPU has one. */
   readonly warning: string | undefined;
@@ -95,7 +98,7 @@ export class GpuTimer {
    * Examines and calibrates a GPU's clocks, which takes about half a second.
    *
    * @param gpu the GPU
-   * @param options the host's clocks
+   * @param options the host's clocks, and which kind of clock to use
    * @returns the timer; `dispose` frees its buffers
    * @throws {GpuError} if the GPU fails
    */
@@ -153,8 +156,8 @@ export class GpuTimer {
    *
    * @param spans 1 to 32 spans; with wall time each is a separate submission
    * @param options untimed work before all spans (`first`) and before every span (`each`);
-   *   callbacks around a submission
-   * @returns the times; `wall` and `cpu` cover the untimed work too
+   *   callbacks before and after every submission of spans
+   * @returns the times; `wall` and `cpu` include the untimed work
    * @throws {GpuError} if the GPU fails
    * @throws {RangeError} for no spans or more than 32, or for `each` with wall time: the host's
    *   clock cannot leave that work out

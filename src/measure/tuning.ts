@@ -1,6 +1,6 @@
 /**
  * Finds an operator's fastest variant on this adapter for each class of calls, such as those with
- * D=64 and T<=1024. It measures one call of a class; all calls of the class then get the winner.
+ * D=64 and T<=1024. It measures one call of a class. All calls of the class then use the winner.
  *
  * The candidates of a call compete in heats, as many at a time as fit in memory; the fastest so far
  * and the default enter the next heat. A heat samples its candidates in turns, and drops a
@@ -23,7 +23,7 @@ export interface TuningWork {
   /** The variants that can run the call here, in order of preference. */
   readonly candidates: readonly string[];
   readonly unfit: readonly { readonly variant: string; readonly reason: string }[];
-  /** The most candidates in one heat, as far as they fit in memory together: 3 to 16. */
+  /** The most candidates in one heat: as many as fit in memory together, but from 3 to 16. */
   readonly heatSize: number;
 }
 
@@ -44,7 +44,10 @@ export interface CandidateResult {
 
 /** The time limits of a heat. */
 export interface HeatLimits {
-  /** ms for compiling and checking. Candidates that have not begun by then are skipped. */
+  /**
+   * ms for compiling and checking all candidates. A candidate whose compilation has not begun by
+   * then is skipped.
+   */
   readonly preparation: number;
   /** ns of sampling per candidate. */
   readonly sampling: number;
@@ -63,9 +66,8 @@ export interface TuningOutcome {
   /** Undefined if no candidate has enough samples. */
   readonly winner: string | undefined;
   /**
-   * Whether to save the winner: true if it was compared with the default, or the default is wrong
-   * or fails. If the default took too long and another candidate was skipped, nothing is decided:
-   * the machine may have been busy.
+   * Whether to save the winner. False if there is none, if the default was skipped, or if the
+   * default took too long and another candidate was skipped: the machine may have been busy.
    */
   readonly decided: boolean;
   /** Medians in ns; the winner's and the default's come from the same heat. */
@@ -85,11 +87,11 @@ export interface TuningOutcome {
 /** Options of {@linkcode tune}. */
 export interface TuneOptions {
   readonly runHeat: RunHeat;
-  /** Seconds for all calls, checked between compilations. */
+  /** Seconds for all calls. A call, heat or compilation that begins in time may end later. */
   readonly budget: number;
   /** ms from any origin. */
   readonly now: () => number;
-  /** Called with the outcome of each call, as soon as it is known; awaited. */
+  /** Receives each call's outcome as soon as it is known. Tuning waits for the promise. */
   readonly result: (outcome: TuningOutcome) => Promise<void>;
   /** Returns true to end tuning. */
   readonly interrupted?: () => boolean;
@@ -104,7 +106,7 @@ const LEAST_SECONDS = 0.5;
 const PREPARATION = 0.6;
 
 /**
- * Tunes for calls, one after the other, each with a share of the remaining time.
+ * Tunes for one call after the other. Each call gets an equal share of the time that remains.
  *
  * @returns the calls without an outcome
  */
@@ -146,7 +148,7 @@ async function tuneCall(
     const left = seconds - (now() - start) / 1000;
     const carried = [...new Set([work.usual, race.winner])]
       .filter((name) => name !== undefined && results.get(name)?.status === "timed") as string[];
-    // The first heat always runs, because there must be a comparison.
+    // The first heat always runs, because without it there would be no winner.
     if (results.size > 0 && left < LEAST_SECONDS) break;
     const fresh = waiting.slice(0, Math.max(1, work.heatSize - carried.length));
     waiting = waiting.slice(fresh.length);
@@ -183,8 +185,8 @@ async function tuneCall(
   };
 }
 
-// The default and the portable variant come first, so there is always a comparison, however little
-// time remains.
+// The default and the portable variant come first. So they are in the first heat, which runs
+// however little time remains.
 function inOrder({ usual, candidates }: TuningWork): string[] {
   const first = [usual, "portable"].filter((name) => candidates.includes(name));
   return [...new Set([...first, ...candidates])];

@@ -51,12 +51,13 @@ export interface Workload {
   readonly variant: string;
   /** The number format in which the variant computes. */
   readonly dtype: NumberFormat;
-  /** The plan, which belongs to the workload. */
+  /** The plan. The workload's `dispose` frees it. */
   readonly plan: Plan;
-  /** The least arithmetic and traffic of one run. */
+  /** The least operations, and the least bytes to read and write, that one run needs. */
   readonly cost: Cost;
   /**
-   * Runs the plan once, after filling its outputs with NaN, and compares some rows with float64.
+   * Fills the outputs with NaN, runs the plan once, and compares some of the outputs' rows with
+   * float64.
    *
    * @throws {GpuError} if the run fails
    */
@@ -70,12 +71,12 @@ export interface Workload {
 /**
  * The largest error that passes if operands are rounded to f16; relative as in `largestError`.
  *
- * A rounding changes a number by at most 2^-11 of its size, evenly up or down, so its standard
- * deviation is at most 2^-11/√3. Each term of a sum has two roundings in a matrix product, and
- * three in attention: of a query, a key and a weight. Three together have a deviation of at most
- * 2^-11. The sum's error has the same deviation, relative to the root of the sum of the terms'
- * squares. The worst of the checked numbers lies within five deviations. Eight are allowed, for
- * adapters that truncate.
+ * A rounding changes a number by at most 2^-11 of its size, evenly up or down, so the change's
+ * standard deviation is at most 2^-11/√3 of the size. Each term of a sum contains two rounded
+ * numbers in a matrix product, and three in attention: a query, a key and a weight. Three roundings
+ * together have a deviation of at most 2^-11. The sum's error has the same deviation, relative to
+ * the root of the sum of the terms' squares. The largest error of the checked numbers is below five
+ * deviations. Eight are allowed, for adapters that truncate instead of rounding.
  */
 const HALF_TOLERANCE = 8 * 2 ** -11;
 

@@ -24,7 +24,7 @@ export type ParameterValues = ReadonlyMap<string, Float32Array<ArrayBuffer>>;
 export interface StoredModel {
   readonly config: LlamaConfig;
   /**
-   * The context length T of its training; for a pretrained model, config.json's
+   * The context length T with which the model was trained; for a pretrained model, config.json's
    * `max_position_embeddings`.
    */
   readonly context: number;
@@ -42,7 +42,7 @@ export interface Checkpoint extends StoredModel {
   /** The number of training steps done. */
   readonly step: number;
   readonly moments: ReadonlyMap<string, StoredMoments>;
-  /** Other state of the trainer, as JSON. */
+  /** The rest of the trainer's state, as a value that JSON can express. */
   readonly state: unknown;
 }
 
@@ -58,7 +58,7 @@ const TEMPORARY = ".writing-";
 /**
  * Writes a checkpoint.
  *
- * @param path its folder, which must not exist; the parent folder must exist
+ * @param path the checkpoint's folder, which must not exist; its parent folder must exist
  * @throws {CheckpointError} if writing fails, which leaves no incomplete checkpoint, or if the
  *   checkpoint is complete but its parent folder cannot be flushed
  */

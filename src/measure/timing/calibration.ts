@@ -1,7 +1,8 @@
 /**
- * A GPU clock's tick length and resolution, inferred from timestamps because WebGPU reports
- * neither. WebGPU says that timestamps are nanoseconds. But implementations give raw ticks, round
- * to steps of 65,536 ns or 100 µs, or count in steps of a fractional number of nanoseconds.
+ * Infers the length of a GPU clock's tick and the clock's step from its timestamps, because WebGPU
+ * reports neither. By WebGPU's specification, timestamps are in nanoseconds. But implementations
+ * return raw ticks, round to steps of 65,536 ns or 100 µs, or count in steps of a fractional number
+ * of nanoseconds.
  */
 
 /** A reading of the GPU's clock between two readings of the host's. */
@@ -16,7 +17,7 @@ export interface ClockAnchor {
 
 /** The length of a tick. */
 export interface TickLength {
-  /** Exactly 1 if the observations allow it. */
+  /** Exactly 1 if the observations allow 1, otherwise the middle of the interval they allow. */
   readonly nanosecondsPerTick: number;
   /** Half the width of the interval that the observations allow, as a share of its middle. */
   readonly calibrationError: number;
@@ -65,7 +66,7 @@ export function calibrateTicks(anchors: readonly ClockAnchor[]): TickLength | un
  * readings are multiples. It also finds a fractional step whose multiples were rounded, such as a
  * 24 MHz clock's 41.67 ns in readings of whole nanoseconds. If none fits, the step is 1 tick.
  *
- * @param times at least two different readings, in ticks, as integers in any order
+ * @param times the readings, in ticks, as integers in any order
  * @returns the step in ticks; undefined if all times are the same
  */
 export function observeQuantum(times: readonly number[]): number | undefined {
@@ -82,9 +83,9 @@ function greatestCommonDivisor(a: number, b: number): number {
 }
 
 // A distance between two rounded readings misses its multiple of the step by up to one tick. So a
-// wrong step of q ticks fits a distance if the distance's remainder is −1, 0 or 1, which happens by
-// chance with probability 3/q. Therefore a step must have at least 12 ticks, and at least 24
-// distances must fit it.
+// step of q ticks fits a distance if the distance's remainder is −1, 0 or 1. A wrong step does so
+// by chance, with probability 3/q. A step must have at least 12 ticks and fit at least 24
+// distances, because a wrong step fits that many with a probability of about (3/12)^24 at most.
 function fractionalStep(distances: readonly number[]): number | undefined {
   const ascending = distances.toSorted((a, b) => a - b);
   const shortest = ascending[0]!;
@@ -116,7 +117,7 @@ function fractionalStep(distances: readonly number[]): number | undefined {
 /**
  * Finds a host clock's step: the least positive difference between successive readings.
  *
- * @param clock gives the time in ns
+ * @param clock returns the time in ns
  * @returns the step in ns; 0 if the clock never moved within a million readings
  */
 export function observeClockStep(clock: () => number): number {

@@ -1,16 +1,16 @@
 /**
- * How often a plan runs in one span, and how many spans go to the GPU at once. A span is the
- * interval that the clock times. It gives one sample; with a cold cache, several short spans
- * together give one. See `../sampling/visits.ts` for a span's length, `../sampling/stopping.ts` for
- * the number of samples, `../bench_run.ts` for the bench's limits, and `../rounds.ts` for the
- * number of processes.
+ * Chooses how often a plan runs in one span, and how many spans go to the GPU at once. A span is
+ * the interval that the clock times. Each span yields one sample; but with a cold cache, several
+ * short spans together yield one. See `../sampling/visits.ts` for a span's length,
+ * `../sampling/stopping.ts` for the number of samples, `../bench_run.ts` for the bench's limits,
+ * and `../rounds.ts` for the number of processes.
  */
 import { type GpuTimer, MAXIMUM_SPANS } from "../timing.ts";
 
 /**
- * Finds how often to repeat work in one pass to make it last long enough.
+ * Finds how often to repeat work in one pass so that the pass lasts long enough.
  *
- * @param once records the work once; it was compiled and run before
+ * @param once records the work once; the work must have been compiled and run before
  * @param options.timer the timer
  * @param options.span the least time of a pass, in ns
  * @param options.maximum the most repeats
@@ -44,7 +44,7 @@ export async function chooseRepeats(
  *
  * @param span the time of one span, in ns
  * @param submission about how long a submission may last, in ns
- * @returns at least 1, even if a single span is longer
+ * @returns at least 1, even if one span lasts longer than `submission`
  */
 export function spansPerSubmission(span: number, submission: number): number {
   return Math.max(1, Math.min(MAXIMUM_SPANS, Math.floor(submission / span)));

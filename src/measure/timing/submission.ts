@@ -19,7 +19,7 @@ export interface HostClocks {
 /** Work to time, recorded into one compute pass. */
 export type Span = (pass: GPUComputePassEncoder) => void;
 
-/** Work in a submission that is not part of the spans' times. */
+/** Work that is submitted with the spans, but that their times do not include. */
 export interface UntimedWork {
   /** Recorded once, before all spans: brings the data into the cache. */
   readonly first?: Span;
@@ -105,7 +105,7 @@ export async function submitAndWait(
   try {
     await done;
   } catch (error) {
-    await gpu.sync(); // Throws the first cause, if there is one.
+    await gpu.sync(); // Throws the GPU's own error, if it had one.
     throw error;
   }
   if (gpu.info.runtime !== "deno") {

@@ -1,6 +1,6 @@
 /**
- * The GPU's clock: timestamps at the beginning and end of every span of a submission, and the
- * length of a tick.
+ * Reads the GPU's clock at the beginning and end of every span of a submission, and finds the
+ * length of the clock's tick.
  *
  * This file calls no Deno API, because the browser's page uses it too.
  */
@@ -79,7 +79,8 @@ export interface Submission {
  * Submits spans, at most {@linkcode MAXIMUM_SPANS}, each in a pass of its own, and reads their
  * timestamps.
  *
- * @returns the ticks at which each span began and ended, and the submission's times on the host
+ * @returns the ticks at which each span began and ended, counted from `stamps.origin`, and the
+ *   submission's times on the host
  */
 export async function submitWithStamps(
   stamps: Stamps,
@@ -113,9 +114,9 @@ export async function submitWithStamps(
 }
 
 /**
- * Takes about 0.3 s to find the length of a tick.
+ * Finds the GPU clock's step and the length of its tick, which takes about 0.3 s.
  *
- * @returns the GPU's clock, or why it cannot be used
+ * @returns the clock in the form of a result file, or why it cannot be used
  */
 export async function calibrate(
   stamps: Stamps,
@@ -125,7 +126,7 @@ export async function calibrate(
   const anchors: ClockAnchor[] = [];
   const times: number[] = [];
   const start = clocks.wall();
-  // The first submission of its kind may include extra work, so it is not used for calibration.
+  // The first submission of this kind may take extra time, so it is not used for calibration.
   await submitWithStamps(stamps, { gpu, clocks, spans });
   while (anchors.length < 4 || clocks.wall() - start < CALIBRATION_TIME) {
     const { ticks, before, after } = await submitWithStamps(stamps, { gpu, clocks, spans });

@@ -27,7 +27,7 @@ const HEAT_SIZES = { least: 3, most: 16 };
  * limits.
  *
  * @param info the adapter
- * @param work operators, passes and shapes; the first of each class counts
+ * @param work operators, passes and shapes; of several shapes in one class, only the first counts
  * @returns the calls with more than one candidate, those with the least arithmetic first
  */
 export function listTuningWork(info: GpuInfo, work: readonly Work[]): TuningWork[] {
@@ -63,16 +63,17 @@ export function listTuningWork(info: GpuInfo, work: readonly Work[]): TuningWork
       heatSize: Math.min(HEAT_SIZES.most, Math.max(HEAT_SIZES.least, room)),
     });
   }
-  // Short calls come first, because they leave the rest of their share of the budget to long ones.
-  // That matters only where a call needs its whole share: on adapters that compute on the CPU.
-  // There, arithmetic predicts the time, even that of RMSNorm and V-scale. Of the pairs of calls in
-  // fixtures/lavapipe-*.json and fixtures/swiftshader-*.json, 2 to 6 % are in the wrong order. If
-  // calls were sorted by bytes, 28 to 36 % would be.
+  // Short calls come first, because what a short call leaves of its share of the budget goes to the
+  // later calls. That matters only on adapters that compute on the CPU, where some calls need their
+  // whole share. There, arithmetic predicts the time, even that of RMSNorm and V-scale. Sorted by
+  // arithmetic, 2 to 6 % of the pairs of calls in fixtures/lavapipe-*.json and
+  // fixtures/swiftshader-*.json are in the wrong order. Sorted by bytes, 28 to 36 % would be.
   return [...byClass.values()].sort((a, b) => a.flops - b.flops);
 }
 
 // The cost of a call. This process cannot plan a custom operator, so such a call's cost is unknown.
-// Then few candidates run at a time, and the shapes keep their order.
+// With infinitely many bytes, it gets the smallest heats. With 0 flops for every shape, the
+// operator's shapes keep their order.
 function costOf(
   operator: TunableOperator,
   { dry, dimensions, usual }: {
@@ -91,7 +92,8 @@ function costOf(
  * the others.
  *
  * @param session a session that was opened without tuning
- * @param options the seed of inputs and order, and the relative half-width of a precise median
+ * @param options the seed of the inputs and of the order, and the relative half-width of the
+ *   interval of a median that is precise enough
  */
 export function sessionHeats(
   session: Pick<MeasuringSession, "measure">,

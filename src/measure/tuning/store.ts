@@ -22,8 +22,8 @@ const PATIENCE = 20_000;
  *
  * @param source the digest of the choices' custom operator; undefined for the suite's operators
  * @returns the file's path
- * @throws {Error} if there is no cache folder, it cannot be written, or another process keeps it
- *   locked
+ * @throws {Error} if there is no cache folder, or if the folder cannot be written or another
+ *   process keeps it locked
  */
 export async function storeTuning(
   info: GpuInfo,
@@ -48,10 +48,10 @@ export async function storeTuning(
   return place.path;
 }
 
-// The lock file is next to the folder and stays: after a removal, two processes could lock two
-// files with the same name. The system releases the lock when the process ends, however it ends.
-// Where a network folder has no locks, files are still written whole; at worst some choices are
-// lost.
+// The lock file is next to the folder and is never removed. If it were, two processes could each
+// lock a file of this name, one the removed file and one a new file. The system releases the lock
+// when the process ends, however it ends. Where a network folder has no locks, files are still
+// written whole; at worst some choices are lost.
 async function takeTurn({ folder }: TuningPlace): Promise<Deno.FsFile> {
   let file: Deno.FsFile;
   try {
@@ -71,7 +71,8 @@ async function takeTurn({ folder }: TuningPlace): Promise<Deno.FsFile> {
   return file;
 }
 
-// Removes a link or a pipe, so nothing is written through it. A folder stays and causes an error.
+// Removes a link or a pipe, so that nothing is written through it. A folder stays, and writing then
+// fails.
 async function removeUnlessFile(path: string): Promise<void> {
   const { isFile, isDirectory } = await Deno.lstat(path)
     .catch(() => ({ isFile: true, isDirectory: false }));

@@ -49,8 +49,8 @@ export function attention(extras: AttentionExtras = {}): MeasuredOperator {
   });
 }
 
-// What learned sinks cost depends little on the shape. So by default one shape besides the quick
-// ones is enough, and leaves time for other operators.
+// What learned sinks cost depends little on the shape. So the default grid gets only one shape
+// besides the quick ones, which leaves time for other operators.
 function fewShapes(software: boolean): GridShape<AttentionLengths>[] {
   const all = shapes(software);
   const usual = all.findIndex(({ grid }) => grid === "default");
@@ -66,7 +66,7 @@ function productWork({ B, Hq, T, D }: AttentionLengths): number {
 }
 
 // The bytes of two tensors together: one with Hq heads, such as the output, and one with Hkv heads,
-// such as the keys. In short sequences a run moves more bytes than it does operations.
+// such as the keys. With short sequences a run has more bytes to move than operations to compute.
 function tensorBytes({ B, Hq, Hkv, T, D }: AttentionLengths): number {
   return 4 * B * (Hq + Hkv) * T * D;
 }
@@ -185,9 +185,10 @@ function gradientSamples(
   return samples;
 }
 
-// V-scale's ∂L/∂C from valueGradient (∂L/∂v), which has its own check. With φ(v) = v·r/(r + C) and
-// r = |v|², it is ∂L/∂C = −Σ r/(r + C)² ⟨v, ∂L/∂φ(v)⟩. Since v is an eigenvector of φ's Jacobian
-// with eigenvalue λ∥, ⟨v, ∂L/∂φ(v)⟩ = ⟨v, ∂L/∂v⟩ / λ∥.
+// Computes V-scale's ∂L/∂C from the GPU's valueGradient (∂L/∂v), which is checked on its own. With
+// φ(v) = v·r/(r + C) and r = |v|², ∂L/∂C = −Σ r/(r + C)² ⟨v, ∂L/∂φ(v)⟩. The pass does not return
+// ∂L/∂φ(v). But v is an eigenvector of φ's Jacobian with eigenvalue λ∥, so
+// ⟨v, ∂L/∂φ(v)⟩ = ⟨v, ∂L/∂v⟩ / λ∥.
 function constantGradient(
   { dimensions, value, vScale }: AttentionGradientNumbers,
   valueGradient: Float32Array,

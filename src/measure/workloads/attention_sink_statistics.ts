@@ -17,8 +17,8 @@ export const attentionSinkStatistics = measured({
       operator: "attentionSinkStatistics",
       plan: planAttentionSinkStatistics,
       prepare,
-      // Counts bytes. Each row reads a query and its logSumExp, each key head reads the sink's key,
-      // and each query head writes three results.
+      // Counts bytes. Each row reads its query and its logSumExp, each key head's key at the sink
+      // is read once, and each query head gets three results.
       roughWork: ({ B, Hq, Hkv, T, D }: AttentionLengths) =>
         4 * B * (Hq * T * (D + 1) + Hkv * D + 3 * Hq),
       inputsFrom: "attention",
@@ -28,7 +28,7 @@ export const attentionSinkStatistics = measured({
   smaller,
 });
 
-// Prepares the statistics of position 0, with inputs from a forward pass.
+// Prepares the statistics of position 0. A forward pass computes the logSumExp that they need.
 function prepare(
   gpu: Gpu,
   options: PrepareOptions<AttentionLengths, typeof planAttentionSinkStatistics>,

@@ -147,8 +147,8 @@ function prepare(
           }
         }
         const start = (head * M + position) * N;
-        // The scale of the rounding errors. A row with few columns may be small by chance, but its
-        // rounding errors are not.
+        // The scale of the rounding errors. In a row with few columns, all numbers may be small by
+        // chance, but their rounding errors are not.
         const magnitude = Math.sqrt(Math.max(...squares));
         return {
           output: "product",

@@ -1,6 +1,6 @@
 /**
- * Layers of real models: all heads for hardware, mostly slices (fewer heads, shorter sequences) for
- * adapters that compute on the CPU.
+ * Shapes from the layers of real models. Hardware gets layers with all their heads. Adapters that
+ * compute on the CPU get mostly slices, with fewer heads or shorter sequences.
  *
  * Model dimensions come from the models' published `config.json` files. The models named `paper-…`
  * are those of 0.1B, 0.3B and 1B parameters that Chen, Lin and Yao, arXiv 2603.17771, train from
@@ -108,8 +108,8 @@ export interface LayerLengths {
 }
 
 /**
- * Shapes for an operator with work that grows with T²: mostly slices of layers on adapters that
- * compute on the CPU.
+ * Lists the shapes for an operator whose work grows with T². On adapters that compute on the CPU,
+ * they are mostly slices of layers.
  *
  * @param lengths picks the operator's lengths from a layer's lengths
  */
@@ -120,8 +120,8 @@ export function attentionShapes<Lengths>(
 }
 
 /**
- * Shapes for an operator that reads each number only a few times. It gets the full width of layers,
- * often with fewer tokens, even on adapters that compute on the CPU.
+ * Lists the shapes for an operator that reads each number only a few times. Even on adapters that
+ * compute on the CPU, they have the layers' full width, but often fewer tokens.
  *
  * @param lengths picks the operator's lengths from a layer's lengths
  */

@@ -6,8 +6,8 @@ import type { Planner, Prepared, PrepareOptions } from "./prepare.ts";
 export type PassName = "forward" | "backward";
 
 /**
- * How many shapes: `quick` one or two, `default` a handful, `full` all. Each grid includes the
- * smaller ones.
+ * How many shapes to measure: `quick` has one or two, `default` has a handful, and `full` has all.
+ * Each grid includes the smaller ones.
  */
 export type GridName = "quick" | "default" | "full";
 
@@ -17,8 +17,8 @@ export type Dimensions = Readonly<Record<string, number>>;
 /** A shape of one operator. */
 export interface Shape<Lengths = Dimensions> {
   /**
-   * The shape's name. It is often a model's, with a suffix for each difference: `-h8` for 8
-   * query heads, `-t256` for 256 tokens, `-b4` for 4 sequences.
+   * The shape's name. It is often a model's name, with a suffix for each difference from the
+   * model's layer: `-h8` for 8 query heads, `-t256` for 256 tokens, `-b4` for 4 sequences.
    */
   readonly name: string;
   /** The operator's lengths by name. */
@@ -38,13 +38,13 @@ export interface PassDescription<Lengths, Plan extends Planner> {
    * `rmsNormForward`.
    */
   readonly operator: string;
-  /** Its planner in `src/ops`. */
+  /** The pass's planner in `src/ops`. */
   readonly plan: Plan;
-  /** Makes the inputs, plans the call, and computes some outputs in float64 for its check. */
+  /** Makes the inputs and plans the call. The result can compute some outputs in float64. */
   readonly prepare: (gpu: Gpu, options: PrepareOptions<Lengths, Plan>) => Prepared;
   /** A rough count of a run's operations or of its bytes, whichever is greater. */
   readonly roughWork: (dimensions: Lengths) => number;
-  /** The measured operator whose forward pass makes this pass's inputs, from the same lengths. */
+  /** The operator whose forward pass on the same lengths computes some of this pass's inputs. */
   readonly inputsFrom?: "attention";
 }
 
@@ -63,7 +63,7 @@ export interface OperatorDescription<
     readonly forward?: PassDescription<Lengths, Forward>;
     readonly backward?: PassDescription<Lengths, Backward>;
   };
-  /** The shapes for hardware, or for adapters that compute on the CPU. */
+  /** The shapes for hardware; if `software` is true, those for adapters that compute on the CPU. */
   readonly shapes: (software: boolean) => readonly GridShape<Lengths>[];
   /**
    * The next smaller shape, with a quarter to half of the work; undefined if there is none, as for
@@ -72,7 +72,7 @@ export interface OperatorDescription<
   readonly smaller: (dimensions: Lengths) => Lengths | undefined;
 }
 
-/** An operator with lengths that are known only at run time. */
+/** An operator whose lengths have names that are known only at run time. */
 export type MeasuredOperator = OperatorDescription<Dimensions, Planner, Planner>;
 
 /** A pass of such an operator. */

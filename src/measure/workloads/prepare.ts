@@ -32,7 +32,7 @@ export interface Prepared {
   readonly outputs: Readonly<Record<string, Tensor>>;
   /** The largest error that passes in f32. */
   readonly tolerance: number;
-  /** Some of the outputs' numbers, each with its value in float64. */
+  /** Takes all numbers of the outputs, by output, and pairs some of them with float64 values. */
   samples(read: Readonly<Record<string, Float32Array>>): Sample[] | Promise<Sample[]>;
 }
 

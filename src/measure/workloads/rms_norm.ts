@@ -144,7 +144,8 @@ function prepareBackward(
         inverseRms: tensor(sampled.map((row) => numbers.inverseRms[row]!), [sampled.length]),
         outputGradient: takeRows(numbers.outputGradient, sampled, d),
       });
-      // Given inverseRms, a column of gainGradient depends on the same column of the inputs alone.
+      // Once inverseRms is known, a column of gainGradient depends only on the same column of
+      // `input` and `outputGradient`.
       const columns = sampleRows(d, { draws: 16, seed: seed + 1 });
       const byColumn = rmsNormBackward({
         input: takeColumns(numbers.input, columns, { rows, d }),

@@ -15,7 +15,7 @@ export interface Sample {
 /** The error of an output against float64. */
 export interface CheckResult {
   /**
-   * The largest error over all samples; Infinity if one is not a number. See {@linkcode
+   * The largest error over all samples; Infinity if any of their numbers is NaN. See {@linkcode
    * largestError}.
    */
   readonly error: number;
@@ -25,8 +25,9 @@ export interface CheckResult {
   readonly output: string;
 }
 
-// Errors are relative to at least this share of the output's largest number: if a row is small by
-// chance, its rounding errors are not.
+// An error is divided by at least this share of the output's largest number. If a row's numbers are
+// small by chance, its rounding errors are not, so dividing by the row's numbers would be too
+// strict.
 const SMALLEST_SCALE = 0.01;
 
 function largestMagnitude(numbers: ArrayLike<number>): number {
@@ -87,8 +88,9 @@ export function sampleRows(
 }
 
 /**
- * Chooses rows of a tensor [B, H, T, …] to check. {@linkcode sampleRows} chooses positions along T,
- * and each position gets a random head. The first and last head are among them.
+ * Chooses rows of a tensor [B, H, T, …] to check. {@linkcode sampleRows} chooses positions along T.
+ * The first position gets the first head, the last one gets the last head, and every other position
+ * gets a random head.
  *
  * @param heads B · H
  * @param length T

@@ -2,7 +2,7 @@
 import { type GridName, type GridShape, lengthsText, type Shape } from "./operator.ts";
 import { type OperatorName, operatorNamed } from "./operators.ts";
 
-/** All grids; each includes the smaller ones. */
+/** All grids, the smallest first. Each includes the ones before it. */
 export const gridNames: readonly GridName[] = ["quick", "default", "full"];
 
 /** Options of {@linkcode shapesOf}. */
@@ -14,8 +14,8 @@ export interface ShapesOptions {
 }
 
 /**
- * Lists the shapes for measuring an operator, the quick ones first. Models with equal layers for
- * this operator appear once, under the first one's name.
+ * Lists the shapes for measuring an operator, the quick ones first. If models' layers have the same
+ * lengths for this operator, only the first model's shape is listed.
  *
  * @param kernel the operator's name
  * @param options the grid, and whether the adapter computes on the CPU

@@ -39,7 +39,8 @@ function roughWork({ B, Hkv, T, D }: ValueLengths): number {
   return 20 * B * Hkv * T * D;
 }
 
-// Draws the inputs. C is about |v|² = D, where φ(v) = v·|v|²/(|v|² + C) bends most.
+// Draws the inputs. C lies between D/2 and 2 D, near |v|², whose mean is D. So
+// φ(v) = v·|v|²/(|v|² + C) is close neither to v nor to 0.
 function vScaleNumbers(
   { B, Hkv, T, D }: ValueLengths,
   seed: number,
@@ -88,8 +89,8 @@ function prepareForward(
   };
 }
 
-// The scale of the error of ∂L/∂C: √Σ (r/(r + C)² ‖v‖ ‖u‖)² over the values v, with r = ‖v‖² and
-// u = ∂L/∂φ(v). It is a root of squares, because the terms of ∂L/∂C have random signs.
+// The scale of the rounding error of ∂L/∂C: √Σ (r/(r + C)² ‖v‖ ‖u‖)² over the values v, with
+// r = ‖v‖² and u = ∂L/∂φ(v). It adds squares, because the terms of ∂L/∂C have random signs.
 function constantMagnitude(
   value: Float64Array,
   gradient: Float64Array,
@@ -130,8 +131,8 @@ function prepareBackward(
     outputs: { valueGradient, constantGradient },
     tolerance: 1e-5,
     samples(read): Sample[] {
-      // The constant's gradient sums over all rows of a head, so check one whole head, over all
-      // sequences.
+      // A head's constantGradient is a sum over the head's rows in all sequences. So check one
+      // head, with all its rows.
       const head = Hkv - 1;
       const starts = Array.from({ length: B }, (_, b) => (b * Hkv + head) * T * D);
       const take = (all: Float32Array): ReferenceTensor => {

@@ -15,8 +15,8 @@ export interface VariantQuestion {
 }
 
 /**
- * The number format of a variant: `f32` throughout; or `f16+f32`, with operands rounded to f16 in
- * workgroup memory and sums in f32. Tensors are always f32.
+ * The number format in which a variant computes. `f32` variants use only f32. `f16+f32` variants
+ * round operands to f16 in workgroup memory and add in f32. Tensors are always f32.
  */
 export type NumberFormat = "f32" | "f16+f32";
 
@@ -24,9 +24,9 @@ export type NumberFormat = "f32" | "f16+f32";
 export const numberFormats: readonly NumberFormat[] = ["f32", "f16+f32"];
 
 /**
- * Finds an operator by name, if it has several variants.
+ * Finds the description that tuning has of an operator's pass.
  *
- * @returns undefined for an operator that tuning does not know, which has a single variant
+ * @returns undefined if tuning does not know the operator, which then has a single variant
  * @throws {RangeError} for an unknown operator or pass
  */
 export function tunableOperator(kernel: OperatorName, pass: PassName): TunableOperator | undefined {
@@ -106,8 +106,8 @@ export function chosenVariant(gpu: Gpu, { kernel, pass, shape }: VariantQuestion
 }
 
 /**
- * The name of the variant that tuning chose on this adapter, for the operator, the pass and shapes
- * like this one.
+ * The name of the variant that tuning chose on this adapter, for the operator, the pass and the
+ * shape's class.
  *
  * @returns undefined if there is none
  * @throws {RangeError} for an unknown operator or pass

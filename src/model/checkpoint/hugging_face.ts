@@ -21,8 +21,8 @@ import { refuseSlidingWindow } from "./hugging_face/sliding_window.ts";
 import { objectOf, parseJson, shown } from "./json.ts";
 
 /**
- * config.json's names for a model with parts that Llama lacks. Other programs, which would ignore
- * those parts, refuse these names.
+ * The type and class that config.json names for a model with parts that Llama lacks. Other programs
+ * refuse them as unknown. If the file named Llama, those programs would ignore the parts.
  */
 const OWN = { type: "gradsink_llama", class: "GradsinkLlamaForCausalLM" };
 
@@ -77,7 +77,8 @@ const CLASSES: Readonly<Record<Family, string>> = {
 };
 
 /**
- * Each family's defaults for fields that the file lacks; undefined if other fields give the value.
+ * Each family's defaults for fields that the file lacks. If a default is undefined, other fields
+ * determine the value.
  */
 const DEFAULTS: Readonly<Record<Family, Readonly<Record<string, number | undefined>>>> = {
   llama: { num_key_value_heads: undefined, head_dim: undefined },
@@ -87,7 +88,8 @@ const DEFAULTS: Readonly<Record<Family, Readonly<Record<string, number | undefin
 };
 
 /**
- * The families in which `attention_bias` adds biases to query, key, value and attention's output.
+ * The families in which `attention_bias` adds biases to the projections to query, key, value and
+ * attention's output.
  */
 const BIAS_FAMILIES: readonly Family[] = ["llama", "qwen3"];
 

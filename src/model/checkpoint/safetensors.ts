@@ -17,7 +17,7 @@ export interface NamedTensor {
 /**
  * Yields the bytes of a safetensors file, piece by piece.
  *
- * @param tensors by name; the order is kept
+ * @param tensors the tensors by name, whose data are written in this order
  * @param metadata texts by name
  */
 export function* safetensorsPieces(
@@ -51,7 +51,7 @@ export function* safetensorsPieces(
  * @param path a regular file
  * @returns its tensors by name, in float32
  * @throws {CheckpointError} if it cannot be read, is not a complete safetensors file, or has a
- *   number type that float32 cannot hold exactly
+ *   tensor of a type other than F32, F16 and BF16
  */
 export async function readSafetensors(path: string): Promise<Map<string, NamedTensor>> {
   using file = await TensorFile.open(path);
@@ -63,7 +63,7 @@ export async function readSafetensors(path: string): Promise<Map<string, NamedTe
 }
 
 /**
- * Takes a model's tensors from a file.
+ * Checks that a file's tensors are exactly a model's, and returns their elements.
  *
  * @param path the file, for messages
  * @param tensors the file's tensors

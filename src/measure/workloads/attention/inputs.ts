@@ -8,7 +8,7 @@ import { quarter } from "../operator.ts";
 import type { PrepareOptions } from "../prepare.ts";
 import type { AttentionNumbers } from "./rows.ts";
 
-/** `{ B, Hq, Hkv, T, D }` */
+/** Attention's lengths: `{ B, Hq, Hkv, T, D }`. */
 export type AttentionLengths = AttentionNumbers["dimensions"];
 
 export const shapes = attentionShapes(({ B, Hq, Hkv, T, D }) => ({ B, Hq, Hkv, T, D }));
@@ -45,9 +45,9 @@ export interface AttentionExtras {
 
 /**
  * Draws normally distributed queries, keys and values, like projections of a normalized residual
- * stream at the start of training. V-scale's C is about |v|² = D, where φ(v) = v·|v|²/(|v|² + C)
- * bends most. The sinks' logits are about the logSumExp of rows in the middle of the sequence, so
- * sinks take some of the weight but not all.
+ * stream at the start of training. V-scale's C lies between D/2 and 2 D, near |v|², whose mean is
+ * D. So φ(v) = v·|v|²/(|v|² + C) is close neither to v nor to 0. The sinks' logits are near the
+ * logSumExp of rows in the middle of the sequence, so a sink takes part of a row's weight there.
  */
 export function createInputs(
   gpu: Gpu,
@@ -70,7 +70,7 @@ export function createInputs(
     minimum: D / 2,
     maximum: 2 * D,
   });
-  // The logSumExp of T / 2 standard normal logits is about log(T / 2) + 1 / 2.
+  // A row in the middle has T / 2 standard normal logits. Their logSumExp is about this.
   const middle = Math.log(T / 2) + 0.5;
   const sinkLogit = sink
     ? randomUniform({ seed: 8 * seed + 5, length: Hq, minimum: middle - 1, maximum: middle + 1 })

@@ -1,7 +1,7 @@
 /**
- * Single rows of attention and of its gradients in float64, by the formulas of
- * `src/reference/attention.ts` without its O(T²) work, because the check of a large layer needs
- * only some rows. Tests compare the results of the two files.
+ * Computes single rows of attention and of its gradients in float64, because the check of a large
+ * layer needs only some rows. The formulas are those of `src/reference/attention.ts`, which
+ * computes all rows with O(T²) work. Tests compare the results of the two files.
  */
 import type { ReferenceVScale } from "../../../reference/attention.ts";
 import { tensor } from "../../../reference/tensor.ts";
@@ -54,13 +54,14 @@ function product(
   return sum;
 }
 
-// The key head that a query head reads, both counted over the whole batch.
+// The key head that a query head reads. Heads are numbered through the whole batch: b · H + h.
 function keyHeadOf(numbers: AttentionNumbers, queryHead: number): number {
   const { Hq, Hkv } = numbers.dimensions;
   return Math.floor(queryHead / Hq) * Hkv + Math.floor((queryHead % Hq) / (Hq / Hkv));
 }
 
-// V-scale's factor r / (r + C) of one value row v, with r = |v|²; 1 if the forward uses v itself.
+// V-scale's factor r / (r + C) of one value row v, with r = |v|². It is 1 if the forward pass uses
+// v itself.
 function valueFactor(numbers: AttentionNumbers, keyHead: number, row: number): number {
   const { value, vScale } = numbers;
   if (vScale?.mode !== "full") return 1;
@@ -132,10 +133,11 @@ export interface GradientRow {
   /** [D] */
   readonly gradient: Float64Array;
   /**
-   * The scale of the row's rounding error: the root of the sum of its terms' squares, in the
-   * component i where it is largest. The terms may cancel, but their roundings do not. In
-   * queryGradient, the term of key j has the size a_tj (f_j |⟨g_t, v_j⟩| + |⟨g_t, y_t⟩|) |k_ji|/√D,
-   * with V-scale's factor f_j in mode "full", otherwise 1.
+   * The scale of the row's rounding error. Each component of the row is a sum of terms. The scale
+   * is the root of the sum of these terms' squares, for the component i with the largest root. The
+   * terms may cancel, but their rounding errors do not. In queryGradient, the term of key j has the
+   * size a_tj (f_j |⟨g_t, v_j⟩| + |⟨g_t, y_t⟩|) |k_ji|/√D, with V-scale's factor f_j in mode
+   * "full", otherwise 1.
    */
   readonly magnitude: number;
 }

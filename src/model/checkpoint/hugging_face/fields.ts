@@ -66,8 +66,8 @@ const WITHOUT_EFFECT = [
 ];
 
 /**
- * Fields of unsupported models, with the values that switch their feature off. Null and `{}` switch
- * off any of them.
+ * Fields for features that are not supported, each with the values that switch its feature off.
+ * Null and `{}` switch off any feature.
  */
 const NEUTRAL: Readonly<Record<string, readonly unknown[]>> = {
   // Biases and norms in other places.
@@ -172,13 +172,13 @@ const REASONS: Readonly<Record<string, string>> = {
 };
 
 /**
- * Refuses the fields of unsupported models.
+ * Refuses a model if a field asks for a feature that is not supported.
  *
  * @param options `path`: for messages; `exempt`: fields that transformers ignores for the family;
  *   `read`: fields that the parser reads elsewhere for this family
  * @returns the unknown and the exempt fields, in the file's order
- * @throws {CheckpointError} that names the first field of an unsupported model, its value and the
- *   supported values
+ * @throws {CheckpointError} that names the first field that asks for such a feature, the field's
+ *   value and a supported value
  */
 export function checkOtherFields(
   fields: Readonly<Record<string, unknown>>,

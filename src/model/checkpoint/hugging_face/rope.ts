@@ -74,11 +74,11 @@ interface Group {
 }
 
 interface Place {
-  /** Where the fields are in the file. */
+  /** Where RoPE's fields are in config.json, such as `rope_parameters.full_attention`. */
   readonly name: string;
   /** The file, for messages. */
   readonly path: string;
-  /** config.json's fields. */
+  /** All of config.json's fields. */
   readonly fields: Readonly<Record<string, unknown>>;
 }
 
@@ -91,7 +91,7 @@ function readGroup(
   if (!LAYER_KINDS.some((kind) => isGiven(outer[kind]))) {
     return readInner(outer, { name: field, path, fields });
   }
-  // If the layers differ in kind, the field holds RoPE's parameters for each kind.
+  // Here the field has an object for each kind of layer, with RoPE's parameters for that kind.
   const others = Object.keys(outer).filter((each) => !LAYER_KINDS.includes(each));
   const [first, ...rest] = kindsOf(outer, { name: field, path, fields }).map((kind) => {
     const name = `${field}.${kind}`;
@@ -169,7 +169,7 @@ function readInner(inner: Readonly<Record<string, unknown>>, place: Place): Grou
   };
 }
 
-/** `{}` and `{"rope_theta": …}` ask for no scaling. */
+/** Whether the fields ask for no scaling, as `{}` and `{"rope_theta": …}` do. */
 function isPlain(group: Readonly<Record<string, unknown>>): boolean {
   return Object.keys(group).every((name) => name === "rope_theta");
 }

@@ -17,7 +17,7 @@ import {
 /** The longest header that the format allows. */
 const MOST_HEADER_BYTES = 100_000_000;
 
-/** A range of a tensor's elements, as they are stored. */
+/** A range of a tensor's elements, in the order in which they are stored. */
 export interface ElementRange {
   readonly start: number;
   readonly count: number;
@@ -126,7 +126,7 @@ export class TensorFile implements Disposable {
   }
 
   /**
-   * Reads elements of 16 bits as they are stored.
+   * Reads the bits of elements of 16 bits, without converting them.
    *
    * @param name an entry's name
    * @param first the first element

@@ -11,7 +11,7 @@ export interface TensorEntry {
   /** The type's name in the format, for example `BF16`. */
   readonly type: string;
   readonly shape: readonly number[];
-  /** The offset of its first byte, counted from the end of the header. */
+  /** The offset of the tensor's first byte, counted from the end of the header. */
   readonly start: number;
   readonly end: number;
 }

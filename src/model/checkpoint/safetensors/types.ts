@@ -1,5 +1,6 @@
 /**
- * The supported types of weights: float32, half precision and bfloat16. Float32 holds each exactly.
+ * The supported types of weights: float32, half precision and bfloat16. Float32 can hold every
+ * number of these types exactly.
  */
 
 export const FLOAT_TYPES = ["F32", "F16", "BF16"] as const;
