@@ -58,8 +58,8 @@ export class Gpu implements BufferOwner {
   }
 
   /**
-   * How many GPU buffers and textures are alive, and their bytes. Zero once everything has been
-   * disposed of.
+   * `buffers` counts the GPU buffers and textures alive, `bytes` is their total size. Both are
+   * zero once everything has been disposed of.
    */
   get memory(): { readonly buffers: number; readonly bytes: number } {
     let bytes = 0;
@@ -163,7 +163,7 @@ export class Gpu implements BufferOwner {
 
   /**
    * Runs a function that calls the device. If the device refuses a call, the next read or sync
-   * rejects with a `GpuError` of this operator.
+   * rejects with a `GpuError` that names this operator.
    *
    * @param operator the operator that the error names
    * @param run calls the device, synchronously
@@ -174,7 +174,7 @@ export class Gpu implements BufferOwner {
   }
 
   /**
-   * Makes a storage buffer, which counts in `memory` until `free`.
+   * Makes a storage buffer. `memory` counts it until `free` frees it.
    *
    * @param size bytes, a multiple of 4
    * @throws {RangeError} if the adapter does not allow a buffer of this size
@@ -197,7 +197,7 @@ export class Gpu implements BufferOwner {
    *
    * @param operator the operator that needs the buffer
    * @param size bytes
-   * @throws {RangeError} that says how many bytes it allows
+   * @throws {RangeError} that says how many bytes the device allows
    */
   checkSize(operator: string, size: number): void {
     if (size > this.largestStorage) {
@@ -208,7 +208,7 @@ export class Gpu implements BufferOwner {
   }
 
   /**
-   * Makes a uniform buffer with these numbers. It counts in `memory` until `free`.
+   * Makes a uniform buffer with these numbers. `memory` counts it until `free` frees it.
    *
    * @param scalars the fields of a WGSL struct of u32 and f32 members, in order
    * @throws {TypeError} if the `Gpu` has been disposed of
@@ -227,8 +227,8 @@ export class Gpu implements BufferOwner {
   }
 
   /**
-   * Makes a texture that kernels can read, with four words of 32 bits per texel. It counts in
-   * `memory` until `freeTexture`.
+   * Makes a texture that kernels can read, with four words of 32 bits per texel. `memory` counts it
+   * until `freeTexture` frees it.
    *
    * @param size its width and height, in texels, and its layers
    * @param format the type of its words

@@ -24,8 +24,8 @@ export interface GpuInfo {
   /** The sizes a subgroup can have; absent if subgroups cannot be used. */
   readonly subgroupSize?: SubgroupSize;
   /**
-   * The adapter's claims that the self-test found false, one sentence each; absent if there are
-   * none.
+   * One sentence for each claim of the adapter that the self-test found false, and for each feature
+   * or limit that the adapter offered and then refused. Absent if there are none.
    */
   readonly notes?: readonly string[];
 }
@@ -56,7 +56,7 @@ const vendors: Readonly<Record<number, string>> = {
  * The name of a GPU's maker.
  *
  * @param vendor a name, or a PCI vendor number in decimal
- * @returns the name in lower case; the number itself if it is not known
+ * @returns the name in lower case; the number itself if its name is not known
  */
 export function vendorName(vendor: string): string {
   return (/^\d+$/.test(vendor) ? vendors[Number(vendor)] : undefined) ?? vendor.toLowerCase();
@@ -65,8 +65,8 @@ export function vendorName(vendor: string): string {
 /**
  * Describes an opened device.
  *
- * @param adapter the adapter it was opened on
- * @param found its runtime and backend, and what the self-test found about its features
+ * @param adapter the adapter on which the device was opened
+ * @param found the device's runtime and backend, and what the self-test found about its features
  */
 export function describe(
   device: GPUDevice,

@@ -4,8 +4,8 @@ import { openDevice } from "./adapter/open_device.ts";
 import { checkOpenGpuOptions, type OpenGpuOptions } from "./open_gpu_options.ts";
 
 /**
- * Opens the browser's GPU: `openGpu({ runtime: "browser" })` without the code that only Deno can
- * run, for pages that must stay small.
+ * Opens the browser's GPU, as `openGpu({ runtime: "browser" })` does. This module leaves out the
+ * code that only Deno can run, for pages that must stay small.
  *
  * @param options which adapter
  * @returns the opened GPU; dispose of it when done

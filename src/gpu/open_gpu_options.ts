@@ -12,13 +12,13 @@ export interface OpenGpuOptions {
    * `always`: even if there is one; `never`. Default: `auto`.
    */
   readonly software?: "auto" | "always" | "never";
-  /** The kind of GPU on a machine with several. Default: the system's choice. */
+  /** Which kind of GPU to prefer on a machine with several. Default: the system's choice. */
   readonly powerPreference?: "low-power" | "high-performance";
   /**
    * Which GPU: a part of its name, in any case; its number in the list of `deno task adapters`; or
-   * `embedded` for the SwiftShader that gradsink fetches. `openGpu` opens no other GPU instead. Not
-   * allowed in a browser, which chooses the GPU itself. Default: the environment variable
-   * `GRADSINK_ADAPTER`, else the machine's GPU.
+   * `embedded` for the SwiftShader that gradsink fetches. If there is no such GPU, `openGpu` throws
+   * instead of opening another one. Not allowed in a browser, which chooses the GPU itself.
+   * Default: the environment variable `GRADSINK_ADAPTER`, else the machine's GPU.
    */
   readonly adapter?: string;
 }

@@ -1,4 +1,4 @@
-/** The part of `Gpu` that plans and tensors need, so neither depends on the class itself. */
+/** The part of `Gpu` that plans and tensors need, so that they do not depend on the whole class. */
 import type { PipelineCache } from "./pipelines.ts";
 
 /** One number of a kernel's uniform parameters. */
@@ -12,13 +12,13 @@ export interface BufferOwner {
   readonly pipelines: PipelineCache;
   /** True once everything has been freed. */
   readonly disposed: boolean;
-  /** Runs a function that calls the device; a refusal becomes an error of `operator`. */
+  /** Runs a function that calls the device. If the device refuses, an error names `operator`. */
   guard<Result>(operator: string, run: () => Result): Result;
   /** Makes a storage buffer of this many bytes. */
   storage(size: number): GPUBuffer;
   /** Makes a uniform buffer with these numbers. */
   uniform(scalars: readonly Scalar[]): GPUBuffer;
-  /** Makes a texture with four words per texel for kernels to read. */
+  /** Makes a texture that kernels can read, with four words of 32 bits per texel. */
   texture(
     size: readonly [width: number, height: number, layers: number],
     format: "rgba32float" | "rgba32uint",

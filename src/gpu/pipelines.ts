@@ -16,7 +16,7 @@ export interface KernelPart {
 export interface Kernel {
   /** Helper files first, the kernel's own file last. */
   readonly parts: readonly KernelPart[];
-  /** New values for `const` and `alias` declarations. */
+  /** New values, by name, for the parts' `const` and `alias` declarations. */
   readonly constants?: Specialization;
   /** Language features it uses; their `enable` lines go before the parts. */
   readonly features?: readonly LanguageFeature[];
@@ -65,7 +65,7 @@ export class PipelineCache {
   readonly #report: (check: Promise<GpuError | undefined>) => void;
   readonly #prepared = new Map<string, PreparedKernel>();
   readonly #pipelines = new Map<string, GPUComputePipeline>();
-  /** Rewrites each part before it is compiled: tests use it to break a kernel. */
+  /** Returns the text to compile for a part. Tests replace this function to break a kernel. */
   rewrite: (part: KernelPart) => string = (part) => part.source;
 
   /**
@@ -73,7 +73,7 @@ export class PipelineCache {
    *
    * @param device the device to compile for
    * @param runtime the device's runtime
-   * @param report takes the promised outcome of each compilation
+   * @param report called once for each compilation, with a promise of its error or of undefined
    */
   constructor(
     device: GPUDevice,
@@ -86,8 +86,8 @@ export class PipelineCache {
   }
 
   /**
-   * Gives the pipeline of a kernel, compiled at the first call. If compilation fails, the next read
-   * or sync rejects with a `GpuError` that names the WGSL line.
+   * Returns the pipeline of a kernel, compiled at the first call. If compilation fails, the next
+   * read or sync rejects with a `GpuError` that names the WGSL line.
    *
    * @param operator the operator that asks, for error messages
    * @param kernel what to compile; its entry point is `main`
@@ -119,7 +119,7 @@ export class PipelineCache {
   }
 
   /**
-   * Gives the pipeline of a kernel from `prepare`, compiled at the first call.
+   * Returns the pipeline of a kernel from `prepare`, compiled at the first call.
    *
    * @param operator the operator that asks, for error messages
    * @param kernel the prepared kernel
@@ -164,7 +164,7 @@ async function outcome(
   if (message !== undefined) {
     const place = locate(parts, message.lineNum - firstLine + 1);
     const line = code.split("\n")[message.lineNum - 1]?.trim() ?? "";
-    // Deno's text begins with the shader's label, which repeats the file in `place`.
+    // Deno's message begins with the shader's label, a file name. Drop it: `place` names the file.
     const text = (message.message.trim().split("\n")[0] ?? "").replace(
       /^Shader '.*?' parsing error: /,
       "",

@@ -14,7 +14,10 @@ interface Step {
   readonly workgroups: readonly [number, number?, number?];
 }
 
-/** Records a plan for `Gpu.run`, which submits it at once. Other code calls `Plan.encode`. */
+/**
+ * Records one run of a plan. Only `Gpu.run` may call this, because it submits the run at once.
+ * Other code calls `Plan.encode`.
+ */
 export let encodeForRun: (plan: Plan, recorder: Recorder) => void;
 
 /**
@@ -74,7 +77,7 @@ export let encodeForRun: (plan: Plan, recorder: Recorder) => void;
 export class Plan {
   /** The operator that was planned, for example `attentionForward`. */
   readonly operator: string;
-  /** The least work of one run. */
+  /** The least arithmetic and memory traffic of one run. */
   readonly cost: Cost;
   readonly #gpu: BufferOwner;
   readonly #steps: readonly (Step | ImageCopy)[];
@@ -92,12 +95,12 @@ export class Plan {
    * Compiles the kernels and binds their buffers.
    *
    * @param gpu the GPU that holds the tensors
-   * @param options the operator's name, cost and dispatches; `scratch` belongs to the plan from
-   *   here on
+   * @param options the operator's name, cost and dispatches; from this call on, the plan owns
+   *   `scratch`
    * @throws {TypeError} if an option is missing, a kernel lacks a declaration that its `constants`
    *   name, a dispatch's buffers differ from its kernel's bindings, a written buffer shares memory
    *   with another one, or a tensor has been disposed of; nothing is enqueued
-   * @throws {RangeError} if a dispatch has more workgroups than the adapter runs
+   * @throws {RangeError} if a dispatch has more workgroups in a dimension than the adapter allows
    */
   constructor(gpu: BufferOwner, options: PlanOptions) {
     this.operator = options.operator;
@@ -203,7 +206,8 @@ function free(gpu: BufferOwner, owned: readonly (GPUBuffer | MatrixImage)[]): vo
   }
 }
 
-// Adds the step's uniform buffer, if any, to `buffers`, which the plan frees.
+// Makes a step's pipeline and bind group. If the step has parameters, adds their uniform buffer to
+// `buffers`, which the plan frees.
 function makeStep(
   gpu: BufferOwner,
   operator: string,

@@ -1,9 +1,10 @@
 /**
- * The self-test that every adapter must pass before `openGpu` uses it, as a small module for any
- * page: does this WebGPU adapter compute correctly? Mesa's lavapipe 22.3, for example, silently
- * leaves loops early.
+ * The self-test that every adapter must pass before `openGpu` uses it. The test checks whether the
+ * adapter computes correctly. Mesa's lavapipe 22.3, for example, leaves loops early without an
+ * error.
  *
- * It takes a few milliseconds, one dispatch and 2 KB of memory. It needs no other part of gradsink.
+ * The test takes a few milliseconds, one dispatch and 2 KB of memory. Any page can use this small
+ * module without the rest of gradsink.
  *
  * @example
  * ```ts

@@ -1,6 +1,6 @@
 /**
- * New values for a kernel's `const` declarations (numbers, booleans) and `alias` declarations (type
- * names).
+ * New values, by name, for a kernel's `const` declarations (numbers, booleans) and `alias`
+ * declarations (type names).
  */
 export type Specialization = Readonly<Record<string, number | boolean | string>>;
 

@@ -1,6 +1,6 @@
 import type { BufferOwner } from "./owner.ts";
 
-/** The most elements of a tensor whose values the CPU remembers. */
+/** The CPU remembers the elements of a tensor only if it has at most this many. */
 const MOST_KNOWN = 4096;
 
 /**
@@ -20,9 +20,9 @@ export class Tensor {
   readonly shape: readonly number[];
   /** The number of elements. */
   readonly length: number;
-  /** The elements of a whole tensor, if it is small and the CPU wrote it last. */
+  /** For a whole tensor: its elements, if there are few and the CPU was the last to write them. */
   #known: Float32Array | undefined;
-  /** Whether code other than plans may write to this tensor's memory. */
+  /** For a whole tensor: whether its elements may change at a time that this class cannot know. */
   #exposed = false;
   readonly #gpu: BufferOwner;
   readonly #buffer: GPUBuffer;
@@ -45,10 +45,11 @@ export class Tensor {
   }
 
   /**
-   * The elements, if the CPU knows them: operators use them to check small parameters, such as
-   * V-scale's constants, before they enqueue anything. The CPU knows them for tensors of at
-   * most 4,096 elements that `gpu.tensor` or `write` wrote last. The result is undefined once a
-   * plan has written any part, or once code has read `buffer` or `binding`.
+   * The elements, if the CPU knows them. Operators use them to check small parameters, such as
+   * V-scale's constants, before they enqueue anything. The CPU knows the elements of a tensor with
+   * at most 4,096 that `gpu.tensor` or `write` wrote last. The result is undefined after a plan has
+   * written any part. It is undefined for good once code has read `buffer` or `binding`, or has
+   * passed a plan that writes the tensor to a pass of its own with `Plan.encode`.
    *
    * @returns a copy of the elements
    */
@@ -90,8 +91,8 @@ export class Tensor {
   }
 
   /**
-   * The elements' place in memory, which WebGPU may be unable to bind. Give the tensor itself to a
-   * `Plan`.
+   * Where the elements lie in memory. WebGPU may be unable to bind this region, so give a `Plan`
+   * the tensor itself.
    *
    * @throws {TypeError} if the tensor has been disposed of
    */
@@ -112,7 +113,7 @@ export class Tensor {
     if (this.#offset !== 0) {
       throw new TypeError("Cannot use the tensor's buffer: it begins inside it; use `binding`");
     }
-    this.forget({ forGood: true }); // The caller may write it at any time.
+    this.forget({ forGood: true }); // From now on the caller may write the buffer at any time.
     return this.#buffer;
   }
 
@@ -138,8 +139,8 @@ export class Tensor {
   }
 
   /**
-   * A view of neighboring elements as a tensor, in the same memory. Disposing of it frees
-   * nothing.
+   * Returns neighboring elements as a tensor that uses the same memory. Disposing of the slice
+   * frees nothing.
    *
    * Every operator takes slices and gives the same results as for separate tensors. WebGPU binds a
    * slice directly if it begins at a multiple of `minStorageBufferOffsetAlignment` bytes (256 at
@@ -192,7 +193,7 @@ export class Tensor {
     return 4 * this.#start;
   }
 
-  // Updates what the CPU knows of the whole tensor after a write to this part.
+  // Updates the whole tensor's known elements after the CPU has written `data` to this tensor.
   #remember(data: Float32Array): void {
     const whole = this.#whole;
     if (whole.#exposed || whole.length > MOST_KNOWN) return;
@@ -263,7 +264,7 @@ export class Tensor {
     return into;
   }
 
-  /** Frees the memory. Work already enqueued still finishes. */
+  /** Frees the memory, unless this is a slice. Work already enqueued still finishes. */
   dispose(): void {
     if (this.disposed) return;
     this.#disposed = true;

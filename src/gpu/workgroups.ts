@@ -1,4 +1,4 @@
-/** Dispatches more workgroups than one dimension holds. */
+/** Workgroup counts for dispatches that need more workgroups than one dimension allows. */
 import type { BufferOwner } from "./owner.ts";
 
 /**

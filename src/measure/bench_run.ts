@@ -21,9 +21,9 @@ import type { StoppingRule } from "./sampling/stopping.ts";
 
 /** A run's progress. */
 export interface RunProgress {
-  /** The number of finished measurements. Each process's measurement of a row counts as one. */
+  /** The number of finished measurements. A row that three processes measured counts as three. */
   readonly done: number;
-  /** The expected number of all measurements; slow processes leave time for fewer. */
+  /** The number of measurements expected in the whole run. It falls if processes are slow. */
   readonly total: number;
   /** The current step. */
   readonly text: string;
@@ -42,7 +42,7 @@ export interface BenchRunOptions {
   readonly budget: number | undefined;
   /** Whether each round has two processes that measure in turns. Default false. */
   readonly inTurns?: boolean;
-  /** Stores the current file; awaited. */
+  /** Stores the current file. The run waits until the returned promise resolves. */
   readonly keep: (file: ResultFile) => void | Promise<void>;
   readonly progress: (progress: RunProgress) => void;
   readonly skipped?: (job: Job, reason: string) => void;
@@ -67,8 +67,8 @@ export class BenchRun {
   #file: ResultFile;
   readonly #measured: Measured;
   /**
-   * Measurements that end before this time, on the clock of `performance.now()`, do not rewrite the
-   * file; a later one does.
+   * A measurement that ends before this time, on the clock of `performance.now()`, does not cause
+   * the file to be stored; the next store includes it.
    */
   #keepFrom = 0;
   #text = "";
@@ -106,7 +106,7 @@ export class BenchRun {
     this.#options.progress({ done, total, text, secondsLeft });
   }
 
-  // A round's unmeasured jobs. A job that failed once is not tried again.
+  // The jobs that a round still has to measure. A job that failed once is not tried again.
   #waiting(round: number): Job[] {
     return this.#jobs.filter((job) => {
       const measurement = this.#measured.of(job);
@@ -167,7 +167,8 @@ export class BenchRun {
       if (this.#waiting(round).length === 0) continue;
       const now = performance.now();
       const left = this.#end - closing - now;
-      // On a busy machine processes take longer than expected, so fewer of them fit the budget.
+      // On a busy machine rounds take longer than expected. Leave out the remaining rounds if the
+      // time left is less than half of the shortest round's.
       if (round >= LEAST_PROCESSES && left < shortest / 2) {
         this.#processes = round;
         await this.#change({ settings: { ...this.#file.settings, processes: round } });
@@ -183,7 +184,7 @@ export class BenchRun {
       const taken = performance.now() - now;
       shortest = shortest === 0 ? taken : Math.min(shortest, taken);
     }
-    // Measure the ceilings again: other work that slowed the machine at the beginning may have
+    // Measure the ceilings again: other programs that slowed the machine at the beginning may have
     // ended.
     if (!interrupt.aborted && rounds > 0 && withCeilings) {
       await this.#measureCeilings(session, interrupt);
@@ -242,8 +243,8 @@ export class BenchRun {
     this.#timeLeft.endCeilings();
     const ceilings = mergeCeilings(this.#file.ceilings, found.ceilings);
     const measured = Object.keys(ceilings).length > 0;
-    // Drop the warning of missing ceilings if they exist now, or if an interrupt prevented them: a
-    // continued run measures them.
+    // Drop the warning about missing ceilings if the file has ceilings now. Drop it also after an
+    // interrupt, because a continued run measures the ceilings.
     const warnings = [...new Set([...this.#file.warnings ?? [], ...found.warnings])]
       .filter((each) => !(each.startsWith(NO_CEILINGS) && (measured || interrupt.aborted)));
     await this.#change({ ceilings, warnings });

@@ -49,7 +49,7 @@ export const driverFileHashes: ReadonlyMap<string, string> = new Map([
 // ANGLE's OpenGL libraries, which the archive also holds but nothing here uses.
 const passedOver: ReadonlySet<string> = new Set(["libEGL.so", "libGLESv2.so"]);
 
-// The archive unpacks to 15.2 MB; one of twice the size is another archive.
+// The archive unpacks to 15.2 MB. Unpacking fails at about twice that size.
 const MAXIMUM_TAR_BYTES = 32 * 1024 * 1024;
 
 /**
@@ -77,8 +77,8 @@ export async function verifySha256(
  * lie in a subfolder, or be a link.
  *
  * @param tar the archive, not compressed
- * @returns the contents of the three files of {@linkcode driverFileHashes} by name; their hashes
- *   are not checked
+ * @returns maps each name in {@linkcode driverFileHashes} to the file's contents, whose hash is not
+ *   checked
  * @throws {Error} if the archive is damaged, or an entry is unexpected, missing or there twice
  */
 export async function readDriverTar(
@@ -119,7 +119,8 @@ export async function readDriverTar(
  *
  * @param archive the contents of the brotli-compressed tar archive
  * @returns the contents of the driver's files by name, each verified
- * @throws {Error} if a hash differs from the pinned one or the archive has other entries
+ * @throws {Error} if a hash differs from the pinned one, or {@linkcode readDriverTar} refuses the
+ *   archive
  */
 export async function unpackDriver(
   archive: Uint8Array<ArrayBuffer>,

@@ -74,9 +74,10 @@ const ADVICE =
 /**
  * Installs the embedded driver in the user's cache.
  *
- * If its files are there with the pinned SHA-256, it returns at once, without network and output.
- * Otherwise it fetches and verifies the package and renames the files into place. So several
- * processes may install at once, and a killed one leaves nothing that looks complete.
+ * If the cache has the driver's files with the pinned SHA-256, this function returns at once: it
+ * neither uses the network nor prints. Otherwise it fetches and verifies the package, writes a
+ * temporary folder, and renames the files into place. So several processes may install at once, and
+ * a killed installation leaves nothing that looks complete.
  *
  * @param options where to install it, and how to announce the download
  * @returns the driver, to be passed to {@linkcode activateEmbeddedDriver}
@@ -127,15 +128,15 @@ export async function installEmbeddedDriver(options: InstallOptions = {}): Promi
   return driver;
 }
 
-// Keeps loaders from being closed or garbage-collected: WebGPU later opens the loader by its name,
-// and finds this one only while it is open.
+// Keeps loaders from being closed or garbage-collected. WebGPU later opens the loader by its name,
+// and finds the embedded loader only while that is open.
 const openLoaders: Deno.DynamicLibrary<Record<never, never>>[] = [];
 
 /**
- * Points Vulkan at the embedded driver, and at its loader if the machine has none.
+ * Points Vulkan at the embedded driver, and opens the embedded loader if the machine has none.
  *
- * Call it before the isolate's first `requestAdapter`, which commits the isolate to the drivers it
- * finds. It affects every runtime in the process, Dawn included.
+ * Call this function before the isolate's first `requestAdapter`: the isolate keeps the drivers
+ * that this first request finds. The change affects every runtime in the process, Dawn included.
  *
  * @param driver what {@linkcode installEmbeddedDriver} returned
  * @throws {Deno.errors.NotCapable} that names the missing permissions' flags
@@ -155,7 +156,7 @@ function openSystemLoader(): Deno.DynamicLibrary<Record<never, never>> | undefin
   try {
     return Deno.dlopen(LOADER_FILE, {});
   } catch {
-    return undefined; // The machine has no loader: ours is for that case.
+    return undefined; // The machine has no loader; the caller opens ours.
   }
 }
 
@@ -247,7 +248,8 @@ async function fetchArchive(): Promise<Uint8Array<ArrayBuffer>> {
       `Embedded driver: cannot locate the package: Deno resolves it to ${archive}, wanted a file`,
     );
   }
-  // Ask Deno for the path: a project's node_modules folder changes it.
+  // The path comes from Deno, because the package lies elsewhere in a project with a node_modules
+  // folder.
   const { fileURLToPath } = await import("node:url"); // Not above: browsers load this module too.
   const path = fileURLToPath(archive);
   requirePermissions([{ name: "read", value: path }], { action: "installEmbeddedDriver" });
@@ -287,9 +289,9 @@ async function place(
       const present = await Deno.lstat(folder).catch(() => undefined);
       if (present?.isDirectory !== true) throw error;
     }
-    // The folder exists: another process was faster, or an earlier installation is damaged. Replace
-    // files one by one: a process keeps the file it has open, and no file is ever missing or partly
-    // written.
+    // The folder exists: another process was faster, or an earlier installation is damaged. If it
+    // is damaged, replace its files one by one. A rename never leaves a file missing or partly
+    // written, and a process that has opened the old file keeps it.
     if (await isComplete(folder)) return;
     for (const name of files.keys()) {
       await Deno.rename(`${temporary}/${name}`, `${folder}/${name}`);
@@ -312,7 +314,8 @@ async function removeAbandoned(root: string): Promise<void> {
   }
 }
 
-// Deno's messages are long: the cause is on the second line, and a whole lockfile may follow.
+// Returns the first two lines of an error's message. In Deno's messages the second line gives the
+// cause, and a whole lockfile may follow.
 function messageOf(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);
   return message.split("\n", 2).map((line) => line.trim()).join(" ");

@@ -1,7 +1,7 @@
 /** Collects the errors of a device, which it reports some time after the calls that cause them. */
 import { GpuError } from "../gpu_error.ts";
 
-/** The errors of one device, and the checks in progress (error scopes), which may find more. */
+/** One device's earliest known error, and its unfinished checks (error scopes, compilations). */
 export class Failures {
   readonly #device: GPUDevice;
   readonly #checks = new Set<Promise<void>>();
@@ -10,7 +10,7 @@ export class Failures {
   #ended = false;
   #lastOperator = "gpu";
 
-  /** @param device the device, whose uncaptured errors and loss count too */
+  /** @param device the device; its uncaptured errors and its loss are collected too */
   constructor(device: GPUDevice) {
     this.#device = device;
     device.addEventListener("uncapturederror", (event) => {
@@ -62,8 +62,9 @@ export class Failures {
     const order = this.#order++;
     const watched: Promise<void> = check.then(
       (error) => error && this.#fail(error, order),
-      // The promise rejects if the device is gone. After `end` that is expected. Before `end`
-      // it is an error, but an earlier error goes first, such as the reason that `lost` gives.
+      // The promise rejects if the device is gone. After `end` that is expected. Before `end` it is
+      // an error with a new, later number. So an error that is known already is reported instead,
+      // such as the reason that `lost` gives.
       (error) => this.#ended || this.#fail(new GpuError(this.#lastOperator, String(error))),
     ).then(() => void this.#checks.delete(watched));
     this.#checks.add(watched);
@@ -79,7 +80,7 @@ export class Failures {
     if (this.#failure !== undefined) throw this.#failure.error;
   }
 
-  /** Ends collecting: the device's loss is no failure any more. */
+  /** From now on the device's loss is expected, so it is no failure any more. */
   end(): void {
     this.#ended = true;
   }

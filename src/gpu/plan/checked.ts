@@ -21,15 +21,15 @@ export interface CheckedDispatch extends Omit<BoundDispatch, "resources"> {
 }
 
 /**
- * Checks that dispatches give what their kernels bind, and that written buffers share no memory
- * with others.
+ * Checks that each dispatch gives the buffers and images that its kernel declares, and that written
+ * buffers share no memory with others.
  *
  * @param gpu the GPU to plan for
  * @param options the plan's options
  * @throws {TypeError} if an option is missing, a kernel lacks a declaration that its `constants`
  *   name, a dispatch's buffers differ from its kernel's bindings, a written buffer shares memory
  *   with another one, or a tensor has been disposed of
- * @throws {RangeError} if a dispatch has more workgroups than the adapter runs
+ * @throws {RangeError} if a dispatch has more workgroups in a dimension than the adapter allows
  */
 export function checkDispatches(
   gpu: BufferOwner,

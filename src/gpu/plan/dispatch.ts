@@ -5,8 +5,8 @@ import type { Kernel } from "../pipelines.ts";
 import type { Tensor } from "../tensor.ts";
 
 /**
- * The least arithmetic and memory traffic of an operation: each input read once, each output
- * written once. Every throughput figure divides these by time.
+ * An operation's least arithmetic and memory traffic: it reads each input once and writes each
+ * output once. Every throughput figure is one of these two numbers divided by a time.
  */
 export interface Cost {
   /** Floating-point operations; a multiply-add counts as two. */
@@ -36,7 +36,7 @@ export interface Dispatch {
   readonly workgroups: readonly [number, number?, number?];
 }
 
-/** A copy of a matrix to an image (texture), for the dispatches after it. */
+/** A copy of a matrix to an image (texture), which later dispatches of the plan can read. */
 export interface ImageCopy {
   /** The image to fill. Its layout must have `blocks: false`. */
   readonly image: MatrixImage;
@@ -53,22 +53,22 @@ export function isCopy<Other extends object>(step: Other | ImageCopy): step is I
 export interface PlanOptions {
   /** The operator's name, for errors and measurements. */
   readonly operator: string;
-  /** The least work of one run. */
+  /** The least arithmetic and memory traffic of one run. */
   readonly cost: Cost;
   /**
-   * The dispatches in the order of execution; each sees what earlier ones wrote. Only `Gpu.run` can
-   * run a plan with copies to images, not `Plan.encode`.
+   * The dispatches, and copies to images, in the order of execution; each sees what earlier ones
+   * wrote. `Gpu.run` runs a plan with copies to images, but `Plan.encode` refuses it.
    */
   readonly dispatches: readonly (Dispatch | ImageCopy)[];
   /**
-   * Buffers and images that the plan owns: it frees them when it is disposed of, or if its creation
-   * fails.
+   * Buffers and images that the plan owns. The plan's `dispose()` frees them, and so does the
+   * constructor if it throws.
    */
   readonly scratch?: readonly (GPUBuffer | MatrixImage)[];
   /**
    * The operator's arguments and results by name; lists and objects are searched for tensors. If
-   * the plan writes one of these tensors, no other one may share its memory. Default: only the
-   * buffers of one dispatch are compared.
+   * the plan writes one of these tensors, no other one may share its memory. Without this
+   * option, only buffers of the same dispatch are compared.
    */
   readonly tensors?: Readonly<Record<string, unknown>>;
 }

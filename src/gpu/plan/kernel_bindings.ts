@@ -83,8 +83,8 @@ export function kernelBindings(code: string): KernelBinding[] | undefined {
  *
  * @param label the operator and the kernel, for the beginning of the message
  * @param bindings the kernel's bindings
- * @param given the number of the dispatch's parameters; for each binding from 1 on, whether the
- *   dispatch gives an image
+ * @param given `parameters` is the number of the dispatch's parameters; `images` tells for each
+ *   binding from 1 on whether the dispatch gives an image (true) or a buffer (false)
  * @throws {TypeError} that says which binding is wrong and what to do
  */
 export function checkBindings(

@@ -10,7 +10,7 @@ const DEFAULT_LAYOUT: ImageLayout = { numbers: "f32", blocks: true };
 const TEXEL = 16;
 const FORMATS = { f32: "rgba32float", bf16: "rgba32uint" } as const;
 
-/** The texture width and height, and the number of layers, that every WebGPU adapter allows. */
+/** Every WebGPU adapter allows textures this wide and high (in texels) with this many layers. */
 const GUARANTEED = { texels: 8192, layers: 256 };
 
 /**
@@ -53,10 +53,11 @@ export class MatrixImage {
    * Makes an image whose numbers are undefined until written.
    *
    * @param gpu the GPU
-   * @param shape the matrix, `[rows, columns]`; columns fill whole texels
-   * @param layout how to hold it. Default: float32 in blocks
-   * @throws {RangeError} if the columns do not fill whole texels, or the matrix is too large for
-   *   the GPU's textures
+   * @param shape the matrix, `[rows, columns]`; `columns` is a multiple of 4 for float32, of 8 for
+   *   bfloat16
+   * @param layout how the image holds the matrix. Default: float32 in blocks
+   * @throws {RangeError} if `columns` is no such multiple, or the matrix is too large for the GPU's
+   *   textures
    * @throws {TypeError} if the `Gpu` has been disposed of
    */
   constructor(
@@ -119,7 +120,7 @@ export class MatrixImage {
    * enqueued sees the old rows, later work the new ones.
    *
    * @param firstRow the first row to overwrite
-   * @param data the rows, row-major; bfloat16 as its 16 bits
+   * @param data the rows, row-major; each bfloat16 number is given as its 16 bits
    * @throws {TypeError} if the image has been disposed of, has no blocks, or has numbers of another
    *   type
    * @throws {RangeError} if the data are not whole rows of this matrix

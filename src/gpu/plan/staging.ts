@@ -18,9 +18,9 @@ export interface BoundDispatch {
 }
 
 export interface Binding {
-  /** The WebGPU binding, for a region that can be bound directly, or for an image. */
+  /** What to bind, unless a copy of the region must be bound instead. */
   readonly resource: GPUBindingResource;
-  /** undefined for an image, which shares no memory. */
+  /** The bytes to bind. Undefined for an image, which is never copied or compared. */
   readonly region: Region | undefined;
   readonly written: boolean;
 }
@@ -28,7 +28,7 @@ export interface Binding {
 interface Copy {
   readonly region: Region;
   readonly buffer: GPUBuffer;
-  /** Whether the copy holds the region's contents at this point of the plan. */
+  /** Whether the copy equals the region after the dispatches that were added so far. */
   fresh: boolean;
 }
 
@@ -43,7 +43,7 @@ export class Staging {
 
   /**
    * @param gpu the GPU to plan for
-   * @param buffers the plan's own buffers; the copies are added to them
+   * @param buffers the list of the plan's own buffers; the copies' buffers are added to it
    */
   constructor(gpu: BufferOwner, buffers: unknown[]) {
     this.#gpu = gpu;
@@ -55,7 +55,8 @@ export class Staging {
    * Adds a dispatch with the copies that it needs.
    *
    * @param dispatch the dispatch without its storage buffers
-   * @param bindings its storage bindings, from 1 on
+   * @param bindings the dispatch's storage bindings, from 1 on
+   * @returns the copies before the dispatch, the dispatch, and the copies after it
    */
   surround(
     dispatch: Omit<BoundDispatch, "resources">,

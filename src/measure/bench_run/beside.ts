@@ -1,6 +1,6 @@
 /**
- * Two measuring sessions that take samples in turns, in the form of one session. The first measures
- * the run's jobs. The second measures the same work with another version of the project, for a
+ * Joins two measuring sessions that take samples in turns into one session. The first measures the
+ * run's jobs. The second measures the same work with another version of the project, for a
  * second result file.
  */
 import type { Batch, MeasuringSession } from "../child/session.ts";
@@ -16,13 +16,13 @@ export type RunSession = Pick<MeasuringSession, "ceilings" | "measure" | "renew"
 export interface BesideOptions {
   /** The run's own session and the other version's session. Both have opened their adapters. */
   readonly sessions: readonly [own: RunSession, beside: RunSession];
-  /** The second session's jobs by id. Jobs of both sessions that do the same work share an id. */
+  /** The second session's jobs by id. Each has the id of the first session's matching job. */
   readonly partners: ReadonlyMap<number, Job>;
   /** Ends the measuring after the current sample. */
   readonly interrupt: AbortSignal;
 }
 
-/** The most visits of one job in all rounds together. A visit takes some samples at once. */
+/** The most visits of a job in all rounds together. In a visit a process takes a few samples. */
 const MOST_VISITS = 400;
 /** Each round may visit a job this often, even if all rounds together then exceed `MOST_VISITS`. */
 const ALLOWED_VISITS = 16;
@@ -53,9 +53,9 @@ export class BesideSession implements RunSession {
   }
 
   /**
-   * Measures jobs and their partners in turns.
+   * Measures the first session's jobs and the second session's matching jobs in turns.
    *
-   * @param batch the jobs; only the first session's results are reported
+   * @param batch the first session's jobs; `batch.result` gets only the results of these
    * @throws {Error} if a new child cannot open the adapter again, or a child leaves out a result
    */
   async measure(batch: Batch): Promise<void> {

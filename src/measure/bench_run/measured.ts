@@ -21,7 +21,7 @@ export class Measured {
     return this.#measurements.get(this.#keys.get(id)!);
   }
 
-  /** Adds a process's measurement in a round. */
+  /** Adds the measurement of a job that the process of a round took. */
   add(job: Job, found: { readonly round: number; readonly measurement: Measurement }): void {
     this.#measurements.set(this.#keys.get(job.id)!, addProcess(this.of(job), found));
   }

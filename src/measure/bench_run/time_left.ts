@@ -1,6 +1,7 @@
 /**
- * Estimates a bench run's progress and remaining time. The time is the rest of the budget, unless
- * the least remaining work takes longer, or all remaining work takes less.
+ * Estimates a bench run's progress and remaining time. The estimate is the rest of the budget. It
+ * is longer if the measurements that the run must still take need longer, and shorter if all
+ * remaining measurements need less.
  */
 import { sum } from "../../statistics/mean.ts";
 import type { Measurement } from "../result_file.ts";
@@ -9,13 +10,14 @@ import { LEAST_PROCESSES, MEASUREMENT_COST, PROCESS_COST, processesOf } from "..
 /** A measurement may sample for at least this many seconds per process, even beyond the budget. */
 export const LEAST_SECONDS = 0.1;
 /**
- * The assumed least cost of a measurement in each process, in seconds; later the run's own costs
- * outweigh it. The software value was measured on lavapipe with two cores and three busy threads.
+ * The least time that a measurement is assumed to take in each process, in seconds. As the run
+ * measures its own times, this assumption counts less and less. The software value was measured on
+ * lavapipe with two cores and three busy threads.
  */
 const LEAST_COST = { software: 0.5, hardware: MEASUREMENT_COST + LEAST_SECONDS };
 /** The assumed time for measuring the ceilings, in seconds, until a run has done it once. */
 const CEILINGS_COST = 12;
-/** In the mean of assumed and measured costs, the assumed one counts as this many measured ones. */
+/** In the mean cost of a measurement, the assumed cost counts as this many measured costs. */
 const PRIOR = 4;
 
 /** A run's state. */
@@ -45,7 +47,7 @@ export class TimeLeft {
    *
    * @param options.software whether the adapter computes on the CPU
    * @param options.inTurns whether two processes take each measurement
-   * @param options.now milliseconds. Default `performance.now`
+   * @param options.now returns the time in milliseconds. Default `performance.now`
    */
   constructor({ software, inTurns, now = () => performance.now() }: {
     readonly software: boolean;
@@ -67,7 +69,7 @@ export class TimeLeft {
     measurements: number,
     { seconds, share }: { readonly seconds: number; readonly share: number },
   ): void {
-    // The batch's time if every measurement had sampled for the least time.
+    // How long the batch would have taken if each measurement had sampled for `LEAST_SECONDS` only.
     const least = seconds - measurements * Math.max(0, share - LEAST_SECONDS);
     this.#least += Math.max(LEAST_SECONDS * measurements, least);
     this.#seconds += seconds;
@@ -87,9 +89,10 @@ export class TimeLeft {
   }
 
   /**
-   * Estimates the run's progress. Each process's measurement of a row counts as one.
+   * Estimates the run's progress. A row that three processes measure counts as three measurements.
    *
-   * @returns the numbers of finished and of all measurements, and the remaining seconds
+   * @returns the number of finished measurements, the number of all measurements, and the seconds
+   *   that remain
    */
   progress({ measurements, perProcess, end }: RunState): {
     readonly done: number;

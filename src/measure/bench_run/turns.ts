@@ -1,9 +1,9 @@
 /**
  * Gives two measuring processes their turns. In a turn a process usually visits a job: it takes a
  * few samples of the job. A shared machine flips between two speeds every few hundred milliseconds,
- * so two successive runs differ by more than most changes of a kernel. If two processes visit the
- * same job right after each other, both nearly always meet the same speed, which cancels in the
- * ratio of their times.
+ * so the times of two successive bench runs differ by more than most changes of a kernel cause. If
+ * two processes visit the same job right after each other, the machine nearly always has the same
+ * speed for both. The speed then cancels in the ratio of their times.
  *
  * A turn begins only when each process waits for one or has ended its batch, so no sample is taken
  * while the other process compiles or measures. In each sweep both processes visit every job that
@@ -17,16 +17,19 @@ import type { VisitPlan } from "../sampling/visits.ts";
 
 /** When the turns end, and in which order the jobs are visited. */
 export interface TurnsOptions {
-  /** A job is precise once the interval of its median ratio has at most this relative half-width. */
+  /**
+   * A job is precise once the interval of the median ratio of both processes' times has at most
+   * this relative half-width.
+   */
   readonly targetHalfWidth: number;
   /** The most sweeps. */
   readonly sweeps: number;
   /**
    * After this time, on the clock of `now`, a new sweep begins only if there were fewer than three.
-   * This end moves later if the two processes need long to get ready.
+   * `Turns` moves this time later if the two processes need long to get ready.
    */
   readonly end: number;
-  /** Milliseconds. Default `performance.now`. */
+  /** Returns the time in milliseconds. Default `performance.now`. */
   readonly now?: () => number;
   /** Any safe integer; it decides the order of the visits. */
   readonly seed: number;
@@ -35,7 +38,7 @@ export interface TurnsOptions {
 /** One of the two processes. */
 export type Side = 0 | 1;
 
-/** With fewer sweeps, a single disturbance would move the median. */
+/** With fewer sweeps than this, a single disturbance would move the median. */
 const LEAST_SWEEPS = 3;
 
 /**
@@ -149,7 +152,7 @@ export class Turns {
   }
 
   // Lets both processes visit a job. Returns the first process's time divided by the second's, or
-  // undefined if one of them has no time.
+  // undefined if either process has no time.
   async #visitBoth(id: number, sweep: number): Promise<number | undefined> {
     const times: (number | undefined)[] = [];
     for (const side of sweep % 2 === 0 ? [0, 1] as const : [1, 0] as const) {
