@@ -64,9 +64,9 @@ export class QuantizedEvaluation {
   /** The loss of each token, in nats: `[B · T]`. */
   readonly tokenLosses: Tensor;
   /**
-   * With `scale: "static"`: for each linear map whose input is rounded, the largest |input| that
-   * `calibrate` has seen, `[1]`, by the name of the map's parameter; otherwise empty. Maps with the
-   * same input share one entry, under the first one's name.
+   * With `scale: "static"`, the largest |input| that `calibrate` has seen of each linear map whose
+   * input is rounded, `[1]`. The key is the name of the linear map's parameter. Linear maps with
+   * the same input share one entry, under the first one's name. With `scale: "per-token"`, empty.
    */
   readonly maxima: ReadonlyMap<string, Tensor>;
   readonly #gpu: Gpu;
@@ -78,7 +78,7 @@ export class QuantizedEvaluation {
   /**
    * Plans the evaluation.
    *
-   * @param model each pass uses its current parameters and batch
+   * @param model the model, whose parameters and batch may change between passes
    * @throws {RangeError} for unknown options
    */
   constructor(gpu: Gpu, model: Llama, { linears, scale }: QuantizedOptions) {
@@ -137,8 +137,8 @@ export class QuantizedEvaluation {
   }
 
   /**
-   * Widens static scales to cover the linear maps' inputs: enqueues a forward pass on the model's
-   * batch. Scales per token need no calibration.
+   * Enqueues a forward pass on the model's batch that raises `maxima`, and so widens the static
+   * scales, to cover the linear maps' inputs. With scales per token, it does nothing.
    */
   calibrate(): void {
     if (this.#calibration.length > 0) this.#gpu.run(this.#calibration);

@@ -8,7 +8,7 @@ export interface Schedule {
   readonly warmUp: number;
   /** The number of all steps; more than `warmUp`. */
   readonly steps: number;
-  /** The last step's rate as a share of the peak, from 0 to 1; 1 keeps the rate. Default: 0.1. */
+  /** The last step's rate as a share of the peak, from 0 to 1; 1 keeps the peak. Default: 0.1. */
   readonly floor?: number;
 }
 
@@ -27,7 +27,7 @@ export interface Schedule {
  * import { learningRate } from "./schedule.ts";
  *
  * const schedule = { peak: 1, warmUp: 2, steps: 12 };
- * console.log([0, 1, 2, 11].map((step) => learningRate(step, schedule))); // 0.5, 1, about 0.978, 0.1
+ * console.log([0, 1, 2, 11].map((step) => learningRate(step, schedule))); // 0.5, 1, ≈ 0.978, 0.1
  * ```
  */
 export function learningRate(step: number, schedule: Schedule): number {

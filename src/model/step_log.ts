@@ -44,8 +44,8 @@ export class StepLog {
   #next = 0;
 
   /**
-   * @param options `loss` [1] and `clipping` [2], which every step fills; `capacity`: the most
-   *   unread steps
+   * @param options `loss`, [1], and `clipping`, [2], whose first element is the gradient's norm:
+   *   every training step fills these two tensors; `capacity`: the most unread steps
    * @throws {RangeError} if the capacity is not a positive integer
    */
   constructor(gpu: Gpu, { loss, clipping, capacity }: {
@@ -68,7 +68,7 @@ export class StepLog {
   }
 
   /**
-   * Enqueues recording the last step's loss and norm.
+   * Enqueues copying the last step's loss and gradient norm into the log.
    *
    * @param step the step's number
    * @throws {RangeError} if the log is full: it holds `capacity` unread steps

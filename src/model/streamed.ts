@@ -1,7 +1,8 @@
 /**
  * Runs a pretrained model that exceeds a GPU's memory: its forward pass, and a backward pass that
- * gives the gradients of the states but not of the weights. The model needs memory for only one
- * layer's weights. Its backward pass recomputes the states that the forward pass did not keep.
+ * computes gradients with respect to the states but not to the weights. Of the layers' weights, the
+ * GPU needs to hold only one layer's at a time. The backward pass recomputes the states that the
+ * forward pass did not keep.
  */
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Plan } from "../gpu/plan.ts";
@@ -30,7 +31,7 @@ export type { LogitsMemory } from "./streamed/head/slices.ts";
 
 /** Options of {@linkcode StreamedLlama}. */
 export interface StreamedLlamaOptions {
-  /** The weights on disk, which give the model's shape. */
+  /** The weights on disk, with the model's architecture. */
   readonly source: WeightSource;
   /** B: the number of sequences in a batch. */
   readonly batch: number;
@@ -39,23 +40,23 @@ export interface StreamedLlamaOptions {
   /** How to choose operators' variants. Default: `steps`. */
   readonly kernels?: KernelPreference;
   /**
-   * A position to which heads may give almost all of their weight, as in `LlamaOptions`. Default:
-   * none.
+   * A position to which heads may give almost all of their weight. Naming it keeps some gradients
+   * accurate, as `precisePosition` of `LlamaOptions` explains. Default: none.
    */
   readonly precisePosition?: number;
   /**
-   * Replaces the input of each linear map of the decoder layers. It is called with layer 0's names
-   * only, because all layers share layer 0's plans.
+   * Replaces the input of each linear map of the decoder layers. The model calls it with layer 0's
+   * names only, because all layers share layer 0's plans.
    */
   readonly linearInput?: LinearInput;
-  /** How much memory the logits take. */
+  /** How much memory the logits may take. */
   readonly logits?: LogitsMemory;
   /** Whether to plan a backward pass; without one, the model needs less memory. Default: true. */
   readonly backward?: boolean;
   /**
-   * As long as all GPU memory of the model stays within this many bytes, the model keeps layers'
-   * states for the backward pass, and then weights for later passes. It recomputes other states,
-   * and reads other weights again. Default: 2³⁰; 2²⁸ if the adapter computes on the CPU.
+   * The model keeps layers' states for the backward pass, and then weights for later passes, as
+   * long as all of its GPU memory stays within this many bytes. What it does not keep, it computes
+   * or reads from disk again. Default: 2³⁰; 2²⁸ if the adapter computes on the CPU.
    */
   readonly keptBytes?: number;
 }
@@ -69,7 +70,7 @@ export interface StreamedForwardOptions {
    * the last forward pass, which must have had the same tokens. Default: 0.
    */
   readonly firstLayer?: number;
-  /** Called with each slice of the vocabulary: its first token, and its logits [B · T, tokens]. */
+  /** Called with each vocabulary slice's first token, and the slice's logits [B · T, tokens]. */
   readonly onLogits?: (first: number, logits: Float32Array) => void;
   /** Called before each layer is enqueued. */
   readonly onLayerStart?: (layer: number) => void | Promise<void>;
@@ -83,8 +84,8 @@ export interface StreamedForwardOptions {
 /** Callbacks of the backward pass. */
 export interface StreamedBackwardOptions {
   /**
-   * Called with each layer's states and gradients, from the last layer to the first. They stay
-   * valid until the returned promise settles.
+   * Called with each layer's states and gradients, from the last layer to the first. These tensors
+   * stay valid until the promise that the callback returns settles.
    */
   readonly onLayer: (layer: number, trace: LayerTrace<Tensor>) => void | Promise<void>;
 }
@@ -130,7 +131,7 @@ export class StreamedLlama {
    * all of them are the same tensor.
    */
   readonly #states: readonly Tensor[];
-  /** What a layer's plans read: the layer's input, and the gradient of its output. */
+  /** What each layer's plans read: its input, and the loss's gradient with respect to its output. */
   readonly #input: Tensor;
   readonly #outputGradient: Tensor;
   readonly #output: Tensor;
@@ -140,10 +141,10 @@ export class StreamedLlama {
     readonly plans: readonly Plan[];
     readonly kept: KeptStates;
   } | undefined;
-  /** The layer whose states are in the tensors of `#forward`; undefined for none. */
+  /** The layer whose unchanged states are in the tensors that `#forward` writes, if there is one. */
   #computed: number | undefined;
   #ran = false;
-  /** The last layer whose input for the current tokens is in `#states`. */
+  /** The largest `firstLayer` for the current tokens: `#states` holds that layer's input. */
   #known = 0;
 
   /**
@@ -265,8 +266,8 @@ export class StreamedLlama {
       this.#copy(this.#output, this.#states[layer + 1]!);
       if (this.#back !== undefined) this.#known = layer;
     }
-    // `onOutput` may have changed a tensor of the last layer. Then the backward pass recomputes
-    // that layer's states.
+    // If there is an `onOutput`, it may have changed the last layer's output. So let the backward
+    // pass recompute that layer's states.
     this.#computed = options.onOutput === undefined ? layers - 1 : undefined;
     const losses = await this.#head.forward(batch.targets, options);
     this.#ran = true;

@@ -37,7 +37,7 @@ export interface AttentionForwardOptions {
   readonly key: Tensor;
   /** `[B, Hkv, T, D]` */
   readonly value: Tensor;
-  /** The factor that makes ⟨q, k⟩ a logit. Default: 1/√D. */
+  /** The factor that multiplies ⟨q, k⟩ to give a logit. Default: 1/√D. */
   readonly scale?: number;
   /** V-scale on the value path. Default: none. */
   readonly vScale?: AttentionVScale;
@@ -55,11 +55,12 @@ export interface AttentionForwardOptions {
    * halves the workgroup memory. Defaults and tuning never choose them. They round query and key,
    * which changes a logit by at most 2⁻¹⁰ · scale · Σ|q k|. They also round the softmax's weights,
    * which changes a weight by at most 2⁻¹¹ of itself. On adapters that do not round to nearest,
-   * both limits are twice as large. The backward does not round `value` and `outputGradient`: from
-   * their products it subtracts D_t = ⟨outputGradient_t, output_t⟩, and the two nearly cancel if a
-   * query attends to one key. Before the backward rounds weights and logit gradients, it multiplies
-   * each of their rows by a power of two, so a gradient of 10⁻⁹ keeps as many digits as one of 1.
-   * Queries and keys must stay below 65,504; for logits in the hundreds, use another variant.
+   * both limits are twice as large. The backward does not round `value` and `outputGradient`,
+   * because it subtracts D_t = ⟨outputGradient_t, output_t⟩ from their products. If a query attends
+   * to one key, D_t nearly equals that key's product. Before the backward rounds weights and logit
+   * gradients, it multiplies each of their rows by a power of two, so a gradient of 10⁻⁹ keeps as
+   * many digits as one of 1. Queries and keys must stay below 65,504; for logits in the hundreds,
+   * use another variant.
    */
   readonly variant?: string;
 }
@@ -91,7 +92,7 @@ export interface AttentionBackwardOptions extends AttentionForwardOptions {
   /**
    * Keeps `queryGradient` and `keyGradient` accurate if queries give almost all of their weight to
    * one key: `true` for the first key, or `{ position }`. With all but 10⁻⁶ of the weight on that
-   * key, the usual form keeps one digit, like every float32 attention that computes D_t =
+   * key, the usual form keeps one correct digit, like every float32 attention that computes D_t =
    * ⟨outputGradient_t, output_t⟩; the precise form keeps five. The precise form takes 1.5 times as
    * long, because it needs one more forward pass. It also needs memory for a second value tensor
    * and a second output tensor. Default: false.
@@ -165,9 +166,9 @@ export function planAttentionForward(
 }
 
 /**
- * Fused causal attention. With `z_tj = scale ⟨q_t, k_j⟩` for `j ≤ t` and `a_t = softmax(z_t)`: `y_t
- * = Σ_{j≤t} a_tj v_j`; with V-scale "full", `φ(v_j)` replaces `v_j`. Query head h reads key and
- * value head `floor(h / (Hq / Hkv))`. It never stores a T × T matrix.
+ * Fused causal attention. With `z_tj = scale ⟨q_t, k_j⟩` for `j ≤ t` and `a_t = softmax(z_t)`, the
+ * output is `y_t = Σ_{j≤t} a_tj v_j`. With V-scale "full", `φ(v_j)` replaces `v_j`. Query head h
+ * reads key and value head `floor(h / (Hq / Hkv))`. No variant stores a T × T matrix.
  *
  * With a learned sink `s_h` the softmax has an extra logit without a value: `a_tj = exp(z_tj) /
  * (exp(s_h) + Σ_{i≤t} exp(z_ti))`, and `logSumExp` includes it.

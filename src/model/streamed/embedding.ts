@@ -6,7 +6,7 @@ import type { WeightSource } from "../pretrained/weights.ts";
  * Looks up the embeddings of tokens on the CPU, because the whole table may be too large for a
  * buffer of the GPU.
  *
- * @param source the weights, of which only these tokens' rows are read, each once
+ * @param source the weights: only these tokens' rows of the embedding are read, each row once
  * @param tokens [B · T]
  * @returns [B, T, d]
  * @throws {CheckpointError} if the weights cannot be read

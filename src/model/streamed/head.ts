@@ -51,11 +51,11 @@ export class StreamedHead {
     readonly inputGradient: Tensor;
   } | undefined;
   /**
-   * The slices' weights that stay on the GPU: a `KeptWeights` for each length of slices, with the
-   * slices' first columns as keys.
+   * The slices' weights that stay on the GPU. Slices of the same length share their `SlicePlans`
+   * and one `KeptWeights`, in which each slice's key is its first column.
    */
   readonly #kept: ReadonlyMap<SlicePlans, KeptWeights<number>>;
-  /** The buffer for slices of the weights. */
+  /** The array into which a slice's weights are read from disk. */
   readonly #read: ReturnType<typeof arrayFor>;
   #gainIsThere = false;
 

@@ -7,7 +7,10 @@ import type { Tensor } from "../../gpu/tensor.ts";
 import type { RightOperand } from "../../ops/matmul/by_image.ts";
 import type { Workspace } from "../workspace.ts";
 
-/** Keeps copies of the operands' contents, each under a key. A place is memory for one copy. */
+/**
+ * Keeps copies of the operands' contents. Each copy has a key, and lies in a place: memory for one
+ * copy of all operands.
+ */
 export class KeptWeights<Key> {
   readonly #workspace: Workspace;
   readonly #operands: readonly RightOperand[];
@@ -25,7 +28,7 @@ export class KeptWeights<Key> {
   }
 
   /**
-   * Allocates up to `most` places in up to `bytes` of memory.
+   * Allocates at most `most` places, of at most `bytes` bytes together.
    *
    * @returns the bytes that the places take
    */
@@ -49,9 +52,9 @@ export class KeptWeights<Key> {
   }
 
   /**
-   * Enqueues copying kept contents back to the operands.
+   * Enqueues copying the contents kept under `key` back to the operands.
    *
-   * @returns false if no place keeps them
+   * @returns false if no contents are kept under `key`
    */
   restore(key: Key): boolean {
     const place = this.#kept.get(key);

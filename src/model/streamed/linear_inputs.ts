@@ -155,7 +155,7 @@ export class LinearRounding implements Disposable {
 }
 
 /**
- * Combines maxima of several batches: the largest for each linear map.
+ * Combines the maxima of several batches: the largest for each linear map of each layer.
  *
  * @param maxima of at least one batch
  */

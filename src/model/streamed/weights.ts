@@ -50,7 +50,7 @@ function unitsOf(config: LlamaConfig): Unit[] {
  */
 export const UNSETTLED_BYTES: number = 2 ** 27;
 
-/** The numbers of a `Place`. */
+/** The arrays that a `Place` can write: float32 numbers, or 16-bit numbers as stored. */
 type Numbers = Float32Array<ArrayBuffer> | Uint16Array<ArrayBuffer>;
 
 /** Where to write numbers: part of a tensor, or rows of an image (texture). */
@@ -232,7 +232,7 @@ export class LayerWeights {
       this.#present = layer;
       this.#kept.keep(layer);
     }
-    // If reading `next` fails, the later call that loads this layer reports the error.
+    // Ignore an error in reading `next`: the later `load(next)` reads again or reports the error.
     if (next !== undefined && !this.#kept.has(next)) this.#read(next).catch(() => {});
   }
 

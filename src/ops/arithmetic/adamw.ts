@@ -25,8 +25,8 @@ export interface AdamWOptions {
   /** v, changed in place: of the parameter's shape, zeros before the first step. */
   readonly secondMoment: Tensor;
   /**
-   * `[3]`, to be written before every step: the learning rate, 1 / (1 − β₁ᵗ) and 1 / (1 − β₂ᵗ),
-   * with t counted from 1.
+   * `[3]`: the learning rate, 1 / (1 − β₁ᵗ) and 1 / (1 − β₂ᵗ), with t counted from 1. The caller
+   * writes them before every step.
    */
   readonly step: Tensor;
   /**
@@ -54,12 +54,12 @@ const LEAST_EPSILON = 2 ** -40;
 
 /**
  * Prepares step t of AdamW on one tensor, in place. With g the gradient times the clipping factor,
- * η the learning rate and λ the weight decay: `m ← β₁ m + (1 − β₁) g`, `v ← β₂ v + (1 − β₂) g²`, `p
- * ← p − η λ p − η (m / (1 − β₁ᵗ)) / (√(v / (1 − β₂ᵗ)) + ε)`.
+ * η the learning rate and λ the weight decay: `m ← β₁ m + (1 − β₁) g`, `v ← β₂ v + (1 − β₂) g²`,
+ * `p ← p − η λ p − η (m / (1 − β₁ᵗ)) / (√(v / (1 − β₂ᵗ)) + ε)`.
  *
- * If `clipping` is not finite, which `planGradientNorm` gives for gradients with a NaN or infinity,
- * the step changes nothing. If |g| exceeds 1.8·10¹⁹, float32 cannot hold g², and p, m and v become
- * NaN.
+ * If the norm or the factor in `clipping` is not finite, the step changes nothing. This happens if
+ * a gradient that `planGradientNorm` reads has a NaN or an infinity. If |g| exceeds 1.8·10¹⁹,
+ * float32 cannot hold g², and p, m and v become NaN.
  *
  * `step` holds the values that change between steps, so one plan serves a whole training.
  *

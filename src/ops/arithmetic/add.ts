@@ -93,7 +93,7 @@ export function planAdd(gpu: Gpu, options: AddOptions): Planned<AddResult> {
 }
 
 /**
- * The sum of tensors, element by element, from the first to the last.
+ * Adds two or three tensors element by element, in the order of `terms`.
  *
  * @param gpu the GPU that holds the tensors
  * @param options `terms`: two or three of one shape

@@ -1,6 +1,6 @@
 /**
- * Rounds numbers to INT8 and back, to show what quantization does to a model. It also finds the
- * magnitudes that set the scales.
+ * Rounds numbers to INT8 and back, to show what quantization does to a model, and finds the largest
+ * magnitudes, which set the scales.
  */
 import absoluteMaximumSource from "../../../kernels/arithmetic/absolute_maximum.wgsl" with {
   type: "text",
@@ -153,8 +153,8 @@ export function fakeQuantize(gpu: Gpu, options: FakeQuantizeOptions): FakeQuanti
 }
 
 /**
- * Prepares finding the largest magnitude of a tensor: `maximum ← max(maximum, max |x|)`. Running it
- * for many tensors calibrates one scale for all.
+ * Prepares finding the largest magnitude of a tensor: `maximum ← max(maximum, max |x|)`. Plans for
+ * several tensors that share one `maximum` calibrate one scale for all of these tensors.
  *
  * @param gpu the GPU that holds the tensors
  * @param options the tensor, and the maximum of earlier ones

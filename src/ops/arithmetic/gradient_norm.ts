@@ -35,9 +35,9 @@ const normKernel: Kernel = {
 };
 
 /**
- * Each workgroup sums a run: some consecutive elements of a tensor. A tensor has at most this many
- * runs: enough to fill a GPU, and few enough to add up at little cost. Only a tensor's last run may
- * have fewer than LEAST_ELEMENTS elements.
+ * Each workgroup adds the squares of a run: consecutive elements of a tensor. A tensor has at most
+ * MOST_RUNS runs: enough to fill a GPU, and few enough to add their sums at little cost. Only a
+ * tensor's last run may have fewer than LEAST_ELEMENTS elements.
  */
 const MOST_RUNS = 256;
 const LEAST_ELEMENTS = 4096;

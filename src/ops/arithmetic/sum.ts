@@ -62,8 +62,8 @@ export function planSum(gpu: Gpu, options: SumOptions): Planned<SumResult> {
 }
 
 /**
- * The sum of a tensor's elements, in a fixed order. It suits thousands of numbers, such as a
- * batch's losses: one workgroup adds them all.
+ * Adds a tensor's elements in a fixed order, and multiplies the sum by `factor`. One workgroup adds
+ * all elements, which suits thousands of numbers, such as a batch's losses.
  *
  * @param gpu the GPU that holds the tensor
  * @param options `input` […], `factor` (default 1)

@@ -58,7 +58,7 @@ const keyValuePart: KernelPart = {
   source: keyValueSource,
 };
 
-/** What variants do differently: the dispatches that compute the three gradients. */
+/** Plans the dispatches in which variants differ: those that compute the three gradients. */
 type Passes = (
   buffers: { readonly rowStatistics: GPUBuffer; readonly valve: GPUBuffer },
 ) => VariantPlan;
@@ -99,7 +99,7 @@ function planKernels(
   gpu: Gpu,
   call: AttentionBackwardCall,
   { passesHeadDim, kernels }: {
-    /** Whether D is a parameter instead of a part of the source. */
+    /** Whether the kernels get D as a parameter instead of as a constant in their source. */
     readonly passesHeadDim: boolean;
     readonly kernels: readonly BackwardKernel[];
   },

@@ -89,7 +89,7 @@ function planUnrolled(
   { file, write, features = [], rows, passesHeadDim = false }: Unrolled & {
     /** Query rows per workgroup. */
     readonly rows: number;
-    /** Whether D is a parameter instead of a part of the source. */
+    /** Whether the kernel gets D as a parameter instead of as a constant in its source. */
     readonly passesHeadDim?: boolean;
   },
 ): VariantPlan {
@@ -115,9 +115,10 @@ function planUnrolled(
   };
 }
 
-// The variant whose workgroups are one subgroup with this many query rows, for adapters that
-// compute on the CPU. More rows mean more arithmetic per load but longer compilation. On lavapipe,
-// 32 rows compile in 2.4 s at D = 64 and in 4.3 s at D = 128, and run a fifth faster than 16.
+// The variant in which each workgroup is one subgroup and computes `rows` query rows, for adapters
+// that compute on the CPU. More rows mean more arithmetic per load but longer compilation. On
+// lavapipe, a kernel of 32 rows compiles in 2.4 s at D = 64 and in 4.3 s at D = 128, and runs a
+// fifth faster than one of 16 rows.
 function subgroup(rows: number): Variant<AttentionShape, AttentionForwardCall> {
   return {
     name: `subgroup-${rows}`,

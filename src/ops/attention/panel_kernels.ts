@@ -1,6 +1,6 @@
 /**
- * The kernels of attention backward in panels, which store the probabilities: for subgroups of 8
- * lanes, and without subgroups.
+ * The kernels of attention backward that store the probabilities and the logits' gradients in
+ * panels: one set of kernels for subgroups of 8 lanes, and one set that uses no subgroups.
  */
 import { attentionBackwardPanelsBarrierFree } from "../../../kernels/attention/panels/fill_barrier_free.wgsl.ts";
 import { attentionBackwardPanelsKeyValueBarrierFree } from "../../../kernels/attention/panels/key_value_barrier_free.wgsl.ts";
@@ -40,8 +40,8 @@ export function subgroupPanelKernels(
 }
 
 /**
- * The tile for subgroups of four lanes. SwiftShader has such subgroups; it reads the numbers of
- * neighboring lanes at once if they are contiguous.
+ * The tile of the kernels without subgroup operations, on adapters with subgroups of four lanes.
+ * SwiftShader has them, and reads the numbers of neighboring lanes at once if these are contiguous.
  */
 export const NARROW_PANEL: PanelBarrierFreeOptions = {
   lanes: 4,
@@ -51,7 +51,7 @@ export const NARROW_PANEL: PanelBarrierFreeOptions = {
   step: 4,
 };
 
-/** The tile on the CPU if subgroups have at least eight lanes, or if their size is unknown. */
+/** The same kernels' tile if subgroups have at least eight lanes, or if their size is unknown. */
 export const WIDE_PANEL: PanelBarrierFreeOptions = {
   lanes: 8,
   rows: 16,
@@ -60,7 +60,7 @@ export const WIDE_PANEL: PanelBarrierFreeOptions = {
   step: 1,
 };
 
-/** The tile of the kernels without subgroups. */
+/** Chooses the tile of the kernels without subgroup operations. */
 export function barrierFreePanel(gpu: Gpu): PanelBarrierFreeOptions {
   return hasWideSubgroups(gpu) || gpu.info.subgroupSize === undefined ? WIDE_PANEL : NARROW_PANEL;
 }

@@ -1,6 +1,6 @@
 /**
- * Plans attention backward in panels: divides a call into chunks of heads and keys, and dispatches
- * their kernels.
+ * Plans attention backward in panels: divides a call into chunks of heads and keys, and plans the
+ * dispatches of every chunk.
  */
 import type { PanelTile } from "../../../kernels/attention/panels/panel.ts";
 import type { Gpu } from "../../gpu/gpu.ts";
@@ -41,9 +41,9 @@ export interface PanelChunk {
 }
 
 /**
- * The most keys per head, times query heads, that a chunk may have; only a chunk with a single tile
- * of keys may have more. A panel holds at most so many numbers, 4 KiB, for each query position, so
- * memory stays linear in T.
+ * The limit for a chunk's keys per head times its query heads. It bounds a panel to 1024 numbers,
+ * 4 KiB, for each query position, so memory stays linear in T. Only a chunk with a single tile of
+ * keys may exceed it.
  */
 const MOST_KEYS = 1024;
 /**

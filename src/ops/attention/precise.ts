@@ -1,12 +1,12 @@
 /**
- * Attention backward in its precise form, made of the other variants. The caller chooses the key
- * for which it is precise: p is this key's position.
+ * Plans attention backward in its precise form, out of the usual variants' dispatches. The caller
+ * chooses the one key for which the form is precise: p is this key's position.
  *
  * With g the outputGradient and D_t = ⟨g_t, output_t⟩, the gradient of key p's logit is a_tp (⟨g_t,
  * v_p⟩ − D_t). If query t gives p almost all of its weight, D_t is almost ⟨g_t, v_p⟩, so the
- * difference loses digits. About half of the loss comes from the rounding of the output, from which
- * D_t is computed. The other half comes from the rounding of the two inner products. The
- * exponential costs none.
+ * difference loses digits. About half of its error comes from the rounding of the output, from
+ * which D_t is computed. The other half comes from the rounding of the two inner products. The
+ * exponential adds none.
  *
  * The difference does not change if one vector is subtracted from all values. This file subtracts
  * v_p. Then key p has the value 0, and the output is a sum over the other keys only, so nothing
@@ -40,7 +40,7 @@ export type AttentionPrecise = boolean | {
  * Checks the argument `precise`.
  *
  * @returns the position, undefined for the usual form
- * @throws {TypeError} if it is neither a boolean nor a position
+ * @throws {TypeError} if `precise` is neither a boolean nor `{ position }`
  * @throws {RangeError} if the position is not in the sequence
  */
 export function checkPrecise(

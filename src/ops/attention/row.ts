@@ -1,6 +1,6 @@
 /**
- * The first step of attention's backward pass: the numbers that its kernels need for every query
- * row, and the sinks' gradient, which is a sum over rows.
+ * Plans the first step of attention's backward pass. It computes the numbers that the later kernels
+ * need for every query row, and the sinks' gradient, which is a sum over rows.
  */
 import rowSource from "../../../kernels/attention/backward_row.wgsl" with { type: "text" };
 import productSource from "../../../kernels/attention/row_product.wgsl" with { type: "text" };
@@ -58,7 +58,7 @@ export function planRows(
       parameters: [batches, queryHeads, sequenceLength, vectors, hasGradient].map((u32) => ({
         u32,
       })),
-      // Without logSumExpGradient, the kernel does not read that binding: logSumExp only fills it.
+      // Without logSumExpGradient, the kernel does not read its binding, and logSumExp fills it.
       buffers: [...buffers, logSumExpGradient ?? logSumExp, sinkLogit, sinkLogitGradient],
       workgroups: [queryHeads],
     }];

@@ -102,8 +102,8 @@ export function attentionShapeClass({ sequenceLength, headDim }: AttentionShape)
 /**
  * The uniform parameters of attention/tile.wgsl, and of the backward kernels in attention/tiled/.
  *
- * @param options `mode` is undefined without V-scale; `passesHeadDim` is false if D is a part of
- *   the kernel's source
+ * @param options `mode` is undefined without V-scale; `passesHeadDim` is false if D is a constant
+ *   in the kernel's source
  */
 export function tileParameters(
   shape: AttentionShape,
@@ -134,7 +134,7 @@ function sizes(shape: AttentionShape): { query: number; value: number; rows: num
   };
 }
 
-/** The number of pairs of a query and a key that this query sees, over all heads. */
+/** The number of pairs of a query and a key that the query sees, over all sequences and heads. */
 function visiblePairs({ batches, queryHeads, sequenceLength }: AttentionShape): number {
   return batches * queryHeads * sequenceLength * (sequenceLength + 1) / 2;
 }

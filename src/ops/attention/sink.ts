@@ -15,8 +15,8 @@ import { notANumber, workgroupSum } from "../shared/parts.ts";
 import { spreadWorkgroups } from "../shared/validation.ts";
 
 /**
- * The kernel's part that sums sinkLogitGradient. A part in front of it provides the rows' numbers:
- * new_row.wgsl or stored_row.wgsl.
+ * The part of a kernel that sums sinkLogitGradient. The part in front of it, new_row.wgsl or
+ * stored_row.wgsl, provides the rows' numbers.
  */
 export const sinkBackward: KernelPart = {
   file: "attention/sink/backward.wgsl",

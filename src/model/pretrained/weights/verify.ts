@@ -1,6 +1,6 @@
 /**
- * Reads all weights once, slice by slice, to check that they are finite, and that a stored tied
- * head and stored RoPE frequencies agree with the model.
+ * Reads stored weights slice by slice and checks them: all are finite, a stored head equals the
+ * embedding if the model ties the two, and stored RoPE frequencies are those of config.json.
  */
 import { CheckpointError } from "../../checkpoint/error.ts";
 import { bytesPerNumber, indexOfNonFinite } from "../../checkpoint/safetensors/types.ts";
@@ -13,11 +13,11 @@ import type { MatchedTensors, Place } from "./match.ts";
 const SLICE_BYTES = 2 ** 23;
 
 /**
- * Checks weights.
+ * Checks a model's weights, its stored tied head and its stored RoPE frequencies.
  *
- * @param options `onProgress`: called with the finished share, from 0 to 1
- * @throws {CheckpointError} that names the first tensor that is not finite, or that disagrees with
- *   the embedding or with config.json's RoPE
+ * @param options `onProgress`: called with the share of the weights that are checked, from 0 to 1
+ * @throws {CheckpointError} that names the first tensor with a number that is not finite, or that
+ *   disagrees with the embedding or with config.json's RoPE
  */
 export async function verifyWeights(
   { parameters, tiedHead, frequencies }: MatchedTensors,
@@ -76,7 +76,10 @@ async function checkFinite(
   }
 }
 
-/** A stored tied head must equal the embedding: programs differ in which of the two they use. */
+/**
+ * Checks that a stored tied head equals the embedding, because some programs compute the logits
+ * with the one tensor and some with the other.
+ */
 async function checkTiedHead(
   head: Place,
   { embedding, architecture }: { readonly embedding: Place; readonly architecture: Architecture },
@@ -101,18 +104,19 @@ async function checkTiedHead(
 }
 
 /**
- * The largest relative error of RoPE's stored frequencies. Programs compute them in float32 as e^−x
- * with x up to 14 (RoPE's base up to 10⁶). Rounding x costs up to 14 · 2⁻²⁴, and a few more
- * operations follow; 32 · 2⁻²⁴ has room for both. Then the result is rounded to the stored type.
+ * The largest relative errors of RoPE's stored frequencies. Programs compute a frequency in float32
+ * as e^−x with x up to 14 (for a RoPE base up to 10⁶). Rounding x changes e^−x by up to 14 · 2⁻²⁴
+ * of itself, and a few more operations round too: `COMPUTED` has room for them all. Then rounding
+ * the frequency to the stored type adds an error of up to `ROUNDED`.
  */
 const COMPUTED = 32 * 2 ** -24;
 const ROUNDED = { F32: 0, F16: 2 ** -11, BF16: 2 ** -8 } as const;
-/** The rounding error near 0: half of F16's smallest number, and negligible in other types. */
+/** The rounding error near 0: half of F16's least positive number, negligible in other types. */
 const SMALLEST = { F32: 0, F16: 2 ** -25, BF16: 0 } as const;
 
 /**
- * RoPE's stored frequencies must be those of config.json, with or without its RoPE scaling. Some
- * programs stored the frequencies before scaling.
+ * Checks that RoPE's stored frequencies are those of config.json, with or without its RoPE scaling,
+ * because some programs stored the frequencies before scaling them.
  */
 async function checkFrequencies(
   { file, name }: Place,

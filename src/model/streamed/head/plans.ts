@@ -21,8 +21,8 @@ export interface SlicePlans {
   /** undefined without a backward pass. */
   readonly back: {
     /**
-     * Multiply the logits' gradient by the weights, and add the product to the gradient of the
-     * norm's output.
+     * Multiply the logits' gradient by the weights, and add the product to the loss's gradient with
+     * respect to the norm's output.
      */
     readonly plans: readonly Plan[];
     readonly logitsGradient: Tensor;
@@ -38,7 +38,7 @@ export interface PlannedSlice extends Slice {
   /** [B · T] */
   readonly loss: Tensor;
   readonly logSumExp: Tensor;
-  /** The plans that copy the logits away and back; undefined if the logits are not kept. */
+  /** `keep` saves the slice's logits and `restore` brings them back; undefined if none are kept. */
   readonly keep: Plan | undefined;
   readonly restore: Plan | undefined;
 }
@@ -48,8 +48,8 @@ export interface PlannedSlice extends Slice {
  *
  * @param build its workspace owns the new plans and tensors
  * @param options `norm`: the final norm's output, [B · T, d]; `targets` and `logSumExp`, [B · T];
- *   `normGradient`: the gradient of `norm`, undefined without a backward pass; `allocate`: makes
- *   the weights of a slice
+ *   `normGradient`: the loss's gradient with respect to `norm`, undefined without a backward pass;
+ *   `allocate`: allocates memory for a slice's weights
  */
 export function planSlices(
   build: LlamaBuild,
