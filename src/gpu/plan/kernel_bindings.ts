@@ -133,7 +133,7 @@ export function checkBindings(
     if (!declared.used) refuseUnused(label, declared, rule);
   }
   const missing = bindings.find(({ binding, used }) => used && binding > buffers);
-  if (missing !== undefined && missing.binding > 0) {
+  if (missing !== undefined) {
     throw new TypeError(
       `${label} reads ${missing.name} at binding ${missing.binding}, ` +
         `the dispatch gives ${buffers} buffers. ${rule}`,
