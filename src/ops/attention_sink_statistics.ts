@@ -25,8 +25,8 @@ export interface AttentionSinkStatisticsOptions {
   /** s, the key position to measure. Default: 0. */
   readonly position?: number;
   /**
-   * T_ε, the number of queries that the score averages over; fewer at the sequence's end. Default:
-   * 64.
+   * T_ε, the number of queries, from `position` on, that the score averages over. If the sequence
+   * has fewer from there on, the score averages over these. Default: 64.
    */
   readonly window?: number;
   /** The forward's scale. Default: 1/√D. */
@@ -96,9 +96,9 @@ export function planAttentionSinkStatistics(
   const plan = new Plan(gpu, {
     operator,
     tensors: { query, key, logSumExp, sinkLogit, ...outputs, sinkShare },
-    // Per row: a product of D multiply-adds, and six more operations for the exponential and the
-    // sums. For the sink's share: a difference, an exponential and a sum, also in the rows before
-    // the position.
+    // Per query from the position on: a product of D multiply-adds, and six more operations for the
+    // exponential and the sums. The sink's share takes a difference, an exponential and a sum for
+    // every query, also for those before the position.
     cost: {
       flops: rows * (2 * headDim + 6) + ofSink.flops,
       bytes: 4 * (rows * (headDim + 1) + batches * (keyValueHeads * headDim + 3 * queryHeads)) +
@@ -143,8 +143,8 @@ export function planAttentionSinkStatistics(
 /**
  * Measures how strong an attention sink a key position is, per query head, without the attention
  * matrix: `M_s = Σ_{t≥s} a_ts`, `S_s = Σ_{t≥s} a_ts²`, and the sink score `α_s`, the mean of `a_ts`
- * over a window of queries from s on. With learned sinks it also gives `sinkShare`, their part of
- * the weight.
+ * over a window of queries from s on. With learned sinks it also measures `sinkShare`, the share of
+ * the attention weight that they receive.
  *
  * Source: Chen, Lin, Yao, arXiv 2603.17771; Gu et al., arXiv 2410.10781 (the score).
  *

@@ -242,9 +242,9 @@ export function planRmsNormBackward(
  * The gradients of {@linkcode rmsNormForward}. With `g` the outputGradient, `u = gain ⊙ g`,
  * `r = 1/inverseRms`: `∂L/∂x = u/r − x ⟨u,x⟩/(d r³)`, `∂L/∂gain = Σ_rows g ⊙ x / r`.
  *
- * It is accurate for inputs of any finite size. Adapters may flush products below 1.2·10⁻³⁸ to
- * zero, so elements of `outputGradient` below about 10⁻³⁰ lose digits: the error is at most
- * `1.2·10⁻³⁸ · d · inverseRms`.
+ * It is accurate for finite input numbers of any magnitude. Adapters may flush products below
+ * 1.2·10⁻³⁸ to zero, so elements of `outputGradient` below about 10⁻³⁰ lose digits: the error is at
+ * most `1.2·10⁻³⁸ · d · inverseRms`.
  *
  * Source: Zhang and Sennrich, arXiv 1910.07467; as a compressor of gradients: Chen, Lin, Yao, arXiv
  * 2603.17771.

@@ -26,9 +26,9 @@ export function unfitSubgroup(gpu: Gpu, shape: AttentionShape, rows: number): st
 }
 
 /**
- * Whether the subgroup kernel with this many rows per workgroup is a good choice without
- * measurements: on the CPU, unless a subgroup has only four lanes, as on SwiftShader. Four lanes
- * share too few loads, so the barrier-free kernels are faster.
+ * Whether the subgroup kernel with `rows` rows per workgroup is a good choice without measurements:
+ * on the CPU, if `rows` is `suitableRows` and a subgroup has at least eight lanes. On SwiftShader a
+ * subgroup has four. So few lanes share too few loads, and the barrier-free kernels are faster.
  */
 export function suitsSubgroup(gpu: Gpu, shape: AttentionShape, rows: number): boolean {
   return gpu.info.software && rows === suitableRows(shape) && hasWideSubgroups(gpu);
@@ -43,8 +43,9 @@ export function hasWideSubgroups(gpu: Gpu): boolean {
 }
 
 /**
- * The rows per workgroup. A row's registers grow with D, so a large D gets few rows, to compile in
- * less than five seconds. A short sequence gets few rows, because it cannot fill more.
+ * The rows per workgroup that suit a shape. The larger D is, the more registers a row needs. So
+ * with a large D a workgroup gets few rows, and the kernel compiles in less than five seconds. With
+ * a short sequence it also gets few rows, because the sequence cannot fill more.
  */
 export function suitableRows({ headDim, sequenceLength }: AttentionShape): number {
   return headDim <= 128 && sequenceLength > 48 ? 32 : 16;

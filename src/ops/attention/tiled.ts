@@ -63,8 +63,8 @@ export function tileRows({ down, blocksDown, side = 4 }: AttentionTile): number 
 }
 
 /**
- * The tile of the kernels for keys and values: they hold more in registers, so an invocation gets
- * only one block of rows.
+ * The tile of the kernels that compute the gradients of keys and values. If one kernel computes
+ * both gradients, it needs the most registers, so an invocation gets only one block of rows.
  */
 export function keyValueTile(tile: AttentionTile): AttentionTile {
   return { ...tile, blocksDown: 1 };

@@ -19,7 +19,7 @@ export type TiledPass = "forward" | "query" | "key" | "value" | "key and value";
 interface Held {
   readonly cells: number;
   readonly sums: number;
-  /** 32-bit numbers beyond what kernels with one gradient need. */
+  /** Further 32-bit numbers, which only kernels that compute two gradients need. */
   readonly others: number;
 }
 
@@ -35,7 +35,7 @@ const held: Readonly<Record<TiledPass, Held>> = {
  * The most 32-bit numbers that an invocation of a tiled kernel holds at once: its part of the tile
  * and its sums, operands, addresses, and numbers per row. Fitted to the reports of Intel's compiler
  * for D from 16 to 256 (`deno task compilers`), with errors of about 10 numbers. If an invocation
- * has three or four vec4f of a row, the compiler needs up to 40 numbers more.
+ * has three or four vec4f of a row, the compiler needs up to 40 numbers more than this estimate.
  */
 export function tiledRegisters(
   { across, blocksDown, blocksAcross, side = 4 }: AttentionTile,
@@ -61,8 +61,8 @@ export function holdsBothGradients(
 }
 
 /**
- * From this many rows on, over all heads, small workgroups of few subgroups keep every core of a
- * large GPU busy.
+ * If a call has at least this many query rows, over all batches and heads, even workgroups of few
+ * subgroups keep every core of a large GPU busy.
  */
 const MANY_ROWS = 2 ** 15;
 
@@ -86,8 +86,8 @@ export function bestTile(
     // These small tiles need about 10 registers fewer than the estimate.
     ...["tiled-32x64-2x4", "tiled-16x64-2x2"].filter((name) => takes(name) - 10 <= mostRegisters),
     "tiled-8x128-2x2",
-    "tiled-16x64-2x2", // half as many tiles as of 8 rows, if those are too many to dispatch
-    "tiled-32x64-2x4", // a quarter as many tiles as of 8 rows
+    "tiled-16x64-2x2", // if tiles of 8 rows are too many to dispatch; these are half as many
+    "tiled-32x64-2x4", // if tiles of 16 rows are still too many
     "tiled-32x32", // needs the least workgroup memory
   ];
   return wishes.find((name) => unfitTiled(gpu, shape, attentionTiles[name]!) === undefined) ??

@@ -1,6 +1,7 @@
 /**
  * V-scale fused into attention: the numbers that attention's kernels need for every value row.
- * "Valve" is V-scale's effect on values: closed for small ones, open for large ones.
+ * V-scale acts as a valve on value rows: it is nearly closed for rows of small norm, and open for
+ * rows of large norm.
  */
 import throughValveSource from "../../../kernels/attention/panels/valve.wgsl" with { type: "text" };
 import squaredNormSource from "../../../kernels/v_scale/squared_norm.wgsl" with { type: "text" };
@@ -13,7 +14,7 @@ import type { VariantPlan } from "../shared/variants.ts";
 import { spreadWorkgroups } from "../shared/validation.ts";
 
 export interface ValvePlan extends VariantPlan {
-  /** `[B, Hkv, T]` of (‖v‖², C); without V-scale a small buffer that only fills the binding. */
+  /** `[B, Hkv, T]` of (‖v‖², C). Without V-scale, a small buffer that only fills the binding. */
   readonly valve: GPUBuffer;
 }
 
@@ -21,7 +22,8 @@ export interface ValvePlan extends VariantPlan {
  * Plans the kernel that writes (‖v‖², C) of every value row. Attention's kernels compute V-scale's
  * factors from these numbers.
  *
- * @param tensors `value` [B, Hkv, T, D], and `vScale` if the kernels read its factors
+ * @param tensors `value` [B, Hkv, T, D], and `vScale` if the kernels compute its factors; if it is
+ *   undefined, no kernel runs
  */
 export function planValve(
   gpu: Gpu,
@@ -54,8 +56,8 @@ export function planValve(
 }
 
 /**
- * Applies V-scale's Jacobian to the gradient of the scaled values, in place, and writes the terms
- * of the constant's gradient to `valve`.
+ * Multiplies the gradient of the scaled values by V-scale's Jacobian, in place. In `valve` it
+ * replaces every row's (‖v‖², C) with (the row's term of the constant's gradient, 0).
  *
  * @param tensors `value` and `valueGradient` [B, Hkv, T, D], and their rows' `valve`
  */

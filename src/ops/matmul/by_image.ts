@@ -1,17 +1,18 @@
 /**
- * Matrix products with operands in images (textures), which lavapipe reads faster than buffers;
- * SwiftShader does not. Weights that are uploaded anyway go to an image directly; other operands
- * are copied to one if that pays.
+ * Matrix products with operands in images (textures). Lavapipe reads images faster than buffers;
+ * SwiftShader does not. Weights that are uploaded anyway are written to an image directly. Other
+ * operands are copied to an image if the estimated time, copy included, is then shorter.
  *
  * CPU time with an image divided by CPU time with a buffer, on lavapipe 25, for products of 128
  * rows with the weight matrices of SmolLM2-135M (the best of 7 alternating runs):
  *
- * - weights in an image: 0.77 to 0.86 if K is contiguous, 0.64 to 0.85 if N is
- * - rows copied to an image, copy included: 0.85 to 0.97
+ * - weights in an image: 0.77 to 0.86 if they are stored [N, K], 0.64 to 0.85 if stored [K, N]
+ * - the 128 rows copied to an image, copy included: 0.85 to 0.97
  *
  * With weights in images of bfloat16, a product takes 1.05 to 1.15 times as long as with float32 if
- * K is contiguous, and 0.89 to 0.98 times if N is; the upload takes half as long. A copy command to
- * an image takes 0.4 ns per number; a kernel that writes to an image would take 7 ns.
+ * they are stored [N, K], and 0.89 to 0.98 times as long if stored [K, N]. Their upload takes half
+ * as long. A command that copies to an image takes 0.4 ns per number; a kernel that writes to an
+ * image would take 7 ns.
  */
 import type { Gpu } from "../../gpu/gpu.ts";
 import { type ImageLayout, MatrixImage } from "../../gpu/plan/matrix_image.ts";
@@ -92,8 +93,9 @@ export function planImageMatmul(gpu: Gpu, options: ImageMatmulOptions): Planned<
   return { plan, ...outputs };
 }
 
-// Whether operands may be copied to images: if such copies are possible and fast here, and the
-// product would run the variant that reads images.
+// Whether the plan may copy operands to images. The adapter must read images fast, and a command
+// must be able to copy both operands. The caller must name no variant, and the one chosen for the
+// shape must be `subgroup`, which alone reads images.
 function copiesPay(gpu: Gpu, options: MatmulOptions): boolean {
   const { left, right, variant } = options;
   if (variant !== undefined || !readsImagesFast(gpu) || ![left, right].every(isAligned)) {
@@ -106,7 +108,8 @@ function copiesPay(gpu: Gpu, options: MatmulOptions): boolean {
     .name === "subgroup";
 }
 
-// Whether a copy command can begin at the operand.
+// Whether a command can copy the operand to an image: a tensor must begin at a multiple of 16 bytes
+// in its buffer. An operand that is an image already needs no copy.
 function isAligned(operand: RightOperand): boolean {
   return operand instanceof MatrixImage || operand.region.offset % 16 === 0;
 }

@@ -22,7 +22,7 @@ export interface MatmulReading {
   readonly load: MatmulLoad;
   /** Whether the operand is copied first. */
   readonly packed: boolean;
-  /** The layout of the image that holds the operand or its copy; undefined if a buffer does. */
+  /** The layout of the image that holds the operand or its copy; undefined if a buffer holds it. */
   readonly image?: ImageLayout;
 }
 
@@ -41,8 +41,8 @@ export function packedLength(shape: MatmulShape, side: MatmulSide): number {
 }
 
 /**
- * The best way to read an operand without a copy: four numbers at a time if its contiguous length
- * is a multiple of four.
+ * The best way to read an operand without a copy: four numbers at a time if its stored rows have a
+ * multiple of four numbers, otherwise one at a time.
  */
 export function directReading(shape: MatmulShape, side: MatmulSide): MatmulReading {
   const alongInner = shape[side].inner === 1;
@@ -72,15 +72,16 @@ export function packedReading(
     : { load: "along-outer", packed: true };
 }
 
-/** The rows and columns of an operand as it is stored, the batches below each other. */
+/** The shape of an operand as it is stored, as one matrix: the batches lie below each other. */
 function storedShape(shape: MatmulShape, side: MatmulSide): [rows: number, columns: number] {
   const outer = outerLength(shape, side);
   const [rows, columns] = shape[side].inner === 1 ? [outer, shape.inner] : [shape.inner, outer];
   return [storedBatches(shape, side) * rows, columns];
 }
 
-// If left is stored transposed, the kernel reads left and right in strides of one of their stored
-// rows. Measured: if such a row has more numbers than this, reads of an image miss the caches.
+// The most numbers in a stored row of an operand that is copied to an image, if left is stored
+// transposed. The kernel then reads the operand in strides of one stored row. Measured: if the rows
+// are longer, the reads of an image miss the caches.
 const LONGEST_STRIDE = 128;
 
 /**
@@ -102,7 +103,7 @@ export function imageReading(
 
 /** An operand that a kernel can read. */
 export interface MatmulOperand {
-  /** The strides, counted in what the kernel reads: numbers or vec4f. */
+  /** The strides in numbers, or in vec4f if the kernel reads four numbers at a time. */
   readonly strides: MatmulStrides;
   readonly buffer: Tensor | GPUBuffer | MatrixImage;
   /** Makes the copy that the kernel reads, if it does not read the operand itself. */
@@ -110,8 +111,8 @@ export interface MatmulOperand {
   readonly scratch: readonly (GPUBuffer | MatrixImage)[];
 }
 
-// Strides in vec4f. If both strides are 1, one direction has a single element, and its stride does
-// not matter.
+// Strides in vec4f. If `inner` and `outer` are both 1, the operand has one row of left or column of
+// right, so the kernel never moves by `outer`, and its value does not matter.
 function inVectors({ outer, inner, batch }: MatmulStrides): MatmulStrides {
   return inner === 1
     ? { outer: outer / 4, inner, batch: batch / 4 }

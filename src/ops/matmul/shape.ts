@@ -46,8 +46,8 @@ export interface MatmulOptions {
   /** `[…, M, K]`, or `[…, K, M]` with `transposeLeft`. */
   readonly left: Tensor;
   /**
-   * `[…, K, N]`, or `[…, N, K]` with `transposeRight`. Without leading dimensions all batches share
-   * it.
+   * `[…, K, N]`, or `[…, N, K]` with `transposeRight`. If it has no leading dimensions, all batches
+   * of `left` share it.
    */
   readonly right: Tensor;
   /** Whether the left operand is stored transposed. Default: false. */
@@ -65,8 +65,8 @@ export interface MatmulOptions {
 /**
  * Checks the operands of a matrix product.
  *
- * Batches that share the right operand become rows of one product, unless left is stored
- * transposed.
+ * If all batches of left share the right operand, the rows of all batches become the rows of one
+ * large product, unless left is stored transposed.
  *
  * @returns the lengths and strides, and the shape of the product
  * @throws {TypeError} for wrong types or shapes
@@ -125,7 +125,10 @@ export function matmulShapeClass({ rows, columns, inner, left, right }: MatmulSh
   return `${transposition} M<=${m} N<=${n} K<=${k}`;
 }
 
-/** The same product with exchanged operands: Pᵀ = Rᵀ Lᵀ, stored in the place of P. */
+/**
+ * The transposed product, with exchanged operands: Pᵀ = Rᵀ Lᵀ. The kernel stores Pᵀ transposed, so
+ * the output tensor holds P.
+ */
 export function exchangeOperands(shape: MatmulShape): MatmulShape {
   return {
     ...shape,

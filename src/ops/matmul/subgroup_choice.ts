@@ -18,14 +18,14 @@ import { type SubgroupChoice, subgroupCost, type SubgroupPart } from "./subgroup
 // their code exceeds the caches.
 const MOST_ROWS = 33;
 const MOST_EXTRA = 4;
-// If right is an image, loads are cheap, so lanes take more columns. More accumulators than
-// MOST_WITH_IMAGE take longer to compile than they save.
+// If right is an image, loads are cheap, so a lane computes one of these numbers of columns. A tile
+// of more than MOST_WITH_IMAGE accumulators per lane takes longer to compile than it saves.
 const IMAGE_WIDTHS = [4, 8];
 const MOST_WITH_IMAGE = 128;
-// Tiles of up to MOST_OF_LARGE accumulators are 10 to 20 % faster, but take seconds to compile.
-// Repeated calls earn these seconds back if the product has at least LARGE multiply-adds. If left
-// has longer rows than LONGEST_ROW, such tiles are no faster: a tile's rows then evict each other
-// from the cache.
+// Tiles of up to MOST_OF_LARGE accumulators per lane are 10 to 20 % faster, but take seconds to
+// compile. If the product has at least LARGE multiply-adds, repeated calls save more than these
+// seconds. If left's rows have more than LONGEST_ROW numbers, such tiles are no faster: a tile's
+// rows then evict each other from the cache.
 const WIDTHS_OF_LARGE = [4, 8, 12];
 const MOST_OF_LARGE = 288;
 const LARGE = 2 ** 26;
@@ -126,7 +126,8 @@ function readings(
   );
 }
 
-// The choices with right in an image: whole tiles of one width.
+// The choices that read right from an image. All tiles of a choice have the same width, and none
+// has extra columns.
 function* imageChoices(
   gpu: Gpu,
   shape: MatmulShape,
@@ -187,8 +188,8 @@ function* choices(
   }
 }
 
-// The choices made so far, by lengths and strides. Weighing thousands of candidates takes a
-// millisecond, longer than a small product.
+// The choices made so far, by GPU, then by the options and the product's lengths and strides. To
+// weigh thousands of candidates takes a millisecond, which is longer than a small product takes.
 const chosen = new WeakMap<Gpu, Map<string, SubgroupChoice>>();
 
 interface ChoiceOptions {

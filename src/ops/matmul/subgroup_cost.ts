@@ -46,7 +46,7 @@ interface Costs {
   readonly numberStore: number;
   readonly vectorStore: number;
   readonly packedVector: number;
-  /** The command that copies to an image. One core copies while the others wait. */
+  /** A command that copies an operand to an image. One core copies while the others wait. */
   readonly imageCopy: number;
   readonly copiedVector: number;
   /**
@@ -96,9 +96,9 @@ const fourLanes: Costs = {
   compiled: 10,
 };
 
-// If right is an image, tiles of up to this size take two steps in one iteration of the kernel's
-// loop: the code of two steps still fits into the instruction caches. With loads from buffers, the
-// code of one step nearly fills these caches.
+// If right is an image, a kernel with tiles of up to this size computes two steps in one iteration
+// of its loop: the code of two steps still fits into the instruction caches. With loads from
+// buffers, the code of one step nearly fills these caches.
 const ROWS_OF_TWO_STEPS = 16;
 const ACCUMULATORS_OF_TWO_STEPS = 128;
 
@@ -120,10 +120,10 @@ export function stepsOf(
 // adding to them then takes the usual time times this factor.
 const TWO_STEPS = 0.9;
 
-// A second part adds this share to the cost: it is one more kernel, which may need compiling.
+// A second part is one more kernel, which may need compiling. It adds this share of the total cost.
 const MORE_PARTS = 0.02;
 
-/** Whether a part is stored four numbers at a time. */
+/** Whether the kernel stores a part's numbers four at a time. */
 export function storesVectors(
   { columns, storedTransposed = false }: MatmulShape,
   { width, grouped, extra }: SubgroupPart,
@@ -141,7 +141,7 @@ export function tileCount(
     Math.ceil((end - first) / (subgroupSize * width + extra));
 }
 
-// Counts the loads of a step. A step covers `k` numbers along K.
+// Counts a subgroup's loads in one step of its tile. The step covers `k` numbers along K.
 function loadCounts(
   S: number,
   { rows, left }: SubgroupChoice,
@@ -197,7 +197,8 @@ function partCost(S: number, costs: Costs, choice: SubgroupChoice, part: Subgrou
 }
 
 /**
- * The estimated time of a choice, roughly in ns of one core; with four lanes, a fifth of that time.
+ * The estimated time of a choice, roughly in ns of one core. With four lanes per subgroup it is a
+ * fifth of the time in ns, because `fourLanes` holds fifths.
  */
 export function subgroupCost(subgroupSize: number, choice: SubgroupChoice): number {
   const costs = subgroupSize === 4 ? fourLanes : eightLanes;

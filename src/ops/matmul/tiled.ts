@@ -17,8 +17,8 @@ import { directReading, type MatmulReading, planOperand } from "./packing.ts";
 import { type MatmulCall, matmulParameters, type MatmulShape } from "./shape.ts";
 
 /**
- * The tiles that are worth trying on a GPU; each is a variant. An invocation holds 8 × 8 numbers of
- * the product with the first two, 8 × 4 with the third, 4 × 4 with the last two.
+ * The tiles that are worth trying on a GPU; each is a variant. An invocation computes 8 × 8 numbers
+ * of the product with the first two tiles, 8 × 4 with the third, 4 × 4 with the last two.
  */
 export const matmulTiles: Readonly<Record<string, MatmulTile>> = {
   "tiled": { down: 8, across: 8, quadsDown: 2, quadsAcross: 2, step: 16, padding: 1 },
@@ -51,8 +51,9 @@ function fits(tile: MatmulTile, { info }: Gpu): boolean {
 
 const SMALL = "tiled-64-4x4";
 
-// The largest tile that fits an invocation's registers and still gives every core of a large GPU a
-// tile: 2²² numbers are 256 tiles of 128 × 128, 2¹⁹ are 128 tiles of 64 × 64.
+// The largest tile with which the product still has a tile for every core of a large GPU: 2²²
+// numbers are 256 tiles of 128 × 128, 2¹⁹ are 128 tiles of 64 × 64. If the numbers of such a tile
+// do not fit an invocation's registers, SMALL.
 function bestTile(gpu: Gpu, { batches, rows, columns }: MatmulShape): string {
   const numbers = batches * rows * columns;
   const wanted = numbers >= 2 ** 22
@@ -70,8 +71,8 @@ function together(gpu: Gpu, { step }: MatmulTile): number {
   return gpu.info.software ? 1 : fits(matmulTiles[SMALL]!, gpu) ? step : 4;
 }
 
-// Read and store four numbers at a time if both operands and the product are in whole vec4f, else
-// one at a time.
+// The kernel reads and stores four numbers at a time if the stored rows of both operands and of the
+// product have multiples of four numbers, otherwise one at a time.
 function readingsOf(shape: MatmulShape): {
   readonly left: MatmulReading;
   readonly right: MatmulReading;

@@ -118,8 +118,9 @@ export const matmulVariants: readonly Variant<MatmulShape, MatmulCall>[] = [
 ];
 
 /**
- * The variants that round both operands to f16 and add in f32, which halves the workgroup memory
- * and its traffic. A number beyond 65,504 becomes infinite. They run only if named.
+ * The variants that round both operands to f16 and add in f32. The rounding halves the workgroup
+ * memory and its traffic. A number beyond 65,504 becomes infinite. These variants run only if the
+ * caller names them.
  */
 export const matmulHalfVariants: readonly Variant<MatmulShape, MatmulCall>[] = Object.entries(
   matmulTiles,

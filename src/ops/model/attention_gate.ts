@@ -61,7 +61,7 @@ export interface AttentionGateBackwardResult {
   readonly logitsGradient: Tensor;
 }
 
-/** Checks the tensors, and counts the numbers that one gate multiplies. */
+/** Checks the tensors. Returns how many numbers of `input` one gate multiplies. */
 function checkGates(gpu: Gpu, operator: string, options: AttentionGateForwardOptions): number {
   checkCall(operator, gpu, options);
   const { input, logits } = options;
@@ -205,7 +205,8 @@ export function planAttentionGateBackward(
   const plan = new Plan(gpu, {
     operator,
     tensors: { input, logits, outputGradient, ...outputs },
-    // Per gate: σ(x), σ(−x) and two products. Per number: two products and a sum.
+    // Per gate: three operations each for σ(x) and σ(−x), and two products. Per number of the
+    // input: two products and a sum.
     cost: { flops: 8 * gates + 3 * input.length, bytes: 12 * input.length + 8 * gates },
     dispatches: [{
       kernel,

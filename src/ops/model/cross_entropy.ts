@@ -28,8 +28,8 @@ export interface CrossEntropyForwardOptions {
   /** `[N]`: integers from 0 to V − 1. */
   readonly targets: Tensor;
   /**
-   * If the logits are those of a slice of the vocabulary: the token of their first column.
-   * `targets` may then go up to 2²⁴ − 1, and the loss of a target outside the slice is logSumExp
+   * The token of the logits' first column, if the logits cover only a slice of the vocabulary. A
+   * target may then be any integer from 0 to 2²⁴ − 1; outside the slice, its loss is logSumExp
    * alone. Default: the logits cover the whole vocabulary.
    */
   readonly firstColumn?: number;

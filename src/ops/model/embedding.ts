@@ -19,7 +19,10 @@ import {
 
 /** Arguments of {@linkcode embeddingForward}. */
 export interface EmbeddingForwardOptions {
-  /** `[…]`: integers from 0 to V − 1. If only the GPU knows them, larger ones read the last row. */
+  /**
+   * `[…]`: integers from 0 to V − 1. If only the GPU knows them, no error reports a larger token:
+   * the kernel reads the table's last row for it.
+   */
   readonly tokens: Tensor;
   /** `[V, d]` */
   readonly table: Tensor;
@@ -145,8 +148,8 @@ export function embeddingForward(
  * @param tokens N integers from 0 to V − 1
  * @param vocabulary V
  * @returns the order and where each token's places begin
- * @throws {RangeError} for a token outside the vocabulary, or for 2²⁴ or more places or tokens,
- *   since float32 does not hold all larger integers
+ * @throws {RangeError} for a token outside the vocabulary, or if N or V is 2²⁴ or more, because
+ *   float32 does not hold all larger integers
  *
  * @example
  * ```ts

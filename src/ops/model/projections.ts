@@ -1,6 +1,6 @@
 /**
- * Splits attention's joint projection into the heads of query, key and value, with RoPE. Also has
- * the gradient of this step.
+ * Splits attention's joint projection into the heads of query, key and value, and applies RoPE.
+ * Also computes the gradient of this operation.
  */
 import mergeSource from "../../../kernels/model/merge_projections.wgsl" with { type: "text" };
 import projectionsSource from "../../../kernels/model/projections.wgsl" with { type: "text" };
@@ -17,8 +17,9 @@ import { checkColumns, checkProjections, type ProjectionsShape } from "./project
 
 const projections: KernelPart = { file: "model/projections.wgsl", source: projectionsSource };
 
-// An invocation computes one element in the first half of a head's row and the matching element in
-// the second half, because RoPE rotates the two together.
+// An element is a vector of 4 or 2 neighboring numbers. An invocation computes one element in the
+// first half of a head's row and the matching element in the second half, because RoPE rotates the
+// two together.
 function projectionsKernel(headDim: number, part: KernelPart): ElementKernel {
   const width = headDim % 8 === 0 ? 4 : 2;
   return {
@@ -167,8 +168,8 @@ export function planSplitProjections(
 
 /**
  * Splits attention's joint projection into query, key and value, and applies RoPE to query and key.
- * Columns i and i + D/2 of a head, `x` and `y`, become `x cos − y sin` and `x sin + y cos`, with
- * position t's angle i.
+ * Columns i and i + D/2 of a head, `x` and `y`, become `x cos − y sin` and `x sin + y cos`, where
+ * cos and sin are those of angle i at the row's position t.
  *
  * Source: Su et al., arXiv 2104.09864, with the column order of Hugging Face's Llama.
  *

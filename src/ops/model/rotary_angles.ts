@@ -7,9 +7,9 @@ export interface RotaryOptions {
   readonly sequenceLength: number;
   /** D, even. */
   readonly headDim: number;
-  /** The base in the angles of position 1, base^(−2i/D). Default: 10000. */
+  /** The base of the angles: at position 1, angle i is base^(−2i/D) radians. Default: 10000. */
   readonly base?: number;
-  /** The angles of position 1, in radians, which replace those of `base`: D/2 numbers. */
+  /** The D/2 angles at position 1, in radians. Default: those of `base`. */
   readonly frequencies?: ArrayLike<number>;
 }
 

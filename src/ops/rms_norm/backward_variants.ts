@@ -54,7 +54,7 @@ export interface RmsNormBackwardCall {
 type BackwardVariant = Variant<RowShape, RmsNormBackwardCall>;
 
 function storeRuns(gpu: Gpu, runs: number, { shape }: RmsNormBackwardCall): GPUBuffer {
-  return gpu.storage(4 * runs * shape.columns); // At most the input's bytes, so it fits.
+  return gpu.storage(4 * runs * shape.columns); // At most `rows` runs, so no larger than the input.
 }
 
 function sumRuns(runs: number, partialGain: GPUBuffer, call: RmsNormBackwardCall): Dispatch {
@@ -117,14 +117,14 @@ const tile: BackwardVariant = {
 };
 
 /**
- * Rows per invocation of `row-per-invocation`: more rows share the gain's loads, but compile
- * longer.
+ * How many rows an invocation of `row-per-invocation` computes. If there are more, more rows share
+ * each load of the gain, but the kernel takes longer to compile.
  */
 const ROWS = 4;
 
 /**
  * How many neighboring elements of each row an invocation computes in the second of the three
- * stages of `row-per-invocation`. If rows are 4 KiB apart, more elements make it no faster.
+ * stages of `row-per-invocation`. If rows are 4 KiB apart, more elements make the stage no faster.
  */
 const WIDTH = 2;
 
@@ -215,16 +215,16 @@ function unfitForFused(sum: RowSum, { columns }: RowShape): string | undefined {
     : `a row of ${columns} numbers is ${elements} elements, a workgroup's registers hold ${most}`;
 }
 
-// Whether the fused kernel's loop over rows exceeds a core's cache of decoded instructions. It
-// does with more than four vec4f per lane, but not with single numbers, which take a quarter of the
-// instructions.
+// Whether the code of the fused kernel's loop over rows exceeds a core's cache of decoded
+// instructions. It does if a lane holds more than four vec4f. If a lane holds single numbers, the
+// code has a quarter of the instructions and always fits.
 function outgrowsLoop(gpu: Gpu, { columns }: RowShape): boolean {
   return columns % 4 === 0 && columns > 16 * (gpu.info.subgroupSize?.minimum ?? 0);
 }
 
 /**
- * By compilers' reports, a lane needs this many registers for each column that it holds. They hold
- * the input, the output's gradient, the gain and the gain's gradient.
+ * How many registers a lane needs for each column that it computes, by compilers' reports. These
+ * registers hold the input, the output's gradient, the gain and the gain's gradient.
  */
 const REGISTERS_PER_NUMBER = 4.5;
 
@@ -257,7 +257,8 @@ const portable: BackwardVariant = {
   plan(gpu, call) {
     const { input, gain, inverseRms, outputGradient, inputGradient } = call;
     const { rows, columns } = call.shape;
-    // Enough runs of rows to fill a GPU, and few enough to add up at little cost.
+    // At most 256 runs of rows: enough to fill a GPU, and so few that it costs little to add up
+    // their sums.
     const division = divideRows(rows, { least: 16, most: 256 });
     const partialGain = storeRuns(gpu, division.runs, call);
     return {

@@ -96,8 +96,8 @@ function dispatchRows(
   };
 }
 
-// Plans kernels in which a workgroup computes one row at a time. Rows that fit its registers are
-// read once, others twice.
+// Plans kernels in which a workgroup computes one row at a time. If a row fits the workgroup's
+// registers, the kernel reads it once, otherwise twice.
 function planCooperative(gpu: Gpu, call: RmsNormForwardCall, sum: RowSum): VariantPlan {
   const { shape, epsilon, input, gain, output, inverseRms } = call;
   const { part, elements } = rowElement(shape.columns);
@@ -167,8 +167,8 @@ const tile: ForwardVariant = {
 };
 
 /**
- * Rows per invocation of `row-per-invocation`: more rows share the gain's loads, but compile
- * longer.
+ * How many rows an invocation of `row-per-invocation` computes. If there are more, more rows share
+ * each load of the gain, but the kernel takes longer to compile.
  */
 const ROWS = 4;
 
@@ -189,8 +189,8 @@ const rowPerInvocation: ForwardVariant = {
 };
 
 /**
- * By compilers' reports, a lane needs this many registers for each column that it holds. They hold
- * the input, the gain, and loads in flight.
+ * How many registers a lane needs for each column that it computes, by compilers' reports. These
+ * registers hold the input, the gain, and loads in flight.
  */
 const REGISTERS_PER_NUMBER = 2.25;
 

@@ -27,10 +27,10 @@ export const scalarElement: KernelPart = {
 };
 
 /**
- * Chooses how a kernel reads rows of d numbers: four at a time if every row begins at a multiple of
- * four.
+ * Chooses how a kernel reads rows of d numbers: four at a time if d is a multiple of four,
+ * otherwise one at a time.
  *
- * @returns the part that reads rows, and the number of elements in a row
+ * @returns the part that reads rows, and how many vec4f or single numbers a row has
  */
 export function rowElement(columns: number): { part: KernelPart; elements: number } {
   return columns % 4 === 0
@@ -58,12 +58,12 @@ export function elementKernel(columns: number, ...parts: readonly KernelPart[]):
   return { kernel: { parts: [part, ...parts] }, elements };
 }
 
-/** Makes the kernel for the column sums of a matrix, whose rows `element` reads. */
+/** Makes the kernel that sums a matrix's columns. `element` is the part that reads the rows. */
 export function sumRowsOf(element: KernelPart): Kernel {
   return { parts: [element, { file: "rows/column_sums.wgsl", source: columnSumsSource }] };
 }
 
-/** How a workgroup sums: the WGSL part, and its constants. */
+/** How a workgroup sums a row: the WGSL part with its constants, features and workgroup size. */
 export interface RowSum {
   readonly part: KernelPart;
   readonly constants: Specialization;
@@ -83,21 +83,22 @@ export interface RowSum {
 const ELEMENTS_PER_LANE = 8;
 
 /**
- * The most elements that a lane holds on hardware if one subgroup computes a row. If lanes held
- * more, few subgroups would fit a core, so several subgroups of a workgroup share a longer row.
+ * The most elements that a lane of a hardware GPU holds if one subgroup computes a row. If lanes
+ * held more, few subgroups would fit a core. So several subgroups of a workgroup share longer rows.
  */
 const ELEMENTS_PER_LONE_LANE = 4;
 
 /**
- * If a subgroup has at least this many lanes, adding its lanes' numbers one after another is faster
- * than subgroupAdd on lavapipe. SwiftShader, with 4 lanes, takes up to 6 % longer that way.
+ * On the CPU, if a subgroup has at least this many lanes, kernels add the lanes' numbers one after
+ * another. Measured: lavapipe, with 8 lanes, is faster so than with subgroupAdd, but SwiftShader,
+ * with 4, would take up to 6 % longer.
  */
 const LEAST_LANES_IN_ORDER = 8;
 
 /** An invocation's registers besides those for its elements: addresses, sums, loop counters. */
 const OTHER_REGISTERS = 24;
 
-// How many elements a lane can hold if each needs this many registers.
+// How many elements of a row a lane can hold if each element needs `registers` registers.
 function elementsPerLane({ info }: Gpu, registers: number): number {
   if (info.software || registers === 0) return ELEMENTS_PER_LANE;
   const most = Math.floor((gpuBudget(info).registers - OTHER_REGISTERS) / registers);
