@@ -84,7 +84,7 @@ export class Llama {
    * run for all micro-batches of the step.
    */
   readonly meanLoss: Tensor;
-  /** The mean loss of the batch after `evaluate`, in nats: `[1]`. */
+  /** The mean loss of the batch's tokens, in nats: `[1]`. Only `evaluate` fills it. */
   readonly evaluationLoss: Tensor;
   readonly #build: LlamaBuild;
   readonly #gpu: Gpu;
@@ -92,9 +92,9 @@ export class Llama {
   readonly #inputs: BatchTensors;
   readonly #train: readonly Plan[];
   readonly #evaluation: readonly Plan[];
-  /** All parameters and gradients in a few large tensors of the same layout, for an optimizer. */
+  /** A few large tensors of all parameters, and as many of all gradients, in the same layout. */
   readonly packs: readonly ParameterPack[];
-  /** Sums over a step's micro-batches, which the first micro-batch resets to zero. */
+  /** A step's sums of loss and gradients. The step's first micro-batch resets them to zero. */
   readonly #totals: readonly Tensor[];
 
   /**
@@ -190,7 +190,7 @@ export class Llama {
   }
 
   /**
-   * Uploads a batch for all later passes.
+   * Uploads a batch. All later passes use it, until another batch is set.
    *
    * @param batch inputs and targets, `[B, T]` each
    * @throws {TypeError} for a wrong type or length

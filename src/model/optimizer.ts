@@ -20,15 +20,15 @@ export interface AdamWSettings {
   /** Default: 1e-8. */
   readonly epsilon?: number;
   /**
-   * λ: a step also subtracts η λ W from a matrix W. Vectors do not decay: gains, V-scale's θ and
-   * sink logits. Default: 0.1.
+   * λ. With the learning rate η, a step also subtracts η λ W from each matrix W, but nothing from
+   * vectors: gains, V-scale's θ and sink logits. Default: 0.1.
    */
   readonly weightDecay?: number;
-  /** The largest global norm of the gradients; a larger one is scaled down to it. Default: 1. */
+  /** If the norm of all gradients together exceeds this, they are scaled down to it. Default: 1. */
   readonly maximumNorm?: number;
 }
 
-/** A model to train; a `Llama` is one. */
+/** What AdamW needs of the model that it trains. A `Llama` has it. */
 export interface Trained {
   readonly config: LlamaConfig;
   readonly packs: readonly ParameterPack[];
@@ -43,7 +43,7 @@ export interface Moments {
 }
 
 /**
- * AdamW on the GPU. It reads nothing back: the kernels also compute the clipping norm.
+ * AdamW on the GPU. It reads nothing back to the CPU: kernels also compute the norm for clipping.
  *
  * Source: Loshchilov and Hutter, arXiv 1711.05101.
  *
@@ -79,7 +79,7 @@ export interface Moments {
  * ```
  */
 export class AdamW {
-  /** The moments by parameter name. A checkpoint holds them. */
+  /** Each parameter's moments, by the parameter's name. A checkpoint stores them. */
   readonly moments: ReadonlyMap<string, Moments>;
   /** After a step: the norm of all gradients together, and the factor that clipped them. `[2]` */
   readonly clipping: Tensor;
@@ -91,7 +91,7 @@ export class AdamW {
   #steps = 0;
 
   /**
-   * Plans the steps, with moments of zero.
+   * Plans a step, and allocates the moments. They start at zero.
    *
    * @throws {RangeError} for settings out of range
    */
@@ -155,7 +155,7 @@ export class AdamW {
    * Enqueues one step with the model's current gradients.
    *
    * @param learningRate η
-   * @throws {RangeError} if it is not a finite number of at least 0
+   * @throws {RangeError} if the learning rate is not a finite number of at least 0
    */
   step(learningRate: number): void {
     if (!(learningRate >= 0 && learningRate < Infinity)) {

@@ -14,11 +14,11 @@ import type { Workspace } from "./workspace.ts";
 
 /**
  * Parameters that one kernel reads as one matrix: attention's three projections, or SwiGLU's two.
- * Any other parameter is a unit alone.
+ * Any other parameter forms a unit by itself.
  */
 interface Unit {
   readonly parameters: Parameter[];
-  /** Its first element in the pack. */
+  /** The index in the pack of the unit's first element. */
   readonly start: number;
 }
 
@@ -29,7 +29,7 @@ interface Pack {
   length: number;
 }
 
-/** Numbers for every parameter of a model: its values, its gradients, or an optimizer's moments. */
+/** A number for each element of a model's parameters: its value, gradient or one of its moments. */
 export interface PackedTensors {
   /** The tensors of the packs, and whether weight decay applies to each. */
   readonly packs: readonly { readonly decayed: boolean; readonly tensor: Tensor }[];
@@ -39,7 +39,7 @@ export interface PackedTensors {
   readonly units: ReadonlyMap<string, Tensor>;
 }
 
-/** Units begin at multiples of this many elements (256 bytes), where every adapter can bind. */
+/** Units begin at multiples of this many elements: 256 bytes, at which every adapter can bind. */
 const ALIGNMENT = 64;
 
 function unitsOf(config: LlamaConfig): Parameter[][] {
@@ -75,7 +75,7 @@ function packsOf(config: LlamaConfig, limit: number): Pack[] {
 }
 
 /**
- * Makes a tensor for every parameter of a model, all zeros.
+ * Allocates packs for all parameters of a model. All elements are zero.
  *
  * @param workspace owns the tensors
  * @throws {RangeError} if a matrix is larger than the adapter allows

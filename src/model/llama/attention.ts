@@ -1,6 +1,6 @@
 /**
- * A layer's attention on the GPU, from its norm to its residual: plans of the forward and backward
- * pass.
+ * Plans the forward and backward pass of a layer's attention on the GPU, from the attention norm to
+ * what attention adds to the residual stream.
  */
 import type { Plan } from "../../gpu/plan.ts";
 import type { Tensor } from "../../gpu/tensor.ts";
@@ -39,8 +39,8 @@ export interface AttentionState extends Omit<AttentionTrace<Tensor>, "gradients"
   readonly gate: GateState | undefined;
   readonly vScale: AttentionVScale | undefined;
   /**
-   * One more logit in each query head's softmax, which takes weight but has no value vector: [Hq].
-   * undefined in a model without sink logits.
+   * One more logit for each query head's softmax: [Hq]. This logit takes weight, but has no value
+   * vector. Undefined in a model without sink logits.
    */
   readonly sinkLogit: Tensor | undefined;
 }
@@ -160,7 +160,7 @@ export function planAttentionBlockForward(
   };
 }
 
-/** Plans the gates on the heads' outputs. They read the same input as the projections. */
+/** Plans the gates on the heads' outputs. The logits of the gates are computed from `input`. */
 function planGate(
   build: LlamaBuild,
   plans: Plan[],

@@ -24,7 +24,7 @@ export interface BatchTensors {
   readonly starts: Tensor;
 }
 
-/** Makes tensors for batches of one size. */
+/** Allocates tensors for batches of B sequences of T tokens. */
 export function batchTensors(
   workspace: Workspace,
   { config, batch, context }: LlamaOptions,
@@ -40,9 +40,10 @@ export function batchTensors(
 }
 
 /**
- * Refuses a batch that does not fit.
+ * Checks a batch's lengths and tokens.
  *
- * @param options `operation`: for messages; `length`: B · T; `vocabulary`: its size V
+ * @param options `operation`: the caller's name, for error messages; `length`: B · T;
+ *   `vocabulary`: V, the vocabulary's size
  * @throws {TypeError} for a wrong type or length
  * @throws {RangeError} for a token outside the vocabulary
  */

@@ -14,9 +14,9 @@ import { ropeFrequencies } from "../../reference/llama/rope.ts";
 import type { Workspace } from "../workspace.ts";
 
 /**
- * How to choose operators' variants on an adapter that computes on the CPU; on a GPU, each operator
- * chooses its own. `steps`: the fastest to run, which may take seconds to compile. `start`: the
- * fastest to compile, for a few steps.
+ * How to choose operators' variants on an adapter that computes on the CPU. On a GPU, each operator
+ * chooses its own variant. `steps` chooses the variants that run fastest, though some take seconds
+ * to compile. `start` chooses the variants that compile fastest, for a few steps.
  */
 export type KernelPreference = "steps" | "start";
 
@@ -35,15 +35,15 @@ export interface LlamaOptions {
   /** How to choose operators' variants. Default: `steps`. */
   readonly kernels?: KernelPreference;
   /**
-   * A position to which heads may give almost all of their weight. Naming it keeps the gradients of
-   * its key and of the queries accurate, like `precise` of `attentionBackward`. Attention's
-   * backward pass then takes about 1.5 times as long, and more memory. Default: none, as in
-   * training.
+   * A position to which heads may give almost all of their weight. If it is given, the gradients of
+   * this position's key and of all queries stay accurate, as with `precise` in `attentionBackward`.
+   * Attention's backward pass then takes about 1.5 times as long, and needs more memory. Default:
+   * none, as in training.
    */
   readonly precisePosition?: number;
 }
 
-/** The chosen variants by name; undefined for the operator's own choice. */
+/** The name of the variant that each operator runs. If undefined, the operator chooses. */
 export interface KernelChoice {
   readonly matmul?: string;
   readonly attentionForward?: string;
@@ -59,13 +59,14 @@ export interface LlamaBuild {
   /** T */
   readonly context: number;
   /**
-   * The parameters' tensors by name. Attention's three projections are stacked into one matrix,
-   * under the first one's name. So are SwiGLU's gate and up projections.
+   * The parameters' tensors by name. The query, key and value projections are stacked into one
+   * matrix, under the query projection's name. SwiGLU's gate and up projections are stacked too,
+   * under the gate projection's name.
    */
   readonly units: ReadonlyMap<string, Tensor>;
   /**
-   * Linear maps' weights that are in images (textures) instead of `units`, by the same names.
-   * Default: none.
+   * The weights of linear maps that are stored in images (textures), by the names of `units`. An
+   * image is used instead of the tensor in `units`. Default: none.
    */
   readonly images?: ReadonlyMap<string, MatrixImage>;
   /**
@@ -86,15 +87,15 @@ export interface LlamaBuild {
 }
 
 /**
- * Replaces the input of a linear map, for example by quantized values; it may add plans. Maps with
- * the same input share one call under the first one's name: `q_proj` for attention's three
- * projections and its gates, `gate_proj` for SwiGLU's two.
+ * Returns what the linear map named `linear` reads instead of `input`, such as quantized values. It
+ * may add plans to `plans`. Maps that read the same input share one call, under the first map's
+ * name: `q_proj` for attention's three projections and its gates, `gate_proj` for SwiGLU's two.
  */
 export type LinearInput = (plans: Plan[], linear: string, input: Tensor) => Tensor;
 
 type Candidate = Pick<Variant<AttentionShape, never>, "name" | "unfit" | "suits">;
 
-/** Chooses variants of the matrix product and of attention, for the lengths of `attention`. */
+/** Chooses variants of the matrix product and of attention, for attention of the given shape. */
 export function chooseKernels(
   gpu: Gpu,
   { preference, attention }: {
@@ -112,7 +113,7 @@ export function chooseKernels(
     const suiting = (shape: AttentionShape) => fit.find((each) => each.suits(gpu, shape))!.name;
     const own = suiting(attention);
     // For short sequences, `suits` refuses a variant that takes seconds to compile. Over many steps
-    // that variant pays off for short sequences too.
+    // that variant pays off even then, so ask for the variant that suits an endless sequence.
     return own === "portable" ? suiting({ ...attention, sequenceLength: Infinity }) : own;
   };
   return {
@@ -124,7 +125,7 @@ export function chooseKernels(
 /**
  * Chooses variants for all parts of a model, and uploads the tensors that they share.
  *
- * @param workspace owns the new plans and tensors
+ * @param workspace owns these tensors, and whatever is planned with the build
  */
 export function startBuild(
   workspace: Workspace,
@@ -163,7 +164,7 @@ export function startBuild(
   };
 }
 
-/** The tensor of a parameter, or of several that are stacked, by the first one's name. */
+/** The tensor of the parameter `name`, or of several stacked parameters if `name` is the first. */
 export function parameterOf({ units }: LlamaBuild, name: string): Tensor {
   return tensorOf(units, name);
 }
@@ -214,10 +215,10 @@ export function linear(build: LlamaBuild, plans: Plan[], input: Tensor, name: st
 }
 
 /**
- * Plans the backward pass of a linear map: the gradient of its parameter, if that is wanted, and of
- * its input.
+ * Plans the backward pass of a linear map: the loss's gradient with respect to the map's input and,
+ * if parameters' gradients are wanted, with respect to its parameter.
  *
- * @returns the input's gradient
+ * @returns the gradient with respect to the input
  */
 export function linearBackward(
   build: LlamaBuild,

@@ -22,7 +22,7 @@ export interface HeadPlans {
   readonly forward: readonly Plan[];
   /** The plans of the losses and the gradients. */
   readonly train: readonly Plan[];
-  /** In nats: [B · T]. */
+  /** Each token's loss, in nats: [B · T]. */
   readonly tokenLosses: Tensor;
   /** The loss's gradient with respect to the last hidden state: [B, T, d]. */
   readonly inputGradient: Tensor;
@@ -33,7 +33,7 @@ export interface HeadPlans {
   readonly headGradient: Tensor;
 }
 
-/** The most bytes of logits at a time. More logits are computed in chunks of rows. */
+/** The most bytes of logits in memory at a time. More logits are computed in chunks of rows. */
 export const LOGITS_BYTES: number = 2 ** 27;
 
 /**
@@ -54,7 +54,7 @@ export function headChunkRows(gpu: Gpu, rows: number, vocabulary: number): numbe
   return rows / chunks;
 }
 
-/** The logits of all rows, or of a chunk of them. */
+/** The plans from the final norm's output to the losses, for as many rows as a chunk has. */
 interface Chunk {
   readonly plans: readonly Plan[];
   /** [rows, d] */
@@ -71,7 +71,7 @@ interface Chunk {
 
 /** The forward part of a model's end. */
 interface Losses {
-  /** All plans. */
+  /** All plans of the forward part, in order. */
   readonly forward: readonly Plan[];
   /** In nats: [B · T]. */
   readonly tokenLosses: Tensor;

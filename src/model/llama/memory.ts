@@ -73,8 +73,8 @@ export function trainingMemory(
 }
 
 /**
- * The scratch elements for a gain's gradient: a partial sum [d] for each of at most 512 groups of
- * rows.
+ * The scratch elements for a gain's gradient: a partial sum [d] for each group of rows. There is a
+ * group for every 8 rows, but there are at most 512 groups.
  */
 function gainLength({ modelDim }: LlamaConfig, rows: number): number {
   return Math.min(512, Math.ceil(rows / 8)) * modelDim;
@@ -82,7 +82,7 @@ function gainLength({ modelDim }: LlamaConfig, rows: number): number {
 
 // Six tensors [rows, d]. Forward: the norm's output, the branch's residual, and the stream plus the
 // residual. Backward: the gradients of the norm's output, of the norm's input, and of the stream.
-// Besides these, each row's 1/rms, and scratch.
+// Besides these tensors, each row's 1/rms, and the scratch for the gain's gradient.
 function branchLength(config: LlamaConfig, rows: number): number {
   return 6 * rows * config.modelDim + rows + gainLength(config, rows);
 }
@@ -100,14 +100,15 @@ function attentionLength(config: LlamaConfig, rows: number): number {
   // gradient, in two layouts if there are several heads.
   const projections = 4 * (query + 2 * key);
   const outputs = (queryHeads > 1 ? 4 : 2) * query;
-  // Two numbers per sink logit. Per query row: logSumExp, and two numbers of the backward pass. Per
-  // value row: six numbers for V-scale.
+  // Each sink logit takes two numbers. Each query row takes three: logSumExp, and two numbers that
+  // the backward pass needs. With V-scale, each value row takes six.
   const sinks = hasSinkLogit(config) ? 2 * queryHeads : 0;
   const statistics = sinks + 3 * rows * queryHeads +
     (vScale === "none" ? 0 : 6 * rows * keyValueHeads);
-  // Per gate: its logit, its opening and the logit's gradient. Per element of the heads' outputs:
-  // the gated output and its gradient. Per element of the stream: the part of the norm output's
-  // gradient that comes through the gates, and this part plus the one through the projections.
+  // Each gate takes three numbers: its logit, its opening and the logit's gradient. Each element of
+  // the heads' outputs takes two: the gated output and its gradient. Each element of the norm's
+  // output takes two: the part of its gradient that comes through the gates, and the sum of this
+  // part and the part that comes through the projections.
   const gates = attentionGates(config);
   const gated = gates === 0 ? 0 : 3 * rows * gates + 2 * query + 2 * rows * config.modelDim;
   return branchLength(config, rows) + projections + outputs + statistics + gated;

@@ -15,11 +15,11 @@ export interface Architecture {
   /** The model's longest context, `max_position_embeddings`. */
   readonly positions: number;
   /**
-   * The tokens of `bos_token_id` and `eos_token_id`, if config.json names them. A tokenizer's own
-   * files take precedence.
+   * The tokens that config.json names in `bos_token_id` and `eos_token_id`, if any. If the
+   * tokenizer's own files name other tokens, those files take precedence.
    */
   readonly beginToken: number | undefined;
   readonly endTokens: readonly number[];
-  /** The unknown fields of config.json. They were ignored, but may change the model. */
+  /** The fields of config.json that gradsink ignores as unknown. They may change the model. */
   readonly unknownFields: readonly string[];
 }

@@ -1,4 +1,4 @@
-/** Checks that a user's path is a folder with a model, and else says what it is. */
+/** Checks that a user's path is a folder with a model. If not, the error says what the path is. */
 import { basename, join } from "node:path";
 import { CheckpointError } from "../checkpoint/error.ts";
 import { reasonOf } from "../checkpoint/json.ts";
@@ -8,9 +8,9 @@ import { fileNames, otherKind, otherWeights } from "./weights/files.ts";
 const CACHED = "models--";
 
 /**
- * Refuses a path that is not a folder, and says what it is.
+ * Refuses a path that is not a folder. The error says what the path is.
  *
- * @throws {CheckpointError} if it does not exist, cannot be read, or is a file
+ * @throws {CheckpointError} if the path does not exist, cannot be read, or is a file
  */
 export async function checkModelFolder(folder: string): Promise<void> {
   let isDirectory: boolean;
@@ -34,8 +34,8 @@ export async function checkModelFolder(folder: string): Promise<void> {
  * Refuses a path unless it is a folder with a model or a training run. The error says what the path
  * is, or what the folder holds.
  *
- * @throws {CheckpointError} if it is not a folder, or holds none of config.json, model.safetensors
- *   and settings.json
+ * @throws {CheckpointError} if the path is not a folder, or the folder holds none of config.json,
+ *   model.safetensors and settings.json
  */
 export async function checkHoldsModel(folder: string): Promise<void> {
   await checkModelFolder(folder);
@@ -63,7 +63,7 @@ async function contentOf(folder: string, names: readonly string[]): Promise<stri
     `tokenizer.json${parts.length === 0 ? "" : `, but only ${parts.join(", ")}`}`;
 }
 
-/** Finds a commit's folder in a cached model's folder, if possible that of the branch `main`. */
+/** Finds a commit's folder in a cached model's folder, preferably the commit of branch `main`. */
 async function commitIn(folder: string): Promise<string> {
   const snapshots = join(folder, "snapshots");
   const commits = await fileNames(snapshots);

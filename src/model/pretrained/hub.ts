@@ -19,7 +19,7 @@ import { downloadFile, type HubFile } from "./hub/download.ts";
 import { neededFiles } from "./hub/files.ts";
 import { checkRoom } from "./hub/room.ts";
 
-/** A model of the hub on this machine. */
+/** A model from the hub, in a folder on this machine. */
 export interface FetchedModel {
   /** The folder of its files. */
   readonly folder: string;
@@ -31,7 +31,7 @@ export interface FetchedModel {
 
 /** Options of {@linkcode fetchModel}. */
 export interface FetchModelOptions {
-  /** Called with the number of bytes on disk, and the number of bytes of all files known so far. */
+  /** Called with the number of bytes on disk, and the size of all files known so far, in bytes. */
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
   /**
    * The longest context that the model will get. Weights of a model that is unsupported at this
@@ -44,13 +44,13 @@ export interface FetchModelOptions {
   readonly access?: HubAccess | undefined;
   /** Waits before a further attempt; tests replace it. */
   readonly delay?: ((ms: number) => Promise<void>) | undefined;
-  /** The longest pause in a download, in ms. Default: 60,000. */
+  /** How long a download waits for its next bytes before it tries again, in ms. Default: 60,000. */
   readonly patience?: number | undefined;
 }
 
 /**
- * A model's name, `OWNER/MODEL`, with a branch, tag or commit after `@`; without one, the branch
- * `main`.
+ * A model's name, `OWNER/MODEL`. A branch, tag or commit may follow after `@`. The default is the
+ * branch `main`.
  */
 const NAME = /^([\w][\w.-]*\/[\w][\w.-]*)(?:@([\w][\w.-]*))?$/;
 
@@ -66,9 +66,9 @@ export function isHubName(text: string): boolean {
 /**
  * Finds a model in the user's cache, or else fetches it from the hub.
  *
- * It needs permission to read and write in the cache, and for a model that is not in the cache, to
- * use the network. On a terminal it asks the user for these permissions. It reads HF_TOKEN and
- * HF_ENDPOINT if it may read the environment.
+ * It needs permission to read the cache. For a model that is not there, it also needs permission to
+ * write to the cache and to use the network. On a terminal it asks the user for these permissions.
+ * It reads HF_TOKEN and HF_ENDPOINT if it may read the environment.
  *
  * @param name a name that {@linkcode isHubName} accepts
  * @throws {CheckpointError} if the hub cannot be reached; if the model does not exist, is not
@@ -91,7 +91,7 @@ export async function fetchModel(
   const { access = hubAccess() } = options;
   await askFor(access, { root, action: `fetching ${model} from ${access.address}` });
   await Deno.mkdir(root, { recursive: true });
-  // One process at a time: the next one finds the files that this one fetched.
+  // One process fetches at a time. The next one then finds the files that this one fetched.
   using lock = await Deno.open(join(root, ".lock"), { write: true, create: true });
   await waitForLock(lock);
   return await cachedModel(root, revision) ??
@@ -102,8 +102,8 @@ export async function fetchModel(
 const UNFINISHED = ".unfinished-";
 
 /**
- * Asks for permission to use the network and the cache. If the network is refused, the error names
- * all of the hub's hosts.
+ * Asks for permission to use the network and to write to the cache. If the network is refused, the
+ * error names all of the hub's hosts.
  */
 async function askFor(
   { hosts }: HubAccess,
@@ -194,7 +194,7 @@ async function fetchFiles(
   return { folder, commit, fetched: true };
 }
 
-/** Notes which commit a branch or tag stands for. */
+/** Records in the cache which commit a branch or tag stands for. */
 async function keepName(
   root: string,
   { revision, commit }: { readonly revision: string; readonly commit: string },
@@ -203,7 +203,7 @@ async function keepName(
   await Deno.writeTextFile(join(root, "refs", revision), commit);
 }
 
-/** Fetches lists of files into a folder, and reports one progress for all lists. */
+/** Returns a function that fetches a list of files. All of its calls report one joint progress. */
 function fetcher(
   hub: HubClient,
   { commit, folder, options }: {

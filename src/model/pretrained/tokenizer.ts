@@ -33,9 +33,9 @@ export interface Tokenizer {
   encode(text: string): number[];
 
   /**
-   * A token's text in the vocabulary.
+   * A token's text in the vocabulary; `#` and the number if the vocabulary has no such token.
    *
-   * @param token its number
+   * @param token the token's number
    */
   spelling(token: number): string;
 }
@@ -71,8 +71,8 @@ export async function openTokenizer(
   const { parts, notes } = exactComponents(given, path);
   const added = checkVocabulary(parts, path);
   const settings = await readOptional(join(folder, "tokenizer_config.json")) ?? {};
-  // Do not pass the settings: the library follows some that Hugging Face's tokenizers ignore, such
-  // as remove_space.
+  // Do not pass the library `settings`. It would follow some that Hugging Face's tokenizers ignore,
+  // such as remove_space.
   const library = await loadLibrary(path, { ...parts, added_tokens: added });
   const prefix = prefixOf(library, path);
   const named = await specialTokens(folder, {
@@ -144,7 +144,7 @@ async function loadLibrary(
   path: string,
   tokenizer: object,
 ): Promise<Library> {
-  // Not a literal, so Deno downloads the library only if a tokenizer is opened.
+  // The imported name is not a literal, so Deno downloads the library only when `import` runs.
   const specifier = "@huggingface/tokenizers";
   let module: { readonly Tokenizer: typeof Library };
   try {
@@ -159,7 +159,7 @@ async function loadLibrary(
   }
 }
 
-/** The tokens before every text, as the tokenizer's post-processor adds them. */
+/** The tokens that the tokenizer's post-processor puts before every text. */
 function prefixOf(library: Library, path: string): number[] {
   const piece = "\0";
   let whole: readonly string[];

@@ -26,7 +26,7 @@ export interface WeightSource extends Disposable {
   readonly shapes: ReadonlyMap<string, readonly number[]>;
   /** Each tensor's stored type, by the names of `shapes`. Float32 holds every type exactly. */
   readonly types: ReadonlyMap<string, FloatType>;
-  /** The bytes of these weights on disk. */
+  /** How many bytes these weights take on disk. */
   readonly storedBytes: number;
   /** Notes on the files for the user, one line each: ignored fields, for example. */
   readonly notes: readonly string[];
@@ -35,8 +35,8 @@ export interface WeightSource extends Disposable {
    * Reads a tensor, or only some of its rows, without reading the file's other bytes.
    *
    * @param name one of {@linkcode shapes}
-   * @param rows of a matrix, or elements of a vector; all of them by default
-   * @param into the array to fill, as long as these rows; a new one by default
+   * @param rows which rows of a matrix, or elements of a vector; all of them by default
+   * @param into the array to fill, with as many elements as these rows; a new one by default
    * @returns the elements in float32, row by row, exactly as stored
    * @throws {RangeError} for another name, rows outside the tensor, or an array of the wrong length
    * @throws {CheckpointError} if the file cannot be read
@@ -52,7 +52,7 @@ export interface WeightSource extends Disposable {
    *
    * @param name one of {@linkcode shapes}
    * @param rows as for `read`
-   * @param into the array to fill, as long as these rows
+   * @param into the array to fill, with as many elements as these rows
    * @throws {RangeError} as `read` does, or if the type has more than 16 bits
    * @throws {CheckpointError} if the file cannot be read
    */
@@ -92,7 +92,7 @@ export interface OpenWeightsOptions {
 
 /**
  * Opens the weights of a folder in Hugging Face's layout: config.json, and model.safetensors or
- * shards with an index. It reads all of them once, slice by slice, so faults are found before any
+ * shards with an index. It reads all weights once, slice by slice, so faults are found before any
  * other work.
  *
  * @returns the weights; dispose of them when done
@@ -181,7 +181,7 @@ class StoredWeights implements WeightSource {
     await place.file.readBits(place.name, start, into);
   }
 
-  /** Finds the range of some rows' elements. Refuses a `length` other than the range's. */
+  /** Finds the elements of `rows` in a stored tensor. Throws if a given `length` is not theirs. */
   #rangeOf(
     name: string,
     { rows, length }: { readonly rows: RowRange | undefined; readonly length: number | undefined },

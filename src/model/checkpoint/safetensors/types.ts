@@ -22,7 +22,7 @@ export function bytesPerNumber(type: FloatType): 2 | 4 {
  * Converts stored numbers to float32 in place. The buffer has room for the float32 numbers, and the
  * stored bytes are at its end.
  *
- * @param numbers the buffer, whose part given by {@linkcode storedPart} holds the stored bytes
+ * @param numbers the buffer; {@linkcode storedPart} tells which part of it holds the stored bytes
  * @param type the stored type
  * @returns the same buffer with the exact numbers in float32, including subnormal numbers, −0,
  *   infinities and NaN
@@ -68,7 +68,7 @@ const EXPONENT = { F32: 0x7f800000, F16: 0x7c00, BF16: 0x7f80 } as const;
 /**
  * Finds an infinity or a NaN by its bits.
  *
- * @param bytes stored numbers that begin at a multiple of 4
+ * @param bytes the stored numbers; `bytes.byteOffset` must be a multiple of 4
  * @param type the stored type
  * @returns the index of the first such number; −1 if all numbers are finite
  */
@@ -94,7 +94,7 @@ function indexOfWord(words: Uint32Array, mask: number): number {
   return -1;
 }
 
-/** The index of the first word that has all bits of the mask in one half. */
+/** The index of the first word whose low or high half has all bits of `mask` set; −1 for none. */
 function indexOfPair(words: Uint32Array, mask: number): number {
   const high = mask << 16;
   for (let i = 0; i < words.length; i++) {

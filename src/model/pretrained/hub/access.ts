@@ -16,15 +16,15 @@ const STORES = ["*.huggingface.co", "*.hf.co"];
 export interface HubAccess {
   /** The address without a slash at the end. */
   readonly address: string;
-  /** undefined if the user gave none. */
+  /** The user's token; undefined if the user gave none. */
   readonly token: string | undefined;
-  /** The hosts that `--allow-net` must name: the hub and those that it sends downloads to. */
+  /** The hosts that `--allow-net` must name: the hub, and those to which it redirects downloads. */
   readonly hosts: readonly string[];
 }
 
 /**
- * Reads the hub's address from HF_ENDPOINT and the user's token from HF_TOKEN, if it may read the
- * environment.
+ * Reads the hub's address from HF_ENDPOINT and the user's token from HF_TOKEN. A variable that is
+ * empty, or that the program has no permission to read, counts as not set.
  *
  * @throws {CheckpointError} if HF_ENDPOINT is not an address, or HF_TOKEN is not a token
  */

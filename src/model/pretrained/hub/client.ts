@@ -1,6 +1,6 @@
 /**
- * A model on the hub, through @huggingface/hub: its commit, its files, and their bytes from any
- * offset on.
+ * Asks the hub about one model, through @huggingface/hub: which commit a branch means, which files
+ * the commit has, and a file's bytes from any offset on.
  */
 import { CheckpointError } from "../../checkpoint/error.ts";
 import { reasonOf, shown } from "../../checkpoint/json.ts";
@@ -52,7 +52,7 @@ export class HubClient {
     readonly access: HubAccess;
     readonly delay: Delay;
   }): Promise<HubClient> {
-    // Not a literal, so Deno downloads the library only if a hub model is requested.
+    // The imported name is not a literal, so Deno downloads the library only when `import` runs.
     const specifier = "@huggingface/hub";
     try {
       return new HubClient(await import(specifier), options);
@@ -62,9 +62,10 @@ export class HubClient {
   }
 
   /**
-   * The commit that a branch, tag or commit name means now.
+   * Asks the hub which commit a branch, tag or commit name means now.
    *
-   * @throws {CheckpointError} if the hub does not know it, refuses it or cannot be reached
+   * @throws {CheckpointError} if the hub does not know the name, refuses the request, cannot be
+   *   reached, or answers with anything but a commit
    */
   async commit(revision: string): Promise<string> {
     const { sha } = await this.#insist(() =>
@@ -98,10 +99,10 @@ export class HubClient {
   }
 
   /**
-   * Reads a file's bytes.
+   * Reads a file's bytes, from an offset to the file's end.
    *
    * @param commit the file's commit
-   * @param options the file, and the first byte to read
+   * @param options the file, and the offset of the first byte to read
    * @throws {PassingError} if another attempt may succeed
    * @throws {CheckpointError} if further attempts would fail too
    */
@@ -145,7 +146,7 @@ export class HubClient {
     }
   }
 
-  /** Repeats a request if the hub was busy or the network down. */
+  /** Sends a request. If the hub is busy or the network down, repeats it after each of `PAUSES`. */
   async #insist<Value>(ask: () => Promise<Value>): Promise<Value> {
     for (let attempt = 0;; attempt++) {
       try {

@@ -12,7 +12,7 @@ import { PassingError } from "./access.ts";
 export interface HubFile {
   readonly name: string;
   readonly size: number;
-  /** The digest of the file's content, or of its Git object. */
+  /** SHA-256 of the file's content, or SHA-1 of the file's Git object. */
   readonly digest: { readonly type: "sha256" | "git-sha1"; readonly value: string };
 }
 
@@ -28,13 +28,13 @@ export interface DownloadOptions {
    * @throws {PassingError} if another attempt may succeed
    */
   readonly read: (offset: number) => Promise<ReadableStream<Uint8Array>>;
-  /** The last request's error, if it failed. It says more than the error of the stream. */
+  /** The last request's error, if that request failed. It says more than the stream's error. */
   readonly failure: () => Error | undefined;
-  /** Called with the number of bytes so far. */
+  /** Called with the number of the file's bytes that are on disk. */
   readonly onProgress: (bytes: number) => void;
   /** Waits before a further attempt. */
   readonly delay: (ms: number) => Promise<void>;
-  /** The longest pause in a download, in ms. */
+  /** How long a download waits for its next bytes before it tries again, in ms. */
   readonly patience: number;
 }
 
@@ -45,8 +45,9 @@ const FIRST_DELAY = 500;
 /**
  * Downloads a file.
  *
- * @throws {CheckpointError} if it does not arrive, differs from the hub's description, or cannot be
- *   written. The bytes that arrived stay on disk for a later call, unless the whole file differs.
+ * @throws {CheckpointError} if the file does not arrive whole, cannot be written, or has another
+ *   digest than the hub names. The bytes that arrived stay on disk for a later call, unless the
+ *   digest is wrong.
  */
 export async function downloadFile(file: HubFile, options: DownloadOptions): Promise<void> {
   const { path, partial } = options;
@@ -56,7 +57,7 @@ export async function downloadFile(file: HubFile, options: DownloadOptions): Pro
       await Deno.mkdir(dirname(path), { recursive: true });
       return await Deno.rename(partial, path);
     }
-    // An earlier attempt may have left other content: start over once.
+    // An earlier attempt may have left bytes of other content. So start over, but only once.
     await Deno.remove(partial);
     if (again) continue;
   }
@@ -75,8 +76,8 @@ async function fetchAll(
     have = 0;
   }
   onProgress(have);
-  // The most bytes that any attempt reached. Only an attempt that gets further resets the count:
-  // otherwise a hub that always starts over would be asked forever.
+  // The most bytes that any attempt reached. Only an attempt that gets further resets the count of
+  // attempts. Otherwise a hub that always starts over would be asked forever.
   let best = have;
   for (let attempt = 0; have < file.size || have === 0;) {
     let failure: PassingError | undefined;
@@ -140,7 +141,8 @@ async function append(
       const { done, value } = await withPatience(reader.read(), { patience, name, told });
       if (done) return offset;
       if (offset + value.length > size) {
-        // The answer may begin at the start of the file instead of the requested offset.
+        // Perhaps the answer began at the start of the file instead of the requested offset. The
+        // bytes on disk are then wrong, so drop them all.
         await file.truncate(0);
         throw new PassingError(
           `${name}: more comes than the ${size} bytes that the hub says it has`,
@@ -151,7 +153,7 @@ async function append(
       onProgress(offset);
     }
   } finally {
-    // A failure of cancelling would hide the error that led here.
+    // Ignore a failure to cancel: it would hide the error that led here.
     await reader.cancel().catch(() => {});
   }
 }
@@ -205,7 +207,7 @@ const SLICE_BYTES = 2 ** 22;
 
 async function digestOf(path: string, { size, digest }: HubFile): Promise<string> {
   const hash = createHash(digest.type === "sha256" ? "sha256" : "sha1");
-  // Git also hashes an object's kind and length.
+  // Git hashes an object's kind and length before its content.
   if (digest.type === "git-sha1") hash.update(`blob ${size}\0`);
   using file = await Deno.open(path, { read: true });
   const slice = new Uint8Array(SLICE_BYTES);

@@ -11,16 +11,16 @@ export interface ListedFile {
   readonly size: number;
   /** Git's digest of the file. */
   readonly oid?: string;
-  /** For a large file: the SHA-256 of its content. */
+  /** For a large file: the SHA-256 and the size of its content. */
   readonly lfs?: { readonly oid: string; readonly size: number };
 }
 
-/** The files to fetch, in this order. */
+/** The files to fetch: first the small ones, then the weights. */
 export interface NeededFiles {
   /** The configuration, the tokenizer's files and the index of the weights. */
   readonly small: readonly HubFile[];
   /**
-   * The weights, which the small files determine.
+   * Lists the files of the weights: model.safetensors, or else the files that the index names.
    *
    * @param folder the folder of the small files
    */
@@ -31,7 +31,7 @@ const CONFIG = "config.json";
 const TOKENIZER = ["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"];
 
 /**
- * Chooses the needed files among those of the model.
+ * Chooses which of the model's files on the hub to fetch.
  *
  * @throws {CheckpointError} if config.json, tokenizer.json or weights in a supported format are
  *   missing, or if the hub names no digest of a file

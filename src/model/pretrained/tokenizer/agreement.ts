@@ -1,6 +1,6 @@
 /**
- * Compares tokenizer_config.json with tokenizer.json. When they split a text, some programs follow
- * one file, others the other. gradsink follows tokenizer.json alone.
+ * Compares tokenizer_config.json with tokenizer.json. To split a text, some programs follow the
+ * first file, others the second. gradsink follows tokenizer.json alone.
  */
 import { plural } from "../../../plural.ts";
 import { CheckpointError } from "../../checkpoint/error.ts";
@@ -50,7 +50,8 @@ function refuseOtherBegin(folder: string, { settings, prefix, beginToken }: Agre
 }
 
 /**
- * Writes a note on tokens that only tokenizer_config.json names. Refuses a token with two numbers.
+ * Returns a note if tokenizer_config.json names tokens that tokenizer.json lacks. Throws if the two
+ * files give a token different numbers.
  */
 function missingTokens(folder: string, { settings, added }: Agreement): string[] {
   const missing: string[] = [];
@@ -92,9 +93,9 @@ function contentOf(token: unknown): string {
 }
 
 /**
- * Compares the setting `add_prefix_space` with tokenizer.json, whose parts decide whether a text
- * gets a space in front. Some tokenizer classes of Hugging Face's transformers change these parts
- * to match the setting.
+ * Returns a note if the setting `add_prefix_space` contradicts tokenizer.json. In gradsink,
+ * tokenizer.json's parts decide whether a text gets a space in front. Some tokenizer classes of
+ * Hugging Face's transformers change these parts to match the setting.
  */
 function otherSpace(folder: string, { settings, parts }: Agreement): string[] {
   const { add_prefix_space: asked } = settings;

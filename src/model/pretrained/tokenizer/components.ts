@@ -21,7 +21,7 @@ export interface ExactComponents {
 const MODELS = ["BPE", "Unigram", "WordPiece"];
 
 /**
- * Rewrites a tokenizer in parts that the library computes exactly, apart from the noted ones.
+ * Rewrites a tokenizer's parts so that the library computes them exactly, except the noted ones.
  *
  * @throws {CheckpointError} that names the first part that is malformed or unsupported
  */
@@ -67,7 +67,7 @@ export function exactComponents(parts: Fields, path: string): ExactComponents {
 
 /**
  * Whether a pattern has a possessive quantifier, such as `a++`, or an atomic group, `(?>a)`, which
- * never backtrack. The braces of `\p{L}` are not a quantifier.
+ * never backtrack. The braces of `\p{L}` do not count as a quantifier.
  */
 function neverGivesBack(pattern: unknown): boolean {
   const { Regex: regex } = (pattern ?? {}) as Fields;
@@ -78,7 +78,7 @@ function neverGivesBack(pattern: unknown): boolean {
   return /\(\?>|[*+?}]\+/.test(bare);
 }
 
-/** Lists a part, or all parts of a sequence, recursively. */
+/** Lists the part itself or, for a sequence, all parts in it and in the sequences inside it. */
 function listOf(part: unknown, inner: string, path: string): Fields[] {
   if (part === null || part === undefined) return [];
   const fields = objectOf(part, path);
@@ -104,16 +104,17 @@ const PUNCTUATION = "[\\p{P}!-/:-@\\[-`{-~]";
 function exactPreTokenizer(part: Fields, path: string): Fields[] {
   switch (part.type) {
     case "Digits":
-      // To the library, only characters of Unicode's category Nd are digits.
+      // The library's Digits knows only Unicode's category Nd. So split by all of category N.
       return [split(part.individual_digits === true ? "\\p{N}" : "\\p{N}+")];
     case "Whitespace":
-      // To the library, only ASCII letters are letters.
+      // The library's Whitespace takes only ASCII letters for letters. So use a Split instead.
       return [split("\\w+|[^\\w\\s]+", "Removed")];
     case "Metaspace": {
       if (part.split === false) return [part];
       const mark = String(part.replacement ?? "▁");
       if (mark.length !== 1) break;
-      // Python's tokenizers split the text before each mark. The library does not split it.
+      // Python's Metaspace also splits the text before each mark. The library's does not, so add a
+      // Split that does.
       return [part, split(`[${mark}][^${mark}]*`)];
     }
     case "Punctuation":

@@ -1,6 +1,6 @@
 /**
- * Finds the tokens that begin and end a document: in tokenizer_config.json,
- * special_tokens_map.json, or else config.json.
+ * Finds the tokens that begin and end a document. It looks in tokenizer_config.json first, then in
+ * special_tokens_map.json, then in config.json.
  */
 import { join } from "node:path";
 import { CheckpointError } from "../../checkpoint/error.ts";
@@ -15,13 +15,13 @@ export interface SpecialTokens {
 }
 
 /**
- * Finds the special tokens.
+ * Finds BOS and EOS, the tokens that begin and end a document.
  *
  * @param folder the model's folder
  * @param options the fields of tokenizer_config.json, the model, and a function from a token's text
  *   to its number
- * @throws {CheckpointError} if a file names a token that the tokenizer does not have, or
- *   special_tokens_map.json cannot be read
+ * @throws {CheckpointError} if tokenizer_config.json or special_tokens_map.json names a token that
+ *   tokenizer.json does not have, or special_tokens_map.json cannot be read
  */
 export async function specialTokens(
   folder: string,

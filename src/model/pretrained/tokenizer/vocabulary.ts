@@ -12,8 +12,8 @@ type Fields = Readonly<Record<string, unknown>>;
  * Checks the tokens of tokenizer.json.
  *
  * @returns the added tokens; empty if the file has none
- * @throws {CheckpointError} that names the first token that is malformed, missing, or has two
- *   numbers
+ * @throws {CheckpointError} that names the first token that is malformed or missing, has two
+ *   numbers, or shares its number with another token
  */
 export function checkVocabulary(parts: Fields, path: string): readonly Fields[] {
   const model = objectOf(parts.model, `${path}: model`);

@@ -1,4 +1,4 @@
-/** Finds the files that hold a model's weights: one, or shards with an index. */
+/** Finds the files that hold a model's weights: a single file, or shards with an index. */
 import { basename, join } from "node:path";
 import { CheckpointError } from "../../checkpoint/error.ts";
 import { objectOf, readJsonObject, reasonOf, shown } from "../../checkpoint/json.ts";
@@ -18,7 +18,7 @@ export const WHOLE = "model.safetensors";
 /** The name of the index of several weights files. */
 export const INDEX = "model.safetensors.index.json";
 
-/** Names of files that are not read as weights: what the files are, and what to do about them. */
+/** Patterns of names of files that are not read as weights, each with what to tell the user. */
 const OTHERS: readonly (readonly [RegExp, string])[] = [
   [
     /^(pytorch_model.*\.bin(\.index\.json)?|.*\.(pt|pth|ckpt))$/,
@@ -139,7 +139,7 @@ async function openShards(folder: string, names: readonly string[]): Promise<Ten
 /**
  * Reads an index.
  *
- * @returns file names by tensors' names
+ * @returns the name of each tensor's file, by the tensor's name
  * @throws {CheckpointError} if it cannot be read, names no tensor, or names anything but
  *   .safetensors files beside it
  */

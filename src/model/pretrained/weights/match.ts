@@ -1,5 +1,6 @@
 /**
- * Matches stored tensors with a model's parameters, and finds the other tensors stored with them.
+ * Matches stored tensors with a model's parameters. Also finds a stored copy of a tied head, and
+ * stored frequencies of RoPE.
  */
 import { CheckpointError } from "../../checkpoint/error.ts";
 import type { TensorFile } from "../../checkpoint/safetensors/file.ts";
@@ -18,7 +19,7 @@ export interface Place {
 export interface MatchedTensors {
   /** Each parameter's stored tensor by name, in the order of `listParameters`. */
   readonly parameters: ReadonlyMap<string, Place>;
-  /** The tied head, if it is stored too. */
+  /** The head's own stored tensor, if a model with a tied head has one. */
   readonly tiedHead: Place | undefined;
   /** RoPE's frequencies, which older programs stored. */
   readonly frequencies: readonly Place[];
@@ -29,8 +30,8 @@ const FREQUENCIES = /(^|\.)rotary_emb\.inv_freq$/;
 /**
  * Finds a model's parameters among stored tensors, by names, shapes and types.
  *
- * @param stored the files by the tensors' names
- * @param options the model, and its folder for messages
+ * @param stored each stored tensor's file, by the tensor's name
+ * @param options the model, and its folder for error messages
  * @throws {CheckpointError} that names the first tensor that is missing, has another shape or type,
  *   or is not the model's
  */
