@@ -5,7 +5,10 @@ export interface ChildCommand {
   readonly args: readonly string[];
 }
 
-/** The command for another Deno: this executable if Deno may run it, else `deno` from the path. */
+/**
+ * The command that starts another Deno: this executable if this process has the permission to run
+ * it, else `deno`, to be found in PATH.
+ */
 export function thisDeno(): string {
   const self = Deno.execPath();
   const { state } = Deno.permissions.querySync({ name: "run", command: self });

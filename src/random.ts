@@ -14,7 +14,7 @@ type Generator = ReturnType<typeof xoroshiro128plus>;
 /** Options of {@linkcode randomNormal}. */
 export interface RandomNormalOptions {
   /**
-   * Any safe integer. Equal seeds give equal arrays; a longer array begins with the shorter one.
+   * Any safe integer. With equal seeds, arrays are equal, or the longer begins with the shorter.
    */
   readonly seed: number;
   /** How many values. */
@@ -28,7 +28,7 @@ export interface RandomNormalOptions {
 /** Options of {@linkcode randomUniform}. */
 export interface RandomUniformOptions {
   /**
-   * Any safe integer. Equal seeds give equal arrays; a longer array begins with the shorter one.
+   * Any safe integer. With equal seeds, arrays are equal, or the longer begins with the shorter.
    */
   readonly seed: number;
   /** How many values. */
@@ -49,8 +49,8 @@ export function mix(word: number): number {
 
 function createGenerator(seed: number): Generator {
   // Neighboring seeds must not give correlated arrays. So all 53 bits of the seed are hashed, and
-  // the first outputs, which still show the mostly empty initial state, are dropped. The constant,
-  // 2^32 divided by the golden ratio, keeps the hash of seed 0 from being 0.
+  // the first 32 outputs are dropped, because the initial state is too regular: -1, 0, the hash
+  // and its complement. The constant, 2^32 / golden ratio, keeps the hash of seed 0 from being 0.
   const high = Math.floor(seed / 2 ** 32);
   const generator = xoroshiro128plus(mix(seed ^ mix(high + 0x9e3779b9)));
   for (let i = 0; i < 32; i++) generator.next();

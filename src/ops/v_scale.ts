@@ -225,7 +225,7 @@ export function planVScaleBackward(
 /**
  * The gradients of {@linkcode vScaleForward}. With `u` the scaledValueGradient, `r = ‖v‖²` and
  * `f = r/(r + C)`: `∂L/∂v = f u + 2C/(r + C)² ⟨v, u⟩ v`, `∂L/∂C = −Σ_s r_s/(r_s + C)² ⟨v_s, u_s⟩`,
- * where s counts the head's rows.
+ * where s runs over the head's rows in all sequences of the batch.
  *
  * Source: Chen, Lin, Yao, arXiv 2603.17771.
  *

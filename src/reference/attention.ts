@@ -18,7 +18,7 @@
  *
  *     ∂L/∂z_tj = a_tj (⟨g_t, v_j⟩ − D_t + ℓ_t)    ∂L/∂s = Σ_t b_t (ℓ_t − D_t)
  *
- * Query heads share key and value heads in groups of Hq/Hkv. With V-scale in mode "full", v̂ =
+ * Each group of Hq/Hkv query heads shares a key and a value head. With V-scale in mode "full", v̂ =
  * φ(‖v‖²) v replaces v everywhere, and ∂L/∂v = J_φ(v) ∂L/∂v̂. In mode "backward-only" v itself is
  * used, and only its gradient passes J_φ(v).
  *

@@ -24,7 +24,7 @@ export interface AttentionSinkStatisticsOptions {
   readonly logSumExp: ReferenceTensor;
   /** s: the position to measure, from 0 to T − 1. Default 0. */
   readonly position?: number | undefined;
-  /** How many rows the score averages, at least 1; fewer at the sequence's end. Default 64. */
+  /** The score averages this many rows from row s on, or those left. At least 1. Default 64. */
   readonly window?: number | undefined;
   /** The factor of the logits. Default 1/√D. */
   readonly scale?: number | undefined;

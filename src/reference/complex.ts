@@ -229,7 +229,8 @@ export function attentionRow(
 ): Complex[] {
   const { keys, values, scale } = options;
   const logits = keys.map((key) => multiply(complex(scale), dot(query, key)));
-  // Softmax does not change if all logits shift by a constant.
+  // Subtracting one constant from all logits leaves their softmax as it is. If the constant is
+  // their largest real part, no exponential overflows.
   const shift = complex(Math.max(...logits.map((logit) => logit.re)));
   const exponentials = logits.map((logit) => exponential(subtract(logit, shift)));
   const sum = exponentials.reduce(add);

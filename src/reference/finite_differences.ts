@@ -85,7 +85,8 @@ export function richardsonDerivative(
     const h = step / 2 ** level;
     const right = f(h);
     const left = f(-h);
-    // f's own rounding is at least half an ulp of each value.
+    // Even the most accurate f rounds each value by up to half an ulp. The difference of two values
+    // can then be off by an ulp, and the quotient by an ulp / 2h.
     const rounding = Number.EPSILON * Math.max(Math.abs(right), Math.abs(left)) / (2 * h);
     const row = [(right - left) / (2 * h)];
     for (let order = 1; order <= level; order++) {

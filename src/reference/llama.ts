@@ -302,8 +302,8 @@ class LlamaBackward {
   }
 
   /**
-   * The backward pass of the queries' or the keys' RMSNorm. Returns the gradient of its input,
-   * [B T, H D], and stores the gradient of its gain in `gradients`.
+   * The backward pass of the queries' or the keys' RMSNorm. Returns the gradient with respect to
+   * the norm's input, [B T, H D], and stores the gain's gradient in `gradients`.
    */
   #headNormBackward(layer: number, { kind, memory, merged, gradients }: {
     readonly kind: "query" | "key";

@@ -106,10 +106,10 @@ function elementsPerLane({ info }: Gpu, registers: number): number {
 }
 
 /**
- * Sums by subgroups. If their size is known, the workgroup is one subgroup, without a barrier: on
- * the CPU always, on a GPU if the subgroup's registers hold the row with at most four elements per
- * lane. Otherwise the workgroup has 64 lanes, or 256 for rows of more than 128 elements, and more
- * if their registers do not hold the row.
+ * Sums by subgroups. If all subgroups have one known size, the workgroup can be one subgroup, which
+ * needs no barrier. It is one on the CPU always, and on hardware if the row fits the subgroup's
+ * registers with at most four elements per lane. Otherwise the workgroup has 64 lanes, or 256 for
+ * rows of more than 128 elements, or more if their registers cannot hold the row.
  *
  * @param gpu an adapter with subgroups
  * @param elements the elements of a row
@@ -119,7 +119,7 @@ function elementsPerLane({ info }: Gpu, registers: number): number {
 export function subgroupRowSum(gpu: Gpu, elements: number, registers = 0): RowSum {
   const { minimum, maximum } = gpu.info.subgroupSize ?? { minimum: 1, maximum: 128 };
   const held = elementsPerLane(gpu, registers);
-  // On the CPU a barrier costs more than the longer loops of few lanes.
+  // On the CPU, barriers between several subgroups cost more than the longer loops of one subgroup.
   const single = minimum === maximum &&
     (gpu.info.software || elements <= Math.min(held, ELEMENTS_PER_LONE_LANE) * minimum);
   const lanes = single ? minimum : workgroupLanes(elements, elements / held, mostLanes(gpu));
@@ -142,8 +142,8 @@ function mostLanes({ device: { limits } }: Gpu): number {
 }
 
 /**
- * Whether one subgroup holds a row of d numbers in its registers with at least half of its lanes
- * busy. For such rows, one subgroup per row is the fastest on CPU adapters too.
+ * Whether a row of d numbers fits the registers of one subgroup and gives work to at least half of
+ * the subgroup's lanes. For such rows, one subgroup per row is the fastest on CPU adapters too.
  */
 export function fillsSubgroup(gpu: Gpu, columns: number): boolean {
   const { minimum, maximum } = gpu.info.subgroupSize ?? { minimum: 0, maximum: -1 };
@@ -151,7 +151,7 @@ export function fillsSubgroup(gpu: Gpu, columns: number): boolean {
   return minimum === maximum && 2 * elements >= minimum && elements <= ELEMENTS_PER_LANE * minimum;
 }
 
-/** How rows are divided into runs of consecutive rows; a workgroup computes a run. */
+/** A division of rows into runs of consecutive rows. Each workgroup computes one run. */
 export interface RowRuns {
   readonly rowsPerRun: number;
   readonly runs: number;
@@ -160,8 +160,8 @@ export interface RowRuns {
 /**
  * Divides rows into runs.
  *
- * @param options the `least` rows of a run, and the `most` runs; with many rows, runs are longer,
- *   so that there are no more than `most`
+ * @param options `least`: the wanted number of rows in a run; `most`: the greatest number of runs.
+ *   If runs of `least` rows would be more than `most` runs, the runs get more rows
  */
 export function divideRows(
   rows: number,
@@ -184,8 +184,9 @@ export function workgroupRowSum(elements: number): RowSum {
   };
 }
 
-// 64 or 256 invocations, which every adapter has. Both are squares, as the sum through workgroup
-// memory needs. The sum by subgroups gets more, up to `most`, if a row needs them.
+// Returns 64 or 256, numbers of invocations that every adapter allows. The sum through workgroup
+// memory needs 8² or 16². For the sum by subgroups, which can use more, the number is doubled until
+// it reaches `needed`, but stays at or below `most`.
 function workgroupLanes(elements: number, needed = 0, most = 256): number {
   let lanes = elements <= 128 ? 64 : 256;
   while (lanes < needed && 2 * lanes <= most) lanes *= 2;
@@ -193,8 +194,8 @@ function workgroupLanes(elements: number, needed = 0, most = 256): number {
 }
 
 /**
- * The class of rows that share a tuned variant: the way they are read, and the number of columns
- * and of rows, each rounded up to a power of four.
+ * Names the class of shapes that share a tuned choice. It says whether kernels read four numbers at
+ * a time (`vector`), and the numbers of columns and of rows, each rounded up to a power of four.
  */
 export function rowShapeClass({ rows, columns }: RowShape): string {
   const bucket = (size: number) => 4 ** Math.ceil(Math.log2(size) / 2);

@@ -7,24 +7,25 @@ import { unfitForSubgroups, unfitForSubgroupSize } from "../shared/unfit.ts";
 /** Rows divided into tiles, each computed by one workgroup. */
 export interface RowTiles {
   readonly tile: RowTile;
-  /** The number of rows in tiles; up to 3 rows are left over if d is not a multiple of 4. */
+  /** The rows of all tiles together. If d is not a multiple of 4, up to 3 rows are left over. */
   readonly rows: number;
   readonly rowsPerTile: number;
   readonly tiles: number;
 }
 
 /**
- * How many positions a lane owns at once; kernels/rows/tile.ts explains positions. With more, the
- * loop exceeds a core's cache of decoded instructions.
+ * How many positions a lane owns at once; kernels/rows/tile.ts explains positions. With more
+ * positions, the loop's code would exceed a core's cache of decoded instructions.
  */
 const WIDTH = 2;
 
 /**
- * Enough tiles for a CPU's cores, even if a tile then has few rows to share the loads of the gain.
+ * A tile has at most 1 / LEAST_TILES of the groups of rows, rounded up. So a CPU's cores all get
+ * tiles, even if only the few rows of such a tile then share each load of the gain.
  */
 const LEAST_TILES = 16;
 
-/** The number of rows of d numbers after which a row begins at a multiple of 4 again. */
+/** The least number of rows of d numbers that fill whole vectors of 4 numbers. */
 function phasesOf(columns: number): number {
   return columns % 4 === 0 ? 1 : columns % 2 === 0 ? 2 : 4;
 }
@@ -60,10 +61,10 @@ export function unfitForTiles(gpu: Gpu, { rows, columns }: RowShape): string | u
 }
 
 /**
- * Whether tiles are a good choice: on the CPU, if there are enough rows. Most rows that fit lanes'
- * registers run `subgroup` instead, which precedes `tile` in the lists of variants. CPU adapters
- * with fewer than eight lanes per subgroup, such as SwiftShader, are faster with one invocation per
- * row.
+ * Whether tiles are a good choice: on CPU adapters with at least eight lanes per subgroup, if there
+ * are enough rows. CPU adapters with fewer lanes, such as SwiftShader, are faster with one
+ * invocation per row. The lists of variants name `subgroup` before `tile`, so most rows that fit
+ * the registers of a subgroup are computed by `subgroup`.
  */
 export function suitsTiles(gpu: Gpu, { rows, columns }: RowShape): boolean {
   const { software, subgroupSize } = gpu.info;

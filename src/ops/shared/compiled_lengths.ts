@@ -7,12 +7,13 @@ import type { Specialization } from "../../gpu/specialize.ts";
 const LEAST_INVOCATIONS = 2 ** 12;
 
 /**
- * The constants that compile lengths into a kernel. CPUs divide integers lane by lane, which can
- * take as long as the rest of a kernel that copies numbers, but a division by a constant is a
- * multiplication. Every combination of lengths compiles a kernel of its own.
+ * Decides whether a kernel's lengths become constants, which are known when the kernel is compiled.
+ * CPUs divide integers lane by lane. In a kernel that copies numbers, this can take as long as all
+ * the rest. A division by a constant becomes a multiplication, which is faster. But every
+ * combination of lengths then needs a compiled kernel of its own.
  *
- * @param options how many invocations a call has, and the kernel's constants with their lengths
- * @returns the constants on adapters that compute on the CPU, if the call is large; else none
+ * @param options how many invocations a call has, and the lengths by the names of their constants
+ * @returns the lengths, if the adapter computes on the CPU and the call is large; else no constants
  */
 export function compiledLengths(
   gpu: Gpu,

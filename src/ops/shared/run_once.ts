@@ -1,4 +1,4 @@
-/** Runs a plan once: operators such as `add` run the plan that, for example, `planAdd` makes. */
+/** Runs a plan once. The operator `add`, for example, runs the plan that `planAdd` makes. */
 import type { Gpu } from "../../gpu/gpu.ts";
 import type { Plan } from "../../gpu/plan.ts";
 

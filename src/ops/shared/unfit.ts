@@ -4,7 +4,7 @@
  */
 import type { Gpu } from "../../gpu/gpu.ts";
 
-/** Why an adapter cannot run kernels that use subgroups of any size. */
+/** Why an adapter cannot run kernels that use subgroups, whatever size the subgroups have. */
 export function unfitForSubgroups({ info }: Gpu): string | undefined {
   return info.features.includes("subgroups") && info.subgroupSize !== undefined
     ? undefined
@@ -12,10 +12,10 @@ export function unfitForSubgroups({ info }: Gpu): string | undefined {
 }
 
 /**
- * Why an adapter cannot run kernels whose workgroup is one subgroup: all its subgroups must have
- * one known size.
+ * Why an adapter cannot run kernels whose workgroup is one subgroup. Such kernels need an
+ * adapter whose subgroups all have one known size.
  *
- * @param sizes the supported sizes. Default: any
+ * @param sizes the subgroup sizes that the kernels support. Default: any
  */
 export function unfitForSubgroupSize(
   { info }: Gpu,

@@ -76,7 +76,7 @@ export function checkFinite(value: unknown, options: Parameters<typeof checkNumb
 }
 
 /**
- * Throws if the CPU knows a tensor's numbers and one is not an integer from 0 to `count` − 1.
+ * If the CPU knows a tensor's numbers, throws unless each is an integer from 0 to `count` − 1.
  *
  * @throws {RangeError} that names the first such number
  */
@@ -112,7 +112,7 @@ export function checkWorkgroups(
 }
 
 /**
- * Makes tensors of these shapes: all of them, or none if one fails.
+ * Makes tensors of these shapes: all of them, or none if one would be too large.
  *
  * @throws {RangeError} if one is larger than the adapter allows
  */
@@ -125,11 +125,11 @@ export function emptyTensors<Name extends string>(
 }
 
 /**
- * Gives the tensors that a call writes. Those that the caller gives must have the right shapes and
- * share no memory with each other or with `inputs`; the others are new.
+ * Returns the tensors that a call writes: those in `given`, and new ones for all other shapes. The
+ * given tensors must have their shapes and share no memory with each other or with `inputs`.
  *
- * @throws {TypeError} if a given one is no live tensor of this shape, or shares memory
- * @throws {RangeError} if a new one is larger than the adapter allows
+ * @throws {TypeError} if a given tensor is not a live tensor of its shape, or shares memory
+ * @throws {RangeError} if a new tensor would be larger than the adapter allows
  */
 export function outputTensors<Name extends string>(
   gpu: Gpu,

@@ -16,11 +16,11 @@ export interface VariantPlan {
 }
 
 /**
- * One way to compute an operator. `Shape` holds a call's lengths, `Call` also its tensors; both are
- * checked.
+ * One way to compute an operator. `Shape` holds a call's lengths, `Call` the lengths and the
+ * tensors. The operator checks a call before any variant receives it.
  */
 export interface Variant<Shape, Call> {
-  /** A name that is unique in the operator; `portable` runs everywhere. */
+  /** Unique among the operator's variants. The variant `portable` runs on every adapter. */
   readonly name: string;
   /**
    * Whether the variant is made for adapters that compute on the CPU. On hardware, such a variant
@@ -29,9 +29,9 @@ export interface Variant<Shape, Call> {
   readonly forCpu?: boolean;
   /** Why the variant cannot run on this adapter or for this shape; undefined if it can. */
   unfit(gpu: Gpu, shape: Shape): string | undefined;
-  /** Whether the variant is a good choice before any measurement. */
+  /** Whether the variant is likely fast here. Without a tuned choice, the first such one runs. */
   suits(gpu: Gpu, shape: Shape): boolean;
-  /** Allocates scratch buffers and prepares the dispatches. Called only if `unfit` is undefined. */
+  /** Makes scratch buffers and dispatches. Called only if `unfit` returns undefined. */
   plan(gpu: Gpu, call: Call): VariantPlan;
 }
 

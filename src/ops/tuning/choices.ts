@@ -21,8 +21,8 @@ export const TUNING_SCHEMA = "gradsink-tuning/1";
 export const MAXIMUM_TUNING_BYTES = 256 * 1024;
 
 /**
- * A file with more entries is ignored: there are fewer classes to tune, and each entry takes time
- * to check.
+ * A file with more entries is ignored, because each entry takes time to check. `storeTuning` never
+ * writes more.
  */
 export const MAXIMUM_TUNING_ENTRIES = 128;
 
@@ -43,8 +43,8 @@ export interface TunedChoice {
   /** {@linkcode candidatesHash} of the variants that competed. */
   readonly candidatesHash: string;
   /**
-   * Times in ns: the winner's, the default's, the portable variant's. They are for readers; no code
-   * uses them.
+   * Times in ns of the winner, the default and the portable variant, under the names `winner`,
+   * `default` and `portable`. They are for readers; no code uses them.
    */
   readonly times: { readonly [variant: string]: number };
   /** When it was measured, as RFC 3339. */
@@ -57,7 +57,7 @@ export type AdapterIdentity = Readonly<Record<string, string>>;
 /**
  * Identifies the adapter, its driver and the runtime.
  *
- * @param runtimeVersion Deno's version; another one may compile kernels differently
+ * @param runtimeVersion Deno's version, because another version may compile kernels differently
  */
 export function adapterIdentity(info: GpuInfo, runtimeVersion: string): AdapterIdentity {
   const { runtime, backend, vendor, architecture, device, description, subgroupSize } = info;
@@ -82,10 +82,11 @@ export async function tuningFileName(identity: AdapterIdentity): Promise<string>
 }
 
 /**
- * A hash of all candidates for a call: their names, and the WGSL, parameters and workgroups of
- * every dispatch that each would make on this adapter, for the call and others of its class (see
- * `kernelCalls`). It changes if a candidate changes, is added, or no longer runs here; earlier
- * choices are then invalid. For a custom operator it hashes the source's digest and the names.
+ * A hash of all candidates for a call. It covers their names, and the WGSL, the parameters and the
+ * workgroups of every dispatch that a candidate would make on this adapter for the calls of
+ * `kernelCalls`. If a candidate changes, is added, or no longer runs here, the hash changes, and
+ * earlier choices become invalid. For a custom operator, the hash covers only the digest of its
+ * source and the names of its variants.
  *
  * @returns 64 hexadecimal digits
  * @throws {RangeError} if the adapter cannot run the call
@@ -102,7 +103,7 @@ export async function candidatesHash(
   return await sha256(candidatesText(dry, operator, dimensions));
 }
 
-// Ignores comments and the number of their lines: rewording them does not affect a choice.
+// Removes comments and the empty lines that they leave, so new comments do not invalidate a choice.
 function essence(code: string): string {
   return withoutComments(code).replaceAll(/^\n+|\n+$/g, "").replaceAll(/\n{2,}/g, "\n");
 }
@@ -117,7 +118,7 @@ export function candidatesText(
   operator: TunableOperator,
   dimensions: Dimensions,
 ): string {
-  const sources = new Map<string, number>(); // A plan can run one kernel hundreds of times.
+  const sources = new Map<string, number>(); // One entry per kernel, however often it runs.
   const numberOf = (code: string): number => {
     if (!sources.has(code)) sources.set(code, sources.size);
     return sources.get(code)!;
@@ -153,7 +154,7 @@ export function formatTuning(identity: AdapterIdentity, choices: readonly TunedC
  *
  * @param text the file's content, of any form
  * @param identity the adapter that the file must name
- * @returns the well-formed entries; none if the file has a wrong form
+ * @returns the well-formed entries; none if the file has a wrong form or names another adapter
  */
 export function parseTuning(text: string, identity: AdapterIdentity): TunedChoice[] {
   if (text.length > MAXIMUM_TUNING_BYTES) return [];
@@ -253,8 +254,8 @@ export async function isCurrent(info: GpuInfo, choice: TunedChoice): Promise<boo
       return choice.candidatesHash === await candidatesHash(info, operator, dimensions);
     }
     using dry = createDryGpu(info);
-    // This throws if the adapter cannot run the whole call. Only the portable variant plans a call
-    // of any length quickly: others may divide it into many parts.
+    // Planning the whole call throws if the adapter cannot run it. Only the portable variant plans
+    // a call of any length quickly: other variants may divide the call into many parts.
     operator.plan(dry, dimensions, "portable").dispose();
     return operator.unfit(dry, operator.kernelCalls(dimensions)[0]!, variant) === undefined &&
       choice.candidatesHash === await candidatesHash(info, operator, dimensions);
@@ -264,7 +265,7 @@ export async function isCurrent(info: GpuInfo, choice: TunedChoice): Promise<boo
 }
 
 /**
- * Gives a GPU the choices that are still valid; the last valid one of each class counts.
+ * Gives a GPU the choices that are still valid. If several are of one class, the last one counts.
  *
  * @param gpu the GPU; `gpu.variants` receives the choices
  * @param choices well-formed choices from any source

@@ -14,7 +14,7 @@ import {
 /** The environment variable that turns tuned choices off: `GRADSINK_TUNING=off`. */
 export const TUNING_VARIABLE = "GRADSINK_TUNING";
 
-/** The place of an adapter's choices. */
+/** Where an adapter's choices are stored. */
 export interface TuningPlace {
   readonly folder: string;
   /** The file in the folder. */
@@ -22,8 +22,8 @@ export interface TuningPlace {
   readonly identity: AdapterIdentity;
 }
 
-// Reads an environment variable, without a prompt. The result is also undefined if the permission
-// is missing, or if the value is not UTF-8, for which Deno throws.
+// Reads an environment variable without a prompt. Returns undefined if it is not set, if the
+// permission is missing, or if the value is not UTF-8, for which Deno throws.
 function readVariable(name: string): string | undefined {
   if (!hasPermissions([{ name: "env", value: name }])) return undefined;
   try {
@@ -39,12 +39,12 @@ export function isTuningOff(): boolean {
 }
 
 /**
- * The place of an adapter's choices in the user's cache: one file for the suite's operators, and
- * one for each custom operator.
+ * Where an adapter's choices are stored in the user's cache: in one file for this library's own
+ * operators, and in one more file for each custom operator.
  *
- * @param source the digest of a custom operator; undefined for the suite's operators
- * @returns the place, which may not exist; undefined without a cache: in browsers, or without a
- *   home folder
+ * @param source the digest of a custom operator; undefined for this library's own operators
+ * @returns the place, where no file may exist yet; undefined if there is no cache: in browsers, or
+ *   if neither HOME nor XDG_CACHE_HOME can be read and is an absolute path
  */
 export async function tuningPlace(
   info: GpuInfo,

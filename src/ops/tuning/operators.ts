@@ -43,8 +43,8 @@ export interface TunableOperator {
    */
   readonly digest?: string;
   /**
-   * The names of a call's lengths, each an integer of at least 1. Names that begin with `transpose`
-   * are switches: they are 1, or 0, which means the same as leaving the name out.
+   * The names of a call's lengths. A length is an integer of at least 1. Names that begin with
+   * `transpose` are switches instead: 1 or 0. Leaving out a switch means 0.
    */
   readonly dimensionNames: readonly string[];
   /** The names of the variants, in order of preference. */
@@ -54,15 +54,15 @@ export interface TunableOperator {
   /** The class of calls that share a tuned choice, for example `D=64 T<=1024`. */
   shapeClass(dimensions: Dimensions): string;
   /**
-   * Calls that together run all kernels of the class. The first is the call itself, with fewer
-   * heads, batches or positions if more would only repeat its work. The others are similar calls
-   * that take other branches, such as `vScale: 1, sink: 1`, with V-scale and learned sinks.
-   * Planning them takes milliseconds for any lengths.
+   * Calls that together run every kernel that calls of this class run. The first is the given call,
+   * with fewer heads, sequences or positions if more would run the same kernels. The others differ
+   * from it so that the remaining kernels run: `vScale: 1, sink: 1`, for example, adds V-scale and
+   * learned sinks. Planning all these calls takes milliseconds for any lengths.
    */
   kernelCalls(dimensions: Dimensions): readonly Dimensions[];
   /**
-   * Why this adapter or shape cannot run a variant; undefined if it can. With `named`, hardware can
-   * run variants that are made for the CPU, as if a caller named them.
+   * Why a variant cannot run on this adapter or for this shape; undefined if it can. `named` means
+   * that a caller names the variant: hardware then also runs variants that are made for the CPU.
    */
   unfit(
     gpu: Gpu,
@@ -74,7 +74,7 @@ export interface TunableOperator {
   choose(gpu: Gpu, dimensions: Dimensions): string;
   /**
    * Plans a call on new tensors with undefined contents, by default with the variant of `choose`.
-   * In attention's lengths `vScale: 1` adds V-scale, and `sink: 1` adds a learned sink.
+   * For attention, `vScale: 1` among the lengths adds V-scale, and `sink: 1` adds learned sinks.
    *
    * @throws {RangeError} for a variant that cannot run here, or sizes beyond the adapter's limits
    */
@@ -183,8 +183,8 @@ const ofValues = {
   ],
 };
 
-// `transposeLeft` and `transposeRight` are 0 or 1. Every batch has a right operand of its own: a
-// product whose batches share the right operand is tuned as one product with more rows.
+// `transposeLeft` and `transposeRight` are 0 or 1. Each of the B products has a right operand of
+// its own: products that share one right operand are tuned as one product with more rows.
 function matmulShape({ B, M, N, K, transposeLeft, transposeRight }: Dimensions): MatmulShape {
   return {
     batches: B!,
@@ -202,8 +202,8 @@ function matmulShape({ B, M, N, K, transposeLeft, transposeRight }: Dimensions):
   };
 }
 
-// The second call has every length one shorter. If the given lengths fill whole tiles, the shorter
-// ones do not, so the second call runs other kernels.
+// In the second call, M, N and K are shorter by 1 where they exceed 1. If the given lengths fill
+// whole tiles, the shorter ones do not, so the second call runs other kernels.
 function matmulKernelCalls(dimensions: Dimensions): Dimensions[] {
   const { M, N, K } = dimensions;
   const [rows, columns, inner] = [M!, N!, K!].map((length) => Math.max(1, length - 1));

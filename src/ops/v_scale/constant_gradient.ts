@@ -1,6 +1,6 @@
 /**
- * The last stage of V-scale's backward pass: the sums of constantGradient. `vScaleBackward` and
- * attention with V-scale share it.
+ * The last stage of V-scale's backward pass, which adds up constantGradient. `vScaleBackward` and
+ * the backward pass of attention with V-scale share this stage.
  */
 import constantGradientSource from "../../../kernels/v_scale/constant_gradient.wgsl" with {
   type: "text",
@@ -20,7 +20,7 @@ interface ValueShape {
  * Plans the sum of each head's terms over batch and positions.
  *
  * @param terms `[B, Hkv, T]` of pairs (term, unused)
- * @param constantGradient `[Hkv]`
+ * @param constantGradient `[Hkv]`, receives the sums
  */
 export function sumConstantTerms(
   { batches, keyValueHeads, sequenceLength }: ValueShape,

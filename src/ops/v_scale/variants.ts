@@ -1,6 +1,6 @@
 /**
- * The variants of V-scale. They run the same kernels, but put different parts in front, which
- * assign rows to lanes.
+ * The variants of V-scale. Their kernels share the WGSL of each pass, but have different parts in
+ * front of it, which assign rows to lanes.
  *
  * | variant    | for                               | why                                         |
  * | ---------- | --------------------------------- | ------------------------------------------- |
@@ -70,9 +70,9 @@ interface Form {
 const subgroup: Form = {
   name: "subgroup",
   unfit: unfitForSubgroups,
-  // On the CPU it suits rows of 64 elements or more. With vec4f elements, the 64 rows of a portable
-  // workgroup then exceed the first-level cache. With single numbers, a portable lane reads only
-  // one number at a time.
+  // On the CPU, `subgroup` suits rows of 64 elements or more. If elements are vec4f, the 64 rows of
+  // a workgroup of `portable` then exceed the first-level cache. If elements are single numbers, a
+  // lane of `portable` reads only one number at a time.
   suits: (gpu, { columns }) => !gpu.info.software || rowElement(columns).elements >= 64,
   // As many lanes as the row has elements, rounded up to a power of two, but at most the smallest
   // subgroup's size and at most 64.

@@ -47,7 +47,7 @@ export interface AttentionTensors {
  * absent property is not checked. One that is present but undefined is refused, unless its type
  * allows undefined.
  *
- * @returns The lengths they agree on.
+ * @returns The lengths on which the tensors agree.
  * @throws {TypeError} If a shape does not fit, Hq is not a multiple of Hkv, or the mode is not a
  *   string.
  * @throws {RangeError} If the mode is unknown.

@@ -7,7 +7,7 @@ import { type RopeScaling, ropeScalingProblem } from "./rope.ts";
 /** How a model uses V-scale. */
 export type VScaleVariant = "none" | "fixed" | "learned" | "backward-only";
 
-/** All variants of V-scale, in the order in which tables show them. */
+/** All ways to use V-scale, in the order in which tables show them. */
 export const V_SCALE_VARIANTS: readonly VScaleVariant[] = [
   "none",
   "fixed",
@@ -48,9 +48,9 @@ export interface LlamaConfig {
   readonly feedForwardDim: number;
   /** ε of every RMSNorm. */
   readonly normEpsilon: number;
-  /** The base of RoPE's angles, θ in Llama's configuration. */
+  /** The base of RoPE's angles, `rope_theta` in Hugging Face's configuration. */
   readonly ropeBase: number;
-  /** Whether the head uses the embedding's matrix instead of a separate one. */
+  /** Whether the output head computes logits with the embedding's matrix, not one of its own. */
   readonly tiedHead: boolean;
   /** The kind of V-scale, which shrinks short value vectors. */
   readonly vScale: VScaleVariant;
