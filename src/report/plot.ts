@@ -60,7 +60,7 @@ export function machineSign(index: number): typeof SIGNS[number] {
   return SIGNS[index % SIGNS.length]!;
 }
 
-/** A machine's dashes, which tell crossing lines apart without color. */
+/** The dash pattern of a machine's lines, which tells crossing lines apart without color. */
 export function machineDashes(index: number): string {
   return ["none", "5 2", "2 2", "8 2 2 2", "1 2", "10 3", "4 1 1 1", "3 4"][index % 8]!;
 }
@@ -88,7 +88,7 @@ export interface PictureText {
   /** Letters, digits and dashes; unique per page. */
   readonly id: string;
   readonly title: string;
-  /** A text that also names the table with the same figures. */
+  /** Describes the picture, and says which table has its figures. */
   readonly description: string;
 }
 
@@ -100,10 +100,10 @@ export function plotText(text: string, length = 60): string {
 /** The width of one of many small pictures, in pixels. On a phone, such a picture is not shrunk. */
 export const PANEL_WIDTH = 360;
 
-/** The room for a facet's name above it, in pixels. */
+/** The space above each facet (one panel of a picture) for the facet's name, in pixels. */
 export const FACET_GAP = 24;
 
-/** The room for an axis and its label below a picture, in pixels. */
+/** The margin below a picture's frame for the x axis and its label, in pixels. */
 export const MARGIN_BOTTOM = 46;
 
 /** The rows of one operator and pass. */

@@ -16,7 +16,7 @@ export interface SinkPlotOptions extends PictureOptions {
   readonly width: number;
   /**
    * The series, in the order in which they get colors and signs (shapes at points). Default: the
-   * rows' order.
+   * order in which the rows first name them.
    */
   readonly series?: readonly string[];
 }
@@ -24,7 +24,7 @@ export interface SinkPlotOptions extends PictureOptions {
 /** The height of the legend's lines. */
 const LEGEND_LINE = 20;
 
-// Sans-serif letters of 12 pixels are 6.6 pixels wide on average.
+// At a font size of 12 pixels, sans-serif letters are 6.6 pixels wide on average.
 const LETTER = 6.6;
 
 /** A legend in a picture's upper margin. */
@@ -42,7 +42,7 @@ export interface LegendEntry {
   readonly symbol: string;
 }
 
-/** One entry per series; none for a single series. */
+/** Makes a legend entry for each series. A single series needs no legend, so it gets no entry. */
 export function seriesEntries(series: readonly string[]): LegendEntry[] {
   if (series.length < 2) return [];
   return series.map((name, i) => ({
@@ -55,7 +55,8 @@ export function seriesEntries(series: readonly string[]): LegendEntry[] {
 /**
  * Draws signs and names from left to right, in lines above the frame.
  *
- * @param options the picture's width and left margin; `above`: room between legend and frame
+ * @param options the picture's width and left margin, and in `above` the distance from the frame up
+ *   to the legend's last line, in pixels
  */
 export function pictureLegend(
   entries: readonly LegendEntry[],
@@ -125,13 +126,13 @@ export interface PlotAxisOptions {
   readonly label: string;
   /** An x axis has its label below the frame's right end, a y axis above the frame's left side. */
   readonly axis: "x" | "y";
-  /** The picture's left margin, where the label of y begins. */
+  /** The width of the picture's left margin, in pixels. A y axis's label begins in this margin. */
   readonly left: number;
 }
 
 /**
- * Draws an axis with its grid and label. Plot's own axis drops ticks of logarithmic scales, and
- * puts the label of y where the legend is.
+ * Draws an axis with its grid and label. Plot's default axis is not used: it drops ticks of
+ * logarithmic scales, and puts a y axis's label where the legend is.
  */
 export function plotAxis(options: PlotAxisOptions): Plot.Markish[] {
   const { ticks, format, label, axis, left } = options;
@@ -184,7 +185,7 @@ export function logTicks([low, high]: readonly [number, number], most: number): 
   }
 }
 
-// d3 takes the number of ticks as a hint and may give more.
+// d3 may make more ticks than it is asked for. So ask for ever fewer, until at most `most` come.
 function evenTicks(low: number, high: number, most: number): number[] {
   for (let count = most;; count--) {
     const ticks = ticksBetween(low, high, count);

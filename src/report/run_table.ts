@@ -25,7 +25,7 @@ import { type Cell, formatTerminalTable, numberColumns, type Table, textColumns 
 import { escapeTerminal } from "../escape.ts";
 import { plural } from "../plural.ts";
 
-/** An interval gets a remark if half its width exceeds this share of the median. */
+/** A measurement is called noisy if half its interval's width exceeds this share of its median. */
 const WIDE = 0.1;
 
 /**
@@ -59,7 +59,7 @@ function describeTimer({ measurements }: ResultFile): string {
   return `, ${clock} in steps of ${formatDuration(timer.quantum)}`;
 }
 
-/** The table of an adapter's ceilings. A ceiling that a measurement exceeds gets a mark. */
+/** The table of an adapter's ceilings. A row names the measurement that exceeds its ceiling. */
 export function ceilingTable(
   { ceilings, measurements }: Pick<ResultFile, "ceilings" | "measurements">,
 ): Table {

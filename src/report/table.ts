@@ -123,7 +123,7 @@ export function escapeMarkdown(text: string): string {
     .replace(/&/g, "&amp;")
     .replace(/</g, "&lt;")
     .replace(/>/g, "&gt;")
-    // Markdown would turn a bare address into a link.
+    // Markdown would turn a bare address into a link. A zero-width space in it prevents this.
     .replace(/(https?|ftp|www)(?=[:.])/gi, "$1&#8203;");
 }
 

@@ -16,8 +16,8 @@ export interface AttentionShape {
 }
 
 /**
- * The index of the key head that a query head reads. Both indices run over the heads of all
- * sequences.
+ * The index of the key head that a query head reads. Both indices count on from sequence to
+ * sequence: head h of sequence b has the index b Hq + h as a query head, b Hkv + h as a key head.
  */
 export function keyHeadOf(head: number, { queryHeads, keyValueHeads }: AttentionShape): number {
   const group = queryHeads / keyValueHeads;

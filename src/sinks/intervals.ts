@@ -21,8 +21,8 @@ export interface IntervalMeterOptions {
 }
 
 /**
- * The fewest groups of sequences, or texts, for an interval. A bootstrap over fewer gives intervals
- * that are too narrow.
+ * The least number of units, which are groups of sequences or texts, that an interval needs. A
+ * bootstrap over fewer units gives intervals that are too narrow.
  */
 export const LEAST_UNITS = 8;
 
@@ -35,8 +35,9 @@ interface Draw {
 }
 
 /**
- * Adds up each layer's values in groups of sequences, over batches. The values are not checked:
- * give the same layers to a `SinkMeter`, which refuses wrong lengths, NaN and infinity.
+ * Collects each layer's values from all batches, summed over groups of sequences, and makes
+ * intervals of them. The values are not checked: give the same layers to a `SinkMeter`, which
+ * refuses wrong lengths, NaN and infinity.
  */
 export class IntervalMeter {
   readonly #settings: SinkSettings;
@@ -55,11 +56,11 @@ export class IntervalMeter {
   }
 
   /**
-   * Adds one layer of a batch.
+   * Adds one layer's states and gradients on a batch of B sequences.
    *
-   * @param layer its states, and the gradients of the batch's mean loss
-   * @param options batch: B; idle, [B, T]: 1 for a query without a reason to attend to a certain
-   *   token
+   * @param layer the states, and gradients of the batch's mean loss with respect to some of them
+   * @param options `batch`: B. `idle`, [B, T]: 1 for a query without a reason to attend to a
+   *   certain token
    */
   addLayer(
     index: number,
@@ -129,7 +130,7 @@ export class IntervalMeter {
   }
 }
 
-/** Replaces every number of a statistic by its interval, or by null if a resample has no value. */
+/** Replaces every number of a statistic by its interval, or by null if it is null in a resample. */
 function intervalsOf(
   units: number,
   statistic: (counts: ArrayLike<number>) => unknown,

@@ -40,7 +40,7 @@ export const SINK_MEASUREMENT_SCHEMA = "gradsink-sinks/1";
 
 /** The origin of the model. */
 export interface MeasurementSource {
-  /** The run's or the pretrained model's name: its folder's last part. */
+  /** The name of the run or the pretrained model, such as the last part of its folder. */
   readonly run: string;
   /** The number of training steps done; 0 for a pretrained model. */
   readonly step: number;
@@ -52,7 +52,7 @@ export interface MeasurementSource {
 /** All measurements of one model. */
 export interface SinkMeasurement {
   readonly schema: typeof SINK_MEASUREMENT_SCHEMA;
-  /** null if the trace does not come from a run. */
+  /** null if the measuring code gave no source. */
   readonly source: MeasurementSource | null;
   readonly config: LlamaConfig;
   readonly settings: SinkSettings;

@@ -14,8 +14,8 @@ import type { Table } from "../table.ts";
 const PLAIN = "attention";
 
 /**
- * Times of attention with V-scale or learned sinks, divided by those of plain attention on the same
- * shape with the same variant; undefined if the run has no such pair.
+ * Makes a table of the times of attention with V-scale or learned sinks, each divided by that of
+ * plain attention on the same shape with the same variant. Undefined if the run has no such pair.
  */
 export function besideAttentionTable(measurements: readonly Measurement[]): Table | undefined {
   const estimates = estimateTimes(measurements);
@@ -52,7 +52,7 @@ export function besideAttentionTable(measurements: readonly Measurement[]): Tabl
   };
 }
 
-// Files come from strangers and may name operators that this version does not know.
+// Result files come from strangers. So check first that this version knows the file's operator.
 function isAttention({ kernel, pass }: Measurement): boolean {
   if (kernel === PLAIN || !operatorNames.includes(kernel)) return false;
   const own = pass as PassName;
@@ -60,7 +60,7 @@ function isAttention({ kernel, pass }: Measurement): boolean {
     passNamed(kernel, own).operator === passNamed(PLAIN, own).operator;
 }
 
-/** A key that measurements of two operators share if all else is equal. */
+/** A key of everything that two operators' measurements must share, so that they can be compared. */
 function workOf(measurement: Measurement): string {
   const { pass, shape, dtype, variant, cache = "hot" } = measurement;
   const rounds = processesOf(measurement).map(({ round }) => round);

@@ -3,8 +3,8 @@ import { formatCsv } from "../table.ts";
 import type { RunRow } from "./rows.ts";
 
 /**
- * A line of column names, then one line per row. A cell is empty if the number has no layer, head
- * or interval.
+ * Writes a line of column names, then one line per row. If a number has no layer, head or interval,
+ * the cells for it are empty.
  */
 export function formatRunsCsv(rows: readonly RunRow[]): string {
   const titles = ["run", "seed", "v_scale", "step", "quantity", "layer", "head", "value"];

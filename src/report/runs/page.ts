@@ -83,7 +83,7 @@ export function endTable(runs: readonly StoredRun[]): Table {
   };
 }
 
-/** The settings in which the runs differ; no rows if they differ in none. */
+/** A table of the settings in which the runs differ. It has no rows if all settings are equal. */
 export function settingsTable(runs: readonly StoredRun[]): Table {
   const flat = (value: unknown, path = ""): [string, string][] =>
     typeof value === "object" && value !== null && !Array.isArray(value)

@@ -39,7 +39,7 @@ export async function readMeasurements(paths: readonly string[]): Promise<NamedM
     if (source === null) return basename(paths[i]!);
     return pretrained === undefined ? `${source.run}, step ${source.step}` : source.run;
   });
-  // Add the file's name to equal names, and a number if that is not enough.
+  // To measurements of equal names, add their file's name. If names are still equal, add a number.
   const files = apart(names, (name, i) => `${name} (${basename(paths[i]!)})`);
   const distinct = apart(files, (name, i) => `${name} ${i + 1}`);
   return measurements.map((measurement, i) => ({ name: distinct[i]!, measurement }));

@@ -210,12 +210,12 @@ export function summaryTable(measurements: readonly NamedMeasurement[]): Table {
   };
 }
 
-/** A layer's quantity; undefined if the model lacks the layer, or the file lacks the quantity. */
+/** Reads one quantity of one layer. Returns undefined or null if the file does not have it. */
 type ByLayer = (measurement: SinkMeasurement, layer: number) => number | null | undefined;
 
 /**
- * The sink rate of a layer. Older files have it only for pretrained models, in the files' part
- * `pretrained`.
+ * Reads a layer's sink rate: for a pretrained model from `pretrained`, for another model from the
+ * layer's `attention`, where older files lack it.
  */
 const sinkRate: ByLayer = ({ layers, pretrained, settings }, layer) => {
   const own = pretrained?.layers[layer];
@@ -240,7 +240,7 @@ const BY_LAYER: readonly { readonly caption: string; readonly read: ByLayer }[] 
   },
 ];
 
-/** A few quantities by layer. Models with fewer layers have empty cells. */
+/** One table per quantity, with a row per layer. A model's cells are empty for layers it lacks. */
 export function layerTables(measurements: readonly NamedMeasurement[]): Table[] {
   const depth = Math.max(...measurements.map(({ measurement }) => measurement.layers.length));
   return BY_LAYER.map(({ caption, read }) => ({

@@ -78,8 +78,8 @@ function measurePlot(
     ).filter(({ index }) => index >= 0);
   const branches = BRANCHES.filter((branch) => points.some((row) => row.branch === branch));
   const domain = logDomain([...points, ...lines].map(({ value }) => value));
-  // Each slope is written with its series' name if there is room. Otherwise the reader finds the
-  // series by the legend's order and colors.
+  // Each slope is written with its series' name if there is room. Otherwise the slopes' order and
+  // colors, which are the legend's, tell the reader which slope belongs to which series.
   const named = series.length > 1 && width / branches.length > 230;
   const slopes = measure !== "compress" ? [] : fits
     .map(({ series: name, branch, fit }) => ({

@@ -46,7 +46,7 @@ export function estimate(
   return text === undefined || number === NONE ? number : `${number} (${text})`;
 }
 
-/** Writes a norm at the sink, and in parentheses its ratio to the early tokens' norm. */
+/** Writes a quantity's value at the sink, and in parentheses its ratio to that of early tokens. */
 export function pair(comparison: SinkComparison | null): string {
   if (comparison === null) return NONE;
   const { sink, ratio } = comparison;

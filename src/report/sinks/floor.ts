@@ -1,6 +1,6 @@
 /**
- * Writes gradients with respect to keys and queries. Such a gradient may lie below its floor: the
- * size of its rounding error.
+ * Writes gradient norms with respect to values, keys and queries. A key's or query's gradient may
+ * lie below its floor: the size of its rounding error.
  */
 import { hasSinkLogit } from "../../reference/llama/config.ts";
 import type { SinkMeasurement } from "../../sinks/measurement.ts";
@@ -13,7 +13,7 @@ export interface PathAtSink {
   readonly path: "query" | "key" | "value";
   /** The norm of the path's gradient at position s, the sink. */
   readonly sink: number;
-  /** The path's rounding error; undefined if unknown, as in older files. */
+  /** The rounding error of `sink`. Undefined if unknown, as for values and in older files. */
   readonly floor: number | undefined;
 }
 
@@ -33,7 +33,7 @@ export function belowFloor(
   return isZero ? ZERO : `below its floor (≤ ${figure(floor)})`;
 }
 
-/** A path's rounding error at position s, as the mean over layers; undefined if unknown. */
+/** The mean over layers of the rounding error of ‖∇k_s‖ or ‖∇q_s‖; undefined if unknown. */
 export function summaryFloor(
   { summary }: Pick<SinkMeasurement, "summary">,
   path: PathAtSink["path"],
@@ -42,8 +42,8 @@ export function summaryFloor(
 }
 
 /**
- * If the gradient of query s is below this share of the early queries' gradients, it counts as 0:
- * it is float32's rounding error. Older files, which have no floor, need this test.
+ * If the gradient of query s is below this share of the early queries' gradients, the report writes
+ * 0 for it: what is left is float32's rounding error. Older files, which have no floor, need this.
  */
 const ROUNDING = 2 ** -20;
 

@@ -40,7 +40,7 @@ export function largestCells(
   );
 }
 
-/** The largest magnitude per channel: kept channels along x, layers along y. */
+/** The largest |h| in each channel that the measurement keeps: channels along x, layers along y. */
 export function channelCells({ channels }: StatesMeasurement): HeatCell[] {
   return (channels?.largest ?? []).flatMap((largest, layer) =>
     largest.map((value, x) => ({ x, y: layer, value }))

@@ -26,7 +26,7 @@ export interface HeatMapOptions extends Omit<SinkPlotOptions, "series"> {
   readonly cell?: number;
   /** A line below the title, such as which part of the data is shown. */
   readonly note?: string | undefined;
-  /** The labels of the ticks at 0, 1, 2 and so on. Default: numbers at some ticks. */
+  /** The first label stands at 0, the second at 1, and so on. Default: numbers at some ticks. */
   readonly labels?: { readonly x?: readonly string[]; readonly y?: readonly string[] };
 }
 
@@ -39,7 +39,7 @@ const LETTER = 7;
 /** Colors in the legend. */
 const STEPS = 12;
 
-/** At most `most` ticks, at the multiples of a round number. */
+/** Chooses at most `most` of the values, to get ticks: all that are multiples of one round step. */
 function ticksOf(values: readonly number[], most: number): number[] {
   const step = [1, 2, 4, 5, 8, 10, 16, 20, 32, 50, 64, 100, 128]
     .find((each) => values.filter((value) => value % each === 0).length <= most) ?? Infinity;

@@ -104,7 +104,7 @@ export function layerNormPlot(
         const own = (of: "sink" | "early") =>
           points.filter((point) => point.index === index && point.of === of);
         const line = { x: "layer", y: "median", stroke: machineColor(index) } as const;
-        // Shift series sideways, so their ranges do not overlap.
+        // Shift each series sideways, so that vertical lines of different series do not overlap.
         const dx = (index - (series.length - 1) / 2) * 5;
         return [
           Plot.line(own("early"), { ...line, strokeWidth: 1.3, strokeDasharray: "3 3" }),

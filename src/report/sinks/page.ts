@@ -62,7 +62,7 @@ function headId({ layer, head, why }: AttentionMap): string {
   return `${layer}-${head}-${why.replaceAll(" ", "-")}`;
 }
 
-/** Says which tokens a picture has; undefined if it has all. */
+/** Says how many of the first tokens a picture shows; undefined if it shows all tokens. */
 function firstOf(shown: number, { data: { context } }: SinkMeasurement): string | undefined {
   return shown < context ? `first ${shown} of ${context} tokens` : undefined;
 }
@@ -251,7 +251,7 @@ function sectionsOf(measurement: SinkMeasurement, document: SvgDocument): Sectio
   ];
 }
 
-/** Folds up a long table, such as the table of all heads. */
+/** Puts a table on a card. A long table, such as that of all heads, is folded up. */
 function tableCard(table: Table, id: string): Markup {
   const shown = htmlTable(table, { id });
   return table.rows.length <= LONG_TABLE ? html`<div class="card table">${shown}</div>` : html`

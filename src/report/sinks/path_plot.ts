@@ -20,9 +20,10 @@ const ROUNDING = 2 ** -23;
 
 /**
  * Draws ‖∇v_t‖, ‖∇k_t‖ and ‖∇q_t‖ over positions, with a panel for each variant, or for each moment
- * of training. If several runs give rows of equal panel, path and position, their geometric mean is
- * drawn. A logarithmic axis cannot show a gradient of 0, such as the query's at token 0, so "▾ 0"
- * at the bottom stands for it. "▾ floor" stands for a value that rounding hides.
+ * of training. If several runs give rows of equal panel, path and position, one point shows the
+ * rows' geometric mean. A logarithmic axis cannot show a gradient of 0, such as the query's at
+ * token 0, so "▾ 0" stands at the bottom instead. "▾ floor" marks a gradient below its rounding
+ * error.
  *
  * @returns undefined if there is no row above 0
  */
@@ -149,8 +150,8 @@ function stretches(
 }
 
 /**
- * Ticks at powers of 2, counting positions from 1; only every second, third or n-th if there is
- * little room.
+ * Chooses at most max(2, `most`) ticks, as positions counted from 1: all powers of 2, or only every
+ * second, third or n-th power.
  */
 function positionTicks(last: number, most: number): number[] {
   const powers = Array.from({ length: Math.floor(Math.log2(last + 1)) + 1 }, (_, i) => 2 ** i);

@@ -1,7 +1,7 @@
 /**
- * Plain rows, made from measurements, for the pictures of sinks and gradient sinks; only heat maps
- * have another input. A study can join the rows of many runs in one picture. Each `series`, usually
- * a model variant, has its own color, dashes and sign (a shape at its points).
+ * Makes rows of numbers from measurements. All pictures of sinks and gradient sinks, except heat
+ * maps, draw such rows. A study can join the rows of many runs in one picture. Each `series`,
+ * usually a model variant, has its own color, dashes and sign (a shape at its points).
  */
 import type { SinkMeasurement } from "../../sinks/measurement.ts";
 import type { BranchMeasurement, CompressFit } from "../../sinks/measurement/branch.ts";
@@ -36,11 +36,11 @@ export interface PathGradientRow {
   readonly position: number;
   /** The norm. A logarithmic axis cannot show 0, so the picture writes "▾ 0" at its bottom. */
   readonly value: number;
-  /** Whether rounding hides the gradient. Default: false. */
+  /** Whether the gradient is smaller than its rounding error. Default: false. */
   readonly belowFloor?: boolean;
 }
 
-/** One token in one branch, for {@linkcode branchPlot}. */
+/** Bloat, Compress or Change of one token in one branch, for {@linkcode branchPlot}. */
 export interface BranchRow {
   readonly series: string;
   readonly branch: "attention" | "mlp";
@@ -179,8 +179,8 @@ export function layerNormRows(measurement: SinkMeasurement, series: string): Lay
       sink,
       early,
     });
-    // If the task has idle queries (SinkSettings.idleFrom), the row holds their score alone, and is
-    // named `idle score`.
+    // If the task has idle queries (SinkSettings.idleFrom), the row's score averages over these
+    // queries alone, and its quantity is `idle score`.
     const knowsIdle = attention?.heads.every(({ idleScore }) => idleScore !== null) === true;
     const scores = attention?.heads.map(({ score, idleScore }) => knowsIdle ? idleScore! : score) ??
       [];

@@ -28,11 +28,11 @@ interface Line {
 }
 
 /**
- * Draws each bound divided by the actual value, for each series: a thin line from the 5 % to the
- * 95 % quantile, a thick line between the quartiles, the series' symbol at the median, and a ring
- * at the median over the tokens at the sink's position alone. At 1, on the left, a bound is
- * attained. One line stands for all layers and runs: the line's 5 % quantile is the median of their
- * 5 % quantiles, and so on. Undefined if no row has values to draw.
+ * Draws each bound divided by the actual value, with one line per bound and series. It is thin from
+ * the 5 % to the 95 % quantile and thick between the quartiles, with the series' symbol at the
+ * median. A ring marks the median over the tokens at the sink's position alone. At 1, on the left,
+ * the bound equals the actual value. A line joins all layers and runs: its 5 % quantile is the
+ * median of their 5 % quantiles, and so on. Undefined if no row has values to draw.
  */
 export function slackPlot(
   rows: readonly SlackPlotRow[],

@@ -96,8 +96,8 @@ export function headTable(measurement: SinkMeasurement): Table {
 export function gradientTable(measurement: SinkMeasurement): Table {
   const { position: s, lastGradientPosition, early } = measurement.settings;
   const { positions, intervals } = measurement;
-  // Writes the path's gradient at s, and its ratio to the mean over early tokens. The mean uses the
-  // positions that the measurement keeps: all early positions, unless the settings are unusual.
+  // Writes the path's gradient norm at s, and its ratio to the mean over early tokens. The mean
+  // covers only positions that the measurement keeps: by default all early ones.
   const path = (attention: AttentionMeasurement, path: "query" | "key" | "value"): string => {
     const at = (t: number) => attention.gradients[path][positions.indexOf(t)];
     const floor = path === "value" ? undefined : attention[`${path}GradientFloor`];
@@ -255,7 +255,8 @@ export function quantizationTable({ quantization }: SinkMeasurement): Table | un
 export function theoryTable({ theory, settings, data }: SinkMeasurement): Table | undefined {
   if (theory === null) return undefined;
   const median = SLACK_LEVELS.indexOf(0.5);
-  // Each layer and branch has a median. Take the median of these medians.
+  // Each layer and branch has a median. Take the median of these medians; of two middle ones, the
+  // smaller.
   const middle = (medians: readonly (number | undefined)[]): number | undefined => {
     const known = medians.filter((value) => value !== undefined).sort((a, b) => a - b);
     return known[Math.floor((known.length - 1) / 2)];

@@ -78,7 +78,7 @@ function rateLines({ summary, settings, intervals }: SinkMeasurement): string[] 
   ];
 }
 
-/** A pretrained model has hundreds of heads: only the page and JSON hold them all. */
+/** A pretrained model has hundreds of heads, so only the page and JSON have a row for each head. */
 function tablesOf(measurement: SinkMeasurement): Table[] {
   const { pretrained } = measurement;
   if (pretrained === undefined) return sinkTables(measurement);

@@ -1,5 +1,6 @@
 /**
- * Draws how gradients scatter at the RMSNorm output that feeds attention: token s against others.
+ * Draws the distribution of gradient norms at the RMSNorm output that feeds attention, for token s
+ * and for other tokens.
  */
 import * as Plot from "@observablehq/plot";
 import type { Quartiles } from "../../sinks/measurement/comparison.ts";
@@ -42,7 +43,7 @@ const FEWEST_FOR_DENSITY = 12;
 /** Half a violin's width. Token s has its violin at x = 0, the other tokens theirs at x = 1. */
 const HALF_WIDTH = 0.42;
 
-/** A kernel density of log10 values at 64 places, by Silverman's rule, scaled to a maximum of 1. */
+/** A kernel density of log10 values at 64 places, with Silverman's bandwidth and a maximum of 1. */
 function density(logs: readonly number[]): { log: number; height: number }[] {
   const ascending = [...logs].sort((a, b) => a - b);
   const count = ascending.length;

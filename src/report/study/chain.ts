@@ -33,7 +33,7 @@ function variantsOf({ cells }: Chain): StudyVariant[] {
   return [...new Set(cells.map(({ variant }) => variant))];
 }
 
-/** A link is "broken", "weaker" or "stronger"; an outcome is "lower" or "higher" instead. */
+/** The word for a cell's verdict. Outcomes are "lower" or "higher", not "weaker" or "stronger". */
 function verdictWord({ verdict, link }: ChainCell): string {
   if (link.kind === "link") return verdict;
   return { broken: "lower", weaker: "lower", stronger: "higher" }[verdict as string] ?? verdict;
@@ -117,8 +117,8 @@ export function chainTable(chain: SettingChain, moment: ChainMoment): Table {
 }
 
 /**
- * The links that each intervention breaks, weakens and strengthens, and results that contradict the
- * papers.
+ * A table with a row per intervention: the links that it breaks, weakens or strengthens, the
+ * outcomes that it lowers or raises, and the results that differ from what the papers expect.
  */
 export function chainSummaryTable(chain: SettingChain): Table {
   const names = (links: readonly ChainLink[]) => links.map(({ short }) => short).join(", ") || NONE;

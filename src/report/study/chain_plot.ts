@@ -33,7 +33,7 @@ export interface ChainPlotOptions extends PictureOptions {
 const LINE = 19;
 const LEFT = 104;
 
-// Bold sans-serif letters of 12 pixels are 7.6 pixels wide on average.
+// At a font size of 12 pixels, bold sans-serif letters are 7.6 pixels wide on average.
 const LETTER = 7.6;
 
 // The height of a line of a panel's title, in pixels.

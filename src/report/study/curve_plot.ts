@@ -134,8 +134,8 @@ function pointsOf(rows: readonly CurveRow[], index: number): CurvePoint[] {
 }
 
 /**
- * Chooses the few points of a line that show its series' sign. Before the last point, different
- * lines show their signs at different steps, so that the signs do not cover each other.
+ * Chooses the few points of a line that show its series' sign. The last point always shows it.
+ * Elsewhere, different lines show their signs at different steps, so that no sign covers another.
  */
 function withSigns(points: readonly CurvePoint[], index: number): CurvePoint[] {
   const every = Math.max(1, Math.round(points.length / SIGNS_A_LINE));

@@ -315,7 +315,7 @@ export function renderStudyPage(
     ${lead(study)}
     ${verdictCards(study, claims)}`,
     notes: { title: "Keep in mind", lines: notes(study) },
-    // Other anchors would break existing links to sections.
+    // Existing links to sections use these anchors, so do not change them.
     sections: sections.map((section) => ({ ...section, anchor: `${section.id}-section` })),
     source: `the records of ${runs}`,
     style: STUDY_STYLE,

@@ -7,8 +7,8 @@ import { VARIANT_NAMES } from "./tables.ts";
 const number = (title: string) => ({ title, align: "right" as const });
 
 /**
- * The figures of every run's trained model, with 95 % intervals over sequences. Older records have
- * no intervals. Undefined if no record has intervals.
+ * A table with a row per run: its trained model's figures, with 95 % intervals over sequences. Runs
+ * whose record has no intervals, as in older studies, are left out. Undefined if no run is left.
  */
 export function runTable(group: StudyGroup): Table | undefined {
   const rows = group.variants.flatMap((variant) =>

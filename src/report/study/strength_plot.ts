@@ -1,6 +1,6 @@
 /**
- * Draws figures against sink strength: every measured step of every run, so variants can be
- * compared at equal sink strength.
+ * Draws figures against sink strength, with a sign for every measured step of every run. So the
+ * reader can compare variants at equal sink strength.
  */
 import * as Plot from "@observablehq/plot";
 import { drawPicture, type PictureOptions } from "../draw.ts";
@@ -11,10 +11,10 @@ import { logDomain, logTick, logTicks } from "../plot_parts.ts";
 /** A run at a step. */
 export interface StrengthRow {
   readonly series: string;
-  /** At the sink layer, between 0 and 1. */
+  /** The sink strength at the sink layer, between 0 and 1. */
   readonly strength: number;
   readonly value: number;
-  /** Whether it is the run's last step. */
+  /** Whether the row belongs to the run's last step. */
   readonly last: boolean;
 }
 

@@ -138,8 +138,8 @@ interface NamedFigure {
   readonly figure: Figure;
   readonly form: Evidence["form"];
   /**
-   * Whether only some variants have this figure. Its row is left out if the group has none of these
-   * variants.
+   * Whether only some variants have this figure. Its row is left out if no run of the group has a
+   * value for it.
    */
   readonly ofSome?: true;
 }

@@ -57,12 +57,12 @@ export function headline({ evidence }: ClaimResult): Evidence | undefined {
   return evidence.find(({ test }) => test !== undefined) ?? evidence[0];
 }
 
-/** Why a claim has no figure, in a few words; undefined if it has one. */
+/** For a claim with the verdict "no data", the reason in a few words; else undefined. */
 export function absence({ verdict, remarks }: ClaimResult): string | undefined {
   return verdict === "no data" ? remarks[0]?.split(":")[0] : undefined;
 }
 
-/** Counts each verdict that occurs, in the order of `CLAIM_VERDICTS`. */
+/** Counts the claims of each verdict, in the order of `CLAIM_VERDICTS`. Counts of 0 are left out. */
 export function verdictCounts(
   claims: readonly ClaimResult[],
 ): { readonly verdict: ClaimVerdict; readonly count: number }[] {

@@ -26,7 +26,7 @@ export class GradientUnits {
   }
 
   /**
-   * @param gradient [B, heads, T, width], of the batch's mean loss
+   * @param gradient of the batch's mean loss with respect to the state: [B, heads, T, width]
    * @param batch B
    */
   add(gradient: Numbers, batch: number): void {
@@ -47,7 +47,7 @@ export class GradientUnits {
    * The norm of the summed gradient at every position, for resampled groups of sequences.
    *
    * Let g_i be the gradient of group i, and G = Σ_i g_i. Group i adds p_i = 2⟨g_i, G⟩ − ‖g_i‖² to
-   * ‖G‖². So if group i is drawn with the count w_i, ‖G‖ becomes about
+   * ‖G‖². So if a resample draws each group i w_i times, ‖G‖ becomes about
    * ‖G‖ exp(Σ_i (w_i − 1) p_i / (2 ‖G‖²)). The exact ‖Σ_i w_i g_i‖ would be too large on average,
    * because the noise of a group that is drawn twice does not average out. If gradients are only
    * noise, the interval is up to √2 times too wide.

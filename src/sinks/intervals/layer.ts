@@ -26,7 +26,7 @@ export interface LayerDraw {
    */
   readonly sinkRate: number;
   readonly idleSinkRate: number | null;
-  /** Summed gradient norms up to the last early position, or up to s if s comes later. */
+  /** Summed gradient norms at each position up to the last early one, or up to s if s is later. */
   readonly paths: Readonly<Record<typeof PATHS[number], Float64Array<ArrayBuffer>>>;
 }
 
@@ -36,8 +36,8 @@ export class LayerUnits {
   readonly #norm: GradientUnits;
   readonly #paths: Readonly<Record<typeof PATHS[number], GradientUnits>>;
   /**
-   * The norm of each sequence's gradient at each position. A sequence's own mean loss has the
-   * gradient n_b ∂L_b, because L_b is the mean loss over the n_b sequences of batch b.
+   * Sums over sequences of the norm, at each position, of the gradient of the sequence's own mean
+   * loss. That gradient is B times the given one, which is of the mean loss over B sequences.
    */
   readonly #single: SequenceUnits;
   /**
@@ -132,8 +132,8 @@ export class LayerUnits {
   }
 
   /**
-   * Prepares inner products once. The returned function takes how often each group of sequences is
-   * drawn, and gives the layer's figures.
+   * Computes what all resamples share, and returns a function for single resamples. Its argument
+   * says how often the resample draws each group of sequences; its result is the layer's figures.
    */
   draws(): (counts: ArrayLike<number>) => LayerDraw {
     const { queryHeads } = this.#shape.config;
@@ -180,7 +180,8 @@ function weighted(units: SequenceUnits, counts: ArrayLike<number>): Float64Array
 }
 
 /**
- * ‖∇q_s‖, ‖∇k_s‖ or ‖∇v_s‖, divided by its mean over early tokens. The norms are means over layers.
+ * ‖∇q_s‖, ‖∇k_s‖ or ‖∇v_s‖, divided by the mean of this norm over early tokens. At each position,
+ * the norm is averaged over layers first.
  */
 export function pathRatio(
   draws: readonly LayerDraw[],

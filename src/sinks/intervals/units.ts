@@ -28,7 +28,7 @@ export class SequenceUnits {
     return this.#units;
   }
 
-  /** The sum to which the next sequence must be added. */
+  /** Counts one more sequence, and returns the sum to which the caller must add its vector. */
   next(): Float32Array<ArrayBuffer> {
     if (this.#units.length > 0 && this.#filled < this.#size) {
       this.#filled++;
