@@ -4,7 +4,7 @@
  *     product[…][m][n] = Σ_k left[…](m, k) right[…](k, n)
  *
  * Its gradients are matrix products again: with G = ∂L/∂product, ∂L/∂left = G rightᵀ and ∂L/∂right
- * = leftᵀ G, summed over the batches that share a right operand.
+ * = leftᵀ G. If a batch's products share one right operand, ∂L/∂right is summed over the batch.
  */
 import { elementCount, type ReferenceTensor, zeros } from "./tensor.ts";
 import { checkData, checkShape, type Shaped, valueText } from "./validation.ts";
@@ -15,7 +15,7 @@ export interface MatmulOptions {
   readonly left: ReferenceTensor;
   /**
    * [..., K, N], or [..., N, K] with `transposeRight`. If this operand has no leading dimensions,
-   * all batches share it.
+   * all products of the batch share it.
    */
   readonly right: ReferenceTensor;
   /** Whether the left operand is stored transposed. Default false. */
@@ -28,17 +28,17 @@ export interface MatmulOptions {
 export interface MatmulDimensions {
   /** The leading dimensions of left and of the product; empty for a single product. */
   readonly leading: readonly number[];
-  /** Whether right has no leading dimensions, so all batches share it. */
+  /** Whether right has no leading dimensions, so all products of the batch share it. */
   readonly shared: boolean;
   /** M, the number of the product's rows. */
   readonly rows: number;
   /** N, the number of the product's columns. */
   readonly columns: number;
-  /** K, the number of products that are summed for one element of the result. */
+  /** K, the number of terms in the sum for one element of the product. */
   readonly inner: number;
 }
 
-/** The operands of a matrix product, as shapes. */
+/** The shapes of a matrix product's operands, and whether the operands are stored transposed. */
 export interface MatmulOperands {
   readonly left: Shaped;
   readonly right: Shaped;
@@ -58,7 +58,7 @@ function checkFlag(operator: string, name: string, given: unknown): boolean {
  * Checks that the shapes of a matrix product's operands fit each other. The float64 twin and the
  * GPU's operator both use this check.
  *
- * @returns The sizes they agree on.
+ * @returns The sizes of the product.
  * @throws {TypeError} If a shape does not fit, or a flag is not a boolean.
  */
 export function checkMatmulShapes(
@@ -67,8 +67,8 @@ export function checkMatmulShapes(
 ): MatmulDimensions {
   const transposeLeft = checkFlag(operator, "transposeLeft", operands.transposeLeft);
   const transposeRight = checkFlag(operator, "transposeRight", operands.transposeRight);
-  // The operand may have any number of dimensions. The error message shows the wanted shape with as
-  // many dimensions as the operand has.
+  // `left` may have any number of leading dimensions. The wanted shape, which the error message
+  // shows, gets as many as `left` has.
   const given = (operands.left as Shaped | undefined)?.shape;
   const rank = Array.isArray(given) ? Math.max(2, given.length) : 2;
   const names = Array.from({ length: rank - 2 }, (_, i) => `n${i}`);

@@ -1,7 +1,7 @@
 /**
  * The float64 twin: every operator in plain loops on the CPU, with the argument names and shapes of
- * the GPU's operators. Also closed forms of the operators' Jacobians, and finite differences that
- * check the gradients.
+ * the GPU's operators. The module also exports closed forms of the operators' Jacobians, and finite
+ * differences that check the gradients.
  *
  * @module
  */
@@ -15,7 +15,7 @@ export * from "./tensor.ts";
 export * from "./v_scale.ts";
 export type { Complex } from "./complex.ts";
 /**
- * Complex numbers, and V-scale, RMSNorm and attention of one row computed with them, for
- * complex-step derivatives.
+ * Complex numbers, and V-scale, RMSNorm and attention of one row, which are computed with complex
+ * numbers. Complex-step derivatives use these functions.
  */
 export * as complexNumbers from "./complex.ts";

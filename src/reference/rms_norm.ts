@@ -47,8 +47,8 @@ function checkRmsNorm(
   input: ReferenceTensor,
   gain: ReferenceTensor,
 ): { width: number; rows: number } {
-  // The input may have any number of dimensions. The error message shows the wanted shape with as
-  // many dimensions as the input has.
+  // `input` may have any number of dimensions. The wanted shape, which the error message shows,
+  // gets as many as `input` has.
   const rank = Array.isArray(input?.shape) && input.shape.length > 0 ? input.shape.length : 1;
   const wanted = [...Array.from({ length: rank - 1 }, (_, i) => `n${i}`), "d"];
   const shape = checkShape(input, { operator, name: "input", wanted });

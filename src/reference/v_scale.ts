@@ -4,7 +4,7 @@
  *
  *     r = ‖v‖²    φ(r) = r / (r + C)    v̂ = φ(r) v
  *     ∂L/∂v = J_φ(v) ĝ = φ(r) ĝ + 2C/(r + C)² ⟨v, ĝ⟩ v           with ĝ = ∂L/∂v̂
- *     ∂L/∂C = −Σ_s r_s/(r_s + C)² ⟨v_s, ĝ_s⟩
+ *     ∂L/∂C = −Σ_s r_s/(r_s + C)² ⟨v_s, ĝ_s⟩                     over all rows s of the head
  *
  * Source: arXiv 2603.17771.
  */

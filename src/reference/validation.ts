@@ -4,7 +4,7 @@
  */
 import { elementCount, type ReferenceTensor } from "./tensor.ts";
 
-/** Which argument of which operator is checked, for messages. */
+/** The names of an operator and of its argument that is checked. Error messages begin with them. */
 export interface Argument {
   readonly operator: string;
   readonly name: string;
@@ -31,10 +31,11 @@ export function valueText(value: unknown): string {
 /**
  * Checks a tensor's shape against the wanted one.
  *
- * @param options Which argument it is; `wanted`: the dimensions, each a number, or a name for any
- *   length of at least 1; `because`: the reason for them, which ends the message.
+ * @param options `operator` and `name`: which argument it is; `wanted`: for each dimension, its
+ *   exact length, or a name if any length of at least 1 is allowed; `because`: the reason for the
+ *   wanted shape, with which the message ends.
  * @returns The tensor's shape.
- * @throws {TypeError} If it is not a tensor or has another shape.
+ * @throws {TypeError} If `given` is not a tensor or has another shape.
  */
 export function checkShape(
   given: Shaped | undefined,
@@ -63,10 +64,10 @@ export function checkShape(
 /**
  * Throws unless the value is a finite number in its range.
  *
- * @param options Which argument it is; `minimum`: the smallest number allowed; `above`: a number
- *   that it must exceed.
- * @throws {TypeError} If it is not a number.
- * @throws {RangeError} If it is not finite or out of range.
+ * @param options `operator` and `name`: which argument it is; `minimum`: the smallest number
+ *   allowed; `above`: a number that the value must exceed.
+ * @throws {TypeError} If the value is not a number.
+ * @throws {RangeError} If the value is not finite or out of range.
  */
 export function checkNumber(
   value: unknown,

@@ -3,10 +3,10 @@ import { ceilingInterval } from "../measure/ceilings/uncertainty.ts";
 import type { Ceiling } from "../measure/result_file.ts";
 
 /**
- * A ceiling's interval as percents of its figure; empty if unknown.
+ * Writes how far a ceiling's interval reaches from the ceiling's figure, in percent of the figure.
  *
- * @returns for example `±1.2 %` for a time, or `+2.3 %` for a rate, because the true rate is at
- *   least the measured one
+ * @returns for example `±1.2 %` for a time. For a rate, for example `+2.3 %`, because the true rate
+ *   is at least the measured one. Empty if the interval is unknown
  */
 export function ceilingPrecision(ceiling: Ceiling<string>): string {
   const interval = ceilingInterval(ceiling);

@@ -32,7 +32,7 @@ const numeric = new Set([
   "height",
 ]);
 
-/** Rounds coordinates to a hundredth of a pixel: fewer bytes, and the same on every machine. */
+/** Rounds coordinates to 0.01 pixel. This saves bytes, and every machine draws the same SVG. */
 function roundAttributes(element: SvgElement): void {
   for (const name of numeric) {
     const value = element.getAttribute(name);
@@ -65,7 +65,7 @@ function presentStyles(element: SvgElement): void {
 /**
  * Draws a picture with Observable Plot: one static image with a title and a description.
  *
- * @param plot Plot's options; its data give colors as CSS colors, and symbols by Plot's names
+ * @param plot Plot's options. The marks' colors must be CSS colors, their symbols Plot's names
  */
 export function drawPicture(
   { document, text }: PictureOptions,
@@ -103,7 +103,7 @@ export interface Facets {
   readonly names: readonly string[];
   /** The height of one facet, in pixels. */
   readonly height: number;
-  /** The width in pixels. Default: a small picture's width. */
+  /** The picture's width in pixels. Default: {@linkcode PANEL_WIDTH}. */
   readonly width?: number;
   /** The right margin, in pixels. */
   readonly marginRight: number;

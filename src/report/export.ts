@@ -34,9 +34,9 @@ export interface SinkExportOptions {
   readonly context: number;
   /** The number of texts. */
   readonly texts: number;
-  /** The number of texts in a batch; it divides `texts`. */
+  /** The number of texts in a batch, a divisor of `texts`. */
   readonly batch: number;
-  /** The arrays to write in full. */
+  /** The arrays to write as .npy, in addition to tokens, targets and losses. */
   readonly arrays: readonly ArrayName[];
 }
 
@@ -50,7 +50,7 @@ interface OpenArray {
   readonly meaning: string;
 }
 
-/** Bytes of a norm in states.csv, roughly. */
+/** About how many bytes one norm takes in states.csv. */
 const TABLE_BYTES = 12;
 
 /**
@@ -177,7 +177,8 @@ export class SinkExport implements MeasurementObserver, AsyncDisposable {
 
   async onLayer(layer: number, states: LayerTrace<Float32Array>): Promise<void> {
     const { config, context, batch, texts, arrays } = this.#options;
-    // The gradients are of the batch's mean loss. Scale them to the mean loss over all texts.
+    // The traced gradients are those of the mean loss over the batch. Multiplied by `share`, they
+    // are those of the mean loss over all texts.
     const share = batch / texts;
     const scaled = (name: ArrayName) => {
       const { read, gradient } = arrayOf(name);
@@ -209,7 +210,7 @@ export class SinkExport implements MeasurementObserver, AsyncDisposable {
   }
 
   /**
-   * Writes the table of heads and the index, and gives the folder its name.
+   * Writes the table of heads and the index, and gives the temporary folder the requested name.
    *
    * @param measurement the measurement of the same texts
    * @throws {FileError} if a file cannot be written
@@ -253,7 +254,7 @@ export class SinkExport implements MeasurementObserver, AsyncDisposable {
     return Promise.resolve();
   }
 
-  /** Removes an unfinished export synchronously, because a process that exits waits for nothing. */
+  /** Removes an unfinished export synchronously: a process that exits does not wait for promises. */
   discard(): void {
     if (this.#finished) return;
     try {

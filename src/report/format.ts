@@ -64,7 +64,8 @@ export function formatThreshold(share: number): string {
 }
 
 /**
- * Writes a relative change in percent, with its sign; from ×10 on, as a factor.
+ * Writes a relative change in percent, with its sign. A ratio from 10 on is written as a factor,
+ * such as `×12.3`.
  *
  * @param ratio new divided by old, above 0
  * @returns for example `−12.3 %`
@@ -82,9 +83,9 @@ function times(ratio: number): string {
 }
 
 /**
- * Writes the interval of a relative change, in percent or as factors.
+ * Writes the interval of a relative change: as factors if its end is at least 10, else in percent.
  *
- * @param interval of new divided by old
+ * @param interval the interval of the ratio, new divided by old
  * @returns for example `−16.0 % … −12.4 %`
  */
 export function formatChangeInterval({ low, high }: Interval): string {
@@ -115,8 +116,8 @@ export function formatProbability(p: number | undefined): string {
 }
 
 /**
- * Writes a shape, such as `B1 Hq8 Hkv2 T512 D64`. Names other than a capital with up to three
- * lower-case letters get an equals sign.
+ * Writes a shape, such as `B1 Hq8 Hkv2 T512 D64` or `rows=512 d=2048`. Only a name of one capital
+ * and at most three lower-case letters has no equals sign.
  *
  * @param shape the dimensions by name
  */

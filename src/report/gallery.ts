@@ -29,17 +29,17 @@ export interface GalleryRow {
   /** The number of measurements that are wrong, failed or timed out. */
   readonly bad: number;
   readonly count: number;
-  /** Whole days since the run began; negative if its date is in the future. */
+  /** The days since the run began, rounded down; negative if the run's date is in the future. */
   readonly days: number;
 }
 
 const DAY = 24 * 3600 * 1000;
 
 /**
- * Computes the rows of a gallery, without custom operators: their shares say nothing of gradsink's
- * kernels.
+ * Computes the rows of a gallery. They leave out custom operators, whose shares say nothing about
+ * gradsink's kernels.
  *
- * @param now ms since 1970, for the files' age
+ * @param now the present time in ms since 1970, from which the runs' ages are computed
  */
 export function galleryRows(results: readonly NamedResult[], now: number): GalleryRow[] {
   const machines = machinesOf(results);
@@ -71,7 +71,7 @@ function sharesOf({ measurements, ceilings }: Pick<ResultFile, "measurements" | 
   });
 }
 
-/** The page begins with the first. */
+/** The orders that a reader can choose. At first, the page shows the first order. */
 const ORDERS: readonly {
   readonly id: string;
   readonly title: string;
@@ -92,7 +92,7 @@ function by(value: (row: GalleryRow) => number): (a: GalleryRow, b: GalleryRow) 
  * Renders the gallery as an HTML page.
  *
  * @param results the files, at least one
- * @param now ms since 1970, for the files' age
+ * @param now the present time in ms since 1970, from which the runs' ages are computed
  */
 export function renderGallery(results: readonly NamedResult[], now: number): string {
   const rows = galleryRows(results, now);
@@ -113,7 +113,8 @@ export function renderGallery(results: readonly NamedResult[], now: number): str
   });
 }
 
-// Radio buttons choose between sorted tables, so the page needs no script.
+// The page contains one table per order. Radio buttons and CSS choose which table is visible, so
+// the page needs no script.
 function choice(rows: readonly GalleryRow[]): Markup {
   return html`
     <div class="card gallery">

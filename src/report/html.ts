@@ -23,9 +23,9 @@ function rendered(value: HtmlValue): string {
 }
 
 /**
- * A template that escapes its values, except for {@linkcode Markup}, and joins lists.
+ * A template tag that escapes all values but {@linkcode Markup}, and joins a list's elements.
  *
- * @param values strings, numbers, markup, or lists of them; undefined gives nothing
+ * @param values strings, numbers, markup, or lists of these; undefined becomes an empty text
  *
  * @example
  * ```ts
@@ -52,7 +52,7 @@ function tone(cell: Cell): Markup | undefined {
   return typeof cell === "string" ? undefined : new Markup(` class="${cell.tone}"`);
 }
 
-/** A table that scrolls separately in a narrow window, also by keyboard. */
+/** A table that scrolls sideways by itself in a narrow window, also with the keyboard. */
 export function htmlTable(table: Table, options: HtmlTableOptions): Markup {
   const { id, headers = 1 } = options;
   const { caption = "", columns, rows } = table;
@@ -86,10 +86,10 @@ export function htmlTable(table: Table, options: HtmlTableOptions): Markup {
 }
 
 /**
- * A box that scrolls sideways separately from the page.
+ * A box that scrolls sideways by itself, without the page.
  *
- * @param id the element `${id}-caption` names the box
- * @param content may be too wide
+ * @param id letters, digits and dashes; the element with the id `${id}-caption` labels the box
+ * @param content markup that may be wider than the page
  */
 export function scrollRegion(id: string, content: Markup): Markup {
   return html`

@@ -5,7 +5,7 @@ import { PAGE_STYLE } from "./page_style.ts";
 export interface PageSection {
   /** Letters, digits and dashes; unique per page. */
   readonly id: string;
-  /** The id for links. Default: `id`. */
+  /** The id of the section's element, to which links lead. Default: `id`. */
   readonly anchor?: string;
   readonly title: string;
   readonly body: Markup;
@@ -23,9 +23,9 @@ export interface Page {
   /** Warnings, one per line. If there are no lines, the page leaves out the title too. */
   readonly notes?: { readonly title: string; readonly lines: readonly string[] };
   readonly sections: readonly PageSection[];
-  /** The data that the page was made from. The page's last line names them. */
+  /** What the page was made from, such as `2 result files`. The last line shows this text. */
   readonly source?: string;
-  /** CSS besides the style of every page. */
+  /** CSS that this page adds to the style of all pages. */
   readonly style?: string;
 }
 

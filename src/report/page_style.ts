@@ -1,7 +1,7 @@
 /**
  * The pages' style: light and dark, narrow and wide. In both schemes text has a contrast of at
  * least 4.5 to its background, and the machines' lines and signs at least 3 (WCAG 2.2, 1.4.3 and
- * 1.4.11). A test computes it from these values.
+ * 1.4.11). A test computes the contrasts from the colors below.
  */
 
 /** Colors by CSS name. */

@@ -1,10 +1,10 @@
-/** Shared parts of all pictures: colors and signs (shapes) for machines, texts and lengths. */
+/** What all pictures share: the machines' colors and signs (shapes), texts, and lengths. */
 import type { Comparison } from "../measure/comparison.ts";
 import type { ComparisonRow } from "../measure/comparison/rows.ts";
 import { escapeTerminal, truncate } from "../escape.ts";
 import { html, type Markup } from "./html.ts";
 
-/** What drawing needs of a browser's document. */
+/** The part of a browser's `document` that drawing uses. */
 export interface SvgDocument {
   createElementNS(namespace: string, name: string): SvgElement;
 }
@@ -38,7 +38,7 @@ export const SIGNS = [
   "hexagon",
 ] as const;
 
-/** {@linkcode SIGNS} as paths around the origin, for legends. */
+/** {@linkcode SIGNS} in the same order, as SVG paths centered on the origin, for legends. */
 const signPaths: readonly string[] = [
   "M5,0A5,5,0,1,1,-5,0A5,5,0,1,1,5,0Z",
   "M-4.4,-4.4H4.4V4.4H-4.4Z",

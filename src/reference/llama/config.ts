@@ -57,26 +57,30 @@ export interface LlamaConfig {
   /** The layers, counted from 0, that have no attention: their MLP reads the layer's input. */
   readonly layersWithoutAttention: readonly number[];
   /**
-   * Whether attention's outputs are multiplied by gates σ(W_G h̃) before W_O: one gate for each
-   * head, or one for each element of a head. h̃ is the RMSNorm's output. Default: none.
+   * The gates σ(W_G h̃) that multiply the heads' outputs before W_O: none, one for each head, or
+   * one for each element of a head. h̃ is the output of the RMSNorm before attention. Default:
+   * none.
    */
   readonly attentionGate?: AttentionGate | undefined;
-  /** Whether each query head has an extra logit without a value. Default: none. */
+  /** The extra logit, without a value, of each query head: none, learned or 0. Default: none. */
   readonly sinkLogit?: SinkLogit | undefined;
   /** How RoPE's frequencies are stretched. Default: unstretched. */
   readonly ropeScaling?: RopeScaling | undefined;
-  /** Whether query, key and value have biases, as in Qwen2. Default: false. */
+  /** Whether W_Q, W_K and W_V have biases, as in Qwen2. Default: false. */
   readonly projectionBiases?: boolean | undefined;
-  /** Whether W_O has a bias, as with transformers' `attention_bias`. Default: false. */
+  /** Whether W_O has a bias, as in Hugging Face's Llama with `attention_bias`. Default: false. */
   readonly attentionOutputBias?: boolean | undefined;
   /**
-   * Whether each head's query and key pass an RMSNorm over D before RoPE, as in Qwen3. Queries and
-   * keys have separate gains. Default: false.
+   * Whether an RMSNorm normalizes the D elements of each head's query and key before RoPE, as in
+   * Qwen3. Queries and keys have separate gains. Default: false.
    */
   readonly queryKeyNorm?: boolean | undefined;
 }
 
-/** A plain Llama: a separate head matrix, no V-scale, attention in every layer. */
+/**
+ * The fields of a plain Llama that do not depend on its size. It has a separate head matrix, no
+ * V-scale, and attention in every layer.
+ */
 export const PLAIN_LLAMA = {
   normEpsilon: 1e-5,
   ropeBase: 10_000,
@@ -92,7 +96,7 @@ const PRETRAINED_FIELDS = ["ropeScaling", ...BOOLEAN_PARTS] as const;
 /**
  * Refuses a model with parts that only pretrained models have, such as biases.
  *
- * @param options `operation`: what cannot compute these parts, for the message
+ * @param options `operation`: the operation that cannot compute these parts; the message names it
  * @throws {RangeError} that names the first such field
  */
 export function refusePretrainedParts(
@@ -110,7 +114,7 @@ export function refusePretrainedParts(
 /**
  * Refuses a model with parts that only this project's models have, such as V-scale.
  *
- * @param options `operation`: what cannot compute these parts, for the message
+ * @param options `operation`: the operation that cannot compute these parts; the message names it
  * @throws {RangeError} that names the first such field
  */
 export function refuseTrainedParts(
@@ -130,7 +134,7 @@ export function refuseTrainedParts(
   }
 }
 
-/** The number of attention's gates: 0, Hq or Hq · D. */
+/** The number of gates for each token in a layer with attention: 0, Hq or Hq · D. */
 export function attentionGates(
   { attentionGate = "none", queryHeads, headDim }: Pick<
     LlamaConfig,
@@ -187,9 +191,9 @@ export function vScaleConstant(
 }
 
 /**
- * The least and greatest value of each field. A value beyond them is a mistake, or comes from a
- * malicious file. Tokens are stored as float32, which holds integers below 2²⁴ exactly; this limits
- * the vocabulary.
+ * The least and the greatest value of each field. A value outside this range is a mistake, or comes
+ * from a malicious file. The vocabulary is limited because tokens are stored as float32, which
+ * represents all integers below 2²⁴ exactly.
  */
 const LIMITS = {
   vocabulary: [2, 2 ** 24 - 1],

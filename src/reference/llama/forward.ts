@@ -25,7 +25,7 @@ import { rmsNormForward } from "../rms_norm.ts";
 import { elementCount, type ReferenceTensor } from "../tensor.ts";
 import { vScaleForward } from "../v_scale.ts";
 
-/** Input tokens with the token that follows each. */
+/** Sequences of input tokens, and the token that follows each input token, its target. */
 export interface LlamaBatch {
   /** B, the number of sequences. */
   readonly batch: number;
@@ -48,7 +48,7 @@ export interface LlamaOptions {
 
 export interface AttentionMemory {
   readonly norm: Normed;
-  /** Queries and keys before the RMSNorms that some models have: [B T H, D] each. */
+  /** Queries and keys before RoPE, and before their RMSNorms if any: [B T H, D] each. */
   readonly plain: { readonly query: ReferenceTensor; readonly key: ReferenceTensor };
   /**
    * The outputs of the RMSNorms over each query's and each key's D elements; undefined if the model
@@ -60,8 +60,8 @@ export interface AttentionMemory {
   readonly value: ReferenceTensor;
   readonly vScale: ReferenceVScale | undefined;
   /**
-   * Each query head's sink logit, an extra logit of its softmax that has no value: [Hq]; undefined
-   * if the model has none.
+   * Each query head's sink logit, an extra logit, without a value, in the head's softmax: [Hq].
+   * Undefined if the model has no sink logits.
    */
   readonly sinkLogit: ReferenceTensor | undefined;
   readonly output: ReferenceTensor;
@@ -72,7 +72,7 @@ export interface AttentionMemory {
 }
 
 export interface GateMemory {
-  /** [B T, G] each, G gates per token */
+  /** `logits`, and `opening`, which is σ of each logit: [B T, G] each, for G gates per token */
   readonly logits: ReferenceTensor;
   readonly opening: ReferenceTensor;
   /** [B T, Hq D] */
@@ -96,7 +96,7 @@ interface LayerInput {
   readonly held: Float64Array | undefined;
 }
 
-/** RMSNorm's output, and 1 / rms of each row. */
+/** An RMSNorm's output, and 1/√(mean(x²) + ε) of each input row x. */
 export interface Normed {
   readonly output: ReferenceTensor;
   readonly inverseRms: ReferenceTensor;
@@ -165,7 +165,7 @@ export class LlamaForward {
     return { constant, mode: vScale === "backward-only" ? "backward-only" : "full" };
   }
 
-  /** The extra logit of each query head. */
+  /** The sink logits of one layer's query heads: [Hq]; undefined if the model has none. */
   #sinkLogit(layer: number): ReferenceTensor | undefined {
     if (!hasSinkLogit(this.config)) return undefined;
     return this.config.sinkLogit === "learned"
@@ -274,9 +274,9 @@ export class LlamaForward {
 }
 
 /**
- * Returns v₀ + φ(v) − φ(v₀), where v₀ is `held`. At v = v₀ this sum equals v₀, but its derivative
- * equals that of φ, which is V-scale. So finite differences of the loss give the gradient of
- * backward-only V-scale.
+ * Returns v₀ + f(v) − f(v₀), where f is V-scale, v is `value` and v₀ is `held`. At v = v₀ this sum
+ * equals v₀, but its derivative with respect to v equals f's. So finite differences of the loss
+ * give the gradient of backward-only V-scale.
  */
 function holdFast(
   value: ReferenceTensor,

@@ -13,7 +13,8 @@ export interface Parameter {
   /** The shape. A matrix is [outputs, inputs]: it maps a row x to x Wᵀ. */
   readonly shape: readonly number[];
   /**
-   * The initial values: N(0, σ²) with σ = {@linkcode INITIAL_DEVIATION}, or one number everywhere.
+   * The initial values: drawn from N(0, σ²) with σ = {@linkcode INITIAL_DEVIATION}, or all 1, or
+   * all 0.
    */
   readonly initial: "normal" | 1 | 0;
   /** Whether weight decay applies: to matrices, but not to gains, biases, sinks or θ. */
@@ -36,9 +37,9 @@ export interface LayerParameterNames {
   readonly keyBias: string;
   /** [Hkv D], with projection biases */
   readonly valueBias: string;
-  /** The gain of the queries' norm: [D] */
+  /** The gain of the RMSNorm over each head's query: [D] */
   readonly queryNorm: string;
-  /** The gain of the keys' norm: [D] */
+  /** The gain of the RMSNorm over each head's key: [D] */
   readonly keyNorm: string;
   /** [d, Hq D] */
   readonly attentionOutput: string;
@@ -62,13 +63,16 @@ export interface LayerParameterNames {
   readonly down: string;
 }
 
-/** The name of the embedding's matrix, [V, d]. A tied head uses this matrix too. */
+/** The name of the embedding's matrix, [V, d]. A tied head computes the logits with it too. */
 export const EMBEDDING = "model.embed_tokens.weight";
 
-/** The name of the gain of the norm before the head: [d]. */
+/** The name of the gain of the last RMSNorm, whose output the head reads: [d]. */
 export const FINAL_NORM = "model.norm.weight";
 
-/** The name of the head's matrix, [V, d]. A model with a tied head has none. */
+/**
+ * The name of the matrix of the model's head, which computes the logits: [V, d]. A model with a
+ * tied head has no such matrix.
+ */
 export const HEAD = "lm_head.weight";
 
 /**
@@ -101,8 +105,8 @@ export function layerParameterNames(layer: number): LayerParameterNames {
 }
 
 /**
- * Lists all parameters of a model, in the order of the forward pass. A layer without attention
- * lacks attention's matrices and norm.
+ * Lists all parameters of a model, in the order of the forward pass. A layer without attention has
+ * none of attention's parameters.
  *
  * @param config the model's shape
  * @throws {RangeError} if the configuration is invalid
@@ -186,9 +190,9 @@ export function parameterLength({ shape }: Pick<Parameter, "shape">): number {
 }
 
 /**
- * Draws a parameter's initial values. They depend on the seed, the name and the length alone. So
- * models that differ only in V-scale, sinks, gates or the number of layers start from equal values
- * in all matrices that they share.
+ * Returns a parameter's initial values. Random values depend on the seed, the parameter's name and
+ * its length alone. So models that differ only in V-scale, sinks, gates or the number of layers
+ * start from equal values in all matrices that they share.
  *
  * @param parameter one of {@linkcode listParameters}
  * @param options seed: any safe integer
@@ -212,7 +216,7 @@ export function initialValues(
 }
 
 /**
- * Draws the initial values of all parameters of a model, by the parameters' names.
+ * Maps the name of each of a model's parameters to the parameter's initial values.
  *
  * @param config the model's shape
  * @param options seed: any safe integer
@@ -228,8 +232,8 @@ export function initialParameters(
 }
 
 /**
- * 53 bits that depend on every bit of the seed and the name: two FNV-1a hashes with different start
- * values, joined.
+ * Returns a seed of 53 bits that depends on every bit of the given seed and the name. It joins two
+ * FNV-1a hashes that begin with different values.
  */
 function seedOf(seed: number, name: string): number {
   const bytes = new TextEncoder().encode(`${seed} ${name}`);

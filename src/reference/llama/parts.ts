@@ -72,7 +72,8 @@ export function splitHeads(rows: ReferenceTensor, layout: HeadLayout): Reference
 
 /**
  * Joins heads along the last dimension and undoes RoPE's rotation. This is the inverse of
- * {@linkcode splitHeads}. It is also the gradient of `splitHeads`, because RoPE is a rotation.
+ * {@linkcode splitHeads}. It also takes the gradient back through `splitHeads`, because the
+ * transpose of a rotation is its inverse.
  */
 export function mergeHeads(perHead: ReferenceTensor, layout: HeadLayout): ReferenceTensor {
   const { batch, context, heads, headDim } = layout;
@@ -107,7 +108,7 @@ function frequenciesOf({ headDim, rope }: HeadLayout): Float64Array {
   return rope === undefined ? new Float64Array(headDim / 2) : ropeFrequencies({ headDim, ...rope });
 }
 
-/** Copies one head's D elements, rotated by RoPE's angles at position t. */
+/** Copies one head's D elements and rotates them by RoPE's angles at position t; −t undoes this. */
 function turn(
   frequencies: Float64Array,
   { from, start, to, end, t }: {
@@ -133,13 +134,13 @@ function sigmoid(x: number): number {
   return 1 / (1 + Math.exp(-x));
 }
 
-/** The two halves of SwiGLU's input, of equal shape. */
+/** SwiGLU's two inputs, g (`gate`) and u (`up`), of equal shape. */
 export interface Gated {
   readonly gate: ReferenceTensor;
   readonly up: ReferenceTensor;
 }
 
-/** m = g σ(g) u. Source: Shazeer, arXiv 2002.05202. */
+/** m = g σ(g) u, element by element. Source: Shazeer, arXiv 2002.05202. */
 export function swigluForward({ gate, up }: Gated): ReferenceTensor {
   const data = gate.data.map((g, i) => g * sigmoid(g) * up.data[i]!);
   return { data, shape: gate.shape };
@@ -163,7 +164,9 @@ export function swigluBackward(
 export interface GatedHeads {
   /** y of all heads, joined along the last dimension: [N, Hq D] */
   readonly input: ReferenceTensor;
-  /** One gate's logit for each head, or for each element of a row: [N, G], where G divides Hq D */
+  /**
+   * The gates' logits: [N, G]. A gate multiplies a whole head if G is Hq, one element if G is Hq D.
+   */
   readonly logits: ReferenceTensor;
 }
 
@@ -196,7 +199,7 @@ export function attentionGateBackward(
   return { inputGradient, logitsGradient };
 }
 
-/** Looks up each token's row in the table: [N, d]. */
+/** Copies the table's row for each token: [N, d]. */
 export function embed(table: ReferenceTensor, tokens: ArrayLike<number>): ReferenceTensor {
   const width = table.shape[1]!;
   const output = zeros([tokens.length, width]);
@@ -207,7 +210,7 @@ export function embed(table: ReferenceTensor, tokens: ArrayLike<number>): Refere
   return output;
 }
 
-/** Adds each token's gradient to its row of the table's gradient. */
+/** Adds row i of the output gradient to the row of `tableGradient` that belongs to token i. */
 export function embedBackward(
   tableGradient: ReferenceTensor,
   { tokens, outputGradient }: {

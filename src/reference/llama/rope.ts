@@ -1,6 +1,6 @@
 /**
- * RoPE's frequencies, plain or stretched for longer contexts: at position t the columns i and i +
- * D/2 of a head turn by the angle t times frequency i.
+ * RoPE's frequencies, plain or stretched for longer contexts. At position t, RoPE rotates the point
+ * whose coordinates are columns i and i + D/2 of a head by the angle t times frequency i.
  *
  * Sources: Su et al., arXiv 2104.09864; for the scaling, `modeling_rope_utils.py` of Hugging Face's
  * transformers.
@@ -33,7 +33,7 @@ export interface RopeOptions {
   /** D, the width of a head; even. */
   readonly headDim: number;
   readonly ropeBase: number;
-  /** Default: none. */
+  /** How the frequencies are stretched. Default: unstretched. */
   readonly ropeScaling?: RopeScaling | undefined;
 }
 
@@ -69,7 +69,7 @@ function scaled(frequency: number, scaling: RopeScaling): number {
 /**
  * Says what is wrong with a scaling.
  *
- * @returns the wrong field and what is wanted; undefined if the scaling is valid
+ * @returns the first wrong field, its value and what is wanted; undefined if the scaling is valid
  */
 export function ropeScalingProblem(
   scaling: RopeScaling,

@@ -5,7 +5,7 @@
  */
 
 /**
- * One layer's states. B sequences of T tokens; d, Hq, Hkv and D as in the model's configuration.
+ * One layer's states for B sequences of T tokens. The model's configuration sets d, Hq, Hkv and D.
  */
 export interface LayerTrace<Numbers> {
   /** h, the residual stream before the layer: [B, T, d] */
@@ -49,11 +49,14 @@ export interface AttentionTrace<Numbers> {
   readonly output: Numbers;
   /** The logarithm of the softmax's denominator: [B, Hq, T] */
   readonly logSumExp: Numbers;
-  /** How far each gate is open: [B, T, Hq] or [B, T, Hq D]; undefined without gates. */
+  /** How far each gate is open, 0 to 1: [B, T, Hq] or [B, T, Hq D]; undefined without gates. */
   readonly opening?: Numbers;
   /** r_attn, which attention adds to the stream: [B, T, d] */
   readonly residual: Numbers;
-  /** The loss's gradients. The one with respect to `value` has passed back through V-scale. */
+  /**
+   * The loss's gradients with respect to the states of the same names. Because `value` is the state
+   * before V-scale, the gradient with respect to it contains V-scale's derivative.
+   */
   readonly gradients: {
     readonly norm: Numbers;
     readonly query: Numbers;
@@ -61,8 +64,8 @@ export interface AttentionTrace<Numbers> {
     readonly value: Numbers;
     readonly output: Numbers;
     /**
-     * The gradient with respect to y′, the gates' output. Heads are joined along the last
-     * dimension: [B, T, Hq D].
+     * The gradient with respect to W_O's input: y′, the gates' output, or y if the model has no
+     * gates. Heads are joined along the last dimension: [B, T, Hq D].
      */
     readonly gated?: Numbers;
   };

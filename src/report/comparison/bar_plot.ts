@@ -23,7 +23,8 @@ export type Throughput = "FLOP/s" | "B/s";
  * Chooses an operator's throughput: arithmetic if it does many operations per byte, else traffic.
  */
 export function throughputOf(group: OperatorGroup): Throughput {
-  // RMSNorm and V-scale do less than 2 FLOP per byte, attention tens to hundreds.
+  // RMSNorm and V-scale do less than 2 FLOP per byte, attention tens to hundreds. The limit of 8
+  // lies between them.
   const intensities = group.rows.flatMap(({ cells }) =>
     cells.flatMap(({ roofline }) => roofline.intensity ?? [])
   );
@@ -44,7 +45,10 @@ export function throughput(
   };
 }
 
-/** A row's name within its operator: the shape, and the number format and cache if unusual. */
+/**
+ * A row's name within its operator: the shape, then the number format unless it is f32, then `cold`
+ * if the cache is cold.
+ */
 export function rowName({ shape, dtype, cache }: ComparisonRow): string {
   return formatShape(shape) + (dtype === "f32" ? "" : ` ${dtype}`) +
     (cache === "cold" ? " cold" : "");
@@ -70,11 +74,12 @@ function barsOf(comparison: Comparison, group: OperatorGroup, unit: Throughput):
   );
 }
 
-// If the longest bar were this many times as long as the shortest, the shortest would have only 6
-// pixels. Above this ratio the axis is logarithmic. It has no zero, so points replace the bars.
+// If the longest bar is this many times as long as the shortest, the shortest has only 6 pixels.
+// Above this ratio the axis is logarithmic. Such an axis has no zero from which bars could begin,
+// so points replace the bars.
 const WIDEST_BARS = 40;
 
-/** Draws an operator's throughput; longer is better. Undefined if no rate is known. */
+/** Draws an operator's throughput. Returns undefined if no rate is known. */
 export function barPlot(
   comparison: Comparison,
   group: OperatorGroup,

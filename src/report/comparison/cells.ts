@@ -35,9 +35,7 @@ const verdictTexts: Readonly<Record<Verdict, string>> = {
   "no data": NO_DATA,
 };
 
-/**
- * Writes a verdict as a cell; if the verdict is ambiguous, with its cause. Empty without a verdict.
- */
+/** Writes a verdict, and its cause if it is ambiguous. Without a verdict the cell is empty. */
 export function verdictCell(pair: JudgedPair | undefined): Cell {
   if (pair === undefined) return "";
   const { verdict, doubt } = pair;
@@ -54,7 +52,7 @@ export function timeCell(cell: ComparisonCell): Cell {
 }
 
 /**
- * A share of the roofline with half its interval in percentage points.
+ * Writes a share of the roofline, and ± half the width of its interval in percentage points.
  *
  * @returns for example `20.8 % ±1.3`
  */
@@ -71,7 +69,7 @@ export function shareText(
   return `${formatShare(rooflineShare)} ±${half < 10 ? half.toPrecision(2) : half.toFixed(0)}`;
 }
 
-/** The change against the first machine, such as `−14.2 % (−16.0 % … −12.4 %)`. */
+/** A time's change against the first machine and its interval: `−14.2 % (−16.0 % … −12.4 %)`. */
 export function changeText(
   { ratioToFirst, ratioInterval }: Pick<MachineTotal, "ratioToFirst" | "ratioInterval">,
 ): string {
@@ -81,7 +79,7 @@ export function changeText(
     : `${change} (${formatChangeInterval(ratioInterval)})`;
 }
 
-/** A ceiling as a cell, with a mark if a measurement of the same run exceeds it. */
+/** A ceiling as a cell. If a measurement of the same run exceeds it, the cell says how far. */
 export function ceilingCell(machine: Machine, name: BoundingCeiling, unit: string): Cell {
   const ceiling = machine.ceilings[name];
   const precision = ceiling ? ceilingPrecision(ceiling) : "";

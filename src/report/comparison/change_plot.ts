@@ -1,6 +1,6 @@
 /**
- * Draws two machines' comparison: the change of every measurement with its interval, and a band for
- * changes within the threshold.
+ * Draws two machines' comparison: the change of every measurement's time with its interval, and a
+ * band that marks the changes within the threshold.
  */
 import * as Plot from "@observablehq/plot";
 import type { Comparison } from "../../measure/comparison.ts";

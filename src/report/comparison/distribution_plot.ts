@@ -12,7 +12,7 @@ import { machineColor, machineDashes, machineSign, type OperatorGroup, plotText 
 interface Spread {
   readonly shape: string;
   readonly index: number;
-  /** The median on the same scale. */
+  /** The samples' median, divided by the same reference time. */
   readonly center: number;
   /** The histogram's baseline. */
   readonly foot: number;
@@ -38,8 +38,9 @@ const ALONE = 22;
 const SHARED = 48;
 
 /**
- * Whether the samples of both runs are divided by the first run's median, row by row. This needs
- * two runs with similar times; otherwise each run's samples are divided by its own median.
+ * Whether each row's samples of both runs are divided by the first run's median. This needs two
+ * runs whose times differ by less than a factor of 2 in every row. Otherwise each run's samples are
+ * divided by the run's own median.
  */
 function hasCommonReference(comparison: Comparison): boolean {
   return comparison.machines.length === 2 &&
@@ -62,7 +63,7 @@ function spreadsOf(comparison: Comparison, group: OperatorGroup, common: boolean
   );
 }
 
-/** The axis range around most samples: a distant outlier would make the histograms too narrow. */
+/** The axis range. It leaves out distant outliers, which would make the histograms too narrow. */
 function domainOf(spreads: readonly Spread[]): [number, number] {
   let [low, high] = [0.98, 1.02];
   for (const { values } of spreads) {
@@ -77,8 +78,8 @@ function domainOf(spreads: readonly Spread[]): [number, number] {
 }
 
 /**
- * The bins of a histogram of the samples inside the domain. On the y axis, a histogram has room of
- * height 1, and its highest bin takes 0.92 of it.
+ * The bins of a histogram of the samples inside the domain. The y axis has a length of 1 for each
+ * histogram, and the histogram's highest bin reaches 0.92.
  */
 function steps(spread: Spread, [low, high]: readonly [number, number]): Step[] {
   const counts = new Uint32Array(BINS);

@@ -1,6 +1,6 @@
 /**
- * A comparison as one HTML page without scripts or requests, readable in light and dark, on a
- * phone, and without seeing the pictures.
+ * A comparison as one HTML page without scripts or requests. It can be read in light and dark, on a
+ * phone, and by people who cannot see the pictures.
  */
 import type { Comparison } from "../../measure/comparison.ts";
 import { barPlot, throughputOf } from "./bar_plot.ts";
@@ -209,7 +209,8 @@ export interface ComparisonParts {
  * Renders a comparison as part of a larger page.
  *
  * @param document a browser's document, or one from `svg_document.ts`
- * @param options.pictures whether to draw, which takes long for many rows. Default true
+ * @param options.pictures whether to draw the pictures, which takes long for many rows. Default
+ *   true
  */
 export function comparisonParts(
   comparison: Comparison,

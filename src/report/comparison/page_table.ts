@@ -103,7 +103,7 @@ function timeMarkup(cell: ComparisonCell): Markup {
   }</span></td>`;
 }
 
-/** The remarks on single measurements, folded up. */
+/** The remarks on single measurements, in a list that the reader must unfold. */
 export function remarksMarkup(comparison: Comparison): Markup {
   const remarks = rowRemarks(comparison).filter(({ number }) => number !== undefined);
   if (remarks.length === 0) return html``;

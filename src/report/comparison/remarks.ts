@@ -30,13 +30,13 @@ function suspicions({ summary, measurement, pair, rooflineShare = 0 }: Compariso
 }
 
 export interface Remark {
-  /** From 1 on; undefined without remarks. */
+  /** From 1 on; undefined if the row has no remarks. */
   readonly number: number | undefined;
-  /** The measurement, then each machine with the remarks on it; not escaped. */
+  /** The measurement, then the name and the remarks of each machine that has any; not escaped. */
   readonly text: string;
 }
 
-/** One remark per row: failures, noise, the bench's warnings, doubts about verdicts. */
+/** Joins each row's remarks on failures, noise, the bench's warnings and doubts about verdicts. */
 export function rowRemarks(comparison: Comparison): Remark[] {
   let count = 0;
   return comparison.rows.map((row) => {

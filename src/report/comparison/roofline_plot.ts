@@ -1,4 +1,4 @@
-/** Draws the roofline plot: each adapter's ceilings, and its measurements below them. */
+/** Draws the roofline plot: each machine's ceilings as lines, and its measurements as points. */
 import * as Plot from "@observablehq/plot";
 import type { Comparison } from "../../measure/comparison.ts";
 import type { Ceilings, ResultFile } from "../../measure/result_file.ts";
@@ -26,11 +26,11 @@ interface Corner {
 
 interface Roofed {
   readonly ceilings: Ceilings;
-  /** The number formats that get a roof. */
+  /** The number formats for which a roof is drawn. */
   readonly dtypes: readonly string[];
 }
 
-/** A point for each measurement that has arithmetic, traffic and a time. */
+/** A point for each measurement with a time and with numbers of operations and bytes above 0. */
 function pointsOf(comparison: Comparison): Point[] {
   return comparison.rows.flatMap((row) =>
     row.cells.flatMap((cell, index) => {
@@ -68,7 +68,7 @@ export interface RooflinePlotOptions extends PictureOptions {
   readonly width: number;
 }
 
-/** Draws the roofline plot. Undefined if no measurement has arithmetic, traffic and a time. */
+/** Draws the roofline plot. Returns undefined if the plot would have no points. */
 export function rooflinePlot(
   comparison: Comparison,
   options: RooflinePlotOptions,
@@ -81,10 +81,7 @@ export function rooflinePlot(
   );
 }
 
-/**
- * Draws the roofline plot of a single run. Undefined if no measurement has arithmetic, traffic and
- * a time.
- */
+/** Draws the roofline plot of a single run. Returns undefined if the plot would have no points. */
 export function runRooflinePlot(
   { measurements, ceilings }: ResultFile,
   options: RooflinePlotOptions,

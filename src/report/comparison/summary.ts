@@ -1,4 +1,4 @@
-/** The beginning of a comparison's page: a sentence with the result, the machines, and warnings. */
+/** The beginning of a comparison's page: the result in a sentence, then machines, then warnings. */
 import type { Comparison } from "../../measure/comparison.ts";
 import type { Machine } from "../../measure/comparison/machine.ts";
 import { ceilingCell, shareText } from "./cells.ts";

@@ -73,8 +73,8 @@ export function pairTable(comparison: Comparison): Table {
 }
 
 /**
- * The table of any number of machines: one row per measurement, and one column per machine with the
- * time, its multiple of the row's best, and the share of the machine's roofline.
+ * The table of any number of machines: one row per measurement, and one column per machine. A cell
+ * shows the time, the time ÷ the row's best time, and the share of the machine's roofline.
  */
 export function matrixTable(comparison: Comparison): Table {
   const key = keyColumns(comparison);

@@ -132,9 +132,9 @@ export function formatComparisonCsv(comparison: Comparison): string {
 }
 
 /**
- * Writes a comparison as JSON, `gradsink-comparison/1`. An absent field means no data; samples stay
- * in the result files. `uncompared` holds the rows without a verdict. `exceeded` holds, for each
- * ceiling, the factor by which a machine's best row exceeds it.
+ * Writes a comparison as JSON, `gradsink-comparison/1`, without the samples. An absent field means
+ * no data. `uncompared` lists the rows without a verdict. A machine's `exceeded` names the ceilings
+ * that its measurements exceed, with the greatest ratio of a measured rate to the ceiling.
  */
 export function formatComparisonJson(comparison: Comparison): string {
   const { machines, rows, uncompared, totals, completeRows, threshold, warnings } = comparison;
@@ -164,7 +164,7 @@ export function formatComparisonJson(comparison: Comparison): string {
     uncompared: uncompared.map(described),
     warnings,
   };
-  // `escapeTerminal` escapes line breaks too. So escape the JSON line by line, which keeps the
-  // breaks between its lines; JSON's strings hold none.
+  // `escapeTerminal` escapes line breaks too. So each line is escaped alone, and the breaks between
+  // lines stay. Strings in JSON contain no raw line breaks.
   return JSON.stringify(value, null, 2).split("\n").map(escapeTerminal).join("\n") + "\n";
 }

@@ -1,4 +1,4 @@
-/** The arrays that an export can hold: a layer's states, and the loss's gradients at them. */
+/** The arrays that an export can hold: a layer's states, and the gradients with respect to them. */
 import type { LlamaConfig } from "../../reference/llama/config.ts";
 import type { LayerTrace } from "../../reference/llama/trace.ts";
 
@@ -8,11 +8,11 @@ export interface ExportedArray {
   readonly meaning: string;
   /** The names of its dimensions. */
   readonly axes: readonly string[];
-  /** The lengths of all dimensions but the first, which counts the texts. */
+  /** The lengths of all dimensions but the first, whose length is the number of texts. */
   readonly shape: (config: LlamaConfig, context: number) => readonly number[];
   /** Whether only layers with attention have this array. */
   readonly attention: boolean;
-  /** Reads the array from a layer's trace; undefined if a layer without attention lacks it. */
+  /** Reads the array from a layer's trace. Returns undefined if the layer lacks this array. */
   readonly read: (layer: LayerTrace<Float32Array>) => Float32Array | undefined;
   /**
    * Whether the array is a gradient. The export scales gradients to the mean loss over all texts.
@@ -53,8 +53,8 @@ function heads(kind: "query" | "value", meaning: string, read: Read): ExportedAr
 }
 
 /**
- * Describes the gradients with respect to one state. `also` names another state's gradient that
- * equals them.
+ * Describes the loss's gradient with respect to one state. `also` names another gradient that is
+ * equal to this one.
  */
 function gradient(array: ExportedArray, also?: string): ExportedArray {
   const meaning = `${array.meaning}, the loss's gradient with respect to the state` +
@@ -127,13 +127,13 @@ export function arrayOf(name: ArrayName): ExportedArray {
   return ARRAYS[name];
 }
 
-/** The arrays with a norm per token: those whose last axis is named `dimension`. */
+/** The arrays that have a norm for each token: those whose last axis is named `dimension`. */
 export const NORMED: readonly ArrayName[] = ARRAY_NAMES.filter((name) =>
   arrayOf(name).axes.at(-1) === "dimension"
 );
 
 /**
- * The Euclidean norms of an array's tokens, over all heads together: [B, T].
+ * The Euclidean norm of each token's elements, over all heads together: [B, T].
  *
  * @param values one batch of a {@linkcode NORMED} array
  * @param size B, T and the array's number of heads, 1 without heads
