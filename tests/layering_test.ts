@@ -99,10 +99,10 @@ function ringOf(imports: readonly Import[]): string[] {
 /** The most files per folder. */
 const MOST_FILES = 15;
 
-/** Folders of records, which grow with every study. */
+/** Folders of records. They grow with every study, so they may hold any number of files. */
 const records = ["fixtures/study", "fixtures/chain"];
 
-/** Folders that hold too many files, one line each. */
+/** Describes the folders that hold more than `MOST_FILES` files, one line each. */
 function fullFolders(paths: readonly string[]): string[] {
   const counts = new Map<string, number>();
   for (const path of paths) counts.set(dirname(path), (counts.get(dirname(path)) ?? 0) + 1);

@@ -68,7 +68,7 @@ testBench(
     assertEquals(code, 3, stderr);
     const { measurements, status } = await readResultFile(path);
     assertEquals(status, "complete");
-    // Hot and cold run the same kernel, so both fail.
+    // The rows with a hot and a cold cache run the same kernel, so both rows fail.
     const failed = measurements.filter((each) => each.status === "failed");
     assertEquals(failed.map(({ pass, samples }) => [pass, samples.length]), [
       ["forward", 0],
@@ -164,7 +164,7 @@ testBench(
   },
 );
 
-// This test uses the GPU, and takes 12 s until a deadline ends the endless kernel.
+// This test uses the GPU. It takes 12 s, because only a deadline ends the endless kernel.
 testBench(
   "bench() reports hanging, crashing, wrong and uncompilable kernels, and measures the others",
   async (folder) => {

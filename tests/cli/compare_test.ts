@@ -20,7 +20,10 @@ async function compare(...args: string[]): Promise<{ code: number; out: string; 
   return { code: await runCompare(args, output), ...output.texts };
 }
 
-/** Checks a refusal: one clear line, and nothing on standard output. */
+/**
+ * Checks that the command exits with `code`, prints one line that contains `part` to standard
+ * error, and prints nothing to standard output.
+ */
 async function refused(code: number, part: string, ...args: string[]): Promise<void> {
   const found = await compare(...args);
   assertEquals([found.code, found.out], [code, ""], found.err);
@@ -32,7 +35,7 @@ async function names(folder: string): Promise<string[]> {
   return (await Array.fromAsync(Deno.readDir(folder))).map(({ name }) => name).sort();
 }
 
-/** Writes a result file whose times are multiplied by a factor. */
+/** Writes a result file of made-up times, multiplied by `factor`, and returns the file's path. */
 async function result(
   folder: string,
   name: string,
@@ -65,8 +68,8 @@ test("compare prints a table, Markdown, CSV or JSON", async (folder) => {
   assertEquals(csv.out.trimEnd().split("\n").length, 7);
   const json = JSON.parse((await compare("-f", "json", a, b)).out);
   assertEquals(json.rows.length, 3);
-  // For each file, take the geometric mean of its four processes' medians. The ratio compares these
-  // two means.
+  // For each file, compute the geometric mean of its four processes' medians. The ratio is file b's
+  // mean divided by file a's.
   const raw = await Promise.all(
     [a, b].map(async (path) => JSON.parse(await Deno.readTextFile(path))),
   );
@@ -128,7 +131,8 @@ test(
     assertEquals((await compare(slower, a, "--fail-on-regression=5%")).code, 0);
     assertEquals((await compare(a, same, "--fail-on-regression=5%")).code, 0);
     assertEquals((await compare(a, slower)).code, 0);
-    // The third measurement is missing, too, but a regression decides the exit code.
+    // File d also lacks the third measurement. That alone would give exit code 4, but a row that
+    // broke gives 3.
     const broke = await compare(a, broken, "--fail-on-regression=5%");
     assertEquals(broke.code, 3);
     assertStringIncludes(broke.err, "on d: wrong");

@@ -32,7 +32,7 @@ test("runs compares runs in a table, in a page, and in CSV with every number", (
     const lines = (await Deno.readTextFile(csv)).trim().split(/\r?\n/);
     assertEquals(lines[0], "run,seed,v_scale,step,quantity,layer,head,value,low,high");
     assert(lines.every((line) => line.split(",").length >= 10));
-    // The last gradient-sink ratio R_GS of layer 1, with its interval.
+    // The CSV's line with the last gradient-sink ratio R_GS of layer 1, and its interval.
     const { layers, intervals } = result.measurement!;
     const [low, high] = intervals!.layers[1]!.gradientSink!;
     const wanted = `one,3,learned,24,R_GS,1,,${

@@ -48,7 +48,7 @@ test("sinks measures the newest checkpoint of a run, as tables and as JSON", asy
     assertEquals(written.quantization?.cases.length, 4);
     assertEquals(written.theory?.errors, []);
     assertEquals(written.layers[0]!.attention!.heads.length, 2);
-    // The measured norm is that of the gradient summed over all texts.
+    // The measured norm at token 0 is that of a sum: token 0's gradients, added over all texts.
     const gradient = parseNpy(
       await Deno.readFile(join(`${file}.states`, "attention_norm_gradient_00.npy")),
     );
@@ -59,7 +59,7 @@ test("sinks measures the newest checkpoint of a run, as tables and as JSON", asy
     const { norm } = written.layers[0]!.attention!.gradients;
     assert(Math.abs(Math.hypot(...first) / norm[0]! - 1) < 1e-5, `${first}, wanted ${norm[0]}`);
     assert(written.oracleLoss! > 0 && written.loss! > written.oracleLoss!);
-    // The same checkpoint, named by its own folder, with JSON on standard output.
+    // If the same checkpoint is named by its own folder, the JSON on standard output is the same.
     const again = await run(join(path, "checkpoints", "step-00000020"), "--batches=2", "--json");
     assertEquals(again.code, 0, again.err);
     assertEquals(JSON.parse(again.out), written);
@@ -82,7 +82,8 @@ test("sinks measures the newest checkpoint of a run, as tables and as JSON", asy
   });
 });
 
-// The float64 twin's loss on `count` training batches of a run, from `first` on.
+// The float64 twin's mean loss over `count` training batches from batch `first` on, with the
+// parameters of step `step`.
 async function trainingLoss(
   run: RunSettings,
   { step, batch, first, count }: {
@@ -120,8 +121,8 @@ test("sinks --split=training measures on the batches of the run's next step", as
     const loss = await trainingLoss(accumulated, { step: 4, batch: 2, first: 12, count: 3 });
     assert(Math.abs(usual.loss! / loss - 1) < 1e-5, `${usual.loss}, wanted ${loss}`);
     assertEquals(usual.quantization!.loss.toFixed(4), loss.toFixed(4));
-    // In batches of 5, the first five batches hold the 24 sequences that the run has used. The
-    // sixth is measured.
+    // The run has used 24 sequences. With 5 sequences per batch, they lie in the first five
+    // batches, so the sixth batch is measured.
     const other = await measured("--batches=1", "--batch=5", "--no-quantization", "--no-theory");
     const otherLoss = await trainingLoss(accumulated, { step: 4, batch: 5, first: 5, count: 1 });
     assert(Math.abs(other.loss! / otherLoss - 1) < 1e-5, `${other.loss}, wanted ${otherLoss}`);

@@ -204,7 +204,7 @@ Deno.test({
       }).spawn();
       let err = "";
       for await (const part of child.stderr.pipeThrough(new TextDecoderStream())) {
-        // Interrupt at the second line: the first one only reports the start.
+        // Interrupts at the first line that reports a step above 0.
         if (/step [1-9]/.test(err + part) && !/step [1-9]/.test(err)) child.kill("SIGINT");
         err += part;
       }

@@ -50,7 +50,7 @@ function denoFolder(): string {
   return Deno.env.get("DENO_DIR") ?? `${usualCache()}/deno`;
 }
 
-// Whether the program `script` of util-linux is installed: it runs a command at a terminal.
+// Whether util-linux's `script` is installed, a program that runs a command at a terminal.
 async function hasScript(): Promise<boolean> {
   const command = new Deno.Command("script", { args: ["--version"], stdin: "null" });
   const text = await command.output().then(({ stdout }) => new TextDecoder().decode(stdout))
@@ -169,10 +169,11 @@ testTune(
     assertEquals([...taken.values()].sort(), choices.map(({ variant }) => variant).sort());
     assert([...taken.keys()].every((key) => /^rmsNorm\w+ vector d<=\d+ rows<=\d+$/.test(key)));
 
-    // The option and the environment variable leave the choices out.
+    // With the option `tuning: false`, or with GRADSINK_TUNING=off, openGpu() takes no choices.
     assertEquals(await choicesIn(folder, { options: { tuning: false } }), []);
     assertEquals(await choicesIn(folder, { tuning: "off" }), []);
-    // Another adapter uses the same folder, but another file name.
+    // openGpu() does not take another adapter's choices, which lie in the same folder under another
+    // file name.
     await Deno.rename(file, file.replace(/[0-9a-f]{4}\.json$/, "0000.json"));
     assertEquals(await choicesIn(folder), []);
   },

@@ -22,7 +22,7 @@ const config: LlamaConfig = {
   layersWithoutAttention: [0],
 };
 
-/** Far from the initial state, so that heads prefer some tokens. */
+/** Parameters far from the initial ones, so that heads prefer some tokens. */
 const parameters = new Map(
   listParameters(config).map((parameter) => [
     parameter.name,
@@ -32,7 +32,7 @@ const parameters = new Map(
   ]),
 );
 
-/** Irregular tokens; odd positions are idle. */
+/** A task with irregular tokens, in which the queries at odd positions are idle. */
 const task: Task = {
   vocabulary: 9,
   context: 12,
@@ -46,7 +46,10 @@ const task: Task = {
   idleQueries: ({ batch }) => Uint8Array.from({ length: 12 * batch }, (_, i) => i % 2),
 };
 
-/** For each list in two results: the largest difference, relative to the largest wanted number. */
+/**
+ * For each list of numbers in `wanted`: its path, and its largest difference from the list in
+ * `actual`, relative to the largest wanted number.
+ */
 function differences(
   actual: unknown,
   wanted: unknown,
@@ -64,7 +67,8 @@ function differences(
   if (typeof wanted === "number") return differences([actual], [wanted], path);
   if (typeof wanted === "object" && wanted !== null) {
     if ("sink" in wanted && "early" in wanted) {
-      // Leave out the ratio: ∂L/∂q_0 is 0 for the twin, and a tiny rounding error on a GPU.
+      // Leave out the ratio of the two numbers. For ∂L/∂q_0 it cannot be compared: this gradient is
+      // 0 in the twin and a tiny rounding error on a GPU.
       const pair = (value: unknown) => {
         const { sink, early } = value as { sink: number; early: number };
         return [sink, early];
@@ -72,7 +76,8 @@ function differences(
       return differences(pair(actual), pair(wanted), path);
     }
     return Object.entries(wanted).flatMap(([name, value]) => {
-      // A floor is proportional to the unit roundoff: 2^−24 on the GPU, 2^−53 in the twin.
+      // A gradient's floor is proportional to the unit roundoff. This is 2^−24 on the GPU and 2^−53
+      // in the twin, so the GPU's floor is 2^29 times as large.
       const expected = name.endsWith("GradientFloor") ? 2 ** 29 * value : value;
       return differences((actual as Record<string, unknown>)[name], expected, `${path}.${name}`);
     });

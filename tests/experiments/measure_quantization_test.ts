@@ -25,8 +25,8 @@ const parameters = new Map(
     ),
   ]),
 );
-// Only token 8 creates massive activations: it makes one hidden unit of the MLP hundreds of times
-// as large.
+// Only token 8 creates massive activations. For this token, one hidden unit of the MLP is hundreds
+// of times as large as for other tokens.
 const gate = parameters.get("model.layers.0.mlp.gate_proj.weight")!;
 const up = parameters.get("model.layers.0.mlp.up_proj.weight")!;
 parameters.get("model.embed_tokens.weight")!.forEach((_, i, values) => {
@@ -39,8 +39,8 @@ for (const weight of [gate, up]) {
 }
 
 /**
- * A task that records the requested batches in order. From step `massiveFrom` on they contain token
- * 8.
+ * A task whose batches contain token 8 from step `massiveFrom` on. `asked` lists the steps of the
+ * requested batches in order.
  */
 function tokens(
   massiveFrom: number,
@@ -84,7 +84,8 @@ onEachRuntime("measureQuantization() calibrates on other batches than it measure
     "all-linears static-tensor",
     "all-linears dynamic-token",
   ]);
-  // Both runs measure the same sequences; only the batches for static scales contain token 8.
+  // Both calls measure the same batches 0 and 1, without token 8. Token 8 occurs only in the
+  // batches from which the second call takes its static scales.
   assertEquals(after.loss, before.loss);
   assertEquals(after.calibrationBatches, 3);
   [0, 1, 2, 3].forEach((i) => {
@@ -115,7 +116,8 @@ onEachRuntime(
     using model = new Llama(gpu, { config, batch: 4, context: 6, parameters, kernels: "start" });
     const text = tokens(Infinity).task;
     const options = { batches: 2, calibrationBatches: 1 };
-    // Two measured batches and one for calibration need 12 sequences.
+    // Two measured batches and one for calibration need 12 sequences. If validation has only 11,
+    // calibration takes its batch from training.
     for (const [validation, wanted] of [[12, "validation 2"], [11, "training 0"]] as const) {
       const asked = new Set<string>();
       const task: Task = {

@@ -47,7 +47,7 @@ Deno.test.afterAll(async () => {
 
 /**
  * Everything about a run that must not depend on interruptions: the bytes of its checkpoints, and
- * its metrics without times.
+ * its metrics without speeds and without the sources of measurements.
  */
 async function outcome(folder: string): Promise<unknown> {
   const files: Record<string, string> = {};
@@ -107,7 +107,7 @@ test("trainRun() gives the same bits with and without interruptions at any step"
         { folder: parts, settings: TINY_RUN, resume: "if-there" },
         {
           signal: interrupt.signal,
-          // The run stops at a progress report, because these come more often than metrics rows.
+          // Interrupts the run at a progress report. Reports come more often than metrics rows.
           onProgress: ({ step }) => step >= stop && interrupt.abort(),
         },
       );

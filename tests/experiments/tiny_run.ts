@@ -6,7 +6,7 @@ import { RUN_SCHEMA, type RunSettings } from "../../src/experiments/run/settings
 import { trainRun } from "../../src/experiments/run.ts";
 import { PLAIN_LLAMA } from "../../src/reference/llama/config.ts";
 
-/** A run with two layers, accumulated batches and learned V-scale. */
+/** A run with two layers, learned V-scale, and gradients accumulated over two batches per step. */
 export const TINY_RUN: RunSettings = {
   schema: RUN_SCHEMA,
   preset: "tiny",

@@ -1,4 +1,4 @@
-/** The folders for cached files, as environment variables say. */
+/** Environment variables decide in which folders cached files lie. */
 import {
   packageCacheFolder,
   projectCacheFolder,

@@ -32,8 +32,8 @@ function jobsOf(count: number): Job[] {
 }
 
 /**
- * A session that measures at once, in reverse order, and skips job 1. `asked` records its calls:
- * for a batch the round, the jobs, and the jobs that need no check.
+ * A session that measures without delay, takes the jobs in reverse order, and skips job 1. `asked`
+ * records its calls: for a batch the round, the jobs, and the jobs that need no check.
  */
 function fakeSession({ during = () => {} }: { readonly during?: () => void } = {}) {
   const asked: string[] = [];

@@ -28,7 +28,8 @@ async function checkoutIn(folder: string): Promise<string> {
   return path;
 }
 
-// A copy, because a process may import text files from its own folder, but not through links.
+// Copies a folder. Links would not do: a process may import text files from its own folder, but not
+// through links.
 async function copyFolder(from: string, to: string): Promise<void> {
   await Deno.mkdir(to);
   for await (const { name, isDirectory } of Deno.readDir(from)) {
@@ -194,7 +195,8 @@ Deno.test("partnersOf() pairs equal variants, and otherwise each side's default"
   // If the default variant has changed, the old default is compared with the new one, because
   // callers get the default.
   assertEquals(found([job(0, "new")], [job(5, "old")]), ["0 0 old"]);
-  // A variant that one checkout lacks is measured alone, and no job has two partners.
+  // The other checkout has one variant, so it is the partner of only one job. The job that has no
+  // partner is measured alone.
   assertEquals(found([job(0, "new"), job(1, "old", false)], [job(0, "old")]), ["1 1 old"]);
   assertEquals(found([job(0, "a"), job(1, "c", false)], [job(0, "a")]), ["0 0 a"]);
 });

@@ -40,7 +40,7 @@ testBench("bench() refuses a wrong command line in one line, before any work", a
     [[`--resume=${existing}`], 1, "there.json"],
     [[`--resume=${folder}`], 1, "is a folder"],
   ];
-  // This measuring process cannot start, so the command must stop earlier.
+  // This measuring process cannot start, so `bench` must refuse each command line before it tries.
   const child = { command: `${folder}/nothing`, args: [] };
   for (const [args, code, text] of wrong) {
     const output = recordOutput();

@@ -1,6 +1,6 @@
 /**
- * Starts the bench in a process of its own. A stand-in measures for it: a process without a GPU, or
- * one with faulty kernels.
+ * Starts the bench in a process of its own, with a stand-in for its measuring process: one that
+ * uses no GPU, or one with faulty kernels.
  */
 import { fileURLToPath } from "node:url";
 
@@ -8,13 +8,13 @@ const needed = ["run", "read", "write", "env", "sys"] as const;
 const missing: string[] = [];
 for (const name of needed) {
   const { state } = await Deno.permissions.query({ name });
-  // Without --allow-sys the tests work, too; the file then says less about the machine.
+  // The tests also pass without --allow-sys. Result files then say less about the machine.
   if (state !== "granted" && name !== "sys") missing.push(`--allow-${name}`);
 }
 
 /**
- * Registers a test with a temporary folder. Without permissions it is ignored, and its name says
- * so.
+ * Registers a test that gets a temporary folder. If permissions are missing, the test is ignored,
+ * and its name lists their flags.
  */
 export function testBench(name: string, fn: (folder: string) => Promise<void>): void {
   const ignore = missing.length > 0;
@@ -38,7 +38,7 @@ const main = fileURLToPath(new URL("../programs/bench_main.ts", import.meta.url)
 export interface Bench {
   /** The measuring process. Default: one without a GPU. */
   readonly child?: "fake_child.ts" | "faulty_child.ts";
-  /** What `../programs/fake_child.ts` does; see there. */
+  /** Instructions to `../programs/fake_child.ts`, which describes them. */
   readonly fake?: {
     readonly pace?: number;
     readonly adapter?: string;

@@ -12,8 +12,8 @@ testBench("of two runs with the same --out, one ends before it measures", async 
   const args = ["--kernels=v-scale", "--passes=forward", "--cache=hot", "--budget=30"];
   const path = `${folder}/a.json`;
   const runs = await Promise.all([1, 2].map(() => run([`--out=${path}`, ...args])));
-  // A run that starts much later than the other finds the file already while it reads its command
-  // line. It then exits with 2 instead of 1.
+  // The run that loses exits with 1. If it starts so late that the file exists when it reads its
+  // command line, it exits with 2.
   const [won, lost] = runs.toSorted((a, b) => a.code - b.code);
   assertEquals(won!.code, 0, won!.stderr);
   assert(lost!.code === 1 || lost!.code === 2, lost!.stderr);
@@ -52,7 +52,8 @@ testBench(
 );
 
 testBench("bench() leaves a valid file at whatever moment it is killed", async (folder) => {
-  // When the run is killed, in ms: from before its first write to just before its end at 1.5 s.
+  // Each run is killed this many ms after its start: at the earliest before its first write, and at
+  // the latest just before its end at 1.5 s.
   const moments = randomUniform({ seed: 11, length: 8, minimum: 150, maximum: 1400 });
   const counts: number[] = [];
   for (const [i, moment] of moments.entries()) {
@@ -85,8 +86,8 @@ testBench(
     assertEquals(after.status, "complete");
     assertEquals(after.date, before.date);
     assertEquals(after.ceilings.f32Fma?.value, before.ceilings.f32Fma?.value);
-    // The file keeps all samples taken before the interrupt. A row continues with the processes
-    // that it lacks.
+    // The resumed run keeps all samples taken before the kill, and adds only the processes that a
+    // row lacks.
     for (const old of before.measurements) {
       const key = (each: Measurement): string =>
         JSON.stringify([each.kernel, each.pass, each.shape, each.cache]);
@@ -150,7 +151,7 @@ testBench(
     assertEquals(older.code, 2);
     assertStringIncludes(older.stderr, "0.0.0");
 
-    // Kernels of two commits, or times of two hosts, never share a file.
+    // A file never mixes measurements of two commits, two hosts or two versions of the runtime.
     const commit = "0".repeat(40);
     await writeResultFile(path, {
       ...{ ...file, suite: { ...file.suite, commit }, status: "incomplete", measurements },
@@ -169,7 +170,7 @@ testBench(
     assertEquals(updated.code, 2);
     assertStringIncludes(updated.stderr, 'version of the runtime: "1.0.0", not ');
 
-    // A resumed file's settings are checked like a command line.
+    // The settings in a resumed file are checked as the options of a command line are.
     const settings = { ...file.settings, selection: { kernels: ["constructor"] } };
     await writeResultFile(path, { ...file, settings, status: "incomplete", measurements });
     const strange = await run([`--resume=${path}`]);

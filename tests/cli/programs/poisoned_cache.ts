@@ -11,7 +11,8 @@ function write(text: string): Promise<void> {
   return Deno.writeTextFile(file, text);
 }
 
-// A hundred choices for a call that fits into no memory, and that would take far too long to plan.
+// A file with a hundred choices. Each is for a call whose tensors fit into no memory, and which
+// would take far too long to plan.
 function endless(): string {
   const file = JSON.parse(sound);
   const dimensions = { B: 2 ** 24, Hq: 2 ** 24, Hkv: 2 ** 24, T: 256, D: 64 };

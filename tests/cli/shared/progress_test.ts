@@ -1,7 +1,10 @@
 import { Progress, type ProgressState } from "../../../src/cli/shared/progress.ts";
 import { assertEquals } from "../../support/assert/assert.ts";
 
-/** What Progress prints without a terminal for states that come `after` seconds from the start. */
+/**
+ * The lines that Progress prints without a terminal. Each state is shown `after` seconds after the
+ * start.
+ */
 function lines(states: readonly (ProgressState & { readonly after: number })[]): string[] {
   let text = "";
   let now = 0;

@@ -12,8 +12,8 @@ import { fields, type Scene, SENTENCE, withModel } from "./pretrained_scene.ts";
 const test = testWith("read", "write");
 
 /**
- * Puts a mistake into the scene. Returns words that the command's error must contain, and the
- * arguments, if any, without which the command would not meet the mistake.
+ * Makes a mistake in the scene's files. Returns words that the command's error must contain
+ * (`says`), and arguments to add to the command line (`args`), if any.
  */
 type Mistake = (
   scene: Scene,
@@ -155,7 +155,7 @@ const mistakes: Readonly<Record<string, Mistake>> = {
     for await (const { name } of Deno.readDir(model)) {
       if (!/^(adapter|tokenizer)/.test(name)) await Deno.remove(at(name));
     }
-    // The error is about the folder: it explains more than an error about --texts would.
+    // The error must be about the folder, because that explains more than an error about --texts.
     return { args: ["--texts=2"], says: "has no config.json, but adapter_model.safetensors, an" };
   },
   "options of pretrained models without a tokenizer": async ({ at }) => {
@@ -197,7 +197,7 @@ for (const [name, mistake] of Object.entries(mistakes)) {
       );
       const { out, err } = output.texts;
       assertEquals(out, "");
-      // Without a terminal, progress is printed as lines, too.
+      // Without a terminal, the command also prints progress lines. These are not counted.
       const lines = err.split("\n").filter((line) => !/^\d+\/\d+ /.test(line));
       assertEquals(lines.length, 2, err);
       assert(lines[0]!.startsWith("sinks: "), err);

@@ -11,7 +11,10 @@ export const SENTENCE = "It was the best of times, it was the worst of times. ";
 /** The fields of the model's config.json. */
 export const fields = { ...CONFIGS.qwen3Of5, vocab_size: 320 };
 
-/** A folder, the model and the text in it, and the path of a file of the model. */
+/**
+ * The paths of a folder, and of the model's folder and the text file in it. `at` returns the path
+ * of a file of the model.
+ */
 export interface Scene {
   readonly folder: string;
   readonly model: string;

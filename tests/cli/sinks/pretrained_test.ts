@@ -89,7 +89,7 @@ Deno.test({
       const { tasks } = JSON.parse(await Deno.readTextFile(join(root, "deno.json")));
       const [deno, run, ...flags] = (tasks.sinks.command as string).split(" ");
       assertEquals([deno, run], ["deno", "run"]);
-      // The user must add this permission to the task's flags.
+      // The task's flags do not grant this permission, so the user must add it.
       const network = `--allow-net=${new URL(hub.address).host}`;
       const sinks = async (...granted: string[]) => {
         const { code, stderr } = await new Deno.Command(Deno.execPath(), {

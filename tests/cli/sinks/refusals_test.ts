@@ -73,7 +73,7 @@ test("sinks refuses checkpoints that are truncated, of another shape, or hold Na
     await fails(undefined, /has no model\.safetensors, but optimizer\.safetensors, an optimizer/);
     await Deno.writeFile(model, bytes);
     assertEquals((await run(path, "--batches=1", "--no-quantization")).code, 0);
-    // A run whose task has other tokens than the model.
+    // With 7 characters, this run's task has 8 tokens, but its model has 9.
     const file = join(path, "settings.json");
     const other = { ...settings, task: { ...settings.task, characters: 7 } };
     await Deno.writeTextFile(file, JSON.stringify(other));

@@ -36,7 +36,7 @@ Deno.test("timeLeft() uses each setting's own pace", () => {
     stateOf({ arm: { setting: "deep", variant: "none", seed: 2 } }),
   ];
   assertEquals(timeLeft(states, { jobs: 1, now }), 10 + 60 + 120);
-  // If all run at the same time, the longest one decides.
+  // If all arms run at the same time, the arm with the most time left decides.
   assertEquals(timeLeft(states, { jobs: 4, now }), 120);
   const lines = overview(states, { jobs: 1, now });
   assertStringIncludes(lines[0]!, "37 %  1 finished, 1 running, 2 waiting  3 min 10 s left");

@@ -11,7 +11,7 @@ const test = testOnDisk("run", "env");
 
 test("study report begins with the planned runs that are missing", async (folder) => {
   const out = join(folder, "study");
-  // The second shard never runs, so its seed 2 occurs only in the plan.
+  // Seed 2 belongs to the second shard, which never runs. So seed 2 occurs only in the plan.
   const args = [...SMALL, "--seeds=2", "--shard=1/2", `--out=${out}`];
   assertEquals((await ran(args)).code, 0);
   const [report, gathered] = [join(folder, "report"), join(folder, "gathered")];

@@ -34,8 +34,8 @@ const FIRST = 8;
 
 /**
  * A model whose queries give the first token all but about a millionth of their weight. Queries
- * read element 0, which all other tokens have; keys read element 1, which only the first token has.
- * Query and key hold what they read in the same component, which RoPE hardly rotates.
+ * read element 0, which is 1 for all other tokens. Keys read element 1, which is 1 only for the
+ * first token. Both write what they read to the same component, which RoPE hardly rotates.
  */
 function strongSink(logit: number): Map<string, Float32Array<ArrayBuffer>> {
   const parameters = new Map(
@@ -52,7 +52,8 @@ function strongSink(logit: number): Map<string, Float32Array<ArrayBuffer>> {
     embedding[token * modelDim + 1] = isFirst ? 1 : 0;
   }
   const names = layerParameterNames(0);
-  // If one element dominates a row, RMSNorm scales it to √d.
+  // If one element dominates a row, RMSNorm scales that element to √d. Then query and key are both
+  // size · √d, and the attention logit is size² · d / √headDim, which is `logit`.
   const size = Math.sqrt(logit * Math.sqrt(headDim) / modelDim);
   const row = headDim / 2 - 1;
   for (const [name, element] of [[names.query, 0], [names.key, 1]] as const) {

@@ -39,7 +39,7 @@ async function massiveModel(): Promise<WeightSource> {
   });
 }
 
-/** The twin's loss, computed from the states after LAYER on. */
+/** The twin's loss if layer LAYER's output is `states`. Runs only the layers after it. */
 function lossFrom(
   states: Float64Array,
   { config, parameters, targets }: {
@@ -49,7 +49,7 @@ function lossFrom(
   },
 ): number {
   const first = LAYER + 1;
-  // Replaces the embedding's first rows by the states, one token per state.
+  // The states become the embedding's first rows. So token i's embedding is state i.
   const embedding = new Float64Array(parameters.get(EMBEDDING)!);
   embedding.set(states);
   const moved = new Map<string, Float64Array>([

@@ -35,7 +35,10 @@ function withLayers(
   return { ...record, trajectory };
 }
 
-/** Runs that differ from the baseline only in value norms. */
+/**
+ * The chain of made-up runs that differ from the baseline only in value norms. `missing` names the
+ * runs to leave out, such as `learned 3` for seed 3.
+ */
 function chain(seeds: readonly number[], missing: readonly string[] = []): Chain {
   const found = seeds.flatMap((seed) =>
     (Object.keys(NORMS) as StudyVariant[]).flatMap((variant) => {
@@ -63,8 +66,8 @@ function cell(of: Chain, variant: StudyVariant, id: string, moment: ChainMoment 
 Deno.test("chainOf() decides between broken, weaker, stronger and no change by its rule", () => {
   const of = chain([1, 2, 3, 4, 5, 6]);
   assertEquals(of.cells.length, 3 * CHAIN_LINKS.length * CHAIN_MOMENTS.length);
-  // Value drain weakens when the norm rises: 3 times the norm means broken, 1.2 times means weaker,
-  // and 0.3 times means stronger.
+  // Value drain weakens when the value norm rises. 3 times the baseline's norm means broken, 1.2
+  // times means weaker, and 0.3 times means stronger.
   const drain = (variant: StudyVariant) => cell(of, variant, "drain");
   assertEquals(drain("learned-sink").verdict, "broken");
   assertEquals(drain("head-gate").verdict, "weaker");
@@ -111,7 +114,8 @@ Deno.test("chainOf() gives no verdict on few seeds, and counts only seeds that a
 
 Deno.test("chainOf() compares at equal loss and at equal sink, and says if there is no such step", () => {
   const of = chain([1, 2]);
-  // Loss and sink are the same in all arms, so all comparisons are at the same steps.
+  // At each step all arms have the same loss and the same sink. So equal loss or equal sink means
+  // equal steps.
   assertEquals(cell(of, "learned-sink", "drain", "equal loss").effect.median, 3);
   const equal = cell(of, "learned-sink", "drain", "equal sink");
   assert(Math.abs(equal.effect.median! - 3) < 1e-9);

@@ -78,7 +78,7 @@ Deno.test("a record holds intervals over sequences, or none, as older records do
   }
 });
 
-/** A record's JSON after a change to its parsed form. */
+/** The JSON of a made-up record to which `change` was applied. */
 function broken(change: (record: Record<string, never>) => void): string {
   const value = JSON.parse(JSON.stringify(syntheticRecord()));
   change(value);

@@ -21,8 +21,8 @@ Deno.test("studyRunSettings() gives all variants the same settings except for th
     }
     const models = all.map(({ model }) => JSON.stringify(model));
     assertEquals(new Set(models).size, models.length);
-    // Older versions had no sinks and gates. To resume their runs, a model without these must have
-    // settings that do not name them.
+    // Older versions had neither learned sinks nor attention gates. To resume their runs, the
+    // settings of a model that has neither must not name them.
     assert(!/sinkLogit|attentionGate/.test(models[0]!), models[0]);
   }
 });

@@ -23,7 +23,7 @@ export interface World {
   readonly steps?: number;
   readonly status?: StudyRecord["status"];
   readonly settings?: StudyRecord["settings"];
-  /** Whether the given settings replace the usual ones instead of being added. */
+  /** If true, `settings` replaces the usual settings. Otherwise it is added to them. */
   readonly onlySettings?: boolean;
   readonly withFinal?: boolean;
 }
@@ -270,7 +270,10 @@ export function syntheticRecord(options: World = {}): StudyRecord {
   };
 }
 
-/** Records of all variants × seeds of some settings, as from one folder. */
+/**
+ * Records of the baseline and three V-scale variants, for each seed and each setting in `names`,
+ * with paths in one folder.
+ */
 export function syntheticStudy(
   seeds: readonly number[],
   options: World & { readonly names?: readonly StudySetting[] } = {},

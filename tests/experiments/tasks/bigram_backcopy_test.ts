@@ -62,7 +62,7 @@ Deno.test("syntheticBigramTable() has rows whose mean is the unigram", () => {
       mean += many.rows[a * characters + b]! / WEIGHT_SUM / characters;
     }
     // A row's share has the variance π(1 − π)/(c + 1) with c = 3. The limit is five standard errors
-    // of 400 rows.
+    // of the mean over 400 rows.
     const error = Math.sqrt(share * (1 - share) / 4 / characters);
     assert(Math.abs(mean - share) < 5 * error, `${b}: ${mean} against ${share} ± ${error}`);
   }
@@ -77,7 +77,7 @@ Deno.test("countedBigramTable() counts pairs of characters", () => {
   assertEquals([...rowOf(counted, 0)], [0, 0.75 * WEIGHT_SUM, 0.25 * WEIGHT_SUM]);
   assertEquals([...rowOf(counted, 1)], [WEIGHT_SUM, 0, 0]);
   assertEquals([...rowOf(counted, 2)], [...counted.unigram]);
-  // "b" and "c" together are as frequent as "a".
+  // With 2 characters, "b" and "c" count as one character, which is as frequent as "a".
   assertEquals([...countedBigramTable({ text: "abababac", characters: 2 }).unigram], [
     WEIGHT_SUM / 2,
     WEIGHT_SUM / 2,

@@ -9,7 +9,10 @@ import { testWithPipe } from "../../support/pipe.ts";
 
 const test = testWith("read", "write");
 
-/** Writes files; undefined in place of a content makes a folder. */
+/**
+ * Writes `files`, which maps names to contents, into `folder`. Where a content is undefined, makes
+ * a folder.
+ */
 async function write(
   folder: string,
   files: Readonly<Record<string, string | Uint8Array | undefined>>,

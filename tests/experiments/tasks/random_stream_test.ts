@@ -16,8 +16,8 @@ Deno.test("RandomStream gives different numbers at every place, also at neighbor
     return [stream.bits(), stream.bits(), stream.bits()].join();
   }));
   assertEquals(seen.size, places.length);
-  // Streams of neighboring steps (the second number) are independent: half of the bits of their
-  // first outputs agree.
+  // Streams of neighboring steps (the second number) must be independent. If so, about half of the
+  // bits of their first outputs agree.
   let agreeing = 0;
   const pairs = 4000;
   for (let seed = 0; seed < pairs; seed++) {

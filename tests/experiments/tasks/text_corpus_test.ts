@@ -11,7 +11,8 @@ import { testOnDisk } from "../../support/folder.ts";
 
 const test = testOnDisk();
 
-// Every pair of bytes that begins at an even place is unique, so it tells where a context begins.
+// Bytes of which every pair that begins at an even index is unique. So a context's first two bytes
+// tell where in the text the context begins.
 function marked(length: number): Uint8Array {
   return Uint8Array.from({ length }, (_, i) => i % 2 === 0 ? i / 2 % 251 : 1 + Math.floor(i / 502));
 }
@@ -113,7 +114,9 @@ test("readCorpus() joins the text files of a folder in the order of their names"
   );
 });
 
-/** Files without readable text, with the reason given for each. */
+/**
+ * Files without readable text: each file's name, its bytes, and the reason that the error gives.
+ */
 const NO_TEXT: readonly (readonly [string, readonly number[], string])[] = [
   ["a.gz", [0x1f, 0x8b, 8, 1], "packed by gzip"],
   ["b.zst", [0x28, 0xb5, 0x2f, 0xfd], "packed by zstd"],

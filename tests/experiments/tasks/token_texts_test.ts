@@ -161,7 +161,7 @@ testWith("read")(
         },
       };
       const all = tokenizer.encode(text);
-      // Cuts the text after 5 to 44 tokens, and after twice as many.
+      // Cuts the text into two contexts of 5 to 44 tokens each.
       for (let context = 5; context < 45; context++) {
         const texts = new TokenTexts([document(text)], {
           tokenizer: watched,

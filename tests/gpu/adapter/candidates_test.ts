@@ -18,8 +18,8 @@ Deno.test("chooseCandidate() finds an adapter by number, by part of its name in 
     ["radeon", 2],
     ["7900", 2],
     ["4090 D", 1],
-    // The whole name of adapters 0 and 3; adapter 1's name contains it. Of equal names the first is
-    // chosen.
+    // This is the whole name of adapters 0 and 3, and a part of adapter 1's name. A whole name is
+    // preferred, and of two equal names the first.
     ["nvidia geforce rtx 4090", 0],
   ];
   for (const [wanted, number] of chosen) {

@@ -20,7 +20,10 @@ const noHalf = features.includes("shader-f16") ? undefined : "this adapter has n
 
 type Members = Readonly<Record<string, unknown>>;
 
-/** An object with some members replaced; its other methods run on the original. */
+/**
+ * A proxy of `original` in which `members` replace the members of the same names. All other methods
+ * run on `original` itself.
+ */
 function forge<Original extends object>(original: Original, members: Members): Original {
   return new Proxy(original, {
     get(target, name) {
@@ -31,8 +34,8 @@ function forge<Original extends object>(original: Original, members: Members): O
   });
 }
 
-// Opens and closes the adapter, so that openGpu() has accepted its driver, then requests it again
-// and forges members of it.
+// Opens a `Gpu` and disposes of it, so that openGpu() has accepted the adapter's driver. Then
+// requests the adapter again and replaces some of its members.
 async function find(runtime: Runtime, members: (adapter: GPUAdapter) => Members = () => ({})) {
   (await openGpu({ runtime, tuning: false })).dispose();
   const origin = await (runtime === "dawn" ? dawnRuntime() : denoRuntime());
@@ -120,7 +123,7 @@ eachRuntime("openGpu() accepts true claims, and missing ones, without a note", a
   }
 }, { unless: noSubgroups });
 
-/** Examines an adapter with shaders that `break_` changed. */
+/** Examines an adapter's claims with shaders that `break_` has changed. */
 async function examine(runtime: Runtime, break_: (sources: ClaimSources) => Partial<ClaimSources>) {
   using gpu = await openGpu({ runtime, tuning: false });
   const sources = { ...claimSources, ...break_(claimSources) };
@@ -128,7 +131,8 @@ async function examine(runtime: Runtime, break_: (sources: ClaimSources) => Part
   return await examineClaims(gpu.device, await find(runtime), sources);
 }
 
-// Each changed shader computes what a faulty adapter would compute.
+// In each pair, the second text replaces the first in a shader. The changed shader computes what a
+// faulty adapter would compute.
 const wrongOperations = [
   ["subgroupAdd(lane)", "subgroupAdd(lane + 1u)"],
   ["subgroupAdd(1u) ==", "subgroupAdd(2u) =="],

@@ -64,7 +64,7 @@ eachRuntime("openGpu() sleeps between polls while work is pending", async (runti
     const start = performance.now();
     await gpu.sync();
     const waited = performance.now() - start;
-    // A GPU may finish before the first pause begins.
+    // A GPU may finish before the first pause begins, so a wait below 5 ms needs no pause.
     assert(waited < 5 || pauses > 0, `${waited} ms waited, no pause`);
   } finally {
     Atomics.wait = wait;

@@ -92,7 +92,7 @@ eachRuntime(
     assertStringIncludes(found[count + 2]!, "no GPU's name holds this");
     assertStringIncludes(found[count + 3]!, 'is a software adapter, but software is "never"');
     assertEquals(selected, null);
-    // GRADSINK_ADAPTER chooses like the option, and the option overrides it.
+    // GRADSINK_ADAPTER chooses as the option `adapter` does. If both are given, the option decides.
     const byVariable = await report(
       runtime,
       [{}, { adapter: other }],

@@ -103,7 +103,8 @@ const installing = {
   name: mayInstall ? "" : onPlatform ? ` (ignored: needs ${flags})` : reason,
 };
 
-// A cache inside the project's own cache folder, for which the driver's usual flags suffice.
+// Gives `use` the path of a new folder inside the project's cache folder. There the permission
+// flags that the driver needs suffice. Deletes the folder at the end.
 async function withEmptyCache(use: (cacheFolder: string) => Promise<void>): Promise<void> {
   const cacheFolder = `${cache}/test-${crypto.randomUUID()}`;
   try {
@@ -113,7 +114,7 @@ async function withEmptyCache(use: (cacheFolder: string) => Promise<void>): Prom
   }
 }
 
-/** Registers a test that gets an empty cache, unless it must be ignored. */
+/** Registers a test that gets an empty cache folder. If the test is ignored, its name says why. */
 function testInCache(
   name: string,
   { ignore, name: why }: typeof installing,

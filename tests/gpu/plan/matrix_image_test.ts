@@ -53,7 +53,7 @@ eachRuntime(
   "a plan copies a matrix to an image, and from one image to another",
   async (runtime) => {
     using gpu = await openGpu({ runtime });
-    // A whole line of 256 texels, and a part of the next one.
+    // The matrix fills a whole line of 256 texels and a part of the next line.
     const shape = [9, 132] as const;
     const wanted = Float32Array.from({ length: 9 * 132 }, (_, i) => i);
     using whole = gpu.tensor(Float32Array.from([0, 0, 0, 0, ...wanted]), [4 + wanted.length]);

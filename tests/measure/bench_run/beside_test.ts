@@ -15,8 +15,8 @@ function jobOf(id: number, variant: string): Job {
 }
 
 /**
- * A session that takes its turns and measures each job. A `broken` session fails at job 2; one that
- * `dies` throws after its preparation.
+ * A session that waits for its turns and measures each job. A `broken` session fails at job 2. One
+ * that `dies` throws after its preparation. `asked` lists the batches that it was given.
  */
 function fakeSession(name: string, { broken = false, dies = false } = {}) {
   const asked: Batch[] = [];

@@ -7,7 +7,7 @@ import { assert, assertEquals } from "../../support/assert/assert.ts";
 /** The number of rows, each of which every process measures once. */
 const rows = 28;
 
-/** A simulated run with its own clock. */
+/** A simulated run of the bench. Its clock `now` is in seconds. */
 class Run {
   now = 0;
   readonly left = new TimeLeft({ software: true, inTurns: false, now: () => 1000 * this.now });
@@ -58,7 +58,8 @@ Deno.test("TimeLeft is the rest of the budget if the budget is enough", () => {
 
 Deno.test("TimeLeft exceeds a budget that is not enough, from the start on, and learns from each batch", () => {
   const run = new Run(10);
-  // Three processes take 46.5 s: each starts in 1.5 s, and takes 0.5 s for each of 28 rows.
+  // By the assumed times, three processes take 46.5 s: each starts in 1.5 s, and takes 0.5 s for
+  // each of 28 rows.
   const first = run.secondsLeft;
   assert(first > 21 && first < 60, `${first}`);
   // This machine takes 0.8 s for each row, longer than the assumed 0.5 s.
@@ -66,7 +67,7 @@ Deno.test("TimeLeft exceeds a budget that is not enough, from the start on, and 
   const second = run.secondsLeft;
   assert(second > first, `${second}`);
   while (run.done < 2 * rows) run.batch(3.2, 0.1);
-  // After 56 measurements the assumed time hardly counts.
+  // After 56 measurements the assumed 0.5 s hardly affects the estimate.
   near(run.secondsLeft, 28 * 0.8 + 1.5, 0.05);
   run.batch(3.2, 0.1);
   near(run.secondsLeft, 24 * 0.8, 0.05);

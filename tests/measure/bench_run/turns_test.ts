@@ -71,7 +71,8 @@ class FakeProcesses {
   }
 
   /**
-   * What a side measured: each job's id and the number of the sweep over all jobs, such as `1 0`.
+   * A side's visits in order. `1 0` is the visit to job 1 in sweep 0, where a sweep visits every
+   * job once.
    */
   visits(side: Side): string[] {
     return this.log.filter((line) => new RegExp(`^${side} \\d`).test(line))

@@ -70,8 +70,8 @@ function changed(
 }
 
 Deno.test("judgeClaims() needs every seed: if one disagrees, only the direction remains", () => {
-  // In one of five seeds the baseline has a small gradient sink. The other four are too few to pass
-  // at 0.05.
+  // In one of five seeds the baseline has a small gradient sink. If only the other four support the
+  // claim, its test cannot pass at 0.05.
   const found = changed(syntheticStudy(FIVE), (record) => {
     if (record.arm.variant === "none" && record.arm.seed === 3) {
       for (const { layers } of record.trajectory) {
@@ -84,7 +84,7 @@ Deno.test("judgeClaims() needs every seed: if one disagrees, only the direction 
 });
 
 Deno.test("judgeClaims() calls a claim partly reproduced if some of its tests pass, but not all", () => {
-  // V-scale reduces token 0's norm, but not its ratio to early tokens.
+  // V-scale reduces token 0's norm, but the ratio of this norm to early tokens' norms is always 9.
   const found = changed(syntheticStudy(FIVE), (record) => {
     for (const { layers } of record.trajectory) {
       for (const { output } of layers) (output as [number, number])[1] = output[0] / 9;
@@ -101,7 +101,8 @@ Deno.test("judgeClaims() calls a claim partly reproduced if some of its tests pa
 });
 
 Deno.test("judgeClaims() calls no claim reproduced, even partly, without a passed test", () => {
-  // Variants are lower in three of five seeds: every median has a direction, but no test passes.
+  // In three of five seeds the variants' figures are 2 % lower than the baseline's; in two they are
+  // equal. So every median points the claimed way, but no test passes.
   const found = changed(syntheticStudy(FIVE, { world: "same" }), (record) => {
     const sign = record.arm.variant === "none" || record.arm.seed % 2 === 0 ? 1 : 0.98;
     for (const { layers } of record.trajectory) {
@@ -136,7 +137,8 @@ Deno.test("judgeClaims() judges no claim about a sink if none formed", () => {
 });
 
 Deno.test("judgeClaims() pairs arms by seed", () => {
-  // Seeds differ a hundredfold, but in each seed variants differ by the same factor.
+  // Token 0's norm grows a hundredfold from seed to seed, but in every seed the baseline's norm is
+  // twice the variants'.
   const found = changed(syntheticStudy(FIVE), (record) => {
     const { variant, seed } = record.arm;
     for (const { layers } of record.trajectory) {
