@@ -15,28 +15,34 @@ import { layerValve } from "./valve.ts";
 
 export interface TheoryOptions {
   readonly config: LlamaConfig;
-  /** γ of both RMSNorms of each layer. In a layer without attention, `attention` is not used. */
+  /**
+   * For each layer, γ of the RMSNorms before attention and before the MLP. In a layer without
+   * attention, `attention` is not read.
+   */
   readonly gains: readonly {
     readonly attention: ArrayLike<number> | undefined;
     readonly mlp: ArrayLike<number>;
   }[];
   /**
-   * If V-scale is learned: θ of each value head of each layer, where V-scale's constant is
-   * proportional to exp θ.
+   * If V-scale is learned: for each layer, θ of each value head. V-scale's constant is proportional
+   * to exp θ.
    */
   readonly theta?: readonly (ArrayLike<number> | undefined)[] | undefined;
-  /** If sinks are learned: the sink logit of each query head of each layer. */
+  /** If sinks are learned: for each layer, the sink logit of each query head. */
   readonly sinks?: readonly (ArrayLike<number> | undefined)[] | undefined;
-  /** The position s for which the tightness of the bounds is also listed alone. Default: 0. */
+  /**
+   * A position s. The results list how tight the bounds are over all tokens, and over the tokens at
+   * s alone. Default: 0.
+   */
   readonly position?: number | undefined;
   /**
-   * How many of the batch's first sequences to check. The work grows with T². Default: 4 if they
-   * have at most 256 tokens, else fewer, but at least 1.
+   * How many of the batch's sequences to check, from the first on. The time for each grows with T².
+   * Default: 4 if a sequence has at most 256 tokens, else fewer, but at least 1.
    */
   readonly sequences?: number | undefined;
 }
 
-/** The default limit of sequences times T². */
+/** By default, sequences × T² is at most this, except for a single long sequence. */
 const WORK = 4 * 256 ** 2;
 
 /** Checks the theory on one batch, layer by layer; see {@linkcode checkTheory}. */
@@ -73,7 +79,7 @@ export class TheoryMeter {
   }
 
   /**
-   * Adds one layer.
+   * Checks one layer, and adds the comparisons to the results.
    *
    * @param states the layer's states and gradients in the whole batch
    * @throws {TypeError} if gains, θ or sink logits do not fit the model
@@ -145,7 +151,7 @@ export class TheoryMeter {
  * A7. In a model with gates, the gradients at the gates are checked too.
  *
  * A violation is a difference that rounding cannot explain (see theory/attention.ts and
- * theory/norm.ts); exact arithmetic has none.
+ * theory/norm.ts). In exact arithmetic there are none.
  *
  * @param trace of one batch, on the CPU
  * @returns each check's result, and a line for each violated check

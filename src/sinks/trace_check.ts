@@ -63,8 +63,8 @@ function gradientsOf(layer: LayerTrace<Numbers>, config: LlamaConfig): NamedStat
 }
 
 /**
- * A state of the gates; undefined if the model has no gates. If the model has gates but the trace
- * lacks the state, the result is empty, so that the check of lengths refuses the trace.
+ * The gates' numbers to check; undefined if the model has no gates. If the model has gates but the
+ * trace lacks these numbers, the result is an empty array, whose length the check refuses.
  */
 function gated(numbers: Numbers | undefined, config: LlamaConfig): Numbers | undefined {
   return attentionGates(config) === 0 ? undefined : numbers ?? new Float64Array();

@@ -1,8 +1,8 @@
-/** Decides whether attention counts as a sink: it must exceed a threshold and uniform attention. */
+/** Decides whether a score exceeds a threshold and uniform attention's score, and so is a sink. */
 
 /**
- * The score α_s of uniform attention, a_tj = 1 / (t + 1) for j ≤ t: the mean over the queries t = s
- * … end − 1.
+ * The score α_s of uniform attention, where a_tj = 1 / (t + 1) for j ≤ t. The score is the mean of
+ * a_ts over the queries t = s … end − 1.
  *
  * @param position s, from 0 on
  * @param end one past the last query, above s

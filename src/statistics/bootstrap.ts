@@ -3,7 +3,8 @@
  *
  * Neighboring samples of one machine resemble each other: clocks drift, other programs come and go.
  * Resampling single samples would treat them as independent and give too narrow an interval. So
- * whole blocks of neighbors are drawn; the samples' own correlation sets their length.
+ * the bootstrap draws whole blocks of neighbors. The samples' own correlation sets the blocks'
+ * length.
  *
  * Sources: D. N. Politis and J. P. Romano, A circular block-resampling procedure (1992); E.
  * Carlstein, The use of subseries values for estimating the variance of a general statistic from a
@@ -18,8 +19,8 @@ import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
 const RESAMPLES = 2000;
 
 /**
- * The most samples to draw in all, unless 400 resamples take more. This bounds the time that a
- * stranger's file can take.
+ * The most samples to draw for all resamples together, except that there are at least 400
+ * resamples. This bounds the time that a stranger's file can take.
  */
 const MOST_DRAWS = 2e6;
 
@@ -61,7 +62,7 @@ export function blockLength(samples: readonly number[]): number {
 }
 
 /**
- * Medians of resampled lists.
+ * Resamples a list many times, and computes the median of each resample.
  *
  * @param samples in the order of measuring, at least one
  * @param seed any safe integer; equal seeds give equal resamples

@@ -5,7 +5,7 @@
  * Source: G. K. Smyth, Linear models and empirical Bayes methods for assessing differential
  * expression in microarray experiments (2004), section 6.2. The rows' variances are modeled as
  * draws from a scaled inverse chi-square distribution. The mean and the variance of the logarithms
- * of the rows' variances give this distribution's two parameters.
+ * of the rows' variances determine this distribution's two parameters.
  */
 import { sum } from "./mean.ts";
 
@@ -63,8 +63,8 @@ function trigammaInverse(value: number): number {
  *
  * @param rows one variance per row; rows without degrees of freedom get the common variance
  * @returns the moderated variances in the same order. No row gets more degrees of freedom than all
- *   rows have together. The rows return unchanged if fewer than four have degrees of freedom, or if
- *   the median variance of the rows with degrees of freedom is 0
+ *   rows have together. The rows are returned unchanged if fewer than four have degrees of freedom,
+ *   or if the median variance of the rows with degrees of freedom is 0
  *
  * @example
  * ```ts
@@ -87,7 +87,8 @@ export function moderateVariances(rows: readonly EstimatedVariance[]): Estimated
   const excess = scatter - sum(known.map(({ df }) => trigamma(df / 2))) / known.length;
   const most = sum(known.map(({ df }) => df));
   const priorDf = excess > 0 ? 2 * trigammaInverse(excess) : Infinity;
-  // If the variances differ no more than by chance, all rows get their mean, weighted by df.
+  // If the variances differ no more than by chance, every row gets the mean of the variances,
+  // weighted by df.
   const prior = excess > 0
     ? Math.exp(mean + digamma(priorDf / 2) - Math.log(priorDf / 2))
     : sum(known.map(({ variance, df }) => df * variance)) / most;

@@ -3,7 +3,7 @@
  */
 import { kernelDensityEstimation, quantileSorted } from "simple-statistics";
 
-/** With fewer samples, gaps arise by chance. */
+/** With fewer samples, gaps between them arise by chance and look like valleys. */
 const LEAST_SAMPLES = 30;
 
 /** The most quantiles that represent the samples: enough to show two hills, and quick to use. */

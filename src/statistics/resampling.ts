@@ -1,7 +1,7 @@
 /** Bootstrap intervals over independent items, such as texts. */
 import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
 
-/** Enough resamples: from seed to seed, the interval's ends vary by about 3 % of its width. */
+/** With so many resamples, an interval's ends vary by about 3 % of its width from seed to seed. */
 const RESAMPLES = 1000;
 
 /** An interval that holds a statistic with 95 % confidence. */
@@ -12,9 +12,9 @@ export type Interval = readonly [low: number, high: number];
  *
  * Source: B. Efron, Bootstrap methods: another look at the jackknife, Ann. Statist. 7 (1979).
  *
- * @param items how many there are, at least 1
- * @param options `seed`, any safe integer; `statistic` of a resample, computed from how often each
- *   item is drawn
+ * @param items the number of items, at least 1
+ * @param options `seed`, any safe integer; `statistic`, which computes a resample's statistic from
+ *   how often the resample contains each item
  * @returns low and high; equal for one item
  *
  * @example
@@ -40,9 +40,9 @@ export function bootstrapInterval(
 /**
  * Computes {@linkcode bootstrapInterval} for several statistics on the same resamples.
  *
- * @param items how many there are, at least 1
- * @param options `seed`, any safe integer; `statistics` of a resample, always the same number of
- *   them
+ * @param items the number of items, at least 1
+ * @param options `seed`, any safe integer; `statistics`, which computes a resample's statistics,
+ *   always the same number of them
  * @returns an interval for each statistic
  */
 export function bootstrapIntervals(

@@ -32,7 +32,7 @@ export function normalTail(z: number): number {
  *
  * Source: S. Holm, A simple sequentially rejective multiple test procedure (1979).
  *
- * @param pValues one per row of the table; undefined for a row without data, which is not a test
+ * @param pValues one per row of the table; undefined for a row without data, which does not count
  * @returns corrected values in the same order
  */
 export function holm(pValues: readonly (number | undefined)[]): (number | undefined)[] {

@@ -34,7 +34,7 @@ function incompleteBeta(x: number, a: number, b: number): number {
   return front * fraction;
 }
 
-/** From this df on, the normal distribution serves: at t = 6, its tail differs by less than 1 %. */
+/** From this df on, use the normal distribution: at t = 6, the tails differ by less than 1 %. */
 const NORMAL_FROM = 1e5;
 
 /**
@@ -54,7 +54,7 @@ export function studentTail(t: number, df: number): number {
  *
  * @param tail the probability, in (0, 0.5]
  * @param df degrees of freedom, above 0; Infinity is the normal distribution
- * @returns 0 or more; Infinity beyond 1e100
+ * @returns 0 or more; Infinity if the value is above 1e100
  */
 export function studentQuantile(tail: number, df: number): number {
   let low = 0;

@@ -41,7 +41,7 @@ export interface Summary {
   readonly multimodal: boolean;
 }
 
-/** Below this count the interval comes from ranks: resampling so few values makes it too narrow. */
+/** Below this count, the interval comes from ranks: resampling would make it too narrow. */
 export const FEW_SAMPLES = 20;
 
 /** The samples in increasing order, as a new array. */
@@ -60,14 +60,15 @@ export function median(samples: readonly number[]): number | undefined {
 }
 
 /**
- * An interval of the median that holds for any distribution. Its ends are two of the samples. The
- * number of samples below the true median is binomial, which shows how far out the two must lie.
+ * A confidence interval of the median that is valid for any distribution. Its ends are two of the
+ * samples. The number of samples below the true median follows a binomial distribution. This
+ * distribution determines how far from the middle the two ends must lie.
  *
  * Source: H. A. David and H. N. Nagaraja, Order Statistics (2003), section 7.1.
  *
  * @param samples independent samples in any order
  * @param confidence the least coverage, in (0, 1). Default 0.95
- * @returns undefined if there are too few samples for this confidence; 0.95 takes at least 6
+ * @returns undefined if there are too few samples for this confidence; 0.95 needs at least 6
  */
 export function orderStatisticInterval(
   samples: readonly number[],
@@ -75,7 +76,7 @@ export function orderStatisticInterval(
 ): Interval | undefined {
   const ordered = sorted(samples);
   const n = ordered.length;
-  let below = 0; // P(Binomial(n, 1/2) < rank), summed in logarithms against underflow
+  let below = 0; // P(Binomial(n, 1/2) < rank); logarithms keep its terms from underflow
   let logTerm = -n * Math.LN2;
   let rank = 0;
   while (rank < n / 2) {
@@ -90,7 +91,7 @@ export function orderStatisticInterval(
 
 /**
  * A confidence interval of the median. It comes from order statistics for fewer than 20 samples,
- * else from a block bootstrap. Unlike a plain bootstrap, this also holds if the machine drifts.
+ * else from a block bootstrap. Unlike a plain one, it is valid even if the machine drifts.
  *
  * @param samples in the order of measuring
  * @param options confidence and seed
@@ -138,7 +139,7 @@ export function checkConfidence(confidence: number): void {
 
 /**
  * Counts the samples beyond Tukey's fences: further than 1.5 interquartile ranges from the
- * quartiles. They stay in the samples: interruptions are part of a machine's behavior.
+ * quartiles. They are counted, not removed: interruptions are part of a machine's behavior.
  *
  * @param samples in any order
  * @returns 0 for fewer than 4 samples

@@ -64,7 +64,7 @@ export interface ChannelMeasurement {
 }
 
 export interface TextAttention {
-  /** The first tokens, spelled out: one for each position of a map. */
+  /** The text of each of the first tokens, one entry for each position of a map. */
   readonly tokens: readonly string[];
   readonly maps: readonly AttentionMap[];
 }
@@ -72,8 +72,8 @@ export interface TextAttention {
 /** The states of all layers. */
 export interface StatesMeasurement {
   /**
-   * The positions that can be sinks: all up to the position s of the settings, and those from which
-   * a whole window of queries fits into the text.
+   * The positions that can be sinks: every position up to the position s of the settings, and every
+   * position from which a whole window of queries fits into the text.
    */
   readonly sinkPositions: readonly number[];
   readonly layers: readonly StateMeasurement[];
@@ -81,7 +81,7 @@ export interface StatesMeasurement {
   readonly maps: readonly AttentionMap[];
   /** Absent in older files. */
   readonly channels?: ChannelMeasurement;
-  /** Only if the tokens' text is known; absent in older files. */
+  /** The attention in the first text. Absent if its tokens' text is unknown, and in older files. */
   readonly firstText?: TextAttention;
 }
 

@@ -8,14 +8,14 @@
  * gates, which `gate.ts` checks.
  *
  * Rounding: the checks recompute the weights in float64 from the traced q and k. The model's own
- * weights differ from these because three things are rounded: the logit, by at most (D/4 + 6) u
- * |z|, once in z and once in logSumExp; exp and log; and the sums over T. Here u is the unit
- * roundoff of the traced numbers, 2^-24 or 2^-53. Together these errors are at most ρ = u ((D/2 +
- * 32) Z + T + 50), where Z is the largest of a head's ‖q_t‖ ‖k_s‖/√D and |sink logit|. Sums over T
- * tokens and products of D elements add (T + D + 50) u times the magnitude of their terms. An
- * identity's difference is measured in units of this magnitude. (Higham, Accuracy and Stability,
- * section 4.2; WGSL's own accuracy of exp and log.) In addition, weights and products below the
- * smallest normal number may be flushed to 0.
+ * weights differ from these because the model rounds three things. The logit is off by at most
+ * (D/4 + 6) u |z|, once in z and once in logSumExp. exp and log are rounded too, and so are the
+ * sums over T. Here u is the unit roundoff of the traced numbers, 2^-24 or 2^-53. Together these
+ * errors are at most ρ = u ((D/2 + 32) Z + T + 50), where Z is the largest of a head's
+ * ‖q_t‖ ‖k_s‖/√D and |sink logit|. Sums over T tokens and products of D elements add (T + D + 50) u
+ * times the magnitude of their terms. An identity's difference is measured in units of this
+ * magnitude. (Higham, Accuracy and Stability, section 4.2; WGSL's own accuracy of exp and log.) In
+ * addition, weights and products below the smallest normal number may be flushed to 0.
  *
  * Source: Chen, Lin, Yao, arXiv 2603.17771.
  */
@@ -115,8 +115,8 @@ function compareKeyHead(
       ? 1
       : lambdaParallel(rowNorm(value, at, headDim) ** 2, constant);
     const size = rowNorm(valueGradient, at, headDim);
-    // Add the most that flushing to 0 can cost. The meter multiplies the scale by the tolerance, so
-    // divide that cost by the tolerance.
+    // Allow for the largest error that flushing to 0 can cause. The meter allows scale × tolerance,
+    // so divide that error by the tolerance before adding it to the scale.
     const scale = gain * sums.weighted[s]! + Math.max(1, gain) * sums.valueFlush / tolerance;
     checks.value.identity({
       excess: rowDistance([valueGradient, wantedValue], at, headDim),

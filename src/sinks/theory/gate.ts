@@ -1,8 +1,9 @@
 /**
  * Checks the gradients at the gates of a traced layer. Gates with logits x turn a head's output y
- * into y′ = σ(x) ⊙ y, so ∇y = σ(x) ⊙ ∇y′: a closed gate closes the value path.
+ * into y′ = σ(x) ⊙ y, so ∇y = σ(x) ⊙ ∇y′: no gradient reaches the values through a closed gate.
  *
- * Rounding: one product of two traced numbers, and flushing below the smallest normal number.
+ * Rounding: each element of ∇y is one rounded product of two traced numbers. A product below the
+ * smallest normal number may be flushed to 0.
  *
  * Source: Qiu et al., NeurIPS 2025.
  */
@@ -10,7 +11,7 @@ import { precisionOf } from "../numbers.ts";
 import type { AttentionLayer } from "./head.ts";
 import type { CheckMeter } from "./slack.ts";
 
-/** The roundings to allow for a product, with room for a compiler that reorders operations. */
+/** How many roundings to allow for one product: a compiler may reorder operations. */
 const ROUNDINGS = 4;
 
 /** Checks one layer of a trace, if it has gates. */
@@ -21,8 +22,8 @@ export function checkGates(check: CheckMeter, { attention, shape, layer }: Atten
   const { batch, queryHeads, context, headDim } = shape;
   const width = queryHeads * headDim;
   const { unit, tiny } = precisionOf(output);
-  // The gates per token. `opening` and `gated` hold all sequences of the trace, but `batch` counts
-  // only the sequences to check. So take the number of tokens from `gated`.
+  // The number of gates per token. `opening` and `gated` contain all sequences of the trace, but
+  // `batch` counts only the sequences to check. So compute the number of tokens from `gated`.
   const gates = opening.length / (gated.length / width);
   for (let b = 0; b < batch; b++) {
     for (let t = 0; t < context; t++) {

@@ -31,18 +31,18 @@ export type AttentionChecks = Readonly<
 /** A layer to check. */
 export interface AttentionLayer {
   readonly attention: AttentionTrace<Numbers>;
-  /** The lengths; the batch is the number of sequences to check, from the first on. */
+  /** The dimensions. `batch` is the number of sequences to check, from the trace's first on. */
   readonly shape: AttentionShape;
   readonly layer: number;
   readonly valve: LayerValve | undefined;
   /** The sink logit of each query head; undefined without sinks. */
   readonly sinkLogits: readonly number[] | undefined;
-  /** The position s for which the tightness of the bounds is also listed alone. */
+  /** As in `TheoryOptions`. */
   readonly position: number;
 }
 
 /**
- * Sums of one key head over the query heads that read it, for each key position s. They are the
+ * Sums over the query heads that read one key head, for each key position s. These sums are the
  * right sides of A1, A2, A5 and A6 in src/reference/theory.md, and the magnitude of A2's terms.
  */
 export class KeySums {
@@ -50,11 +50,11 @@ export class KeySums {
   readonly valueGradient: Float64Array;
   /** ∇k_s by identity A2: Σ a_ts β_ts q_t/√D, [T, D] */
   readonly keyGradient: Float64Array;
-  /** Σ a_ts ‖g_t‖, [T]: A5's bound on ‖∇v_s‖ from single weights, and the magnitude of A1's terms. */
+  /** Σ a_ts ‖g_t‖, [T]: A5's bound on ‖∇v_s‖ from the weights, and the magnitude of A1's terms. */
   readonly weighted: Float64Array;
-  /** A5's bound on ‖∇v_s‖ from the column mass: M_s max_t ‖g_t‖, [T] */
+  /** A5's bound on ‖∇v_s‖ from the column mass M_s = Σ_t a_ts: M_s max_t ‖g_t‖, [T] */
   readonly mass: Float64Array;
-  /** A5's bound on ‖∇v_s‖ from the second moment: √S_s (Σ_t ‖g_t‖²)^½, [T] */
+  /** A5's bound on ‖∇v_s‖ from the second moment S_s = Σ_t a_ts²: √S_s (Σ_t ‖g_t‖²)^½, [T] */
   readonly moment: Float64Array;
   /** A6's bound on ‖∇k_s‖: max_t ‖q_t‖ max_t |β_ts| M_s/√D, [T] */
   readonly key: Float64Array;
@@ -63,11 +63,11 @@ export class KeySums {
    * a_tj ‖v_j‖) ‖q_t‖/√D, [T]
    */
   readonly keyScale: Float64Array;
-  /** The most that rounding can explain, as a share of `weighted` and `keyScale`. */
+  /** The largest error that rounding can cause, as a share of `weighted` or `keyScale`. */
   tolerance = 0;
   /**
-   * The most that a row of a gradient can lose if products of tiny weights are flushed to 0: a row
-   * of the value gradient, and a row of the key gradient.
+   * The largest errors that flushing tiny weights and their products to 0 can cause: `valueFlush`
+   * in a row of the value gradient, `keyFlush` in a row of the key gradient.
    */
   valueFlush = 0;
   keyFlush = 0;
@@ -104,7 +104,7 @@ interface HeadNumbers {
   readonly weights: Float64Array;
   /** b_t, the sink's share of the weight: [T]; zeros without a sink. */
   readonly shares: Float64Array;
-  /** b_t + Σ_s exp(z_ts − logSumExp_t) with the model's own logSumExp: [T] */
+  /** exp(sink − logSumExp_t) + Σ_s exp(z_ts − logSumExp_t), with the model's logSumExp: [T] */
   readonly sums: Float64Array;
   /** ‖g_t‖, ‖q_t‖, ‖k_s‖, ‖v_s‖: [T] */
   readonly g: Float64Array;
@@ -166,7 +166,7 @@ function numbersOf({ attention, shape, rows, keys, used, sink }: Head): HeadNumb
   };
 }
 
-/** Checks a query head's queries, and adds to the sums of its key head. */
+/** Checks a query head's queries, and adds their terms to the sums of its key head. */
 export function addHead(checks: AttentionChecks, sums: KeySums, head: Head): void {
   const numbers = numbersOf(head);
   sums.tolerance = Math.max(sums.tolerance, numbers.tolerance);
@@ -185,7 +185,7 @@ export function addHead(checks: AttentionChecks, sums: KeySums, head: Head): voi
   addColumns(sums, { numbers, beta, context });
 }
 
-/** Checks one query's identities and bound, and adds to each key's sums. */
+/** Checks one query's identities and bound, and adds its terms to each key's sums. */
 function addQuery(
   checks: AttentionChecks,
   sums: KeySums,
@@ -248,7 +248,8 @@ function addQuery(
   const common = { scale: queryScale, tolerance, where };
   checks.query.identity({ ...common, excess: Math.sqrt(error) });
   if (t === 0) {
-    // The first query's only weight is 1, minus the sink's share.
+    // The first query has one weight, a, which is 1 minus the sink's share. Its gradient is
+    // a (1 − a) ⟨g_0, v_0⟩ k_0/√D, which is 0 without a sink.
     const a = weights[0]!;
     const slope = scale * a * (1 - a) *
       rowDot(g, used, { a: row, b: keys * headDim, width: headDim });
@@ -267,8 +268,9 @@ function addQuery(
 }
 
 /**
- * Adds each column's bounds. Only the queries from s on see column s. So start from the last
- * column: each further column adds one query to the maxima and to the sum of squares.
+ * Adds the bounds of each column of weights, which belongs to one key. Only the queries from s on
+ * see key s. So start from the last key: each step to an earlier key adds one query to the maxima
+ * and to the sum of squares.
  */
 function addColumns(
   sums: KeySums,

@@ -31,7 +31,7 @@ export interface BoundComparison extends Omit<Comparison, "excess"> {
   readonly atSink: boolean;
 }
 
-/** The width of a histogram's bin of log10(bound / actual). */
+/** The width of a histogram's bins, which count values of log10(bound / actual). */
 const BIN = 0.05;
 
 export class CheckMeter {
@@ -72,13 +72,13 @@ export class CheckMeter {
     }
   }
 
-  /** Adds a comparison of a bound, and how tight it is in this layer and branch. */
+  /** Adds a comparison of a bound, and its slack, bound / actual, in this layer and branch. */
   bound(
     { actual, bound, atSink, ...comparison }: BoundComparison,
     place: Pick<SlackDistribution, "layer" | "branch">,
   ): void {
     this.identity({ ...comparison, excess: actual - bound });
-    // An actual value that may be rounding alone tells nothing about the bound.
+    // An actual value that may be nothing but rounding error does not show how tight the bound is.
     if (!(actual > 2 * comparison.tolerance * comparison.scale)) return;
     const key = `${place.layer} ${place.branch}`;
     const slack = this.#slack.get(key) ?? { place, all: [], sink: [] };

@@ -7,17 +7,17 @@ import { testWith } from "../../support/permitted.ts";
 const test = testWith("read", "write", "run");
 
 /**
- * The largest distance, in pixels, between a mark's positions in Observable Plot's picture and in
- * that of the page's stand-in. The two libraries round positions of bands differently.
+ * The largest allowed distance, in pixels, between a mark's positions in Observable Plot's picture
+ * and in that of the page's stand-in. The two libraries round positions of bands differently.
  */
 const NEAR = 1.6;
 
 interface Drawn {
   /** Each symbol's position and shape. */
   readonly signs: readonly (readonly [number, number, string])[];
-  /** The bars' ends. */
+  /** Each bar's left, top, width and height. */
   readonly bars: readonly (readonly number[])[];
-  /** The words in order, including those of the axes. */
+  /** All texts, including those of the axes, in alphabetical order. */
   readonly words: readonly string[];
   /** The first point of each curve. */
   readonly curves: readonly (readonly number[])[];
@@ -32,7 +32,7 @@ interface Node {
   getAttribute(name: string): string | null;
 }
 
-// How far an element's parent groups shift it. Groups shift facets and marks.
+// How far an element's own transform and those of the groups around it shift the element.
 function shift(node: Node | null): [number, number] {
   if (node === null || node.getAttribute === undefined) return [0, 0];
   const [x, y] = shift(node.parentNode);

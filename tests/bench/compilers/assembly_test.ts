@@ -1,4 +1,4 @@
-/** Finding loops and FMAs in the assembly of each supported compiler. */
+/** Tests that loops and FMAs are found in the assembly of each supported compiler. */
 import { fmaShare, loopsOf } from "../../../bench/compilers/assembly.ts";
 import { assertEquals } from "../../support/assert/assert.ts";
 

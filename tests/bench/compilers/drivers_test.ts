@@ -1,4 +1,4 @@
-/** Tests that the package archive of the drivers is found, and compiles with the drivers. */
+/** Tests finding the drivers' package archive, and compiling with the drivers. */
 import { ownSite, parseSystem } from "../../../bench/compilers/apt.ts";
 import { compileOn } from "../../../bench/compilers/child.ts";
 import { pretendedGpus } from "../../../bench/compilers/gpus.ts";

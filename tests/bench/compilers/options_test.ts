@@ -1,4 +1,4 @@
-/** The command line of `deno task compilers`. */
+/** Tests the command line of `deno task compilers`. */
 import { pretendedGpus } from "../../../bench/compilers/gpus.ts";
 import { compilersHelp, parseCompilers } from "../../../bench/compilers/options.ts";
 import { checkedCalls } from "../../../bench/compilers/works.ts";

@@ -19,7 +19,7 @@ testWithFolder("ci.yml runs .ci/run, and refuses a forged result file", async (f
   assert(workflow.jobs.test!.steps.some(({ run }) => run === ".ci/run"));
   assert((await Deno.stat(new URL(".ci/run", root))).isFile);
 
-  // A pull request with an honest file and a forged one, in a clone.
+  // In a clone, make a pull request that adds an honest file, and later a forged one.
   const clone = `${folder}/clone`;
   await cloneInto(clone);
   const bash = async (script: string, env: Record<string, string> = {}) =>

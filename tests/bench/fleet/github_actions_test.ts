@@ -45,7 +45,7 @@ const unless = Deno.build.os !== "linux" || Deno.build.arch !== "x86_64"
   ? "needs a second adapter, an installed one beside the embedded one"
   : undefined;
 
-// One measurement with a hot cache and one with a cold cache. The second is cut short.
+// Asks for one measurement with a hot cache and one with a cold cache. The second is cut short.
 const tiny = "--shapes=quick --kernels=v-scale --passes=forward --budget=3";
 
 // Two machines: the installed adapter and the embedded one. After the first measurement each

@@ -26,10 +26,10 @@ async function findReason(): Promise<string | undefined> {
 }
 
 /**
- * Registers a test with a temporary folder. Where it cannot run, it is ignored, with the reason in
- * its name.
+ * Registers a test that gets a temporary folder. Where the test cannot run, it is ignored, and its
+ * name says why.
  *
- * @param unless a further reason why it cannot run
+ * @param unless a further reason why the test cannot run
  */
 export function testWithFolder(
   name: string,

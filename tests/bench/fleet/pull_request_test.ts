@@ -1,4 +1,4 @@
-/** The example that measures a pull request against its base, from end to end. */
+/** Tests the example that measures a pull request beside its base, from end to end. */
 import { pathToFileURL } from "node:url";
 import { cloneInto, startBash, testWithFolder } from "./machines.ts";
 import { textOfPage } from "./results.ts";
@@ -61,9 +61,9 @@ testWithFolder("pull_request.yml fails on a slower kernel, and names it alone", 
   const origin = `${folder}/origin`;
   await pullRequestIn(origin);
   const job = await readJob();
-  // This budget allows six processes. With three, one process that met a burst of other work can
-  // hide even a fourfold slowdown: beside such bursts, 2 runs of 5 failed with a budget of 1
-  // second, none of 5 with this budget.
+  // This budget allows six processes. With only three, a burst of other work during one of them can
+  // hide even a fourfold slowdown. With such bursts on the machine, this test failed 2 times of 5
+  // with a budget of 1 second, and 0 times of 5 with this budget.
   const tiny =
     "--shapes=smollm2-135m-t128 --kernels=rms-norm,v-scale --passes=forward --cache=hot --budget=32";
   const steps = job.steps
@@ -98,8 +98,8 @@ testWithFolder("pull_request.yml fails on a slower kernel, and names it alone", 
   for (const text of ["v-scale", "rms-norm", "slower"]) assertStringIncludes(summary, text);
   const page = await Deno.readTextFile(`${folder}/artifacts/beside/comparison.html`);
   assertStringIncludes(textOfPage(page), "slower");
-  // With the two commits exchanged, the kernel got faster, which is no regression. On a busy
-  // machine the other row may have too few samples for a judgment. Then the exit code is 4.
+  // With the two files exchanged, V-scale's kernel became faster, which is no regression. On a busy
+  // machine the row of rms-norm may have too few samples for a judgment. Then the exit code is 4.
   const compare = steps.find(({ name }) => name === "Compare")!;
   const swapped = compare.run!.replace(/(\S+beside\.json) (\S+\.json)/, "$2 $1");
   assert(swapped !== compare.run);

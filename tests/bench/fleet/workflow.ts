@@ -1,6 +1,6 @@
 /**
  * Runs the jobs of the GitHub Actions examples step by step. Calls bash as a runner does, and keeps
- * artifacts in a folder. A step that needs another feature of GitHub Actions is an error.
+ * artifacts in a folder. Throws if a step needs a feature of GitHub Actions that is missing here.
  */
 import { basename, dirname } from "node:path";
 import { parse } from "yaml";
@@ -43,7 +43,7 @@ export interface Workflow {
   readonly jobs: Readonly<Record<string, Job>>;
 }
 
-/** Reads a workflow; a mistake or a warning in its YAML is an error. */
+/** Reads a workflow. Throws if its YAML has a mistake. */
 export function parseWorkflow(text: string): Workflow {
   return parse(text, { strict: true, uniqueKeys: true, logLevel: "error" }) as Workflow;
 }
@@ -67,7 +67,8 @@ export interface RunJobOptions {
 }
 
 /**
- * A step's result: the exit code and output of its command or action; undefined if it was skipped.
+ * A step's result. `finished` is the exit code and output of the step's command or action, or
+ * undefined if the step was skipped.
  */
 export interface StepResult {
   readonly step: Step;

@@ -117,7 +117,7 @@ Deno.test("compareOn() runs six rounds, then as many as the budget allows", asyn
   ];
   const few = await compare(participants(), 0.1);
   assertEquals(few.results.map(({ samples }) => samples.length), [6, 6]);
-  // A round takes 0.8 s: four runs of one library and two of the other.
+  // A round takes 0.8 s: 4 runs of 0.1 s and 2 runs of 0.2 s. So the budget is enough for 9 rounds.
   const more = await compare(participants(), 7.5);
   assertEquals(more.results.map(({ runs }) => runs), [4, 2]);
   assertEquals(more.results.map(({ samples }) => samples.length), [9, 9]);
@@ -198,7 +198,7 @@ Deno.test("bestOfEach() takes each library's fastest correct way", async () => {
 });
 
 Deno.test("ratioOf() compares samples of the same round", () => {
-  // A machine that is ten times slower half of the time.
+  // The machine is ten times slower in every second round.
   const base = [1, 10, 1, 10, 1, 10, 1, 10];
   const result = ratioOf(base.map((time) => 3 * time), base);
   assertEquals([result!.median, result!.low, result!.high], [3, 3, 3]);

@@ -48,8 +48,8 @@ Deno.test("callMemory() of attention grows no faster than T, in every variant an
         if (extras.includes(undefined)) continue;
         seen.set(pass, (seen.get(pass) ?? new Set()).add(variant));
         for (const [i, T] of lengths.entries()) {
-          // The memory is at most that of a few tensors. One number per pair of tokens would take 4
-          // T² bytes per head.
+          // The memory is at most that of nine tensors of shape [Hq, T, D] and 64 KiB. One number
+          // per pair of tokens would take 4 T² bytes per head.
           assert(extras[i]! <= 4 * 4 * T * 64 * 9 + 65536, `${variant} takes ${extras[i]} at ${T}`);
           // For a short sequence a variant may hold all pairs of tokens in memory. So do not check
           // its growth.

@@ -1,7 +1,7 @@
 /**
  * Drives the browser for `page_test.ts`, in a child process, because the driver needs permissions
- * that the tests lack. Builds the page, prints whether the browser has a GPU, then each scenario's
- * result, as JSON lines.
+ * that the tests lack. Builds the page, then prints JSON lines: whether the browser has a GPU, and
+ * each scenario's result. If there is no Chromium, prints why.
  */
 import { pathToFileURL } from "node:url";
 import { Buffer } from "node:buffer";

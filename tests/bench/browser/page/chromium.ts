@@ -56,7 +56,7 @@ async function isFile(path: string): Promise<boolean> {
   }
 }
 
-// Unpacks the program, libraries that a machine may lack, and SwiftShader.
+// Unpacks Chromium, libraries that a machine may lack, and SwiftShader from the package, once.
 async function unpackChromium(): Promise<Chromium> {
   const { specifier } = embeddedPackage;
   const variables = { HOME: Deno.env.get("HOME"), XDG_CACHE_HOME: Deno.env.get("XDG_CACHE_HOME") };

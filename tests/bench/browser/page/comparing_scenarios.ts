@@ -1,4 +1,4 @@
-/** Scenarios of comparing good and bad files on the page. */
+/** Scenarios in which the page compares valid files, and refuses faulty ones. */
 import { compareResultFiles } from "../../../../src/measure/comparison.ts";
 import type { ResultFile } from "../../../../src/measure/result_file.ts";
 import { formatResultFile, parseResultFile } from "../../../../src/measure/result_file/parse.ts";
@@ -37,8 +37,8 @@ export const compares: Run = async (stage) => {
   }
   assert(await page.locator("#comparison svg.plot").count() > 10, "there are pictures");
   await look(opened, "compared");
-  // Adds a third file, one of the project's own, and removes it. Then makes the second file the
-  // baseline.
+  // Adds a third file, one of the fixtures that the page offers, and removes it. Then makes the
+  // second file the baseline.
   await page.click("button[data-fixture$='swiftshader-dawn.json']");
   await until(page, "/3 files/.test(document.querySelector('#status').textContent)");
   assertStringIncludes(await textOf(opened, ".comparison-title"), "3 machines compared");
@@ -109,8 +109,8 @@ export const refusesHostileFiles: Run = async (stage) => {
     assert(!line.includes("\u202e") && line.length < 500, line);
     await page.evaluate("document.querySelector('#file-problems').replaceChildren()");
   }
-  // Valid files full of markup, which must appear as text in the list, the tables, the pictures and
-  // the saved page.
+  // These files are valid, but their names and labels contain markup. The list, the tables, the
+  // pictures and the saved page must show the markup as text.
   const evil = "<img src=x onerror=hurt()><script>hurt()</script>\u202e\u001b[2J";
   const good = JSON.parse(Deno.readTextFileSync(LAVAPIPE)) as ResultFile;
   const bad: ResultFile = {

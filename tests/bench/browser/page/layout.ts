@@ -2,15 +2,16 @@
 import type { Page } from "playwright-core";
 
 /**
- * The checks. They are a text that runs in the page, because this code's types know no browser:
+ * The checks, as the text of a script that runs in the page. They are a text because this code is
+ * compiled without a browser's types. They check that:
  *
  * - The page itself does not scroll sideways.
  * - An element stays within the nearest figure, card, section or part of the page. Only the
  *   content of a scrolling box may be wider.
- * - A picture's marks and texts stay within the frame around the picture.
- * - A box that scrolls sideways shows so at its edge, and the keyboard reaches it. On a screen of
+ * - A picture and its texts stay within the frame around the picture.
+ * - A box that scrolls sideways shows this at its edge, and the keyboard reaches it. On a screen of
  *   1280 pixels only folded tables may need to scroll.
- * - Cards that begin in one row of a grid begin at one height.
+ * - Cards in one row of a grid have their tops at the same height.
  *
  * One pixel is allowed for rounding.
  */

@@ -26,7 +26,7 @@ const WIDTHS = [360, 768, 1280];
 
 const document = createSvgDocument();
 
-/** A result file with few rows, but names of every length. */
+/** Reads a result file, and keeps only the first row of each operator and pass. */
 function few(path: string): ResultFile {
   const file = parseResultFile(Deno.readTextFileSync(path), path);
   const rows = Map.groupBy(file.measurements, ({ kernel, pass }) => `${kernel} ${pass}`);
@@ -38,7 +38,7 @@ function comparisonPage(): string {
   return renderComparisonPage(compareResultFiles(files, { threshold: 0.05 }), document);
 }
 
-/** A page of more than two machines has a matrix. */
+/** A comparison of three machines. With more than two machines, the page has a matrix. */
 function matrixPage(): string {
   const file = few(LAVAPIPE);
   const files = ["one", "two", "a third one with a name of some length"].map((label) => ({
@@ -79,13 +79,13 @@ function sinkComparisonPage(): string {
   return renderSinkComparison(names.map((name) => ({ name, measurement })), document);
 }
 
-/** In tables of two models: the rows whose last value a reader must scroll to see. */
+/** A script that lists the table rows whose last value a reader must scroll sideways to see. */
 const HIDDEN_VALUES = `[...document.querySelectorAll(".table tbody tr")].filter((row) => {
   const right = (each) => each.getBoundingClientRect().right;
   return right(row.lastElementChild) > right(row.closest(".scroll")) + 1;
 }).map((row) => row.textContent.trim())`;
 
-/** A page about a pretrained model, with the first text's tokens and some dimensions' sizes. */
+/** A page about a pretrained model, with made-up tokens and made-up sizes of some dimensions. */
 function sinksPage(): string {
   const { pretrained: measured, ...measurement } = pretrained();
   const { layers, maps, sinkPositions } = measured!;

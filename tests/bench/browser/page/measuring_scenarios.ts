@@ -75,7 +75,7 @@ export const showsWrongAsWrong: Run = async (stage) => {
   let broken = 0;
   const opened = await stage.open({
     path: "/?kernels=v-scale&passes=forward&budget=1",
-    // φ = r / (r + C) becomes r / (r + 2C) in every variant of the kernel.
+    // Makes every kernel that computes φ = r / (r + C) compute r / (r + 2C) instead.
     rewrite: (script) =>
       script.replaceAll("squaredNorm + c * scale", () => {
         broken++;
@@ -98,8 +98,8 @@ export const showsWrongAsWrong: Run = async (stage) => {
 
 export const pausesAndCancels: Run = async (stage) => {
   const opened = await stage.open({
-    // Many measurements, so that some are left when the test pauses and cancels. The budget is too
-    // short for ceilings.
+    // This address asks for many measurements, so that some are left when the test pauses and
+    // cancels. The budget is too short to measure ceilings.
     path: "/?kernels=v-scale,rms-norm&shapes=full&cache=hot,cold&budget=25",
   });
   const { page } = opened;
@@ -142,8 +142,8 @@ export const recoversALostDevice: Run = async (stage) => {
   assertStringIncludes(await textOf(opened, "#trouble"), "the page opened it again for the others");
   const { measurements } = await saved(opened);
   const states = measurements.map(({ status = "ok" }) => status);
-  // The crash costs one row of four. The other three are measured, even if they began before the
-  // crash.
+  // The crash makes one row of four fail. The other three are measured, even if their measurement
+  // began before the crash.
   assertEquals([states.length, states.filter((state) => state === "failed").length], [4, 1]);
   assertStringIncludes(
     measurements.find(({ status }) => status === "failed")!.reason!,

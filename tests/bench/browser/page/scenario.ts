@@ -37,7 +37,7 @@ export async function look({ page }: Opened, name: string): Promise<void> {
   if (folder) await page.screenshot({ path: `${folder}/${name}.png`, fullPage: true });
 }
 
-/** An element's text without white space for layout. */
+/** An element's text, trimmed, with every stretch of white space replaced by one space. */
 export async function textOf({ page }: Opened, selector: string): Promise<string> {
   return (await page.textContent(selector) ?? "").replaceAll(/\s+/g, " ").trim();
 }

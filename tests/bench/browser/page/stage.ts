@@ -1,12 +1,12 @@
 /**
- * A browser with the built page. The stage answers and records every request: none leaves the
- * machine.
+ * A browser with the built page. The stage records every request, answers those for the page, and
+ * aborts all others. So no request leaves the machine.
  */
 import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
 import { answer } from "../../../../bench/browser/serve.ts";
 import type { Chromium } from "./chromium.ts";
 
-/** The page's apparent address. Nothing listens there; the driver answers the requests. */
+/** The page's apparent address. Nothing listens there: the stage answers the requests. */
 export const ORIGIN = "http://localhost:9";
 
 /** Options for opening a page. */
@@ -17,7 +17,7 @@ export interface OpenOptions {
   readonly colorScheme?: "light" | "dark";
   /** A script to run in the page before the page's own scripts. */
   readonly before?: string;
-  /** Changes a script before the browser gets it. */
+  /** Returns the text that the browser gets in place of the page's script in the file `name`. */
   readonly rewrite?: (script: string, name: string) => string;
   /** Whether `open()` returns without waiting for the adapter. */
   readonly impatient?: boolean;

@@ -45,8 +45,8 @@ Deno.test("computeTheory() shows what the theory says", async () => {
   const [short, long] = [await at({ activation: 10 }), await at({ activation: 100 })];
   assert(Math.abs(short.hidden[0]! / long.hidden[0]! - 10) < 0.01, "ten times as long, a tenth");
   assertEquals(short.hidden.slice(1), long.hidden.slice(1));
-  // V-scale passes at most 3r/C of the gradient, with r = ‖v‖² and its constant C, and does not
-  // change the attention weights.
+  // V-scale passes at most 3r/C of the gradient, where r = ‖v‖² and C is V-scale's constant. It
+  // leaves the attention weights as they are.
   const open = await at({}), valved = await at({ valve: "full", value: 0.05 });
   assertEquals(open.passing, open.arriving);
   const share = valved.passing[0]! / valved.arriving[0]!;
