@@ -14,7 +14,7 @@ const batch = llamaBatch(config, { batch: BATCH, context: CONTEXT, seed: 4 });
 const { trace } = llamaGradients({ config, parameters, batch });
 
 const heads = Array.from({ length: config.queryHeads }, (_, head) => head);
-/** Scores choose the heads to show: layer 2's last head has the largest. */
+/** The scores by layer and head, which decide which heads are shown. */
 const scores = [heads.map((head) => 0.1 + 0.01 * head), [], heads.map((head) => 0.2 + 0.01 * head)];
 
 function measure(tokens?: string[]) {

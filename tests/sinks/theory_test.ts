@@ -67,10 +67,10 @@ Deno.test("checkTheory() finds the violations that tests/support/attention/ident
     };
     for (const [name, { worst, compared }] of Object.entries(identities)) {
       const check = found.get(name)!;
-      // The two violations may differ by a factor of up to 2.5, for two reasons. checkTheory()
-      // reports the one that uses most of its tolerance, which differs by head; the identity
-      // reports the largest. And for the first query, checkTheory() divides by 2 ‖v_0‖, the
-      // identity by ‖v_0‖.
+      // The two violations may differ by a factor of up to 2.5, for two reasons. The identity
+      // reports the largest violation. checkTheory() reports the violation that is the largest
+      // share of its tolerance, and tolerances differ between heads. And for the first query,
+      // checkTheory() divides by 2 ‖v_0‖, the identity by ‖v_0‖.
       assert(check.worst > 0.4 * worst && check.worst <= worst * (1 + 1e-9), `${name}: ${worst}`);
       assert(check.violations > 0, name);
       assertEquals(check.compared, compared, name);
@@ -82,7 +82,7 @@ Deno.test("checkTheory() finds the violations that tests/support/attention/ident
       "second-moment bound": secondMoment.worst,
     };
     for (const [name, worst] of Object.entries(bounds)) {
-      // valueBounds() measures an excess relative to the bound: 1/slack − 1.
+      // The slack is bound / norm. valueBounds() reports (norm − bound) / bound = 1/slack − 1.
       const { all } = found.get(name)!.slack[0]!;
       assert(Math.abs(1 / all[0]! - 1 - worst) < 1e-9, `${name}: ${1 / all[0]! - 1}, ${worst}`);
     }
@@ -110,7 +110,8 @@ Deno.test("checkTheory() reports no rounding as a violation, even with extreme n
       }
     }
   }
-  // The largest share of a tolerance used: tolerances must be neither exceeded nor far too large.
+  // The largest share of its tolerance that any violation reached. Above 1, a tolerance is
+  // exceeded. Below 0.1, all tolerances are far too large.
   const most = Math.max(...worst.values());
   assert(most > 0.1 && most < 1, String(most));
 });
@@ -142,7 +143,8 @@ Deno.test("checkTheory() finds the RMSNorm slack that tests/support/rows/identit
 Deno.test("slackRows() has a row per bound, layer and branch", () => {
   const { config, trace, gains } = tracedModel({});
   const rows = slackRows(checkTheory(trace, { config, gains }));
-  // Five bounds of attention in two layers, and two of RMSNorm in five branches.
+  // There are five bounds of attention, each in two layers, and two of RMSNorm, each in five
+  // branches.
   assertEquals(rows.length, 5 * 2 + 2 * 5);
   for (const { all, sink, histogram, name } of rows) {
     assertEquals(all.length, 7);

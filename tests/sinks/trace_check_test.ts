@@ -7,7 +7,7 @@ import { mapTrace, tracedModel } from "../support/model/traces.ts";
 
 const model = tracedModel({ batch: 2, context: 5 });
 
-/** The trace with one element changed, in one state of one layer. */
+/** The trace with `value` as one element of the state `path` of one layer. */
 function broken(
   path: string,
   { layer, element, value }: {
@@ -27,7 +27,8 @@ function broken(
 Deno.test("checkTrace() accepts the twin's trace", () => checkTrace(model.trace, model.config));
 
 Deno.test("checkTrace() names the layer, the state, the sequence and the position of a NaN", () => {
-  // [B, Hkv, T, D] = [2, 2, 5, 4]: sequence 1, head 0, position 3, element 2.
+  // The key has the shape [B, Hkv, T, D] = [2, 2, 5, 4]. The NaN is in sequence 1, head 0,
+  // position 3, element 2.
   const key = broken("attention.key", { layer: 2, element: 2 * 5 * 4 + 3 * 4 + 2, value: NaN });
   assertThrows(
     () => checkTrace(key, model.config),

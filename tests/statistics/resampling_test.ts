@@ -19,8 +19,8 @@ Deno.test("bootstrapInterval() draws as many items as there are, the same for th
 });
 
 Deno.test("bootstrapInterval() of a mean contains it about as often as promised", () => {
-  // A percentile interval of 20 items is slightly too narrow: it contains the mean in 93 % of
-  // cases. Over 200 trials the standard error is 1.8 %.
+  // A percentile interval of 20 items is slightly too narrow: it contains the true mean in
+  // 93 % of cases. The share found in 200 trials has a standard error of 1.8 %.
   let held = 0;
   for (let trial = 0; trial < 200; trial++) {
     const values = randomNormal({ seed: trial, length: 20 });

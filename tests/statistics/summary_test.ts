@@ -41,7 +41,7 @@ Deno.test("orderStatisticInterval() takes the ranks of the textbook's table", ()
   assertEquals(orderStatisticInterval([]), undefined);
 });
 
-/** The share of seeded lists whose interval contains the true median. */
+/** The share of 400 drawn lists whose interval contains the true median, `truth`. */
 function coverage(count: number, draw: (seed: number) => number[], truth: number): number {
   let held = 0;
   const trials = 400;
@@ -54,8 +54,9 @@ function coverage(count: number, draw: (seed: number) => number[], truth: number
 }
 
 Deno.test("medianInterval() covers the true median about 95 times in 100", () => {
-  // 400 trials at 95 % have a standard error of 1.1 %, so 91.5 % is more than three standard errors
-  // away. Percentile intervals are known to fall short by 1 or 2 % at these sizes.
+  // A coverage of 95 %, found by 400 trials, has a standard error of 1.1 %. So 91.5 % is more than
+  // three standard errors below it. With so few samples, percentile intervals are known to cover 1
+  // or 2 % less than promised.
   for (const count of [8, 25, 60]) {
     const found = coverage(
       count,
@@ -119,8 +120,8 @@ Deno.test("isMultimodal() finds two hills, and rarely mistakes one for two", () 
     for (let seed = 0; seed < trials; seed++) {
       const one = noisySamples({ seed, count, median: 1000, sigma: 0.03, outliers: 0.03 });
       if (isMultimodal(one)) falseAlarms++;
-      // The first line tests two equal hills, 6 standard deviations apart. The second line moves
-      // only a fifth of the samples to a second hill, 8 standard deviations away.
+      // The next line moves half of the samples to a second hill, 6 standard deviations away. The
+      // line after it moves only a fifth of them, 8 standard deviations away.
       if (isMultimodal(one.map((ns, i) => i % 2 === 0 ? ns : ns * 1.2))) found++;
       if (isMultimodal(one.map((ns, i) => i % 5 !== 0 ? ns : ns * 1.27))) smallFound++;
     }
@@ -151,7 +152,8 @@ Deno.test("normalTail() keeps its digits far out", () => {
 });
 
 Deno.test("holm() gives the step-down values and skips what has no data", () => {
-  // By hand, in rising order: 0.005 × 4, 0.01 × 3, 0.03 × 2, max(0.06, 0.04 × 1). R agrees.
+  // Worked out by hand, from the smallest p-value to the largest: 0.005 × 4, 0.01 × 3, 0.03 × 2,
+  // max(0.06, 0.04 × 1). R agrees.
   const corrected = holm([0.01, 0.04, undefined, 0.03, 0.005]);
   const expected = [0.03, 0.06, undefined, 0.06, 0.02];
   for (const [i, value] of expected.entries()) {

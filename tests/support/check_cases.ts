@@ -22,10 +22,10 @@ export interface PropertyOptions<Description = never> {
   readonly hang?: HangOptions;
 }
 
-/** A property: throws if it does not hold. */
+/** Checks a property on a GPU. Throws if the property does not hold. */
 export type Property = (gpu: Gpu, options?: PropertyOptions) => Promise<Report>;
 
-/** A check of drawn cases, as {@linkcode checkCases} runs it. */
+/** A property's cases, and the check that {@linkcode checkCases} runs on each of them. */
 export interface Cases<Description> {
   readonly name: string;
   readonly arbitrary: fc.Arbitrary<Description>;
@@ -33,7 +33,7 @@ export interface Cases<Description> {
   readonly examples: readonly Description[];
   readonly runs: number;
   readonly seed: number;
-  /** Throws if the case fails. Must free its tensors: live buffers are counted. */
+  /** Throws if the case fails. Must free its tensors, because a case that leaves buffers fails. */
   readonly check: (description: Description, tally: Tally, gpu: Gpu) => Promise<void>;
 }
 

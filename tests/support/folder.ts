@@ -1,7 +1,7 @@
 /** Runs tests with a temporary folder. */
 import { type TestPermission, testWith } from "./permitted.ts";
 
-/** Runs a test with a temporary folder, and removes it even if the test fails. */
+/** Runs a test with a temporary folder. Removes the folder at the end, even if the test fails. */
 export async function inFolder(run: (folder: string) => Promise<void>): Promise<void> {
   const folder = await Deno.makeTempDir({ prefix: "gradsink-test-" });
   try {
@@ -23,7 +23,7 @@ export function testOnDisk(
   return (name, run) => test(name, () => inFolder(run));
 }
 
-/** The names in a folder, in order. */
+/** The names of a folder's entries, sorted. */
 export async function namesIn(folder: string): Promise<string[]> {
   return (await Array.fromAsync(Deno.readDir(folder), ({ name }) => name)).sort();
 }
@@ -31,7 +31,7 @@ export async function namesIn(folder: string): Promise<string[]> {
 /**
  * Runs a test as on a file system without locks, such as that of some network folders.
  *
- * @param run the test, which has this process to itself
+ * @param run the test; no other test may run in this process at the same time
  */
 export async function withoutLocks(run: () => Promise<void>): Promise<void> {
   const { lock, tryLock } = Deno.FsFile.prototype;

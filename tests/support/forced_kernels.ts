@@ -7,11 +7,12 @@ import { describeReport, type Report } from "./report.ts";
 /** A property that every kernel must have. */
 export type KernelProperty = (gpu: Gpu) => Promise<Report>;
 
-/** Changes to kernels' sources before they are compiled, by file. */
+/** For each kernel's file, the function that changes its source before it is compiled. */
 export type Rewrites = Readonly<Record<string, (source: string) => string>>;
 
 /**
- * A Gpu on which operators choose this variant. `used` collects the files of the kernels compiled.
+ * Returns a Gpu, `sibling`, on which every operator chooses this variant. `used` collects the files
+ * of the kernels that `sibling` compiles.
  */
 export function forceVariant(
   gpu: Gpu,
@@ -42,8 +43,8 @@ export async function checkVariant(gpu: Gpu, { variant, kernels, rewrites, prope
 }
 
 /**
- * A kernel's file, the property that must fail on its mutants, and the mutants by name: the text to
- * find and its replacement.
+ * A kernel's file, the property that must fail on its mutants, and the mutants by name. A mutant is
+ * the text to find and its replacement.
  */
 export type KernelMutants = readonly [
   file: string,
@@ -55,8 +56,8 @@ export type KernelMutants = readonly [
  * Registers a test for each mutant: the mutant's property must fail because of wrong numbers.
  *
  * @param rewrites changes to the kernels before they are broken
- * @param unfit why the variant cannot run here, if so: the tests are then ignored, with this reason
- *   in their names
+ * @param unfit why the variant cannot run here, or undefined if it can. If given, the tests are
+ *   ignored, and their names state this reason
  */
 export function testMutants(
   variant: string,

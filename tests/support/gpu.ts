@@ -35,7 +35,7 @@ Deno.test.afterAll(async () => {
 });
 
 /**
- * The file's `Gpu` of a runtime, opened on the first call and disposed of at the end.
+ * The test file's `Gpu` of a runtime, opened on the first call and disposed of at the end.
  *
  * @throws {Error} if no adapter can be opened: a test that needs one fails and is not skipped
  */
@@ -93,9 +93,9 @@ export function onEachRuntime(
 }
 
 /**
- * Like {@linkcode onEachRuntime}, for tests that not every adapter can run. Opens the runtimes at
- * once, before any test runs, to ask `unfit` why an adapter cannot run the test (undefined if it
- * can). The test is then ignored, with this reason in its name.
+ * Like {@linkcode onEachRuntime}, for tests that not every adapter can run. Opens the runtimes
+ * immediately, before any test runs, and calls `unfit` with each `Gpu`. If `unfit` returns a reason
+ * why the test cannot run there, the test is ignored, with the reason in its name.
  */
 export async function onEachFitRuntime(
   name: string,

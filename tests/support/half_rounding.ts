@@ -36,7 +36,7 @@ interface Rows {
   readonly key: Float64Array;
 }
 
-/** The error of ⟨q, k⟩ from rounding query and key to f16. */
+/** Bounds the error of ⟨q, k⟩ that comes from rounding query and key to f16. */
 export function halfProductError(
   { shape: [, , , headDim], query, key }: Rows,
   { row, keyRow, rounding }: {
@@ -63,7 +63,7 @@ export function halfProductError(
  */
 export class SmallWeights {
   readonly #pass: Rows & { readonly scale: number; keyStart(head: number): number };
-  /** The largest gradient of a logit in each query row and (`#ofKey`) in each key row. */
+  /** The largest gradient of a logit: `#ofQuery` in each query row, `#ofKey` in each key row. */
   readonly #ofQuery: Float64Array;
   readonly #ofKey: Float64Array;
   /** The largest weight per key row. */
@@ -87,9 +87,9 @@ export class SmallWeights {
   }
 
   /**
-   * Adds the errors from flushed weights and gradients to the gradients' bounds, once all pairs are
-   * recorded. `used` bounds the error of the gradient of the value that attention reads: v, or φ(v)
-   * under V-scale "full".
+   * Adds the errors from flushed weights and gradients to the gradients' bounds, after `see` has
+   * recorded all pairs. `used` bounds the error of the gradient of the value that attention reads:
+   * v, or φ(v) under V-scale "full".
    */
   addTo(
     bounds: {

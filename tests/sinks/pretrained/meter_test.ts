@@ -19,7 +19,7 @@ const parameters = new Map(
 const batch = llamaBatch(config, { batch: BATCH, context: CONTEXT, seed: 4 });
 const { trace, loss } = llamaGradients({ config, parameters, batch });
 
-/** Measures the trace, with all its texts, `times` times. */
+/** Adds the trace's texts to a PretrainedMeter `times` times. Returns its result and the scores. */
 function measure(times = 1) {
   const meter = new PretrainedMeter({ config, context: CONTEXT, settings });
   const sinks = new SinkMeter({ config, context: CONTEXT, settings });
@@ -47,7 +47,7 @@ Deno.test("PretrainedMeter counts each pair of text and head by its score, at ev
           sum += column[row * CONTEXT + t]!;
           uniform += 1 / (t + 1);
         }
-        // A score must also exceed that of uniform attention, such as 0.46 at position 0.
+        // A sink's score must also exceed the score of uniform attention, 0.46 at position 0.
         if (sum / settings.window > settings.threshold && sum > uniform) count++;
       }
       return count / (BATCH * config.queryHeads);
@@ -84,8 +84,8 @@ Deno.test("PretrainedMeter's intervals contain the means, and R_GS of all texts"
   const [low, high] = loss!;
   assert(sinkRate !== null && low >= 1 && low < 3 && high > 3 && high <= 6, `${low} to ${high}`);
   assert(gradientSink !== null && gradientSink[0] < gradientSink[1], `${gradientSink}`);
-  // Texts that differ only by a factor have the same R_GS, so resamples have neither bias nor
-  // spread.
+  // Here the texts' gradients differ only by a factor. So every resample of the texts has the same
+  // R_GS, and the interval has no width.
   const same = new PretrainedMeter({ config, context: CONTEXT, settings });
   trace.layers.forEach((layer, index) => {
     const gradient = layer.attention!.gradients.norm;

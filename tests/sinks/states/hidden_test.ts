@@ -16,11 +16,12 @@ Deno.test("StateMeter finds the largest elements and their places, and massive o
     { value: 0.2, sequence: 0, position: 3, dimension: 2 },
   ]);
   assertEquals(massive, 1);
-  // Each channel's largest magnitude among a text's four tokens, averaged over the three texts.
+  // A channel's number is its largest magnitude in a text, averaged over the three texts.
   assertEquals(meter.channels().map((each) => Number(each.toFixed(12))), [99, 150, 0.2]);
   assert(Math.abs(median - 0.1) < 1e-6, `${median}`);
   assertEquals(largestByPosition[0], 150);
   assert(Math.abs(cosine[0]! - 1) < 1e-12, `${cosine[0]}`);
-  // Token 1 is (0.1, 0.1, 0.1), and token 0 has almost the direction (0, −1, 0).
+  // Token 1 is (0.1, 0.1, 0.1), and token 0 has almost the direction (0, −1, 0). So the cosine of
+  // the angle between them is about −1/√3.
   assert(Math.abs(cosine[1]! + 1 / Math.sqrt(3)) < 1e-2, `${cosine[1]}`);
 });

@@ -1,4 +1,4 @@
-/** Cases for the properties of attention: small descriptions, from which all arrays follow. */
+/** Cases for the properties of attention. A small description determines a case's arrays. */
 import fc from "fast-check";
 import { randomNormal, randomUniform } from "../../../src/random.ts";
 import * as reference from "../../../src/reference/mod.ts";
@@ -16,7 +16,7 @@ export type AttentionPattern =
   | "duplicated keys"
   | "constant";
 
-/** V-scale's constant relative to the usual ‖v‖². */
+/** How large V-scale's constant is, relative to the usual ‖v‖². */
 export type ConstantSize = "tiny" | "usual" | "huge";
 
 /**
@@ -101,8 +101,8 @@ const lengths = [1, 2, 3, 4, 5, 31, 32, 33, 36, 61, 63, 64, 65, 67, 97];
 const headDims = [4, 8, 12, 32, 36, 64, 96, 128, 256];
 
 /**
- * Multiply-adds of one product such as Q Kᵀ over all visible pairs. The twin's time is proportional
- * to them.
+ * The number of multiply-adds of one product such as Q Kᵀ, over all pairs of a query and a key that
+ * it sees. The twin's time is proportional to this number.
  */
 function work({ batch, keyHeads, group, length, headDim }: AttentionDescription): number {
   return batch * keyHeads * group * length * (length + 1) / 2 * headDim;
@@ -144,8 +144,8 @@ export const attentionDescription: fc.Arbitrary<AttentionDescription> = fc.recor
     { nil: undefined },
   ),
 })
-  // Calls with a sink need kernels of their own, which take seconds to compile. So only the
-  // smallest head dimensions keep their sink.
+  // Calls with a sink need kernels of their own, which take seconds to compile. So only cases with
+  // the smallest head dimensions keep their sink.
   .map((description) =>
     description.headDim <= 12 ? description : { ...description, sink: undefined }
   )
@@ -183,8 +183,8 @@ export function drawAttention(description: AttentionDescription): AttentionCase 
   const queryShape = [batch, keyHeads * group, length, headDim];
   const keyShape = [batch, keyHeads, length, headDim];
   const size = logitSizes[pattern] ?? 1;
-  // With values of 1e-20, ‖v‖² would be subnormal for most D. An adapter may flush that to zero,
-  // and its results could not be compared.
+  // With values of 1e-20, V-scale's ‖v‖² would be subnormal for most D. An adapter may flush a
+  // subnormal number to zero, so its results could not be compared.
   const valueSize = pattern !== "tiny" ? 1 : vScale === undefined ? size : 1e-12;
   const query = normal(queryShape, seed, size);
   const key = normal(keyShape, seed + 1, size);

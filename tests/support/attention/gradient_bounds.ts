@@ -107,12 +107,12 @@ export function queryBound(numbers: AttentionNumbers): Violation {
  * and |tr Cov(ε_t, ε_t′)| ≤ ρ.
  *
  * `squaredNorms` are samples of ‖∇_{v_s}L‖² for independent draws of the noise. The allowance by
- * which their mean may miss the expectation is `standardErrors` times the mean's standard error. 5
- * suffice with confidence 1 − 6e-7.
+ * which their mean may miss the expectation is `standardErrors` times the mean's standard error. If
+ * `standardErrors` is 5, it suffices with confidence 1 − 6e-7.
  *
  * @returns The mean of the samples, both bounds, and the violation in units of the allowance: at
  *   most 1 if the bounds hold. `fromUpper` is the signed distance of the mean from the upper bound
- *   in the same units, for noise that attains this bound.
+ *   in the same units: within ±1 if the noise attains this bound.
  */
 export function stochasticValueBound(options: {
   readonly squaredNorms: ArrayLike<number>;
@@ -142,7 +142,7 @@ export function stochasticValueBound(options: {
   return { mean, lower, upper, fromUpper: (mean - upper) / allowance, violation: worst.result() };
 }
 
-/** Every bound except A8, by its number. */
+/** The function that measures the violation of each bound except A8, by the bound's label. */
 export const boundsByName: Readonly<Record<string, (numbers: AttentionNumbers) => Violation>> = {
   "A5 weighted": (numbers) => valueBounds(numbers).weighted,
   "A5 mass": (numbers) => valueBounds(numbers).mass,

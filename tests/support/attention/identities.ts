@@ -216,7 +216,7 @@ export function constantPath(numbers: AttentionNumbers): Violation {
   return worst.result();
 }
 
-/** Every identity that holds with and without V-scale, by its label. */
+/** The function of each identity that holds with and without V-scale, by the identity's label. */
 export const identitiesByName: Readonly<Record<string, (numbers: AttentionNumbers) => Violation>> =
   {
     "A1 value path": valuePath,

@@ -22,7 +22,7 @@ function spoil(plain: Plain, change: (x: number, i: number) => number): Plain {
   return { data: Array.from(plain.data, change), shape: plain.shape };
 }
 
-// The size of 24 float32 roundings. Each identity must report every error above it.
+// The size of 24 float32 roundings. For spoiled numbers, the violation must be larger.
 const TOLERANCE = 24 * 2 ** -24;
 
 function assertHolds(violation: Violation, what: string): void {
@@ -58,7 +58,7 @@ Deno.test("identities hold for the twin's numbers and fail for spoiled ones", ()
   for (const mode of [undefined, "full", "backward-only"] as const) {
     const good = layer(mode);
     for (const [name, identity] of Object.entries(ALL)) assertHolds(identity(good), name);
-    // Spoils one element by 0.003, where elements have about the size 1. Tries three places.
+    // Adds 0.003 to one element, at each of three places. Elements have about the size 1.
     for (const i of [0, 17, 69]) {
       const nudge = (plain: Plain) => spoil(plain, (x, j) => i === j ? x + 3e-3 : x);
       const fails = (name: keyof typeof ALL, numbers: AttentionNumbers) =>

@@ -132,8 +132,8 @@ export function rowOf(plain: Plain, row: number): Float64Array {
 }
 
 /**
- * Σ_{t≥s} a_ts g_t, summed over the query heads that read a key head, and the terms' magnitudes, Σ
- * a_ts ‖g_t‖, as `scale`.
+ * Sums over the query heads that read a key head: Σ_{t≥s} a_ts g_t as `gradient`, and the norms of
+ * its terms, Σ_{t≥s} a_ts ‖g_t‖, as `scale`.
  */
 export function aggregatedGradient(
   layer: Layer,

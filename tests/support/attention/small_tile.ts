@@ -24,11 +24,12 @@ export const tiledKernels = {
 };
 
 /**
- * The kernels' files if one kernel computes both key and value gradients, in the order of planning.
+ * The files of the kernels that are planned, in this order, if one kernel computes both key and
+ * value gradients.
  */
 export const jointKernels = [tiledKernels.forward, tiledKernels.query, tiledKernels.keyValue];
 
-/** The kernels' files if key and value gradients have separate kernels. */
+/** The files of the kernels that are planned if key and value gradients have separate kernels. */
 export const partedKernels = [
   tiledKernels.forward,
   tiledKernels.query,
@@ -36,7 +37,7 @@ export const partedKernels = [
   tiledKernels.value,
 ];
 
-/** The variant with as many rows as the small tile: tests plan it and replace its kernels. */
+/** A variant whose tile has as many rows as the small tile. Tests replace its kernels. */
 export const SMALL_TILE_VARIANT = "tiled-32x32";
 
 /**

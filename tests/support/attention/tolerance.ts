@@ -154,8 +154,8 @@ export function attentionForwardBounds(
     for (let j = 0; j <= last; j++) {
       // The exponents of this term and of its corrections add up to at most `range`.
       const range = largest - z[j]!;
-      // From the second tile on, the subgroup kernels' maximum may lag by 4 powers of two. Then the
-      // exponents may add up to 2 · 4 more.
+      // From the second tile on, the maximum that the subgroup kernels subtract may be too small by
+      // up to 4 powers of two. Then the exponents may add up to 2 · 4 more.
       const lag = tiles > 1 ? 2 * U * 2 * 4 : 0;
       rho[j]! += 5 * U * range + 8 * U * tiles + lag + factorError(j);
       a[j] = Math.exp(z[j]! - largest);
@@ -333,8 +333,8 @@ export function sinkStatisticsBounds(
   const score = new Float64Array(heads);
   const sinkShare = new Float64Array(heads);
   const end = Math.min(position + window, length);
-  // Each of 64 invocations adds every 64th row; then their sums are added. Invocations without a
-  // row have sums of exactly 0.
+  // Each of 64 invocations sums every 64th row. Then the 64 sums are added. An invocation without a
+  // row has a sum of exactly 0, so adding it rounds nothing.
   const terms = Math.ceil((length - position) / 64) + Math.min(length - position, 64);
   for (let head = 0; head < heads; head++) {
     const keyRow = pass.keyStart(head) / headDim + position;

@@ -46,11 +46,11 @@ export interface OperatorCall {
   // deno-lint-ignore no-explicit-any
   readonly plan: (gpu: Gpu, options: any) => { readonly plan: Plan };
   /**
-   * The tensors that the call reads, by name. Those in lists and objects have names such as
-   * `terms[0]` and `vScale.constant`.
+   * The tensors that the call reads, by name. A tensor in a list or an object has a name such as
+   * `terms[0]` or `vScale.constant`.
    */
   readonly inputs: Readonly<Record<string, Argument>>;
-  /** The caller's tensors that it writes. */
+  /** The caller's tensors that the call writes. */
   readonly written: Readonly<Record<string, Argument>>;
   readonly settings: Readonly<Record<string, unknown>>;
 }
@@ -189,8 +189,8 @@ export const otherCalls: readonly OperatorCall[] = [
 ];
 
 /**
- * An operator's options: `settings`, and `tensors` with names such as `terms[0]` and
- * `vScale.constant`.
+ * Joins `settings` and `tensors` to an operator's options. A tensor with a name such as `terms[0]`
+ * or `vScale.constant` goes into a list or an object.
  */
 export function optionsOf(
   settings: Readonly<Record<string, unknown>>,

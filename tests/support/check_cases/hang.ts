@@ -22,8 +22,8 @@ const ownClocks: ProcessClocks = {
 
 /**
  * The limit in ms. A case counts as endless once both its wall time and its CPU time exceed the
- * limit, and as waiting forever once its idle time exceeds it. The slowest case takes a tenth of
- * the limit, because SwiftShader compiles its kernels for a minute.
+ * limit, and as waiting forever once its idle time does. The slowest case takes a tenth of the
+ * limit, because SwiftShader compiles its kernels for a minute.
  */
 const LIMIT = 600_000;
 /**
@@ -42,10 +42,10 @@ export interface HangOptions {
 }
 
 /**
- * Waits for work unless it hangs. Cannot notice a call that never returns to the event loop.
+ * Waits until `work` ends or hangs. Cannot notice a call that never returns to the event loop.
  *
  * @throws {HangError} once both wall time and CPU time exceed 10 minutes, or the process was idle
- *   for more than 10 minutes
+ *   for more than 10 minutes in total
  */
 export async function unlessHanging(
   work: () => Promise<void>,

@@ -9,7 +9,7 @@ import { HangError, type HangOptions, unlessHanging } from "./hang.ts";
 import { softwareInfo } from "../tuned_choice.ts";
 
 /**
- * Clocks of a process that gets a share of a core. Each reading of the wall clock advances it by
+ * Clocks of a process that gets `share` of a core. Each reading of the wall clock advances it by
  * `step` s.
  */
 function machine({ share, step = 10 }: { share: number; step?: number }): HangOptions {

@@ -12,7 +12,7 @@ export interface HardwareAdapter {
 interface Told {
   readonly vendor: string;
   readonly description: string;
-  /** The architecture that Dawn reports, and its description, which names the driver. */
+  /** The architecture and the description that Dawn reports. The description names the driver. */
   readonly dawn: readonly [architecture: string, driver: string];
   readonly subgroups: readonly [minimum: number, maximum: number];
   /** The most bytes of memory per workgroup. */

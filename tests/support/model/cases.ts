@@ -4,7 +4,7 @@ import type { Numbers } from "../on_gpu.ts";
 
 export type ModelNumbers = Numbers;
 
-/** One element, and three shapes for several workgroups, of which [12, 24] fills whole vec4f. */
+/** One element, and three shapes for several workgroups. Of these, only [12, 24] fills vec4fs. */
 export const oddShapes: readonly (readonly number[])[] = [[1], [5, 13], [12, 24], [3, 129]];
 
 /** Numbers within ±scale around a mean. */

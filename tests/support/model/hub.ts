@@ -9,13 +9,13 @@ export interface HubBehavior {
   token?: string;
   /** Refuses requests with this status and, if given, this X-Error-Code. */
   refuse?: { readonly status: number; readonly code?: string } | undefined;
-  /** The number of requests that the hub refuses. Default: all. */
+  /** The number of requests that the hub still refuses; it counts down. Default: all. */
   refusals?: number;
   /** Ends the connection of every download after this many bytes. */
   breakAfter?: number | undefined;
-  /** The number of downloads with wrong bytes. */
+  /** The number of downloads that still get a wrong last byte; the hub counts down. Default: 0. */
   corrupt?: number;
-  /** Ignores the requested range. */
+  /** Ignores the requested range, unless the request is for the first byte only. */
   ignoreRange?: boolean;
   /** Stops sending after this many bytes of a file, and keeps the connection open. */
   stallAfter?: number | undefined;
@@ -29,7 +29,7 @@ export interface TestHub extends AsyncDisposable {
   /** The commit of `main`; a test may change it. */
   commit: string;
   readonly files: Map<string, Uint8Array<ArrayBuffer>>;
-  /** Each received request's path and, if it has one, its range. */
+  /** The path and, if it has one, the range of each request that the hub itself received. */
   readonly requests: string[];
   /** The access tokens that reached the server of large files. There should be none. */
   readonly leaked: string[];

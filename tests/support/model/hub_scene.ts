@@ -17,7 +17,7 @@ export const MODEL = "model.safetensors";
 /** The name of the second file of weights, if a model has two. */
 export const SHARD = "model-00002-of-00002.safetensors";
 
-/** A model's files. Its weights are two files of 32 and 40 kB, or one file with both. */
+/** A model's files. Its weights are in two files of 32 and 40 kB, or in one if `shards` is 1. */
 export async function filesOf(
   { shards = 2, fields = CONFIGS.llamaOf5 }: { shards?: number; fields?: Fields } = {},
 ): Promise<Map<string, Uint8Array<ArrayBuffer>>> {

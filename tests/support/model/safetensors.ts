@@ -4,7 +4,7 @@ export interface StoredTensor {
   /** F32 by default. */
   readonly type?: string;
   readonly shape: readonly number[];
-  /** Numbers, which are rounded to F32, F16 or BF16; or bytes, for any type. */
+  /** Numbers, to be rounded to F32, F16 or BF16; or bytes of any type, to be written unchanged. */
   readonly data: Float32Array | Uint8Array;
 }
 

@@ -131,7 +131,7 @@ export function rounded(trace: Trace<Float64Array>): Trace<Float32Array> {
   return mapTrace(trace, (numbers) => Float32Array.from(numbers));
 }
 
-/** One layer whose states are zero except for the given ones; d = D = 4, one head, T positions. */
+/** A trace of one layer, d = D = 4, one head. States not given are zero, except logSumExp. */
 export function handTrace(options: {
   readonly batch: number;
   readonly context: number;

@@ -11,14 +11,14 @@ import { dispatchesSpread, narrowGpu } from "../properties/specializations.ts";
 /** An operator with some broken kernels. */
 export type BrokenOperator = "attention" | "rmsNorm" | "vScale";
 
-/** Draw no cases beside the examples, and shrink none. */
+/** Options to check only the examples, and to shrink none that fails. */
 export const pinned = { runs: 0, endOnFailure: true } as const;
 
 const grouped = { batch: 2, keyHeads: 2, group: 2 };
 
-// Cases that are small enough for software adapters. They have two tiles and part of a third,
-// several batches, heads and groups, a ninth vec4f column for eight lanes, V-scale in both modes,
-// and logits that overflow exp unless the maximum is subtracted.
+// Cases that are small enough for software adapters. Among them are: two tiles and part of a third,
+// several sequences, key heads and query heads per key head, a ninth vec4f column for eight lanes,
+// V-scale in both modes, and logits that overflow exp unless the maximum is subtracted.
 const attentionCases = describeEach([
   { ...grouped, length: 69, headDim: 36, seed: 11 },
   { ...grouped, length: 37, headDim: 36, seed: 12, scale: -0.4, vScale: FULL },

@@ -5,7 +5,7 @@ import type { Property } from "../check_cases.ts";
 import { siblingGpu } from "../gpu.ts";
 import type { Mutant } from "./mutant.ts";
 
-/** The portable kernels on the device of a `Gpu`. All mutants share the unbroken kernels. */
+/** Breaks portable kernels on the device of a `Gpu`. All mutants share the unbroken kernels. */
 export class MutantLaboratory {
   readonly #device: Gpu;
   #gpu: Gpu;

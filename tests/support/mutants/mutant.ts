@@ -7,10 +7,10 @@ export interface Mutant {
   /** The kernel's file. */
   readonly file: string;
   readonly find: string;
-  /** How often the text occurs; every occurrence is replaced. */
+  /** How often the kernel's source must contain `find`. Every occurrence is replaced. */
   readonly times: number;
   readonly replace: string;
-  /** The property that must fail on it. */
+  /** The property that must fail on the broken kernel. */
   readonly caughtBy: Property;
   /**
    * Whether the mutant runs only on request, because its kernel compiles slowly and another mutant

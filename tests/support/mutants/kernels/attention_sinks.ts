@@ -52,7 +52,8 @@ export const mutants: readonly Mutant[] = [
     }],
   ]),
   ...mutantsOf("attention/sink/none.wgsl", forward, [
-    // No mutant changes the sum's initial value: the first key's correction multiplies it by 0.
+    // No mutant changes the sum's initial value, because no property could tell: the first key's
+    // correction multiplies this value by 0.
     ["the maximum begins above all logits", "return -3.4e38;", "return 1e5;"],
   ]),
   ...mutantsOf("attention/sink/backward.wgsl", sinks, [
