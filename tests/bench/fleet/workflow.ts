@@ -3,7 +3,7 @@
  * artifacts in a folder. Throws if a step needs a feature of GitHub Actions that is missing here.
  */
 import { basename, dirname } from "node:path";
-import { parse } from "yaml";
+import { parseDocument } from "yaml";
 import { cloneInto, type Finished, startBash, type Started } from "./machines.ts";
 
 /** One step of a job. */
@@ -43,9 +43,11 @@ export interface Workflow {
   readonly jobs: Readonly<Record<string, Job>>;
 }
 
-/** Reads a workflow. Throws if its YAML has a mistake. */
+/** Reads a workflow. Throws if its YAML has a mistake or a warning. */
 export function parseWorkflow(text: string): Workflow {
-  return parse(text, { strict: true, uniqueKeys: true, logLevel: "error" }) as Workflow;
+  const document = parseDocument(text, { strict: true, uniqueKeys: true });
+  for (const problem of [...document.errors, ...document.warnings]) throw problem;
+  return document.toJS() as Workflow;
 }
 
 /** A job's environment. */
