@@ -134,7 +134,7 @@ export interface SinkMeasurement {
     readonly keyGradientFloor?: number;
     /** The rounding error of the summed gradient norm ‖∇q_s‖: the mean over layers. */
     readonly queryGradientFloor?: number;
-    /** The fits over all attention branches and over all MLP branches. */
+    /** Two fits of Compress: over all layers' attention branches, and over all MLP branches. */
     readonly compressFit: {
       readonly attention: CompressFit | null;
       readonly mlp: CompressFit | null;
@@ -147,8 +147,8 @@ export interface SinkMeasurement {
   /** null if not requested. */
   readonly theory: TheoryMeasurement | null;
   /**
-   * The states of a model of this project, if requested; {@linkcode pretrained} holds those of a
-   * pretrained model.
+   * The measurements of hidden states and of attention to every position, if requested. Only for
+   * this project's own models: those of a pretrained model are in {@linkcode pretrained}.
    */
   readonly states?: StatesMeasurement;
   /** Only for a pretrained model. */

@@ -2,7 +2,7 @@
 import type { SinkMeasurement } from "./measurement.ts";
 
 /**
- * The number of significant digits to keep: more than float32 holds, but few, so files stay small.
+ * The number of significant digits to keep: more than float32 has, yet few enough for small files.
  */
 const DIGITS = 8;
 

@@ -28,13 +28,13 @@ export interface SinkMeterOptions {
   /** T of all batches. */
   readonly context: number;
   /**
-   * If V-scale is learned: θ of each value head of each layer, where V-scale's constant is
+   * Each layer's θ, one for each value head; needed if V-scale is learned. V-scale's constant is
    * proportional to exp θ. The entries of layers without attention are ignored.
    */
   readonly theta?: readonly (ArrayLike<number> | undefined)[] | undefined;
   /**
-   * If sinks are learned: the sink logit of each query head of each layer. The entries of layers
-   * without attention are ignored.
+   * Each layer's sink logits, one for each query head; needed if they are learned. The entries of
+   * layers without attention are ignored.
    */
   readonly sinks?: readonly (ArrayLike<number> | undefined)[] | undefined;
   /**
@@ -50,8 +50,8 @@ export interface SinkMeterOptions {
 /** Data of a batch besides its trace. */
 export interface TracedBatchOptions {
   /**
-   * [B, T], as from a task's `idleQueries`: 1 for a query without a reason to attend to a certain
-   * token.
+   * [B, T], as from a task's `idleQueries`: 1 for a query without a reason to attend to any
+   * particular token.
    */
   readonly idle?: Uint8Array | undefined;
   /** The batch's mean loss, in nats per token. */
@@ -63,7 +63,7 @@ export interface TracedBatchOptions {
   readonly oracleLoss?: number | undefined;
 }
 
-/** A mean over all sequences; unknown if the value of any batch is unknown. */
+/** A mean over all sequences. It is null if any batch's value is undefined. */
 class SequenceMean {
   #sum: number | undefined = 0;
   #sequences = 0;
@@ -105,7 +105,13 @@ class SequenceMean {
  * });
  * const states = Float32Array.from({ length: 8 }, (_, i) => Math.sin(i));
  * const gradients = { input: states, half: states, mlpNorm: states, output: states };
- * const layer = { input: states, half: states, mlpNorm: states, mlpResidual: states, output: states };
+ * const layer = {
+ *   input: states,
+ *   half: states,
+ *   mlpNorm: states,
+ *   mlpResidual: states,
+ *   output: states,
+ * };
  * meter.add({ batch: 1, context: 2, layers: [{ ...layer, attention: undefined, gradients }] });
  * console.log(meter.result().layers[0]?.output.ratio); // token 0's norm / early tokens' norm
  * ```
@@ -165,11 +171,11 @@ export class SinkMeter {
   }
 
   /**
-   * Adds one layer of a batch, for models with traces too large to hold at once. Layers may come in
-   * any order; after the last one, call {@linkcode addBatch}.
+   * Adds one layer's states and gradients on a batch, for traces too large for memory. Layers may
+   * come in any order. After the last layer of the batch, call {@linkcode addBatch}.
    *
    * @param layer its states, and the gradients of the batch's mean loss, on the CPU
-   * @param options `batch`: B; `idle`: as for a whole batch
+   * @param options `batch`: B; `idle`: as in {@linkcode TracedBatchOptions}
    * @throws {TypeError} if the layer or `idle` does not fit the model
    * @throws {RangeError} that names a NaN or an infinity; do not use the meter afterwards
    */
@@ -216,7 +222,7 @@ export class SinkMeter {
   }
 
   /**
-   * Measures all batches so far.
+   * Returns the measurements over all batches added so far.
    *
    * @param source the model's origin
    * @throws {RangeError} if no batch was added

@@ -8,7 +8,7 @@ import type { SinkSettings } from "./measurement/settings.ts";
 /** Elements of a traced tensor, row-major. */
 export type Numbers = Float32Array | Float64Array;
 
-/** ‖row‖ of the `width` elements from `start` on, summed in float64. */
+/** The Euclidean norm of the `width` elements from `start` on, summed in float64. */
 export function rowNorm(data: Numbers, start: number, width: number): number {
   let sum = 0;
   for (let i = start; i < start + width; i++) sum += data[i]! * data[i]!;
@@ -102,8 +102,8 @@ export function compareEarly(
 }
 
 /**
- * The positions that arrays by position keep: all up to `dense`, then ever fewer, each at twice the
- * last one plus 1 (by default 63, 127, …). Position s and the last position are always kept.
+ * The positions that arrays marked [positions] cover: all up to `dense`, then 2 t + 1 after each
+ * position t (by default 63, 127, …). Position s and the last position are always among them.
  *
  * @param context T
  * @param options s, and `dense` (default 31)

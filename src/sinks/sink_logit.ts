@@ -1,12 +1,13 @@
 /**
- * The sink logits of one layer. Each is one more logit of a query head's softmax, and has no value.
+ * The sink logits of one layer. Each is one more logit in a query head's softmax, without a key or
+ * a value vector.
  */
 import { hasSinkLogit, type LlamaConfig } from "../reference/llama/config.ts";
 
 /**
  * The sink logits of one layer, according to the model's configuration.
  *
- * @param sinks the logit of each query head if learned; otherwise all are 0
+ * @param sinks the logit of each query head if learned; ignored otherwise, when all logits are 0
  * @returns undefined without sink logits
  * @throws {TypeError} if the model learns the logits and `sinks` does not have one for each query
  *   head

@@ -47,8 +47,8 @@ interface LayerMeters {
 }
 
 /**
- * Adds up measurements of layers over batches. The layers' numbers are not checked: give the same
- * layers to a `SinkMeter`, which refuses wrong lengths, NaN and infinity.
+ * Adds up measurements of layers over batches. It does not check the layers' numbers, so give the
+ * same layers to a `SinkMeter` too, which refuses wrong lengths, NaN and infinity.
  */
 export class StatesMeter {
   readonly #config: LlamaConfig;
@@ -77,7 +77,7 @@ export class StatesMeter {
     }));
   }
 
-  /** Adds one layer of a batch. `batch` is B. */
+  /** Adds one layer's states on a batch of `batch` sequences. */
   addLayer(index: number, layer: LayerTrace<Numbers>, batch: number): void {
     const { states, attention } = this.#layers[index]!;
     states.add(layer.output, batch);
@@ -86,8 +86,9 @@ export class StatesMeter {
   }
 
   /**
-   * The first layer whose output has massive elements, and these elements: magnitudes above 100 and
-   * at least 1000 × their text's median. undefined if there is none.
+   * Finds the first layer whose output has massive elements, and these elements. An element is
+   * massive if its magnitude is above 100 and at least 1000 × its text's median magnitude. Returns
+   * undefined if no layer's output has massive elements.
    */
   massive(): { readonly layer: number; readonly values: readonly LargeActivation[] } | undefined {
     const layer = this.#layers.findIndex(({ states }) => states.massive.length > 0);

@@ -1,12 +1,12 @@
 /**
- * The measurements of one residual branch, attention or MLP: how its gradient grows and shrinks.
- * `../measurement.ts` says the units and reductions.
+ * The measurements of one residual branch, attention or MLP: how the gradient grows and shrinks on
+ * its way back through the branch. `../measurement.ts` says the units and reductions.
  */
 import type { SinkComparison } from "./comparison.ts";
 
 /** Bloat, Compress and Change of one branch, [positions] each. */
 export interface BranchByPosition {
-  /** ‖h‖ at the branch's start; the median over sequences, like the three ratios below. */
+  /** ‖h‖ at the branch's start. Like the three ratios below, it is a median over sequences. */
   readonly inputNorm: readonly number[];
   /** ‖∇h̃‖ / ‖∇r‖, where h̃ is the RMSNorm's output and r the branch's output. */
   readonly bloat: readonly (number | null)[];
@@ -16,7 +16,7 @@ export interface BranchByPosition {
   readonly change: readonly (number | null)[];
 }
 
-/** Single tokens of a few sequences for scatter plots: [points] each, all equally long. */
+/** Values of single tokens of the first two sequences, for scatter plots: each array is [points]. */
 export interface BranchPoints {
   readonly sequence: readonly number[];
   readonly position: readonly number[];
@@ -26,7 +26,10 @@ export interface BranchPoints {
   readonly change: readonly (number | null)[];
 }
 
-/** Least-squares fit of log10 Compress against log10 ‖h‖, over all tokens of all sequences. */
+/**
+ * The least-squares fit of log10 Compress against log10 ‖h‖, over the tokens of all sequences. It
+ * leaves out a token if its Compress or its ‖h‖ is not above 0.
+ */
 export interface CompressFit {
   /** The paper finds about −1. */
   readonly slope: number;
@@ -34,7 +37,7 @@ export interface CompressFit {
   readonly intercept: number;
   /** R²: the share of variance that the line explains. */
   readonly explained: number;
-  /** The least and greatest log10 ‖h‖: a slope over less than half a decade says little. */
+  /** The least and greatest log10 ‖h‖. If they differ by less than 0.5, the slope says little. */
   readonly range: readonly [number, number];
   readonly tokens: number;
 }
@@ -44,11 +47,14 @@ export interface BranchMeasurement {
   readonly byPosition: BranchByPosition;
   readonly points: BranchPoints;
   /**
-   * null if all tokens have the same Compress or the same ‖h‖, or if fewer than 3 tokens have
-   * values above 0.
+   * null if Compress and ‖h‖ are both above 0 for fewer than 3 tokens, or if either of them is the
+   * same for all these tokens.
    */
   readonly compressFit: CompressFit | null;
-  /** The ratios' medians over sequences: at s, compared with the mean over early tokens. */
+  /**
+   * Each ratio is a median over sequences. Its value at s is compared with its mean over the early
+   * tokens. null if the ratio has no value at s or at an early token.
+   */
   readonly bloat: SinkComparison | null;
   readonly compress: SinkComparison | null;
   readonly change: SinkComparison | null;

@@ -1,19 +1,20 @@
 /**
  * The measurements of one head of attention. `../measurement.ts` says the units and reductions. An
- * idle query has no reason to attend to a certain token.
+ * idle query has no reason to attend to any particular token. Only idle queries after position s
+ * count here.
  */
 import type { SinkComparison } from "./comparison.ts";
 
 /**
- * How far the gates of one query head's output are open, from 0 to 1, as means over the head's
- * gates.
+ * How far the gates of one query head's output are open, from 0 (closed) to 1 (open). The opening
+ * at a token is the mean over the head's gates.
  */
 export interface GateMeasurement {
   /** The mean over all tokens. */
   readonly mean: number;
   /** The mean over idle queries from `idleFrom` on; null if the task has none. */
   readonly idleMean: number | null;
-  /** The opening at position s against early tokens. */
+  /** The opening at position s, compared with early tokens. */
   readonly opening: SinkComparison;
 }
 
@@ -42,13 +43,13 @@ export interface HeadMeasurement {
    */
   readonly score: number;
   /**
-   * The share of sequences whose own α_s counts as a sink, as in Gu et al. Older files lack it, and
-   * it cannot be computed from their other fields.
+   * The share of sequences whose own α_s counts as a sink, as in Gu et al. Older files lack this
+   * field, and it cannot be computed from their other fields.
    */
   readonly sinkRate?: number;
   /**
-   * Among sequences with idle queries, the share whose idle score counts as a sink; null if there
-   * are none.
+   * Among the sequences with idle queries, the share whose own idle score counts as a sink. null if
+   * no sequence has idle queries.
    */
   readonly idleSinkRate?: number | null;
   /**
@@ -77,8 +78,8 @@ export interface ValueHeadMeasurement {
    */
   readonly usedValue: SinkComparison;
   /**
-   * V-scale's learned θ = ln λ, where λ is a factor of V-scale's constant. 0 for "fixed" and
-   * "backward-only" V-scale, null without V-scale.
+   * V-scale's learned θ = ln λ, where λ multiplies V-scale's constant. θ is 0 for "fixed" and
+   * "backward-only" V-scale, and null without V-scale.
    */
   readonly theta: number | null;
   /**

@@ -2,9 +2,9 @@
 import type { Interval } from "../../statistics/resampling.ts";
 
 /**
- * 95 % intervals over sequences: how much each figure would vary from one sample of sequences to
- * another of the same size. The fields have the figures' names. An interval is null if its figure
- * has no value, in the measurement or in a resample.
+ * 95 % intervals that show how much each figure would vary between samples of equally many
+ * sequences. Unless a comment says otherwise, a field has the name of its figure. An interval is
+ * null if its figure has no value, in the measurement or in a resample.
  */
 export interface SinkIntervals {
   /** null in a layer without attention. */
@@ -15,10 +15,10 @@ export interface SinkIntervals {
     readonly scores: readonly (Interval | null)[];
     readonly idleScores: readonly (Interval | null)[];
   } | null)[];
-  /** The intervals of the fields of `SinkMeasurement.summary` with the same names. */
+  /** The intervals of `SinkMeasurement.loss` and of figures in `SinkMeasurement.summary`. */
   readonly summary: {
     readonly loss: Interval | null;
-    /** The interval of R_GS(s)'s median over layers. */
+    /** The intervals of R_GS(s)'s medians over layers, for summed and for single gradients. */
     readonly gradientSink: Interval | null;
     readonly singleGradientSink: Interval | null;
     readonly sequenceSinkRate: Interval | null;

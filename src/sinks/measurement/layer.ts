@@ -6,7 +6,7 @@ import type { BranchMeasurement } from "./branch.ts";
 import type { SinkComparison } from "./comparison.ts";
 import type { HeadMeasurement, ValueHeadMeasurement } from "./head.ts";
 
-/** Summed gradient norms at the attention's inner states, [positions] each. */
+/** The summed norms of the gradients with respect to attention's inner states, [positions] each. */
 export interface AttentionGradients {
   /** ‖∇_{h̃_t}L‖, where h̃ is the RMSNorm output that feeds attention */
   readonly norm: readonly number[];
@@ -25,7 +25,7 @@ export interface AttentionMeasurement {
   readonly valueHeads: readonly ValueHeadMeasurement[];
   /** The share of query heads whose score, first averaged over sequences, exceeds ε. */
   readonly sinkRate: number;
-  /** The share of query heads whose idle score, over all sequences' idle queries, exceeds ε. */
+  /** The share of query heads whose idle score, the mean over all idle queries, exceeds ε. */
   readonly idleSinkRate: number | null;
   /**
    * The sink rate as published: the share of (sequence, head) pairs whose score counts as a sink.
@@ -34,11 +34,11 @@ export interface AttentionMeasurement {
   /** The share of (sequence, head) pairs whose idle score counts as a sink. */
   readonly idleSequenceSinkRate?: number | null;
   /**
-   * R_GS(s) of summed gradients: ‖∇h̃_s‖ compared with the mean over other t ≤ T_e
-   * (`lastGradientPosition`).
+   * R_GS(s) of summed gradients: ‖∇h̃_s‖ compared with the mean of ‖∇h̃_t‖ over all other positions
+   * t ≤ T_e (`lastGradientPosition`).
    */
   readonly gradientSink: SinkComparison;
-  /** R_GS(s) of single gradients: what remains of R_GS without summing over sequences. */
+  /** R_GS(s) of single gradient norms, which involve no sum over several sequences' gradients. */
   readonly singleGradientSink: SinkComparison;
   /** Summed gradient norms. */
   readonly gradients: AttentionGradients;
@@ -48,15 +48,15 @@ export interface AttentionMeasurement {
    */
   readonly keyGradientFloor?: number;
   /**
-   * The rounding error of the summed gradient norm ‖∇q_s‖. At position 0 it is above 0, though the
-   * gradient is exactly 0 without a sink logit.
+   * The rounding error of the summed gradient norm ‖∇q_s‖. At position 0 this error can be above 0,
+   * although the gradient itself is exactly 0 without a sink logit.
    */
   readonly queryGradientFloor?: number;
   /** The single gradient norms ‖∇h̃_t‖: [positions]. */
   readonly singleNormGradient: readonly number[];
-  /** ‖v_t‖ over all value heads, before V-scale. */
+  /** ‖v_s‖ over all value heads together, before V-scale, compared with early tokens. */
   readonly value: SinkComparison;
-  /** ‖r_attn‖, the norm of what attention adds to the residual stream */
+  /** ‖r_attn‖ at s, compared with early tokens. Attention adds r_attn to the residual stream. */
   readonly residual: SinkComparison;
   readonly branch: BranchMeasurement;
 }
@@ -73,8 +73,8 @@ export interface MassiveActivations {
   /** largest / median; null if the median is 0. */
   readonly ratio: number | null;
   /**
-   * The number of elements with a magnitude above 100 × their batch's median, as the mean over
-   * sequences.
+   * The mean number, per sequence, of elements whose magnitude is above 100 × the batch's median
+   * magnitude.
    */
   readonly above100: number;
   /** As `above100`, but for magnitudes above 1000 × the batch's median. */
@@ -89,18 +89,18 @@ export interface LayerMeasurement {
   /** null in a layer without attention. */
   readonly attention: AttentionMeasurement | null;
   readonly mlp: {
-    /** ‖r_mlp‖, the norm of what the MLP adds to the residual stream */
+    /** ‖r_mlp‖ at s, compared with early tokens. The MLP adds r_mlp to the residual stream. */
     readonly residual: SinkComparison;
     /**
-     * The summed gradient norms ‖∇_{h̃_t^{ℓ+½}}L‖, where h̃^{ℓ+½} is the MLP's RMSNorm output:
-     * [positions].
+     * The summed gradient norms ‖∇_{h̃_t^{ℓ+½}}L‖, [positions]. Here h̃^{ℓ+½} is the output of the
+     * RMSNorm that feeds the MLP.
      */
     readonly normGradient: readonly number[];
     readonly branch: BranchMeasurement;
   };
   /**
-   * Norms of the residual stream, means over sequences, at s compared with early tokens: before the
-   * layer (h_in), between attention and MLP (h_half), and after the layer (h_out).
+   * The norms of the residual stream at s, compared with early tokens: `input` before the layer
+   * (h_in), `half` between attention and MLP (h_half), and `output` after the layer (h_out).
    */
   readonly input: SinkComparison;
   readonly half: SinkComparison;

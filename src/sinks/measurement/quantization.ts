@@ -1,12 +1,12 @@
 /** The loss with activations rounded to 8 bits. */
 import type { Interval } from "../../statistics/resampling.ts";
 
-/** Which activations are rounded to 8 bits. */
+/** The linear maps whose inputs are rounded to 8 bits. */
 export type QuantizationTarget = "down-projections" | "all-linears";
 
 /**
- * How the 8-bit range is chosen: one scale per tensor, from the largest magnitude in the
- * calibration batches; or one scale per token, from the token itself.
+ * How the 8-bit range is chosen. A static scale covers a whole tensor and comes from the largest
+ * magnitude in the calibration batches. A dynamic scale covers one token and comes from that token.
  */
 export type QuantizationScaling = "static-tensor" | "dynamic-token";
 
@@ -19,8 +19,8 @@ export interface QuantizationCase {
   /** The loss with rounding minus the loss without rounding, on the same sequences. */
   readonly difference: number;
   /**
-   * The difference's 95 % interval over texts; only for pretrained models, null for fewer than 8
-   * texts.
+   * The 95 % interval of `difference` over texts. Only pretrained models have it; it is null for
+   * fewer than 8 texts.
    */
   readonly interval?: Interval | null;
 }
@@ -29,8 +29,8 @@ export interface QuantizationMeasurement {
   /** The loss without rounding, in nats per token. */
   readonly loss: number;
   /**
-   * The number of other batches that give a batch its static scales. 0 for a pretrained model with
-   * a single batch, which gives its own scales.
+   * The number of batches from which a measured batch's static scales come. That batch is not among
+   * them. 0 if a pretrained model is measured on one batch only, whose scales come from itself.
    */
   readonly calibrationBatches: number;
   readonly cases: readonly QuantizationCase[];

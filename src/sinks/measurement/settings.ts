@@ -13,8 +13,8 @@ export interface SinkSettings {
   /** T_e: R_GS compares s with the other positions up to this one, or up to the sequence's end. */
   readonly lastGradientPosition: number;
   /**
-   * The first position whose query can count as idle. An idle query has no reason to attend to a
-   * certain token.
+   * The first position whose query can count as idle. An idle query has no reason to attend to any
+   * particular token.
    */
   readonly idleFrom: number;
   /** The first and last of the early tokens, which are compared with s; s itself is left out. */

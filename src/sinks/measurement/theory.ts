@@ -5,7 +5,7 @@ export interface TheoryCheck {
   readonly name: string;
   /** The formula in the notation of src/reference/theory.md. */
   readonly formula: string;
-  /** Only a bound has `slack`. */
+  /** An identity says that left = right, a bound that left ≤ right. Only a bound has `slack`. */
   readonly kind: "identity" | "bound";
   /** How many comparisons were made. */
   readonly compared: number;
@@ -17,11 +17,11 @@ export interface TheoryCheck {
   readonly worst: number;
   /** The place of `worst`: layer, head or branch, sequence, position. */
   readonly where: string;
-  /** The most that rounding can explain in the comparison of `worst`, in the same unit. */
+  /** The largest value of `worst` that rounding can explain in the same comparison. */
   readonly tolerance: number;
   /** How many comparisons exceed their tolerance. */
   readonly violations: number;
-  /** How tight a bound is, for each layer (and branch) that has it. Empty for identities. */
+  /** How tight a bound is in each layer and branch where it was checked. Empty for an identity. */
   readonly slack: readonly SlackDistribution[];
 }
 
@@ -29,8 +29,8 @@ export interface TheoryCheck {
 export const SLACK_LEVELS = [0, 0.05, 0.25, 0.5, 0.75, 0.95, 1] as const;
 
 /**
- * Slack of a bound, bound / actual: 1 if it is attained, 10 if it is ten times too large. Tokens
- * whose actual value may be nothing but rounding error are left out.
+ * The slack of a bound, bound / actual: 1 if the actual value equals the bound, 10 if the bound is
+ * ten times the actual value. Actual values that may be nothing but rounding error are left out.
  */
 export interface SlackDistribution {
   readonly layer: number;
@@ -40,8 +40,8 @@ export interface SlackDistribution {
   /** Quantiles at SLACK_LEVELS over the tokens at position s alone; empty if all are left out. */
   readonly sink: readonly number[];
   /**
-   * Counts of log10 slack in bins of width `width` from `from` on. The last bin also counts all
-   * greater values.
+   * How many values of log10 slack fall into each bin. Every bin is `width` wide, and the first one
+   * begins at `from`. The last bin also counts all greater values.
    */
   readonly histogram: {
     readonly from: number;

@@ -12,7 +12,7 @@ import type { BranchMeasurement, CompressFit } from "../measurement/branch.ts";
 import type { SinkSettings } from "../measurement/settings.ts";
 import { compareEarly, medianOf, type Numbers, rowDistance, rowNorm } from "../numbers.ts";
 
-/** The states of a branch, each [B, T, d]. */
+/** A state of a branch and the gradients that its ratios need, each [B, T, d]. */
 export interface BranchStates {
   /** h, the branch's start. */
   readonly input: Numbers;
@@ -24,7 +24,7 @@ export interface BranchStates {
   readonly outputGradient: Numbers;
 }
 
-/** One token's ratios; undefined for a division by zero, or if rounding hides the value. */
+/** One token's ‖h‖ and ratios. A ratio is undefined if it divides by 0 or rounding hides it. */
 export interface TokenRatios {
   readonly inputNorm: number;
   readonly bloat: number | undefined;
@@ -35,8 +35,9 @@ export interface TokenRatios {
 /**
  * The ratios of one token.
  *
- * ∇h is stored as the rounded sum of ∇h′ and the RMSNorm's gradient. If ∇h and ∇h′ differ by less
- * than a few of their roundings, the difference is noise, and Compress is undefined.
+ * ∇h is stored as the rounded sum of ∇h′ and the RMSNorm's gradient. If ‖∇h − ∇h′‖ is below
+ * 4 u (‖∇h‖ + ‖∇h′‖), where u is the unit roundoff, it may be rounding alone. Then Compress is
+ * undefined.
  *
  * @param row the token's place in [B, T]
  * @param width d
@@ -76,7 +77,7 @@ export class CompressRegression {
     if (!(inputNorm > 0) || compress === undefined || !(compress > 0)) return;
     const x = Math.log10(inputNorm), y = Math.log10(compress);
     // Welford's update. Plain sums of squares would lose digits by cancellation if all norms are
-    // alike.
+    // nearly equal.
     this.#count++;
     const dx = x - this.#meanX, dy = y - this.#meanY;
     this.#meanX += dx / this.#count;
@@ -120,7 +121,7 @@ export class CompressRegression {
 
 const RATIOS = ["bloat", "compress", "change"] as const;
 
-/** `points` holds the tokens of this many sequences, counted from the first. */
+/** The number of sequences, counted from the first, whose tokens `BranchPoints` shows. */
 const POINT_SEQUENCES = 2;
 
 export class BranchMeter {

@@ -27,9 +27,9 @@ export class GateMeter {
   }
 
   /**
-   * @param opening [B, T, Hq] or [B, T, Hq D]
-   * @param options batch: B; idle, [B, T]: 1 for a query without a reason to attend to a certain
-   *   token
+   * @param opening one gate per head, [B, T, Hq], or per element of a head's output, [B, T, Hq D]
+   * @param options batch: B; idle, [B, T]: 1 for a query without a reason to attend to any
+   *   particular token
    */
   add(
     opening: Numbers,

@@ -12,16 +12,16 @@ export interface StateShape {
 }
 
 /**
- * Adds up one state's gradient over sequences and batches. Every batch brings the gradient of its
- * own mean loss; the results are for the mean loss over all sequences.
+ * Adds up the gradient with respect to one state over sequences and batches. Each batch must come
+ * with the gradient of its own mean loss.
  */
 export class GradientMeter {
   readonly #heads: number;
   readonly #context: number;
   readonly #width: number;
   /**
-   * Σ over batches of n_b ∂L_b, where L_b is the mean loss over the n_b sequences of batch b:
-   * [heads, T, width]
+   * Σ over all batches b and their sequences of n_b ∂L_b, where L_b is the mean loss over the n_b
+   * sequences of batch b: [heads, T, width]
    */
   readonly #sum: Float64Array;
   /** Σ over sequences of the norm of the gradient of the sequence's own mean loss: [T] */
@@ -60,7 +60,7 @@ export class GradientMeter {
     this.#sequences += batch;
   }
 
-  /** The norms of the gradient of the mean loss over all sequences: [T]. */
+  /** At each position, the norm of the sum of all sequences' gradients of their mean loss: [T]. */
   summed(): number[] {
     const heads = this.#heads, context = this.#context, width = this.#width;
     return Array.from({ length: context }, (_, t) => {
@@ -73,7 +73,7 @@ export class GradientMeter {
     });
   }
 
-  /** The norms of each sequence's own gradient, as means over sequences: [T]. */
+  /** At each position, the mean of ‖∇L_n‖ over n, where L_n is sequence n's own mean loss: [T]. */
   single(): number[] {
     return Array.from(this.#single, (sum) => sum / this.#sequences);
   }

@@ -21,8 +21,8 @@
  * Other errors, such as the exponential's, are proportional to the gradient. They cannot hide it,
  * so the floors leave them out.
  *
- * Without a sink logit the first query sees only one key. So the query's gradient is 0, and what a
- * kernel computes for this gradient lies below the floor.
+ * Without a sink logit the first query sees only one key. So the first query's gradient is 0, and
+ * what a kernel computes for this gradient lies below the floor.
  *
  * The precise form of `attentionBackward` subtracts v_s from all values. So v_j − v_s replaces v_j,
  * and y_t − (1 − b_t) v_s replaces y_t, where b_t is a sink logit's share of the weight. The
@@ -38,7 +38,7 @@ export interface FloorStates {
   readonly query: Numbers;
   /** [B, Hkv, T, D] */
   readonly key: Numbers;
-  /** The value that attention adds up, v, or v̂ with full V-scale: [B, Hkv, T, D] */
+  /** The values that attention adds up: v̂ with full V-scale, else v: [B, Hkv, T, D] */
   readonly value: Numbers;
   /** y: [B, Hq, T, D] */
   readonly output: Numbers;
@@ -62,7 +62,7 @@ export interface FloorOptions {
   readonly precise?: boolean;
 }
 
-/** The states that determine the logits' gradients. */
+/** The states that determine the logits' gradients. The precise form shifts `value` and `output`. */
 interface SlopeStates extends FloorStates {
   /**
    * `value` before the precise form subtracts position s's value from it: [B, Hkv, T, D];
@@ -88,7 +88,8 @@ export class GradientFloors {
     const { batch, queryHeads, context, headDim } = shape;
     const { position } = this.#options;
     const { unit } = precisionOf(states.query);
-    // A batch's gradients are of its own mean loss: multiply by B, as GradientMeter does.
+    // A batch's gradients are of the mean loss over its B sequences. Multiplied by B, they are of
+    // the sum of the B losses, as in GradientMeter.
     const square = (size: number) => (batch * 3 * unit * size) ** 2 / headDim;
     const used = this.#slopeStates(states, shape);
     for (let head = 0; head < batch * queryHeads; head++) {

@@ -10,7 +10,7 @@ interface HeadSums {
   mass: number;
   secondMoment: number;
   idle: number;
-  /** The numbers of sequences whose score, and whose idle score, counts as a sink. */
+  /** How many sequences have a score that counts as a sink. For `idleSinks`: an idle score. */
   sinks: number;
   idleSinks: number;
 }
@@ -19,7 +19,7 @@ interface HeadSums {
  * The idle queries of a sequence that come after position s and not before `idleFrom`. Query s
  * itself does not count, because attention to its own position is no sign of a sink.
  *
- * @param idle [T]: 1 for a query without a reason to attend to a certain token
+ * @param idle [T]: 1 for a query without a reason to attend to any particular token
  * @param settings s and the first idle position
  */
 export function idleQueries(
@@ -59,8 +59,8 @@ export class HeadMeter {
 
   /**
    * @param column a_ts of every query t, by `attentionColumn`: [B, Hq, T]
-   * @param options shape: the lengths; idle, [B, T]: 1 for a query without a reason to attend to a
-   *   certain token
+   * @param options shape: the lengths; idle, [B, T]: 1 for a query without a reason to attend to
+   *   any particular token
    */
   add(
     column: ArrayLike<number>,

@@ -27,8 +27,8 @@ export class SinkLogitMeter {
 
   /**
    * @param logSumExp [B, Hq, T]
-   * @param options batch: B; idle, [B, T]: 1 for a query without a reason to attend to a certain
-   *   token
+   * @param options batch: B; idle, [B, T]: 1 for a query without a reason to attend to any
+   *   particular token
    */
   add(
     logSumExp: Numbers,

@@ -7,7 +7,7 @@ import { sum } from "../../statistics/mean.ts";
 import type { SinkSettings } from "../measurement/settings.ts";
 import { type Numbers, ratioOf, rowDot } from "../numbers.ts";
 
-/** One layer's ∇h̃, the gradients at the RMSNorm output that feeds attention, text by text. */
+/** Stores every text's ∇h̃ in one layer, where h̃ is the RMSNorm output that feeds attention. */
 export class GradientGram {
   readonly #context: number;
   readonly #width: number;
@@ -47,9 +47,10 @@ export class GradientGram {
   }
 
   /**
-   * R_GS(s) for any weights of the texts.
+   * Prepares the computation of R_GS(s) for any weights of the texts.
    *
-   * @returns a function of the texts' weights, which returns null for a division by zero
+   * @returns a function that takes one weight for each text and returns R_GS(s), or null for a
+   *   division by zero
    */
   ratios(): (weights: ArrayLike<number>) => number | null {
     const texts = this.#texts, width = this.#width;

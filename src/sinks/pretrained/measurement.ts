@@ -6,7 +6,7 @@
 import type { Interval } from "../../statistics/resampling.ts";
 import type { StateMeasurement, StatesMeasurement } from "../states/measurement.ts";
 
-/** One layer's output h_out, and the layer's R_GS. */
+/** The measurements of one layer's output h_out, and the interval of the layer's R_GS. */
 export interface PretrainedLayer extends StateMeasurement {
   readonly sinkRates: readonly number[];
   /**
@@ -19,14 +19,14 @@ export interface PretrainedLayer extends StateMeasurement {
 /** The loss if elements of hidden states are replaced right after one layer. */
 export interface Intervention {
   /**
-   * `massive`: all elements of the layer's output that are massive in their text. `ordinary`, for
-   * comparison: in the same tokens, as many elements whose magnitudes are nearest in rank to the
-   * token's median.
+   * Which elements are replaced. `massive`: all elements of the layer's output that are massive in
+   * their text. `ordinary`, for comparison: in each of the same tokens, equally many elements,
+   * namely those whose magnitudes are nearest in rank to the token's median.
    */
   readonly values: "massive" | "ordinary";
   /**
-   * The replacement: 0, or the mean over texts of the massive elements in the same dimension,
-   * separately for the first token and for other tokens.
+   * What replaces an element: 0, or a mean over the massive elements of all texts in the same
+   * dimension. One mean is for the first token, another for all later tokens.
    */
   readonly replaced: "zero" | "mean";
   /** The first layer whose output has massive elements. */
@@ -35,7 +35,7 @@ export interface Intervention {
   readonly dimensions: readonly number[];
   readonly positions: readonly number[];
   /**
-   * The number of replaced elements in all texts, and the number of texts that have such elements.
+   * The number of replaced elements in all texts. `texts` counts the texts with such elements.
    */
   readonly elements: number;
   readonly texts: number;
@@ -72,7 +72,7 @@ export interface PretrainedMeasurement extends StatesMeasurement {
     readonly loss: Interval | null;
     /** The interval of the sink rate at position s. */
     readonly sinkRate: Interval | null;
-    /** R_GS(s), median over layers: the interval of the value that many texts would give. */
+    /** The interval of the value that many texts would give for R_GS(s)'s median over layers. */
     readonly gradientSink: Interval | null;
   };
   /** Every text's share of (layer, query head) pairs whose α_s counts as a sink. */

@@ -14,8 +14,8 @@ import { meanInterval, SEED } from "./mean_interval.ts";
 import type { PretrainedLayer, PretrainedMeasurement } from "./measurement.ts";
 
 /**
- * Measures layers over batches. The layers' numbers are not checked: give the same layers to a
- * `SinkMeter`, which refuses wrong lengths, NaN and infinity.
+ * Measures layers over batches. It does not check the layers' numbers, so give the same layers to a
+ * `SinkMeter` too, which refuses wrong lengths, NaN and infinity.
  */
 export class PretrainedMeter {
   readonly #states: StatesMeter;
@@ -33,7 +33,7 @@ export class PretrainedMeter {
   }
 
   /**
-   * Adds one layer of a batch.
+   * Adds one layer's states and gradients on a batch.
    *
    * @param layer its states, and the gradients of the batch's mean loss
    * @param batch B
@@ -87,9 +87,9 @@ export class PretrainedMeter {
  * null for fewer than 8 texts, or if a resample has no R_GS.
  *
  * R_GS of few texts is biased: noise enlarges the other tokens' gradients, which makes R_GS smaller
- * than with many texts. A resample holds some texts twice, so it repeats this bias by the same
- * factor. Plain quantiles of resamples would have the bias twice and might not even contain the
- * estimate; the basic bootstrap corrects it.
+ * than with many texts. A resample contains some texts repeatedly and others not at all, so its
+ * R_GS is smaller than the estimate by about the same factor. Plain quantiles of resamples would
+ * have the bias twice and might not even contain the estimate; the basic bootstrap corrects it.
  *
  * Source: A. C. Davison and D. V. Hinkley, Bootstrap Methods and their Application (1997), section
  * 5.2.

@@ -12,13 +12,13 @@ export class StateMeter {
   readonly massive: LargeActivation[] = [];
   readonly #context: number;
   readonly #width: number;
-  /** The largest magnitudes so far, the largest first; at most one per position and dimension. */
+  /** The largest elements so far, by decreasing magnitude; one at most per position and dimension. */
   #largest: LargeActivation[] = [];
   readonly #cosine: Float64Array;
   readonly #largestByPosition: Float64Array;
   /**
-   * [width] each. For each channel: the largest magnitude in a text, summed over texts; and the
-   * largest magnitude in the current text.
+   * Each channel's largest magnitude in a text, summed over texts: [width]. `#channels` is each
+   * channel's largest magnitude in the current text: [width].
    */
   readonly #largestByChannel: Float64Array;
   readonly #channels: Float64Array;
@@ -81,8 +81,8 @@ export class StateMeter {
     return Array.from(this.#largestByChannel, (sum) => sum / this.#texts);
   }
 
-  // Keeps each position and dimension once. Otherwise texts that begin with the same token, and so
-  // have the same state there, would fill the list.
+  // Keeps one element at most per position and dimension. Otherwise the list would fill with equal
+  // elements of texts that begin with the same token, and so have the same state there.
   #keep(found: LargeActivation): void {
     const { position, dimension, value } = found;
     const same = this.#largest.findIndex((each) =>
@@ -97,7 +97,7 @@ export class StateMeter {
     this.#largest = this.#largest.slice(0, LARGEST);
   }
 
-  /** @param positions the positions that the result's arrays by position keep */
+  /** @param positions the positions that the result's `cosine` and `largestByPosition` cover */
   result(positions: readonly number[]) {
     const texts = this.#texts;
     return {

@@ -15,15 +15,15 @@ export interface LargeActivation {
 export interface StateMeasurement {
   readonly layer: number;
   /**
-   * The three largest magnitudes of all texts, the largest first; at most one per position and
-   * dimension.
+   * The three elements of all texts with the largest magnitudes, the largest first; at most one per
+   * position and dimension.
    */
   readonly largest: readonly LargeActivation[];
-  /** Median magnitude of a text's elements; the mean over texts. */
+  /** The median magnitude of a text's elements, averaged over texts. */
   readonly median: number;
   /**
-   * The number of elements with a magnitude above 100 and at least 1000 × their text's median (Sun
-   * et al.'s criterion), as the mean over texts.
+   * The mean number, per text, of massive elements. By Sun et al.'s criterion their magnitude is
+   * above 100 and at least 1000 × the text's median magnitude.
    */
   readonly massive: number;
   /** The cosine between a position's h_out and token 0's, mean over texts: [positions]. */
@@ -37,7 +37,7 @@ export interface StateMeasurement {
   readonly sinkRates: readonly number[] | null;
 }
 
-/** Attention of one head at the first positions, of one text or as the mean over texts. */
+/** One head's attention at the first positions, in one text or averaged over texts. */
 export interface AttentionMap {
   readonly layer: number;
   readonly head: number;
@@ -50,8 +50,8 @@ export interface AttentionMap {
 }
 
 /**
- * The channels (dimensions) of the hidden states with the largest magnitudes: massive activations
- * are in some of them.
+ * The channels (dimensions) in which the hidden states have the largest magnitudes. If a model has
+ * massive activations, they are in some of these channels.
  */
 export interface ChannelMeasurement {
   /** The dimensions with the largest magnitudes over all layers, in increasing order. */
