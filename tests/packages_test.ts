@@ -1,6 +1,6 @@
 /**
- * deno.json's list of packages and the code agree: the list has exactly what the code imports, and
- * no version is older than the tested one.
+ * deno.json's list of packages and the code agree: the list has exactly what the code imports. The
+ * list allows no version of a package that is older than the tested one.
  *
  * There is no lock file, because Deno adds to it whatever a command loads for the first time, such
  * as packages from JSR. The checkout would then differ from its commit, and result files, which

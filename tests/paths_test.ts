@@ -18,7 +18,7 @@ const ADDRESSES = [
   "tests/support/model/hub.ts",
 ];
 
-/** Code that converts between a URL and a path without decoding or encoding. */
+/** Patterns of code that converts between a URL and a path without decoding or encoding. */
 const FAULTS = [
   /\.pathname\b/,
   /\bpathname\s*[,}].*=\s*new URL/,

@@ -12,15 +12,15 @@ import { thisDeno } from "../src/processes.ts";
 /** Deno's words for a refused permission. Code that queries a permission first uses other words. */
 const REFUSAL = /NotCapable|\bRequires \w+ access\b/;
 
-/** Commands, each with output that shows that it ran at all. */
+/** The commands to check. `ran` matches output that shows that the command ran at all. */
 const commands: readonly { readonly args: readonly string[]; readonly ran: RegExp }[] = [
   {
     args: ["test", "--parallel", "--no-check", "--preload=tests/support/without_gpu.ts"],
     ran: /\b[1-9]\d{2,} passed\b/,
   },
   { args: ["bench", "--no-check", "--preload=tests/support/without_gpu.ts"], ran: /adapter/ },
-  // One bench file suffices, because all bench files open a GPU with the same code. It runs on a
-  // GPU if there is one.
+  // Without the preloaded module, this command opens a GPU if there is one. One bench file
+  // suffices, because all bench files open a GPU with the same code.
   { args: ["bench", "--no-check", "bench/v_scale_bench.ts"], ran: /time\/iter|adapter/ },
 ];
 

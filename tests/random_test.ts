@@ -35,14 +35,15 @@ Deno.test("randomNormal() gives equal arrays for equal seeds, different ones for
 });
 
 Deno.test("randomNormal() and randomUniform() give the pinned bits", () => {
-  // Published results depend on the numbers of a seed, so these must never change.
+  // Published results depend on the numbers that each seed gives. So these must never change.
   assertEquals(fingerprint(randomNormal({ seed: 1, length: 4096 })), 1817298916);
   assertEquals(fingerprint(randomUniform({ seed: 1, length: 4096 })), 3151979574);
 });
 
 Deno.test("randomNormal() has the moments of the normal distribution", () => {
-  // Standard errors of the sample moments of N(0, 1): √(1/n), √(2/n), √(15/n), √(96/n). The limit
-  // is 4.5 standard errors; a wrong variance or tail is off by hundreds of them.
+  // The first four sample moments of N(0, 1) have the standard errors √(1/n), √(2/n), √(15/n) and
+  // √(96/n). The limit is 4.5 standard errors. A wrong variance or tail would move a moment by
+  // hundreds of standard errors.
   const z = randomNormal({ seed: 11, length: LENGTH });
   const allowed = (variance: number) => 4.5 * Math.sqrt(variance / LENGTH);
   assert(Math.abs(moment(z, 1)) < allowed(1));
@@ -57,7 +58,7 @@ Deno.test("randomNormal() has the moments of the normal distribution", () => {
 Deno.test("randomNormal() has the normal distribution function", () => {
   // Kolmogorov–Smirnov: √n sup|F_n − F| exceeds 2.5 with probability 2 exp(−2·2.5²) = 7e-6.
   const z = randomNormal({ seed: 23, length: LENGTH }).sort();
-  // simple-statistics' table holds Φ to 4 digits at 0.00, 0.01, … 3.09.
+  // The table of simple-statistics has Φ(0.00), Φ(0.01), … Φ(3.09), rounded to 4 digits.
   standardNormalTable.forEach((probability, hundredths) => {
     const below = z.findIndex((value) => value > hundredths / 100) / LENGTH;
     assert(
@@ -95,7 +96,7 @@ Deno.test("randomUniform() fills the interval evenly and never draws its end", (
   const expected = LENGTH / 16;
   const statistic = counts.reduce((sum, count) => sum + (count - expected) ** 2 / expected, 0);
   assert(statistic < 52, `chi squared ${statistic}`);
-  // The interval is one float32 step wide, so only its lower end may occur.
+  // Between the interval's ends there is no float32 number, so only the lower end may occur.
   const step = randomUniform({ seed: 3, length: 100, minimum: 1, maximum: 1 + 2 ** -23 });
   assert(step.every((value) => value === 1));
 });

@@ -15,8 +15,8 @@ const square = { rows: 64, columns: 64, inner: 64, batches: 1 };
 const strides = { outer: 64, inner: 1, batch: 0 };
 
 // Dawn's WGSL compiler guards every memory access, and lavapipe then takes 13 s to compile one of
-// these kernels. So on Dawn a test only compiles them to SPIR-V, and none runs them. On Deno they
-// run.
+// these variants' kernels. So on Dawn with a CPU's driver, tests only compile these kernels to
+// SPIR-V and do not run them. On Deno, tests run them.
 function isSlowToCompile({ info }: Gpu, variant: string): boolean {
   return info.runtime === "dawn" && info.software && /^(tiled|barrier-free)/.test(variant);
 }
@@ -63,8 +63,8 @@ for (const variant of matmulVariants) {
   await onEachFitRuntime(
     `matmul() as "${name}" leaves workgroups without a tile idle`,
     (gpu) => {
-      // Pretends that a dimension holds 5 workgroups. A dispatch for 7 or 14 tiles then takes two
-      // dimensions, 5 × 2 or 5 × 3, so some workgroups have no tile.
+      // Pretends that the adapter allows at most 5 workgroups per dimension. For 7 or 14 tiles, a
+      // kernel is then dispatched to 5 × 2 or 5 × 3 workgroups, so some workgroups have no tile.
       const small = siblingGpu(gpu, { limits: { maxComputeWorkgroupsPerDimension: 5 } });
       const examples = [false, true].map((transposeLeft) =>
         describeMatmul({
@@ -118,8 +118,9 @@ for (const name of ["tiled-128", "tiled-64-4x4"]) {
 }
 
 // This variant's tile has few numbers per invocation, because a CPU's driver takes half a minute to
-// compile the kernel of a larger tile. AMD's GPUs have registers to unroll all k of a step. GPUs of
-// an unknown maker may not, so the kernel unrolls four.
+// compile the kernel of a larger tile. For AMD's GPUs the kernel unrolls all k of a step, because
+// these GPUs have enough registers. GPUs of an unknown maker may not, so for them the kernel
+// unrolls four k.
 for (const [several, vendor] of [["the", "amd"], ["four", ""]] as const) {
   onEachRuntime(
     `matmul() with ${several} k of a step unrolled agrees with the float64 twin for every layout of operands`,
@@ -143,8 +144,9 @@ onEachRuntime("matmul() multiplies a case worked by hand", async (gpu) => {
 });
 
 onEachRuntime("matmul() sums a shared operand's gradient over flattened batches", async (gpu) => {
-  // Two batches of shape [2, 1], four rows in all, share a [1, 1] weight. `left` has the rows,
-  // `right` the output's gradient. The weight's gradient sums their products over all four rows.
+  // Two matrices of shape [2, 1] are multiplied by the same [1, 1] weight. `left` has their four
+  // rows, `right` the output's gradient at each row. The weight's gradient is the sum of the four
+  // products of a row and its gradient.
   using left = gpu.tensor([1, 2, 3, 4], [4, 1]);
   using right = gpu.tensor([1, 10, 100, 1000], [4, 1]);
   using product = matmul(gpu, { left, right, transposeLeft: true }).product;

@@ -1,4 +1,4 @@
-/** Operators are right at the ends of float32's range, or return NaN. */
+/** At the ends of float32's range, operators return right numbers or NaN. */
 import { onEachRuntime } from "../support/gpu.ts";
 import {
   adamWHoldsInRange,

@@ -1,5 +1,6 @@
 /**
- * Slices as arguments of every operator, overlapping arguments, and values that the GPU overwrote.
+ * Every operator takes slices as arguments and refuses to write memory that overlaps another
+ * argument. A tensor's values are unknown to the CPU once the GPU has overwritten them.
  */
 import * as gradsink from "../../mod.ts";
 import type { Gpu, Tensor } from "../../mod.ts";
@@ -195,7 +196,7 @@ onEachRuntime(
     assertThrows(embed, RangeError, "tokens[0] is 5");
 
     // A caller who has a tensor's buffer or binding can change the tensor's values at any time. So
-    // they stay unknown, even after a write.
+    // `uploaded` stays undefined, even after a write.
     const exposed = [
       gpu.tensor([1], [1]),
       gpu.tensor([1], [1]),

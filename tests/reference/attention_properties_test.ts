@@ -78,7 +78,7 @@ Deno.test("attentionBackward() obeys the bounds A5 to A7 and V2, with and withou
       }
     },
   });
-  // Each bound is attained or nearly so in some case. (A6 is attained at every last position.)
+  // For each bound, some case attains it or nearly so. (Every last position attains A6.)
   for (const [what, worst] of Object.entries(closest)) {
     assert(worst > -0.1, `${what} was never closer than ${worst}`);
   }
@@ -93,9 +93,9 @@ Deno.test("attentionBackward() attains the query bound A7 for two equal logits",
   const forward = reference.attentionForward({ query, key, value });
   const outputGradient = reference.tensor([1, 2], [1, 1, 2, 1]);
   const gradients = reference.attentionBackward({ query, key, value, ...forward, outputGradient });
-  // Query 1 is 0, so it gives the keys 1 and 5 the weights a = ½, with β = −5 and 5. Its gradient
-  // is ½ (−5) 1 + ½ · 5 · 5 = 10. The bound B_max ΔK_max is also 10: B_max is 5, and both keys are
-  // 2 from their mean.
+  // Query 1 is 0, so it gives the keys 1 and 5 the weights a = ½. Their β = ⟨g, v⟩ − ⟨g, y⟩ are −5
+  // and 5. The query's gradient is Σ a β k = ½ (−5) 1 + ½ · 5 · 5 = 10. The bound B_max ΔK_max is
+  // also 10: B_max is 5, and both keys are 2 from their mean.
   assertEquals([...gradients.queryGradient.data], [0, 10]);
   const numbers = { query, key, value, ...forward, ...gradients, outputGradient };
   assertEquals(gradientBounds.queryBound(numbers).worst, 0);

@@ -84,8 +84,8 @@ export function drawAttention(description: AttentionDescription): AttentionCase 
   for (let row = 0; row < key.data.length / headDim; row++) {
     const start = row * headDim;
     if (pattern === "duplicated keys") key.data.copyWithin(start, 0, headDim);
-    // A first token that attracts every query: all queries share a direction, in which the token's
-    // key points.
+    // In the pattern "sink", the first token attracts every query: its key points in a direction
+    // that all queries share.
     if (pattern === "sink" && row % length === 0) key.data.fill(2, start, start + headDim);
   }
   if (pattern === "sink") query.data.forEach((x, i) => query.data[i] = x / 2 + 1.5);
@@ -119,9 +119,9 @@ export function largestLogit(drawn: AttentionCase): number {
   return scale * longest(drawn.query) * longest(drawn.key);
 }
 
-/** The ms after which a property draws no more cases. */
+/** After this many ms, a property checks no more cases. */
 const TIME = 8000;
-/** The number of cases that a property draws however long they take, unless it wants fewer. */
+/** A property checks this many cases however long they take, or all of its `runs` if fewer. */
 const LEAST_CASES = 10;
 
 /**
@@ -187,7 +187,7 @@ export class Tolerances {
     this.within(violation.worst, options);
   }
 
-  /** Prints the largest share of each tolerance. */
+  /** Prints the largest used share of each tolerance. Throws if every error was exactly 0. */
   report(cases: number): void {
     if (this.#shares.size === 0) return;
     const shares = [...this.#shares].map(([what, share]) =>

@@ -55,7 +55,7 @@ Deno.test("rmsNormBackward() applies the transpose of rmsNormJacobian() and obey
     runs: 200,
     check(description, tolerances) {
       const numbers = drawNorm(description);
-      // Rounding of sums of d terms, relative to the terms' magnitudes.
+      // Allows for the rounding of sums of d terms, relative to the terms' magnitudes.
       const tolerance = 2 ** -53 * (4 * description.width + 30);
       tolerances.holds(rows.rmsNormIsItsJacobian(numbers), { tolerance, what: "N1" });
       tolerances.holds(rows.rmsNormRadialGradient(numbers), { tolerance, what: "N4" });

@@ -69,7 +69,7 @@ for (const [name, change] of Object.entries(models)) {
     names.forEach((parameter, i) => {
       const gradient = gradients.get(parameter)!;
       const start = parameters.get(parameter)!;
-      // The direction has length 1, so the first step stays where the loss is smooth.
+      // The direction has length 1, so the first step of 0.02 stays where the loss is smooth.
       const drawn = Float64Array.from(randomNormal({ seed: 99 + i, length: start.length }));
       const length = Math.hypot(...drawn);
       const direction = drawn.map((x) => x / length);
@@ -202,8 +202,8 @@ Deno.test("splitHeads() rotates Hugging Face's pairs, and mergeHeads() undoes it
   const rows = tensor(randomNormal({ seed: 1, length: 24 }), [3, 8]);
   const turned = splitHeads(rows, layout);
   assertEquals(turned.shape, [1, 2, 3, 4]);
-  // Head 1 at position 2 holds columns 4 to 7 of row 2. Pair (4, 6) rotates by 2 · 1, pair (5, 7)
-  // by 2 · 16^(−1/2).
+  // Head 1 at position 2 is columns 4 to 7 of row 2. The angle is the position times a frequency:
+  // 2 · 1 for the pair (4, 6) and 2 · 16^(−1/2) = 0.5 for the pair (5, 7).
   const [a, b, c, d] = rows.data.subarray(2 * 8 + 4, 2 * 8 + 8) as unknown as number[];
   const expected = [
     a! * Math.cos(2) - c! * Math.sin(2),

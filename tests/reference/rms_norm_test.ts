@@ -62,8 +62,8 @@ Deno.test("rmsNormBackward() agrees with finite differences in random directions
         inner(rmsNormForward({ ...point, epsilon }).output.data, outputGradient.data);
       for (const name of ["input", "gain"] as const) {
         const unscaled = normal(at[name].shape, { seed: drawn.seed + 9 });
-        // A row may be much smaller than the others, and a step must stay below its size. So every
-        // row's direction is half as long as the row.
+        // A step must move each row by less than the row's length, and some rows may be much
+        // shorter than others. So each row of the direction is half as long as the row it moves.
         const direction = tensor(unscaled.data, unscaled.shape);
         const width = drawn.width;
         for (let start = 0; start < direction.data.length; start += width) {

@@ -15,7 +15,7 @@ export class SharpComparisons {
    * Compares a gradient along a direction with a finite difference. The tolerance is ten times the
    * difference's estimated error, plus the twin's rounding.
    *
-   * @param options.floor the twin's own rounding of the loss's terms
+   * @param options.floor a bound of the loss's error from rounding in the twin
    * @param options.counts whether the comparison can be sharp at all
    */
   compare(
@@ -38,7 +38,7 @@ export class SharpComparisons {
     this.#seen.set(what, { all: all + 1, sharp: sharp + (isSharp ? 1 : 0) });
   }
 
-  /** Throws unless `count` names were compared, each with at least 60 % sharp comparisons. */
+  /** Throws unless `count` names were counted, each with at least 60 % sharp comparisons. */
   assertSharp(count: number): void {
     assertEquals(this.#seen.size, count);
     for (const [what, { all, sharp }] of this.#seen) {

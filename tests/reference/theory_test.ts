@@ -21,7 +21,7 @@ Deno.test("citedIn() finds single statements and ranges", () => {
   ]);
 });
 
-/** The texts in a program, such as names of tests and labels of checks; no comments. */
+/** A program's string literals, such as names of tests and labels of checks. */
 function textsIn(program: string): string {
   const tokens = /\/\*.*?\*\/|\/\/[^\n]*|(["'`])(?:\\.|(?!\1).)*\1/gs;
   return [...program.matchAll(tokens)].filter(([, quote]) => quote).map(([text]) => text).join(

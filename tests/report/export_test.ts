@@ -79,8 +79,8 @@ test("SinkExport writes every array, with an index that describes it", () =>
         const found = arrays.get(`${name}_0${at}.npy`);
         assertEquals(found === undefined, wanted === undefined, `${name} of layer ${at}`);
         if (wanted === undefined) return;
-        // Exported gradients belong to the mean loss of both batches. So each is half the gradient
-        // of its own batch's loss.
+        // Exported gradients are those of the mean loss of both batches. So each is half the
+        // gradient of its own batch's loss.
         const share = name.endsWith("gradient") ? 0.5 : 1;
         const twice = [...wanted, ...wanted].map((value) => share * value);
         assertEquals([...found!.data], twice, `${name} of layer ${at}`);

@@ -6,7 +6,7 @@ import type { SinkIntervals } from "../../src/sinks/measurement/intervals.ts";
 import { assert, assertEquals } from "../support/assert/assert.ts";
 import { tracedModel } from "../support/model/traces.ts";
 
-/** Measures traces of models with several seeds, or of one model repeatedly. */
+/** Measures one model's trace for each seed. Equal seeds have equal traces. */
 function measured(
   seeds: readonly number[],
   { batch = 3 }: { readonly batch?: number } = {},
@@ -59,7 +59,8 @@ function pairs(
 }
 
 Deno.test("IntervalMeter resamples the figures of SinkMeter: equal sequences have intervals of no width", () => {
-  // The sample is one sequence 12 times, so every resample equals it, up to float32 sums.
+  // The sample is the same sequence 12 times. So every resample equals the sample, and the figures
+  // differ only by the rounding of float32 sums.
   const { sinks, intervals } = measured(Array(12).fill(5), { batch: 1 });
   const found = pairs(sinks, intervals!);
   assert(found.length > 15);

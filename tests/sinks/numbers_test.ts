@@ -34,7 +34,7 @@ Deno.test("compareEarly() and gradientSinkRatio() ignore positions beyond the se
   const settings = DEFAULT_SINK_SETTINGS;
   assertEquals(compareEarly([6, 1, 2, 3], settings), { sink: 6, early: 2, ratio: 3 });
   assertEquals(gradientSinkRatio([6, 1, 2, 3], settings), { sink: 6, early: 2, ratio: 3 });
-  // The early tokens end at position 15; R_GS compares with positions up to 31.
+  // `compareEarly` compares token 0 with positions 1 to 15, `gradientSinkRatio` with 1 to 31.
   const steps = Array.from(
     { length: 100 },
     (_, t) => t === 0 ? 30 : t <= 15 ? 1 : t <= 31 ? 3 : 99,

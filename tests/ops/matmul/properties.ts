@@ -126,10 +126,11 @@ function twin({ left, right, transposeLeft, transposeRight }: Operands): referen
 }
 
 /**
- * Bounds of a float32 product's error. A term is rounded when it is multiplied, and in at most K
- * additions in any order. So the error is at most γ_n Σ|l r|, with n = K + 1 roundings and
- * γ_n = n u / (1 − n u) (Higham, Accuracy and Stability of Numerical Algorithms, section 3.1). A
- * subnormal number flushed to zero costs 2^-126.
+ * Bounds the error of each number of a float32 product. Each term l r is rounded once by the
+ * multiplication, and at most K times by additions, in any order. So the error is at most
+ * γ_n Σ|l r|, with n = K + 1 roundings and γ_n = n u / (1 − n u) (Higham, Accuracy and Stability of
+ * Numerical Algorithms, section 3.1). Each of 2 K operations may also flush a subnormal result to
+ * zero, which adds up to 2^-126.
  */
 function bound(operands: Operands, inner: number): Float64Array {
   const magnitude = ({ data, shape }: Numbers): Numbers => ({ data: data.map(Math.abs), shape });
@@ -158,8 +159,8 @@ function plannerOf(variant: MatmulPlanner): typeof planMatmul {
 }
 
 /**
- * The product is within its bounds of the float64 twin. Every run of the plan writes every number,
- * with the same bits.
+ * The product differs from the float64 twin's by at most its error bounds. Every run of the plan
+ * writes every number, with the same bits.
  */
 export const matmulMatchesTwin: Property = (gpu, variant, options = {}) =>
   checkCases(gpu, {
@@ -215,7 +216,7 @@ export const matmulContainsNonFinite: Property = (gpu, variant, options = {}) =>
         right: { ...operands.right, data: operands.right.data.slice() },
       };
       // Past the end of the rows, columns or k, kernels read the last row, column or k again. So
-      // the test often spoils the last one of each.
+      // the test often puts the NaN and the infinity into the last row, column and k.
       const m = seed % 2 === 0 ? rows - 1 : seed % rows;
       const n = seed % 3 === 0 ? columns - 1 : seed % columns;
       const k = seed % 5 === 0 ? inner - 1 : seed % inner;
@@ -248,7 +249,7 @@ function checkAdjoint(
   { what, pairs, bounds }: {
     readonly what: string;
     readonly pairs: readonly [Numbers, Numbers][];
-    /** For each of `pairs`, error bounds of its first matrix. Its second matrix is exact. */
+    /** The error bounds of each pair's first matrix. Each pair's second matrix is exact. */
     readonly bounds: readonly Float64Array[];
   },
 ): void {
@@ -263,7 +264,7 @@ function checkAdjoint(
 
 /**
  * For P = L R and P's gradient G, training computes the gradients G Rᵀ and Lᵀ G. They must satisfy
- * ⟨P, G⟩ = ⟨G Rᵀ, L⟩ = ⟨Lᵀ G, R⟩. Also, Pᵀ = Rᵀ Lᵀ.
+ * ⟨P, G⟩ = ⟨G Rᵀ, L⟩ = ⟨Lᵀ G, R⟩. The property also checks that Pᵀ = Rᵀ Lᵀ.
  */
 export const matmulIsAdjoint: Property = (gpu, variant, options = {}) =>
   checkCases(gpu, {

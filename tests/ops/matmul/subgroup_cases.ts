@@ -1,6 +1,6 @@
 /**
- * Small products by the subgroup kernel, each with a given tile. matmul() itself chooses this
- * kernel only for large products.
+ * Small products with which tests check the subgroup kernel, each with a given tile. matmul()
+ * itself chooses this kernel only for large products.
  */
 import type { Gpu, planMatmul, Tensor } from "../../../mod.ts";
 import { type ImageLayout, MatrixImage } from "../../../src/gpu/plan/matrix_image.ts";
@@ -20,9 +20,9 @@ export interface SubgroupCase {
   readonly rows: number;
   readonly left: MatmulReading;
   /**
-   * Ranges of the product's columns. The first part covers the whole tiles, a second part the
-   * columns after them. A second part that sets `extra` takes over the last whole tile, too.
-   * kernels/matmul/subgroup.wgsl.ts explains the fields.
+   * Ranges of the product's columns. The first part covers the whole tiles, and a second part
+   * covers the columns after them. If the second part sets `extra`, it also covers the last whole
+   * tile. kernels/matmul/subgroup.wgsl.ts explains the fields.
    */
   readonly parts: readonly {
     readonly width: number;
@@ -275,7 +275,10 @@ export function unfitForSubgroups(gpu: Gpu): string | undefined {
   return matmulVariants.find(({ name }) => name === "subgroup")!.unfit(gpu, shape);
 }
 
-/** An image with a tensor's numbers. The CPU must have been the last to write the tensor. */
+/**
+ * Copies a tensor's numbers into a new image. The CPU must have been the last to write the tensor,
+ * so that `uploaded` has its numbers.
+ */
 export function imageOf(gpu: Gpu, tensor: Tensor, layout: ImageLayout = BLOCKS): MatrixImage {
   const image = new MatrixImage(gpu, tensor.shape as [number, number], layout);
   const numbers = new Float32Array(tensor.uploaded!);

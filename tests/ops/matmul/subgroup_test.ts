@@ -1,4 +1,4 @@
-/** The subgroup kernel with tiles that a test gives, and the choice of tiles for a product. */
+/** Tests the subgroup kernel with given tiles, and tests which tile is chosen for a product. */
 import { chooseSubgroupTile } from "../../../src/ops/matmul/subgroup_choice.ts";
 import type { SubgroupChoice } from "../../../src/ops/matmul/subgroup_cost.ts";
 import type { MatmulReading } from "../../../src/ops/matmul/packing.ts";
@@ -17,8 +17,8 @@ for (const tile of subgroupCases) {
 
 Deno.test("chooseSubgroupTile() copies no operand that exceeds a buffer or a dispatch", async () => {
   const gpu = await testGpu("deno");
-  // The number of columns and K are odd, and 2,000 rows share the right operand. So copying the
-  // right operand saves time.
+  // 127 columns and K = 129 are no multiples of 4, so without a copy the kernel reads an operand
+  // one number at a time. 2,000 rows share the right operand, so copying it saves time.
   const shape = {
     rows: 2000,
     columns: 127,
@@ -38,8 +38,8 @@ Deno.test("chooseSubgroupTile() copies no operand that exceeds a buffer or a dis
 
 Deno.test("chooseSubgroupTile() takes tiles that compile slowly for large products only", async () => {
   const gpu = await testGpu("deno");
-  // The product that computes the gradient of a 512 × 96 weight. Its left operand is contiguous
-  // along M, its right operand along N.
+  // Returns a lane's number of accumulators for the product that computes the gradient of a
+  // 512 × 96 weight. The left operand is contiguous along M, the right operand along N.
   const accumulators = (inner: number) => {
     const { rows, parts } = chooseSubgroupTile(
       gpu,
@@ -126,7 +126,8 @@ for (const subgroupSize of [4, 8]) {
                 const tile = subgroupSize * width + extra;
                 return sum + tile * Math.ceil((end - first) / tile);
               }, 0);
-            // The least work is that of single rows, with columns rounded up to whole subgroups.
+            // `computed` counts the numbers that all tiles compute, some of them past the product's
+            // ends. Tiles of one row and one column per lane would compute the fewest.
             const least = shape.rows * subgroupSize * Math.ceil(shape.columns / subgroupSize);
             assert(computed <= 1.25 * least, `${name}: ${computed} of ${least}`);
           }

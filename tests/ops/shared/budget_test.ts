@@ -1,6 +1,6 @@
 /**
- * The registers per invocation that gradsink assumes for a GPU, from how Deno, Dawn and browsers
- * describe it.
+ * Checks how many registers per invocation gradsink assumes for a GPU, given the description of the
+ * GPU by Deno, Dawn or a browser.
  */
 import { gpuBudget, SAFE_BUDGET } from "../../../src/ops/shared/budget.ts";
 import { assertEquals } from "../../support/assert/assert.ts";
@@ -8,8 +8,9 @@ import { assertEquals } from "../../support/assert/assert.ts";
 type Told = Parameters<typeof gpuBudget>[0];
 
 const mesa = "Intel open-source Mesa driver: Mesa 26.2.6";
-// What each runtime tells about a GPU. Deno and Dawn both give the maker; Deno adds the device's
-// name, Dawn the architecture and, with Mesa, the driver.
+// What each runtime tells about a GPU, and the registers that gradsink then assumes. Deno and Dawn
+// both give the maker. Deno adds the device's name, Dawn the architecture and, with Mesa, the
+// driver.
 const known: readonly (readonly [
   vendor: string,
   deno: string,
@@ -35,7 +36,7 @@ Deno.test("gpuBudget() recognizes GPUs by the descriptions of Deno, Dawn and bro
       gpuBudget({ runtime, vendor, architecture: "", description: "", ...changes }).registers;
     assertEquals(told("deno", { description: deno }), inDeno, deno);
     assertEquals(told("dawn", { architecture, description: driver }), inDawn, architecture);
-    if (vendor === "mesa") continue; // browsers give no device name, and Mesa makes no GPUs
+    if (vendor === "mesa") continue; // only the description, empty in browsers, names the GPU
     assertEquals(told("browser", { architecture }), inDawn, architecture);
   }
 });

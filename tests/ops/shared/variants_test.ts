@@ -1,4 +1,4 @@
-/** On a hardware GPU, neither the defaults nor tuning choose kernels made for the CPU. */
+/** On a hardware GPU, neither the defaults nor tuning choose variants made for the CPU. */
 import { createDryGpu } from "../../../src/gpu/dry_gpu.ts";
 import { candidatesText } from "../../../src/ops/tuning/choices.ts";
 import { tunableOperators } from "../../../src/ops/tuning/operators.ts";
@@ -7,7 +7,7 @@ import { info, sampleLengths, softwareInfo } from "../../support/tuned_choice.ts
 
 const forCpu = /^(subgroup-\d+|barrier-free|panels.*|row-per-invocation)$/;
 const reason = "made for adapters that compute on the CPU";
-// Has subgroups of eight lanes, so that no kernel is unfit merely for their unknown size.
+// Has subgroups of eight lanes, because variants may be unfit if the subgroup size is unknown.
 const hardwareInfo = { ...softwareInfo, software: false };
 
 Deno.test("kernels for the CPU are unfit on hardware, unless they are named", () => {

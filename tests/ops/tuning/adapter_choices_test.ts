@@ -68,7 +68,7 @@ Deno.test("the matrix product unrolls k as far as the GPU's registers allow", ()
 Deno.test("RMSNorm shares a row among as many lanes as hold it in registers", () => {
   const lanes = (operator: string, d: number) => (info: GpuInfo) =>
     /const LANES: u32 = (\d+)u/.exec(firstCode(info, operator, { rows: 4096, d }))![1]!;
-  // Only on Vega is one subgroup enough for a row: its 64 lanes hold 4 vec4f each.
+  // Only on Vega can one subgroup hold a row of 1,024 numbers: 4 vec4f in each of its 64 lanes.
   const expected = everywhere("256", { vega10: "64" });
   for (const operator of ["rmsNormForward", "rmsNormBackward"]) {
     assertEquals(table(lanes(operator, 1024)), expected, operator);

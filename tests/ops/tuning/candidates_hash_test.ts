@@ -16,7 +16,7 @@ import { testWith } from "../../support/permitted.ts";
 
 const test = testWith("read");
 
-// The hashed text after `change` has edited every kernel.
+// Returns the text that is hashed if every kernel is replaced by `change(kernel)`.
 function textWith(
   operator: TunableOperator,
   dimensions: Dimensions,
@@ -168,9 +168,9 @@ test("candidatesHash() covers every kernel file that tuning chooses from", async
     .filter((name) => !/sink\/share|precise\/|log_sum_exp/.test(name));
   const hashed = new Set<string>();
   for (const [name, operator] of tunableOperators) {
-    // Lengths that need other kernels than the sample's. RMSNorm: rows that a kernel reads one
-    // number at a time instead of four, and long rows. Matrix product: large sides, and no operand
-    // transposed. Attention: more rows per head.
+    // Lengths that need other kernels than `sampleLengths` does. For RMSNorm these are rows that a
+    // kernel reads one number at a time instead of four, and long rows. For the matrix product they
+    // are large sides, with no operand transposed. For attention they are more rows per head.
     const others = name.startsWith("rmsNorm")
       ? [{ rows: 64, d: 95 }, { rows: 64, d: 8192 }]
       : name === "matmul"

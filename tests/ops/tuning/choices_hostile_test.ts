@@ -46,7 +46,7 @@ const hostileJson = fc.oneof(
   fc.double().map((number) => JSON.stringify(number)),
 );
 
-// The paths of all places in a value: of the value itself, and of its fields and elements.
+// Returns the paths of the value itself and of all fields and elements in it, at any depth.
 function placesIn(value: unknown): readonly (readonly string[])[] {
   if (typeof value !== "object" || value === null) return [[]];
   const below = Object.entries(value)
@@ -54,8 +54,8 @@ function placesIn(value: unknown): readonly (readonly string[])[] {
   return [[], ...below];
 }
 
-// A value as JSON text in which one place is replaced. With `renames`, the text replaces the name
-// of the field at the path, and otherwise the field's value.
+// Returns a value as JSON, after `text` has replaced what is at the path `place`. If `renames`, and
+// if a field is there, `text` replaces the field's name instead of its value.
 function replaced(
   value: unknown,
   place: readonly string[],
@@ -166,8 +166,8 @@ Deno.test("applyTuning() never chooses a kernel that computes in f16, even if th
         assertEquals(parseTuning(formatTuning(identity, [{ ...choice, dtype }]), identity), []);
       }
       assertEquals(await isCurrent(halves, choice), false);
-      // A saved training run may put the f16 kernel into `variants`. Even then the operator does
-      // not choose this kernel.
+      // A saved training run may put an f16 variant into `gpu.variants`. Even then the operator
+      // does not choose this variant.
       using gpu = createDryGpu(halves);
       gpu.variants.set(`${name} ${entry.shapeClass}`, variant);
       assert(operator.choose(gpu, dimensions) !== variant);

@@ -58,8 +58,9 @@ Deno.test("attentionBackward() agrees with finite differences in random directio
           }
           const unscaled = normal(at[name].shape, { seed: description.seed + 9 });
           const longest = norm(unscaled.data);
-          // A step of 1 along the direction moves values by a quarter of their size and logits by
-          // about 1, and keeps constants positive.
+          // A step of 1 along the direction moves values by a quarter of their size, or queries or
+          // keys so far that logits change by about 1, or constants so little that they stay
+          // positive.
           const size = norm(at[name].data) / longest /
             (name === "value" ? 4 : largestLogit(drawn));
           const reach = name === "constant" ? Math.min(...at.constant.data) / 40 : size;
@@ -69,7 +70,7 @@ Deno.test("attentionBackward() agrees with finite differences in random directio
             direction: { [name]: direction },
             step: 1,
           });
-          // `floor` bounds the twin's rounding of the loss's terms. `compare` adds it to the
+          // `floor` bounds the loss's error from rounding in the twin. `compare` adds it to the
           // tolerance.
           const magnitude = norm(outputGradient.data) * norm(at.value.data);
           const floor = 2 ** -53 * (200 + description.headDim * largestLogit(drawn)) * magnitude;
@@ -85,9 +86,9 @@ Deno.test("attentionBackward() agrees with finite differences in random directio
       }
     },
   });
-  // With T = 1 or a saturated softmax, query and key gradients vanish, and a comparison shows
-  // nothing. For each of 7 gradients, three without V-scale and four with it, most other
-  // comparisons must detect an error of a millionth of the gradient.
+  // With T = 1, or with huge logits that saturate the softmax, query and key gradients vanish. So
+  // such cases do not count. There are 7 gradients, three without V-scale and four with it. For
+  // each, most of the comparisons that count must detect an error of a millionth of the gradient.
   comparisons.assertSharp(7);
 });
 
@@ -105,7 +106,7 @@ Deno.test("attentionBackward() in mode backward-only is the derivative of sg(v) 
       for (const name of ["output", "logSumExp", "queryGradient", "keyGradient"] as const) {
         assertEquals(differingBits(gradients[name].data, plain[name].data).worst, 0, name);
       }
-      // The value path applies J_φ(v) to the plain gradient.
+      // The value's gradient is the one without V-scale, multiplied by J_φ(v), the Jacobian of φ.
       const throughValve = reference.vScaleBackward({
         value,
         constant,
@@ -114,7 +115,8 @@ Deno.test("attentionBackward() in mode backward-only is the derivative of sg(v) 
       assertEquals(gradients.valueGradient, throughValve.valueGradient);
       assertEquals(gradients.constantGradient, throughValve.constantGradient);
       // The gradients with respect to value and constant agree with finite differences. In mode
-      // "backward-only" they pass only through φ, so `moved` is v plus the change of φ(v).
+      // "backward-only" these gradients pass only through φ. So the loss attends to `moved`: the
+      // drawn value plus the change of φ(v).
       const still = reference.vScaleForward({ value, constant }).scaledValue.data;
       const loss = (
         at: { value: reference.ReferenceTensor; constant: reference.ReferenceTensor },
@@ -155,7 +157,7 @@ Deno.test("attentionBackward() agrees with complex steps in the last row", () =>
       const { length, headDim, seed } = description;
       const drawn = drawAttention({ ...description, batch: 1, keyHeads: 1, group: 1 });
       const scale = drawn.scale ?? headDim ** -0.5;
-      // Only the last row has a gradient, so the derivative involves only its softmax.
+      // Only the last row's output has a gradient, so the loss depends only on that row's softmax.
       const last = (length - 1) * headDim;
       drawn.outputGradient.data.fill(0, 0, last);
       const cotangent = drawn.outputGradient.data.subarray(last);
@@ -187,8 +189,8 @@ Deno.test("attentionBackward() agrees with complex steps in the last row", () =>
           ? norm(direction)
           : 2 * Math.abs(scale) * norm(value.data) * norm(direction) *
             norm((name === "query" ? key : query).data);
-        // Complex steps subtract nothing: only rounding remains, including that of the logits
-        // inside exp.
+        // Complex steps subtract no values of the loss from each other. So the only error is
+        // rounding, which includes the logits' rounding, enlarged by exp.
         tolerances.within(
           Math.abs(derivative - inner(gradients[`${name}Gradient`].data, direction)),
           {

@@ -40,7 +40,7 @@ Deno.test("attentionForward() and attentionBackward() treat shared key heads lik
         separate[name].data.forEach((x, i) => {
           sum[Math.floor(i / (block * group)) * block + i % block]! += x;
         });
-        // Both sides add the same terms, in different orders. `largest` bounds the size of a term.
+        // `shared` and `sum` add the same terms in different orders. `largest` bounds each term.
         const largest = norm(drawn.outputGradient.data) *
           (name === "valueGradient"
             ? 1
@@ -80,7 +80,8 @@ Deno.test("attentionForward() and attentionBackward() are causal bit for bit", (
       reached += differingBits(after.output.data, before.output.data).worst;
     },
   });
-  // The change must reach later rows, unless all their weight lies on unchanged keys.
+  // The change of keys and values must change the output of later rows, except in the few cases in
+  // which all weight of these rows lies on unchanged keys.
   assert(
     cases > 50 && reached > 0.9 * cases,
     `it reached the later rows in ${reached} of ${cases}`,

@@ -63,7 +63,7 @@ Deno.test("S2: attentionBackward() with sinks agrees with finite differences, al
             direction: { [name]: direction },
             step: 1,
           });
-          // `floor` bounds the twin's rounding of the loss's terms. `compare` adds it to the
+          // `floor` bounds the loss's error from rounding in the twin. `compare` adds it to the
           // tolerance.
           const magnitude = norm(outputGradient.data) * norm(value.data) +
             norm(logSumExpGradient.data) * norm(forward.logSumExp.data);

@@ -140,7 +140,7 @@ Deno.test("checkConfig() names the field, what was given and what is wanted", ()
     [{ normEpsilon: 0 }, "normEpsilon is 0, wanted a number above 0, and at most 1"],
     [{ normEpsilon: 1e300 }, "normEpsilon is 1e+300, wanted a number above 0, and at most 1"],
     [{ ropeBase: 1 }, "ropeBase is 1, wanted a finite number above 1"],
-    // A string passes comparisons with numbers, but does not add like one.
+    // JavaScript compares such a string with numbers as if it were a number, but adds it as text.
     [{ normEpsilon: "1e-5" }, 'normEpsilon is "1e-5", wanted a number above 0, and at most 1'],
     [{ ropeBase: "10000" }, 'ropeBase is "10000", wanted a finite number above 1'],
     [{ ropeScaling: { type: "linear", factor: "2" } }, 'ropeScaling.factor is "2", wanted'],

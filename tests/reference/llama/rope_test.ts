@@ -11,7 +11,7 @@ const scaling = {
 } as const;
 const plain = { headDim: 64, ropeBase: 500_000 };
 
-/** Equal within the rounding of about ten float64 operations, including exponentiation. */
+/** Throws unless the numbers agree to the rounding of about ten operations, exponentiation too. */
 function assertClose(given: number, wanted: number): void {
   assert(Math.abs(given - wanted) <= 1e-14 * wanted, `${given}, wanted ${wanted}`);
 }

@@ -16,7 +16,7 @@ import {
 const test = testWith("read");
 
 /**
- * The twin and transformers compute in float64, but transformers takes RoPE's frequencies and
+ * The twin and transformers compute in float64, but transformers computes RoPE's frequencies and
  * angles in float32: for angles up to 5 radians that is an error of 3e-7. The fixtures store
  * float32, which rounds by 6e-8. The largest difference measured is 3e-7.
  */

@@ -70,15 +70,15 @@ Deno.test("renderComparisonPage() makes a page that loads nothing and runs nothi
 });
 
 Deno.test("renderComparisonPage() names every picture, table, section and link target", () => {
-  // Every page has 10 pictures: the roofline and four operators, each in a wide and a narrow form.
-  // The page of two machines also has the changes, in both forms.
+  // Every page has 10 pictures: the roofline and one for each of two passes of two operators, all
+  // in a wide and a narrow form. The page of two machines also has the changes, in both forms.
   for (const { page, count } of pages) assertNamed(page, { pictures: count === 2 ? 12 : 10 });
 });
 
 Deno.test("renderComparisonPage() shows the figures of the comparison", () => {
   const text = parsed(pages[1]!.page).querySelector("table.matrix")!.textContent;
   for (const part of ["100 µs", "200 µs", "300 µs", "2.00×", "failed"]) {
-    // Noise moves the medians by at most 1 % from these figures, so the last two digits are free.
+    // Noise moves the medians by at most 1 % from these figures, so any last two digits may follow.
     const pattern = part === "failed"
       ? /failed/
       : new RegExp(part.replace(/\d\d(?= |×)/, "\\d\\d"));

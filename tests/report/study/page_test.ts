@@ -33,7 +33,8 @@ Deno.test("renderStudyPage() makes a page that loads nothing and runs nothing", 
 
 Deno.test("renderStudyPage() names every picture, table, section and link target", () => {
   // Each of the two settings has 9 pictures of curves, 5 over strength, 3 of branch ratios and 5 by
-  // layer. It also has 8 pictures in two widths: the chain, onsets, a violin, 4 paths and slack.
+  // layer. Each setting also has 8 pictures that are drawn in two widths: the chain, onsets, a
+  // violin, 4 paths and slack.
   assertNamed(page, { pictures: 2 * (9 + 5 + 3 + 5 + 2 * 8) });
 });
 

@@ -16,7 +16,7 @@ Deno.test("SequenceUnits keeps 64 to 128 groups of equal size, and loses no sequ
     const size = Math.ceil(sequences / sums.length);
     const full = Math.floor(sequences / size);
     for (let i = 0; i < full; i++) {
-      // The sum of `size` numbers, from i · size on.
+      // Group i is the sum of `size` consecutive integers, of which i · size is the first.
       assertEquals(sums[i], size * (i * size) + size * (size - 1) / 2, `${sequences} ${i}`);
     }
   }
@@ -63,14 +63,14 @@ Deno.test("intervals of R_GS contain other sequences' mean about as often as pro
       statistic: (counts) => gradientSinkRatio(norms(counts), DEFAULT_SINK_SETTINGS).ratio!,
     }));
   }
-  // This mean stands for the true ratio: over 120 trials it is off by about a fortieth of an
-  // interval's width.
+  // The mean of 120 trials stands for the true ratio, because its standard error is only about a
+  // fortieth of an interval's width.
   const mean = ratios.reduce((sum, each) => sum + each, 0) / ratios.length;
   const held = intervals.filter(([low, high]) => low <= mean && mean <= high).length;
   // 95 % of 120 are 114; a binomial count out of 120 is at least 105 in 999 of 1,000 cases.
   assert(held >= 105, `${held} of 120`);
-  // A normal 95 % interval is 2 · 1.96 standard deviations wide. The bootstrap's may be 1.5 times
-  // as wide.
+  // A normal 95 % interval is 2 · 1.96 standard deviations wide. On average, the bootstrap's
+  // intervals must be less than 1.5 times as wide.
   const deviation = Math.sqrt(
     ratios.reduce((sum, each) => sum + (each - mean) ** 2, 0) / (ratios.length - 1),
   );

@@ -8,7 +8,7 @@ const settings = { ...DEFAULT_SINK_SETTINGS, idleFrom: 2, early: [1, 2] as const
 
 Deno.test("GateMeter finds each head's mean opening, at idle queries, at token 0 and after", () => {
   const meter = new GateMeter({ queryHeads: 2, context: 4 }, settings);
-  // Gates of heads, [B, T, Hq]. The second head's gate is always 0.5.
+  // One gate per head, [B, T, Hq]. The second head's gate is always 0.5.
   meter.add(Float64Array.of(0.1, 0.5, 0.2, 0.5, 0.3, 0.5, 0.8, 0.5), {
     batch: 1,
     idle: Uint8Array.of(1, 1, 1, 0),

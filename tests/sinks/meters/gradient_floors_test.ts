@@ -113,8 +113,8 @@ onEachRuntime("the precise form lowers the gradients' errors and their floors", 
       `    error ${error}, floor ${floor}, usual ${usual.key.floor}, gradient ${gradient}`,
     );
     assert(floor < 1e-3 * usual.key.floor, `floor ${floor}, usual ${usual.key.floor}`);
-    // The weights' relative errors, from exp and logSumExp, add an error relative to the gradient
-    // itself.
+    // exp and logSumExp have rounding errors, so the weights have relative errors. These add an
+    // error that is proportional to the gradient.
     assert(error < 1.5 * floor + 1e-5 * gradient, `error ${error}, floor ${floor}`);
     assert(error < 1e-4 * gradient && floor < gradient, `error ${error}, gradient ${gradient}`);
   }

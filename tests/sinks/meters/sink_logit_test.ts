@@ -9,8 +9,8 @@ const settings = { ...DEFAULT_SINK_SETTINGS, window: 2, idleFrom: 2 };
 
 Deno.test("SinkLogitMeter finds the share of each head's sink, in the window and among idle queries", () => {
   const meter = new SinkLogitMeter([0, Math.log(2)], { context: 4, settings });
-  // In [B, Hq, T], the first head's sink has the shares 1/2, 1/4, 1/8 and 1/16. The second head's
-  // shares are twice as large, because its logit is larger by log 2.
+  // The first head's sink has the shares 1/2, 1/4, 1/8 and 1/16 of its four queries. The second
+  // head's sink has twice these shares, because its logit is larger by log 2. (Layout: [B, Hq, T].)
   const logSumExp = [2, 4, 8, 16].map(Math.log);
   meter.add(Float64Array.from([...logSumExp, ...logSumExp]), {
     batch: 1,
@@ -33,7 +33,7 @@ Deno.test("SinkMeter counts a sink's logit in addition to the tokens: all shares
         config,
         context: 6,
         sinks,
-        // The window holds all queries that see the position.
+        // The window covers all queries that see the position.
         settings: { position, window: 6 - position, lastGradientPosition: 5, early: [0, 5] },
       });
       meter.add(trace);

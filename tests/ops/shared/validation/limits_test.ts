@@ -41,8 +41,8 @@ onEachRuntime("operators refuse more workgroups than a dimension holds", async (
 onEachRuntime("operators refuse buffers over the adapter's limit", async (gpu) => {
   for (const limit of ["maxBufferSize", "maxStorageBufferBindingSize"]) {
     const small = siblingGpu(gpu, { limits: { [limit]: 400 } });
-    // The tensors of 400 bytes are within the limit. The backward also needs a buffer of 8 bytes
-    // per row, and its 800 bytes for 100 rows are not.
+    // The tensors have at most 400 bytes and are within the limit. The backward also needs a buffer
+    // of 8 bytes per row. For 100 rows that is 800 bytes, which exceeds the limit.
     const shape = [1, 1, 100, 1];
     const args = {
       value: make(small, shape),

@@ -1,4 +1,4 @@
-/** Operators with valid arguments, and the check that a call is refused. */
+/** The operators under test, valid arguments for them, and a check that a call is refused. */
 import {
   attentionBackward,
   attentionForward,
