@@ -55,7 +55,7 @@ function differ(): void {
   for (const { name, find, replace } of mutants) assert(find !== replace, name);
 }
 
-/** Kernels whose mutants are in other tests. */
+/** Matches the files of kernels whose mutants are in other tests. */
 const elsewhere =
   /^(ceilings|matmul|self_test|rows|attention\/panels)\/|_forward_rows|^rms_norm\/(forward_coop|backward_row\.)|^v_scale\/lanes_subgroup/;
 

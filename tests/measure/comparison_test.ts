@@ -19,7 +19,7 @@ function named(name: string, fields: Partial<ResultFile>): { name: string; file:
   return { name, file: syntheticResultFile({ label: name, ...fields }) };
 }
 
-/** A file with one measurement per list of fields. */
+/** A file with one measurement per element of `list`, whose fields replace the usual ones. */
 function withMeasurements(name: string, ...list: Partial<Measurement>[]): ReturnType<typeof named> {
   return named(name, { measurements: list.map(syntheticMeasurement) });
 }
@@ -35,7 +35,8 @@ Deno.test("compareResultFiles() judges the second file against the first", () =>
   assertEquals(rows.map(({ pass }) => pass), ["forward", "backward"]);
   assertEquals(rows.map(({ cells }) => cells[1]!.pair?.verdict), ["faster", "slower"]);
   assertEquals(rows.map(({ cells }) => cells[0]!.pair), [undefined, undefined]);
-  // Medians of 40 samples with a deviation of 1 % are off by about 0.2 %, their ratio by 0.3 %.
+  // The median of 40 samples that vary by 1 % is off by about 0.2 %. The ratio of two such medians
+  // is off by about 0.3 %.
   near(rows[0]!.cells[1]!.pair?.ratio, 0.8, 0.01);
   assertEquals(rows[0]!.cells.map(({ rank }) => rank), [2, 1]);
   near(rows[0]!.cells[0]!.relativeToBest, 1.25, 0.01);
@@ -271,7 +272,8 @@ Deno.test("compareResultFiles() gives each machine its own roofline share", () =
       measurements: [syntheticMeasurement({ flops: 9e9, bytes: 1, samples: [2e6] })],
     }),
   ]);
-  // 9e9 flops at 9e12 flop/s take 1 ms of the 2 ms.
+  // At the first file's ceiling of 9e12 flop/s, 9e9 flops take 1 ms, half of the measured 2 ms. The
+  // second file has no ceiling.
   assertEquals(rows[0]!.cells.map(({ rooflineShare }) => rooflineShare), [0.5, undefined]);
   assertEquals(rows[0]!.cells[0]!.flopsPerSecond, 4.5e12);
 });

@@ -15,7 +15,7 @@ import { onEachRuntime, siblingGpu, testGpu } from "../support/gpu.ts";
 const digest = "0123456789abcdef";
 addCustomOperator(softcap, { digest });
 
-/** Takes the place of a planner where nothing may be planned. */
+/** A planner that throws, for operators that no test may plan. */
 function noPlan(): never {
   throw new Error("nothing is planned here");
 }
@@ -111,7 +111,8 @@ Deno.test("addCustomOperator() refuses a name that is taken", () => {
 Deno.test("the example's tolerances cover the errors that WGSL allows, and little beyond", () => {
   const random = tensorSource(1);
   const [cap, ulp, n] = [30, 2 ** -23, 2 ** 18];
-  // The largest result that WGSL allows: exponentials within 3 + 2 |z| ulp, divisions within 2.5.
+  // The largest tanh(|x| / cap) that WGSL allows: exponentials may be off by 3 + 2 |z| ulp, and
+  // divisions by 2.5 ulp.
   const largestTanh = (x: number) => {
     const z = Math.abs(x) / cap * (1 + 2.5 * ulp);
     const error = (3 + 2 * z) * ulp;

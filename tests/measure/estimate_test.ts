@@ -15,7 +15,7 @@ function near(actual: number, expected: number, tolerance = 1e-12): void {
   assert(Math.abs(actual - expected) <= tolerance, `${actual}, wanted ${expected}`);
 }
 
-/** A measurement by several processes, each with one value. */
+/** A measurement by several processes. Each of `values` is the only sample of one process. */
 function row(B: number, ...values: number[]) {
   return inProcesses(fromOneProcess({ shape: { B }, samples: values }), values.length);
 }
@@ -31,7 +31,8 @@ Deno.test("one row's interval is Student's, over its processes' medians", () => 
     candidate: time,
   }])!;
   near(center, Math.log(110));
-  // The logarithms' deviations from their mean are −log 1.1, 0 and log 1.1.
+  // The processes' medians are 100, 110 and 121. Their logarithms deviate from the mean by
+  // −log 1.1, 0 and log 1.1.
   near(error, Math.log(1.1) / Math.sqrt(3));
   assertEquals(df, 2);
   const { interval, median } = summarizeMeasurements([measurement]).get(measurement)!;
@@ -91,7 +92,7 @@ Deno.test("CPU time and relative time are known if every process has them", () =
   const found = estimateTimes([whole]).get(whole)!;
   near(found.cpu!.center, Math.log(50));
   near(found.relative!.center, Math.log(10));
-  // The reference kernel slowed equally, so the relative time did not vary.
+  // The reference kernel's times grow by the same factors, so the relative time does not vary.
   near(found.relative!.errors[0]!.variance, 0);
   const partly = {
     ...whole,

@@ -54,7 +54,7 @@ Deno.test("formatResultFile() puts a list of numbers on one line", () => {
   assertStringIncludes(text, '"samples": [1000, 1010.5, 990, 1001]');
 });
 
-/** The text of a valid file with one field replaced; undefined removes it. */
+/** The text of a valid file with one field replaced, or removed if `value` is undefined. */
 function withField(path: string, value: unknown): string {
   const file = structuredClone(fullResultFile()) as unknown as Record<string, unknown>;
   const names = path.split(".");
@@ -81,8 +81,8 @@ function reversed({ measurements }: ResultFile): Measurement["shape"] {
   return Object.fromEntries(Object.entries(measurements[0]!.shape).reverse());
 }
 
-// [fault, text, words of the error]: parseResultFile() refuses each in one line that names the
-// fault.
+// [fault, text, words of the error]. parseResultFile() must refuse each text in one line that
+// contains these words.
 const hostile: readonly (readonly [string, string, string])[] = [
   ["empty text", "", "is empty"],
   ["white space", " \n\t ", "is empty"],

@@ -48,7 +48,7 @@ Deno.test("addProcess() joins what processes measured, and the file stays valid"
   assertEquals(both.correctness, { error: 0, tolerance: 1 }, "of the only check");
   assertEquals([0, 1, 2].map((round) => hasRound(both, round)), [true, false, true]);
   parseResultFile(JSON.stringify(syntheticResultFile({ measurements: [both] })), "joined");
-  // A list that one process lacks no longer covers all samples, so it is dropped.
+  // If one process lacks a list, the joined list would not cover all samples, so it is dropped.
   const { cpuSamples: _cpu, ...without } = second;
   assert(!("cpuSamples" in addProcess(first, { round: 1, measurement: without })));
 });

@@ -13,10 +13,10 @@ const rule: StoppingRule = {
   budget: 60e9,
 };
 
-/** A machine on which each piece of work takes a known time; `now` is its clock. */
+/** A fake machine on which every span takes the time that it was made for. `now` is the clock. */
 class FakeMachine {
   now = 0;
-  /** The names of all runs, timed or not. */
+  /** The names of all spans that ran, timed or not. */
   readonly log: string[] = [];
   /** A factor on all times; may depend on `now`. */
   slowness: () => number = () => 1;
@@ -86,8 +86,9 @@ Deno.test("sampleWork() gives the time and CPU time of one run, hot and cold", a
   assert(hot!.repeats * 3_000 >= 200e3, "a span is long enough");
   assertEquals(cold!.repeats, 1);
   assertEquals(slow!.repeats, 1);
-  // Both threads of the machine are always busy. A cold span also contains the scrub of the cache,
-  // whose CPU time cannot be separated. So cold samples have no CPU time.
+  // Two threads of this machine are always busy, so its CPU time is twice the time. A cold span's
+  // CPU time also includes the scrub of the cache and cannot be separated from it. So cold samples
+  // have no CPU time.
   assert(hot!.cpuSamples!.every((cpu) => Math.abs(cpu - 6_000) < 1));
   assertEquals(cold!.cpuSamples, undefined);
   assertEquals([hot, cold, slow].map((each) => each!.stopReason), [
@@ -123,7 +124,7 @@ Deno.test("sampleWork() makes spans of at least 50 steps of the clock", async ()
     ], machine.options()),
   );
   assert(hot!.repeats * 20e3 >= 50 * 65_536);
-  // A span of 50 steps of the clock is off by at most one step, 2 %.
+  // A span of at least 50 steps of the clock is off by at most one step, which is 2 %.
   assert(hot!.samples.every((sample) => Math.abs(sample / 20e3 - 1) < 0.02));
   // A cold span is one run, so a sample needs several spans.
   assert(cold!.repeats > 1 && cold!.repeats <= 32, `${cold!.repeats}`);
@@ -174,7 +175,7 @@ Deno.test("sampleWork() flags the samples of a slow phase and keeps them", async
   const machine = new FakeMachine();
   const noise = randomUniform({ seed: 5, length: 4096, minimum: 0.97, maximum: 1.03 });
   let i = 0;
-  // Throttled to 60 % of its speed from 2 to 5 s.
+  // From 2 to 5 s, the machine runs at 60 % of its speed.
   const slow = (): boolean => machine.now > 2e9 && machine.now < 5e9;
   machine.slowness = () => noise[i++ % 4096]! / (slow() ? 0.6 : 1);
   const [result] = data(
@@ -191,8 +192,8 @@ Deno.test("sampleWork() flags the samples of a slow phase and keeps them", async
   const slowSamples = samples.flatMap((sample, i) => sample > 25e6 ? [i] : []);
   assert(slowSamples.length >= 20, `${slowSamples.length} slow samples`);
   // Each visit takes one sample here. The reference kernel runs at every sixth visit, and a single
-  // slow run of it does not count. So each end of the slow phase may be noticed two of these runs
-  // too early or too late, which is 12 samples at each end and 24 in all.
+  // slow run of it does not count. So each end of the slow phase may be noticed two runs of the
+  // reference kernel too early or too late, which is 12 samples at each end and 24 in all.
   const missed = slowSamples.filter((i) => !driftingSamples.includes(i));
   const wrong = driftingSamples.filter((i) => !slowSamples.includes(i));
   assert(missed.length <= 24 && wrong.length <= 24, `${missed} / ${wrong}`);

@@ -14,11 +14,11 @@ export interface NoiseOptions {
   readonly drift?: number;
   /** The share of samples that an interruption makes up to 3 times as long. Default 0.02. */
   readonly outliers?: number;
-  /** Standard deviation of the logarithm of a factor that the whole run shares. Default 0. */
+  /** Standard deviation of the logarithm of a factor that all samples share. Default 0. */
   readonly runSigma?: number;
 }
 
-/** Lognormal samples with drift, interruptions and a factor that the whole run shares. */
+/** Lognormal samples with drift, interruptions and a factor that all samples share. */
 export function noisySamples(options: NoiseOptions): number[] {
   const { seed, count, median, sigma = 0.02, drift = 0, outliers = 0.02, runSigma = 0 } = options;
   const normal = randomNormal({ seed, length: count + 1 });
@@ -82,15 +82,15 @@ export interface ProcessNoise {
   readonly samples: number;
   /** Standard deviation of the logarithm of a sample within its process. */
   readonly sigma: number;
-  /** Standard deviation of the logarithm of a process's effect on one row alone. */
+  /** Standard deviation of the logarithm of the factor by which a process changes one row alone. */
   readonly rowSigma: number;
-  /** Standard deviation of the logarithm of a process's effect on all of its rows. */
+  /** Standard deviation of the logarithm of the factor by which a process changes all its rows. */
   readonly processSigma: number;
   /** The share of a process's rows that another program slows by 10 to 40 %. Default 0. */
   readonly bursts?: number;
 }
 
-/** The measurements of a file whose processes differ as given; rows are B = 1, 2, …. */
+/** A file's measurements, by processes that differ as `noise` says. Row i has B = i + 1. */
 export function syntheticProcesses(noise: ProcessNoise): Measurement[] {
   const { seed, processes, times, samples, sigma, rowSigma, processSigma, bursts = 0 } = noise;
   const common = randomNormal({ seed, length: processes });

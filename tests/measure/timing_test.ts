@@ -73,7 +73,8 @@ onEachRuntime("GpuTimer.time() gives a host time that covers the GPU's", async (
   const slack = 1 + timer.timer.calibrationError!;
   assert(sum > 0);
   assert(sum <= wall * slack, `the GPU says ${sum} ns, the host ${wall} ns`);
-  // Ten times the work takes longer. The least of several times is free of slow moments.
+  // Ten runs of the reference kernel take longer than one run. The least of five times leaves slow
+  // moments out.
   const least = async (work: Span): Promise<number> => {
     const times = [];
     for (let i = 0; i < 5; i++) times.push(...(await timer.time([work])).spans);
@@ -113,7 +114,7 @@ onEachRuntime("GpuTimer.time() gives CPU time only if there is a clock for it", 
 });
 
 onEachRuntime("GpuTimer.time() by wall adds the first run's CPU and host time", async (gpu) => {
-  // Each reading moves a clock by 1000 ns, so every submission seems to take equally long.
+  // Each reading of a clock advances it by 1000 ns, so all submissions seem to take equally long.
   const time = { wall: 0, cpu: 0 };
   const steps: HostClocks = { wall: () => time.wall += 1000, cpu: () => time.cpu += 1000 };
   const timer = await GpuTimer.open(gpu, { clocks: steps, kind: "wall" });

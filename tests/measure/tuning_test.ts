@@ -19,7 +19,7 @@ interface Candidate {
   /** Seconds to compile and check it. */
   readonly compilation?: number;
   readonly status?: CandidateResult["status"];
-  /** Noise as a share of the time. */
+  /** The largest deviation of a sample from `time`, as a share of `time`. */
   readonly noise?: number;
 }
 
@@ -40,7 +40,7 @@ function workOf(
   };
 }
 
-/** Runs heats, in which variants race, on a made-up clock; `heats` holds each heat's variants. */
+/** Runs heats, in which variants race, on a made-up clock. `heats` lists each heat's variants. */
 class FakeTuner {
   now = 0;
   readonly heats: (readonly string[])[] = [];

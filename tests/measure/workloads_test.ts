@@ -119,7 +119,7 @@ onEachRuntime("createWorkload() frees everything, also if it fails", async (gpu)
       assertEquals(sibling.memory, { buffers: 0, bytes: 0 }, `${kernel} ${pass}`);
     }
   }
-  // The operator refuses the shape once the inputs are made.
+  // The operator refuses this shape only after createWorkload() has made the inputs.
   const shape = { name: "uneven", dimensions: { B: 1, Hq: 3, Hkv: 2, T: 8, D: 32 } };
   for (const pass of ["forward", "backward"] as const) {
     assertThrows(

@@ -1,6 +1,6 @@
 /**
- * For tests: `checkpoint_child.ts FOLDER` reads FOLDER/step-1, writes it to FOLDER/step-2 and
- * prints how that ended.
+ * For tests: `checkpoint_child.ts FOLDER` reads FOLDER/step-1, writes it to FOLDER/step-2, and
+ * prints "written" or the error of the writing.
  */
 import { join } from "node:path";
 import { readCheckpoint, writeCheckpoint } from "../../src/model/checkpoint.ts";

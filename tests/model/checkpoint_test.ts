@@ -168,7 +168,7 @@ Deno.test({
   ignore: lacking.length > 0,
   fn: () =>
     inFolder(async (folder) => {
-      // The four files, the checkpoint's folder, and the parent folder.
+      // writeCheckpoint() flushes four files, the checkpoint's folder, and last the parent folder.
       const flushes = 6;
       const write = async (step: number, failing: number, error: Error) => {
         const { sync } = Deno.FsFile.prototype;

@@ -77,8 +77,8 @@ onEachRuntime(
         parts.computeGradients({ microBatch });
       }
     }
-    // The gradients are the same sums of some hundred terms, in another order. The limit is that of
-    // llama_twin_test.ts.
+    // Both models add up the same terms, some hundred per gradient, but in another order. So the
+    // limit is that of llama_twin_test.ts.
     for (const [name, gradient] of whole.gradients) {
       tally.normwise(`gradient of ${name}`, {
         actual: await parts.gradients.get(name)!.read(),
@@ -105,8 +105,8 @@ onEachRuntime(
       const large = { ...config, vocabulary, tiedHead };
       const options = { config: large, parameters: llamaParameters(large, { seed: 2 }) };
       const batch = llamaBatch(large, { batch: 2, context: 9, seed: 4 });
-      // 12,000 bytes hold 15 rows of logits. So 18 rows run in chunks of 9, the largest divisor of
-      // 18 that fits. The embedding table fits, too: it takes 9,600 bytes.
+      // 12,000 bytes hold 15 rows of logits. So the 18 rows of 2 sequences run in chunks of 9, the
+      // largest divisor of 18 that fits. The embedding table fits, too: it takes 9,600 bytes.
       const narrow = siblingGpu(gpu, { limits: { maxStorageBufferBindingSize: 12_000 } });
       // The device is the same, so its compiled pipelines can be reused.
       Object.defineProperty(narrow, "pipelines", { value: gpu.pipelines });
@@ -148,7 +148,7 @@ onEachRuntime("Llama.dispose() and a failed constructor free everything", async 
   model.dispose();
   model.dispose();
   assertEquals(gpu.memory, before);
-  // The limit allows a head's matrix, but not the MLP's states.
+  // The head's matrix fits into a binding of 3,000 bytes. The MLP's states of 9 sequences do not.
   const narrow = siblingGpu(gpu, { limits: { maxStorageBufferBindingSize: 3000 } });
   assertThrows(() => small(narrow, { batch: 9 }), RangeError);
   assertEquals(narrow.memory.buffers, 0);

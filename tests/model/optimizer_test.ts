@@ -53,8 +53,8 @@ onEachRuntime(
         return p - rate * (g / (Math.abs(g) + 1e-8)) - (decayed ? rate * 0.5 * p : 0);
       });
       const actual = after.get(name)!;
-      // A tiny gradient may be mere rounding, and near ε = 1e-8 the step depends on it. So elements
-      // with gradients below 1e-5 may be off by their whole step.
+      // A tiny gradient may be mere rounding error. If it is near ε = 1e-8, the length of the step
+      // depends on it. So elements with gradients below 1e-5 may be off by a whole step.
       tally.within(name, {
         actual,
         expected,

@@ -7,7 +7,7 @@ import { assert, assertEquals, assertThrows } from "../support/assert/assert.ts"
 import { onEachRuntime } from "../support/gpu.ts";
 import { llamaBatch, llamaParameters, SMALL_LLAMA } from "../support/model/llama.ts";
 
-// The attention gates share their input with the projections, and that input must be rounded once.
+// The attention gates and the projections share an input, which must be rounded only once.
 const config = {
   ...SMALL_LLAMA,
   layers: 1,
@@ -26,7 +26,7 @@ function twinOf(name: string, shape: readonly number[]): reference.ReferenceTens
   return reference.tensor(Float64Array.from(parameters.get(name)!), shape);
 }
 
-/** The MLP's hidden rows, the residual state before it, and the loss, in float64. */
+/** The MLP's hidden rows, the residual state before the MLP, and the loss, in float64. */
 function hiddenRows(): { hidden: Float64Array; half: Float64Array; loss: number } {
   const twin = llamaGradients({
     config,
@@ -90,7 +90,7 @@ for (const scale of ["static", "per-token"] as const) {
       const whole = largest(hidden);
       const [maximum] = await quantized.maxima.get(DOWN)?.read() ?? [];
       if (scale === "static") assert(Math.abs(maximum! / whole - 1) < 1e-5, `${maximum}, ${whole}`);
-      // With a hundredth of the range, many numbers are clipped.
+      // A static scale for a hundredth of the range clips many numbers.
       const narrow = Math.fround(whole / 100);
       if (scale === "static") quantized.maxima.get(DOWN)!.write(Float32Array.of(narrow));
       quantized.evaluate();

@@ -26,7 +26,7 @@ const without = missing.length > 0
 
 const [BATCH, CONTEXT] = [2, 64];
 /**
- * Layers whose inputs are compared element by element, for tokens 1 and 63 of the first text; 30
+ * The layers whose inputs are compared element by element, for SHOWN_TOKENS of the first text. 30
  * stands for the last layer's output.
  */
 const SHOWN = [0, 3, 12, 13, 20, 29, 30];
@@ -176,7 +176,7 @@ Deno.test({
   },
 });
 
-/** For each token, the norm of all its heads' rows together: [B, T], of a state [B, heads, T, D]. */
+/** Each token's norm over all of its heads' rows, [B, T], in a state [B, heads, T, D]. */
 function headNorms(state: Float32Array, heads: number, headDim: number): Float64Array {
   return Float64Array.from({ length: BATCH * CONTEXT }, (_, i) => {
     const [text, token] = [Math.floor(i / CONTEXT), i % CONTEXT];

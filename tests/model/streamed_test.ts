@@ -17,8 +17,9 @@ import {
 } from "../support/pretrained/families.ts";
 
 /**
- * float32 rounds by 6e-8. Sums of some dozen terms through three layers reach an error of 3e-6
- * (measured). A wrong term causes a far larger one.
+ * The largest allowed relative distance from transformers' numbers. float32 rounds by 6e-8. After
+ * sums of some dozen terms in each of three layers, the largest distance measured is 3e-6. A wrong
+ * term causes a far larger one.
  */
 const TOLERANCE = 1e-5;
 
@@ -168,7 +169,7 @@ onEachRuntime(
     assertEquals(all.found, none.found);
     assertEquals(all.again, []);
     assert(none.again.length > 0, "weights are never read again");
-    // One byte too few to keep all weights.
+    // A model that may keep one byte less than that cannot keep all weights.
     const some = await run(all.bytes - 1);
     assertEquals(some.found, none.found);
     assert(some.bytes < all.bytes && some.bytes > none.bytes, `${some.bytes} bytes`);
@@ -207,11 +208,11 @@ onEachRuntime(
     assertEquals(await run({}), again);
     const [without, all] = memory as [number, number];
     assert(all > without, "nothing is kept");
-    // Not enough bytes for all states and weights.
+    // `half` bytes do not suffice to keep all states and weights.
     const half = (all + without) / 2;
     assertEquals(await run({ keptBytes: half }), again);
     assert(memory[2]! > without && memory[2]! <= half, `${memory[2]} bytes`);
-    // Without a backward pass, losses are the same, and the layers' inputs are not kept.
+    // A model without a backward pass gives the same losses and does not keep the layers' inputs.
     using forward = new StreamedLlama(gpu, { ...shape, keptBytes: 0, backward: false });
     const own = gpu.memory.bytes - before;
     assert(own < without - 4 * layers * BATCH * CONTEXT * modelDim, `${own} of ${without} bytes`);

@@ -17,7 +17,7 @@ import { onEachRuntime } from "../support/gpu.ts";
 
 const shape = { batches: 2, queryHeads: 6, keyValueHeads: 3, length: 5, headDim: 8 };
 
-/** Counts the operations of every visible pair of a query and a key by looping over them. */
+/** Adds up `operations` for every pair of a query and a key that it sees, in plain loops. */
 function countPairs(operations: number, { batches, queryHeads, length } = shape): number {
   let flops = 0;
   for (let head = 0; head < batches * queryHeads; head++) {
@@ -230,8 +230,8 @@ onEachRuntime("plans need memory beside their tensors that is linear in T", asyn
     assertEquals(long[i]! - short[i]!, 8 * batches * heads * (1024 - 256));
     assert(short[i]! - 8 * batches * heads * 256 <= 256, `${short[i]} bytes`);
   });
-  // The chosen variant's backward, the last entry, may keep more: memory linear in the length, and
-  // less than one number per pair of tokens.
+  // The last entry is the backward of the variant that the operator chooses. It may keep more
+  // memory, but only in proportion to the length, and less than one number per pair of tokens.
   const [shortest, longest] = [short.at(-1)!, long.at(-1)!];
   assert(longest <= 4 * shortest, `${shortest} bytes, then ${longest}`);
   assert(longest < 4 * batches * queryHeads * 1024 ** 2, `${longest} bytes`);

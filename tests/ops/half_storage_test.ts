@@ -34,8 +34,9 @@ async function product(gpu: Gpu, left: Float32Array, right: Float32Array, inner:
   return await p.read();
 }
 
-// A matrix times the identity gives the matrix as stored. The check compares it bit for bit, for
-// numbers of all sizes, some halfway between two f16 numbers.
+// The product of a matrix and the identity is the matrix as the kernel stores it. The check
+// compares it bit for bit with the matrix rounded to f16. Some numbers lie halfway between two f16
+// numbers.
 async function checkRounding(gpu: Gpu): Promise<void> {
   const inner = 37;
   const left = randomNormal({ seed: 501, length: 41 * inner, standardDeviation: 1 });

@@ -62,8 +62,8 @@ Deno.test("roughWork() is at most a quarter below an operator's operations, and 
 });
 
 /**
- * A GPU that computes nothing, but takes 1 / `rate` ns per operation, and at least `least` ns per
- * timing.
+ * A fake GPU that computes nothing. Each timing takes 1 / `rate` ns per operation, but at least
+ * `least` ns. `ran` lists the timings in ns.
  */
 function fakeGpu(rate: number, least = 0) {
   const ran: number[] = [];
@@ -112,10 +112,10 @@ onEachRuntime("predictRun() runs smaller shapes of a real kernel, and frees them
   const shape = { name: "long", dimensions: { rows: 2 ** 20, d: 512 } };
   const before = gpu.memory.buffers;
   const asked: number[] = [];
-  const limit = 2e7; // small, so that the first step is small, too
+  const limit = 2e7; // small, so that predictRun() begins with a small shape
   const found = await predictRun(gpu, { kernel: "rms-norm", pass: "forward", shape }, {
     limit,
-    // The clock of a GPU that does two operations per nanosecond.
+    // The times of a GPU that does two operations per ns. Each element needs 20 operations.
     timer: {
       time: () => Promise.resolve({ spans: [asked.at(-1)! * 20 * 512 / 2], wall: 0 }),
     },

@@ -9,7 +9,7 @@ interface Row extends Partial<Measurement> {
   readonly count?: number;
 }
 
-/** A file with rows of B = 1, 2, …; `undefined` omits a row. */
+/** A file whose row i has the shape B = i + 1. If `rows[i]` is undefined, the file lacks row i. */
 function file(
   seed: number,
   rows: readonly (Row | undefined)[],
@@ -42,7 +42,8 @@ Deno.test("judgeGate() finds rows that got slower or broke, not those that were 
   const gate = judgeGate(comparison, 0.05);
   assertEquals(rowsOf(gate.regressions), [1, 3]);
   assertEquals(gate.regressions.map(({ status }) => status), ["ok", "wrong"]);
-  // Medians of 40 samples with a deviation of 1 % are off by about 0.2 %, their ratio by 0.3 %.
+  // The median of 40 samples that vary by 1 % is off by about 0.2 %. The ratio of two such medians
+  // is off by about 0.3 %.
   assert(Math.abs(gate.regressions[0]!.ratio! - 1.2) < 0.024);
   assertEquals([gate.missing, gate.undecided, gate.blind, gate.expected], [[], [], [], 3]);
   assertEquals(rowsOf(judgeGate(comparison, 0.3).regressions), [3]);

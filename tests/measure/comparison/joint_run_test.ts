@@ -10,7 +10,8 @@ import { fromOneProcess, syntheticResultFile } from "../synthetic.ts";
 const jointRun = "0123456789abcdef0123456789abcdef";
 
 /**
- * One process's samples of a row: a sweep visits every row once, and each visit takes some samples.
+ * One process's visits to a row. A visit is the number of its sweep and the samples that it took.
+ * Each sweep visits every row at most once.
  */
 type Visits = readonly (readonly [sweep: number, ...samples: number[]])[];
 
@@ -97,7 +98,7 @@ class TwoStates {
     this.#normal = randomNormal({ seed: seed + 1, length: 65536 });
   }
 
-  /** The time that work takes now, if it takes `time` ns while the machine is fast. */
+  /** Spends 25 ms on a row that takes `time` ns while the machine is fast. Returns its time now. */
   visit(time: number): number {
     while (this.#now > this.#flip) {
       this.#slow = !this.#slow;
@@ -115,13 +116,13 @@ class TwoStates {
 
 const ROWS = 8;
 
-/** The two files of a joint run. The second one's rows are slower by `factors`. */
+/** The two files of a joint run. In the second one, row i takes `factors[i]` times as long. */
 function jointFiles({ seed, factors, rounds = 4, sweeps = 14, keeps = [] }: {
   readonly seed: number;
   readonly factors: readonly number[];
   readonly rounds?: number;
   readonly sweeps?: number;
-  /** Rounds in which the second process stays slow, whatever the first one does. */
+  /** The rounds in which the second file's process takes 1.6 times as long in every row. */
   readonly keeps?: readonly number[];
 }) {
   const machine = new TwoStates(seed);
@@ -208,7 +209,7 @@ Deno.test("files pair up only if they name the same joint run; others are compar
   assertEquals(inTurns([before!, after!]), true);
   const settings = { ...after!.file.settings, jointRun: "f".repeat(32) };
   assertEquals(inTurns([before!, { name: "other", file: { ...after!.file, settings } }]), false);
-  // The files may be given in either order.
+  // Exchanging the files inverts the ratios.
   const back = compareResultFiles([after!, before!]);
   const there = compareResultFiles([before!, after!]);
   near(
@@ -219,7 +220,7 @@ Deno.test("files pair up only if they name the same joint run; others are compar
 });
 
 Deno.test("a joint run is judged by CPU time if the time is vague, by both if they disagree", () => {
-  // Four rounds; each gives one ratio of the time and one of the CPU time.
+  // Two files of four rounds. Each round gives one ratio of the time and one of the CPU time.
   const files = (times: readonly number[], cpus: readonly number[]) => {
     const side = (list: readonly number[], cpu: readonly number[]) =>
       syntheticResultFile({

@@ -34,8 +34,8 @@ Deno.test("rows that a slower machine slows by similar factors are no regression
   const { rows, warnings, regressions } = verdicts(before, run(2, slowed, 115));
   assertEquals(regressions, []);
   assertEquals(rows.map(({ verdict }) => verdict), Array(8).fill("ambiguous"));
-  // Row 3 changed about as much as the median row, so the machine explains its change. The rows
-  // that changed least and most may also differ by chance.
+  // Row 3 changed about as much as the median row, so the machine explains its change. For the rows
+  // that changed the least or the most, the reason for doubt may also be chance.
   assertEquals(rows[3]!.doubt?.kind, "machine");
   assertEquals(rows.every(({ doubt }) => ["machine", "chance"].includes(doubt!.kind)), true);
   assertStringIncludes(rows[3]!.doubt!.text, "the reference kernel's time by 15.0 %");

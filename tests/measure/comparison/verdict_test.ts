@@ -11,7 +11,7 @@ import {
   syntheticProcesses,
 } from "../synthetic.ts";
 
-/** Estimates of one row from processes whose times differ by ±`spread`. */
+/** Estimates of a row from four processes: two take `time`, the others e^±`spread` times that. */
 function processes(time: number, spread = 0.003, fields: Partial<Measurement> = {}): TimeEstimates {
   const factors = [1, Math.exp(spread), Math.exp(-spread), 1];
   const list = (scale: number): number[] => factors.map((factor) => scale * time * factor);
@@ -121,7 +121,10 @@ const worlds: Readonly<Record<string, World>> = {
   shared: { sigma: 0.06, rowSigma: 0.03, processSigma: 0.05, bursts: 0.3 },
 };
 
-/** Verdicts on `count` tables of 24 rows, with p-values corrected within each table. */
+/**
+ * Counts the verdicts in each of `count` tables of 24 rows, all of which take `factor` times as
+ * long in the second file. The p-values are corrected within each table.
+ */
 function tables(world: World, { processes, factor, count }: {
   readonly processes: number;
   readonly factor: number;
@@ -154,9 +157,9 @@ for (const [name, world] of Object.entries(worlds)) {
         found.filter((table) => verdicts.some((verdict) => table[verdict as Verdict] > 0)).length
       );
       const rows = found.reduce((sum, table) => sum + table.slower + table.faster, 0);
-      // gradsink promises a false verdict in at most one table of 20 and one row of 100: here 2 of
-      // 40 tables, and 9 of their 960 rows. 4 tables with `slower` or `faster` leave room for
-      // chance.
+      // gradsink promises that at most one table in 20 and one row in 100 has a false verdict. So
+      // at most 2 of the 40 tables may have a false `slower`, and at most 9 of the 960 rows a false
+      // verdict. 4 tables may have a false `slower` or `faster`, to leave room for chance.
       assert(slower! <= 2 && wrong! <= 4 && rows <= 9, JSON.stringify({ processes, slower, rows }));
     }
   });

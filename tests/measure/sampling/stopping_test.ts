@@ -19,7 +19,7 @@ function noisy(length: number, relative: number): number[] {
   return Array.from(noise, (deviation) => 1000 * (1 + deviation));
 }
 
-// The number of samples that the rule takes, and the reason why it stops.
+// Returns how many samples the rule takes, each in `each` ns, and the reason why it stops.
 function sampled(
   samples: readonly number[],
   { each = 0, ...changes }: Partial<StoppingRule> & { each?: number } = {},

@@ -3,7 +3,10 @@ import type { VisitOptions } from "../../../src/measure/sampling/visits.ts";
 import type { Span } from "../../../src/measure/timing.ts";
 import { assert, assertEquals, assertRejects } from "../../support/assert/assert.ts";
 
-/** A clock that advances by `times[name]` ns per run; the log holds the names. */
+/**
+ * A fake machine. Each run of `span(name)` advances its clock by `times[name]` ns and adds the name
+ * to `log`.
+ */
 function machine(times: Readonly<Record<string, number>>) {
   let now = 0;
   const log: string[] = [];

@@ -17,7 +17,8 @@ function timesOf(step: number, seed = 1): number[] {
   });
 }
 
-// A GPU clock with ticks of `length` ns, read between two host readings 0.2 to 8 ms apart.
+// Readings of a GPU clock with ticks of `length` ns, each between two readings of the host's clock
+// that are 0.2 to 8 ms apart.
 function anchorsOf(length: number, seed = 1): ClockAnchor[] {
   const delays = randomUniform({ seed, length: 40, minimum: 0.1e6, maximum: 4e6 });
   return Array.from({ length: 20 }, (_, i) => {

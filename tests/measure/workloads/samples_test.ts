@@ -64,7 +64,7 @@ for (const mode of [undefined, "full", "backward-only"] as const) {
         const wanted = forward.output.data.subarray(row * D, (row + 1) * D);
         const own = attentionForwardRow(numbers, { head, position });
         const { gradient: query, magnitude } = queryGradientRow(backward, { head, position });
-        // A gradient's terms may cancel, but the magnitude of its rounding error is never 0.
+        // Even if a gradient's terms cancel, `magnitude`, its rounding errors' scale, is not 0.
         assert(magnitude > 0);
         largest = Math.max(
           largest,

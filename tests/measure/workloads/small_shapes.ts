@@ -5,7 +5,8 @@ import { shapesOf } from "../../../src/measure/workloads/shapes.ts";
 
 /**
  * Each column is a shape; the last one is {@linkcode oddShape}. The shapes include lengths of 1,
- * lengths that fill no tile, groups of query heads, several sequences, and both transpositions.
+ * lengths that are not a whole number of tiles, groups of query heads, several sequences, and both
+ * transpositions.
  */
 const SIZES: Readonly<Record<string, readonly number[]>> = {
   B: [1, 2, 1, 1, 2],
@@ -34,7 +35,7 @@ export function smallShapes(kernel: OperatorName): Dimensions[] {
   );
 }
 
-/** A small shape of an operator, whose tokens, rows and columns fill no tile. */
+/** A small shape of an operator, whose tokens, rows and columns are not a whole number of tiles. */
 export function oddShape(kernel: OperatorName): Dimensions {
   return smallShapes(kernel).at(-1)!;
 }

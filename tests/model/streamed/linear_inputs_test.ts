@@ -33,7 +33,7 @@ onEachRuntime(
       const { linearInput, onLayerStart, onOutput } = meter;
       using model = new StreamedLlama(gpu, { source, ...shape, linearInput });
       await assertRejects(() => meter.read(), TypeError, "read() wants a forward pass first");
-      // The second pass must not keep the first one's maxima.
+      // In the second pass, the meter must forget the maxima of the first pass.
       const other = llamaBatch(config, { ...shape, seed: 4 });
       await model.forward(other, { onLayerStart, onOutput });
       const others = await meter.read();

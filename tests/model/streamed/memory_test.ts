@@ -78,7 +78,7 @@ for (const [name, config] of Object.entries({ LLAMA_3_2_1B, QWEN_3_0_6B })) {
         const { total, model, transfers } = streamedMemory(gpu, { source, batch, context });
         assert(total < 2e9, `${batch} × ${context} takes ${total} bytes`);
         assertEquals(total, model + transfers);
-        // No less is possible: the weights of one layer's MLP, and every layer's input.
+        // The model needs at least the weights of one layer's MLP and every layer's input.
         const least = 4 * (3 * config.modelDim * config.feedForwardDim +
           config.layers * batch * context * config.modelDim);
         assert(model > least, `${model} bytes are fewer than the ${least} of weights and states`);

@@ -56,8 +56,8 @@ const pinned = { examples: halfExamples, runs: 0 };
 const forwardTwin: KernelProperty = (gpu) => attentionForwardMatchesTwinInHalf(gpu, pinned);
 const backwardTwin: KernelProperty = (gpu) => attentionBackwardMatchesTwinInHalf(gpu, pinned);
 
-// Only in Deno: Dawn's driver takes most of a minute to compile these kernels. tiled_test.ts
-// compiles them with Dawn as far as SPIR-V.
+// This test runs only in Deno, because with Dawn the driver takes most of a minute to compile these
+// kernels. tiled_test.ts compiles them with Dawn as far as SPIR-V.
 Deno.test("attention's f16 kernels meet their error bounds and the properties of the f32 kernels [deno]", async () => {
   const bits = { examples: halfExamples.slice(0, 6), runs: 0 };
   const one = { examples: halfExamples.slice(5, 6), runs: 0 };
@@ -89,7 +89,8 @@ Deno.test('attention forward "tiled-32x32-f16" agrees with the twin', async () =
   console.log(`    ${describeReport(report)}`);
 });
 
-// Nothing runs here: Deno compiles the WGSL, but the driver would compile only on the first run.
+// This test runs no kernel. Deno compiles the WGSL, and the driver would compile a kernel only when
+// it first runs.
 Deno.test("attention's variants in f16 plan the kernels that were tested, in half the memory", async () => {
   const gpu = siblingGpu(await testGpu("deno"), {});
   const halves: string[] = [];

@@ -24,8 +24,8 @@ const unfit = await openGpu().then((gpu) => {
   return attentionBackwardVariants.find(({ name }) => name === "panels")?.unfit(gpu, call);
 });
 
-// Here one chunk holds the whole sequences of all heads. Tiles reach past the end in queries, keys
-// and columns.
+// In these calls, one chunk holds the whole sequences of all heads. Tiles reach past the last
+// query, key and column.
 const whole = describeEach([
   { batch: 2, keyHeads: 2, group: 2, length: 69, headDim: 12, seed: 201 },
   { keyHeads: 2, length: 97, headDim: 36, seed: 202, vScale: FULL },
@@ -34,8 +34,9 @@ const whole = describeEach([
   { length: 64, headDim: 32, seed: 205, pattern: "sink" },
   { length: 1, headDim: 12, seed: 206 },
 ]);
-// Here groups of query heads are so large that a chunk holds only two tiles of keys, or one
-// sequence of two tiles.
+// In these calls, groups of query heads are so large that no chunk holds the keys of all heads. A
+// chunk holds a part of one head's sequence in the first call, and two heads' sequences in the
+// second.
 const inChunks = describeEach([
   { keyHeads: 2, group: 16, length: 101, headDim: 8, seed: 207, vScale: FULL },
   { batch: 2, keyHeads: 2, group: 8, length: 40, headDim: 8, seed: 208 },
@@ -144,8 +145,8 @@ testMutants("panels", {}, [
 ], unfit);
 testMutants("panels-barrier-free", {}, [
   [plainPanels, twin, {
-    // Exchanges the select's values. On SwiftShader, removing the select would show nothing: there
-    // the first query's gradient is exact even without it.
+    // This mutant exchanges the select's values. Removing the select would fail no check on
+    // SwiftShader, where the first query's gradient is exact even without the select.
     "all queries but the first have no gradient": [
       /select\(parameters\.scale, 0\.0/g,
       "select(0.0, parameters.scale",

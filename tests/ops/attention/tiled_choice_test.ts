@@ -47,7 +47,7 @@ Deno.test("bestTile() follows from the registers of eight GPUs", () => {
     large = "tiled-64x64";
   const rows = (T: number, D: number, direction: "forward" | "backward") =>
     Object.values(gpus).map((gpu) => bestTile(gpu, shape(T, D), direction));
-  // The expected tiles in the order of `gpus`.
+  // Each list names the expected tiles in the order of `gpus`.
   assertEquals(rows(1024, 64, "forward"), [usual, usual, usual, usual, small, usual, usual, small]);
   assertEquals(rows(8192, 64, "forward"), [usual, usual, large, usual, small, large, usual, small]);
   for (const T of [1024, 8192]) {
@@ -82,7 +82,8 @@ Deno.test("bestTile() names no tile that cannot run", () => {
       }
     }
   }
-  // With 16 rows per tile, 2^20 / 16 workgroups would exceed the limit of one dimension, 65,535.
+  // A tile of 16 rows would need 2^20 / 16 = 65,536 workgroups in one dimension, but the limit is
+  // 65,535.
   assertEquals(bestTile(gpus.unknown, shape(2 ** 20, 128), "forward"), "tiled-32x64-2x4");
   assertEquals(bestTile(gpus.unknown, shape(2 ** 19, 256), "forward"), "tiled-16x64-2x2");
   // WebGPU guarantees only 16 KiB of workgroup memory.
@@ -101,7 +102,8 @@ Deno.test("holdsBothGradients() is false where a GPU has too few registers", () 
   assertEquals(parted(256), Object.keys(gpus));
   const small = attentionTiles["tiled-32x64-2x4"]!;
   assertEquals(parted(128, small), ["intelInChrome", "unknown"]);
-  // From D 160 on, key's and value's gradients together need more registers than these GPUs have.
+  // At D 160, the gradients of key and value together need more registers than the GPUs in `few`
+  // have.
   assertEquals(parted(160, small), few);
 });
 

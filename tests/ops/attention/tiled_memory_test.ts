@@ -78,8 +78,8 @@ function addressesOf(
 }
 
 /**
- * For every access in a kernel's source: the most words of one bank that invocations access at
- * once.
+ * Lists every access in a kernel's source. Its `degree` is the largest number of words of one bank
+ * that invocations access at once.
  */
 function conflicts(
   source: string,
@@ -137,7 +137,7 @@ Deno.test("attention's tiled kernels have no bank conflicts", () => {
 Deno.test("attention's tiled f16 kernels have no conflicts with 16 invocations across, two-way ones with 8", () => {
   for (const [name, tile] of Object.entries(attentionHalfTiles)) {
     // With 8 invocations across, two rows of invocations write their weights at once. An odd pitch
-    // puts the columns into different banks, but not the two rows.
+    // puts the columns into different banks, but the two rows still share banks.
     const most = tile.across === 16 ? 1 : 2;
     assertEquals(worst({ ...tile, headDim: 64 }), [most, most, most], name);
   }

@@ -71,7 +71,7 @@ const sinkTwin: KernelProperty = (gpu) =>
 const forwardNonFinite: KernelProperty = (gpu) => attentionForwardPassesNonFinite(gpu, one);
 const backwardNonFinite: KernelProperty = (gpu) => attentionBackwardPassesNonFinite(gpu, one);
 
-// Replaces exp2 by a function that takes the exponent 0 in place of a NaN.
+// Replaces each exponent of exp2 by the smaller of the exponent and 0, so that a NaN becomes 0.
 const losingNotANumber = (source: string) => {
   const losing = rewrites[forwardKernel]!(source)
     .replace(/exp2\((exponent\w+)\)/g, "exp2(min($1, vec4f()))");
@@ -79,8 +79,9 @@ const losingNotANumber = (source: string) => {
   return losing;
 };
 
-// The registered tiles, with head dimensions that are no multiple of a tile's step. Lavapipe takes
-// minutes to compile loops that are unrolled for GPUs, so only the usual tile keeps them unrolled.
+// Tests the registered tiles with head dimensions that are no multiple of a tile's step. Lavapipe
+// takes minutes to compile loops that are unrolled for GPUs, so only the usual tile keeps them
+// unrolled.
 for (const [name, tile] of Object.entries(attentionTiles)) {
   const headDim = name === "tiled-32x32" ? 36 : 20;
   const examples = [

@@ -40,7 +40,7 @@ onEachRuntime(
   },
 );
 
-/** In row 0, values have about this size; in the other two rows they are about 1. */
+/** A query and a value of three rows. The value's row 0 is about `size`, all other rows about 1. */
 function smallRow(size: number) {
   const [length, headDim] = [3, 8];
   const rows = (first: number) => ({
@@ -100,8 +100,8 @@ onEachRuntime(
         for (
           const [i, wanted] of [own(twin.output.data), own(gradients.valueGradient.data)].entries()
         ) {
-          // φ and J_φ take a sum of D = 8 squares and an inner product of 8 terms, each rounded a
-          // few times.
+          // φ needs a sum of D = 8 squares; J_φ also needs an inner product of 8 terms. Each term
+          // is rounded a few times.
           const largest = Math.max(...wanted.map(Math.abs));
           const worst = Math.max(...wanted.map((each, j) => Math.abs(each - found[i]![j]!)));
           assert(worst <= 64 * 2 ** -24 * largest, `${size} ${constant}: ${worst} of ${largest}`);

@@ -39,8 +39,8 @@ const unfit = await openGpu().then((gpu) => {
     : "wants subgroups of one size, 8 lanes at most";
 });
 
-// One head dimension, so that each kernel compiles once. Its three vec4f columns leave some lanes
-// idle.
+// All of these calls have one head dimension, so that each kernel compiles once. A row's three
+// vec4f columns leave some lanes idle.
 const small = describeEach([
   { batch: 2, keyHeads: 2, group: 2, length: 69, seed: 201 },
   { keyHeads: 2, length: 97, seed: 202, vScale: FULL, scale: -0.4 },
@@ -49,7 +49,7 @@ const small = describeEach([
   { length: 64, seed: 205, pattern: "sink" },
   { length: 1, seed: 206 },
 ], { headDim: 12 });
-// Nine vec4f columns: of eight lanes only the first has a second column.
+// Each row has nine vec4f columns. So of eight lanes, only the first has a second column.
 const wide: readonly AttentionDescription[] = [
   describeAttention({ batch: 2, keyHeads: 2, group: 2, length: 69, headDim: 36, seed: 207 }),
   describeAttention({ keyHeads: 2, length: 41, headDim: 36, seed: 208, vScale: FULL }),

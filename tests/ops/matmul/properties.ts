@@ -22,7 +22,7 @@ export interface MatmulDescription {
   /** The standard deviation of the operands. */
   readonly size: number;
   readonly seed: number;
-  /** Whether bfloat16 holds the right operand exactly. Default: false. */
+  /** Whether all numbers of the right operand are exact in bfloat16. Default: false. */
   readonly rightInBfloat16?: boolean;
 }
 

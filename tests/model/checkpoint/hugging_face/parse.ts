@@ -1,4 +1,4 @@
-/** For the tests of parseHuggingFaceConfig(): calls of it, and a model of this project. */
+/** Helpers for the tests of parseHuggingFaceConfig(), and a model of this project to parse. */
 import { CheckpointError } from "../../../../src/model/checkpoint/error.ts";
 import {
   huggingFaceConfig,
@@ -15,12 +15,12 @@ export const own: LlamaConfig = { ...SMALL_LLAMA, vScale: "learned" };
 /** The fields of its config.json. */
 export const ownFields: Fields = huggingFaceConfig(own, 9);
 
-/** Parses fields as those of a file `c.json`. */
+/** Parses `fields` as if they were the contents of a file `c.json`. */
 export function parse(fields: Fields, context?: number): Architecture {
   return parseHuggingFaceConfig(JSON.stringify(fields), "c.json", { context });
 }
 
-/** Checks that fields are refused in one line that names the file. */
+/** Checks that the parser refuses `fields` with `message`, in one line that names the file. */
 export function refused(fields: Fields, message: string, context?: number): void {
   const error = assertThrows(() => parse(fields, context), CheckpointError, message);
   assert(error.message.startsWith("c.json: "), error.message);

@@ -1,4 +1,4 @@
-/** RoPE in config.json, wherever its fields stand. */
+/** RoPE's fields, which config.json may have in several places. */
 import { assertEquals } from "../../../support/assert/assert.ts";
 import type { Fields } from "../../../support/model/configs.ts";
 import { ownFields, parse, refused } from "./parse.ts";

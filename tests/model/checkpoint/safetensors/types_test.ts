@@ -7,7 +7,7 @@ import { assert, assertEquals } from "../../../support/assert/assert.ts";
 
 const PATTERNS = Uint16Array.from({ length: 2 ** 16 }, (_, i) => i);
 
-/** The number that sign, exponent and fraction stand for, as IEEE 754 defines them. */
+/** The number that `bits` encodes as sign, exponent and fraction, as IEEE 754 defines it. */
 function decoded(bits: number, { exponentBits, fractionBits }: Format): number {
   const sign = bits >>> (exponentBits + fractionBits) === 0 ? 1 : -1;
   const exponent = (bits >>> fractionBits) & (2 ** exponentBits - 1);
@@ -40,14 +40,16 @@ for (const type of ["F16", "BF16"] as const) {
       assert(Object.is(number, wanted), `${type} ${bits.toString(16)}: ${number}, not ${wanted}`);
       if (Number.isFinite(wanted)) finite++;
     }
-    // All patterns except those whose exponent bits are all 1, for either sign.
+    // A pattern is finite unless its exponent bits are all 1. For each of the two signs,
+    // 2 ** fractionBits patterns are not finite.
     assertEquals(finite, 2 ** 16 - 2 * 2 ** FORMATS[type].fractionBits);
   });
 
   Deno.test(`indexOfNonFinite() recognizes every pattern of ${type}`, () => {
     for (const bits of PATTERNS) {
       const wanted = Number.isFinite(decoded(bits, FORMATS[type]));
-      // The first and the second number of a 32-bit word, and a last number that fills half a word.
+      // Puts the pattern into the first and the second half of a 32-bit word, and into a last half
+      // word that has no second half.
       for (const [length, at] of [[4, 2], [4, 3], [3, 2]] as const) {
         const numbers = new Uint16Array(length).fill(0x3c00).with(at, bits);
         assertEquals(

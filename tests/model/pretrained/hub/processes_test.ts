@@ -17,7 +17,7 @@ function testWithChildren(name: string, run: () => Promise<void>): void {
   });
 }
 
-/** Runs a child process on the scene's cache and returns its output. */
+/** Runs child.ts with the scene's hub and cache folder, and returns what it prints. */
 async function child(
   scene: Scene,
   { flags, shell = 'exec "$@"', environment = {} }: {

@@ -1,4 +1,4 @@
-/** checkRoom() compares files with the room on the disk. */
+/** checkRoom() compares the sizes of files with the free room on the disk. */
 import { join } from "node:path";
 import { CheckpointError } from "../../../../src/model/checkpoint/error.ts";
 import { checkRoom } from "../../../../src/model/pretrained/hub/room.ts";

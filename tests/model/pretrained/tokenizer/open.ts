@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { openTokenizer, type Tokenizer } from "../../../../src/model/pretrained/tokenizer.ts";
 
-/** The folder of the tokenizers, one for each family. */
+/** The folder that has one tokenizer for each family of models. */
 export const FIXTURES = fileURLToPath(new URL("../../../../fixtures/tokenizers/", import.meta.url));
 
 /** What a model's config.json says about tokens. */
@@ -13,7 +13,7 @@ export interface Named {
   readonly endTokens?: readonly number[];
 }
 
-/** Opens the tokenizer of a model with this vocabulary. */
+/** Opens the tokenizer in `folder`, for a model whose config.json says this about tokens. */
 export function open(
   folder: string,
   { vocabulary = 400, beginToken, endTokens = [] }: Named = {},

@@ -26,8 +26,8 @@ Deno.test("vocabularySlices() cuts whole tiles within the limit, and leaves noth
 });
 
 Deno.test("joinSlices() gives the whole row's loss and logSumExp", () => {
-  // Two rows, each with the logits 1, 2 in one slice and 3, 0 in the next. Their targets are the
-  // columns 1 and 2.
+  // Two rows, each with the logits 1, 2 in one slice and 3, 0 in the next. The first row's target
+  // is column 1, the second row's is column 2.
   const logSumExp = (...z: number[]) => Math.log(z.reduce((sum, each) => sum + Math.exp(each), 0));
   const [low, high] = [logSumExp(1, 2), logSumExp(3, 0)];
   const { tokenLosses, logSumExp: all } = joinSlices([

@@ -1,4 +1,4 @@
-/** What a mutant of the matrix product is. */
+/** The description of a mutant of the matrix product. */
 import type { matmulMatchesTwin } from "../properties.ts";
 
 /**
@@ -20,13 +20,13 @@ export interface Mutant {
   /** The check that must fail. Default: the comparison with the twin. */
   readonly check?: typeof matmulMatchesTwin;
   /**
-   * Pretends to be a hardware GPU. For a `known` maker's GPU, the kernel unrolls a step's loop over
-   * k completely; for an `unknown` maker's GPU, it unrolls four iterations.
+   * Runs the mutant as if on a hardware GPU by this maker. For a `known` maker, the kernel unrolls
+   * a step's loop over k completely; for an `unknown` maker, it unrolls four iterations.
    */
   readonly hardware?: keyof typeof makers;
   /**
-   * The name of the subgroup kernel's case that shows the fault. Default: the tiles chosen for the
-   * examples.
+   * The name of the case of subgroup_cases.ts whose tiles and operands show the fault. Default: the
+   * examples of mutants_test.ts, with the tiles that the variant chooses for them.
    */
   readonly tile?: string;
 }
