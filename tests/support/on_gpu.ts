@@ -10,7 +10,7 @@ export interface Numbers {
   readonly shape: readonly number[];
 }
 
-/** An operator's arguments with numbers in place of tensors. */
+/** An operator's arguments with {@linkcode Numbers} in place of tensors. */
 export type Plain<Args> = {
   readonly [Name in keyof Args]: NonNullable<Args[Name]> extends Tensor
     ? Numbers | (undefined extends Args[Name] ? undefined : never)
@@ -19,7 +19,7 @@ export type Plain<Args> = {
     : Args[Name] | undefined;
 };
 
-/** An operator's results with numbers in place of tensors. */
+/** An operator's results with {@linkcode Numbers} in place of tensors. */
 export type Results<Result> = {
   readonly [Name in keyof Omit<Result, "plan">]: Result[Name] extends Tensor ? Numbers
     : Result[Name] extends Tensor | undefined ? Numbers | undefined
@@ -51,8 +51,8 @@ export class Arena {
   }
 
   /**
-   * Uploads all numbers among an operator's arguments, including those in `vScale`, and leaves out
-   * undefined arguments.
+   * Uploads the arrays among an operator's arguments, including the array in `vScale`, and leaves
+   * out undefined arguments.
    */
   arguments<Args extends object>(args: Plain<Args>): Args {
     return Object.fromEntries(
@@ -106,7 +106,7 @@ async function readTogether(
   }
 }
 
-/** Runs an operator once, with numbers in place of tensors. */
+/** Runs an operator once: uploads its arguments and reads its results. */
 export async function onGpu<Args extends object, Result extends object>(
   gpu: Gpu,
   operator: (gpu: Gpu, args: Args) => Result,

@@ -5,7 +5,7 @@ import type { Violation } from "./violation.ts";
 export interface Report {
   /** What was checked. */
   readonly name: string;
-  /** The number of cases, examples and drawn ones, in which something was compared. */
+  /** The number of cases in which something was compared: examples and drawn cases together. */
   readonly cases: number;
   /** The number of comparisons. */
   readonly comparisons: number;
@@ -119,7 +119,8 @@ export class Tally {
   }
 
   /**
-   * Throws unless an identity or inequality holds within the tolerance, and something was compared.
+   * Throws unless something was compared, and the violation of an identity or inequality is at most
+   * the tolerance.
    */
   holds(what: string, { violation, tolerance }: { violation: Violation; tolerance: number }): void {
     const { worst, where, compared } = violation;

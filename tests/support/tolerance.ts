@@ -26,7 +26,7 @@ export const FLUSH = 2 ** -126;
 /** The relative error of a division. */
 export const DIVISION = 5 * U;
 
-/** The relative error of exp(x) for a given argument. */
+/** The relative error of exp(x) if x itself has no error. */
 export function exponential(x: number): number {
   return 2 * U * (3 + 2 * Math.abs(x));
 }

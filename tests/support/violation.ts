@@ -8,9 +8,9 @@
  */
 
 export interface Violation {
-  /** The largest violation; Infinity after a NaN, or a positive number over a scale of 0. */
+  /** The largest violation. A NaN, or a positive excess over a scale of 0, counts as Infinity. */
   readonly worst: number;
-  /** The element or row of the violation. */
+  /** The element or row with the largest violation. */
   readonly where: string;
   /** The number of comparisons. A test must check that it is positive. */
   readonly compared: number;
@@ -21,7 +21,7 @@ export class Worst {
   #where = "nothing was compared";
   #compared = 0;
 
-  /** Records excess/scale; a scale of 0 demands an excess of at most 0. */
+  /** Records excess/scale. If the scale is 0, records Infinity for a positive excess, and else 0. */
   see(excess: number, scale: number, where: string): void {
     this.#compared++;
     const ratio = excess === 0 ? 0 : scale === 0 && excess < 0 ? 0 : excess / scale;

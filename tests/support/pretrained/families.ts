@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import { readSafetensors } from "../../../src/model/checkpoint/safetensors.ts";
 import type { LayerTrace } from "../../../src/reference/llama/trace.ts";
 
-/** The checkpoints' folders: a family has one, or one for each of its settings. */
+/** The checkpoints' folders, each named after a model family, or a family and a setting. */
 export const FAMILIES = [
   "llama-llama3",
   "llama-linear",
@@ -14,7 +14,7 @@ export const FAMILIES = [
   "qwen3-bias",
 ] as const;
 
-/** B and T of the expected values. */
+/** B and T of the expected results: 2 sequences of 6 tokens. */
 export const [BATCH, CONTEXT] = [2, 6];
 
 export function familyFolder(name: string): string {
@@ -51,7 +51,7 @@ export async function readExpected(name: string): Promise<Expected> {
   };
 }
 
-/** A layer's states and gradients under the names of the expected values. */
+/** A layer's states and gradients, named as in {@linkcode Expected}'s `layer`. */
 export function traceEntries<Numbers>(trace: LayerTrace<Numbers>): [string, Numbers][] {
   const attention = trace.attention!;
   return [

@@ -7,7 +7,7 @@ import { randomNormal, randomUniform } from "../../../src/random.ts";
 import * as reference from "../../../src/reference/mod.ts";
 import type { Numbers } from "../on_gpu.ts";
 
-/** The kind of rows in a case. */
+/** A row's numbers: about 1, 1e-12 or 1e12; about 1 except for one large number; or all −1.5. */
 export type RowPattern = "normal" | "tiny" | "large" | "one large" | "constant";
 
 const rowPatterns: readonly RowPattern[] = ["normal", "tiny", "large", "one large", "constant"];
@@ -90,7 +90,7 @@ export interface VScaleDescription {
   readonly columns: number;
   readonly seed: number;
   readonly pattern: RowPattern;
-  /** The ratio of C to the usual ‖v‖², within a factor of 2. */
+  /** C over the usual ‖v‖². Each head's C is drawn from half of this to twice this. */
   readonly constant: number;
 }
 
@@ -110,7 +110,8 @@ export const vScaleDescription: fc.Arbitrary<VScaleDescription> = fc.record({
   columns: fc.constantFrom(1, 2, 3, 4, 8, 31, 64, 100),
   seed: fc.integer({ min: 0, max: 0x7fffffff }),
   pattern: fc.constantFrom(...rowPatterns),
-  // From open valves to shut ones, including r = 3 C, where the eigenvalue along v is largest, 9/8.
+  // From open valves to shut ones. At 1/3, r = ‖v‖² is about 3 C, where the eigenvalue along v is
+  // largest, 9/8.
   constant: fc.constantFrom(1e-6, 1e-3, 1 / 3, 1, 3, 1e3, 1e6),
 });
 

@@ -1,8 +1,8 @@
 /**
  * The exact identities and bounds of the gradient-sink theory for RMSNorm (N1 to N4) and V-scale
  * (V1 to V4), and comparisons of whole results, as functions of plain numbers from the float64 twin
- * or a GPU. ../violation.ts defines how violations are measured, src/reference/theory.md the
- * labels.
+ * or a GPU. ../violation.ts defines how violations are measured, and src/reference/theory.md what
+ * the labels mean.
  *
  * RMSNorm: r = √(‖x‖²/d + ε), g is the output's gradient, γ the gain, u = γ ⊙ g. V-scale: r = ‖v‖²,
  * ĝ is the gradient of the scaled value, λ∥ and λ⊥ are J_φ(v)'s eigenvalues along and across v.
@@ -83,7 +83,8 @@ function largestGain(numbers: RmsNormNumbers): number {
 
 /**
  * Identity N1 of RMSNorm: ∇_x L = J(x)ᵀ g with J as a dense matrix (d² operations per row). The
- * violation is relative to 2 ‖u‖/r, because ⟨u, x⟩x/(d r²) is at most as long as u.
+ * violation is relative to 2 ‖u‖/r, because ∇_x L is (u − ⟨u, x⟩x/(d r²))/r, and its second term is
+ * at most as long as its first.
  */
 export function rmsNormIsItsJacobian(numbers: RmsNormNumbers): Violation {
   const worst = new Worst();
@@ -175,7 +176,7 @@ export function vScaleIsItsEigenvalues(numbers: VScaleNumbers): Violation {
   return worst.result();
 }
 
-/** Bounds V2 of V-scale: ‖∇_v L‖ ≤ λ∥ ‖ĝ‖, λ∥ ≤ 9/8 and λ∥ ≤ 3r/C. */
+/** Bounds V2 of V-scale: ‖∇_v L‖ is at most λ∥ ‖ĝ‖, at most 9/8 ‖ĝ‖, and at most 3r/C ‖ĝ‖. */
 export function vScaleBounds(
   numbers: VScaleNumbers,
 ): { eigenvalue: Violation; nineEighths: Violation; smallValue: Violation } {

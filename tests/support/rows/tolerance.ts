@@ -6,7 +6,7 @@ import * as reference from "../../../src/reference/mod.ts";
 import type { Numbers } from "../on_gpu.ts";
 import { DIVISION, FLUSH, U } from "../tolerance.ts";
 
-/** Bounds of vScaleForward's errors: ‖v‖² in D steps, a sum, a division, a product. */
+/** Bounds of vScaleForward's errors, from D additions for ‖v‖², a sum, a division and a product. */
 export function vScaleForwardBounds(value: Numbers, constant: Numbers): Float64Array {
   const [, heads, length, headDim] = value.shape as [number, number, number, number];
   const data = Float64Array.from(value.data);
@@ -23,8 +23,8 @@ export function vScaleForwardBounds(value: Numbers, constant: Numbers): Float64A
 }
 
 /**
- * Bounds of V-scale's backward errors: the incoming gradient's error through |J_φ|, and the errors
- * of φ, of the factor 2C/(r + C)², where r = ‖v‖², and of ⟨v, u⟩.
+ * Bounds of the errors of V-scale's backward. They add the incoming gradient's error, as |J_φ|
+ * passes it on, and the errors of φ, of the factor 2C/(r + C)², where r = ‖v‖², and of ⟨v, u⟩.
  *
  * @param options value and constant; the incoming gradient u with a bound of its error; the number
  *   of additions in ⟨v, u⟩
@@ -89,8 +89,8 @@ export function rmsNormForwardBounds(
     let squares = 0;
     for (let i = row * columns; i < (row + 1) * columns; i++) squares += input.data[i]! ** 2;
     const mean = squares / columns, inside = mean + epsilon;
-    // The root halves the relative error of its argument. Then follow the root's own error (a
-    // division and 2 ulp) and a division.
+    // The square root halves the relative error of its argument and adds its own error, that of a
+    // division and 2 ulp. Then follows a division.
     const relative = ((terms + 1) * U + DIVISION + U + U + FLUSH / inside) / 2 + 4 * U +
       2 * DIVISION;
     const inverse = 1 / Math.sqrt(inside);
@@ -114,7 +114,7 @@ function gainChain(rows: number, columns: number): number {
   return Math.max(run + Math.ceil(rows / run), tiled);
 }
 
-/** Bounds of rmsNormBackward's errors, if kernel and twin read the same float32 inverseRms. */
+/** Bounds of rmsNormBackward's errors if the kernel and the twin read the same float32 inverseRms. */
 export function rmsNormBackwardBounds(
   { input, gain, inverseRms, outputGradient }: {
     readonly input: Numbers;

@@ -10,11 +10,11 @@ import type { Mutant } from "../mutants/mutant.ts";
 
 export interface RowVariant {
   readonly name: string;
-  /** Operators whose names begin with this run the variant, all others their portable kernels. */
+  /** Operators whose names begin with this run the variant; all others run `portable`. */
   readonly operator: "rmsNorm" | "vScale";
-  /** Kernel files that must have been compiled in the end, as a sign that the variant ran. */
+  /** Files of kernels that the variant must have compiled once its properties are checked. */
   readonly files: readonly string[];
-  /** Pretends to be a hardware GPU on which this many subgroups share a row. */
+  /** Makes the `Gpu` pass for a hardware GPU on which this many subgroups share a row. */
   readonly hardware?: "one subgroup" | "several subgroups";
   /** The variant's kernels need subgroups of this many lanes. Default: 1. */
   readonly leastLanes?: number;

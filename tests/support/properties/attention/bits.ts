@@ -25,7 +25,7 @@ import { type Numbers, onGpu, onGpuPlanned } from "../../on_gpu.ts";
 import type { Tally } from "../../report.ts";
 import type { BothPasses } from "./passes.ts";
 
-/** Small cases: the test compares bits, so shapes matter more than data. */
+/** Small cases of many shapes. The tests compare bits, so shapes matter more than numbers. */
 const description: fc.Arbitrary<AttentionDescription> = fc.record({
   batch: fc.integer({ min: 1, max: 2 }),
   keyHeads: fc.integer({ min: 1, max: 2 }),
@@ -45,8 +45,8 @@ const examples = describeEach([
 ]);
 
 /**
- * A copy with other numbers in the rows that `chosen` selects by head and position. Heads are
- * numbered through the whole batch.
+ * Copies an array and changes the rows for whose head and position `chosen` returns true. With H
+ * heads, head h of batch entry b has the number b · H + h.
  */
 export function alter(
   { data, shape }: Numbers,
@@ -102,7 +102,7 @@ function splits(length: number): number[] {
   return [...new Set([1, 2, 5, 30, 32, 35, length - 1])].filter((s) => s >= 1 && s < length);
 }
 
-/** Queries, keys and values from position s on do not change a single bit of the rows before s. */
+/** Changing queries, keys and values from position s on changes no bit of the rows before s. */
 export const attentionForwardIsCausal = propertyOf({
   name: "attentionForward is causal",
   arbitrary: description,
@@ -130,14 +130,15 @@ export const attentionForwardIsCausal = propertyOf({
   },
 });
 
-/** Gives logSumExp [B, Hq, T] rows of one number. Other arrays have rows already. */
+/** Reshapes logSumExp from [B, Hq, T] to [B, Hq, T, 1], and leaves other arrays as they are. */
 function rows({ data, shape }: Numbers): Numbers {
   return shape.length === 3 ? { data, shape: [...shape, 1] } : { data, shape };
 }
 
 /**
- * Changes from position s on keep the bits of queryGradient before s. Changes of outputGradient,
- * query, output and logSumExp before s keep the bits of keyGradient and valueGradient from s on.
+ * Changing the inputs from position s on changes no bit of queryGradient before s. Changing
+ * outputGradient, query, output and logSumExp before s changes no bit of keyGradient and
+ * valueGradient from s on.
  */
 export const attentionBackwardIsCausal = propertyOf({
   name: "attentionBackward is causal",

@@ -29,18 +29,17 @@ export interface HalfDescription extends AttentionDescription, HalfRounding {
 }
 
 export interface HalfOptions extends PropertyOptions<HalfDescription> {
-  /**
-   * The variant to run. Default: the operator's choice, whose kernels a test may have rewritten.
-   */
+  /** The variant to run. Default: the variant that the operator chooses. */
   readonly variant?: string;
 }
 
 /** D of all cases: three vec4f columns. */
 export const HEAD_DIM = 12;
 
-// Half of the cases round queries and keys, which moves the logits and hides other errors. The
-// others have representable queries and keys, so every error shows. All cases have one head
-// dimension, so that a kernel compiles once.
+// In half of the cases f16 cannot represent the queries and keys. Rounding them moves the logits,
+// and the wide bounds that this needs hide other errors. In the other half, f16 represents queries
+// and keys, so every error shows. All cases share one head dimension, so that a kernel compiles
+// once.
 const description: fc.Arbitrary<HalfDescription> = fc.tuple(
   attentionDescription,
   fc.record({
@@ -53,8 +52,8 @@ const description: fc.Arbitrary<HalfDescription> = fc.tuple(
   .filter(({ pattern, operands }) => pattern !== "huge logits" || operands === "representable");
 
 /**
- * A case with the given fields; by default queries and keys are representable, and gradients about
- * 1.
+ * A case with the given fields. By default f16 represents its queries and keys, and the elements
+ * of outputGradient are about 1.
  */
 export function describeHalf(description: Partial<HalfDescription>): HalfDescription {
   return {
@@ -66,12 +65,15 @@ export function describeHalf(description: Partial<HalfDescription>): HalfDescrip
 }
 
 const halfCases: readonly Partial<HalfDescription>[] = [
-  // Groups, two batches, several tiles, an odd length, gradients as small as in a trained model.
+  // This case has groups, two batch entries, several tiles, an odd length, and gradients as small
+  // as in a trained model.
   { batch: 2, keyHeads: 2, group: 2, length: 69, seed: 801, gradientSize: 1e-9 },
   { batch: 2, length: 33, seed: 802, operands: "rounded" },
-  // Every query attends mostly to one key, so most terms of ∂L/∂z cancel.
+  // Queries attend mostly to the first key. There ⟨g, v⟩ and ⟨g, y⟩ are nearly equal, so little is
+  // left of their difference in ∂L/∂z.
   { keyHeads: 2, length: 97, seed: 803, pattern: "sink", scale: 1 },
-  // Some masked keys have larger logits than all visible ones, and weights range from 1 to nothing.
+  // Some masked keys have larger logits than all visible keys, and the weights range from 1 down to
+  // numbers that f16 cannot represent.
   { length: 97, seed: 804, pattern: "hundreds", gradientSize: 1e-6 },
   { keyHeads: 2, length: 65, seed: 805, scale: -0.4, gradientSize: 1e7, vScale: FULL },
   { length: 41, seed: 806, gradientSize: 1e-6, vScale: BACKWARD_ONLY },

@@ -37,8 +37,8 @@ const description: fc.Arbitrary<AttentionDescription> = fc.record({
   headDim: fc.constantFrom(4, 8, 12, 36),
   seed: fc.integer({ min: 0, max: 0x7fffffff }),
   scale: fc.constantFrom(undefined, 0.3, -0.7),
-  // No "sharp" logits and no huge constants, because these make gradients subnormal, with few
-  // digits.
+  // "sharp" logits and "huge" constants are left out, because they make gradients subnormal, and
+  // subnormal numbers have few digits.
   pattern: fc.constantFrom("normal" as const, "sink" as const),
   vScale: someVScale("tiny", "usual"),
 });
@@ -73,7 +73,8 @@ const { "A3 first query": _, ...equalities } = identities.identitiesByName;
  * The tolerance is relative to the sums of the terms' magnitudes. It allows for the rounding of
  * sums of T · group terms, of inner products of D terms and of logSumExp. With u = 2^-24, it also
  * allows for the logits' errors, (D/4 + 6) u |z| in the forward and again in the backward, which
- * exp turns into relative errors. exp's own error is (1 + 4) u |x| for x up to 2 |z|.
+ * exp turns into relative errors. exp(x) itself has a relative error of up to (1 + 4) u |x|, where
+ * |x| is at most 2 |z|.
  */
 export const attentionObeysItsIdentities = propertyOf({
   name: "attention's identities and bounds",
@@ -114,9 +115,9 @@ export const attentionObeysItsIdentities = propertyOf({
 
 /**
  * Adding one vector c to all keys shifts every logit of a row equally: output, queryGradient,
- * keyGradient and valueGradient stay, logSumExp grows by scale ⟨q_t, c⟩. Keys and c are multiples
- * of 2^-8, which makes their sum exact. The tolerance adds the error bounds before and after the
- * shift.
+ * keyGradient and valueGradient stay the same, and logSumExp grows by scale ⟨q_t, c⟩. Keys and c
+ * are multiples of 2^-8, which makes their sum exact. The tolerance adds the error bounds before
+ * and after the shift.
  */
 export const softmaxIsShiftInvariant = propertyOf({
   name: "softmax's shift invariance",
@@ -156,8 +157,8 @@ export const softmaxIsShiftInvariant = propertyOf({
       tally.within(`${name} under a shift`, {
         actual: after[name].data,
         expected: expected[name].data,
-        // The errors before and after the shift, and the rounding of the expected number to
-        // float32.
+        // This adds the errors before and after the shift, and the rounding of the expected number
+        // to float32.
         bound: bounds[0]!.map((bound, i) =>
           bound + bounds[1]![i]! + U * Math.abs(expected[name].data[i]!)
         ),
@@ -290,8 +291,8 @@ export async function attentionObeysTheStochasticBound(
   { seed = 744 }: PropertyOptions = {},
 ): Promise<Report> {
   const samples = 1500, length = 8, headDim = 4, variance = 2.25;
-  // One batch entry per sample: query, key and value are the same in all, the noise in
-  // outputGradient is new in each.
+  // Each batch entry is one sample. All have the same query, key and value, and each has its own
+  // noise in outputGradient.
   const repeat = (numbers: Float32Array): Numbers => ({
     data: Float32Array.from(
       { length: samples * numbers.length },
@@ -341,7 +342,8 @@ export async function attentionObeysTheStochasticBound(
     standardErrors: 5, // confidence 1 − 6e-7
   };
   const { fromUpper, violation } = gradientBounds.stochasticValueBound(parameters);
-  // Independent noise of equal size attains the upper bound, so the mean must also lie near it.
+  // The upper bound is attained if the noise is independent and of equal size at all positions, as
+  // it is here. So the mean must also lie near the bound.
   if (!(violation.worst <= 1 && Math.abs(fromUpper) <= 1)) {
     throw new Error(`A8: ${violation.where} violated by ${violation.worst}, ${fromUpper}`);
   }

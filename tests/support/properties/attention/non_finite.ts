@@ -46,8 +46,8 @@ function checkReach(
     readonly exact: boolean;
   },
 ): void {
-  // Next to a learned sink, a logit of -Infinity has weight 0. So an infinity may turn a result
-  // into another finite number, which counts as changed.
+  // Next to a learned sink, a logit of -Infinity has weight 0. So an infinity may turn a result of
+  // the twin into another finite number. Such results are only counted, as `changed`.
   let reached = 0, changed = 0, untouched = 0;
   for (const [name, numbers] of Object.entries(dirty)) {
     const before = clean[name]?.data, was = twinClean[name]?.data, is = twinDirty[name]?.data;
@@ -140,7 +140,8 @@ export const attentionBackwardPassesNonFinite = propertyOf({
     const twinClean = twin(args);
     const names = ["query", "key", "value", "output", "logSumExp", "outputGradient"];
     for (const name of names) {
-      // +Infinity in logSumExp would only give zeros, exp(z − Infinity), so use -Infinity.
+      // +Infinity in logSumExp would make the weights exp(z − Infinity) zero, and thus all results
+      // finite. -Infinity makes the weights infinite.
       for (const bad of [NaN, name === "logSumExp" ? -Infinity : Infinity]) {
         const spoiled = spoil(args, name, bad, description.seed * 41);
         checkReach(tally, {

@@ -1,4 +1,4 @@
-/** Attention's backward with `precise`: all gradients, and their digits at strong sinks. */
+/** With `precise`, attention's backward agrees with the twin and keeps its digits at strong sinks. */
 import * as reference from "../../../../src/reference/mod.ts";
 import {
   type AttentionCase,
@@ -37,10 +37,10 @@ function twinBackward(drawn: AttentionCase): reference.AttentionGradients {
 }
 
 /**
- * `precise` names the first, the last or a middle key. Then the GPU's gradients a agree with the
- * twin's gradients b, each from its own forward: max |a − b| is at most 1e-5 of max |b|. Without
- * `precise`, this is promised for ordinary data only. A gradient below 1e-6, which a sink far from
- * the logits leaves, has fewer digits, so max |b| counts as at least 1e-6.
+ * Sets `precise` to the first, the last and a middle key. The GPU's gradients a follow from the
+ * GPU's forward, the twin's gradients b from the twin's. max |a − b| is at most 1e-5 max |b|.
+ * Without `precise`, this is promised for ordinary data only. If a sink far from the logits leaves
+ * only gradients below 1e-6, they have fewer digits, so max |b| counts as at least 1e-6.
  */
 export const preciseBackwardMatchesTwin = propertyOf({
   name: "attentionBackward in its precise form vs twin",

@@ -23,10 +23,10 @@ import { checkBackwardAgainstTwin, checkForwardAgainstTwin } from "./twin.ts";
 import { type BothPasses, forwardAndBackward } from "./passes.ts";
 
 /**
- * The first case has two tiles and part of a third, with groups and batches. The next two have
- * V-scale in its two modes. One sink is "weak" and takes hardly any weight, one is "strong" and
- * takes all of it. In the last case each head has 270 rows, counted over the batch. For more than
- * 256 rows, a separate kernel computes the rows' statistics.
+ * The first case has groups, two batch entries, and two tiles and part of a third. The second and
+ * the third case have V-scale, one in each mode. The third's sink is "weak" and takes hardly any
+ * weight; the fourth's is "strong" and takes all. In the last case each head has 270 rows in the
+ * batch. If a head has more than 256 rows, a separate kernel computes the rows' statistics.
  */
 export const sinkExamples = describeEach([
   { batch: 2, keyHeads: 2, group: 2, length: 69, seed: 19, sink: SINK_IN_LOSS },
@@ -49,7 +49,7 @@ function sinkProperty(
   return propertyOf({ ...cases, arbitrary: withSinks, examples: sinkExamples, runs: 0 });
 }
 
-/** The query heads of a case, each with its key head. Both are numbered through the whole batch. */
+/** Maps query heads to key heads, both numbered through the batch, and to learned sinks. */
 function headsOf({ query, key }: AttentionCase): {
   readonly heads: number;
   readonly length: number;

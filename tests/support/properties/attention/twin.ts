@@ -30,15 +30,16 @@ const grouped = { batch: 2, keyHeads: 2, group: 2 };
 
 /** The most important shapes, for every run. The first two catch most broken kernels. */
 const examples = describeEach([
-  // 69 rows are two tiles of 32, one block of 4 and one row. The case has two batches, two key
-  // heads, groups of two, and 9 vec4f columns for 8 lanes.
+  // 69 rows are two tiles of 32 rows, a block of 4 rows and a single row. The case has two batch
+  // entries, two key heads, and groups of two. D = 36 is 9 vec4f columns for 8 lanes.
   { ...grouped, length: 69, headDim: 36, seed: 11 },
   // The shape of the case above, with V-scale and a scale that is neither 1 nor the default.
   { ...grouped, length: 69, headDim: 36, seed: 12, scale: -0.4, vScale: FULL },
   { batch: 2, keyHeads: 3, group: 1, length: 33, headDim: 12, seed: 13, vScale: BACKWARD_ONLY },
   { headDim: 256, length: 65, group: 8, seed: 14 },
   { headDim: 128, length: 34, group: 4, seed: 15, pattern: "sink" },
-  // Learned sinks: the first with a loss that depends on logSumExp, the second with V-scale.
+  // Two cases with learned sinks. In the first, the loss also depends on logSumExp. The second has
+  // V-scale.
   { ...grouped, length: 69, headDim: 12, seed: 19, sink: SINK_IN_LOSS },
   { keyHeads: 2, length: 69, headDim: 12, seed: 20, vScale: FULL, sink: SINK },
   // With one row, the output is the value, and the query's gradient is zero.
@@ -155,7 +156,7 @@ export const attentionKeepsItsPromise = propertyOf({
     const forward = reference.attentionForward(inputs);
     const expected = { ...forward, ...reference.attentionBackward({ ...inputs, ...forward }) };
     // With a saturated softmax, the gradients of queries and keys are mere rounding errors of ⟨g,
-    // v⟩ − ⟨g, y⟩.
+    // v⟩ − ⟨g, y⟩. So the value gradient sets the least size that these errors are compared with.
     const least = 0.01 * absoluteMaximumOf(expected.valueGradient.data);
     const floors = {
       output: 0,

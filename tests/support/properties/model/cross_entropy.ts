@@ -8,8 +8,8 @@ import { account, numbersOf } from "./account.ts";
 const SLICES = [[0, 101], [101, 300]] as const;
 
 /**
- * Cross-entropy forward and backward. The second case's logits overflow exp unless the maximum is
- * subtracted. The third case also runs in slices of the vocabulary.
+ * Cross-entropy's forward and backward agree with float64. The second case's logits overflow exp
+ * unless the maximum is subtracted. The third case also runs in slices of the vocabulary.
  */
 export function crossEntropyMatchesTwin(gpu: Gpu): Promise<Report> {
   return account(gpu, "crossEntropy vs twin", async function* (arena, tally) {
@@ -29,7 +29,7 @@ export function crossEntropyMatchesTwin(gpu: Gpu): Promise<Report> {
         const all = maximum + Math.log(z.reduce((a, b) => a + Math.exp(b - maximum), 0));
         return { all, loss: all - z[targets[row]!]! };
       });
-      // The bound has the errors of the sum's additions and exponentials, of log, and of two
+      // The bound adds the errors of the sum's additions and exponentials, of log, and of two
       // differences. Terms far below the maximum add hardly any error.
       const bound = expected.map(() => U * (columns / 4 + 16 + 4 * 8 + 6 * scale) + 2 ** -21);
       tally.within("crossEntropyForward's logSumExp", {

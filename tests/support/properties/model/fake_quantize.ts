@@ -4,13 +4,13 @@ import type { Report } from "../../report.ts";
 import { U } from "../../tolerance.ts";
 import { account, numbersOf } from "./account.ts";
 
-/** Rounding to INT8 gives the nearest multiple of the scale, from −127 to 127 times the scale. */
+/** Each output is the multiple of the scale nearest to the input, from −127 to 127 times the scale. */
 export function fakeQuantizeMatchesTwin(gpu: Gpu): Promise<Report> {
   return account(gpu, "fakeQuantize vs twin", async function* (arena, tally) {
     for (const [rows, columns, given] of [[9, 70, undefined], [5, 71, 0.6], [3, 5, 0]] as const) {
       const input = drawUniform({ seed: columns, shape: [rows, columns] });
-      // 127 makes the first row's scale 1. The next four numbers are then halves, which round to
-      // even.
+      // The maximum of 127 makes the first row's scale 1. So the next four numbers lie halfway
+      // between two multiples of the scale, and round to the even multiple.
       if (given === undefined) input.data.set([127, 2.5, 3.5, -0.5, -1.5, 0]);
       const uploaded = arena.upload(input);
       const maximum = given === undefined ? undefined : arena.keep(gpu.tensor([given], [1]));

@@ -79,8 +79,8 @@ export function headNormMatchesTwin(gpu: Gpu): Promise<Report> {
           }
           const twin = { input: toTwin(given), gain: toTwin(gain) };
           const { output, inverseRms } = rmsNormForward({ ...twin, epsilon });
-          // The mean of squares is a chain of D/4 + 2 sums, a product and ε. The root halves the
-          // mean's relative error and adds 4 U. Two products follow.
+          // The mean of squares is a chain of D/4 + 2 additions, a product and the addition of ε.
+          // The square root halves the mean's relative error and adds 4 U. Two products follow.
           const root = (headDim / 4 + 6) / 2 + 4;
           tally.within(`${name}'s output`, {
             actual: actual.output,
@@ -93,8 +93,8 @@ export function headNormMatchesTwin(gpu: Gpu): Promise<Report> {
             outputGradient: toTwin(by),
           });
           // The gradient is (u − x̂ mean(u x̂)) / r with u = gain ⊙ outputGradient and x̂ = x/r. x̂
-          // and 1/r have the errors above. The mean is a chain of D/4 + 3 sums of products of u and
-          // x̂.
+          // and 1/r have the relative error bounded above. The mean adds the products u x̂ in a
+          // chain of D/4 + 3 additions.
           const bound = inputGradient.data.map((_, i) => {
             const row = Math.floor(i / headDim);
             const start = row * headDim;

@@ -16,7 +16,8 @@ import { account, numbersOf } from "./account.ts";
 
 export function headsMatchTwin(gpu: Gpu): Promise<Report> {
   return account(gpu, "splitHeads and mergeHeads vs twin", async function* (arena, tally) {
-    // The last lengths are compiled into the kernel on adapters that compute on the CPU.
+    // The last case is so large that adapters that compute on the CPU compile its lengths into the
+    // kernel.
     for (
       const [batch, heads, context, headDim] of [
         [2, 3, 11, 8],
@@ -52,7 +53,8 @@ export function projectionsMatchTwin(gpu: Gpu): Promise<Report> {
         const { batch, context, queryHeads, keyValueHeads, headDim, ropeBase } of [
           { batch: 2, context: 9, queryHeads: 4, keyValueHeads: 2, headDim: 16, ropeBase: 10_000 },
           { batch: 1, context: 67, queryHeads: 3, keyValueHeads: 1, headDim: 4, ropeBase: 50 },
-          // These lengths are compiled into the kernel on adapters that compute on the CPU.
+          // This case is so large that adapters that compute on the CPU compile its lengths into
+          // the kernel.
           { batch: 2, context: 171, queryHeads: 4, keyValueHeads: 2, headDim: 16, ropeBase: 50 },
         ]
       ) {

@@ -4,7 +4,7 @@ import type { Report } from "../../report.ts";
 import { U } from "../../tolerance.ts";
 import { account, numbersOf } from "./account.ts";
 
-/** V-scale's constant from θ, and its gradient. */
+/** V-scale's constant C = base · exp(θ) and the gradient of θ, C times that of C, are right. */
 export function learnedConstantMatchesTwin(gpu: Gpu): Promise<Report> {
   return account(gpu, "learnedConstant vs twin", async function* (arena, tally) {
     for (const heads of [3, 67]) {

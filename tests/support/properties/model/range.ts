@@ -56,8 +56,8 @@ export function gradientNormHoldsInRange(gpu: Gpu): Promise<Report> {
             tally.within("gradientNorm's factor", {
               actual: [factor],
               expected: [wanted],
-              // If the norm is close to the maximum, rounding decides which is larger. A subnormal
-              // norm may be flushed.
+              // If the norm is close to the maximum, rounding decides which is larger. Either way,
+              // the factor is within this bound of 1. A subnormal norm may be flushed.
               bound: [(length + 310) * U * wanted + FLUSH * elements.length / largest],
             });
           }
@@ -69,8 +69,8 @@ export function gradientNormHoldsInRange(gpu: Gpu): Promise<Report> {
 }
 
 /**
- * A step of AdamW changes nothing if the gradients contain a NaN or infinity, or have a norm so
- * large that the factor that clips it is subnormal.
+ * A step of AdamW changes nothing if the gradients contain a NaN or infinity, or if their norm is
+ * so large that the factor that clips them is subnormal.
  */
 export function adamWStops(gpu: Gpu): Promise<Report> {
   return account(gpu, "adamW after a norm that is not finite", async function* (arena, tally) {
@@ -117,8 +117,8 @@ export function adamWStops(gpu: Gpu): Promise<Report> {
 }
 
 /**
- * A gradient whose square overflows float32 makes only its own element NaN. Tiny gradients still
- * move their parameters.
+ * An element of the gradient whose square overflows float32 turns only the same element of the
+ * parameter and the moments into NaN. Tiny gradients still move their parameters.
  */
 export function adamWHoldsInRange(gpu: Gpu): Promise<Report> {
   return account(gpu, "adamW in float32's range", async function* (arena, tally) {

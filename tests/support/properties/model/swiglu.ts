@@ -9,7 +9,8 @@ import { account, numbersOf } from "./account.ts";
 /** SwiGLU forward and backward, including inputs at which the logistic function saturates. */
 export function swigluMatchesTwin(gpu: Gpu): Promise<Report> {
   return account(gpu, "swiglu vs twin", async function* (arena, tally) {
-    // The last length is compiled into the kernels on adapters that compute on the CPU.
+    // The last case is so large that adapters that compute on the CPU compile its length into the
+    // kernels.
     for (
       const [rows, columns, scale] of [[13, 20, 4], [9, 7, 30], [3, 4, 300], [205, 80, 4]] as const
     ) {

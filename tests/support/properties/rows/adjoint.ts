@@ -12,7 +12,8 @@ import { exactBackwardBounds, rmsNorm, vScale } from "./passes.ts";
 /**
  * Adjointness of RMSNorm (input and gain) and of V-scale (value and constant): ⟨dy, J v⟩ = ⟨Jᵀ dy,
  * v⟩. Jᵀ dy comes from the GPU, J v from the twin's forward by Richardson extrapolation. The
- * tolerance is Σ |v| times the bounds of the gradients' errors.
+ * tolerance is Σ |v| times the bounds of the gradients' errors, plus 1e-9 Σ |gradient v| for the
+ * extrapolation.
  */
 export async function rowsAreAdjoint(gpu: Gpu, options: PropertyOptions = {}): Promise<Report> {
   const seeds = [91, 92, 93, 94].map((seed) => seed + (options.seed ?? 0));

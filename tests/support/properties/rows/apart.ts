@@ -126,8 +126,8 @@ function checkSpoiled(
   }
 }
 
-// Checks the sums over rows: a spoiled element reaches its own column of gainGradient and no other,
-// and a NaN reaches constantGradient, a sum over all rows and columns of the head.
+// Checks the sums over rows. A spoiled element must change no column of gainGradient but its own. A
+// NaN must reach this column, and constantGradient, a sum over all rows and columns of the head.
 function checkSums(
   tally: Tally,
   { clean, dirty, column, nan }: {
@@ -151,8 +151,9 @@ function checkSums(
   assert(Number.isNaN(constants![1]![0]), "constantGradient lost a NaN");
 }
 
-// Checks NaN in RMSNorm's other inputs. In gain it must reach one column of the output; in
-// inverseRms one row of inputGradient, and all of gainGradient.
+// Checks NaN in RMSNorm's other inputs. A NaN in gain must reach its own column of the output, and
+// no other column. A NaN in inverseRms must reach its own row of inputGradient, no other row, and
+// all of gainGradient.
 async function checkSpoiledRest(
   gpu: Gpu,
   tally: Tally,

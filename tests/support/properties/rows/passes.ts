@@ -23,8 +23,8 @@ export async function rmsNorm(gpu: Gpu, drawn: RmsNormCase): Promise<RmsNorm> {
 }
 
 /**
- * Bounds of RMSNorm's gradients against the exact ones: inverseRms' own error enters them up to
- * three times.
+ * Bounds the distance between RMSNorm's gradients on the GPU and the exact gradients. It adds the
+ * error of inverseRms, which enters inputGradient up to three times, to the backward's own errors.
  */
 export function exactBackwardBounds(
   drawn: RmsNormCase,

@@ -41,8 +41,9 @@ function names(columns: number, epsilon: number): string {
   return `${columns} columns, epsilon ${epsilon}`;
 }
 
-// Compares numbers with two twins, of the given and of the flushed inputs: each number must lie
-// within one twin's bound. NaN and infinities are allowed only where `mayBeNaN` is true.
+// Compares numbers with two twins: one reads the given inputs, the other the flushed inputs. Each
+// number must lie within the bound of one of them. NaN and infinities are allowed only where
+// `mayBeNaN` is true.
 function compare(
   tally: Tally,
   what: string,
@@ -108,9 +109,9 @@ export function rmsNormHoldsInRange(
           reference.rmsNormForward({ input: toTwin(numbers), gain: toTwin(gain), epsilon })
         );
         const roots = Array.from(twins[0]!.inverseRms.data, (inverse) => 1 / inverse);
-        // inverseRms' relative error as in rmsNormForwardBounds(), rounded up, with two
-        // differences: `columns` additions, because in one variant an invocation sums a whole row,
-        // and no term for squares flushed to zero.
+        // This is inverseRms' relative error in rmsNormForwardBounds(), rounded up, except that it
+        // allows for `columns` additions, because in one variant an invocation sums a whole row,
+        // and not for squares that are flushed to zero.
         const relative = (columns + 4) * U / 2 + 4 * U + 3 * DIVISION;
         const outputBound = ({ output }: { readonly output: reference.ReferenceTensor }) =>
           output.data.map((y, i) =>
@@ -173,7 +174,8 @@ export function rmsNormHoldsInRange(
             }).inputGradient;
             return bound.map((x, j) => x + U * Math.abs(backwardTwins[i]!.inputGradient.data[j]!));
           }),
-          // This close to the end of float32's range, 2^128, the kernel's terms may overflow.
+          // Above 2^125, so close to the end of float32's range at 2^128, the kernel's terms may
+          // overflow.
           mayBeNaN: (i) => Math.abs(backwardTwins[0]!.inputGradient.data[i]!) > 2 ** 125,
         });
         const lost = kept.length < inverseRms.length;

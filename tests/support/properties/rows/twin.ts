@@ -27,8 +27,8 @@ const rmsNormExamples: readonly RmsNormDescription[] = [
   // More than 4,096 rows: gainGradient sums runs of more than 16 rows, and the last run is shorter.
   { rows: 4643, columns: 3, seed: 34, pattern: "normal" },
   { rows: 4, columns: 1000, seed: 35, pattern: "normal", epsilon: 0 },
-  // Whole tiles of rows, and part of one. Rows of 6 columns start at even elements, rows of 5 at
-  // any element, rows of 12 at multiples of 4.
+  // These cases have whole tiles of rows and part of one. Rows of 6 columns start at an even index
+  // in the data, rows of 5 at any index, rows of 12 at a multiple of 4.
   { rows: 1031, columns: 6, seed: 36, pattern: "normal" },
   { rows: 1031, columns: 5, seed: 37, pattern: "normal" },
   { rows: 531, columns: 12, seed: 38, pattern: "normal" },
@@ -72,8 +72,8 @@ export const rmsNormBackwardMatchesTwin = propertyOf({
     for (const name of ["inputGradient", "gainGradient"] as const) {
       const pair = { actual: actual[name].data, expected: expected[name].data };
       tally.within(`rmsNormBackward's ${name}`, { ...pair, bound: bounds[name] });
-      // With one or two columns and a tiny epsilon the gradient can cancel almost completely, so a
-      // relative error means nothing.
+      // With one or two columns and a tiny epsilon, the terms of the gradient can cancel almost
+      // completely, so a relative error means nothing.
       if (description.columns > 2) {
         tally.normwise(`rmsNormBackward's ${name} as promised`, { ...pair, limit: 1e-5 });
       }

@@ -48,8 +48,8 @@ export function vScaleHoldsInRange(
         };
         const { scaledValue } = vScaleForward(gpu, args);
         const forward = reference.vScaleForward(twin).scaledValue.data;
-        // The relative error as in vScaleForwardBounds(), rounded up, with two roots and a division
-        // more, for rows that the kernel scales.
+        // This is the relative error in vScaleForwardBounds(), rounded up, plus the errors of two
+        // square roots and a division, for rows that the kernel scales into range.
         const relative = (columns + 20) * U + 4 * DIVISION;
         tally.within("vScaleForward", {
           actual: await numbersOf(arena, scaledValue),
@@ -79,8 +79,8 @@ export function vScaleHoldsInRange(
           expected: expected.valueGradient.data,
           bound: share,
         });
-        // For each head, a bound of the sum of its terms' magnitudes. A head whose terms may
-        // overflow float32 is not compared.
+        // Bounds for each head the sum of the magnitudes of constantGradient's terms. A head whose
+        // terms may overflow float32 is not compared.
         const terms = CONSTANTS.map((c, head) =>
           VALUES.reduce((sum, _, t) => {
             const first = (head * VALUES.length + t) * columns;
@@ -105,9 +105,10 @@ export function vScaleHoldsInRange(
 }
 
 /**
- * Rows that are alone in their heads, as [v, C, u]. A head with rows of many sizes hides a term
- * that was flushed. In the first row ⟨v, u⟩ is small and its factor large; in the second, ⟨v, u⟩ is
- * large and its factor small.
+ * Heads of one row each, as [v, C, u]: all elements of the value are v, of the output's gradient u.
+ * In a head with rows of many sizes, a term that was flushed would not show. In the first row
+ * ⟨v, u⟩ is small and its factor r/(r + C)² large; in the second, ⟨v, u⟩ is large and the factor
+ * small.
  */
 const SINGLE_ROWS = [
   [2 ** -88, 2 ** -120, 2 ** -90],

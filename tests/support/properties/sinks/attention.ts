@@ -1,4 +1,4 @@
-/** Properties of the measurements of heads and gradient sinks, worked by hand. */
+/** Measurements of heads and gradient sinks agree with results worked out by hand. */
 import type { SinkSettings } from "../../../../src/sinks/measurement/settings.ts";
 import { assertEquals } from "../../assert/assert.ts";
 import { handTrace, rows } from "../../model/traces.ts";
@@ -8,8 +8,8 @@ export const attentionProperties: readonly SinkProperty[] = [
   {
     name: "attention statistics are those of weights worked by hand",
     check(modules) {
-      // In the first sequence, token 0's logit is log 3 above all others, so the queries give token
-      // 0 the weights 1, 3/4, 3/5, 3/6.
+      // In the first sequence, token 0's logit is log 3 above all others, so queries 0 to 3 give
+      // token 0 the weights 1, 3/4, 3/5, 3/6.
       const query = rows(...Array<number>(8).fill(2));
       const key = rows(Math.log(3), 0, 0, 0, 0, 0, 0, 0);
       const logSumExp = Float64Array.from(
@@ -17,8 +17,8 @@ export const attentionProperties: readonly SinkProperty[] = [
         (n, i) => i < 4 ? Math.log(n + 2) : Math.log(n),
       );
       const trace = handTrace({ batch: 2, context: 4, attention: { query, key, logSumExp } });
-      // The second sequence attends evenly: 1, 1/2, 1/3, 1/4. The logits are ⟨q, k⟩/2, because D =
-      // 4.
+      // In the second sequence attention is uniform, so token 0 has the weights 1, 1/2, 1/3, 1/4.
+      // The logits are ⟨q, k⟩/2, because D = 4.
       const settings = { ...small, window: 3, idleFrom: 2 };
       const result = measure(modules, trace, { settings, idle: [1, 1, 0, 1, 1, 1, 1, 1] });
       const head = result.layers[0]!.attention!.heads[0]!;
@@ -31,8 +31,8 @@ export const attentionProperties: readonly SinkProperty[] = [
       );
       near(head.idleScore, (1 / 2 + 1 / 3 + 1 / 4) / 3, "idle score");
       assertEquals(result.summary.sinkRate, 1);
-      // The second sequence's score is above the threshold ε, but not above that of uniform
-      // attention.
+      // The second sequence's score is above the threshold ε, but not above the score of uniform
+      // attention. So only the first sequence counts in these rates.
       assertEquals([head.sinkRate, result.summary.sequenceSinkRate], [1 / 2, 1 / 2]);
       assertEquals([head.idleSinkRate, result.summary.idleSequenceSinkRate], [1 / 2, 1 / 2]);
       near(result.summary.uniformScore, (1 + 1 / 2 + 1 / 3) / 3, "uniform score");

@@ -22,7 +22,8 @@ export const recomputedProperties: readonly SinkProperty[] = [
       for (const [first, count, loss] of [[0, 1, 1], [1, 2, 2.5]] as const) {
         const cut = (numbers: Float64Array, name: string) => {
           const each = numbers.length / 3;
-          // A batch's gradients belong to its own mean loss, so cutting the batch rescales them.
+          // A batch's gradients are those of the mean loss over its own sequences. So in a batch of
+          // `count` of the 3 sequences they are 3 / count times as large.
           const scale = name.includes("gradients") ? 3 / count : 1;
           return numbers.slice(first * each, (first + count) * each).map((x) => scale * x);
         };
@@ -36,7 +37,7 @@ export const recomputedProperties: readonly SinkProperty[] = [
           oracleLoss: 1,
         });
       }
-      // Massive activations are counted per batch, so their numbers may differ.
+      // Massive activations are counted batch by batch, so their counts may depend on the cut.
       const strip = (result: ReturnType<typeof whole.result>) => ({
         ...result,
         layers: result.layers.map((layer) => ({ ...layer, massive: null })),

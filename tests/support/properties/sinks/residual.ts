@@ -1,5 +1,5 @@
 /**
- * Properties of the measurements of residual branches, norms and massive activations, worked by
+ * Measurements of residual branches, norms and massive activations agree with results worked out by
  * hand.
  */
 import type { SinkSettings } from "../../../../src/sinks/measurement/settings.ts";
@@ -30,9 +30,9 @@ export const residualProperties: readonly SinkProperty[] = [
       const { byPosition, bloat, points } = result.layers[0]!.attention!.branch;
       allNear(byPosition.inputNorm, [4, 1], "‖h‖");
       allNear(byPosition.bloat, [3, 2], "Bloat");
-      // The first token's Compress is (12 − 10)/20, (15 − 10)/40 and (11 − 10)/30. The second
-      // token's Compress is undefined in two sequences, where its gradients of `input` and `half`
-      // are equal.
+      // In the three sequences, the first token's Compress is (12 − 10)/20, (15 − 10)/40 and (11 −
+      // 10)/30. The second token's Compress is undefined in the first two sequences, where its
+      // gradients of `input` and `half` are equal.
       allNear(byPosition.compress, [0.1, 0.5], "Compress");
       allNear(byPosition.change, [1.2, 1], "Change");
       near(bloat?.ratio, 1.5, "Bloat at the sink");

@@ -1,4 +1,4 @@
-/** Properties of the checks of the theory: violations, and slack (a bound over what it bounds). */
+/** checkTheory() finds violations of the theory, and slack: a bound divided by what it bounds. */
 import { assert, assertEquals } from "../../assert/assert.ts";
 import { handTrace, mapTrace, rounded, rows, tracedModel } from "../../model/traces.ts";
 import { allNear, near, type SinkProperty } from "./property.ts";
@@ -38,7 +38,7 @@ export const theoryProperties: readonly SinkProperty[] = [
           assertEquals(errors, [], JSON.stringify(config));
           assertEquals(checks.length, count);
         }
-        // These checks must fail if the trace does not match the model's sink or gate.
+        // The checks named below must fail if the trace does not match the model's sink or gate.
         if ("sinkLogit" in config) {
           const without = { ...model.config, sinkLogit: "none" as const };
           const { errors } = checkTheory(model.trace, { ...model, config: without });
@@ -61,9 +61,9 @@ export const theoryProperties: readonly SinkProperty[] = [
   {
     name: "a sink's logit is one more key 0 of the query bound",
     check({ checkTheory }) {
-      // With a query of 0 and a sink logit of −ln 3, the weight is 3/4, the output y = 3/2, and β =
-      // 2 − y. The sink counts as a key 0 with a value 0. The mean key is 3. The distance from it
-      // is 1 for the key 4, and 3 for the sink.
+      // With a query of 0 and a sink logit of −ln 3, the key's weight is 3/4, the output y = 3/2,
+      // and the key's β = 2 − y. The sink counts as a key 0 with a value 0, so the mean key is 3.
+      // The key 4 is at a distance of 1 from the mean key, the sink at a distance of 3.
       const { config, trace } = handTrace({
         batch: 1,
         context: 1,
@@ -82,7 +82,7 @@ export const theoryProperties: readonly SinkProperty[] = [
       });
       const { slack, violations } = checks.find(({ name }) => name === "query bound")!;
       assertEquals(violations, 0);
-      // B_max is the sink's |β| = |0 − y| = 3/2, so the slack is (1/2 · 3/2 · 3) / (3/4).
+      // B_max is the sink's |β| = |0 − y| = 3/2, so the bound is 1/2 · 3/2 · 3. ‖∇q‖ is 3/4.
       near(slack[0]!.all[0], 3, "slack of the query bound");
     },
   },
