@@ -1,5 +1,6 @@
-// Attention backward, keyGradient and valueGradient. Needs not_a_number.wgsl and
-// attention/tile.wgsl in front.
+// Attention backward, keyGradient and valueGradient: the portable kernel. GPUs usually run
+// attention/tiled/backward_key_value.wgsl.ts. Needs not_a_number.wgsl and attention/tile.wgsl in
+// front.
 //
 //   a_tj = exp(z_tj - logSumExp_t)                     dz_tj = a_tj (f_j <g_t, v_j> - D_t)
 //   dk_j = scale sum_{t>=j} dz_tj q_t                  u_j = sum_{t>=j} a_tj g_t

@@ -1,4 +1,5 @@
-// Attention backward, queryGradient. Needs not_a_number.wgsl and attention/tile.wgsl in front.
+// Attention backward, queryGradient: the portable kernel. GPUs usually run
+// attention/tiled/backward_query.wgsl.ts. Needs not_a_number.wgsl and attention/tile.wgsl in front.
 //
 //   a_tj = exp(z_tj - logSumExp_t)      dz_tj = a_tj (f_j <g_t, v_j> - D_t)
 //   dq_t = scale sum_{j<=t} dz_tj k_j

@@ -4,9 +4,11 @@
  *
  * "Faster" and "slower" need two things. First, the times differ by more than the threshold.
  * Second, the difference is significant by Welch's test over processes, after Holm's correction for
- * the whole table. For two runs on one machine, the CPU times must meet both conditions too.
- * Without CPU times, the times divided by the reference kernel's must meet them. If the machine
- * changed between the runs, the row must also stand out from the other rows.
+ * the whole table. For two runs on one machine, one after the other, the CPU times must meet both
+ * conditions too. Without CPU times, the times divided by the reference kernel's must meet them. If
+ * the machine changed between the runs, the row must also stand out from the other rows. In a joint
+ * run (`--beside`), the more precise of time and CPU time must meet both conditions, and if the two
+ * disagree, both times must.
  *
  * "Same" needs evidence too: the whole interval of the change must lie within the threshold. Every
  * other case is ambiguous, with a reason.
