@@ -63,8 +63,8 @@ ${formatOptions(options)}
 Deno fetches the libraries from npm, about 750 MB. PyTorch takes part if python3 has torch, with one thread per
 processor. A work is one operator and pass on one shape; --works names them. Every library runs each work in a new
 process. In each round the libraries take turns in random order. Only answers that agree with float64 are timed. If a
-library can do a work in several ways, the table shows its fastest; --out keeps all. If the adapter computes on a busy
-machine's CPU, trust the ratio of CPU times.
+library has several ways to do a work, the table shows its fastest; --out keeps all. If the machine is busy and the
+adapter computes on the CPU, rely on the ratio of CPU times, not on that of times.
 
 With --model, only this project and PyTorch take part. PyTorch then also needs transformers in python3. The backward
 pass computes the gradients of states, but not of weights. Only answers that agree with each other are timed.

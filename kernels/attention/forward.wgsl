@@ -1,5 +1,6 @@
 // Fused causal attention, forward, with online softmax: the portable kernel. GPUs usually run
-// attention/tiled/forward.wgsl.ts. Needs not_a_number.wgsl, attention/tile.wgsl, and attention/sink/forward.wgsl or attention/sink/none.wgsl in front.
+// attention/tiled/forward.wgsl.ts. Needs not_a_number.wgsl, attention/tile.wgsl, and
+// attention/sink/forward.wgsl or attention/sink/none.wgsl in front.
 //
 //   z_tj = scale <q_t, k_j>  for j <= t     a_t = softmax(z_t)     y_t = sum_{j<=t} a_tj f_j v_j
 //   logSumExp_t = log sum_{j<=t} exp(z_tj)

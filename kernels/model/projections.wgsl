@@ -21,7 +21,7 @@ struct Parameters {
   sequenceLength: u32, // T
   queryHeads: u32, // Hq
   keyValueHeads: u32, // Hkv
-  elements: u32, // the number of Elements in half a head's row, which is D / 2 numbers
+  elements: u32, // Elements in half a head's row: D / 4, or D / 8 if an Element is a vec4f
 }
 
 @group(0) @binding(0) var<uniform> parameters: Parameters;

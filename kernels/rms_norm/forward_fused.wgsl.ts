@@ -13,7 +13,7 @@ import { unroll } from "../unroll.ts";
 
 /** The sizes that a fused kernel is written for. */
 export interface FusedRow {
-  /** Elements of a row: d, or d / 4 for vectors. */
+  /** Elements of a row: d, or d / 4 if an element is a vec4f. */
   readonly elements: number;
   /** Invocations of the workgroup that shares the row. */
   readonly lanes: number;

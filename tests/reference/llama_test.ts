@@ -69,7 +69,8 @@ for (const [name, change] of Object.entries(models)) {
     names.forEach((parameter, i) => {
       const gradient = gradients.get(parameter)!;
       const start = parameters.get(parameter)!;
-      // The direction has length 1, so the first step of 0.02 stays where the loss is smooth.
+      // The finite differences below move the parameter along a random direction. It has length 1,
+      // so that even the largest step, 0.02, is small enough for the extrapolation.
       const drawn = Float64Array.from(randomNormal({ seed: 99 + i, length: start.length }));
       const length = Math.hypot(...drawn);
       const direction = drawn.map((x) => x / length);

@@ -35,7 +35,10 @@ export interface Sight {
    * `fullTo`, there is no such run.
    */
   declareRange(options: AttentionTiledOptions, count: number): string;
-  /** Visible columns outside the full runs lie after them (1), or before and after them (2). */
+  /**
+   * On how many sides of `fullFrom` to `fullTo` there can be columns that only some rows see: 1 is
+   * after, 2 is before and after.
+   */
   readonly ends: 1 | 2;
 }
 

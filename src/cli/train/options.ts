@@ -42,7 +42,7 @@ const options = {
   resume: takesPath("FOLDER", "Continue the run in this folder with its settings"),
   corpus: takesPath(
     "PATH",
-    "Text file or folder to train on (Bigram-Backcopy only counts its bigrams); with --resume, the text's new path",
+    "Text file or folder to train on (Bigram-Backcopy takes only its bigram frequencies); with --resume, where the text is now",
   ),
   "v-scale": takes("VARIANT", "Kind of V-scale (it shrinks short value vectors)", {
     choices: V_SCALE_VARIANTS,

@@ -98,8 +98,8 @@ function trainingCurve(rows: readonly TrainingRow[]): StudyRecord["training"] {
 }
 
 /**
- * Drops what no picture or claim needs: most single tokens, most lists by position, and the
- * histograms of slack.
+ * Drops what no picture or claim needs: the figures of most single tokens, most lists by position,
+ * and the histograms of how tight the theory's bounds are.
  */
 function thinned(final: SinkMeasurement): SinkMeasurement {
   const { theory } = final;

@@ -201,7 +201,7 @@ async function overlong(
       time = await predictRun(gpu, each, { timer, createWorkload, limit });
     } catch (error) {
       if (error instanceof GpuError) throw error;
-      return undefined; // The preparation that follows will report what is wrong with the shape.
+      return undefined; // `prepare` goes on and reports what is wrong.
     }
     if (time === undefined) continue;
     const seconds = (nanoseconds: number): string => `${(nanoseconds / 1e9).toPrecision(2)} s`;

@@ -11,7 +11,7 @@ import {
   tensorSource,
 } from "./tensors.ts";
 
-/** The pass and the lengths of a call, which error messages name. */
+/** What error messages say of a call: its pass and its lengths. */
 export interface Call {
   readonly pass: PassName;
   readonly dimensions: Dimensions;

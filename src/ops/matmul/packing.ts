@@ -106,7 +106,7 @@ export interface MatmulOperand {
   /** The strides in numbers, or in vec4f if the kernel reads four numbers at a time. */
   readonly strides: MatmulStrides;
   readonly buffer: Tensor | GPUBuffer | MatrixImage;
-  /** Makes the copy that the kernel reads, if it does not read the operand itself. */
+  /** Makes the copy that the kernel reads. Empty if the kernel reads the operand itself. */
   readonly dispatches: readonly (Dispatch | ImageCopy)[];
   readonly scratch: readonly (GPUBuffer | MatrixImage)[];
 }

@@ -51,8 +51,8 @@ export interface LearnedConstantBackwardResult {
  * Prepares {@linkcode learnedConstantForward} without running it.
  *
  * @param gpu the GPU that holds the tensor
- * @param options the tensor and C at θ = 0
- * @returns the plan and its output tensor
+ * @param options `theta` [Hkv], and `base`, the constant C at θ = 0
+ * @returns the plan and its output, `constant` [Hkv]
  * @throws {TypeError} for wrong types or shapes
  * @throws {RangeError} for a base that is not positive and finite
  *

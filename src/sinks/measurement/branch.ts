@@ -16,7 +16,10 @@ export interface BranchByPosition {
   readonly change: readonly (number | null)[];
 }
 
-/** Values of single tokens of the first two sequences, for scatter plots: each array is [points]. */
+/**
+ * Values of single tokens of the first two sequences, for scatter plots. Entry i of every array
+ * belongs to the same token.
+ */
 export interface BranchPoints {
   readonly sequence: readonly number[];
   readonly position: readonly number[];

@@ -1,7 +1,10 @@
 import { FileError } from "../../../src/files/file_error.ts";
 import { assert, assertRejects } from "./assert.ts";
 
-/** The message, of one line, of the {@linkcode FileError} with which `promise` must reject. */
+/**
+ * Asserts that a promise rejects with a {@linkcode FileError} whose message is one line. Returns the
+ * message.
+ */
 export async function messageOf(promise: Promise<unknown>): Promise<string> {
   const error = await assertRejects(() => promise, FileError) as Error;
   assert(!error.message.includes("\n"), "one line");
