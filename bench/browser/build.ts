@@ -1,4 +1,4 @@
-/** `deno task page:build`: makes the page's static files in bench/browser/dist. */
+/** Makes the page's static files in bench/browser/dist. */
 import { dirname, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { readdir } from "node:fs/promises";
@@ -195,20 +195,4 @@ async function copyFixtures(
     );
   }
   return { results, buttons: buttons.join("\n            ") };
-}
-
-if (import.meta.main) {
-  try {
-    await buildPage();
-  } catch (error) {
-    console.error(error instanceof Error ? error.message : error);
-    Deno.exit(1);
-  }
-  let script = 0;
-  for await (const { name, isFile } of Deno.readDir(distribution)) {
-    if (isFile && name.endsWith(".js")) {
-      script += (await Deno.stat(new URL(name, distribution))).size;
-    }
-  }
-  console.log(`Built bench/browser/dist, with ${(script / 1000).toFixed(0)} kB of script`);
 }

@@ -96,7 +96,7 @@ export function place(
   return `subgroupBroadcast(${name}${Math.floor(index / S)}${component}, ${index % S}u)`;
 }
 
-/** How many columns a lane sums as one vector. */
+/** How many of a lane's columns share one variable: 4 in a vec4f, or 1 in an f32. */
 export function groupSize({ width, grouped }: Pick<Tile, "width" | "grouped">): 1 | 4 {
   return grouped && width % 4 === 0 ? 4 : 1;
 }

@@ -40,8 +40,8 @@ export interface MatmulTile {
   /** Groups of four columns per invocation. */
   readonly quadsAcross: number;
   /**
-   * The number of k per step, 8 or 16. The vec4f of each operand that a step copies must divide
-   * evenly among the invocations.
+   * The number of k per step, 8 or 16. In a step the invocations must be able to share the copying
+   * of each operand's vec4f evenly.
    */
   readonly step: number;
   /** How many unused vec4f follow each k's vec4f in workgroup memory, against bank conflicts. */

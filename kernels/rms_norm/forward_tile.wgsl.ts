@@ -18,8 +18,8 @@ import {
 } from "../rows/tile.ts";
 
 /**
- * Writes the kernel. It needs range.wgsl, rows/element_vector.wgsl (for any d) and
- * rms_norm/inverse.wgsl in front.
+ * Writes the kernel. It needs range.wgsl, rows/element_vector.wgsl and rms_norm/inverse.wgsl in
+ * front, whatever d is: it reads rows as whole vectors.
  *
  * Bindings: 0 uniform parameters; 1 input [rows, d]; 2 gain [d]; 3 output [rows, d]; 4 inverseRms
  * [rows]. The parameters rows and rowsPerTile must be multiples of `phases`, and rowsPerTile at

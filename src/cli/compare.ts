@@ -88,8 +88,8 @@ Exit codes:
   1    a file cannot be read or written, or nothing is comparable
   2    a mistake in the command line
   3    --fail-on-regression: a regression
-  4    --fail-on-regression has no answer: measurements of the first file are missing, a run is incomplete
-       (--allow-missing accepts both), or the samples are too few to show a regression of any size
+  4    --fail-on-regression has no answer: measurements of the first file are missing or a run is incomplete
+       (--allow-missing accepts these two), or no measurement is precise enough to show even a doubled time
 `;
 
 /** Reads `5%` as 0.05. */

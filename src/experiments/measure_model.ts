@@ -51,9 +51,9 @@ export interface MeasureModelOptions extends MeasuredBatches {
  * Copies a layer's numbers from the GPU. All reads overlap, because each wait costs 10 ms in Deno.
  *
  * @param options.gradientFactor multiplies the gradients
- * @param options.arrays maps every tensor that earlier calls have read to its array. A call fills
- *   a known tensor's array again, and adds an array for every new tensor. This saves memory if
- *   layers share their tensors, but then each layer's numbers overwrite those of the layer before
+ * @param options.arrays arrays to use again, by tensor. A tensor in the map is read into its array
+ *   there. Any other tensor gets a new array, which is added to the map. So layers that share their
+ *   tensors need the memory of one layer, but each call overwrites the numbers of the call before
  */
 export async function readLayer(
   layer: LayerTrace<Tensor>,

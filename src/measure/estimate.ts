@@ -59,9 +59,12 @@ type ProcessValue = (process: {
 /** Estimates of the logarithms of a measurement's times in ns. */
 export interface TimeEstimates {
   readonly time: Estimate;
-  /** The CPU time, if every process has it. */
+  /** The CPU time. Undefined unless every process measured it. */
   readonly cpu: Estimate | undefined;
-  /** The time divided by the reference kernel's in the same process, if every process has it. */
+  /**
+   * The time divided by the time of the fixed reference kernel (see sampling.ts), measured in the
+   * same process. Undefined unless every process measured that kernel.
+   */
   readonly relative: Estimate | undefined;
 }
 

@@ -1,4 +1,7 @@
-/** The jobs that a selection of operators, shapes and variants asks for, and their batches. */
+/**
+ * Lists the jobs that a selection of operators, shapes and variants asks for, and groups them into
+ * batches, which are sampled together.
+ */
 import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
 import { uniformInt } from "pure-rand/distribution/uniformInt";
 import type { CacheState, Measurement } from "./result_file.ts";

@@ -1,6 +1,6 @@
 /**
- * Attention backward in panels, first step: the probabilities P and the logits' gradients dS of a
- * chunk of keys. Exponentials are computed in base 2.
+ * Attention backward in panels, first step: for a chunk of keys, the probabilities P, and dS, the
+ * gradients of the inner products ⟨q_t, k_j⟩. Exponentials are computed in base 2.
  *
  *   P_tj = exp2(log2 e (scale ⟨q_t, k_j⟩ − L_t))      dS_tj = scale P_tj (f_j ⟨g_t, v_j⟩ − D_t)
  *

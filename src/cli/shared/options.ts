@@ -18,7 +18,7 @@ export const runtime = takes("NAME", "The WebGPU implementation", {
 /** `--software` */
 export const software = takes(
   "WHEN",
-  "When to take an adapter that computes on the CPU (auto: if there is no hardware GPU)",
+  "Whether to take an adapter that computes on the CPU; auto takes it if there is no hardware GPU",
   {
     choices: ["auto", "always", "never"],
     default: "auto",

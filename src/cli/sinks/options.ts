@@ -124,9 +124,13 @@ const options = {
     { choices: DOCUMENT_POLICIES },
   ),
   position: takes("N", "The position to measure as a sink", { default: "0" }),
-  window: takes("N", "The sink score is the mean over this many queries, beginning at --position", {
-    default: "64",
-  }),
+  window: takes(
+    "N",
+    "The sink score is the mean attention to --position over this many queries, from --position on",
+    {
+      default: "64",
+    },
+  ),
   threshold: takes("SCORE", "A head with a greater score counts as a sink", { default: "0.3" }),
   head: takes(
     "LAYER.HEAD",

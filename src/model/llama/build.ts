@@ -123,9 +123,10 @@ export function chooseKernels(
 }
 
 /**
- * Chooses variants for all parts of a model, and uploads the tensors that they share.
+ * Prepares what all parts of a model need: the variants of the matrix product and of attention, and
+ * the tensors that the parts share.
  *
- * @param workspace owns these tensors, and whatever is planned with the build
+ * @param workspace owns these tensors, and later everything that the parts plan with the result
  */
 export function startBuild(
   workspace: Workspace,

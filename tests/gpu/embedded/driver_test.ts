@@ -84,8 +84,8 @@ const environment = Object.fromEntries(
     name,
   ) => [name, hasPermissions([{ name: "env", value: name }]) ? Deno.env.get(name) : undefined]),
 );
-// The cache folders are unknown if the test may read neither HOME nor XDG_CACHE_HOME. The name of
-// an ignored test then lists flags with `$HOME` in place of the home folder.
+// An ignored test's name says which permission flags it needs. If the test may read neither HOME
+// nor XDG_CACHE_HOME, the cache folders are unknown, and the flags say `$HOME` instead.
 const known = environment["HOME"] ?? environment["XDG_CACHE_HOME"];
 const cache = known === undefined ? "$HOME/.cache/gradsink" : projectCacheFolder(environment);
 const packages = known === undefined ? "$HOME/.cache/deno/npm" : packageCacheFolder(environment);

@@ -162,9 +162,9 @@ test("candidatesHash() covers every kernel file that tuning chooses from", async
     .filter((name) => /^(attention|rms_norm|v_scale|matmul)\/.*\.wgsl(\.ts)?$/.test(name))
     // Operators with a single kernel need no tuning.
     .filter((name) => !/sink_statistics|learned_constant/.test(name))
-    // Every variant runs the same kernels for `precise` and for a gradient of logSumExp, and no
-    // call of the tuner needs them. The kernel for a learned sink's share of attention belongs to
-    // the sink statistics, which have no variants.
+    // attentionBackward's option `precise` and a gradient of logSumExp need more kernels. These
+    // are the same for every variant, and the tuner's calls need neither. The kernel for a learned
+    // sink's share of attention belongs to the sink statistics, which have no variants.
     .filter((name) => !/sink\/share|precise\/|log_sum_exp/.test(name));
   const hashed = new Set<string>();
   for (const [name, operator] of tunableOperators) {
