@@ -178,7 +178,8 @@ Deno.test("rmsNormJacobian() with ε = 0 is J(x)/c at c x, and maps x to 0 (N4)"
 
 const valveDescription = fc.record({
   headDim: fc.integer({ min: 1, max: 10 }),
-  // r/C with r = ‖v‖², from a shut valve to an open one, including 3, where λ∥ is largest.
+  // r/C with r = ‖v‖². At 1e-6 the valve is shut, at 1e5 open. At 3 the Jacobian's eigenvalue along
+  // v is largest.
   ratio: fc.constantFrom(1e-6, 0.01, 0.5, 3, 20, 1e5),
   constant: fc.constantFrom(1e-3, 1, 52.4288),
   seed: fc.integer({ min: 0, max: 0x7fffffff }),

@@ -41,7 +41,7 @@ interface Costs {
   readonly extraColumns: number;
   readonly numberLoad: number;
   readonly vectorLoad: number;
-  /** A load of a vec4f from an image. */
+  /** A load of a vec4f from an image (a texture). */
   readonly imageLoad: number;
   readonly numberStore: number;
   readonly vectorStore: number;

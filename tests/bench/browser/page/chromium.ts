@@ -1,5 +1,6 @@
 /**
- * Finds a Chromium to drive: an installed one, or else the one in the embedded driver's package.
+ * Finds a Chromium for the tests to control: an installed one, or else the one in the npm package
+ * that also holds the embedded SwiftShader.
  */
 import { brotliDecompressSync } from "node:zlib";
 import { unpackTar } from "modern-tar";
