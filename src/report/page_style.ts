@@ -122,6 +122,7 @@ nav ul{--under:var(--ground)}
 table{border-collapse:collapse;font-size:.88rem;min-width:100%;font-variant-numeric:tabular-nums}
 caption{text-align:left;width:min(80ch,100vw - 4.4rem,90vw - 4px);color:var(--soft);padding:.1rem 0 .5rem;font-size:.92rem}
 th,td{padding:.38rem .42rem;border-bottom:1px solid var(--rule);text-align:left;vertical-align:top}
+td:is(.unsure,.bad):last-child{min-width:15rem}
 @media (max-width:900px){th,td{white-space:nowrap}}
 thead th{color:var(--soft);font-weight:600;vertical-align:bottom;border-bottom-width:2px}
 tbody th{font-weight:600}

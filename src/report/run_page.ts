@@ -22,7 +22,7 @@ function metaOf(file: ResultFile): string {
 }
 
 export function renderRunPage(file: ResultFile): string {
-  const table = measurementTable(file);
+  const table = measurementTable(file, { counts: false });
   return renderPage({
     title: titleOf(file),
     meta: metaOf(file),

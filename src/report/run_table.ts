@@ -107,18 +107,26 @@ export function ceilingTable(
   };
 }
 
-/** The table of a run's measurements. */
-export function measurementTable(file: ResultFile): Table {
+/**
+ * The table of a run's measurements.
+ *
+ * @param options.counts whether to show how many samples and processes each measurement has. Without
+ *   these columns, remarks have room on a page. Default: true
+ */
+export function measurementTable(
+  file: ResultFile,
+  { counts = true }: { readonly counts?: boolean } = {},
+): Table {
   return {
     caption: "Measurements",
     columns: [
       ...textColumns("kernel", "pass", "shape", "variant", "cache"),
       ...numberColumns("median", "95 % interval", "arithmetic", "traffic", "roofline"),
-      ...numberColumns("samples", "processes"),
+      ...counts ? numberColumns("samples", "processes") : [],
       { title: "remarks" },
     ],
     rows: [...summarizeMeasurements(file.measurements)].map(([measurement, summary]) =>
-      row(measurement, { summary, ceilings: file.ceilings })
+      row(measurement, { summary, ceilings: file.ceilings, counts })
     ),
   };
 }
@@ -140,7 +148,10 @@ interface Summarized {
   readonly ceilings: Ceilings;
 }
 
-function row(measurement: Measurement, known: Summarized): Cell[] {
+function row(
+  measurement: Measurement,
+  { counts, ...known }: Summarized & { readonly counts: boolean },
+): Cell[] {
   const { kernel, pass, shape, variant, cache = "hot", flops, bytes, samples } = measurement;
   const { median, interval } = known.summary;
   const { rate, share, interval: shares } = speedOf(measurement, known);
@@ -160,8 +171,7 @@ function row(measurement: Measurement, known: Summarized): Cell[] {
     shares === undefined
       ? formatShare(share)
       : `${formatShare(share)} (${formatShare(shares.low)} to ${formatShare(shares.high)})`,
-    `${samples.length}`,
-    `${processesOf(measurement).length}`,
+    ...counts ? [`${samples.length}`, `${processesOf(measurement).length}`] : [],
     {
       text: remarks(measurement, { share, summary: known.summary }).map(({ text }) => text).join(
         "; ",

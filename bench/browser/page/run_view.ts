@@ -15,7 +15,7 @@ export const svgDocument = document as unknown as SvgDocument;
 export function showRun(file: ResultFile): void {
   const view = byId("run-view", HTMLDivElement);
   view.hidden = false;
-  const table = measurementTable(file);
+  const table = measurementTable(file, { counts: false });
   setMarkup(
     byId("run-table", HTMLDivElement),
     file.measurements.length === 0

@@ -96,16 +96,18 @@ export function barPlot(
   const facetHeight = comparison.machines.length * lineHeight;
   const known = bars.filter(({ rate }) => rate !== undefined);
   const foot = logarithmic ? least / 3 : 0;
+  // A label stands after its bar's interval, so the axis must reach the end of every interval.
+  const end = Math.max(...known.map(({ rate, high }) => high ?? rate!));
   return drawFacets(options, {
     names: shapes,
     height: facetHeight,
     marginRight: 96,
     x: {
       type: logarithmic ? "log" : "linear",
-      domain: [foot, most * 1.02],
+      domain: [foot, end * 1.02],
       label: `${unit}, more is better →`,
       tickFormat: "~s",
-      ticks: logarithmic ? powersOfTen(foot, most) : 4,
+      ticks: logarithmic ? powersOfTen(foot, end) : 4,
     },
     y: { type: "band", axis: null, domain: comparison.machines.map((_, i) => i), padding: 0.18 },
     marks: [

@@ -154,7 +154,10 @@ export const survivesLargeFiles: Run = async (stage) => {
     kernel: `kernel-${i}`,
     samples: [1000 + i, 1001 + i, 1002 + i],
     rounds: [3],
-  })).map(({ cpuSamples: _c, throttleSamples: _t, driftingSamples: _d, ...each }) => each);
+    processes: [{ round: 0, samples: 3, throttleSamples: 0 }],
+  })).map(({ cpuSamples: _c, throttleSamples: _t, driftingSamples: _d, sweeps: _s, ...each }) =>
+    each
+  );
   const text = JSON.stringify({ ...good, measurements: many });
   for (const name of ["one.json", "two.json"]) {
     await page.setInputFiles("#files", {
