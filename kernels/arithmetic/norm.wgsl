@@ -8,8 +8,8 @@
 // If the norm is infinite, NaN or so large that the factor would be subnormal, the factor is NaN
 // and arithmetic/adamw.wgsl changes nothing.
 //
-// One workgroup of 64 invocations, each adding every 64th sum. If a sum is scaled, the first
-// invocation alone adds all sums again. One barrier.
+// One workgroup of 64 invocations, each adding every 64th sum. If a sum is scaled or the total may
+// have overflowed, the first invocation alone adds all sums again. One barrier.
 //
 // Source: Pascanu, Mikolov, Bengio, arXiv 1211.5063.
 

@@ -1,6 +1,5 @@
 // The squares of a tensor's elements, summed in runs of consecutive elements: the first stage of a
-// norm over many tensors.
-// Needs workgroup_sum.wgsl and range.wgsl in front.
+// norm over many tensors. Needs workgroup_sum.wgsl and range.wgsl in front.
 //
 //   partial[start + run] = (sum over the run's elements of (s x)², s)
 //

@@ -106,9 +106,10 @@ function pairsColumns({ rightImage, right }: MatmulSubgroupOptions): boolean {
   return rightImage?.numbers === "bf16" && right === "along-outer";
 }
 
-// Declares the columns of a lane: S columns apart, or neighbors in groups of 4, or of 8 if a texel
-// of right holds pairs. If right is read or the product stored as vec4f, every group must begin at
-// a multiple of its length. So in place of a group past the end, a lane takes the last group again.
+// Declares the columns of a lane: S columns apart, or neighbors in groups of 4, or of 8 with
+// `pairsColumns`. If right is read `along-outer` or the product stored as vec4f, every group must
+// begin at a multiple of its length. So in place of a group past the end, a lane takes the last
+// group again.
 function columns(options: MatmulSubgroupOptions): string {
   const { subgroupSize: S, width, right, storedVectors } = options;
   if (groupSize(options) === 1) {

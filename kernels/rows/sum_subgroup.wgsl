@@ -1,5 +1,6 @@
 // A sum over a workgroup of LANES invocations, by subgroups. rows/sum_workgroup.wgsl replaces this
-// file in kernels without subgroups, rows/sum_lanes.wgsl.ts on CPU adapters of 8 lanes or more.
+// file in kernels without subgroups, rows/sum_lanes.wgsl.ts on CPU adapters if the workgroup is one
+// subgroup of 8 lanes or more.
 //
 // With ONE_SUBGROUP the workgroup is one subgroup, which sums without a barrier. Otherwise the
 // first lane of every subgroup writes its sum to workgroup memory, and every subgroup adds those

@@ -5,18 +5,18 @@
 //
 // v_scale/constant_gradient.wgsl sums the terms of a head.
 //
-// If float32 cannot hold a row's numbers in turn 0 of the loop, the row takes two more turns. Turn 1
-// only finds |v|. Turn 2 multiplies v and √C by s, a power of two that brings the larger of |v| and
-// √C into [2, 4). This leaves dv as it is and divides the term of dC by s. Turn 2 computes phi u as
-// √phi (√phi u), because phi may be subnormal.
+// If float32 cannot hold a row's numbers in turn 0 of the loop, the row takes two more turns. Turn
+// 1 only finds |v|. Turn 2 multiplies v and √C by s, a power of two that brings the larger of |v|
+// and √C into [2, 4) if that is a normal float32. This leaves dv as it is and divides the term of
+// dC by s. Turn 2 computes phi u as √phi (√phi u), because phi may be subnormal.
 //
 // Needs in front: rows/element_vector.wgsl or rows/element_scalar.wgsl, which read memory;
 // v_scale/lanes_single.wgsl or v_scale/lanes_subgroup.wgsl, which share a row between lanes; and
 // range.wgsl.
 //
 // LANES_PER_ROW lanes share each of the B Hkv T rows and read neighboring elements. A workgroup
-// computes 64 / LANES_PER_ROW rows. Lanes read a usual row twice, the second time from the cache. No
-// barriers. D may be any number with the scalar element, and a multiple of 4 with the vector
+// computes 64 / LANES_PER_ROW rows. Lanes read a usual row twice, the second time from the cache.
+// No barriers. D may be any number with the scalar element, and a multiple of 4 with the vector
 // element.
 //
 // Source: Chen, Lin, Yao, arXiv 2603.17771; J = phi I + 2 C / (r + C)² v vᵀ is symmetric.

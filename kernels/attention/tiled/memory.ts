@@ -114,7 +114,7 @@ function vectorsOf({ tile, weights }: Pick<Layout, "tile" | "weights">): number 
   return size(tile) + (weights === undefined ? 0 : size(weights));
 }
 
-/** How many groups of four d one turn of the loop over d unrolls: at most half of a step's groups. */
+/** How many groups of four d a turn of the loop over d unrolls: at most half of a step's groups. */
 export function groupsTogether(options: AttentionTiledOptions): number {
   const { ownRows, columns, storage } = tileOf(options);
   const multiplyAdds = 4 * ownRows * columns / options.across;

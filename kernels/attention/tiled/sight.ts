@@ -31,13 +31,13 @@ export interface Sight {
   /**
    * Declares the columns that some of this invocation's rows see, `someFrom` to `someTo`, and the
    * runs of `count` columns that all of them see, `fullFrom` to `fullTo`. Columns are counted
-   * within the tile, and each range ends before its `To`. If `fullFrom` is not below
-   * `fullTo`, there is no such run.
+   * within the tile, and each range ends before its `To`. If `fullFrom` is not below `fullTo`,
+   * there is no such run.
    */
   declareRange(options: AttentionTiledOptions, count: number): string;
   /**
-   * On how many sides of `fullFrom` to `fullTo` there can be columns that only some rows see: 1 is
-   * after, 2 is before and after.
+   * On how many sides of `fullFrom` to `fullTo` there can be other visible columns: 1 is after, 2
+   * is before and after.
    */
   readonly ends: 1 | 2;
 }
