@@ -173,8 +173,8 @@ async function prepareOn(
       faulty.push({ library, ...known, error, status: "failed", reason, ...nothing });
       continue;
     }
-    // The second timing waits for the GPU once after up to 8 runs, so the wait adds less to the
-    // time of each run.
+    // The second timing waits for results only once, after up to 8 runs, so the wait adds less to
+    // the time of each run.
     const few = Math.ceil(Math.min(8, SAMPLE_TIME / 4 / pilot.wall));
     const second = await contender.ask({ type: "sample", way: index, runs: few });
     const time = second.type === "sampled" ? second.wall / few : pilot.wall;

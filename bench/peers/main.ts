@@ -117,8 +117,8 @@ async function parse(args: readonly string[]): Promise<Request | undefined> {
   };
 }
 
-// The permissions of a library's process. Every library may read files, environment variables and
-// data about the system, and may load drivers. Only gradsink may also write files.
+// The permissions of a library that runs in Deno. Every such library may read files, environment
+// variables and data about the system, and may load drivers. Only gradsink may also write files.
 function flagsFor(name: LibraryName): string[] {
   const flags = ["--allow-read", "--allow-env", "--allow-sys", "--allow-ffi"];
   return name === "gradsink" ? [...flags, "--allow-write"] : flags;

@@ -17,7 +17,7 @@ import { samplePlaces, sampleRows } from "../../src/measure/workloads/samples.ts
 /** Numbers by name, row-major. */
 export type Numbers = Readonly<Record<string, Float32Array<ArrayBuffer>>>;
 
-/** A work: one pass of an operator or a model, on one shape, that every library computes. */
+/** A work: one pass of an operator or a model, on one shape, for the libraries to compute. */
 export interface Work {
   readonly name: string;
   readonly operator: "attention" | "rms-norm" | "model";

@@ -24,7 +24,7 @@ export interface Mark {
   has(name: string): boolean;
   /** An option's value for one datum. */
   of(name: string, datum: unknown): unknown;
-  /** The mark with only the data whose `fy` is `value`; all data if `fy` or `value` is undefined. */
+  /** The mark with only the data whose `fy` is `value`; all data if either is undefined. */
   inFacet(value: unknown): Mark;
 }
 

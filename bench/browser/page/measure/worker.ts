@@ -7,7 +7,7 @@ import { serve } from "../../../../src/measure/child/server.ts";
 import { createWorkload } from "../../../../src/measure/workloads.ts";
 import { workerScope } from "../worker_scope.ts";
 
-/** The waits in ms, one after each failed request for a GPU. */
+/** The waits in ms, one before each further request for a GPU. */
 const DELAYS = [500, 2000, 6000];
 
 // Opens a GPU that may have been lost. Requests it several times, because a browser takes a while
