@@ -24,8 +24,9 @@ export interface GpuInfo {
   /** The sizes a subgroup can have; absent if subgroups cannot be used. */
   readonly subgroupSize?: SubgroupSize;
   /**
-   * One sentence for each claim of the adapter that the self-test found false, and for each feature
-   * or limit that the adapter offered and then refused. Absent if there are none.
+   * One sentence for each claim of the adapter that the self-test found false, for each feature
+   * that the adapter offered and then refused, and for all limits together if it refused them.
+   * Absent if there are none.
    */
   readonly notes?: readonly string[];
 }

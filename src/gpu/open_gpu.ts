@@ -17,7 +17,7 @@ export type { OpenGpuOptions } from "./open_gpu_options.ts";
  * @param options which runtime and adapter; see `OpenGpuOptions`
  * @returns the opened GPU; dispose of it when done
  * @throws {RangeError} if an option has an unknown value, `adapter` and `powerPreference` are both
- *   given, or `adapter` does not match exactly one GPU; then the message lists the GPUs
+ *   given, or `adapter` does not determine one GPU; then the message lists the GPUs
  * @throws {Error} if the runtime cannot be loaded or has no usable adapter; the message says why
  * @throws {GpuError} if the adapter fails the self-test
  *

@@ -49,7 +49,7 @@ export class Tensor {
    * V-scale's constants, before they enqueue anything. The CPU knows the elements of a tensor with
    * at most 4,096 that `gpu.tensor` or `write` wrote last. The result is undefined after a plan has
    * written any part. It is undefined for good once code has read `buffer` or `binding`, or has
-   * passed a plan that writes the tensor to a pass of its own with `Plan.encode`.
+   * called `Plan.encode` of a plan that writes the tensor.
    *
    * @returns a copy of the elements
    */

@@ -131,7 +131,7 @@ export class StreamedLlama {
    * all of them are the same tensor.
    */
   readonly #states: readonly Tensor[];
-  /** What each layer's plans read: its input, and the loss's gradient with respect to its output. */
+  /** What a layer's plans read: its input, and the loss's gradient with respect to its output. */
   readonly #input: Tensor;
   readonly #outputGradient: Tensor;
   readonly #output: Tensor;
@@ -141,7 +141,7 @@ export class StreamedLlama {
     readonly plans: readonly Plan[];
     readonly kept: KeptStates;
   } | undefined;
-  /** The layer whose unchanged states are in the tensors that `#forward` writes, if there is one. */
+  /** The layer whose unchanged states are in the tensors that `#forward` writes, if any. */
   #computed: number | undefined;
   #ran = false;
   /** The largest `firstLayer` for the current tokens: `#states` holds that layer's input. */

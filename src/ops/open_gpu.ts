@@ -21,8 +21,8 @@ export type { OpenGpuOptions } from "./open_gpu_options.ts";
  *
  * @param options the runtime and adapter, and whether to use tuned choices; see `OpenGpuOptions`
  * @returns the opened GPU; dispose of it when done
- * @throws {RangeError} if an option has an unknown value, or `adapter` and `powerPreference` are
- *   both given, or `adapter` names no GPU or several; in the last case the message lists the GPUs
+ * @throws {RangeError} if an option has an unknown value, `adapter` and `powerPreference` are both
+ *   given, or `adapter` does not determine one GPU; then the message lists the GPUs
  * @throws {TypeError} if `tuning` is not a boolean
  * @throws {Error} if the runtime cannot be loaded or has no usable adapter; the message says why
  * @throws {GpuError} if the adapter fails the self-test

@@ -77,8 +77,8 @@ export async function verifySha256(
  * lie in a subfolder, or be a link.
  *
  * @param tar the archive, not compressed
- * @returns maps each name in {@linkcode driverFileHashes} to the file's contents, whose hash is not
- *   checked
+ * @returns a map from each name in {@linkcode driverFileHashes} to the file's contents, whose hash
+ *   is not checked
  * @throws {Error} if the archive is damaged, or an entry is unexpected, missing or there twice
  */
 export async function readDriverTar(

@@ -65,8 +65,8 @@ export interface LlamaBuild {
    */
   readonly units: ReadonlyMap<string, Tensor>;
   /**
-   * The weights of linear maps that are stored in images (textures), by the names of `units`. An
-   * image is used instead of the tensor in `units`. Default: none.
+   * The weights of linear maps that are in images (textures) instead of `units`, by the same
+   * names. Default: none.
    */
   readonly images?: ReadonlyMap<string, MatrixImage>;
   /**

@@ -3,7 +3,7 @@
  *
  * | variant             | for                   | why                                             |
  * | ------------------- | --------------------- | ----------------------------------------------- |
- * | `subgroup-32` …     | CPU, subgroups of 8+  | no barrier; 32 rows of a workgroup share loads  |
+ * | `subgroup-32` …     | CPU, subgroups of 8+  | no barrier; a workgroup's rows share loads      |
  * | `barrier-free`      | other CPUs, T from 64 | no barrier, and no need of wide subgroups       |
  * | `tiled-64x32` …     | GPUs                  | tiles in workgroup memory, sums in registers    |
  * | `tiled-64x32-f16` … | GPUs, by name only    | half the memory, for rounded operands           |

@@ -53,8 +53,8 @@ export interface RmsNormBackwardCall {
 
 type BackwardVariant = Variant<RowShape, RmsNormBackwardCall>;
 
-// Makes the buffer for the gain gradient's partial sums, one for each run of rows. There are at most
-// as many runs as rows, so the buffer is no larger than the input.
+// Makes the buffer for the gain gradient's partial sums, one for each run of rows. There are at
+// most as many runs as rows, so the buffer is no larger than the input.
 function storeRuns(gpu: Gpu, runs: number, { shape }: RmsNormBackwardCall): GPUBuffer {
   return gpu.storage(4 * runs * shape.columns);
 }

@@ -78,7 +78,7 @@ export function checkFinite(value: unknown, options: Parameters<typeof checkNumb
 /**
  * If the CPU knows a tensor's numbers, throws unless each is an integer from 0 to `count` − 1.
  *
- * @throws {RangeError} that names the first such number
+ * @throws {RangeError} that names the first number that is not
  */
 export function checkIndices(
   { uploaded }: Tensor,
