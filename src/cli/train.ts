@@ -92,7 +92,10 @@ async function optionsOf(request: TrainRequest): Promise<RunOptions> {
   return { folder: request.folder ?? await freeFolder(settings), settings, gpu };
 }
 
-/** Sets the vocabulary to the task's, as a text can have fewer characters than the settings say. */
+/**
+ * Sets the vocabulary to the task's, as a text can have fewer different characters than the
+ * settings say.
+ */
 async function withVocabulary(settings: RunSettings): Promise<RunSettings> {
   if (settings.task.corpus === undefined) return settings;
   const { task } = await openTask(settings);

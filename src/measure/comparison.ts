@@ -211,7 +211,7 @@ function rowOf(
 
 /**
  * Returns, for each file, how its measurements changed from the first file's. Returns undefined for
- * a file that does not come from the same run with `--beside` as the first.
+ * the first file, and for a file that does not come from the same run with `--beside` as the first.
  */
 function pairedWithFirst(
   rows: readonly ComparisonRow[],

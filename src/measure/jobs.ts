@@ -84,9 +84,10 @@ export interface AdapterChoice {
 }
 
 /**
- * The most operators in a batch. A batch's jobs are sampled in random order, so their data are in
- * GPU memory together. Four operators are forms of attention, which people compare: plain, two with
- * V-scale, and one with learned sinks.
+ * The most operators in a batch; an operator counts once for each pass, shape and number format. A
+ * batch's jobs are sampled in random order, so their data are in GPU memory together. Four
+ * operators are forms of attention, which people compare: plain, two with V-scale, and one with
+ * learned sinks.
  */
 const BATCH = 4;
 

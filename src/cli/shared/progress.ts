@@ -98,7 +98,7 @@ export function stderrOutput(): ProgressOutput {
       try {
         return Deno.consoleSize().columns;
       } catch {
-        return 80; // `consoleSize` asks only stdin and stdout, and here neither is a terminal.
+        return 80; // The terminal does not tell its width.
       }
     },
     now: () => performance.now(),

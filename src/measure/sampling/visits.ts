@@ -28,7 +28,10 @@ export interface WorkSamples {
   readonly sweeps?: readonly number[];
   /** The number of runs in one sample; the sample is their mean time. */
   readonly repeats: number;
-  /** For each sample: the CPU time of one run in ns. Absent for cold work and coarse CPU clocks. */
+  /**
+   * For each sample: the CPU time of one run in ns. Absent for cold work, and if the host has no
+   * clock of CPU time or too coarse a one.
+   */
   readonly cpuSamples?: readonly number[];
   /** Times in ns of the reference kernel. */
   readonly throttleSamples: readonly number[];
