@@ -16,7 +16,7 @@ import { CorpusError } from "./tasks/text_corpus.ts";
 export interface RunOptions {
   /** The run's folder. */
   readonly folder: string;
-  /** A new run needs settings. A resumed run needs none; if some are given, they must be its own. */
+  /** A new run needs settings. A resumed run needs none; if given, they must be its own. */
   readonly settings?: RunSettings | undefined;
   /**
    * Whether to resume the run in the folder: `never` requires a new folder; `must` requires a run

@@ -254,7 +254,7 @@ export class SinkExport implements MeasurementObserver, AsyncDisposable {
     return Promise.resolve();
   }
 
-  /** Removes an unfinished export synchronously: a process that exits does not wait for promises. */
+  /** Removes an unfinished export synchronously: an exiting process does not wait for promises. */
   discard(): void {
     if (this.#finished) return;
     try {

@@ -110,8 +110,8 @@ export function ceilingTable(
 /**
  * The table of a run's measurements.
  *
- * @param options.counts whether to show how many samples and processes each measurement has. Without
- *   these columns, remarks have room on a page. Default: true
+ * @param options.counts whether to show how many samples and processes each measurement has.
+ *   Without these columns, remarks have room on a page. Default: true
  */
 export function measurementTable(
   file: ResultFile,

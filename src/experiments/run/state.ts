@@ -14,7 +14,7 @@ export interface RunState {
   readonly oracleLosses: readonly (number | null)[];
   /** The adapter's description. */
   readonly adapter: string;
-  /** `Gpu.variants`: what runs. Other variants add in another order, so last bits would differ. */
+  /** The chosen variants (`Gpu.variants`). Others add in another order, so last bits differ. */
   readonly variants: Readonly<Record<string, string>>;
   /** SHA-256 of the task's text; null for a task without text. */
   readonly corpusDigest: string | null;

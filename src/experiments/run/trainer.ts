@@ -62,7 +62,7 @@ export class Trainer implements Disposable {
     return this.optimizer.steps;
   }
 
-  /** Returns to a checkpoint's state or, without a checkpoint, to the state before the first step. */
+  /** Returns to a checkpoint's state; without a checkpoint, to the state before the first step. */
   restore(from: TrainerState | undefined): void {
     const parameters = from?.parameters ??
       initialParameters(this.model.config, this.#settings);

@@ -110,8 +110,8 @@ export class TextCorpus implements Task {
   }
 
   /**
-   * A split repeats its contexts without end. Returns the index in the text of the context that
-   * comes after `turn` others.
+   * A split repeats its contexts without end. Returns the index, among all the text's contexts, of
+   * the context that comes after `turn` others.
    */
   #contextAt(turn: number, split: Split): number {
     const count = this.contexts[split];

@@ -60,7 +60,7 @@ function isAttention({ kernel, pass }: Measurement): boolean {
     passNamed(kernel, own).operator === passNamed(PLAIN, own).operator;
 }
 
-/** A key of everything that two operators' measurements must share, so that they can be compared. */
+/** A key of everything that two operators' measurements must share so that they can be compared. */
 function workOf(measurement: Measurement): string {
   const { pass, shape, dtype, variant, cache = "hot" } = measurement;
   const rounds = processesOf(measurement).map(({ round }) => round);

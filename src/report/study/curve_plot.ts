@@ -135,7 +135,7 @@ function pointsOf(rows: readonly CurveRow[], index: number): CurvePoint[] {
 
 /**
  * Chooses the few points of a line that show its series' sign. The last point always shows it.
- * Elsewhere, different lines show their signs at different steps, so that no sign covers another.
+ * Elsewhere, each line's signs are a step away from the previous line's, so fewer signs overlap.
  */
 function withSigns(points: readonly CurvePoint[], index: number): CurvePoint[] {
   const every = Math.max(1, Math.round(points.length / SIGNS_A_LINE));

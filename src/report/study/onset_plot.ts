@@ -1,6 +1,6 @@
 /**
- * Plots the training step at which something, such as a sink, begins: one sign per seed, at the first
- * measured step that shows it, and a line at the median.
+ * Plots the training step at which something, such as a sink, begins: one sign per seed, at the
+ * first measured step that shows it, and a line at the median.
  */
 import * as Plot from "@observablehq/plot";
 import { median } from "../../statistics/summary.ts";

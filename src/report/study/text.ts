@@ -83,7 +83,7 @@ export function formatStudy(
   ].join("\n");
 }
 
-/** Names the missing runs in one sentence, which readers must see first. Empty if none is missing. */
+/** Names the missing runs in a sentence that readers must see first. Empty if none is missing. */
 export function gap({ groups, missing }: Study): string[] {
   if (missing.length === 0) return [];
   const there = groups.reduce((sum, { records }) => sum + records.length, 0);

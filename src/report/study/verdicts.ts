@@ -62,7 +62,7 @@ export function absence({ verdict, remarks }: ClaimResult): string | undefined {
   return verdict === "no data" ? remarks[0]?.split(":")[0] : undefined;
 }
 
-/** Counts the claims of each verdict, in the order of `CLAIM_VERDICTS`. Counts of 0 are left out. */
+/** Counts the claims of each verdict that occurs, in the order of `CLAIM_VERDICTS`. */
 export function verdictCounts(
   claims: readonly ClaimResult[],
 ): { readonly verdict: ClaimVerdict; readonly count: number }[] {

@@ -60,7 +60,7 @@ export class GradientMeter {
     this.#sequences += batch;
   }
 
-  /** At each position, the norm of the sum of all sequences' gradients of their mean loss: [T]. */
+  /** At each position, ‖Σ_n ∇_n L‖ over sequences n, where L is all sequences' mean loss: [T]. */
   summed(): number[] {
     const heads = this.#heads, context = this.#context, width = this.#width;
     return Array.from({ length: context }, (_, t) => {

@@ -62,7 +62,9 @@ export interface FloorOptions {
   readonly precise?: boolean;
 }
 
-/** The states that determine the logits' gradients. The precise form shifts `value` and `output`. */
+/**
+ * The states that determine the logits' gradients. The precise form shifts `value` and `output`.
+ */
 interface SlopeStates extends FloorStates {
   /**
    * `value` before the precise form subtracts position s's value from it: [B, Hkv, T, D];

@@ -12,7 +12,7 @@ export class StateMeter {
   readonly massive: LargeActivation[] = [];
   readonly #context: number;
   readonly #width: number;
-  /** The largest elements so far, by decreasing magnitude; one at most per position and dimension. */
+  /** The largest elements, by decreasing magnitude; at most one per position and dimension. */
   #largest: LargeActivation[] = [];
   readonly #cosine: Float64Array;
   readonly #largestByPosition: Float64Array;

@@ -104,7 +104,10 @@ interface HeadNumbers {
   readonly weights: Float64Array;
   /** b_t, the sink's share of the weight: [T]; zeros without a sink. */
   readonly shares: Float64Array;
-  /** exp(sink − logSumExp_t) + Σ_s exp(z_ts − logSumExp_t), with the model's logSumExp: [T] */
+  /**
+   * Σ_s exp(z_ts − logSumExp_t), and with a sink plus exp(sink − logSumExp_t), with the model's
+   * logSumExp: [T]
+   */
   readonly sums: Float64Array;
   /** ‖g_t‖, ‖q_t‖, ‖k_s‖, ‖v_s‖: [T] */
   readonly g: Float64Array;
