@@ -21,7 +21,7 @@ export class Worst {
   #where = "nothing was compared";
   #compared = 0;
 
-  /** Records excess/scale. If the scale is 0, records Infinity for a positive excess, and else 0. */
+  /** Records excess/scale. If the scale is 0, records Infinity for a positive excess, else 0. */
   see(excess: number, scale: number, where: string): void {
     this.#compared++;
     const ratio = excess === 0 ? 0 : scale === 0 && excess < 0 ? 0 : excess / scale;

@@ -36,8 +36,8 @@ Deno.test("signFlipTest() tries all choices of signs", () => {
   const all = signFlipTest([0.3, 0.1, 0.2, 0.4, 0.2])!;
   assertEquals([all.greater, all.less, all.twoSided], [1 / 32, 1, 1 / 16]);
   assertEquals([all.positive, all.least, all.method], [5, 1 / 32, "exact"]);
-  // By hand: the differences add up to 4. Of the 8 sums ±1 ±2 ±3, 2 are at least 4, 7 are at most 4,
-  // and 4 are at least 4 in absolute value.
+  // By hand: the differences add up to 4. Of the 8 sums ±1 ±2 ±3, 2 are at least 4, 7 are at most
+  // 4, and 4 are at least 4 in absolute value.
   const one = signFlipTest([-1, 2, 3])!;
   assertEquals([one.greater, one.less, one.twoSided], [2 / 8, 7 / 8, 4 / 8]);
   const none = signFlipTest([0, 0, 0])!;

@@ -131,8 +131,8 @@ async function examine(runtime: Runtime, break_: (sources: ClaimSources) => Part
   return await examineClaims(gpu.device, await find(runtime), sources);
 }
 
-// Replacements in the self-test's shader for subgroups, [right, wrong]. With any one of them, a sound
-// adapter gives the results of a faulty one.
+// Replacements in the self-test's shader for subgroups, [right, wrong]. With any one of them, a
+// sound adapter gives the results of a faulty one.
 const wrongOperations = [
   ["subgroupAdd(lane)", "subgroupAdd(lane + 1u)"],
   ["subgroupAdd(1u) ==", "subgroupAdd(2u) =="],

@@ -103,8 +103,8 @@ const installing = {
   name: mayInstall ? "" : onPlatform ? ` (ignored: needs ${flags})` : reason,
 };
 
-// Gives `use` the path of a new folder inside the project's cache folder. There the permission
-// flags that the driver needs suffice. Deletes the folder at the end.
+// Gives `use` the path of a folder that does not exist yet, inside the project's cache folder.
+// There the permission flags that the driver needs suffice. Deletes the folder at the end.
 async function withEmptyCache(use: (cacheFolder: string) => Promise<void>): Promise<void> {
   const cacheFolder = `${cache}/test-${crypto.randomUUID()}`;
   try {

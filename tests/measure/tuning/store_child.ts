@@ -1,8 +1,7 @@
 /**
  * For tests: stores tuned choices in the cache that the environment names. Prints the keys of all
  * choices that the cache then has, or the error. Choices are numbered from 0, and each has another
- * shape class.
- * Arguments:
+ * shape class. Arguments:
  *
  * - `keep FIRST COUNT`: stores COUNT choices concurrently, numbered from FIRST on
  * - `full FIRST COUNT`: the same, but every write fails as on a full disk

@@ -189,8 +189,8 @@ export const otherCalls: readonly OperatorCall[] = [
 ];
 
 /**
- * Joins `settings` and `tensors` to an operator's options. A tensor with a name such as `terms[0]`
- * or `vScale.constant` goes into a list or an object.
+ * Joins `settings` and `tensors` into an operator's options. A tensor with a name such as
+ * `terms[0]` or `vScale.constant` goes into a list or an object.
  */
 export function optionsOf(
   settings: Readonly<Record<string, unknown>>,

@@ -114,7 +114,7 @@ function gainChain(rows: number, columns: number): number {
   return Math.max(run + Math.ceil(rows / run), tiled);
 }
 
-/** Bounds of rmsNormBackward's errors if the kernel and the twin read the same float32 inverseRms. */
+/** Bounds of rmsNormBackward's errors if kernel and twin read the same float32 inverseRms. */
 export function rmsNormBackwardBounds(
   { input, gain, inverseRms, outputGradient }: {
     readonly input: Numbers;

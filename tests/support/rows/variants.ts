@@ -16,7 +16,7 @@ export interface RowVariant {
   readonly files: readonly string[];
   /** Makes the `Gpu` pass for a hardware GPU on which this many subgroups share a row. */
   readonly hardware?: "one subgroup" | "several subgroups";
-  /** The variant's kernels need subgroups of this many lanes. Default: 1. */
+  /** The variant's kernels need subgroups of at least this many lanes. Default: 1. */
   readonly leastLanes?: number;
 }
 

@@ -1,4 +1,4 @@
-/** With `precise`, attention's backward agrees with the twin and keeps its digits at strong sinks. */
+/** With `precise`, attention's backward agrees with the twin, and keeps digits at strong sinks. */
 import * as reference from "../../../../src/reference/mod.ts";
 import {
   type AttentionCase,

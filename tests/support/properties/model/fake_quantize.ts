@@ -4,7 +4,9 @@ import type { Report } from "../../report.ts";
 import { U } from "../../tolerance.ts";
 import { account, numbersOf } from "./account.ts";
 
-/** Each output is the multiple of the scale nearest to the input, from −127 to 127 times the scale. */
+/**
+ * Each output is the multiple of the scale nearest to the input, from −127 to 127 times the scale.
+ */
 export function fakeQuantizeMatchesTwin(gpu: Gpu): Promise<Report> {
   return account(gpu, "fakeQuantize vs twin", async function* (arena, tally) {
     for (const [rows, columns, given] of [[9, 70, undefined], [5, 71, 0.6], [3, 5, 0]] as const) {
