@@ -43,7 +43,9 @@ export function closest(word: string, candidates: readonly string[]): string | u
   return best;
 }
 
-/** Lists the accepted words for an error message, and suggests the one closest to `word`, if any. */
+/**
+ * Lists the accepted words for an error message, and suggests the one closest to `word`, if any.
+ */
 export function wantedNames(word: string, known: readonly string[]): string {
   const near = closest(word, known);
   return `wanted ${known.join(", ")}${near === undefined ? "" : ` (did you mean ${near}?)`}`;

@@ -88,7 +88,9 @@ export interface ParsedArguments<Options extends OptionSpecifications> {
   readonly operands: readonly string[];
 }
 
-/** Makes the error for an option with the wrong value `text`. `wanted` names the accepted values. */
+/**
+ * Makes the error for an option with the wrong value `text`. `wanted` names the accepted values.
+ */
 export function wrongValue(name: string, text: string, wanted: string): UsageError {
   return new UsageError(`--${name} is ${JSON.stringify(text)}, wanted ${wanted}`);
 }

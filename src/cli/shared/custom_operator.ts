@@ -49,7 +49,9 @@ export function operatorOption({ switches, values }: {
   return { path: values.operator, runtime: values.runtime };
 }
 
-/** How long to wait for a file's report, in ms. It is long, as a file may compute when it starts. */
+/**
+ * How long to wait for a file's report, in ms. It is long, as a file may compute when it starts.
+ */
 const DEADLINE = 60_000;
 
 /**

@@ -17,7 +17,9 @@ import { mean } from "../../statistics/mean.ts";
 /** Options of {@linkcode measureInterventions}. */
 export interface InterventionOptions {
   readonly batches: readonly TokenBatch[];
-  /** The layer where massive elements first appear, and all texts' massive elements in its output. */
+  /**
+   * The layer where massive elements first appear, and all texts' massive elements in its output.
+   */
   readonly massive: { readonly layer: number; readonly values: readonly LargeActivation[] };
   /** Every text's loss in the unchanged model. */
   readonly losses: readonly number[];

@@ -63,7 +63,9 @@ export interface SignFlipTest {
   readonly less: number;
   /** The probability that, with random signs, the sum is no closer to 0 than the observed one. */
   readonly twoSided: number;
-  /** The least possible `greater` or `less`: 2^−n for n differences; 1/100,001 if signs are drawn. */
+  /**
+   * The least possible `greater` or `less`: 2^−n for n differences; 1/100,001 if signs are drawn.
+   */
   readonly least: number;
   /** `exact` tries all choices of signs; `drawn` tries 100,000 random ones. */
   readonly method: "exact" | "drawn";

@@ -192,7 +192,9 @@ interface Pieces {
   readonly problem: string;
 }
 
-/** Joins documents, with EOS between them if the tokenizer has it, and cuts them into full texts. */
+/**
+ * Joins documents, with EOS between them if the tokenizer has it, and cuts them into full texts.
+ */
 function joined(documents: Iterable<TextDocument>, { tokenizer, room, texts }: Wanted): Pieces {
   const { endToken } = tokenizer;
   // One more token than the texts hold, because the last text's last token needs a target.

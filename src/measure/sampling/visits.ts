@@ -24,7 +24,9 @@ export interface WorkSamples {
   readonly samples: readonly number[];
   /** The number of samples that each visit took. */
   readonly rounds: readonly number[];
-  /** If two processes take turns: each visit's sweep number. In a sweep both visit the same work. */
+  /**
+   * If two processes take turns: each visit's sweep number. In a sweep both visit the same work.
+   */
   readonly sweeps?: readonly number[];
   /** The number of runs in one sample; the sample is their mean time. */
   readonly repeats: number;

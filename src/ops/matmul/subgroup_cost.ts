@@ -28,7 +28,9 @@ export interface SubgroupChoice {
   readonly parts: readonly SubgroupPart[];
 }
 
-/** What a dispatch, a workgroup or one instruction of a subgroup costs, in nanoseconds of one core. */
+/**
+ * What a dispatch, a workgroup or one instruction of a subgroup costs, in nanoseconds of one core.
+ */
 interface Costs {
   readonly dispatch: number;
   readonly workgroup: number;

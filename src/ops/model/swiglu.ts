@@ -21,7 +21,9 @@ const sigmoid: KernelPart = { file: "model/sigmoid.wgsl", source: sigmoidSource 
 
 /** Arguments of {@linkcode swigluForward}. */
 export interface SwigluForwardOptions {
-  /** `[…, 2 · f]`: a row holds the gate's f numbers, then the f numbers that the gate multiplies. */
+  /**
+   * `[…, 2 · f]`: a row holds the gate's f numbers, then the f numbers that the gate multiplies.
+   */
   readonly projections: Tensor;
 }
 
